@@ -1,0 +1,224 @@
+"""Model folders: weights, what they mean, and a digest; what is not known is refused.
+
+A folder holds
+
+    model.json           schema, name, version, network and scale settings, digest of the weights
+    weights.safetensors  both generators in half precision, and the mean training slices
+    card.md              for people: use, data, scores, limits
+
+Nothing is unpickled. Models that ship are folders in `medtranslate/models`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import field
+from pathlib import Path
+from typing import Any, Literal
+
+import safetensors.torch
+import torch
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+from safetensors import SafetensorError
+from torch import Tensor
+
+from medtranslate.config import Modality, NetworkSettings, ScaleSettings, plain
+from medtranslate.errors import ModelRefused
+from medtranslate.model import Generators
+from medtranslate.networks import VariationalGenerator
+from medtranslate.result import ModelInfo
+
+SHIPPED = Path(__file__).parent / "models"
+
+SCHEMA = "medtranslate/model/1"
+
+MAX_WEIGHTS = 2**30
+"""Bytes of weights that are read at most; two orders above what ships."""
+
+_FROZEN = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class Description:
+    """model.json.
+
+    Attributes:
+        sha256: of weights.safetensors.
+        summary: one line for `models list`.
+        training: plain facts about the run: data, images seen, device, seconds, commit.
+    """
+
+    schema: Literal["medtranslate/model/1"] = "medtranslate/model/1"
+    name: str
+    summary: str
+    sha256: str
+    network: NetworkSettings
+    scale: ScaleSettings
+    training: dict[str, Any] = field(default_factory=dict)
+
+
+class Model:
+    """Both generators, in float32 and evaluation mode, with their description.
+
+    Attributes:
+        means: mean framed training slice [1, size, size] of each modality in [-1, 1].
+    """
+
+    def __init__(self, description: Description, generators: Generators, means: Mapping[Modality, Tensor]) -> None:
+        self.description = description
+        self.generators = generators
+        self.means = means
+
+    def translator(self, to: Modality) -> VariationalGenerator:
+        """The generator into a modality."""
+        return self.generators.to_ct if to == "ct" else self.generators.to_mr
+
+    def info(self, to: Modality) -> ModelInfo:
+        """What a result says of this model."""
+        scale = self.description.scale
+        return ModelInfo(
+            name=self.description.name,
+            sha256=self.description.sha256,
+            to=to,
+            output_range=scale.ct_window if to == "ct" else scale.mr_range,
+            unit="HU" if to == "ct" else "arbitrary units",
+        )
+
+
+def save_model(
+    folder: Path,
+    generators: Generators,
+    means: Mapping[Modality, Tensor],
+    *,
+    name: str,
+    summary: str,
+    network: NetworkSettings,
+    scale: ScaleSettings,
+    training: Mapping[str, Any],
+) -> Description:
+    """Write a model folder (which exists and is empty) with weights in half precision."""
+    tensors = {f"generators.{key}": value for key, value in generators.state_dict().items()}
+    tensors |= {f"means.{modality}": mean for modality, mean in means.items()}
+    weights = safetensors.torch.save({key: value.detach().cpu().half().contiguous() for key, value in tensors.items()})
+    description = Description(
+        name=name,
+        summary=summary,
+        sha256=hashlib.sha256(weights).hexdigest(),
+        network=network,
+        scale=scale,
+        training=dict(training),
+    )
+    (folder / "weights.safetensors").write_bytes(weights)
+    (folder / "model.json").write_text(json.dumps(plain(description), indent=2) + "\n", encoding="utf-8")
+    (folder / "card.md").write_text(_draft_card(description), encoding="utf-8")
+    return description
+
+
+def load_model(name_or_folder: str, device: torch.device | None = None) -> Model:
+    """The model of a name at hand or of a folder.
+
+    Raises:
+        ModelRefused: there is no such model, its weights are not those that its description
+            declares, or it is of a form that this version does not know.
+    """
+    folder = find_model(name_or_folder)
+    description = describe(folder)
+    weights = _read_weights(folder, description)
+    generators = Generators(description.network)
+    parts: dict[str, dict[str, Tensor]] = {"generators": {}, "means": {}}
+    for key, tensor in weights.items():
+        part, _, rest = key.partition(".")
+        parts.setdefault(part, {})[rest] = tensor.float()
+    try:
+        generators.load_state_dict(parts["generators"], strict=True)
+    except RuntimeError:
+        raise ModelRefused(
+            f"{folder}: the weights do not fit the network that model.json describes; get the model anew"
+        ) from None
+    means: dict[Modality, Tensor] = {"ct": parts["means"]["ct"], "mr": parts["means"]["mr"]}
+    return Model(description, generators.eval().requires_grad_(False).to(device), means)
+
+
+def find_model(name_or_folder: str) -> Path:
+    """Folder of a model that ships under this name, or this folder.
+
+    Raises:
+        ModelRefused: neither exists.
+    """
+    for folder in (SHIPPED / name_or_folder, Path(name_or_folder)):
+        if (folder / "model.json").is_file():
+            return folder
+    names = ", ".join(description.name for description in list_models()) or "none"
+    raise ModelRefused(f"{name_or_folder}: no model of this name and no model folder; at hand: {names}")
+
+
+def describe(folder: Path) -> Description:
+    """What model.json says.
+
+    Raises:
+        ModelRefused: it is no description that this version knows.
+    """
+    try:
+        values = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        if values.get("schema") != SCHEMA:
+            raise ValueError(f"schema is {values.get('schema')!r}, this version reads {SCHEMA!r}")
+        return TypeAdapter(Description).validate_python(values)
+    except ValidationError as error:
+        reason = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg'].lower()}" for item in error.errors())
+    except (OSError, ValueError, AttributeError) as error:
+        reason = str(error)
+    raise ModelRefused(f"{folder / 'model.json'}: not a model of this version ({reason}); get the model anew")
+
+
+def list_models() -> list[Description]:
+    """Descriptions of the models that ship, by name."""
+    return [describe(path.parent) for path in sorted(SHIPPED.glob("*/model.json"))]
+
+
+def card(name_or_folder: str) -> str:
+    """The model's card, Markdown.
+
+    Raises:
+        ModelRefused: there is no such model, or it has no card.
+    """
+    path = find_model(name_or_folder) / "card.md"
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelRefused(f"{path}: the model's card cannot be read ({error}); get the model anew") from None
+
+
+def _read_weights(folder: Path, description: Description) -> dict[str, Tensor]:
+    path = folder / "weights.safetensors"
+    try:
+        size = path.stat().st_size
+        if size > MAX_WEIGHTS:
+            raise ModelRefused(f"{path}: {size} bytes of weights, at most {MAX_WEIGHTS} are read")
+        raw = path.read_bytes()
+        digest = hashlib.sha256(raw).hexdigest()
+        if digest != description.sha256:
+            raise ModelRefused(
+                f"{path}: altered weights: SHA-256 {digest[:12]}..., model.json declares"
+                f" {description.sha256[:12]}...; get the model anew"
+            )
+        tensors: dict[str, Tensor] = safetensors.torch.load(raw)
+        return tensors
+    except (OSError, SafetensorError) as error:
+        raise ModelRefused(f"{path}: weights cannot be read ({error}); get the model anew") from None
+
+
+def _draft_card(description: Description) -> str:
+    facts = "\n".join(f"- {key}: {value}" for key, value in description.training.items())
+    lower, upper = description.scale.ct_window
+    low, high = description.scale.mr_range
+    return (
+        f"# {description.name}\n\n{description.summary}\n\n"
+        "Research use only; not for diagnosis, dose or treatment.\n\n"
+        f"## Output\n\n- CT: {lower:g} to {upper:g} HU; nothing outside can come out.\n"
+        f"- MR: {low:g} to {high:g} arbitrary units.\n"
+        f"- Slices of {description.network.size} x {description.network.size} pixels, framed to the head.\n\n"
+        f"## Training\n\n{facts}\n- weights: SHA-256 {description.sha256}\n"
+    )

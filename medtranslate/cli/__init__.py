@@ -1,0 +1,86 @@
+"""The command line: parse, call one function, print.
+
+Help for the whole program imports neither pydantic nor numpy nor torch: a command's module is
+imported when that command is asked for.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import signal
+import sys
+import traceback
+import warnings
+from collections.abc import Sequence
+
+import click
+
+from medtranslate import __version__
+from medtranslate.cli.failures import explain
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "demo": ("medtranslate.cli.demo", "Make a phantom study, translate it and score it."),
+    "train": ("medtranslate.cli.train", "Train on CT and MR images without pairs."),
+    "translate": ("medtranslate.cli.translate", "Translate CT to MR or MR to CT."),
+    "evaluate": ("medtranslate.cli.evaluate", "Score a translation against the truth."),
+    "phantom": ("medtranslate.cli.phantom", "Write a digital head in both modalities."),
+    "run": ("medtranslate.cli.run", "Run a command with the settings of a YAML file."),
+    "models": ("medtranslate.cli.models", "List the models at hand, show a model's card."),
+}
+"""Command to its module, which holds it as `command`, and its line in the help."""
+
+
+class _Commands(click.Group):
+    """The commands of `COMMANDS`, imported one at a time."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(COMMANDS[cmd_name][0]).command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
+
+
+program = _Commands(
+    name="medtranslate",
+    help="Translate between CT and MR images of the same anatomy. Research software, not a medical device.",
+    epilog="`medtranslate COMMAND --help` lists what a command takes.",
+    no_args_is_help=False,
+)
+click.version_option(__version__, prog_name="medtranslate")(program)
+
+
+def invoke(arguments: Sequence[str]) -> int:
+    """Run one command line and return its exit code; a failure is one line on stderr."""
+    try:
+        with program.make_context("medtranslate", list(arguments)) as context:
+            program.invoke(context)
+        sys.stdout.flush()
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except BaseException as error:
+        if "--debug" in arguments:
+            traceback.print_exc()
+        code, message = explain(error)
+        if message:
+            print(f"error: {message}", file=sys.stderr)
+        return code
+    return 0
+
+
+def main() -> int:
+    """Entry point of the console script."""
+    # Caught as an exception, a request to end lets half-written outputs be removed.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    if "--debug" not in sys.argv:
+        # Libraries quote values of DICOM headers in what they warn of, which may identify a patient.
+        warnings.simplefilter("ignore")
+        logging.disable()
+    return invoke(sys.argv[1:])

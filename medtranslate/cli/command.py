@@ -1,0 +1,122 @@
+"""A command made of a settings class and one function."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any, Generic, TypeVar
+
+import click
+from click.core import ParameterSource
+
+from medtranslate.cli.options import SHARED, leaves, parameters, path_of
+from medtranslate.config import build
+
+Settings = TypeVar("Settings")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command says when it is done.
+
+    Attributes:
+        values: the JSON object.
+        lines: for people.
+        warnings: for people, on stderr.
+    """
+
+    values: Mapping[str, Any]
+    lines: Sequence[str] = ()
+    warnings: Sequence[str] = ()
+
+    def show(self, *, as_json: bool, quiet: bool) -> None:
+        """Print to stdout: JSON, or the lines, or nothing."""
+        if as_json:
+            print(json.dumps(self.values, indent=2, allow_nan=False))
+            return
+        for warning in self.warnings:
+            print(f"warning: {warning}", file=sys.stderr)
+        for line in () if quiet else self.lines:
+            print(line)
+
+
+class SettingsCommand(click.Command, Generic[Settings]):
+    """A command whose arguments and options are the fields of `kind`.
+
+    Args:
+        kind: settings class.
+        act: called with the settings and `quiet`.
+        help: text of the help page.
+        arguments: fields given by position.
+        base: values below the options (a pipeline's), above the defaults.
+        origin: where the values come from, for messages.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        kind: type[Settings],
+        act: Callable[[Settings, bool], Answer],
+        help: str,
+        arguments: tuple[str, ...] = (),
+        base: Mapping[str, Any] | None = None,
+        origin: str | None = None,
+    ) -> None:
+        made = parameters(kind, arguments, required=base is None)
+        super().__init__(name, params=[*made, *SHARED], help=help)
+        self.kind, self.act, self.arguments = kind, act, arguments
+        self.base, self.origin = base or {}, origin or name
+
+    def over(self, base: Mapping[str, Any], origin: str) -> SettingsCommand[Settings]:
+        """The same command with values of a file below its options."""
+        return SettingsCommand(
+            self.name or "", self.kind, self.act, self.help or "", self.arguments, base, origin
+        )
+
+    def invoke(self, ctx: click.Context) -> None:
+        """Settle the settings (option, then base, then default), act, answer."""
+        as_json, quiet = ctx.params.pop("json"), ctx.params.pop("quiet")
+        values = dict(self.base)
+        for name, value in ctx.params.items():
+            if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+                values = merge(values, nest(path_of(name), value))
+        answer = self.act(build(self.kind, values, self.origin), quiet)
+        answer.show(as_json=as_json, quiet=quiet)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The arguments explained, and the options under a heading for each group of settings."""
+        if self.arguments:
+            explained = {leaf.path[0]: leaf.help for leaf in leaves(self.kind)}
+            with formatter.section("Arguments"):
+                formatter.write_dl([(name.upper(), explained[name]) for name in self.arguments])
+        options = [option for option in self.get_params(ctx) if isinstance(option, click.Option)]
+        for title, group in groupby(options, _heading):
+            with formatter.section(title):
+                formatter.write_dl([row for option in group if (row := option.get_help_record(ctx))])
+
+
+def _heading(option: click.Option) -> str:
+    if option in SHARED or "--help" in option.opts:
+        return "Shared options"
+    *group, _ = path_of(option.name or "")
+    return f"{group[0].capitalize()} options" if group else "Options"
+
+
+def nest(path: Sequence[str], value: object) -> dict[str, Any]:
+    """("loss", "cycle"), 4 as {"loss": {"cycle": 4}}."""
+    first, *rest = path
+    return {first: nest(rest, value) if rest else value}
+
+
+def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """`above` laid over `below`, group by group."""
+    both = dict(below)
+    for key, value in above.items():
+        under = both.get(key)
+        if isinstance(under, Mapping) and isinstance(value, Mapping):
+            value = merge(under, value)
+        both[key] = value
+    return both

@@ -1,0 +1,70 @@
+"""Every error that a user of medtranslate can meet.
+
+    MedtranslateError           exit code
+    ├── UsageError              2    the command was asked for in a wrong way
+    │   ├── SettingsError            a setting is unknown, missing or out of range
+    │   └── OutputExists             the output is there already; --overwrite replaces it
+    ├── InputRefused            3    the input is not what the command may process; nothing is written
+    │   ├── Unreadable               a file is missing, damaged or of no known format
+    │   ├── GeometryRefused          positions, spacings or shapes do not fit
+    │   ├── SeriesRefused            a DICOM folder is not one clean series
+    │   └── ModelRefused             a model folder is foreign, altered or of another version
+    └── RunFailed               5    the run stopped for a reason that the user can mend
+        ├── DiskFull                 the output's file system is full
+        └── Diverged                 training produced values that are not finite
+
+A message is one line that says what is wrong, in which file, with which numbers, and what to do.
+Anything else that escapes a command is a bug (exit code 1).
+"""
+
+from __future__ import annotations
+
+
+class MedtranslateError(Exception):
+    """Root of the tree; `exit_code` is what the command line ends with."""
+
+    exit_code = 1
+
+
+class UsageError(MedtranslateError):
+    exit_code = 2
+
+
+class SettingsError(UsageError):
+    pass
+
+
+class OutputExists(UsageError):
+    pass
+
+
+class InputRefused(MedtranslateError):
+    exit_code = 3
+
+
+class Unreadable(InputRefused):
+    pass
+
+
+class GeometryRefused(InputRefused):
+    pass
+
+
+class SeriesRefused(InputRefused):
+    pass
+
+
+class ModelRefused(InputRefused):
+    pass
+
+
+class RunFailed(MedtranslateError):
+    exit_code = 5
+
+
+class DiskFull(RunFailed):
+    pass
+
+
+class Diverged(RunFailed):
+    pass

@@ -1,0 +1,226 @@
+"""Reading and writing volumes: `read_volume`, `write_volume`, and the dict of formats.
+
+A volume is a MONAI `MetaTensor` [1, X, Y, Z], float32, in physical units (HU for CT, arbitrary for MR),
+with a float64 affine from array index to RAS+ millimetres. Its meta holds, beside MONAI's own keys:
+
+    modality  "ct" or "mr", where known
+    format    a key of FORMATS
+    path      what was read
+    digest    SHA-256 of the values and the geometry as they were read
+    warnings  list of sentences
+    series    SeriesInstanceUID (DICOM only)
+    levels    largest grey value, 255 or 65535 (pictures only)
+
+Patient headers are never in meta. To add a format, write one module with `recognise`, `read` and `write`
+and add one line to FORMATS.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import zlib
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from monai.data.meta_tensor import MetaTensor
+from monai.utils.enums import SpaceKeys
+from natsort import natsorted
+
+from medtranslate.errors import Diverged, GeometryRefused, InputRefused, Unreadable, UsageError
+from medtranslate.io import dicom_read, dicom_series, dicom_write, nifti, png
+from medtranslate.io.dicom_series import visible_files
+from medtranslate.io.scan import Scan
+from medtranslate.jobs import whole_output
+from medtranslate.result import Derivation
+
+Read = Callable[[Path, str | None], Scan]
+Write = Callable[[MetaTensor, Path, MetaTensor | None, Derivation | None], None]
+
+
+@dataclass(frozen=True)
+class Format:
+    """How a format is told by its first bytes, read, and written.
+
+    Attributes:
+        suffixes: of an output in this format; "" is a folder.
+    """
+
+    recognise: Callable[[bytes], bool]
+    read: Read
+    write: Write
+    suffixes: tuple[str, ...]
+
+
+FORMATS: dict[str, Format] = {
+    "dicom": Format(dicom_series.recognise, dicom_read.read, dicom_write.write, ("",)),
+    "nifti": Format(nifti.recognise, nifti.read, nifti.write, (".nii", ".nii.gz")),
+    "png": Format(png.recognise, png.read, png.write, (".png", ".jpg", ".jpeg")),
+}
+
+_HEAD_BYTES = 540
+
+
+def read_volume(path: Path | str, *, series: str | None = None, modality: str | None = None) -> MetaTensor:
+    """Read one volume of any format, told by content.
+
+    Args:
+        path: a file, or a folder of DICOM. One DICOM file is read as one slice.
+        series: SeriesInstanceUID, or the end of one, where a folder holds several.
+        modality: "ct" or "mr": what the input has to be. DICOM says so itself and has to agree.
+
+    Returns:
+        The volume as the module's docstring says. Slices lie contiguous in memory, so the tensor is a
+        transposed view; use `reshape` rather than `view`.
+
+    Raises:
+        InputRefused: or one of its kinds, with one sentence.
+    """
+    path = Path(path)
+    name = detect_format(path)
+    if path.is_dir() and name != "dicom":
+        raise Unreadable(f"{path}: a folder of {name} files is not one volume; name one file")
+    scan = FORMATS[name].read(path, series)
+    found = scan.meta.get("modality", modality)
+    if modality is not None and found != modality:
+        raise InputRefused(f"{path}: its header says {found}, not {modality}; give the other volume")
+    meta: dict[str, Any] = {
+        **scan.meta,
+        **({} if found is None else {"modality": found}),
+        "format": name,
+        "path": str(path),
+        "digest": _digest(scan),
+        "filename_or_obj": str(path),
+        "original_affine": scan.affine.copy(),
+        "spatial_shape": np.array(scan.values.shape),
+        "original_channel_dim": 0,
+        "space": SpaceKeys.RAS,
+    }
+    return MetaTensor(torch.from_numpy(scan.values[None]), affine=torch.from_numpy(scan.affine), meta=meta)
+
+
+def write_volume(
+    volume: MetaTensor,
+    path: Path | str,
+    *,
+    like: MetaTensor | None = None,
+    derivation: Derivation | None = None,
+    format: str | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Write one volume; the output is whole or absent.
+
+    Args:
+        volume: [1, X, Y, Z]; for a picture its values are grey values 0 to 255.
+        path: its suffix decides the format (none is a folder of DICOM) unless `format` does.
+        like: the source that the volume was made from, as `read_volume` gave it, on the same grid.
+        derivation: how it was made; DICOM needs it where `like` is given.
+        overwrite: replace an existing output.
+
+    Raises:
+        OutputExists: the output is there and `overwrite` is not set.
+        UsageError: no format writes this suffix.
+        GeometryRefused: the volume does not fit the format or `like`.
+        Diverged: a voxel is NaN or infinite.
+    """
+    path = Path(path)
+    if volume.ndim != 4 or volume.shape[0] != 1:
+        raise GeometryRefused(f"{path}: one channel and three axes can be written, not {tuple(volume.shape)}")
+    broken = volume.numel() - int(torch.isfinite(volume).sum())
+    if broken:
+        raise Diverged(
+            f"{path}: {broken} of {volume.numel()} voxels to write are not finite; nothing is written"
+        )
+    chosen = FORMATS[format or _format_of_name(path)]
+    with whole_output(path, overwrite=overwrite, folder="" in chosen.suffixes) as fresh:
+        chosen.write(volume, fresh, like, derivation)
+
+
+def detect_format(path: Path | str) -> str:
+    """Key of FORMATS that a file's first bytes, or the files in a folder, belong to.
+
+    A folder with any DICOM file in it, at any depth, is DICOM; otherwise its own files have to be of one
+    format. Files of no known format do not count.
+
+    Raises:
+        Unreadable: missing, empty, unknown or mixed; says what was found.
+    """
+    path = Path(path)
+    if path.is_file():
+        name = _recognise(path)
+        if name is None:
+            raise Unreadable(f"{path}: {_describe(path)}; give DICOM, NIfTI (.nii, .nii.gz), PNG or JPEG")
+        return name
+    if not path.is_dir():
+        raise Unreadable(f"{path}: does not exist; check the path")
+    if any(_recognise(file) == "dicom" for file in visible_files(path)):
+        return "dicom"
+    kinds = Counter(_recognise(file) for file in path.iterdir() if file.is_file() and file.name[0] != ".")
+    others = kinds.pop(None, 0)
+    if len(kinds) == 1:
+        return str(next(iter(kinds)))
+    found = ", ".join(f"{count} {name}" for name, count in kinds.items()) or "no image"
+    raise Unreadable(f"{path}: the folder holds {found} and {others} other files; give images of one format")
+
+
+def list_pictures(folder: Path | str) -> list[Path]:
+    """PNG and JPEG files of a folder, told by content, in natural order; subfolders are left alone.
+
+    Raises:
+        Unreadable: there is no such folder.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise Unreadable(f"{folder}: is no folder; check the path")
+    files = (file for file in folder.iterdir() if file.is_file() and file.name[0] != ".")
+    return natsorted((file for file in files if _recognise(file) == "png"), key=lambda file: file.name)
+
+
+def _recognise(path: Path) -> str | None:
+    head = _head(path)
+    return next((name for name, format in FORMATS.items() if format.recognise(head)), None)
+
+
+def _head(path: Path) -> bytes:
+    """The first bytes of a file, inflated if it is gzipped; nothing if it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD_BYTES)
+        if not head.startswith(b"\x1f\x8b"):
+            return head
+        with gzip.open(path) as inflated:
+            return inflated.read(_HEAD_BYTES)
+    except (OSError, EOFError, zlib.error):
+        return b""
+
+
+def _describe(path: Path) -> str:
+    head = _head(path)
+    if not head:
+        return "empty or damaged file"
+    text = all(byte in b"\t\n\r" or byte >= 32 for byte in head)
+    return "text, not an image" if text else f"no known image format (first bytes {head[:4].hex()})"
+
+
+def _format_of_name(path: Path) -> str:
+    name = path.name.lower()
+    endings = ((key, suffix) for key, format in FORMATS.items() for suffix in format.suffixes if suffix)
+    found = next((key for key, suffix in endings if name.endswith(suffix)), None)
+    if found is None and path.suffix:
+        raise UsageError(
+            f"{path}: no format writes {path.suffix}; take .nii.gz, .png, or a name without suffix"
+        )
+    return found or "dicom"
+
+
+def _digest(scan: Scan) -> str:
+    """SHA-256 over shape, affine and values, slice by slice (Fortran order), little-endian."""
+    digest = hashlib.sha256(repr(scan.values.shape).encode())
+    digest.update(scan.affine.astype("<f8").tobytes())
+    digest.update(np.ascontiguousarray(scan.values.T, dtype="<f4").data)
+    return digest.hexdigest()

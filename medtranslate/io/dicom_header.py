@@ -1,0 +1,184 @@
+"""What a DICOM series of this package says of itself: who, which study, made how, from what.
+
+Headers are built from a whitelist, never by copying a source's: real headers hold invalid values, and
+much in them is untrue of a derived image. Declared are SyntheticData (PS3.3 C.12.1), derivation and
+source images (C.7.6.1), and contributing equipment (C.12.1).
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from pydicom import config as pydicom_config
+from pydicom.dataelem import DataElement
+from pydicom.dataset import Dataset, FileDataset
+from pydicom.sr.codedict import codes
+from pydicom.sr.coding import Code
+from pydicom.uid import UID, CTImageStorage, MRImageStorage
+
+from medtranslate.errors import SeriesRefused
+from medtranslate.io.dicom_series import name_of
+from medtranslate.result import Derivation
+
+_MANUFACTURER = "The medtranslate project"  # dcm2niix takes a name that starts with ME for another maker
+_TAKEN = (  # type 2: written empty where the source has nothing valid
+    *("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID"),
+    *("AccessionNumber", "ReferringPhysicianName", "PositionReferenceIndicator", "PatientPosition"),
+)
+_TAKEN_IF_THERE = (
+    *("SpecificCharacterSet", "IssuerOfPatientID", "StudyDescription", "PatientAge", "PatientSize"),
+    *("PatientWeight", "BodyPartExamined", "Laterality", "PatientIdentityRemoved", "DeidentificationMethod"),
+    "SliceThickness",
+)
+_LOSSY = ("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod")
+SOURCE_TAGS = (
+    *_TAKEN,
+    *_TAKEN_IF_THERE,
+    *_LOSSY,
+    *("SeriesNumber", "Manufacturer", "ManufacturerModelName", "BurnedInAnnotation"),
+)
+_TERMS = {
+    "PatientSex": ("M", "F", "O"),
+    "PatientPosition": ("HFS", "HFP", "HFDR", "HFDL", "FFS", "FFP", "FFDR", "FFDL"),
+    "Laterality": ("R", "L"),
+    "PatientIdentityRemoved": ("YES", "NO"),
+}
+
+
+def uid(key: str, part: str) -> UID:
+    """A UID that is the same for the same content (PS3.5 B.2: 2.25 and a UUID as one number)."""
+    return UID(f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, f'medtranslate/{key}/{part}').int}")
+
+
+def _new_header(modality: str, key: str) -> Dataset:
+    """What every file of this package's series says of itself."""
+    now, header = datetime.now(), Dataset()
+    for keyword in ("InstanceCreation", "Series", "Content"):
+        setattr(header, f"{keyword}Date", now.strftime("%Y%m%d"))
+        setattr(header, f"{keyword}Time", now.strftime("%H%M%S"))
+    header.Modality = modality.upper()
+    header.SOPClassUID = CTImageStorage if modality == "ct" else MRImageStorage
+    header.SeriesInstanceUID = uid(key, "series")
+    header.FrameOfReferenceUID = uid(key, "frame")
+    header.Manufacturer = _MANUFACTURER
+    header.ManufacturerModelName = "medtranslate"
+    header.SoftwareVersions = _version()
+    header.SyntheticData = "YES"
+    header.BurnedInAnnotation = "NO"
+    return header
+
+
+def _version() -> str:
+    try:
+        return version("medtranslate")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def phantom_header(modality: str, key: str) -> Dataset:
+    """A digital phantom's own patient and study."""
+    header = _new_header(modality, key)
+    for keyword in _TAKEN:
+        setattr(header, keyword, "")
+    header.PatientName, header.PatientID = "PHANTOM^HEAD", "PHANTOM"
+    header.StudyInstanceUID = uid(key, "study")
+    header.StudyDate, header.StudyTime = header.SeriesDate, header.SeriesTime
+    header.StudyDescription = "Digital phantom"
+    header.SeriesNumber = 1
+    header.SeriesDescription = f"PHANTOM {modality.upper()}"
+    header.PatientPosition, header.BodyPartExamined = "HFS", "HEAD"
+    header.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL" if modality == "ct" else "OTHER"]
+    return header
+
+
+def derived_header(sources: Sequence[FileDataset], derivation: Derivation, key: str) -> Dataset:
+    """Identity and study from the source, everything about the image itself new."""
+    first, modality, model = sources[0], derivation.model.to, derivation.model
+    header = _new_header(modality, key)
+    for keyword in (*_TAKEN, *_TAKEN_IF_THERE):
+        taken = _valid(first, keyword)
+        if taken is not None or keyword in _TAKEN:
+            setattr(header, keyword, taken or "")
+    header.StudyInstanceUID = first.StudyInstanceUID
+    if first.get("FrameOfReferenceUID"):
+        header.FrameOfReferenceUID = first.FrameOfReferenceUID
+    for taken in (header.StudyInstanceUID, header.FrameOfReferenceUID):
+        if not re.fullmatch(r"[0-9.]{1,64}", taken):
+            raise SeriesRefused(f"{name_of(first)}: a UID of its study is invalid; export the series again")
+    if "BodyPartExamined" not in header and "Laterality" not in header:
+        header.Laterality = ""
+    if header.get("PatientIdentityRemoved") == "YES" and "DeidentificationMethod" not in header:
+        header.DeidentificationMethod = "As the source series"
+    if any(source.get("BurnedInAnnotation") == "YES" for source in sources):
+        header.BurnedInAnnotation = "YES"
+    lossy = next((source for source in sources if source.get("LossyImageCompression") == "01"), Dataset())
+    for keyword in _LOSSY:
+        if (taken := _valid(lossy, keyword)) is not None:
+            setattr(header, keyword, taken)
+    name = re.sub(r"[^ -\[\]-~]", "?", model.name)
+    what = f"SYNTHETIC {modality.upper()}, RESEARCH ONLY"
+    made = f"Computed from {derivation.source.upper()} by model {name} (sha256 {model.sha256})"
+    header.SeriesNumber = 9000 + int(_valid(first, "SeriesNumber") or 0) % 1000
+    header.SeriesDescription = f"{what}, {name}"
+    header.DerivationDescription = f"{made}; not acquired by a scanner; research only"
+    header.DerivationCodeSequence = [_coded(codes.DCM.ArtificialIntelligence)]
+    header.ImageType = ["DERIVED", "SECONDARY", "AXIAL" if modality == "ct" else "OTHER"]
+    header.ContributingEquipmentSequence = [*_scanner(first), _this_software(header, made)]
+    return header
+
+
+def _valid(source: Dataset, keyword: str) -> Any:
+    """A value of the source if it is there, not empty, and valid for its VR and its defined terms."""
+    try:
+        element = source[keyword]
+        DataElement(element.tag, element.VR, element.value, validation_mode=pydicom_config.RAISE)
+    except (KeyError, ValueError):
+        return None
+    allowed = _TERMS.get(keyword)
+    return element.value or None if allowed is None or element.value in allowed else None
+
+
+def _coded(code: Code) -> Dataset:
+    item = Dataset()
+    item.CodeValue, item.CodingSchemeDesignator = code.value, code.scheme_designator
+    item.CodeMeaning = code.meaning
+    return item
+
+
+def _scanner(source: Dataset) -> Iterator[Dataset]:
+    maker = _valid(source, "Manufacturer")
+    if maker is None:
+        return
+    item = Dataset()
+    item.PurposeOfReferenceCodeSequence = [_coded(codes.DCM.AcquisitionEquipment)]
+    item.Manufacturer, item.ManufacturerModelName = maker, _valid(source, "ManufacturerModelName") or ""
+    yield item
+
+
+def _this_software(header: Dataset, made: str) -> Dataset:
+    item = Dataset()
+    item.PurposeOfReferenceCodeSequence = [_coded(codes.DCM.SynthesizingEquipment)]
+    for keyword in ("Manufacturer", "ManufacturerModelName", "SoftwareVersions"):
+        setattr(item, keyword, header[keyword].value)
+    item.ContributionDateTime = f"{header.SeriesDate}{header.SeriesTime}"
+    item.ContributionDescription = made
+    return item
+
+
+def refer_to(header: Dataset, source: Dataset) -> None:
+    """Say which slice this one was made from (PS3.3 C.7.6.1 and C.12.2)."""
+    image, series, reference = Dataset(), Dataset(), Dataset()
+    for item in (image, reference):
+        item.ReferencedSOPClassUID = source.SOPClassUID
+        item.ReferencedSOPInstanceUID = source.SOPInstanceUID
+    image.PurposeOfReferenceCodeSequence = [_coded(codes.DCM.SourceImageForImageProcessingOperation)]
+    image.SpatialLocationsPreserved = "YES"
+    series.SeriesInstanceUID = source.SeriesInstanceUID
+    series.ReferencedInstanceSequence = [reference]
+    header.SourceImageSequence = [image]
+    header.ReferencedSeriesSequence = [series]

@@ -1,0 +1,82 @@
+"""`read_volume` and `write_volume` for MONAI's `LoadImage` and `SaveImage`.
+
+LoadImaged(keys, reader=VolumeReader()) and SaveImaged(keys, writer=VolumeWriter) are all it takes.
+"""
+
+# mypy: allow-untyped-calls
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from monai.data.image_reader import ImageReader
+from monai.data.image_writer import ImageWriter
+from monai.data.meta_tensor import MetaTensor
+from numpy.typing import NDArray
+
+from medtranslate.errors import InputRefused, UsageError
+from medtranslate.io import read_volume, write_volume
+
+PathLike = str | os.PathLike[str]
+
+
+class VolumeReader(ImageReader):
+    """Reads what `read_volume` reads, channel first.
+
+    `LoadImage` swallows whatever `read` raises and tries MONAI's own readers, which misplace irregular
+    series without a word. So `read` only passes the path on, and `get_data` reads and refuses.
+    """
+
+    def __init__(self, series: str | None = None, modality: str | None = None) -> None:
+        super().__init__()
+        self.series, self.modality = series, modality
+
+    def verify_suffix(self, filename: Sequence[PathLike] | PathLike) -> bool:
+        return True
+
+    def read(self, data: Sequence[PathLike] | PathLike, **kwargs: Any) -> list[str]:
+        return (
+            [os.fspath(data)] if isinstance(data, (str, os.PathLike)) else [os.fspath(path) for path in data]
+        )
+
+    def get_data(self, img: Sequence[str]) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        if len(img) != 1:
+            raise InputRefused(
+                f"{img[0]} and {len(img) - 1} more: one volume is read at a time; give one path"
+            )
+        volume = read_volume(img[0], series=self.series, modality=self.modality)
+        return volume.numpy(), {**volume.meta, "affine": volume.affine.numpy()}
+
+
+class VolumeWriter(ImageWriter):
+    """Writes what `write_volume` writes; the suffix decides the format.
+
+    `SaveImage` hands on its own options: `overwrite` comes by `set_options(init_kwargs=...)`, resampling
+    and scaling are refused since they would change positions or units. MONAI reports a refusal as a
+    RuntimeError that quotes it.
+    """
+
+    def __init__(self, overwrite: bool = False, scale: int | None = None, **kwargs: Any) -> None:
+        if scale is not None:
+            raise UsageError(f"scale={scale} changes the units of the values; scale them before saving")
+        super().__init__()
+        self.overwrite = overwrite
+        self.meta: Mapping[str, Any] = {}
+
+    def set_data_array(self, data_array: torch.Tensor | NDArray[np.generic], **kwargs: Any) -> None:
+        self.data_obj = data_array
+
+    def set_metadata(
+        self, meta_dict: Mapping[str, Any] | None, resample: bool = False, **kwargs: Any
+    ) -> None:
+        if resample:
+            raise UsageError("resample=True changes the grid while saving; resample before saving")
+        self.meta = meta_dict or {}
+
+    def write(self, filename: PathLike, verbose: bool = False, **kwargs: Any) -> None:
+        values = torch.as_tensor(self.data_obj)
+        volume = MetaTensor(values, affine=self.meta.get("affine"), meta=dict(self.meta))
+        write_volume(volume, os.fspath(filename), overwrite=self.overwrite)

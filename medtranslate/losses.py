@@ -1,0 +1,172 @@
+"""The terms of the generators' objective: one function of the passes of a step each, and one line.
+
+    total = sum of weight x term over LOSSES          (weights: `medtranslate.config.LossSettings`)
+
+CT is x, MR is y; G maps CT to MR and F maps MR to CT. What crosses a module that Fabric wraps is a plain
+dataclass, not a frozen one: Fabric rebuilds it field by field.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+
+import torch
+from monai.losses import PatchAdversarialLoss
+from torch import Tensor
+from torch.nn import functional
+
+from medtranslate.config import LossSettings
+from medtranslate.networks import Posterior
+
+WARMED = ("cycle", "identity", "kl")
+"""Terms whose weight grows from zero: early on they would hold the generators at the identity."""
+
+_least_squares = PatchAdversarialLoss(criterion="least_squares", reduction="mean", no_activation_leastsq=True)
+
+
+@dataclass
+class Anchor:
+    """Phantom slices [B, 1, S, S] with their truth, and what the generators made of them.
+
+    The MR that is translated may have any contrast; the MR that is asked for has the one contrast
+    that the model is to speak.
+    """
+
+    ct: Tensor
+    mr: Tensor
+    mr_wanted: Tensor
+    fake_ct: Tensor
+    fake_mr: Tensor
+
+
+@dataclass
+class Passes:
+    """Every image of one step, [B, 1, S, S] in [-1, 1]; `None` for a pass that was not made.
+
+    Attributes:
+        ct, mr: unpaired batches.
+        fake_mr, fake_ct: G(ct) and F(mr).
+        cycled_ct, cycled_mr: F(G(ct)) and G(F(mr)).
+        identity_ct, identity_mr: F(ct) and G(mr).
+        posteriors: of every pass that drew one, by name.
+        judged_ct, judged_mr: the discriminators' heads on fake_ct and fake_mr.
+        anchor: the phantom part of the step.
+    """
+
+    ct: Tensor | None = None
+    mr: Tensor | None = None
+    fake_mr: Tensor | None = None
+    fake_ct: Tensor | None = None
+    cycled_ct: Tensor | None = None
+    cycled_mr: Tensor | None = None
+    identity_ct: Tensor | None = None
+    identity_mr: Tensor | None = None
+    posteriors: Mapping[str, Posterior] | None = None
+    judged_ct: list[Tensor] | None = None
+    judged_mr: list[Tensor] | None = None
+    anchor: Anchor | None = None
+
+
+def least_squares(heads: list[Tensor], *, real: bool, discriminator: bool) -> Tensor:
+    """Mean over the heads of the mean of (score - 1)^2 for real and score^2 for fake.
+
+    Mao et al., "Least Squares Generative Adversarial Networks" (2017). MONAI's default would put a
+    leaky ReLU before the square; it is switched off.
+    """
+    terms = [
+        _least_squares([head.float()], target_is_real=real, for_discriminator=discriminator) for head in heads
+    ]
+    return torch.stack(terms).mean()
+
+
+def adversarial(passes: Passes) -> Tensor:
+    """The discriminators should take the translations for real."""
+    judged = [heads for heads in (passes.judged_ct, passes.judged_mr) if heads is not None]
+    return _total([least_squares(heads, real=True, discriminator=False) for heads in judged])
+
+
+def cycle(passes: Passes) -> Tensor:
+    """|F(G(x)) - x| + |G(F(y)) - y|, means over pixels (Zhu et al., CycleGAN, 2017)."""
+    return _l1((passes.cycled_ct, passes.ct), (passes.cycled_mr, passes.mr))
+
+
+def identity(passes: Passes) -> Tensor:
+    """|F(x) - x| + |G(y) - y|: what is in the target domain already should stay."""
+    return _l1((passes.identity_ct, passes.ct), (passes.identity_mr, passes.mr))
+
+
+def kl(passes: Passes) -> Tensor:
+    """KL(q(z|x) || N(0, I)) per latent element, mean over the passes.
+
+    0.5 (mu^2 + sigma^2 - 1 - log sigma^2), Kingma and Welling (2014), appendix B.
+    """
+    posteriors = list((passes.posteriors or {}).values())
+    return _total([kl_map(posterior).mean() for posterior in posteriors]) / max(1, len(posteriors))
+
+
+def kl_map(posterior: Posterior) -> Tensor:
+    """KL of each latent element from a standard normal, [B, latent, h, w]."""
+    variance = posterior.log_variance.exp()
+    return 0.5 * (posterior.mean.square() + variance - 1.0 - posterior.log_variance)
+
+
+def structure(passes: Passes) -> Tensor:
+    """|MIND(x) - MIND(G(x))| + |MIND(y) - MIND(F(y))|: edges stay where they are, in any contrast."""
+    pairs = [(passes.ct, passes.fake_mr), (passes.mr, passes.fake_ct)]
+    return _l1(*((None if a is None else mind(a), None if b is None else mind(b)) for a, b in pairs))
+
+
+def mind(image: Tensor, distance: int = 2) -> Tensor:
+    """Modality-independent neighbourhood descriptor of slices [B, 1, H, W], [B, 4, H, W] in (0, 1].
+
+    exp(-D(x, x + r) / V(x)) over the four neighbours r, D the mean squared difference of 3 x 3
+    patches and V the mean of D over r; divided by its largest entry (Heinrich et al., "MIND",
+    Medical Image Analysis 16, 2012, equations 2 to 5).
+    """
+    padded = functional.pad(image, (distance,) * 4, mode="replicate")
+    height, width = image.shape[-2:]
+    shifts = ((0, distance), (2 * distance, distance), (distance, 0), (distance, 2 * distance))
+    shifted = torch.cat([padded[..., y : y + height, x : x + width] for y, x in shifts], dim=1)
+    patches = functional.avg_pool2d((image - shifted).square(), 3, stride=1, padding=1)
+    # The floor stands for image noise: flat regions would otherwise divide by zero.
+    variance = patches.mean(dim=1, keepdim=True) + 1e-3
+    descriptor = torch.exp(-patches / variance)
+    return descriptor / descriptor.amax(dim=1, keepdim=True)
+
+
+def anchor(passes: Passes) -> Tensor:
+    """L1 to the known truth of phantom slices, both directions."""
+    known = passes.anchor
+    if known is None:
+        return torch.zeros(())
+    return _l1((known.fake_ct, known.ct), (known.fake_mr, known.mr_wanted))
+
+
+LOSSES: dict[str, Callable[[Passes], Tensor]] = {
+    "adversarial": adversarial,
+    "cycle": cycle,
+    "identity": identity,
+    "kl": kl,
+    "structure": structure,
+    "anchor": anchor,
+}
+
+
+def weights(settings: LossSettings, progress: float) -> dict[str, float]:
+    """Weight of each term at a share `progress` of the run; terms of weight zero are absent."""
+    grown = min(1.0, progress / settings.warmup) if settings.warmup > 0 else 1.0
+    values = {
+        item.name: getattr(settings, item.name) * (grown if item.name in WARMED else 1.0)
+        for item in fields(settings)
+        if item.name in LOSSES
+    }
+    return {name: value for name, value in values.items() if value > 0}
+
+
+def _l1(*pairs: tuple[Tensor | None, Tensor | None]) -> Tensor:
+    return _total([functional.l1_loss(a, b) for a, b in pairs if a is not None and b is not None])
+
+
+def _total(terms: list[Tensor]) -> Tensor:
+    return torch.stack(terms).sum() if terms else torch.zeros(())

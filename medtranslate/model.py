@@ -1,0 +1,160 @@
+"""The VAE-CycleGAN: two generators, two discriminators, and the passes of one step by name.
+
+    ct --to_mr--> fake_mr --(noise)--> to_ct --> cycled_ct
+    mr --to_ct--> fake_ct --(noise)--> to_mr --> cycled_mr
+    phantom ct --to_mr--> fake, phantom mr --to_ct--> fake, both with a known truth
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from medtranslate.config import NetworkSettings
+from medtranslate.losses import Anchor, Passes, least_squares
+from medtranslate.networks import DISCRIMINATORS, GENERATORS, Posterior
+
+
+@dataclass
+class Batch:
+    """Slices of one step, [B, 1, S, S] in [-1, 1]; either half may be absent.
+
+    Attributes:
+        ct, mr: unpaired.
+        anchor_ct, anchor_mr, anchor_wanted: a phantom's CT, its MR in any contrast, and its MR in the
+            contrast that the model is to speak.
+    """
+
+    ct: Tensor | None = None
+    mr: Tensor | None = None
+    anchor_ct: Tensor | None = None
+    anchor_mr: Tensor | None = None
+    anchor_wanted: Tensor | None = None
+
+
+@dataclass
+class PassSettings:
+    """Which passes a step makes beside the translations."""
+
+    cycle: bool
+    identity: bool
+    noise: float
+
+
+class Generators(nn.Module):
+    """Both translations; `forward` makes all passes of a step, so that DDP sees one call."""
+
+    def __init__(self, settings: NetworkSettings) -> None:
+        super().__init__()
+        self.to_ct = GENERATORS[settings.generator](settings)
+        self.to_mr = GENERATORS[settings.generator](settings)
+
+    def forward(self, batch: Batch, passes: PassSettings) -> Passes:
+        # Unpaired and phantom slices go through a generator together: one call, the same arithmetic.
+        into_ct = self.to_ct(_joined(batch.mr, batch.anchor_mr), draw=True)
+        into_mr = self.to_mr(_joined(batch.ct, batch.anchor_ct), draw=True)
+        posteriors: dict[str, Posterior] = {"mr": into_ct.posterior, "ct": into_mr.posterior}
+        unpaired = 0 if batch.ct is None else batch.ct.shape[0]
+        anchor = None
+        if batch.anchor_ct is not None and batch.anchor_mr is not None and batch.anchor_wanted is not None:
+            anchor = Anchor(
+                ct=batch.anchor_ct,
+                mr=batch.anchor_mr,
+                mr_wanted=batch.anchor_wanted,
+                fake_ct=into_ct.image[unpaired:],
+                fake_mr=into_mr.image[unpaired:],
+            )
+        if batch.ct is None or batch.mr is None:
+            return Passes(posteriors=posteriors, anchor=anchor)
+        fake_ct, fake_mr = into_ct.image[:unpaired], into_mr.image[:unpaired]
+        cycled_ct = cycled_mr = identity_ct = identity_mr = None
+        if passes.cycle:
+            back_ct = self.to_ct(_noisy(fake_mr, passes.noise), draw=True)
+            back_mr = self.to_mr(_noisy(fake_ct, passes.noise), draw=True)
+            cycled_ct, cycled_mr = back_ct.image, back_mr.image
+            posteriors |= {"fake_mr": back_ct.posterior, "fake_ct": back_mr.posterior}
+        if passes.identity:
+            identity_ct, identity_mr = self.to_ct(batch.ct).image, self.to_mr(batch.mr).image
+        return Passes(
+            ct=batch.ct,
+            mr=batch.mr,
+            fake_mr=fake_mr,
+            fake_ct=fake_ct,
+            cycled_ct=cycled_ct,
+            cycled_mr=cycled_mr,
+            identity_ct=identity_ct,
+            identity_mr=identity_mr,
+            posteriors=posteriors,
+            anchor=anchor,
+        )
+
+
+class Discriminators(nn.Module):
+    """One judge per modality."""
+
+    def __init__(self, settings: NetworkSettings) -> None:
+        super().__init__()
+        self.ct = DISCRIMINATORS[settings.discriminator](settings)
+        self.mr = DISCRIMINATORS[settings.discriminator](settings)
+
+    def forward(self, ct: Tensor, mr: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        return self.ct(ct), self.mr(mr)
+
+    def loss(self, real_ct: Tensor, real_mr: Tensor, fake_ct: Tensor, fake_mr: Tensor) -> Tensor:
+        """Least-squares loss of both judges; half on real and half on fake, as CycleGAN has it."""
+        count = real_ct.shape[0]
+        judged = self(torch.cat([real_ct, fake_ct]), torch.cat([real_mr, fake_mr]))
+        terms = [
+            least_squares([head[:count] for head in heads], real=True, discriminator=True)
+            + least_squares([head[count:] for head in heads], real=False, discriminator=True)
+            for heads in judged
+        ]
+        return 0.5 * torch.stack(terms).sum()
+
+
+class VAECycleGAN(nn.Module):
+    """Everything that trains."""
+
+    def __init__(self, settings: NetworkSettings) -> None:
+        super().__init__()
+        self.generators = Generators(settings)
+        self.discriminators = Discriminators(settings)
+
+
+class ImagePool:
+    """Past translations that a discriminator is shown again (Shrivastava et al., 2017).
+
+    Once the pool is full, each new image is exchanged for a stored one with probability one half.
+
+    Args:
+        size: images kept; 0 shows every translation once, as it comes.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.images: list[Tensor] = []
+
+    def exchange(self, fresh: Tensor, generator: torch.Generator) -> Tensor:
+        """Detached images [B, 1, S, S] to show instead of `fresh`."""
+        shown = []
+        for image in fresh.detach():
+            if len(self.images) < self.size:
+                self.images.append(image)
+                shown.append(image)
+            elif self.size and torch.rand((), generator=generator) < 0.5:
+                place = int(torch.randint(self.size, (), generator=generator))
+                shown.append(self.images[place])
+                self.images[place] = image
+            else:
+                shown.append(image)
+        return torch.stack(shown)
+
+
+def _joined(*parts: Tensor | None) -> Tensor:
+    return torch.cat([part for part in parts if part is not None])
+
+
+def _noisy(image: Tensor, sigma: float) -> Tensor:
+    return image + sigma * torch.randn_like(image) if sigma > 0 else image

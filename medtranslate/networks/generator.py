@@ -1,0 +1,131 @@
+"""The variational generator: a slice of one modality in, its posterior, a slice of the other out.
+
+    x --fold--> encoder --> N(mu, diag sigma^2) = q(z|x) --draw or mean--> decoder --unfold--> y
+
+Nothing goes around the latent (there are no skip connections), so the posterior has to carry the
+anatomy. Kingma and Welling, "Auto-Encoding Variational Bayes" (2014), give the reparameterisation
+and the KL term; encoder and decoder are those of MONAI's `AutoencoderKL`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from monai.networks.nets.autoencoderkl import Decoder, Encoder
+from torch import Tensor, nn
+from torch.nn import functional
+
+from medtranslate.config import NetworkSettings
+
+LOG_VARIANCE_BOUND = 6.0
+"""|log sigma^2| stays below this: sigma between 0.05 and 20, where exp is harmless in any precision."""
+
+
+@dataclass
+class Posterior:
+    """q(z|x) = N(mean, diag exp(log_variance)), both [B, latent, h, w] in float32."""
+
+    mean: Tensor
+    log_variance: Tensor
+
+    def draw(self) -> Tensor:
+        """One sample by reparameterisation: mean + sigma * epsilon, epsilon ~ N(0, I)."""
+        return self.mean + torch.exp(0.5 * self.log_variance) * torch.randn_like(self.mean)
+
+
+@dataclass(frozen=True)
+class Generated:
+    """What one pass of a generator gives.
+
+    Attributes:
+        image: [B, 1, H, W] in [-1, 1].
+        posterior: of the slice that was translated.
+    """
+
+    image: Tensor
+    posterior: Posterior
+
+
+def coordinates(image: Tensor) -> Tensor:
+    """Row and column of each pixel, [B, 2, H, W], from -1 at one edge of the frame to 1 at the other."""
+    batch, _, height, width = image.shape
+    rows = torch.linspace(-1, 1, height, device=image.device, dtype=image.dtype)
+    columns = torch.linspace(-1, 1, width, device=image.device, dtype=image.dtype)
+    return torch.stack(torch.meshgrid(rows, columns, indexing="ij")).expand(batch, -1, -1, -1)
+
+
+class VariationalGenerator(nn.Module):
+    """Translates slices [B, 1, S, S] in [-1, 1] into the other modality, likewise.
+
+    The slice is folded `fold` x `fold` pixels into channels first, so that no layer of the encoder
+    works at full resolution. On the way out bilinear upsampling and convolutions undo the fold;
+    neither leaves a checkerboard, as sub-pixel and transposed convolutions do (Odena et al.,
+    "Deconvolution and Checkerboard Artifacts", 2016).
+    """
+
+    def __init__(self, settings: NetworkSettings) -> None:
+        super().__init__()
+        channels = settings.channels
+        self.fold = settings.fold
+        self.coordinates = settings.coordinates
+        levels = len(channels)
+        inputs = 1 + 2 * settings.coordinates
+        self.encoder = Encoder(
+            spatial_dims=2,
+            in_channels=inputs * settings.fold**2,
+            channels=channels,
+            out_channels=channels[-1],
+            num_res_blocks=[settings.blocks] * levels,
+            norm_num_groups=8,
+            norm_eps=1e-6,
+            attention_levels=[False] * levels,
+            with_nonlocal_attn=settings.attention,
+            use_flash_attention=True,
+        )
+        self.posterior = nn.Conv2d(channels[-1], 2 * settings.latent_channels, kernel_size=1)
+        self.decoder = Decoder(
+            spatial_dims=2,
+            in_channels=settings.latent_channels,
+            channels=channels,
+            out_channels=channels[0],
+            num_res_blocks=[settings.blocks] * levels,
+            norm_num_groups=8,
+            norm_eps=1e-6,
+            attention_levels=[False] * levels,
+            with_nonlocal_attn=settings.attention,
+            use_flash_attention=True,
+        )
+        self.unfold = _unfold(channels[0], settings.fold)
+
+    def encode(self, image: Tensor) -> Posterior:
+        """q(z|x) of slices [B, 1, S, S] in [-1, 1]; computed in float32 whatever the precision."""
+        if self.coordinates:
+            image = torch.cat([image, coordinates(image)], dim=1)
+        features = self.encoder(functional.pixel_unshuffle(image, self.fold))
+        with torch.autocast(image.device.type, enabled=False):
+            mean, raw = self.posterior(features.float()).chunk(2, dim=1)
+            log_variance = LOG_VARIANCE_BOUND * torch.tanh(raw / LOG_VARIANCE_BOUND)
+        return Posterior(mean, log_variance)
+
+    def decode(self, latent: Tensor) -> Tensor:
+        """Slices [B, 1, S, S] in [-1, 1] from latents [B, latent, h, w]."""
+        return torch.tanh(self.unfold(functional.silu(self.decoder(latent))).float())
+
+    def forward(self, image: Tensor, *, draw: bool = False) -> Generated:
+        """Translate; from one draw of the posterior (training) or from its mean (inference)."""
+        posterior = self.encode(image)
+        return Generated(self.decode(posterior.draw() if draw else posterior.mean), posterior)
+
+
+def _unfold(channels: int, fold: int) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    while fold > 1:
+        narrower = max(channels // 2, 8)
+        layers += [
+            nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False),
+            nn.Conv2d(channels, narrower, kernel_size=3, padding=1),
+            nn.SiLU(),
+        ]
+        channels, fold = narrower, fold // 2
+    return nn.Sequential(*layers, nn.Conv2d(channels, 1, kernel_size=3, padding=1))

@@ -1,0 +1,370 @@
+"""The parts of a head, and the draw of one head.
+
+Coordinates are millimetres of a standard head: x to the right, y to the front, z up (RAS+), origin at
+the anterior commissure, sizes close to the MNI152 average. A head of its own differs by pose, scale, a
+smooth warp, and the place and size of each part.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from medtranslate.phantom.tissues import Floats
+
+Point = tuple[float, float, float]
+Group = Literal["", "ventricle", "sinus", "cistern"]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A tube with elliptic section between two points; an ellipsoid where they coincide.
+
+    Attributes:
+        tissue: what it is filled with.
+        start: one end of its axis, in mm; `end` is the other.
+        radii: along x, y, z, in mm, at the start; `taper` times that at the end.
+        both: mirrored to the other side (x negated).
+        wall: tissue and thickness in mm of a layer around it.
+        cells: mm between the walls that divide it into cells.
+        group: what it swells with: ventricles, sinuses, cisterns.
+    """
+
+    tissue: str
+    start: Point
+    end: Point
+    radii: Point
+    taper: float = 1.0
+    both: bool = True
+    wall: tuple[str, float] | None = None
+    cells: float = 0.0
+    group: Group = ""
+
+
+def blob(
+    tissue: str,
+    centre: Point,
+    radii: Point,
+    both: bool = True,
+    *,
+    wall: tuple[str, float] | None = None,
+    cells: float = 0.0,
+    group: Group = "",
+) -> Part:
+    return Part(tissue, centre, centre, radii, 1.0, both, wall, cells, group)
+
+
+BONE = ("cortical bone", 1.8)
+THIN = ("cortical bone", 1.2)
+
+FACE: tuple[Part, ...] = (
+    # masticatory and neck muscles, glands
+    blob("fat", (50, 28, -62), (12, 24, 22)),
+    blob("gland", (60, -4, -72), (9, 14, 20)),
+    Part("fat", (0, -70, -75), (0, -80, -140), (9, 9, 9), 1.2, False),
+    Part("fat", (36, -20, -84), (38, -24, -140), (6, 10, 9), 1.2),
+    Part("muscle", (54, -36, -66), (48, -22, -140), (7, 10, 10), 1.1, True, ("fat", 1.6)),
+    Part("muscle", (16, -68, -68), (17, -80, -140), (14, 12, 10), 1.1, True, ("fat", 1.6)),
+    Part("muscle", (36, -58, -64), (33, -66, -140), (10, 12, 10), 1.1, True, ("fat", 1.6)),
+    Part("muscle", (56, 22, -60), (50, 10, -104), (6, 14, 10), 1.0, True, ("fat", 1.6)),
+    Part("muscle", (46, 12, -40), (50, 22, -66), (7, 16, 9), 1.0, True, ("fat", 1.6)),
+    Part("muscle", (34, 18, -56), (42, 6, -84), (7, 14, 9), 1.0, True, ("fat", 1.6)),
+    # cervical spine
+    Part("diploe", (0, -30, -84), (0, -34, -150), (11, 9, 9), 1.0, False, BONE),
+    Part("diploe", (0, -24, -76), (0, -26, -90), (5, 5, 5), 1.0, False, BONE),
+    Part("diploe", (16, -34, -70), (20, -38, -82), (7, 10, 6), 1.0, True, BONE),
+    Part("diploe", (20, -38, -84), (14, -66, -86), (3.5, 4, 5), 1.0, True, BONE),
+    Part("diploe", (22, -40, -84), (36, -40, -86), (4, 5, 5), 1.0, True, BONE),
+    Part("diploe", (15, -38, -100), (8, -70, -112), (4, 5, 9), 1.0, True, BONE),
+    Part("csf", (0, -46, -62), (0, -52, -150), (11, 9.5, 10), 0.95, False, ("dura", 1.0)),
+    Part("arterial blood", (26, -40, -86), (24, -38, -140), (2, 2, 2)),
+    # mandible, teeth, tongue
+    Part("diploe", (52, 2, -54), (49, 8, -96), (3, 9, 6), 1.2, True, BONE),
+    Part("diploe", (50, 18, -58), (48, 14, -96), (2.5, 6, 6), 1.2, True, BONE),
+    Part("diploe", (48, 6, -104), (30, 50, -112), (4.5, 6, 9), 1.0, True, BONE),
+    Part("diploe", (30, 50, -112), (0, 70, -114), (5.5, 5.5, 9), 1.0, True, BONE),
+    blob("muscle", (0, 38, -98), (24, 32, 17), False),
+    Part("muscle", (12, 20, -112), (8, 56, -118), (10, 10, 8), 1.0, True, ("fat", 1.6)),
+    Part("diploe", (29, 32, -82), (24, 58, -83), (5.5, 6, 7), 1.0, True, BONE),
+    Part("diploe", (24, 58, -83), (0, 73, -83), (5.5, 5.5, 7), 1.0, True, BONE),
+    Part("tooth", (28, 32, -93), (23, 57, -93), (3.8, 4, 5.5), 1.0, True),
+    Part("tooth", (23, 57, -93), (0, 72, -93), (3.2, 3.2, 5.5), 1.0, True),
+    Part("tooth", (27, 32, -102), (21, 55, -102), (3.6, 4, 5), 1.0, True),
+    Part("tooth", (21, 55, -102), (0, 68, -102), (3, 3, 5), 1.0, True),
+    Part("cortical bone", (0, 26, -76), (0, 66, -77), (26, 8, 1.8), 1.0, False),
+    # airway behind nose and tongue
+    Part("air", (0, 4, -58), (0, -4, -84), (10, 8, 8), 0.8, False, ("mucosa", 3.0)),
+    Part("air", (0, -4, -84), (0, 0, -150), (9, 6, 8), 1.0, False, ("mucosa", 2.5)),
+    # cheek bones and orbital rim
+    Part("diploe", (46, 54, -50), (62, 26, -50), (4, 4, 5), 0.7, True, BONE),
+    Part("cortical bone", (62, 26, -50), (66, -4, -48), (2.6, 4, 4)),
+    Part("diploe", (46, 56, -52), (32, 62, -60), (5, 5, 7), 1.0, True, BONE),
+    Part("diploe", (48, 58, -48), (52, 58, -18), (3, 4, 4), 1.0, True, BONE),
+    Part("cortical bone", (47, 52, -36), (34, 28, -34), (2.2, 3, 13)),
+    Part("cortical bone", (36, 72, -20), (12, 78, -22), (8, 4, 4)),
+    Part("cortical bone", (6, 80, -24), (9, 76, -52), (4, 4, 4)),
+    # pterygoid plates, hard floor of the middle fossa
+    Part("cortical bone", (18, 16, -46), (19, 12, -74), (2, 6, 5)),
+    # maxillary sinus, nose
+    blob("air", (30, 44, -62), (14, 17, 16), wall=THIN, group="sinus"),
+    Part("air", (6, 24, -54), (6, 76, -56), (5.5, 8, 17), 0.75, True, ("mucosa", 1.5)),
+    Part("mucosa", (8, 28, -62), (8, 66, -64), (3, 4, 4.5)),
+    Part("mucosa", (8, 30, -50), (8, 60, -50), (2.6, 4, 4.5)),
+    Part("cortical bone", (0, 20, -52), (0, 72, -56), (1.0, 6, 17), 1.0, False),
+    Part("air", (6, 80, -66), (7, 92, -70), (4, 6, 4)),
+    # outer ear
+    blob("skin", (79, -30, -36), (3, 15, 27)),
+    blob("skin", (76, -18, -44), (6, 5, 9)),
+)
+"""Below and in front of the skull, painted before it."""
+
+BASE: tuple[Part, ...] = (
+    # central base: clivus, petrous and mastoid bone, sphenoid wings
+    Part("marrow", (0, -4, -44), (0, -22, -66), (13, 6, 6), 1.0, False, BONE),
+    Part("cortical bone", (14, -12, -42), (58, -34, -40), (9, 9, 8.5), 1.25),
+    Part("diploe", (18, -14, -44), (26, -18, -45), (3, 3, 3)),
+    Part("diploe", (22, -60, -62), (16, -36, -68), (7, 7, 5), 1.0, True, BONE),
+    blob("diploe", (55, -30, -52), (10, 13, 17), wall=BONE),
+    blob("air", (55, -32, -50), (11, 15, 18), cells=6.0, group="sinus"),
+    Part("air", (84, -24, -42), (50, -22, -42), (3.6, 3.6, 3.6)),
+    blob("air", (45, -20, -40), (3, 5, 6)),
+    blob("csf", (30, -21, -39), (7, 2.4, 2.2)),
+    blob("csf", (40, -17, -40), (3.0, 2.2, 2.0)),
+    Part("diploe", (10, 19, -26), (50, 26, -16), (4, 4.5, 5), 1.0, True, THIN),
+    Part("diploe", (20, 12, -46), (56, 10, -48), (4, 9, 2.5), 1.0, True, THIN),
+    # sphenoid and ethmoid sinus
+    blob("air", (7.5, 13, -44), (8, 11, 9), wall=THIN, group="sinus"),
+    Part("air", (7.5, 24, -36), (7.5, 58, -38), (6.5, 7, 10), 1.0, True, THIN, 8.0, "sinus"),
+    # orbit: fat, muscles, nerve, globe
+    Part("fat", (33, 60, -37), (15, 24, -30), (18, 16, 18), 0.35, True, THIN),
+    Part("gland", (43, 63, -28), (41, 60, -27), (5, 7, 5)),
+    Part("muscle", (20.5, 58, -37), (14, 26, -31), (2.0, 4, 4.5), 0.7),
+    Part("muscle", (45.5, 56, -37), (18, 26, -31), (1.9, 4, 4.5), 0.7),
+    Part("muscle", (32, 58, -24), (17, 28, -28), (4.5, 3, 2.2), 0.7),
+    Part("muscle", (32, 58, -50), (17, 28, -34), (4.5, 3, 2.2), 0.7),
+    Part("csf", (31, 50, -37), (13, 24, -30), (3.2, 3.2, 3.2)),
+    Part("optic nerve", (31.5, 50, -37), (8, 14, -25), (2.0, 2.0, 2.0)),
+    blob("vitreous", (32.5, 60, -37), (11.4, 11.4, 11.4), wall=("sclera", 1.3)),
+    blob("lens", (33, 69.2, -37), (4.6, 2.1, 4.6)),
+    # frontal sinus
+    blob("air", (9, 72, -17), (9, 4.5, 8), wall=THIN, group="sinus"),
+    Part("air", (10, 72, -12), (22, 67, -8), (6, 3.2, 7), 0.7, True, THIN, 0.0, "sinus"),
+    blob("mucosa", (0, 3, -36), (6, 4.5, 4.5), False),
+)
+"""The base of the skull, painted after the vault's bone and before the brain."""
+
+DEEP: tuple[Part, ...] = (
+    # cisterns
+    blob("csf", (0, -2, -22), (12, 11, 7), False, group="cistern"),
+    Part("csf", (6, 4, -20), (30, 12, -16), (4, 4, 4), 0.8, True, None, 0.0, "cistern"),
+    blob("csf", (0, -26, -14), (21, 19, 10), False, group="cistern"),
+    Part("csf", (0, -14, -26), (0, -27, -56), (17, 8, 8), 0.8, False, None, 0.0, "cistern"),
+    blob("csf", (0, -42, 1), (10, 7, 7), False, group="cistern"),
+    Part("csf", (0, -42, -52), (0, -50, -74), (15, 11, 10), 0.9, False, None, 0.0, "cistern"),
+    blob("csf", (0, -78, -57), (12, 11, 7), False, group="cistern"),
+    blob("csf", (20, -28, -38), (10, 8, 6), group="cistern"),
+    # medial temporal lobe
+    Part("deep nuclei", (23, -5, -21), (27, -12, -22), (8, 8, 7)),
+    Part("grey matter", (26, -14, -21), (27, -36, -6), (5, 6, 5), 0.7),
+    # brainstem
+    Part("brainstem", (9, -14, -8), (6, -20, -20), (6.5, 7, 7)),
+    Part("brainstem", (0, -26, -6), (0, -28, -22), (13, 9, 8), 1.0, False),
+    Part("brainstem", (0, -25, -26), (0, -29, -42), (16, 11, 9), 0.9, False),
+    Part("white matter", (13, -33, -33), (22, -46, -36), (7, 8, 7)),
+    Part("brainstem", (0, -36, -46), (0, -47, -72), (9.5, 8, 8), 0.75, False),
+    Part("brainstem", (0, -47, -70), (0, -53, -150), (6.5, 4.8, 6), 0.95, False),
+    blob("pallidum", (5, -20, -9), (3, 3, 3.5)),
+    Part("pallidum", (6, -14, -11), (11, -18, -9), (2.5, 1.8, 3)),
+    # deep nuclei
+    Part("deep nuclei", (12, 19, 0), (14, 4, 15), (5, 7, 7), 0.75),
+    Part("deep nuclei", (14, 4, 16), (18, -22, 21), (3.6, 5, 4), 0.5),
+    Part("deep nuclei", (23, 14, 1), (30, -12, 2), (4.8, 6, 9), 0.75),
+    Part("pallidum", (16, 4, -2), (22, -9, 0), (4, 4, 6)),
+    Part("deep nuclei", (7, -9, 6), (14, -25, 7), (6.5, 7, 7.5), 1.2),
+    Part("deep nuclei", (35.5, 14, 1), (35.5, -14, 3), (0.8, 5, 12)),
+    # ventricles
+    Part("csf", (6, 31, 2), (7, 6, 16), (4.2, 4.5, 6.5), 0.9, True, None, 0.0, "ventricle"),
+    Part("csf", (7, 6, 18), (14, -30, 20), (5.5, 5, 5), 1.0, True, None, 0.0, "ventricle"),
+    Part("csf", (15, -30, 18), (26, -43, 8), (5.5, 6, 8), 1.1, True, None, 0.0, "ventricle"),
+    Part("csf", (26, -44, 8), (24, -70, 5), (4, 6, 6), 0.3, True, None, 0.0, "ventricle"),
+    Part("csf", (28, -42, 0), (35, -26, -14), (3, 3, 3.4), 0.8, True, None, 0.0, "ventricle"),
+    Part("csf", (35, -26, -14), (32, -8, -21), (2.6, 3, 2.6), 0.8, True, None, 0.0, "ventricle"),
+    blob("csf", (0, -11, -1), (1.8, 14, 10), False, group="ventricle"),
+    Part("csf", (0, -26, -5), (0, -37, -22), (1.3, 1.3, 1.3), 1.0, False),
+    Part("csf", (0, -39, -26), (0, -45, -46), (5.5, 3.2, 5), 0.6, False, None, 0.0, "ventricle"),
+    Part("csf", (0, -42, -34), (10, -44, -37), (3, 2.6, 3), 0.6, True),
+    Part("white matter", (0, 20, 6), (0, -22, 15), (0.8, 6, 6), 1.0, False),
+    blob("deep nuclei", (0, -12, 2), (4, 3, 3), False),
+    # vessels and calcifications
+    Part("arterial blood", (0, -12, -24), (0, -16, -46), (1.7, 1.7, 1.7), 1.0, False),
+    Part("arterial blood", (12, 2, -36), (12, 2, -20), (2.3, 2.3, 2.3)),
+    Part("arterial blood", (10, 2, -18), (38, 4, -14), (1.5, 1.5, 1.5), 0.7),
+    Part("arterial blood", (4, 4, -18), (2, 30, -4), (1.2, 1.2, 1.2), 0.8),
+    Part("arterial blood", (3, -16, -18), (22, -30, -8), (1.2, 1.2, 1.2), 0.8),
+    Part("venous blood", (0, -40, 3), (0, -92, -14), (1.8, 2.2, 2.4), 1.3, False),
+    Part("venous blood", (4, -98, -16), (56, -68, -24), (4, 4, 5), 0.9),
+    Part("venous blood", (57, -62, -26), (40, -42, -52), (5, 5, 5), 0.9),
+    blob("calcification", (0, -30, 3), (2.2, 2.6, 2.2), False),
+    blob("calcification", (24, -43, 8), (2.0, 2.6, 3.0)),
+)
+"""Inside the brain, painted last."""
+
+
+@dataclass(frozen=True)
+class Lesion:
+    """A lesion that a head carries.
+
+    Attributes:
+        kind: "tumour", "haemorrhage", "infarct" or "calcification".
+        centre: mm in the standard head.
+        radii: mm along x, y, z; a rim of oedema of `oedema` mm lies around it.
+    """
+
+    kind: str
+    centre: Point
+    radii: Point
+    oedema: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Waves:
+    """A smooth random field: a sum of plane waves.
+
+    Attributes:
+        vectors: wave vectors in radian per mm, [waves, 3].
+        phases: [waves].
+        amplitude: of each wave; the field's standard deviation is amplitude * sqrt(waves / 2).
+    """
+
+    vectors: Floats
+    phases: Floats
+    amplitude: float
+
+
+@dataclass(frozen=True, eq=False)
+class Head:
+    """One head: everything that its slices and volumes are made from.
+
+    Attributes:
+        seed: what it was drawn from.
+        rotation: scan to head axes, [3, 3].
+        scale: size of this head against the standard one, [3].
+        shift: mm from the scan's centre to the head's, [3].
+        warp: displacement in mm along x, y, z.
+        placed: centres, ends, radii and tapers of the parts of `FACE`, `BASE` and `DEEP`.
+        fold: waves of the cortical folds, in mm on a sphere of projection.
+    """
+
+    seed: int
+    rotation: Floats
+    scale: Floats
+    shift: Floats
+    warp: tuple[Waves, Waves, Waves]
+    fold: Waves
+    coarse: Waves
+    fine: Waves
+    fold_depth: float
+    sulcus: float
+    gap: float
+    cortex: float
+    skull: float
+    table: float
+    scalp: float
+    muscle: float
+    pneumatisation: float
+    ventricle: float
+    face: float
+    neck: float
+    falx_calcified: bool
+    jitter: dict[str, Floats]
+    lesions: tuple[Lesion, ...]
+
+
+def draw_waves(rng: np.random.Generator, count: int, shortest: float, longest: float, spread: float) -> Waves:
+    """A field of `count` waves, `shortest` to `longest` mm long, of standard deviation `spread`."""
+    direction = rng.standard_normal((count, 3))
+    direction /= np.linalg.norm(direction, axis=1, keepdims=True)
+    length = rng.uniform(shortest, longest, (count, 1))
+    return Waves(
+        (direction * 2 * np.pi / length).astype(np.float32),
+        rng.uniform(0, 2 * np.pi, count).astype(np.float32),
+        float(spread * np.sqrt(2 / count)),
+    )
+
+
+def draw_head(seed: int) -> Head:
+    """The head of a seed; the same seed gives the same head."""
+    rng = np.random.default_rng([seed, 0])
+    atrophy = rng.beta(1.3, 2.5)
+    angles = np.radians(rng.normal(0.0, [3.0, 6.0, 4.0]))
+    size = 0.915 + 0.035 * rng.standard_normal()
+    return Head(
+        seed=seed,
+        rotation=_rotation(*angles),
+        scale=(size * np.exp(0.035 * rng.standard_normal(3))).astype(np.float32),
+        shift=rng.uniform(-6.0, 6.0, 3).astype(np.float32),
+        warp=(
+            draw_waves(rng, 5, 90, 200, 1.8),
+            draw_waves(rng, 5, 90, 200, 1.8),
+            draw_waves(rng, 5, 90, 200, 1.8),
+        ),
+        fold=draw_waves(rng, 14, 15, 24, 1.0),
+        coarse=draw_waves(rng, 6, 35, 80, 1.0),
+        fine=draw_waves(rng, 10, 9, 18, 1.0),
+        fold_depth=rng.uniform(11.0, 17.0),
+        sulcus=0.5 + 1.6 * atrophy,
+        gap=0.8 + 3.0 * atrophy * rng.random(),
+        cortex=rng.uniform(2.3, 3.2),
+        skull=float(np.clip(rng.normal(6.2, 1.3), 3.8, 10.0)),
+        table=rng.uniform(1.1, 2.0),
+        scalp=float(np.clip(rng.normal(6.0, 1.6), 3.2, 11.0)),
+        muscle=rng.uniform(4.0, 12.0),
+        pneumatisation=float(np.clip(rng.normal(1.0, 0.18), 0.5, 1.4)),
+        ventricle=float(np.clip(np.exp(0.22 * rng.standard_normal() + 0.7 * (atrophy - 0.25)), 0.6, 2.0)),
+        face=rng.normal(0.0, 3.0),
+        neck=rng.uniform(-6.0, 6.0),
+        falx_calcified=bool(rng.random() < 0.25),
+        jitter={
+            name: rng.standard_normal((len(parts), 2, 7)).astype(np.float32).clip(-2, 2)
+            for name, parts in PARTS.items()
+        },
+        lesions=_draw_lesions(rng),
+    )
+
+
+PARTS: dict[str, tuple[Part, ...]] = {"face": FACE, "base": BASE, "deep": DEEP}
+
+
+def _rotation(roll: float, pitch: float, yaw: float) -> Floats:
+    """Rotation about y, x and z."""
+    cr, sr, cp, sp, cy, sy = (
+        np.cos(roll),
+        np.sin(roll),
+        np.cos(pitch),
+        np.sin(pitch),
+        np.cos(yaw),
+        np.sin(yaw),
+    )
+    about_y = np.array([[cr, 0, sr], [0, 1, 0], [-sr, 0, cr]])
+    about_x = np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])
+    about_z = np.array([[cy, -sy, 0], [sy, cy, 0], [0, 0, 1]])
+    turned: Floats = (about_y @ about_x @ about_z).astype(np.float32)
+    return turned
+
+
+_KINDS = ("tumour", "haemorrhage", "infarct", "calcification")
+
+
+def _draw_lesions(rng: np.random.Generator) -> tuple[Lesion, ...]:
+    lesions = []
+    for _ in range(rng.choice(4, p=[0.4, 0.4, 0.15, 0.05])):
+        kind = str(rng.choice(_KINDS, p=[0.4, 0.2, 0.3, 0.1]))
+        size = rng.uniform(2.0, 4.5) if kind == "calcification" else rng.uniform(4.0, 19.0)
+        side = rng.choice([-1.0, 1.0])
+        centre = (side * rng.uniform(18.0, 46.0), rng.uniform(-70.0, 42.0), rng.uniform(-2.0, 48.0))
+        radii = size * np.exp(0.2 * rng.standard_normal(3))
+        rim = rng.uniform(2.0, 13.0) if kind in ("tumour", "haemorrhage") and rng.random() < 0.75 else 0.0
+        lesions.append(Lesion(kind, centre, (float(radii[0]), float(radii[1]), float(radii[2])), rim))
+    return tuple(lesions)

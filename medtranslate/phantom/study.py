@@ -1,0 +1,239 @@
+"""Images of heads: a paired CT and MR study, and a stream of slices."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+from monai.data import MetaTensor
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from medtranslate.config import PhantomContrast, PhantomSettings, StreamContrast
+from medtranslate.jobs import whole_output
+from medtranslate.phantom.anatomy import Head, draw_head, draw_waves
+from medtranslate.phantom.paint import Plane, field, lesion_at, paint
+from medtranslate.phantom.tissues import TISSUES, Floats, ct_values, mr_values
+
+HELD_OUT = 900_000
+"""Seeds from here on are never used in training."""
+
+
+@dataclass(frozen=True)
+class LesionFound:
+    """A lesion in a study: `centre` in mm RAS+, mean `radius` in mm."""
+
+    kind: str
+    centre: tuple[float, float, float]
+    radius: float
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """CT (HU), MR (0 to about 1000) and labels of one head on one RAS+ grid, [1, X, Y, Z]."""
+
+    ct: MetaTensor
+    mr: MetaTensor
+    labels: MetaTensor
+    lesions: tuple[LesionFound, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Slices:
+    """Axial slices of random heads, [count, 1, size, size]; rows front to back, columns right to left.
+
+    Attributes:
+        ct: HU.
+        mr: arbitrary units, air near 0, brightest tissue near 1000.
+        head: True inside the head, its air included.
+        wanted: a second MR in another contrast, where asked for.
+    """
+
+    ct: torch.Tensor
+    mr: torch.Tensor
+    head: torch.Tensor
+    wanted: torch.Tensor | None = None
+
+
+def _planes(size: int, spacing: float) -> list[Plane]:
+    low = -0.5 * (size - 1) * spacing
+    step = np.eye(3, dtype=np.float32) * spacing
+    return [
+        Plane(np.array([low, low, low + k * spacing], np.float32) + _CENTRE, step[0], step[1], (size, size))
+        for k in range(size)
+    ]
+
+
+_CENTRE = np.array([0.0, -15.0, -18.0], np.float32)
+"""Middle of a study's grid in mm RAS+, so that head and face fit a cube of 256 mm."""
+
+
+def _painted(head: Head, size: int, spacing: float, values: Floats) -> tuple[Floats, NDArray[np.uint8]]:
+    images = np.empty((len(values), size, size, size), np.float32)
+    labels = np.empty((size, size, size), np.uint8)
+
+    def one(item: tuple[int, Plane]) -> None:
+        index, plane = item
+        canvas = paint(head, plane, values)
+        images[:, :, :, index] = canvas.images
+        labels[:, :, index] = canvas.labels
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(one, enumerate(_planes(size, spacing))))
+    return images, labels
+
+
+def volume(head: Head, size: int, spacing: float) -> NDArray[np.uint8]:
+    """Labels [X, Y, Z] of a head on the grid of `study` (`TISSUES` names them)."""
+    return _painted(head, size, spacing, np.empty((0, len(TISSUES)), np.float32))[1]
+
+
+def study(seed: int, *, size: int = 256, spacing: float = 1.0, contrast: PhantomContrast = "t1") -> Study:
+    """A paired study of the head of a seed.
+
+    Args:
+        seed: of head, tissue parameters and noise.
+        size: voxels along each axis.
+        spacing: voxel size in mm.
+        contrast: of the MR.
+    """
+    head = draw_head(seed)
+    rng = np.random.default_rng([seed, 1])
+    values = np.stack([ct_values(rng), mr_values(rng, contrast)])
+    (ct, mr), labels = _painted(head, size, spacing, values)
+    planes = _planes(size, spacing)
+    bias = draw_waves(rng, 6, 150, 400, rng.uniform(0.03, 0.12))
+    level = rng.uniform(8.0, 20.0)
+    for k, plane in enumerate(planes):
+        ct[:, :, k] += _ct_noise(rng, (size, size), rng.uniform(3.0, 4.0) if k == 0 else 3.5)
+        mr[:, :, k] = _rician(mr[:, :, k] * (1.0 + field(bias, plane)), rng, level)
+    affine = np.diag([spacing, spacing, spacing, 1.0])
+    affine[:3, 3] = planes[0].origin
+    found = tuple(LesionFound(lesion.kind, *lesion_at(head, lesion)) for lesion in head.lesions)
+    return Study(
+        _meta(ct, affine, "ct"),
+        _meta(mr, affine, "mr"),
+        _meta(labels.astype(np.float32), affine, None),
+        found,
+    )
+
+
+def _meta(values: Floats, affine: NDArray[np.float64], modality: str | None) -> MetaTensor:
+    meta = {"modality": modality} if modality else {}
+    return MetaTensor(torch.from_numpy(np.ascontiguousarray(values))[None], affine=affine, meta=meta)
+
+
+def _ct_noise(rng: np.random.Generator, shape: tuple[int, int], spread: float) -> Floats:
+    """Noise of a reconstruction: neighbours are correlated."""
+    white = rng.standard_normal(shape, np.float32)
+    smooth = 0.5 * white
+    smooth[1:] += 0.25 * white[:-1]
+    smooth[:-1] += 0.25 * white[1:]
+    grain = 0.5 * smooth
+    grain[:, 1:] += 0.25 * smooth[:, :-1]
+    grain[:, :-1] += 0.25 * smooth[:, 1:]
+    grain *= np.float32(spread / 0.375)
+    return grain
+
+
+def _rician(image: Floats, rng: np.random.Generator, level: float) -> Floats:
+    """Magnitude of a complex image with normal noise (Gudbjartsson, Patz, MRM 34 (1995) 910)."""
+    noise = rng.standard_normal((2, *image.shape), np.float32) * np.float32(level)
+    magnitude: Floats = np.hypot(image + noise[0], noise[1])
+    return magnitude
+
+
+def slices(
+    seed: int,
+    count: int,
+    size: int,
+    *,
+    contrast: StreamContrast = "both",
+    wanted: StreamContrast | None = None,
+) -> Slices:
+    """Axial slices, each of a new head at a random height.
+
+    Heads, planes and CT depend on the seed alone, so calls with other contrasts show the same slices.
+
+    Args:
+        seed: of everything; item i of a seed is the same whatever `count` is.
+        count: slices.
+        size: pixels along both sides.
+        contrast: of the MR: a sequence; "physics" (clinical sequences at random), "random" (per
+            tissue) or "both" (half and half).
+        wanted: of a second MR of the same slices.
+    """
+    contrasts = (contrast,) if wanted is None else (contrast, wanted)
+    images = np.empty((1 + len(contrasts), count, 1, size, size), np.float32)
+    inside = np.empty((count, 1, size, size), np.bool_)
+    for index in range(count):
+        images[:, index, 0], inside[index, 0] = _slice(seed, index, size, contrasts)
+    ct, mr, *second = map(torch.from_numpy, images)
+    return Slices(ct, mr, torch.from_numpy(inside), second[0] if second else None)
+
+
+def _slice(
+    seed: int, index: int, size: int, contrasts: tuple[StreamContrast, ...]
+) -> tuple[Floats, NDArray[np.bool_]]:
+    """CT and MRs [1 + contrasts, size, size], and the head."""
+    rng = np.random.default_rng([seed, index, 2])
+    head = draw_head(int(rng.integers(2**62)))
+    plane = _axial(rng, head, size)
+    softness, grain = rng.uniform(0.9, 1.5), rng.uniform(1.0, 5.0)
+    streams = [np.random.default_rng([seed, index, 3 + which]) for which in range(len(contrasts))]
+    values = [mr_values(stream, contrast) for stream, contrast in zip(streams, contrasts, strict=True)]
+    canvas = paint(head, plane, np.stack([ct_values(rng), *values]), softness)
+    images = canvas.images
+    images[0] += _ct_noise(rng, plane.shape, grain)
+    texture = field(draw_waves(rng, 16, 6, 60, 1.0), plane)
+    for stream, mr in zip(streams, images[1:], strict=True):
+        bias = field(draw_waves(stream, 5, 120, 400, stream.uniform(0.0, 0.12)), plane)
+        mr[:] = _rician(
+            mr * (1.0 + stream.uniform(0.0, 0.05) * texture + bias), stream, stream.uniform(2.0, 30.0)
+        )
+    return images, ndimage.binary_fill_holes(canvas.labels > 0)
+
+
+def _axial(rng: np.random.Generator, head: Head, size: int) -> Plane:
+    """A plane across the head: mostly brain, one in eight through face and neck, lesions favoured."""
+    height = rng.uniform(-58.0, 74.0) if rng.random() < 0.87 else rng.uniform(-98.0, -58.0)
+    if head.lesions and rng.random() < 0.25:
+        lesion = head.lesions[0]
+        height = lesion.centre[2] + rng.uniform(-0.7, 0.7) * lesion.radii[2]
+    centre = head.rotation.T @ (np.array([0.0, -12.0, height]) * head.scale) + head.shift
+    side = rng.uniform(195.0, 240.0)
+    step = side / size
+    middle = centre + np.array([rng.uniform(-5, 5), rng.uniform(-5, 5), 0.0])
+    origin = middle + np.array([0.5, 0.5, 0.0]) * (side - step)
+    return Plane(
+        origin.astype(np.float32),
+        np.array([0, -step, 0], np.float32),
+        np.array([-step, 0, 0], np.float32),
+        (size, size),
+    )
+
+
+def write_study(settings: PhantomSettings) -> None:
+    """Write a study: `ct`, `mr`, `labels.nii.gz`, `phantom.json`, all or nothing.
+
+    Raises:
+        OutputExists: the folder is there and `overwrite` is not set.
+    """
+    from medtranslate.io import write_volume
+
+    made = study(settings.seed, size=settings.size, spacing=settings.spacing, contrast=settings.contrast)
+    suffix = "" if settings.format == "dicom" else ".nii.gz"
+    with whole_output(settings.out, overwrite=settings.overwrite, folder=True) as folder:
+        write_volume(made.ct, folder / f"ct{suffix}", format=settings.format)
+        write_volume(made.mr, folder / f"mr{suffix}", format=settings.format)
+        write_volume(made.labels, folder / "labels.nii.gz", format="nifti")
+        described = {
+            "seed": settings.seed,
+            "contrast": settings.contrast,
+            "lesions": [asdict(lesion) for lesion in made.lesions],
+            "labels": {tissue.name: tissue.label for tissue in TISSUES},
+        }
+        (folder / "phantom.json").write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")

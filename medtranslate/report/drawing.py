@@ -1,0 +1,150 @@
+"""What a page is illustrated with: grey pictures, error maps and curves, as data for a template."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import matplotlib
+import numpy as np
+import numpy.typing as npt
+from matplotlib.ticker import MaxNLocator
+from PIL import Image
+
+from medtranslate.metrics import Range, Volume
+from medtranslate.report.pictures import Pictures
+
+LONGEST_SIDE = 288
+"""Pixels of a picture's longer side at most, which bounds the size of a page."""
+MARGIN = 0.06
+"""Air around the mask's bounding box in a picture, as a fraction of the frame."""
+
+_ERRORS = matplotlib.colormaps["inferno"]
+
+
+@dataclass(frozen=True)
+class Plane:
+    """One axial slice of a comparison; each picture is a PNG as a data URI, `source` may be absent."""
+
+    index: int
+    source: str | None
+    prediction: str
+    reference: str
+    error: str
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A polyline in a box of `width` x `height`, in its own pixels with y downward."""
+
+    width: int
+    height: int
+    points: str
+    mean: float
+    worst: tuple[float, float]
+    x_ticks: list[tuple[float, str]]
+    y_ticks: list[tuple[float, str]]
+
+
+def error_limit(pictures: Pictures) -> float:
+    """End of the error maps' colour scale.
+
+    A round number above 99.5 % of the errors in the mask, or the whole data range where that is less.
+    """
+    errors = np.abs(pictures.prediction - pictures.reference)[pictures.mask]
+    low, high = pictures.data_range
+    return min(_ticks(0.0, float(np.percentile(errors, 99.5)) or 1.0)[-1], high - low)
+
+
+def error_colours(steps: int = 9) -> list[str]:
+    """Colours of the error maps' scale from zero to its end, as hex."""
+    return [matplotlib.colors.to_hex(_ERRORS(k / (steps - 1))) for k in range(steps)]
+
+
+def draw_plane(pictures: Pictures, index: int, limit: float) -> Plane:
+    """The axial slice `index` in radiological view, cropped to the mask with a margin.
+
+    Rows run anterior to posterior, columns from the patient's right to left. The error map is black
+    outside the mask.
+    """
+    box = _frame(pictures)
+    inside = pictures.mask[..., index][box]
+    fake, real = pictures.prediction[..., index][box], pictures.reference[..., index][box]
+    errors = np.where(inside, np.abs(fake - real), 0.0) / limit
+    source = pictures.source
+    return Plane(
+        index=index,
+        source=None
+        if source is None
+        else _png(_grey(source[..., index][box], pictures.source_range), pictures.spacing_mm),
+        prediction=_png(_grey(fake, pictures.data_range), pictures.spacing_mm),
+        reference=_png(_grey(real, pictures.data_range), pictures.spacing_mm),
+        error=_png((_ERRORS(errors)[..., :3] * 255).round().astype(np.uint8), pictures.spacing_mm),
+    )
+
+
+def spread_planes(pictures: Pictures, count: int) -> list[int]:
+    """Up to `count` slices spread evenly over those that hold a fair part of the mask."""
+    area = pictures.mask.sum(axis=(0, 1))
+    full = np.flatnonzero(area >= 0.2 * area.max())
+    return [
+        int(k) for k in full[np.unique(np.linspace(0, len(full) - 1, count + 2).round().astype(int)[1:-1])]
+    ]
+
+
+def draw_curve(x: Sequence[float], y: Sequence[float], *, highest_is_worst: bool) -> Curve:
+    """A curve of scores per slice, scaled into its box with round ticks.
+
+    Args:
+        x: position of each slice, ascending.
+        y: its score.
+        highest_is_worst: whether the worst slice is the highest.
+    """
+    width, height = 420, 150
+    rows = _ticks(min(0.0, *y), max(y)) if highest_is_worst else _ticks(min(y), max(y))
+    across = np.interp(x, (x[0], x[-1]), (0, width))
+    down = np.interp(y, (rows[0], rows[-1]), (height, 0))
+    worst = int(np.argmax(y) if highest_is_worst else np.argmin(y))
+    columns = [tick for tick in _ticks(x[0], x[-1], 6) if x[0] <= tick <= x[-1]]
+    return Curve(
+        width=width,
+        height=height,
+        points=" ".join(f"{a:.1f},{b:.1f}" for a, b in zip(across, down, strict=True)),
+        mean=float(np.mean(down)),
+        worst=(float(across[worst]), float(down[worst])),
+        x_ticks=[(float(np.interp(t, (x[0], x[-1]), (0, width))), f"{t:g}") for t in columns],
+        y_ticks=[(float(np.interp(t, (rows[0], rows[-1]), (height, 0))), f"{t:g}") for t in rows],
+    )
+
+
+def _ticks(low: float, high: float, count: int = 4) -> list[float]:
+    """Round numbers that enclose low and high."""
+    return [round(float(tick), 10) for tick in MaxNLocator(count).tick_values(low, high)]
+
+
+def _frame(pictures: Pictures) -> tuple[slice, slice]:
+    """In-plane bounding box of the mask over all slices, with a margin; the same for every picture."""
+    boxes = []
+    for axis in (0, 1):
+        used = np.flatnonzero(pictures.mask.any(axis=(1 - axis, 2)))
+        air = round(MARGIN * pictures.mask.shape[axis])
+        boxes.append(slice(max(0, int(used[0]) - air), int(used[-1]) + 1 + air))
+    return boxes[0], boxes[1]
+
+
+def _grey(plane: Volume, ends: Range) -> npt.NDArray[np.uint8]:
+    grey: npt.NDArray[np.uint8] = np.interp(plane, ends, (0, 255)).round().astype(np.uint8)
+    return grey
+
+
+def _png(plane: npt.NDArray[np.uint8], spacing_mm: tuple[float, float, float]) -> str:
+    """[X, Y] or [X, Y, 3] as a data URI with square pixels, rows along Y."""
+    size_mm = plane.shape[0] * spacing_mm[0], plane.shape[1] * spacing_mm[1]
+    per_mm = min(LONGEST_SIDE / max(size_mm), 1 / min(spacing_mm[:2]))
+    picture = Image.fromarray(np.ascontiguousarray(plane.swapaxes(0, 1)))
+    resized = picture.resize((max(1, round(size_mm[0] * per_mm)), max(1, round(size_mm[1] * per_mm))))
+    file = io.BytesIO()
+    resized.save(file, "PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode("ascii")

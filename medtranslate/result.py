@@ -1,0 +1,189 @@
+"""What a translation and an evaluation produced; every view and later command reads these.
+
+Each is a frozen dataclass written as JSON with a schema name. `None` stands for "not measured" and
+is left out of the file.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import field
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from medtranslate.errors import Unreadable
+
+_FROZEN = ConfigDict(extra="forbid", ser_json_inf_nan="strings")
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class Source:
+    """Where a volume came from; no patient identity.
+
+    Attributes:
+        digest: SHA-256 of the pixel values and the geometry as they were read.
+        shape: voxels along the array's axes.
+        spacing_mm: voxel size along the array's axes.
+        affine: array index to RAS+ millimetres, 4 x 4, row by row.
+    """
+
+    digest: str
+    format: str
+    modality: Literal["ct", "mr"] | None = None
+    shape: tuple[int, int, int]
+    spacing_mm: tuple[float, float, float]
+    affine: tuple[tuple[float, float, float, float], ...]
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class ModelInfo:
+    """Which model made a translation, and what it can say.
+
+    Attributes:
+        output_range: lowest and highest value that a translation can hold, in `unit`.
+    """
+
+    name: str
+    sha256: str
+    to: Literal["ct", "mr"]
+    output_range: tuple[float, float]
+    unit: str
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class Derivation:
+    """What a derived image must declare about how it came to be.
+
+    Attributes:
+        source: modality of the image that was translated.
+        seed: of a random sample; None for the posterior mean.
+    """
+
+    model: ModelInfo
+    source: Literal["ct", "mr"]
+    seed: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class Translation:
+    """One translated input.
+
+    Attributes:
+        saturated: share of source voxels in the frame that lay outside the model's input window.
+        seams: mean absolute second difference along the axis, {"source": ..., "output": ...},
+            each relative to its own range; None for pictures.
+    """
+
+    schema: Literal["medtranslate/translation/1"] = "medtranslate/translation/1"
+    source: Source
+    model: ModelInfo
+    output: str
+    saturated: float | None = None
+    seams: dict[str, float] | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+    seconds: float | None = None
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class Scores:
+    """Scores of one volume or slice; `None` where a score is not defined (empty mask, say).
+
+    Attributes:
+        mae: in the result's unit.
+        psnr: in dB; infinite for equal images.
+        ssim: between -1 and 1.
+    """
+
+    mae: float | None = None
+    psnr: float | None = None
+    ssim: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class SliceScores(Scores):
+    """Scores of one axial slice.
+
+    Attributes:
+        index: from the first slice of the axial stack.
+        position_mm: along the stack's normal in RAS+ (None for pictures).
+    """
+
+    index: int
+    position_mm: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class Mask:
+    """Where scores were taken: `rule` in words, and the share of voxels inside."""
+
+    rule: str
+    share: float
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class Result:
+    """Scores of one prediction against its reference.
+
+    Attributes:
+        data_range: the range that PSNR and SSIM refer to, and `data_range_rule` where it is from.
+        baselines: scores of doing nothing on the same voxels, by name.
+    """
+
+    schema: Literal["medtranslate/result/1"] = "medtranslate/result/1"
+    profile: str
+    unit: str
+    volume: Scores
+    name: str = ""
+    data_range: tuple[float, float] | None = None
+    data_range_rule: str | None = None
+    slices: list[SliceScores] = field(default_factory=list)
+    baselines: dict[str, Scores] = field(default_factory=dict)
+    mask: Mask | None = None
+    translation: Translation | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class Cohort:
+    """Results of a folder, with the mean over its items."""
+
+    schema: Literal["medtranslate/cohort/1"] = "medtranslate/cohort/1"
+    items: list[Result]
+    mean: Scores
+    baselines: dict[str, Scores] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+
+R = TypeVar("R", Translation, Result, Cohort)
+
+
+def to_json(result: Translation | Result | Cohort) -> dict[str, Any]:
+    """JSON-like values with the `None`s left out and infinity as the string "Infinity"."""
+    plain: dict[str, Any] = json.loads(TypeAdapter(type(result)).dump_json(result, exclude_none=True))
+    return plain
+
+
+def write_result(result: Translation | Result | Cohort, path: Path) -> None:
+    """Write as JSON (UTF-8, two-space indent)."""
+    path.write_text(json.dumps(to_json(result), indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def read_result(kind: type[R], path: Path) -> R:
+    """Read what `write_result` wrote.
+
+    Raises:
+        Unreadable: not JSON, or not of the schema of `kind`.
+    """
+    try:
+        values: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return TypeAdapter(kind).validate_python(values)
+    except (OSError, ValueError, ValidationError) as error:
+        first = str(error).splitlines()[0]
+        raise Unreadable(f"{path}: not a {kind.__name__.lower()} of this version ({first})") from None

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from types import ModuleType
+
+import pytest
+
+from medtranslate.result import ModelInfo, Result, Scores, Source, Translation
+
+Stub = Callable[..., None]
+
+
+@pytest.fixture
+def stub(monkeypatch: pytest.MonkeyPatch) -> Stub:
+    """Put functions in the place of a room, so that the command line is tested without torch."""
+
+    def put(room: str, **functions: object) -> None:
+        module = ModuleType(room)
+        vars(module).update(functions)
+        monkeypatch.setitem(sys.modules, f"medtranslate.{room}", module)
+
+    return put
+
+
+@pytest.fixture
+def translation() -> Translation:
+    return Translation(
+        source=Source(
+            digest="0" * 64,
+            format="nifti",
+            modality="mr",
+            shape=(4, 4, 2),
+            spacing_mm=(1.0, 1.0, 1.0),
+            affine=((1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 1, 0), (0, 0, 0, 1)),
+        ),
+        model=ModelInfo(name="phantom", sha256="1" * 64, to="ct", output_range=(-20, 100), unit="HU"),
+        output="out.nii.gz",
+        warnings=["half of the source lies outside the window"],
+    )
+
+
+@pytest.fixture
+def result() -> Result:
+    return Result(
+        profile="image",
+        unit="HU",
+        volume=Scores(mae=3.25, psnr=float("inf"), ssim=None),
+        baselines={"source copied": Scores(mae=40.0, psnr=10.0, ssim=0.5)},
+    )

@@ -1,0 +1,275 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from medtranslate import cli
+from medtranslate.config import (
+    DemoSettings,
+    EvaluateSettings,
+    PhantomSettings,
+    TrainSettings,
+    TranslateSettings,
+    plain,
+)
+from medtranslate.result import Cohort, Result, Translation
+
+Stub = Callable[..., None]
+
+TRAIN = ["train", "--ct", "a", "--mr", "b", "--out", "c"]
+
+
+@pytest.fixture
+def trained(stub: Stub) -> list[TrainSettings]:
+    """The settings that `fit` was called with."""
+    calls: list[TrainSettings] = []
+
+    def fit(settings: TrainSettings, *, quiet: bool) -> dict[str, Any]:
+        calls.append(settings)
+        return {"images": settings.images}
+
+    stub("training", fit=fit)
+    return calls
+
+
+def test_options_reach_the_settings(trained: list[TrainSettings]) -> None:
+    given = [
+        "--images", "12", "--loss.cycle", "2.5", "--network.channels", "8,16", "--no-unpaired",
+        "--scale.ct-window", "-1000", "500", "--augment.no-copy-each", "--precision", "float32",
+        "--overwrite",
+    ]  # fmt: skip
+    assert cli.invoke([*TRAIN, *given]) == 0
+    (settings,) = trained
+    assert (settings.ct, settings.mr, settings.out) == ("a", "b", Path("c"))
+    assert (settings.images, settings.loss.cycle, settings.network.channels) == (12, 2.5, (8, 16))
+    assert settings.scale.ct_window == (-1000.0, 500.0)
+    assert not settings.unpaired
+    assert not settings.augment.copy_each
+    assert settings.precision == "float32"
+    assert settings.overwrite
+
+
+def test_options_that_are_not_given_leave_the_defaults(trained: list[TrainSettings]) -> None:
+    assert cli.invoke(TRAIN) == 0
+    assert trained == [TrainSettings(ct="a", mr="b", out=Path("c"))]
+
+
+@pytest.mark.parametrize("word", ["mr", "mri"])
+def test_mri_is_accepted_and_becomes_mr(stub: Stub, translation: Translation, word: str) -> None:
+    calls: list[TranslateSettings] = []
+
+    def translate(settings: TranslateSettings, *, quiet: bool) -> Translation:
+        calls.append(settings)
+        return translation
+
+    stub("translation", translate=translate)
+    assert cli.invoke(["translate", "in", "out", "--to", word, "--model", "m"]) == 0
+    assert calls == [TranslateSettings(input=Path("in"), output=Path("out"), to="mr", model="m")]
+
+
+class TestJson:
+    def parsed(self, arguments: list[str], capsys: pytest.CaptureFixture[str]) -> Any:
+        assert cli.invoke([*arguments, "--json"]) == 0
+        printed = capsys.readouterr()
+        assert printed.err == ""
+        return json.loads(printed.out)
+
+    def test_translate(
+        self, stub: Stub, translation: Translation, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        command = ["translate", "in", "out", "--to", "ct", "--model", "m"]
+        stub("translation", translate=lambda settings, quiet: translation)
+        assert self.parsed(command, capsys)["schema"] == "medtranslate/translation/1"
+        stub("translation", translate=lambda settings, quiet: [translation] * 2)
+        assert [item["output"] for item in self.parsed(command, capsys)["items"]] == ["out.nii.gz"] * 2
+
+    def test_evaluate(self, stub: Stub, result: Result, capsys: pytest.CaptureFixture[str]) -> None:
+        command = ["evaluate", "p", "r", "--out", "o"]
+        stub("evaluation", evaluate=lambda settings, quiet: result)
+        assert self.parsed(command, capsys)["volume"] == {"mae": 3.25, "psnr": "Infinity"}
+        stub("evaluation", evaluate=lambda settings, quiet: Cohort(items=[result], mean=result.volume))
+        assert self.parsed(command, capsys)["schema"] == "medtranslate/cohort/1"
+
+    def test_demo(self, stub: Stub, result: Result, capsys: pytest.CaptureFixture[str]) -> None:
+        stub("demo", run_demo=lambda settings, quiet: result)
+        assert self.parsed(["demo", "o"], capsys)["schema"] == "medtranslate/result/1"
+
+    def test_phantom(self, stub: Stub, capsys: pytest.CaptureFixture[str]) -> None:
+        stub("phantom", write_study=lambda settings: None)
+        assert self.parsed(["phantom", "o", "--seed", "7"], capsys)["seed"] == 7
+
+    def test_train(self, trained: list[TrainSettings], capsys: pytest.CaptureFixture[str]) -> None:
+        assert self.parsed([*TRAIN, "--images", "9"], capsys) == {"images": 9}
+
+    def test_models(self, stub: Stub, capsys: pytest.CaptureFixture[str]) -> None:
+        class Model:
+            name, summary = "phantom", "digital heads"
+
+        stub("checkpoint", list_models=lambda: [Model], card=lambda name: f"# {name}")
+        assert self.parsed(["models", "list"], capsys) == {"models": {"phantom": "digital heads"}}
+        assert self.parsed(["models", "show", "phantom"], capsys)["card"] == "# phantom"
+
+    def test_a_failure_leaves_stdout_empty(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert cli.invoke(["phantom", "o", "--size", "3", "--json"]) == 2
+        assert capsys.readouterr().out == ""
+
+
+def test_people_get_lines_and_warnings(
+    stub: Stub, translation: Translation, result: Result, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stub("translation", translate=lambda settings, quiet: translation)
+    stub("evaluation", evaluate=lambda settings, quiet: result)
+    assert cli.invoke(["translate", "in", "out", "--to", "ct", "--model", "m"]) == 0
+    printed = capsys.readouterr()
+    assert printed.out == "written: out\n"
+    assert printed.err == "warning: half of the source lies outside the window\n"
+    assert cli.invoke(["evaluate", "p", "r", "--out", "o"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "profile image: MAE 3.25 HU, PSNR inf dB, SSIM -",
+        "source copied: MAE 40.00 HU, PSNR 10.00 dB, SSIM 0.500",
+        f"report: {Path('o') / 'report.html'}",
+    ]
+
+
+def test_quiet_reaches_the_work_and_drops_the_lines(
+    stub: Stub, result: Result, capsys: pytest.CaptureFixture[str]
+) -> None:
+    heard: list[bool] = []
+
+    def run_demo(settings: DemoSettings, *, quiet: bool) -> Result:
+        heard.append(quiet)
+        return result
+
+    stub("demo", run_demo=run_demo)
+    assert cli.invoke(["demo", "o"]) == 0
+    capsys.readouterr()
+    assert cli.invoke(["demo", "o", "--quiet"]) == 0
+    assert heard == [False, True]
+    assert capsys.readouterr().out == ""
+
+
+class TestRun:
+    @pytest.fixture
+    def pipeline(self, tmp_path: Path) -> Path:
+        path = tmp_path / "job.yaml"
+        values = {"command": "train", "ct": "a", "mr": "b", "out": "c", "images": 5, "batch": 2}
+        path.write_text(yaml.safe_dump({**values, "loss": {"cycle": 5.0, "kl": 0.5}}))
+        return path
+
+    def test_option_then_set_then_file_then_default(
+        self, pipeline: Path, trained: list[TrainSettings]
+    ) -> None:
+        changes = ["--set", "images=6", "--set", "loss.cycle=6", "--set", "loss.identity=1e-1"]
+        assert cli.invoke(["run", str(pipeline), *changes, "--loss.cycle", "7", "--images=7"]) == 0
+        (settings,) = trained
+        assert (settings.images, settings.loss.cycle) == (7, 7.0)  # option
+        assert settings.loss.identity == 0.1  # --set
+        assert (settings.batch, settings.loss.kl) == (2, 0.5)  # file
+        assert settings.seed == TrainSettings(ct="", mr="", out=Path()).seed  # default
+
+    def test_the_file_alone(self, pipeline: Path, trained: list[TrainSettings]) -> None:
+        assert cli.invoke(["run", str(pipeline)]) == 0
+        assert plain(trained[0])["loss"] == {**plain(trained[0])["loss"], "cycle": 5.0, "kl": 0.5}
+
+    def test_an_option_that_equals_the_default_wins_over_the_file(
+        self, pipeline: Path, trained: list[TrainSettings]
+    ) -> None:
+        default = TrainSettings(ct="", mr="", out=Path()).batch
+        assert cli.invoke(["run", str(pipeline), "--batch", str(default)]) == 0
+        assert trained[0].batch == default
+
+    @pytest.mark.parametrize(
+        ("change", "path", "value"),
+        [
+            ("unpaired=false", ("unpaired",), False),
+            ("network.channels=[8, 16]", ("network", "channels"), [8, 16]),
+            ("learning-rate=1e-3", ("learning_rate",), 1e-3),
+            ("val_ct=null", ("val_ct",), None),
+            ("notes='1'", ("notes",), "1"),
+            ("scale={ct_window: [0, 80]}", ("scale", "ct_window"), [0.0, 80.0]),
+        ],
+    )
+    def test_set_takes_yaml_values(
+        self, pipeline: Path, trained: list[TrainSettings], change: str, path: tuple[str, ...], value: object
+    ) -> None:
+        assert cli.invoke(["run", str(pipeline), "--set", change]) == 0
+        found: Any = plain(trained[0])
+        for key in path:
+            found = found[key]
+        assert found == value
+
+    def test_shared_options_and_arguments_of_the_command(
+        self, tmp_path: Path, stub: Stub, result: Result, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        calls: list[EvaluateSettings] = []
+
+        def evaluate(settings: EvaluateSettings, *, quiet: bool) -> Result:
+            calls.append(settings)
+            return result
+
+        stub("evaluation", evaluate=evaluate)
+        job = tmp_path / "job.yaml"
+        job.write_text("command: evaluate\nprediction: p\nreference: r\nout: o\n")
+        assert cli.invoke(["run", str(job), "--json", "other"]) == 0
+        assert json.loads(capsys.readouterr().out)["profile"] == "image"
+        assert (calls[0].prediction, calls[0].reference) == (Path("other"), Path("r"))
+
+    @pytest.mark.parametrize(
+        ("text", "said"),
+        [
+            ("command: train\nct: a\nmr: b\nout: c\ncylce: 3\n", "cylce"),
+            ("command: train\nct: a\nmr: b\nout: c\nloss: {cylce: 3}\n", "loss.cylce"),
+            ("command: train\nct: a\nmr: b\n", "out: field required"),
+            ("command: train\nct: a\nmr: b\nout: c\nloss: 3\n", "loss"),
+            ("command: sudo\n", "command is 'sudo'"),
+            ("command: [train]\n", "command is ['train']"),
+            ("ct: a\n", "command is None"),
+            ("- a\n- b\n", "holds no"),
+            ("command: !!python/object/apply:os.getcwd []\n", "not plain YAML"),
+            ("a: [", "not plain YAML"),
+        ],
+    )
+    def test_a_wrong_file_is_refused(
+        self,
+        tmp_path: Path,
+        trained: list[TrainSettings],
+        capsys: pytest.CaptureFixture[str],
+        text: str,
+        said: str,
+    ) -> None:
+        job = tmp_path / "job.yaml"
+        job.write_text(text)
+        assert cli.invoke(["run", str(job)]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith("error: ")
+        assert str(job) in line
+        assert said in line
+        assert not trained
+
+    @pytest.mark.parametrize("change", ["loss.cycle", "=3", "a=[", "a=!!python/name:os.getcwd", "cylce=1"])
+    def test_a_wrong_set_is_refused(
+        self, pipeline: Path, trained: list[TrainSettings], capsys: pytest.CaptureFixture[str], change: str
+    ) -> None:
+        assert cli.invoke(["run", str(pipeline), "--set", change]) == 2
+        assert len(capsys.readouterr().err.splitlines()) == 1
+        assert not trained
+
+    def test_an_unknown_pipeline_names_the_shipped_ones(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert cli.invoke(["run", "nothing"]) == 2
+        assert "phantom" in capsys.readouterr().err
+
+    def test_a_shipped_pipeline_by_name(self, trained: list[TrainSettings]) -> None:
+        assert cli.invoke(["run", "phantom", "--out", "elsewhere"]) == 0
+        assert (trained[0].name, trained[0].out) == ("phantom", Path("elsewhere"))
+
+
+def test_phantom_settings(stub: Stub) -> None:
+    calls: list[PhantomSettings] = []
+    stub("phantom", write_study=calls.append)
+    assert cli.invoke(["phantom", "o", "--format", "dicom", "--spacing", "2"]) == 0
+    assert calls == [PhantomSettings(out=Path("o"), format="dicom", spacing=2.0)]

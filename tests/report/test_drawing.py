@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from medtranslate.report import Pictures
+from medtranslate.report.drawing import LONGEST_SIDE, draw_curve, draw_plane, error_limit, spread_planes
+
+
+def decode(uri: str | None) -> NDArray[np.uint8]:
+    assert uri is not None
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.split(",")[1]))))
+
+
+def pictures(shape: tuple[int, int, int] = (40, 50, 5)) -> Pictures:
+    """A black head with a bright spot at the patient's right front (low x, low y in LPS)."""
+    reference = np.zeros(shape, np.float32)
+    reference[4:8, 6:10] = 100.0
+    everywhere = np.ones(shape, bool)
+    return Pictures(np.zeros(shape, np.float32), reference, everywhere, (0.0, 100.0), (1.0, 1.0, 3.0))
+
+
+def test_radiological_view() -> None:
+    plane = draw_plane(pictures(), 2, 100.0)
+    reference = decode(plane.reference)
+    assert reference.shape == (50, 40)  # rows along Y, columns along X
+    assert reference[7, 5] == 255  # top left: anterior, patient's right
+    assert reference.sum() == 255 * 16
+    assert plane.source is None
+
+
+def test_error_map_is_bright_at_the_error_and_black_outside_the_mask() -> None:
+    spot = decode(draw_plane(pictures(), 2, 100.0).error).sum(axis=2)
+    assert spot[7, 5] > 600
+    assert spot[40, 30] < 20
+    mask = pictures().mask.copy()
+    mask[4:8, 6:10] = False
+    assert decode(draw_plane(replace(pictures(), mask=mask), 2, 100.0).error).sum(axis=2)[7, 5] < 20
+
+
+def test_pixels_become_square_and_pictures_stay_small() -> None:
+    tall = replace(pictures(), spacing_mm=(1.0, 2.0, 3.0))
+    assert decode(draw_plane(tall, 0, 1.0).prediction).shape == (100, 40)
+    large = decode(draw_plane(pictures((900, 700, 1)), 0, 1.0).prediction)
+    assert max(large.shape) == LONGEST_SIDE
+
+
+def test_pictures_are_cropped_to_the_mask_with_a_margin() -> None:
+    mask = np.zeros((100, 100, 1), bool)
+    mask[30:60, 40:80] = True
+    cropped = replace(pictures((100, 100, 1)), mask=mask)
+    assert decode(draw_plane(cropped, 0, 1.0).reference).shape == (40 + 12, 30 + 12)
+
+
+def test_error_scale_ends_at_a_round_number_within_the_range() -> None:
+    found = pictures()
+    off = replace(found, prediction=found.reference + 17.3)
+    assert error_limit(off) == 20.0
+    assert error_limit(replace(found, prediction=found.reference + 5000)) == 100.0
+    assert error_limit(replace(found, prediction=found.reference)) > 0
+
+
+def test_planes_spread_over_the_head_and_not_beyond() -> None:
+    mask = np.zeros((20, 20, 60), bool)
+    mask[5:15, 5:15, 10:50] = True
+    mask[9, 9, :] = True  # a thread through all slices
+    planes = spread_planes(replace(pictures((20, 20, 60)), mask=mask), 6)
+    assert len(planes) == 6
+    assert min(planes) > 10
+    assert max(planes) < 49
+    assert spread_planes(pictures((20, 20, 1)), 6) == [0]
+
+
+def test_curve_marks_the_worst_and_stays_in_its_box() -> None:
+    curve = draw_curve([-3.0, 0.0, 3.0, 6.0], [4.0, 9.0, 1.0, 2.0], highest_is_worst=True)
+    points = [tuple(map(float, point.split(","))) for point in curve.points.split()]
+    assert all(0 <= x <= curve.width and 0 <= y <= curve.height for x, y in points)
+    assert curve.worst[0] == curve.width / 3
+    assert curve.worst[1] == min(y for _, y in points)
+    assert draw_curve([0.0, 1.0, 2.0], [0.9, 0.5, 0.8], highest_is_worst=False).worst[0] == curve.width / 2

@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import csv
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from medtranslate.report import VIEWS, Pictures
+from medtranslate.result import Cohort, Mask, ModelInfo, Result, Scores, SliceScores, Source, Translation
+
+ATTACK = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'"
+
+
+def result(name: str = "head", text: str = "", mae: float = 12.25, **changes: object) -> Result:
+    slices = [
+        SliceScores(index=k, position_mm=3.0 * k, mae=mae + k, psnr=20.0, ssim=0.9 - k / 100)
+        for k in range(8)
+    ]
+    values: dict[str, object] = {
+        "profile": "image",
+        "unit": "HU",
+        "name": name,
+        "volume": Scores(mae=mae, psnr=21.5, ssim=0.875),
+        "data_range": (-20.0, 100.0),
+        "data_range_rule": "given" + text,
+        "slices": slices,
+        "baselines": {
+            "source copied": Scores(mae=30.5, psnr=12.0, ssim=0.5),
+            "histogram match": Scores(mae=11.5, psnr=22.0, ssim=0.6),
+        },
+        "mask": Mask(rule="head" + text, share=0.4),
+        "warnings": ["look out" + text],
+    }
+    return Result(**(values | changes))  # type: ignore[arg-type]
+
+
+def translation(name: str) -> Translation:
+    source = Source(
+        digest="a" * 64, format="png", shape=(1, 1, 1), spacing_mm=(1, 1, 1), affine=((1, 0, 0, 0),) * 4
+    )
+    model = ModelInfo(name=name, sha256="c" * 64, to="ct", output_range=(-20, 100), unit="HU")
+    return Translation(source=source, model=model, output="o")
+
+
+def pictures(seed: int = 0) -> Pictures:
+    reference = np.random.default_rng(seed).uniform(-20, 100, (30, 24, 8)).astype(np.float32)
+    mask = np.zeros(reference.shape, bool)
+    mask[4:26, 4:20] = True
+    return Pictures(
+        reference[::-1].copy(), reference, mask, (-20.0, 100.0), (1.0, 1.5, 3.0), reference, (0, 1)
+    )
+
+
+def cohort(count: int = 3, text: str = "") -> Cohort:
+    return Cohort(
+        items=[result(f"case{k}{text}", text, mae=10.0 + k) for k in range(count)],
+        mean=Scores(mae=11.0, psnr=20.0, ssim=0.8),
+        baselines={"source copied": Scores(mae=30.0, psnr=10.0, ssim=0.5)},
+        warnings=[f"case{k}: look out{text}" for k in range(count)],
+    )
+
+
+class Page(HTMLParser):
+    """Tags, attributes and visible text of a page."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed((folder / "report.html").read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+def page_of(found: Result | Cohort, drawn: dict[str, Pictures], folder: Path) -> Page:
+    VIEWS["html"](found, drawn, folder)
+    return Page(folder)
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("drawn", [{}, {"head": pictures(), "case1": pictures(1)}], ids=["bare", "drawn"])
+@pytest.mark.parametrize(
+    "found",
+    [
+        result(),
+        cohort(),
+        result(slices=[], volume=Scores(), baselines={}, mask=None, data_range=None, data_range_rule=None),
+        result(volume=Scores(mae=0.0, psnr=float("inf"), ssim=1.0), translation=translation("m")),
+    ],
+    ids=["pair", "cohort", "empty", "perfect"],
+)
+def test_every_view_takes_every_result(
+    view: str, found: Result | Cohort, drawn: dict[str, Pictures], tmp_path: Path
+) -> None:
+    if isinstance(found, Result) and not found.slices:
+        drawn = {}
+    VIEWS[view](found, drawn, tmp_path)
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_csv_has_a_row_per_slice_and_empty_cells_for_what_is_unknown(tmp_path: Path) -> None:
+    lone = result("a,b", slices=[SliceScores(index=4, mae=1.5, psnr=2.5)])
+    VIEWS["csv"](lone, {}, tmp_path)
+    with (tmp_path / "slices.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert rows == [{"name": "a,b", "index": "4", "position_mm": "", "mae": "1.5", "psnr": "2.5", "ssim": ""}]
+
+
+@pytest.mark.parametrize("many", [False, True], ids=["pair", "cohort"])
+def test_text_from_outside_comes_out_inert(many: bool, tmp_path: Path) -> None:
+    lone = result(ATTACK, ATTACK, translation=translation(ATTACK), unit="HU" + ATTACK)
+    found = cohort(text=ATTACK) if many else lone
+    names = [item.name for item in found.items] if isinstance(found, Cohort) else [ATTACK]
+    page = page_of(found, {name: pictures() for name in names}, tmp_path)
+    assert "alert(1)" in page.text
+    assert not page.all("script")
+    assert not [key for _, attributes in page.tags for key in attributes if key.startswith("on")]
+    assert all((image["src"] or "").startswith("data:image/png;base64,") for image in page.all("img"))
+
+
+def test_the_page_needs_no_network_and_forbids_it(tmp_path: Path) -> None:
+    page = page_of(result(), {"head": pictures()}, tmp_path)
+    assert not page.all("link")
+    assert "@import" not in page.text
+    assert "http" not in page.text
+    policies = [meta["content"] for meta in page.all("meta") if meta.get("http-equiv")]
+    assert policies == ["default-src 'none'; img-src data:; style-src 'unsafe-inline'"]
+
+
+def test_every_picture_says_what_it_shows(tmp_path: Path) -> None:
+    images = page_of(result(), {"head": pictures()}, tmp_path).all("img")
+    assert len(images) == 4 * 6
+    texts = [image["alt"] or "" for image in images]
+    assert len(set(texts)) == len(texts)
+    assert any("the worst slice" in text and "Slice 7" in text for text in texts)
+
+
+@pytest.mark.parametrize(
+    ("volume", "headline"),
+    [
+        (Scores(mae=12, psnr=20, ssim=0.6), "Better than doing nothing"),
+        (Scores(mae=12, psnr=20, ssim=0.4), "Better than doing nothing in some scores only"),
+        (Scores(mae=31, psnr=20, ssim=0.4), "Not better than doing nothing"),
+        (Scores(mae=30.5, psnr=12, ssim=0.5), "Not better than doing nothing"),
+    ],
+)
+def test_the_summary_is_honest(volume: Scores, headline: str, tmp_path: Path) -> None:
+    page = page_of(result(volume=volume), {}, tmp_path)
+    assert f"\n{headline}\n" in page.text.replace("<", "\n")
+    assert "does not better a histogram match" in page.text
+    assert "For research only" in page.text
+
+
+def test_without_a_source_nothing_is_claimed(tmp_path: Path) -> None:
+    page = page_of(result(baselines={}), {}, tmp_path)
+    assert "Nothing to compare with" in page.text
+    assert "etter than doing nothing\n" not in page.text
+
+
+def test_warnings_are_shown_and_bounded(tmp_path: Path) -> None:
+    page = page_of(cohort(25), {}, tmp_path)
+    assert "case0: look out" in page.text
+    assert "and 5 more in result.json" in page.text

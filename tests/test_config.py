@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from medtranslate import config
+from medtranslate.config import NetworkSettings, TrainSettings, TranslateSettings, build, plain, read_yaml
+from medtranslate.errors import SettingsError
+
+TRAIN = {"ct": "a", "mr": "b", "out": "c"}
+
+
+@given(
+    images=st.integers(1, 10**9),
+    cycle=st.floats(0, 1e6),
+    window=st.tuples(st.floats(-2000, 0), st.floats(1, 4000)),
+    notes=st.text(),
+)
+def test_settings_come_back_from_their_yaml(
+    tmp_path_factory: pytest.TempPathFactory,
+    images: int,
+    cycle: float,
+    window: tuple[float, float],
+    notes: str,
+) -> None:
+    values = {
+        **TRAIN,
+        "images": images,
+        "notes": notes,
+        "loss": {"cycle": cycle},
+        "scale": {"ct_window": window},
+    }
+    settings = build(TrainSettings, values)
+    path = tmp_path_factory.mktemp("settings") / "settings.yaml"
+    config.write_yaml(settings, path)
+    assert build(TrainSettings, read_yaml(path)) == settings
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({**TRAIN, "imagse": 3}, "imagse: unexpected"),
+        ({**TRAIN, "loss": {"cylce": 3}}, "loss.cylce: unexpected"),
+        ({"ct": "a", "mr": "b"}, "out: field required"),
+        ({**TRAIN, "images": 0}, "images: input should be greater than 0 (got 0)"),
+        ({**TRAIN, "device": "gpu"}, "device"),
+        ({**TRAIN, "network": {"size": 100}}, "network.size"),
+        ({**TRAIN, "scale": {"ct_window": [0]}}, "scale.ct_window"),
+        ({**TRAIN, "images": "many"}, "images"),
+    ],
+)
+def test_wrong_settings_are_named(values: dict[str, Any], said: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        build(TrainSettings, values, "job.yaml")
+    assert str(caught.value).startswith("job.yaml: ")
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_all_problems_are_named_at_once() -> None:
+    with pytest.raises(SettingsError, match=r"mr: .*out: .*batch: "):
+        build(TrainSettings, {"ct": "a", "batch": -1})
+
+
+def test_mri_is_written_mr() -> None:
+    values = {"input": "a", "output": "b", "to": "mri", "model": "m"}
+    assert plain(build(TranslateSettings, values))["to"] == "mr"
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(AttributeError):
+        NetworkSettings().size = 64  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    "text", [b"\xff\xfe\x00", b"a: [", b"- 1", b"", b"1: 2", b"a: !!python/name:os.getcwd"]
+)
+def test_what_is_not_a_plain_mapping_is_refused(tmp_path: Path, text: bytes) -> None:
+    path = tmp_path / "job.yaml"
+    path.write_bytes(text)
+    with pytest.raises(SettingsError, match=r"job\.yaml"):
+        read_yaml(path)
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="cannot be read"):
+        read_yaml(tmp_path / "absent.yaml")
+
+
+def test_the_names_in_the_settings_are_those_of_the_dicts() -> None:
+    from medtranslate.io import FORMATS
+    from medtranslate.metrics import PROFILES
+    from medtranslate.networks import DISCRIMINATORS, GENERATORS
+
+    assert set(get_args(config.GeneratorName)) == set(GENERATORS)
+    assert set(get_args(config.DiscriminatorName)) == set(DISCRIMINATORS)
+    assert set(get_args(config.ProfileName)) == set(PROFILES)
+    assert set(get_args(config.FormatName)) == set(FORMATS)

@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from medtranslate.errors import DiskFull, OutputExists
+from medtranslate.jobs import progress, whole_output
+
+
+def tree(folder: Path) -> dict[str, str | None]:
+    return {
+        str(path.relative_to(folder)): path.read_text() if path.is_file() else None
+        for path in folder.rglob("*")
+    }
+
+
+def test_a_file_appears_when_it_is_whole(tmp_path: Path) -> None:
+    target = tmp_path / "new" / "scan.nii.gz"
+    with whole_output(target, overwrite=False, folder=False) as path:
+        path.write_text("whole")
+        assert path.name == target.name  # writers look at the suffix
+        assert path.parent.parent == target.parent  # same file system
+        assert not target.exists()
+    assert tree(tmp_path) == {"new": None, "new/scan.nii.gz": "whole"}
+
+
+def test_a_folder_appears_when_it_is_whole(tmp_path: Path) -> None:
+    with whole_output(tmp_path / "out", overwrite=False, folder=True) as path:
+        (path / "a").write_text("1")
+        assert not (tmp_path / "out").exists()
+    assert tree(tmp_path) == {"out": None, "out/a": "1"}
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
+@pytest.mark.parametrize("folder", [True, False])
+def test_a_failure_leaves_nothing(tmp_path: Path, error: type[BaseException], folder: bool) -> None:
+    with (
+        pytest.raises(error),
+        whole_output(tmp_path / "deep" / "er" / "out", overwrite=False, folder=folder) as path,
+    ):
+        (path / "half" if folder else path).write_text("half")
+        raise error
+    assert tree(tmp_path) == {}
+
+
+def test_a_failure_leaves_the_neighbours(tmp_path: Path) -> None:
+    with (
+        pytest.raises(ValueError, match="stop"),
+        whole_output(tmp_path / "new" / "out", overwrite=False, folder=True),
+    ):
+        (tmp_path / "new" / "other").write_text("somebody else's")
+        raise ValueError("stop")
+    assert tree(tmp_path) == {"new": None, "new/other": "somebody else's"}
+
+
+def put(path: Path, folder: bool, text: str) -> None:
+    if folder:
+        path.mkdir(exist_ok=True)
+        (path / text).write_text(text)
+    else:
+        path.write_text(text)
+
+
+@pytest.mark.parametrize("was", [True, False])
+@pytest.mark.parametrize("becomes", [True, False])
+def test_overwrite_replaces_all_of_what_stood_there(tmp_path: Path, was: bool, becomes: bool) -> None:
+    target, expected = tmp_path / "out", tmp_path / "expected"
+    put(target, was, "old")
+    with whole_output(target, overwrite=True, folder=becomes) as path:
+        put(path, becomes, "new")
+    put(expected, becomes, "new")
+    assert [item.name for item in tmp_path.iterdir() if item.name.startswith(".")] == []
+    assert target.is_dir() == expected.is_dir()
+    assert (tree(target) if becomes else target.read_text()) == (tree(expected) if becomes else "new")
+
+
+@pytest.mark.parametrize("folder", [True, False])
+def test_a_failed_overwrite_keeps_what_stood_there(tmp_path: Path, folder: bool) -> None:
+    put(tmp_path / "out", folder, "old")
+    before = tree(tmp_path)
+    with (
+        pytest.raises(ValueError, match="stop"),
+        whole_output(tmp_path / "out", overwrite=True, folder=folder) as path,
+    ):
+        put(path, folder, "new")
+        raise ValueError("stop")
+    assert tree(tmp_path) == before
+
+
+def test_a_failed_swap_puts_the_old_folder_back(tmp_path: Path) -> None:
+    put(tmp_path / "out", True, "old")
+    before = tree(tmp_path)
+    with (
+        pytest.raises(FileNotFoundError),
+        whole_output(tmp_path / "out", overwrite=True, folder=True) as path,
+    ):
+        path.rmdir()  # nothing to put in place
+    assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize("kind", ["file", "folder", "dangling link"])
+def test_an_existing_output_is_refused(tmp_path: Path, kind: str) -> None:
+    target = tmp_path / "out"
+    if kind == "dangling link":
+        target.symlink_to(tmp_path / "nowhere")
+    else:
+        put(target, kind == "folder", "old")
+    with pytest.raises(OutputExists, match="--overwrite"), whole_output(target, overwrite=False, folder=True):
+        pytest.fail("the block ran")
+
+
+def test_a_linked_folder_is_replaced_not_emptied(tmp_path: Path) -> None:
+    put(tmp_path / "real", True, "old")
+    (tmp_path / "out").symlink_to(tmp_path / "real")
+    with whole_output(tmp_path / "out", overwrite=True, folder=True) as path:
+        put(path, True, "new")
+    assert tree(tmp_path / "real") == {"old": "old"}
+    assert tree(tmp_path / "out") == {"new": "new"}
+
+
+@pytest.mark.parametrize("target", [".", "..", "../..", "x/.."])
+def test_the_working_directory_is_never_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str
+) -> None:
+    here = tmp_path / "a" / "b"
+    here.mkdir(parents=True)
+    monkeypatch.chdir(here)
+    with (
+        pytest.raises(OutputExists, match="working directory"),
+        whole_output(Path(target), overwrite=True, folder=True),
+    ):
+        pytest.fail("the block ran")
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 64 KiB."""
+    mount = tmp_path / "disk"
+    mount.mkdir()
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small file system needs root")
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", mount], capture_output=True)
+    if done.returncode:
+        pytest.skip(f"this machine does not mount a tmpfs: {done.stderr!r}")
+    yield mount
+    subprocess.run(["umount", mount], check=True)
+
+
+def with_python(path: Path) -> None:
+    path.write_bytes(bytes(1 << 20))
+
+
+def with_nibabel(path: Path) -> None:
+    from nibabel.nifti1 import Nifti1Image
+
+    noise = np.random.default_rng(0).random((64, 64, 64), dtype=np.float32)
+    Nifti1Image(noise, np.eye(4)).to_filename(path.with_suffix(".nii.gz"))
+
+
+def with_safetensors(path: Path) -> None:
+    from safetensors.numpy import save_file
+
+    save_file({"a": np.zeros(1 << 18, np.float32)}, path)
+
+
+@pytest.mark.parametrize("write", [with_python, with_nibabel, with_safetensors])
+def test_a_full_disk_is_told_and_leaves_nothing(small_disk: Path, write: Callable[[Path], None]) -> None:
+    with (
+        pytest.raises(DiskFull, match="out: its file system is full"),
+        whole_output(small_disk / "new" / "out", overwrite=False, folder=True) as path,
+    ):
+        write(path / "scan")
+    assert tree(small_disk) == {}
+
+
+def test_progress_is_plain_lines_on_stderr_away_from_a_terminal() -> None:
+    script = (
+        "from medtranslate.jobs import progress\n"
+        "with progress(3, 'slice', 'translate') as bar:\n"
+        "    [bar.update() for _ in range(3)]\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == ""
+    assert "\r" not in done.stderr
+    assert done.stderr.endswith("\n")
+    assert done.stderr.splitlines()[-1].startswith("translate: 3 of 3 slices")
+
+
+def test_quiet_progress_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress(3, "slice", "translate", quiet=True) as bar:
+        bar.update(3)
+    assert capsys.readouterr() == ("", "")
