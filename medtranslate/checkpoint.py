@@ -67,7 +67,9 @@ class Model:
         means: mean framed training slice [1, size, size] of each modality in [-1, 1].
     """
 
-    def __init__(self, description: Description, generators: Generators, means: Mapping[Modality, Tensor]) -> None:
+    def __init__(
+        self, description: Description, generators: Generators, means: Mapping[Modality, Tensor]
+    ) -> None:
         self.description = description
         self.generators = generators
         self.means = means
@@ -102,7 +104,9 @@ def save_model(
     """Write a model folder (which exists and is empty) with weights in half precision."""
     tensors = {f"generators.{key}": value for key, value in generators.state_dict().items()}
     tensors |= {f"means.{modality}": mean for modality, mean in means.items()}
-    weights = safetensors.torch.save({key: value.detach().cpu().half().contiguous() for key, value in tensors.items()})
+    weights = safetensors.torch.save(
+        {key: value.detach().cpu().half().contiguous() for key, value in tensors.items()}
+    )
     description = Description(
         name=name,
         summary=summary,
@@ -167,7 +171,9 @@ def describe(folder: Path) -> Description:
             raise ValueError(f"schema is {values.get('schema')!r}, this version reads {SCHEMA!r}")
         return TypeAdapter(Description).validate_python(values)
     except ValidationError as error:
-        reason = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg'].lower()}" for item in error.errors())
+        reason = "; ".join(
+            f"{'.'.join(map(str, item['loc']))}: {item['msg'].lower()}" for item in error.errors()
+        )
     except (OSError, ValueError, AttributeError) as error:
         reason = str(error)
     raise ModelRefused(f"{folder / 'model.json'}: not a model of this version ({reason}); get the model anew")

@@ -19,9 +19,7 @@ from pydantic.dataclasses import dataclass
 
 from medtranslate.errors import SettingsError
 
-Modality = Annotated[
-    Literal["ct", "mr"], BeforeValidator(lambda name: "mr" if name == "mri" else name)
-]
+Modality = Annotated[Literal["ct", "mr"], BeforeValidator(lambda name: "mr" if name == "mri" else name)]
 """`mri` is accepted and becomes `mr`."""
 
 Device = Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")]
@@ -160,7 +158,7 @@ class TrainSettings:
     anchor_share: Weight = 1.0
     """Phantom slices per unpaired slice in a step (used where the anchor's weight is not 0)."""
     anchor_contrast: StreamContrast = "both"
-    """Contrast of the phantom MR that is translated: one sequence, any (physics), random per tissue, or both."""
+    """Contrast of the phantom MR that is translated: a sequence, any of them, random, or both."""
     phantom_contrast: StreamContrast = "t1"
     """Contrast of the phantom MR that is asked for, and of MR slices that come from `phantom:`."""
     unpaired: bool = True
@@ -292,7 +290,11 @@ def build(kind: type[Settings], values: Mapping[str, object], origin: str = "set
     except ValidationError as error:
         problems = "; ".join(
             f"{'.'.join(map(str, item['loc'])) or 'value'}: {item['msg'].lower()}"
-            + ("" if item["type"] in ("missing", "unexpected_keyword_argument") else f" (got {item['input']!r})")
+            + (
+                ""
+                if item["type"] in ("missing", "unexpected_keyword_argument")
+                else f" (got {item['input']!r})"
+            )
             for item in error.errors()
         )
         raise SettingsError(f"{origin}: {problems}") from None

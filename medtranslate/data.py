@@ -17,7 +17,7 @@ from monai.transforms import Compose
 from torch import Tensor
 
 from medtranslate import phantom
-from medtranslate.config import StreamContrast, Modality, NetworkSettings, ScaleSettings
+from medtranslate.config import Modality, NetworkSettings, ScaleSettings, StreamContrast
 from medtranslate.errors import MedtranslateError, SettingsError, Unreadable
 from medtranslate.io import detect_format, list_pictures, read_volume
 from medtranslate.transforms import (
@@ -89,7 +89,13 @@ class PhantomSlices:
 
 
 def open_source(
-    text: str, modality: Modality, network: NetworkSettings, scale: ScaleSettings, contrast: StreamContrast, *, quiet: bool
+    text: str,
+    modality: Modality,
+    network: NetworkSettings,
+    scale: ScaleSettings,
+    contrast: StreamContrast,
+    *,
+    quiet: bool,
 ) -> Source:
     """A source by its text in the settings: `phantom:FIRST-LAST`, a file, or a folder.
 
@@ -106,7 +112,8 @@ def open_source(
     first, last = (int(match[1]), int(match[2])) if match else (1, 0)
     if not first <= last < phantom.HELD_OUT:
         raise SettingsError(
-            f"{modality}: {text!r} is no range of phantom seeds; write phantom:FIRST-LAST below {phantom.HELD_OUT}"
+            f"{modality}: {text!r} is no range of phantom seeds;"
+            f" write phantom:FIRST-LAST, below {phantom.HELD_OUT}"
         )
     return PhantomSlices(first, last, modality, contrast, network, scale)
 
@@ -129,9 +136,8 @@ def read_slices(
     )
     items = [{"path": item} for item in list_images(path)]
     try:
-        volumes: list[MetaTensor] = [
-            item["image"] for item in CacheDataset(items, steps, num_workers=2, progress=not quiet)
-        ]
+        cached = CacheDataset(items, steps, num_workers=2, progress=not quiet)
+        volumes: list[MetaTensor] = [cached[index]["image"] for index in range(len(cached))]
     except RuntimeError as error:
         # MONAI wraps what a transform raises; the refusal inside says which file and why.
         if isinstance(error.__cause__, MedtranslateError):
@@ -177,7 +183,9 @@ def frame_pairs(
         mr: arbitrary units.
         wanted: the same slices in another contrast.
     """
-    images = torch.stack([scale_ct(ct, scale.ct_window), scale_mr_each(mr, scale), scale_mr_each(wanted, scale)], 1)
+    images = torch.stack(
+        [scale_ct(ct, scale.ct_window), scale_mr_each(mr, scale), scale_mr_each(wanted, scale)], 1
+    )
     framed = [_framed(three[:1], three, "ct", network) for three in images]
     first, second, third = torch.stack(framed).unbind(1)
     return first, second, third

@@ -31,7 +31,11 @@ def run_demo(settings: DemoSettings, *, quiet: bool = False) -> Result:
         )
         translate(
             TranslateSettings(
-                input=out / "study" / "mr", output=out / "ct", to="ct", model=settings.model, device=settings.device
+                input=out / "study" / "mr",
+                output=out / "ct",
+                to="ct",
+                model=settings.model,
+                device=settings.device,
             ),
             quiet=quiet,
         )

@@ -9,7 +9,7 @@ dataclass, not a frozen one: Fabric rebuilds it field by field.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import torch
 from monai.losses import PatchAdversarialLoss
@@ -154,14 +154,10 @@ LOSSES: dict[str, Callable[[Passes], Tensor]] = {
 
 
 def weights(settings: LossSettings, progress: float) -> dict[str, float]:
-    """Weight of each term at a share `progress` of the run; terms of weight zero are absent."""
+    """Weight of each term at a share `progress` of the run; terms that the settings take away are absent."""
     grown = min(1.0, progress / settings.warmup) if settings.warmup > 0 else 1.0
-    values = {
-        item.name: getattr(settings, item.name) * (grown if item.name in WARMED else 1.0)
-        for item in fields(settings)
-        if item.name in LOSSES
-    }
-    return {name: value for name, value in values.items() if value > 0}
+    full = {name: float(getattr(settings, name)) for name in LOSSES}
+    return {name: value * (grown if name in WARMED else 1.0) for name, value in full.items() if value > 0}
 
 
 def _l1(*pairs: tuple[Tensor | None, Tensor | None]) -> Tensor:

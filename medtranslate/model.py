@@ -1,8 +1,8 @@
 """The VAE-CycleGAN: two generators, two discriminators, and the passes of one step by name.
 
-    ct --to_mr--> fake_mr --(noise)--> to_ct --> cycled_ct
-    mr --to_ct--> fake_ct --(noise)--> to_mr --> cycled_mr
-    phantom ct --to_mr--> fake, phantom mr --to_ct--> fake, both with a known truth
+ct --to_mr--> fake_mr --(noise)--> to_ct --> cycled_ct
+mr --to_ct--> fake_ct --(noise)--> to_mr --> cycled_mr
+phantom ct --to_mr--> fake, phantom mr --to_ct--> fake, both with a known truth
 """
 
 from __future__ import annotations

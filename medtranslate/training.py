@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import csv
 import shutil
-import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,7 +25,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from medtranslate import phantom
 from medtranslate.checkpoint import save_model
-from medtranslate.config import Modality, PhantomContrast, TrainSettings, plain, write_yaml
+from medtranslate.config import Modality, TrainSettings, plain, write_yaml
 from medtranslate.data import Source, frame_pairs, open_source
 from medtranslate.device import choose_device, choose_precision
 from medtranslate.errors import Diverged, OutputExists, SettingsError
@@ -40,6 +39,9 @@ VALIDATION_SEED = phantom.HELD_OUT - 1_000
 """First seed of the phantom slices that validate; training seeds end below."""
 
 VALIDATION_SLICES = 32
+
+MEAN_SLICES = 128
+"""Training slices, spread over the source, whose mean is the baseline of knowing only the frame."""
 
 
 @dataclass
@@ -72,7 +74,9 @@ def fit(settings: TrainSettings, *, quiet: bool = False) -> dict[str, Any]:
         Diverged: a loss is no longer finite.
     """
     if not settings.unpaired and settings.loss.anchor == 0:
-        raise SettingsError("train: without unpaired images and without the anchor there is nothing to learn from")
+        raise SettingsError(
+            "train: without unpaired images and without the anchor there is nothing to learn from"
+        )
     out = settings.out
     _prepare(settings)
     device = choose_device(settings.device)
@@ -93,8 +97,11 @@ def fit(settings: TrainSettings, *, quiet: bool = False) -> dict[str, Any]:
     )
     discriminators.mark_forward_method("loss")
     passes = PassSettings(settings.loss.cycle > 0, settings.loss.identity > 0, settings.cycle_noise)
-    copies = AugmentedCopyd({"ct": "ct", "mr": "mr"}, settings.augment) if settings.augment.copy_each else None
+    copies = (
+        AugmentedCopyd({"ct": "ct", "mr": "mr"}, settings.augment) if settings.augment.copy_each else None
+    )
 
+    means = _means(settings, sources)
     started = time.monotonic() - state.seconds
     validation: dict[str, float] = {}
     bar = progress(settings.images, "image", "training", quiet=quiet)
@@ -115,7 +122,9 @@ def fit(settings: TrainSettings, *, quiet: bool = False) -> dict[str, Any]:
                 with _frozen(state.model.discriminators):
                     judged_ct, judged_mr = discriminators(made.fake_ct, made.fake_mr)
                 made = replace(made, judged_ct=judged_ct, judged_mr=judged_mr)
-            terms = {name: (LOSSES[name](made), weight) for name, weight in weights(settings.loss, share).items()}
+            terms = {
+                name: (LOSSES[name](made), weight) for name, weight in weights(settings.loss, share).items()
+            }
             total = torch.stack([value.to(fabric.device) * weight for value, weight in terms.values()]).sum()
             generator_optimiser.zero_grad(set_to_none=True)
             fabric.backward(total)
@@ -143,8 +152,13 @@ def fit(settings: TrainSettings, *, quiet: bool = False) -> dict[str, Any]:
             bar.set_postfix({name: f"{value:.3f}" for name, value in values.items()}, refresh=False)
             bar.update(settings.batch)
             if state.images % settings.every < settings.batch or state.images >= settings.images:
-                validation = _keep(settings, state, sources)
-    return {**validation, "model": str(out / "model"), "images": state.images, "seconds": round(state.seconds, 1)}
+                validation = _keep(settings, state, sources, means)
+    return {
+        **validation,
+        "model": str(out / "model"),
+        "images": state.images,
+        "seconds": round(state.seconds, 1),
+    }
 
 
 def decayed(share: float, decay: float) -> float:
@@ -183,7 +197,7 @@ def _batch(
         unpaired = {key: sources[key].draw(max(1, fresh), generator) for key in ("ct", "mr")}
         if copies:
             copies.set_random_state(seed=_seed(generator))
-            unpaired = {str(key): value for key, value in copies(unpaired).items()}
+            unpaired = copies(unpaired)
     anchor: dict[str, Tensor] = {}
     if settings.loss.anchor > 0:
         count = max(1, round(settings.batch * settings.anchor_share)) if settings.unpaired else settings.batch
@@ -199,7 +213,9 @@ def anchor_slices(settings: TrainSettings, count: int, seed: int) -> dict[str, T
         model is to speak), each [count, 1, S, S] in [-1, 1].
     """
     size = settings.network.size
-    heads = phantom.slices(seed, count, size, contrast=settings.anchor_contrast, wanted=settings.phantom_contrast)
+    heads = phantom.slices(
+        seed, count, size, contrast=settings.anchor_contrast, wanted=settings.phantom_contrast
+    )
     assert heads.wanted is not None
     ct, mr, target = frame_pairs(heads.ct, heads.mr, heads.wanted, settings.network, settings.scale)
     still = replace(settings.augment, mr_gamma=0.0)
@@ -233,7 +249,8 @@ def _prepare(settings: TrainSettings) -> None:
 
 
 def _fresh(settings: TrainSettings, device: torch.device) -> State:
-    model = VAECycleGAN(settings.network).to(device, memory_format=torch.channels_last)
+    model = VAECycleGAN(settings.network).to(device)
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
     return State(
         model=model,
         average=AveragedModel(model.generators, multi_avg_fn=get_ema_multi_avg_fn(settings.ema)),
@@ -242,7 +259,10 @@ def _fresh(settings: TrainSettings, device: torch.device) -> State:
                 model.generators.parameters(), lr=settings.learning_rate, betas=(0.5, 0.99), weight_decay=1e-4
             ),
             "discriminators": torch.optim.AdamW(
-                model.discriminators.parameters(), lr=settings.discriminator_rate, betas=(0.5, 0.99), weight_decay=1e-4
+                model.discriminators.parameters(),
+                lr=settings.discriminator_rate,
+                betas=(0.5, 0.99),
+                weight_decay=1e-4,
             ),
         },
         pools={"ct": ImagePool(settings.pool), "mr": ImagePool(settings.pool)},
@@ -250,10 +270,13 @@ def _fresh(settings: TrainSettings, device: torch.device) -> State:
     )
 
 
-def _keep(settings: TrainSettings, state: State, sources: dict[str, Source]) -> dict[str, float]:
+def _keep(
+    settings: TrainSettings, state: State, sources: dict[str, Source], means: Mapping[Modality, Tensor]
+) -> dict[str, float]:
     """Checkpoint, model folder, validation scores and a picture."""
     out = settings.out
-    average: Generators = state.average.module
+    average = state.average.module
+    assert isinstance(average, Generators)
     scores = _validate(settings, average.eval(), sources, out / "pictures" / f"{state.images:08d}.png")
     average.train()
     with _log(out / "validation.csv") as log:
@@ -262,7 +285,7 @@ def _keep(settings: TrainSettings, state: State, sources: dict[str, Source]) -> 
         save_model(
             folder,
             average,
-            _means(settings, sources),
+            means,
             name=settings.name,
             summary=settings.notes or f"{settings.name}: {state.images} images seen",
             network=settings.network,
@@ -310,10 +333,13 @@ def _restore(state: State, path: Path) -> None:
 
 
 def _means(settings: TrainSettings, sources: dict[str, Source]) -> dict[Modality, Tensor]:
-    """Mean framed training slice of each modality, [1, S, S]: the baseline of knowing only the frame."""
+    """Mean framed training slice of each modality, [1, S, S]."""
     if settings.unpaired:
-        return {"ct": sources["ct"].fixed(256).mean(dim=0), "mr": sources["mr"].fixed(256).mean(dim=0)}
-    known = anchor_slices(settings, 256, 0)
+        return {
+            "ct": sources["ct"].fixed(MEAN_SLICES).mean(dim=0),
+            "mr": sources["mr"].fixed(MEAN_SLICES).mean(dim=0),
+        }
+    known = anchor_slices(settings, MEAN_SLICES, 0)
     return {"ct": known["anchor_ct"].mean(dim=0), "mr": known["anchor_wanted"].mean(dim=0)}
 
 
@@ -331,7 +357,10 @@ def _validate(
     device = next(generators.parameters()).device
     scores: dict[str, float] = {}
     rows: list[Tensor] = []
-    for key, there, back in (("val_ct", generators.to_mr, generators.to_ct), ("val_mr", generators.to_ct, generators.to_mr)):
+    for key, there, back in (
+        ("val_ct", generators.to_mr, generators.to_ct),
+        ("val_mr", generators.to_ct, generators.to_mr),
+    ):
         if key not in sources:
             continue
         real = sources[key].fixed(VALIDATION_SLICES).to(device)
@@ -341,7 +370,8 @@ def _validate(
         scores |= {f"{name}_{key[4:]}": value for name, value in latent_scores(made.posterior).items()}
         rows += [real, made.image, cycled]
     known = {
-        key: value.to(device) for key, value in anchor_slices(settings, VALIDATION_SLICES, VALIDATION_SEED).items()
+        key: value.to(device)
+        for key, value in anchor_slices(settings, VALIDATION_SLICES, VALIDATION_SEED).items()
     }
     fake_ct = generators.to_ct(known["anchor_mr"]).image
     fake_mr = generators.to_mr(known["anchor_ct"]).image

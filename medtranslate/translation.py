@@ -21,22 +21,24 @@ from torch import Tensor
 from medtranslate.checkpoint import Model, load_model
 from medtranslate.config import Modality, TranslateSettings, plain
 from medtranslate.device import choose_device
-from medtranslate.errors import InputRefused, UsageError
+from medtranslate.errors import UsageError
 from medtranslate.io import FORMATS, detect_format, list_pictures, read_volume, write_volume
 from medtranslate.jobs import progress, whole_output
 from medtranslate.result import Derivation, Source, Translation, write_result
 from medtranslate.transforms import (
     AIR,
     VISIBLE,
-    axial_layout,
     denormalise,
     find_frame,
+    from_axial,
     from_slices,
     into_frame,
     isolate,
     normalise,
+    origin,
     out_of_frame,
     pixel_mm,
+    to_axial,
     to_slices,
 )
 
@@ -72,7 +74,7 @@ def translate(settings: TranslateSettings, *, quiet: bool = False) -> Translatio
             record, target = whole(record_beside(settings.output)), fresh
         with progress(source.shape[3], "slice", f"translating to {settings.to}", quiet=quiet) as bar:
             made, done = translate_volume(source, model, settings.to, settings.batch, advance=bar.update)
-            bar.update(bar.total - bar.n)
+            bar.update(source.shape[3] - bar.n)
         write_volume(
             made,
             target,
@@ -113,16 +115,13 @@ def translate_volume(
     """
     started = time.monotonic()
     scale, network = model.description.scale, model.description.network
-    axial = axial_layout(source)
+    axial = to_axial(source)
     unit, saturated = normalise(axial, OTHER[to], scale)
     slices = to_slices(unit)
-    try:
-        frame, head = find_frame(slices, OTHER[to], network.margin, pixel_mm(axial))
-    except InputRefused as error:
-        raise InputRefused(f"{source.meta.get('path', 'volume')}: {error}") from None
+    frame, head = find_frame(slices, OTHER[to], network.margin, pixel_mm(axial), origin(source))
+    slices = isolate(slices, head)
     generator = model.translator(to)
     device = next(generator.parameters()).device
-    slices = isolate(slices, head)
     shown = ((slices > 2 * VISIBLE - 1).flatten(1).any(dim=1)).nonzero().flatten()
     made = torch.full_like(slices, AIR, memory_format=torch.contiguous_format)
     with torch.inference_mode():
@@ -144,7 +143,7 @@ def translate_volume(
         seconds=round(time.monotonic() - started, 3),
         warnings=[*source.meta.get("warnings", []), *_windowed(to, model)],
     )
-    return axial_layout.inverse(volume), done
+    return from_axial(volume), done
 
 
 def seams(unit: Tensor) -> float:
@@ -182,7 +181,8 @@ def _translate_pictures(settings: TranslateSettings, model: Model, quiet: bool) 
     pictures = list_pictures(settings.input)
     if settings.output.suffix or settings.format not in (None, "png"):
         raise UsageError(
-            f"{settings.output}: a folder of pictures becomes a folder of pictures; give a folder without --format"
+            f"{settings.output}: a folder of pictures becomes a folder of pictures;"
+            " name a folder, and give no --format"
         )
     done = []
     with (
@@ -212,7 +212,7 @@ def _name_in(path: Path, format: str) -> str:
 
 
 def _stem(path: Path) -> str:
-    return path.name.removesuffix(".gz").removesuffix(path.with_suffix("").suffix if path.name.endswith(".gz") else "").rsplit(".", 1)[0]
+    return path.name.removesuffix(".gz").rsplit(".", 1)[0]
 
 
 def _windowed(to: Modality, model: Model) -> list[str]:

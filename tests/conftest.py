@@ -3,6 +3,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
+
+from medtranslate.checkpoint import save_model
+from medtranslate.config import NetworkSettings, ScaleSettings
+from medtranslate.model import Generators
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -13,3 +18,24 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip(f"real images are not at {SHARED_DATA}")
     return SHARED_DATA
+
+
+SMALL = NetworkSettings(size=32, channels=(8, 16), latent_channels=4, discriminator_channels=(8, 8, 8))
+
+
+@pytest.fixture(scope="session")
+def small_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of an untrained model, small and with the same weights in every run."""
+    folder = tmp_path_factory.mktemp("small-model")
+    torch.manual_seed(0)
+    save_model(
+        folder,
+        Generators(SMALL),
+        {"ct": torch.zeros(1, 32, 32), "mr": torch.zeros(1, 32, 32)},
+        name="small",
+        summary="untrained, for tests",
+        network=SMALL,
+        scale=ScaleSettings(),
+        training={},
+    )
+    return folder

@@ -39,7 +39,9 @@ def test_a_regular_stack_in_any_order_is_placed_where_its_headers_say(rotation, 
 
 def test_lps_and_ras_differ_in_the_sign_of_x_and_y():
     assert np.array_equal(swap_lps_ras(np.eye(4)), np.diag([-1, -1, 1, 1]))
-    assert np.array_equal(swap_lps_ras(swap_lps_ras(np.arange(16).reshape(4, 4))), np.arange(16).reshape(4, 4))
+    assert np.array_equal(
+        swap_lps_ras(swap_lps_ras(np.arange(16).reshape(4, 4))), np.arange(16).reshape(4, 4)
+    )
 
 
 def test_positions_rounded_by_a_scanner_are_regular():
@@ -93,5 +95,5 @@ def test_any_rotated_and_scaled_affine_is_accepted(rotation, sizes):
     ],
 )
 def test_an_affine_without_volume_is_refused_and_names_the_file(affine):
-    with pytest.raises(GeometryRefused, match="x.nii"):
+    with pytest.raises(GeometryRefused, match=r"x\.nii"):
         check_affine(affine, "x.nii")

@@ -117,6 +117,10 @@ def find_series(path: Path, tags: Sequence[str] = ()) -> dict[str, list[FileData
         header = _read_header(file, tags)
         if "Rows" in header and "Columns" in header:
             found[str(header.get("SeriesInstanceUID", ""))].append(header)
+        elif UID(header.file_meta.get("MediaStorageSOPClassUID", "")).name.endswith("Image Storage"):
+            raise Unreadable(
+                f"{file}: an image without Rows and Columns (truncated?); copy or export it again"
+            )
     return found
 
 

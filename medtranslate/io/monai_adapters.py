@@ -17,7 +17,7 @@ from monai.data.image_writer import ImageWriter
 from monai.data.meta_tensor import MetaTensor
 from numpy.typing import NDArray
 
-from medtranslate.errors import InputRefused, UsageError
+from medtranslate.errors import GeometryRefused, InputRefused, UsageError
 from medtranslate.io import read_volume, write_volume
 
 PathLike = str | os.PathLike[str]
@@ -78,5 +78,7 @@ class VolumeWriter(ImageWriter):
 
     def write(self, filename: PathLike, verbose: bool = False, **kwargs: Any) -> None:
         values = torch.as_tensor(self.data_obj)
-        volume = MetaTensor(values, affine=self.meta.get("affine"), meta=dict(self.meta))
+        if "affine" not in self.meta:
+            raise GeometryRefused(f"{filename}: the values come without an affine; save a MetaTensor")
+        volume = MetaTensor(values, meta=dict(self.meta))
         write_volume(volume, os.fspath(filename), overwrite=self.overwrite)

@@ -48,10 +48,10 @@ def read(path: Path, series: str | None = None) -> Scan:
         with _open(path) as file:
             header = _read_header(file, path)
             dtype, shape = _number_type(header, path), _shape(header, path)
-            offset = max(int(header["vox_offset"]), int(header["sizeof_hdr"]) + 4)
-            if offset > _MAX_OFFSET:
-                raise Unreadable(f"{path}: voxels start at byte {offset}; the header is damaged")
-            file.seek(offset)
+            offset = float(header["vox_offset"])
+            if not header.sizeof_hdr <= offset <= _MAX_OFFSET:
+                raise Unreadable(f"{path}: voxels start at byte {offset:g}; the header is damaged")
+            file.seek(int(offset))
             size = math.prod(shape) * dtype.itemsize
             raw = file.read(size)
     except (OSError, EOFError, zlib.error) as error:
@@ -103,7 +103,7 @@ def _read_header(file: BinaryIO, path: Path) -> nib.Nifti1Header:
 def _number_type(header: nib.Nifti1Header, path: Path) -> np.dtype[np.generic]:
     try:
         dtype: np.dtype[np.generic] = header.get_data_dtype()
-    except HeaderDataError:
+    except (HeaderDataError, KeyError):
         raise Unreadable(f"{path}: unknown NIfTI datatype {int(header['datatype'])}; convert it") from None
     if dtype.kind not in "iuf":
         what = "colour" if dtype.fields else "complex or raw"
@@ -167,4 +167,6 @@ def _source_header(path: Path) -> nib.Nifti1Header:
 
 
 def _same_grid(volume: MetaTensor, like: MetaTensor) -> bool:
-    return volume.shape == like.shape and np.allclose(volume.affine, like.affine, atol=1e-4)
+    return volume.shape == like.shape and bool(
+        np.allclose(volume.affine.numpy(), like.affine.numpy(), atol=1e-4)
+    )

@@ -62,7 +62,7 @@ class MultiScaleDiscriminator(nn.Module):
             return features[k]
         deepest = features[-1].detach() if self.independent else features[-1]
         wide = functional.interpolate(deepest, features[k].shape[-2:], mode="bilinear")
-        scale, shift = self.adjustments[str(k)](wide).chunk(2, dim=1)
+        scale, shift = torch.chunk(self.adjustments[str(k)](wide), 2, dim=1)
         return features[k] * (1 + scale) + shift
 
 

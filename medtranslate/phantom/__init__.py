@@ -1,6 +1,6 @@
-"""A digital head: one definition for paired CT and MR volumes and for streams of slices, with truth for both."""
+"""A digital head: one definition for paired CT and MR volumes and for streams of slices."""
 
-from medtranslate.phantom.anatomy import Head, Lesion, draw_head
+from medtranslate.phantom.head import Head, Lesion, draw_head
 from medtranslate.phantom.study import (
     HELD_OUT,
     LesionFound,

@@ -7,171 +7,13 @@ A volume is a stack of planes: both come from `paint`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
-from medtranslate.phantom.anatomy import PARTS, Head, Lesion, Part, Waves
-from medtranslate.phantom.tissues import LABEL, Floats
-
-Box = tuple[slice, slice]
-ALL: Box = (slice(None), slice(None))
-
-
-@dataclass(frozen=True, eq=False)
-class Plane:
-    """A grid of points in scan coordinates (RAS+ mm): origin + i * rows + j * columns.
-
-    Attributes:
-        shape: (count of i, count of j).
-    """
-
-    origin: Floats
-    rows: Floats
-    columns: Floats
-    shape: tuple[int, int]
-
-
-def field(waves: Waves, plane: Plane) -> Floats:
-    """A sum of plane waves on a plane, [rows, columns].
-
-    sin(a + b) = sin a cos b + cos a sin b makes it one small matrix product.
-    """
-    i, j = (np.arange(n, dtype=np.float32) for n in plane.shape)
-    a = (waves.vectors @ plane.origin + waves.phases) + np.outer(i, waves.vectors @ plane.rows)
-    b = np.outer(waves.vectors @ plane.columns, j)
-    left = np.concatenate([np.sin(a), np.cos(a)], axis=1)
-    summed: Floats = (left * np.float32(waves.amplitude)) @ np.concatenate([np.cos(b), np.sin(b)])
-    return summed
-
-
-@dataclass(frozen=True, eq=False)
-class Frame:
-    """A plane seen from the standard head: its points, and where a box of that space falls on it."""
-
-    head: Head
-    plane: Plane
-    points: Floats
-    origin: Floats
-    axes: Floats
-    spacing: Floats
-
-    @classmethod
-    def of(cls, head: Head, plane: Plane) -> Frame:
-        to_head = (head.rotation / head.scale[:, None]).astype(np.float32)
-        origin = to_head @ (plane.origin - head.shift)
-        rows, columns = to_head @ plane.rows, to_head @ plane.columns
-        i, j = (np.arange(n, dtype=np.float32) for n in plane.shape)
-        points = np.empty((3, *plane.shape), np.float32)
-        for axis in range(3):
-            straight = (origin[axis] + rows[axis] * i)[:, None] + (columns[axis] * j)[None]
-            np.add(field(head.warp[axis], plane), straight, out=points[axis])
-        normal = np.cross(rows, columns)
-        axes = np.stack([rows, columns, normal])
-        spacing = np.linalg.norm(axes, axis=1)
-        return cls(
-            head,
-            plane,
-            points,
-            origin,
-            (axes / spacing[:, None]).astype(np.float32),
-            spacing.astype(np.float32),
-        )
-
-    @property
-    def pixel(self) -> float:
-        """Width of a pixel in mm of the standard head."""
-        return float(0.5 * (self.spacing[0] + self.spacing[1]))
-
-    def boxes(self, centres: Floats, halves: Floats) -> list[Box | None]:
-        """Where boxes [n, 3] with half sides [n, 3] fall on the plane; None for those that miss it."""
-        margin = 6.0
-        at = (centres - self.origin) @ self.axes.T
-        reach = halves @ np.abs(self.axes).T + margin
-        hit = np.abs(at[:, 2]) < reach[:, 2]
-        low = np.floor((at - reach)[:, :2] / self.spacing[:2]).astype(int).clip(0)
-        high = np.ceil((at + reach)[:, :2] / self.spacing[:2]).astype(int) + 1
-        high = np.minimum(high, self.plane.shape)
-        hit &= (low < high).all(axis=1)
-        return [
-            (slice(lo[0], hi[0]), slice(lo[1], hi[1])) if ok else None
-            for ok, lo, hi in zip(hit, low.tolist(), high.tolist(), strict=True)
-        ]
-
-
-@dataclass(frozen=True, eq=False)
-class Canvas:
-    """Images [channels, rows, columns] and the label on top.
-
-    Attributes:
-        values: of each tissue in each channel, [channels, tissues].
-        softness: width of a boundary in mm.
-    """
-
-    values: Floats
-    images: Floats
-    labels: NDArray[np.uint8]
-    softness: float
-
-    @classmethod
-    def blank(cls, values: Floats, shape: tuple[int, int], softness: float) -> Canvas:
-        images = np.empty((len(values), *shape), np.float32)
-        images[:] = values[:, :1, None]
-        return cls(values, images, np.zeros(shape, np.uint8), softness)
-
-    def fill(self, tissue: str, distance: Floats, box: Box = ALL) -> None:
-        """Paint where `distance` is negative."""
-        label = LABEL[tissue]
-        cover = distance * np.float32(-1.0 / self.softness)
-        cover += np.float32(0.5)
-        np.clip(cover, 0.0, 1.0, out=cover)
-        for image, value in zip(self.images, self.values[:, label], strict=True):
-            under = image[box]
-            under += cover * (value - under)
-        self.labels[box][cover > 0.5] = label
-
-
-def tube(points: Floats, start: Floats, end: Floats, radii: Floats, taper: float) -> Floats:
-    """Signed distance to a tapered tube, first order at its surface, [h, w].
-
-    With w the offset from the nearest point of the axis and k = |w / r|: (k - 1) k / |w / r^2|
-    (f / |grad f| for the ellipsoid f = k - 1).
-    """
-    offset = points - start[:, None, None]
-    axis = end - start
-    length = float(axis @ axis)
-    if length > 0.0:
-        along = np.tensordot(axis / np.float32(length), offset, 1)
-        np.clip(along, 0.0, 1.0, out=along)
-        offset -= axis[:, None, None] * along
-    offset /= radii[:, None, None]
-    if length > 0.0 and taper != 1.0:
-        along *= np.float32(taper - 1.0)
-        along += np.float32(1.0)
-        offset /= along
-    k = np.sqrt(np.einsum("chw,chw->hw", offset, offset))
-    offset /= radii[:, None, None]
-    steep = np.sqrt(np.einsum("chw,chw->hw", offset, offset))
-    if length > 0.0 and taper != 1.0:
-        steep /= along
-    steep += np.float32(1e-6)
-    distance: Floats = (k - 1.0) * k / steep
-    return distance
-
-
-def blend(a: Floats, b: Floats, width: float) -> Floats:
-    """Smooth minimum of two distances (polynomial, Quilez 2013): their union with a fillet."""
-    overlap = np.maximum(width - np.abs(a - b), 0.0)
-    joined: Floats = np.minimum(a, b) - overlap * overlap * np.float32(0.25 / width)
-    return joined
-
-
-def _ellipsoid(
-    points: Floats, centre: tuple[float, float, float], radii: tuple[float, float, float]
-) -> Floats:
-    at = np.array(centre, np.float32)
-    return tube(points, at, at, np.array(radii, np.float32), 1.0)
+from medtranslate.phantom.canvas import Box, Canvas, Frame, Plane, blend, ellipsoid, field, tube
+from medtranslate.phantom.head import Head, Lesion
+from medtranslate.phantom.parts import PARTS
+from medtranslate.phantom.tissues import Floats
 
 
 def _mirrored(points: Floats) -> Floats:
@@ -183,11 +25,11 @@ def _mirrored(points: Floats) -> Floats:
 def cavity(folded: Floats) -> Floats:
     """Signed distance to the inside of the skull; x of the points is unsigned."""
     x, y, z = folded
-    vault = _ellipsoid(folded, (0, -17, 9), (69, 88, 70))
+    vault = ellipsoid(folded, (0, -17, 9), (69, 88, 70))
     floor = np.float32(-18.0) - 0.10 * np.abs(x - 30.0) + 0.9 * np.minimum(y - 4.0, 0.0) - z
-    vault = blend(-blend(-vault, -floor, 8.0), _ellipsoid(folded, (41, -6, -18), (25, 32, 27)), 10.0)
-    vault = blend(vault, _ellipsoid(folded, (18, -60, -28), (42, 43, 35)), 16.0)
-    return blend(vault, _ellipsoid(folded, (0, -26, -32), (15, 20, 34)), 8.0)
+    vault = blend(-blend(-vault, -floor, 8.0), ellipsoid(folded, (41, -6, -18), (25, 32, 27)), 10.0)
+    vault = blend(vault, ellipsoid(folded, (18, -60, -28), (42, 43, 35)), 16.0)
+    return blend(vault, ellipsoid(folded, (0, -26, -32), (15, 20, 34)), 8.0)
 
 
 def paint(head: Head, plane: Plane, values: Floats, softness: float = 1.0) -> Canvas:
@@ -239,7 +81,7 @@ def _soft_tissue(
     )
     outer = inside - (head.skull + head.scalp) - bulge
     if z.min() < 20.0:
-        face = _ellipsoid(points, (0, 16 + head.face, -70), (67, 70, 74))
+        face = ellipsoid(points, (0, 16 + head.face, -70), (67, 70, 74))
         nose = tube(
             points,
             np.array([0, 82 + head.face, -26], np.float32),
@@ -254,7 +96,7 @@ def _soft_tissue(
             np.array([58 + head.neck, 58 + head.neck, 40], np.float32),
             1.0,
         )
-        brow = _ellipsoid(points, (0, 52, -22), (52, 30, 26))
+        brow = ellipsoid(points, (0, 52, -22), (52, 30, 26))
         jaw = tube(
             folded,
             np.array([12, 56 + head.face, -114], np.float32),
@@ -285,8 +127,9 @@ def _paint_parts(
     starts, ends, radii, tapers = placed(frame.head, name)
     walls = np.array([part.wall[1] if part.wall else 0.0 for part in parts], np.float32)[:, None, None]
     reach = radii * np.maximum(tapers, 1.0)[..., None] + walls + 1.0
-    halves = np.abs(ends - starts) / 2 + reach
-    boxes = frame.boxes(((starts + ends) / 2).reshape(-1, 3), halves.reshape(-1, 3))
+    halves = np.float32(0.5) * np.abs(ends - starts) + reach
+    centres = np.float32(0.5) * (starts + ends)
+    boxes = frame.boxes(centres.reshape(-1, 3), halves.reshape(-1, 3))
     for index, part in enumerate(parts):
         if only and part.tissue not in only:
             continue
@@ -389,8 +232,8 @@ def _cerebellum(head: Head, canvas: Canvas, box: Box, folded: Floats, hull: Floa
     if hull.min() > 0.0:
         return
     x, y, z = folded
-    bulk = np.maximum(hull, _ellipsoid(folded, (20, -60, -34), (38, 36, 27)))
-    bulk = blend(bulk, np.maximum(hull, _ellipsoid(folded, (0, -58, -26), (10, 26, 20))), 3.0)
+    bulk = np.maximum(hull, ellipsoid(folded, (20, -60, -34), (38, 36, 27)))
+    bulk = blend(bulk, np.maximum(hull, ellipsoid(folded, (0, -58, -26), (10, 26, 20))), 3.0)
     # Folia fan out from the roof of the fourth ventricle, about an axis from left to right.
     angle = np.arctan2(z + 36.0, -(y + 38.0)) + 0.0035 * x
     radius = np.hypot(y + 38.0, z + 36.0) + 0.35 * x
@@ -399,8 +242,8 @@ def _cerebellum(head: Head, canvas: Canvas, box: Box, folded: Floats, hull: Floa
     pia = np.minimum(folia, -bulk)
     canvas.fill("cerebellar cortex", -pia, box)
     canvas.fill("white matter", 1.5 - pia, box)
-    nucleus = _ellipsoid(folded, (15, -54, -36), (5, 6, 4))
-    canvas.fill("deep nuclei", np.abs(nucleus) - 0.8, box)
+    nucleus = ellipsoid(folded, (15, -54, -36), (5, 6, 4))
+    canvas.fill("deep nuclei", np.abs(nucleus) - np.float32(0.8), box)
 
 
 def _lesions(head: Head, frame: Frame, canvas: Canvas, inside: Floats, fine: Floats, coarse: Floats) -> None:

@@ -8,14 +8,16 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
-from monai.data import MetaTensor
+from monai.data.meta_tensor import MetaTensor
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from medtranslate.config import PhantomContrast, PhantomSettings, StreamContrast
+from medtranslate.io import write_volume
 from medtranslate.jobs import whole_output
-from medtranslate.phantom.anatomy import Head, draw_head, draw_waves
-from medtranslate.phantom.paint import Plane, field, lesion_at, paint
+from medtranslate.phantom.canvas import Plane, field
+from medtranslate.phantom.head import Head, draw_head, draw_waves
+from medtranslate.phantom.paint import lesion_at, paint
 from medtranslate.phantom.tissues import TISSUES, Floats, ct_values, mr_values
 
 HELD_OUT = 900_000
@@ -123,7 +125,9 @@ def study(seed: int, *, size: int = 256, spacing: float = 1.0, contrast: Phantom
 
 def _meta(values: Floats, affine: NDArray[np.float64], modality: str | None) -> MetaTensor:
     meta = {"modality": modality} if modality else {}
-    return MetaTensor(torch.from_numpy(np.ascontiguousarray(values))[None], affine=affine, meta=meta)
+    return MetaTensor(
+        torch.from_numpy(np.ascontiguousarray(values))[None], affine=torch.from_numpy(affine), meta=meta
+    )
 
 
 def _ct_noise(rng: np.random.Generator, shape: tuple[int, int], spread: float) -> Floats:
@@ -222,8 +226,6 @@ def write_study(settings: PhantomSettings) -> None:
     Raises:
         OutputExists: the folder is there and `overwrite` is not set.
     """
-    from medtranslate.io import write_volume
-
     made = study(settings.seed, size=settings.size, spacing=settings.spacing, contrast=settings.contrast)
     suffix = "" if settings.format == "dicom" else ".nii.gz"
     with whole_output(settings.out, overwrite=settings.overwrite, folder=True) as folder:

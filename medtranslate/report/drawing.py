@@ -120,7 +120,9 @@ def draw_curve(x: Sequence[float], y: Sequence[float], *, highest_is_worst: bool
 
 
 def _ticks(low: float, high: float, count: int = 4) -> list[float]:
-    """Round numbers that enclose low and high."""
+    """Round numbers that enclose low and high; from 0 to 1 or beyond where these are equal."""
+    if low == high:
+        low, high = min(low, 0.0), max(high, 1.0)
     return [round(float(tick), 10) for tick in MaxNLocator(count).tick_values(low, high)]
 
 

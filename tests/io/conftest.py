@@ -70,8 +70,14 @@ def edit() -> Callable[..., None]:
 def made() -> Callable[..., Derivation]:
     """How a translation was made."""
 
-    def make(to: str = "ct", low: float = -1024, high: float = 3071, seed: int | None = None) -> Derivation:
-        model = ModelInfo(name="some-model", sha256="ab" * 32, to=to, output_range=(low, high), unit="HU")
+    def make(
+        to: str = "ct",
+        low: float = -1024,
+        high: float = 3071,
+        seed: int | None = None,
+        name: str = "some-model",
+    ) -> Derivation:
+        model = ModelInfo(name=name, sha256="ab" * 32, to=to, output_range=(low, high), unit="HU")
         return Derivation(model=model, source="mr" if to == "ct" else "ct", seed=seed)
 
     return make

@@ -103,7 +103,9 @@ def test_a_truncated_picture_is_refused(tmp_path, suffix, share):
 @pytest.mark.parametrize("side", [8_200, 10_000, 100_000])
 def test_a_decompression_bomb_is_refused_from_its_header(tmp_path, side):
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0))
-    (tmp_path / "bomb.png").write_bytes(b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", b"") + chunk(b"IEND", b""))
+    (tmp_path / "bomb.png").write_bytes(
+        b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
+    )
     with pytest.raises(Unreadable, match="bound"):
         read_volume(tmp_path / "bomb.png")
 

@@ -83,3 +83,9 @@ def test_curve_marks_the_worst_and_stays_in_its_box() -> None:
     assert curve.worst[0] == curve.width / 3
     assert curve.worst[1] == min(y for _, y in points)
     assert draw_curve([0.0, 1.0, 2.0], [0.9, 0.5, 0.8], highest_is_worst=False).worst[0] == curve.width / 2
+
+
+def test_a_flat_curve_has_a_scale_too() -> None:
+    for value, high in ((0.0, True), (1.0, False)):
+        curve = draw_curve([0.0, 1.0, 2.0], [value] * 3, highest_is_worst=high)
+        assert [text for _, text in curve.y_ticks][:: len(curve.y_ticks) - 1] == ["0", "1"]

@@ -1,0 +1,174 @@
+"""One head: drawn from a seed.
+
+A head differs from the standard one (`parts`) by pose, scale, a smooth warp, and the place and size of
+each part.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from medtranslate.phantom.parts import PARTS, Point
+from medtranslate.phantom.tissues import Floats
+
+
+@dataclass(frozen=True)
+class Lesion:
+    """A lesion that a head carries.
+
+    Attributes:
+        kind: "tumour", "haemorrhage", "infarct" or "calcification".
+        centre: mm in the standard head.
+        radii: mm along x, y, z; a rim of oedema of `oedema` mm lies around it.
+    """
+
+    kind: str
+    centre: Point
+    radii: Point
+    oedema: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Waves:
+    """A smooth random field: a sum of plane waves.
+
+    Attributes:
+        vectors: wave vectors in radian per mm, [waves, 3].
+        phases: [waves].
+        amplitude: of each wave; the field's standard deviation is amplitude * sqrt(waves / 2).
+    """
+
+    vectors: Floats
+    phases: Floats
+    amplitude: float
+
+
+@dataclass(frozen=True, eq=False)
+class Head:
+    """One head: everything that its slices and volumes are made from.
+
+    Attributes:
+        seed: what it was drawn from.
+        rotation: scan to head axes, [3, 3].
+        scale: size of this head against the standard one, [3].
+        shift: mm from the scan's centre to the head's, [3].
+        warp: displacement in mm along x, y, z.
+        fold: waves of the cortical folds; `coarse` and `fine` vary what else varies from place to place.
+        fold_depth: depth of a middling sulcus in mm; `sulcus` is half its width.
+        gap: mm between dura and gyri; `cortex`, `skull`, `table`, `scalp`: thicknesses in mm.
+        muscle: thickness of the temporal muscle in mm.
+        pneumatisation: size of the air sinuses against the standard ones; `ventricle` of the ventricles.
+        face: mm that the face stands out; `neck`: mm that the neck is thicker.
+        jitter: standard normal draws that place and size the parts, [parts, sides, 7].
+    """
+
+    seed: int
+    rotation: Floats
+    scale: Floats
+    shift: Floats
+    warp: tuple[Waves, Waves, Waves]
+    fold: Waves
+    coarse: Waves
+    fine: Waves
+    fold_depth: float
+    sulcus: float
+    gap: float
+    cortex: float
+    skull: float
+    table: float
+    scalp: float
+    muscle: float
+    pneumatisation: float
+    ventricle: float
+    face: float
+    neck: float
+    falx_calcified: bool
+    jitter: dict[str, Floats]
+    lesions: tuple[Lesion, ...]
+
+
+def draw_waves(rng: np.random.Generator, count: int, shortest: float, longest: float, spread: float) -> Waves:
+    """A field of `count` waves, `shortest` to `longest` mm long, of standard deviation `spread`."""
+    direction = rng.standard_normal((count, 3))
+    direction /= np.linalg.norm(direction, axis=1, keepdims=True)
+    length = rng.uniform(shortest, longest, (count, 1))
+    return Waves(
+        (direction * 2 * np.pi / length).astype(np.float32),
+        rng.uniform(0, 2 * np.pi, count).astype(np.float32),
+        float(spread * np.sqrt(2 / count)),
+    )
+
+
+def draw_head(seed: int) -> Head:
+    """The head of a seed; the same seed gives the same head."""
+    rng = np.random.default_rng([seed, 0])
+    atrophy = rng.beta(1.3, 2.5)
+    angles = np.radians(rng.normal(0.0, [3.0, 6.0, 4.0]))
+    size = 0.915 + 0.035 * rng.standard_normal()
+    return Head(
+        seed=seed,
+        rotation=_rotation(*angles),
+        scale=(size * np.exp(0.035 * rng.standard_normal(3))).astype(np.float32),
+        shift=rng.uniform(-6.0, 6.0, 3).astype(np.float32),
+        warp=(
+            draw_waves(rng, 5, 90, 200, 1.8),
+            draw_waves(rng, 5, 90, 200, 1.8),
+            draw_waves(rng, 5, 90, 200, 1.8),
+        ),
+        fold=draw_waves(rng, 14, 15, 24, 1.0),
+        coarse=draw_waves(rng, 6, 35, 80, 1.0),
+        fine=draw_waves(rng, 10, 9, 18, 1.0),
+        fold_depth=rng.uniform(11.0, 17.0),
+        sulcus=0.5 + 1.6 * atrophy,
+        gap=0.8 + 3.0 * atrophy * rng.random(),
+        cortex=rng.uniform(2.3, 3.2),
+        skull=float(np.clip(rng.normal(6.2, 1.3), 3.8, 10.0)),
+        table=rng.uniform(1.1, 2.0),
+        scalp=float(np.clip(rng.normal(6.0, 1.6), 3.2, 11.0)),
+        muscle=rng.uniform(4.0, 12.0),
+        pneumatisation=float(np.clip(rng.normal(1.0, 0.18), 0.5, 1.4)),
+        ventricle=float(np.clip(np.exp(0.22 * rng.standard_normal() + 0.7 * (atrophy - 0.25)), 0.6, 2.0)),
+        face=rng.normal(0.0, 3.0),
+        neck=rng.uniform(-6.0, 6.0),
+        falx_calcified=bool(rng.random() < 0.25),
+        jitter={
+            name: rng.standard_normal((len(parts), 2, 7)).astype(np.float32).clip(-2, 2)
+            for name, parts in PARTS.items()
+        },
+        lesions=_draw_lesions(rng),
+    )
+
+
+def _rotation(roll: float, pitch: float, yaw: float) -> Floats:
+    """Rotation about y, x and z."""
+    cr, sr, cp, sp, cy, sy = (
+        np.cos(roll),
+        np.sin(roll),
+        np.cos(pitch),
+        np.sin(pitch),
+        np.cos(yaw),
+        np.sin(yaw),
+    )
+    about_y = np.array([[cr, 0, sr], [0, 1, 0], [-sr, 0, cr]])
+    about_x = np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])
+    about_z = np.array([[cy, -sy, 0], [sy, cy, 0], [0, 0, 1]])
+    turned: Floats = (about_y @ about_x @ about_z).astype(np.float32)
+    return turned
+
+
+_KINDS = ("tumour", "haemorrhage", "infarct", "calcification")
+
+
+def _draw_lesions(rng: np.random.Generator) -> tuple[Lesion, ...]:
+    lesions = []
+    for _ in range(rng.choice(4, p=[0.4, 0.4, 0.15, 0.05])):
+        kind = str(rng.choice(_KINDS, p=[0.4, 0.2, 0.3, 0.1]))
+        size = rng.uniform(2.0, 4.5) if kind == "calcification" else rng.uniform(4.0, 19.0)
+        side = rng.choice([-1.0, 1.0])
+        centre = (side * rng.uniform(18.0, 46.0), rng.uniform(-70.0, 42.0), rng.uniform(-2.0, 48.0))
+        radii = size * np.exp(0.2 * rng.standard_normal(3))
+        rim = rng.uniform(2.0, 13.0) if kind in ("tumour", "haemorrhage") and rng.random() < 0.75 else 0.0
+        lesions.append(Lesion(kind, centre, (float(radii[0]), float(radii[1]), float(radii[2])), rim))
+    return tuple(lesions)

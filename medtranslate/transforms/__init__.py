@@ -1,0 +1,62 @@
+"""From physical units on any grid to framed axial slices in [-1, 1], and back.
+
+A volume is [1, X, Y, Z]. Laid out axially, its slices are [Z, 1, Y, X]. One step a file; `dictionary` holds
+the steps as MONAI transforms.
+"""
+
+from __future__ import annotations
+
+from medtranslate.transforms.augmentation import augment
+from medtranslate.transforms.dictionary import AugmentedCopyd, AxialLayoutd, FrameHeadd, Normalised
+from medtranslate.transforms.framing import (
+    Frame,
+    Head,
+    find_frame,
+    find_head,
+    into_frame,
+    isolate,
+    out_of_frame,
+)
+from medtranslate.transforms.intensity import (
+    AIR,
+    VISIBLE,
+    denormalise,
+    mr_top,
+    normalise,
+    origin,
+    scale_ct,
+    scale_mr,
+    unscale_ct,
+    unscale_mr,
+)
+from medtranslate.transforms.layout import from_axial, from_slices, pixel_mm, to_axial, to_slices
+
+__all__ = [
+    "AIR",
+    "VISIBLE",
+    "AugmentedCopyd",
+    "AxialLayoutd",
+    "Frame",
+    "FrameHeadd",
+    "Head",
+    "Normalised",
+    "augment",
+    "denormalise",
+    "find_frame",
+    "find_head",
+    "from_axial",
+    "from_slices",
+    "into_frame",
+    "isolate",
+    "mr_top",
+    "normalise",
+    "origin",
+    "out_of_frame",
+    "pixel_mm",
+    "scale_ct",
+    "scale_mr",
+    "to_axial",
+    "to_slices",
+    "unscale_ct",
+    "unscale_mr",
+]

@@ -1,0 +1,125 @@
+"""The steps as MONAI dictionary transforms, for `Compose` and MONAI's datasets."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+
+import torch
+from monai.config import KeysCollection
+from monai.data import MetaTensor
+from monai.transforms import MapTransform, Randomizable
+from monai.transforms.inverse import InvertibleTransform
+from torch import Tensor
+
+from medtranslate.config import AugmentSettings, Modality, ScaleSettings
+from medtranslate.transforms.augmentation import augment
+from medtranslate.transforms.framing import find_frame, into_frame, isolate, out_of_frame
+from medtranslate.transforms.intensity import denormalise, normalise, origin
+from medtranslate.transforms.layout import from_axial, from_slices, pixel_mm, to_axial, to_slices
+
+Data = Mapping[Hashable, MetaTensor]
+
+
+class AxialLayoutd(MapTransform, InvertibleTransform):
+    """`to_axial` on the named volumes; its inverse gives the source's array layout back."""
+
+    def __call__(self, data: Data) -> dict[Hashable, MetaTensor]:
+        return {**data, **{key: to_axial(data[key]) for key in self.key_iterator(data)}}
+
+    def inverse(self, data: Data) -> dict[Hashable, MetaTensor]:
+        return {**data, **{key: from_axial(data[key]) for key in self.key_iterator(data)}}
+
+
+class Normalised(MapTransform, InvertibleTransform):
+    """`normalise` on the named volumes; its inverse is `denormalise` with the modality's own scale.
+
+    Args:
+        keys: volumes [1, X, Y, Z] in physical units.
+        modality: of these volumes.
+        scale: what -1 and 1 stand for.
+    """
+
+    def __init__(self, keys: KeysCollection, modality: Modality, scale: ScaleSettings) -> None:
+        super().__init__(keys)
+        self.modality = modality
+        self.scale = scale
+
+    def __call__(self, data: Data) -> dict[Hashable, MetaTensor]:
+        scaled = {key: normalise(data[key], self.modality, self.scale)[0] for key in self.key_iterator(data)}
+        return {**data, **{key: _like(data[key], values) for key, values in scaled.items()}}
+
+    def inverse(self, data: Data) -> dict[Hashable, MetaTensor]:
+        plain = {
+            key: denormalise(data[key].as_tensor(), self.modality, self.scale)
+            for key in self.key_iterator(data)
+        }
+        return {**data, **{key: _like(data[key], values) for key, values in plain.items()}}
+
+
+class FrameHeadd(MapTransform, InvertibleTransform):
+    """`into_frame` on the named volumes, [1, X, Y, Z] axial in [-1, 1] to [1, size, size, Z].
+
+    The inverse puts the slices back on their own pixels, with air around the frame.
+
+    Args:
+        keys: volumes in axial layout, normalised.
+        modality: of these volumes.
+        size: side of the frame in pixels.
+        margin: air around the head, as a share of the frame.
+    """
+
+    def __init__(self, keys: KeysCollection, modality: Modality, size: int, margin: float) -> None:
+        super().__init__(keys)
+        self.modality = modality
+        self.size = size
+        self.margin = margin
+
+    def __call__(self, data: Data) -> dict[Hashable, MetaTensor]:
+        framed = dict(data)
+        for key in self.key_iterator(data):
+            volume = data[key]
+            slices = to_slices(volume.as_tensor())
+            frame, head = find_frame(slices, self.modality, self.margin, pixel_mm(volume), origin(volume))
+            framed[key] = _like(volume, from_slices(into_frame(isolate(slices, head), frame, self.size)))
+            self.push_transform(  # type: ignore[no-untyped-call]
+                framed[key], orig_size=slices.shape[2:], extra_info={"frame": frame}
+            )
+        return framed
+
+    def inverse(self, data: Data) -> dict[Hashable, MetaTensor]:
+        plain = dict(data)
+        for key in self.key_iterator(data):
+            volume = _like(data[key], data[key].as_tensor())
+            done = self.pop_transform(volume)
+            shape = tuple(int(extent) for extent in done["orig_size"])
+            slices = out_of_frame(
+                to_slices(volume.as_tensor()), done["extra_info"]["frame"], (shape[0], shape[1])
+            )
+            plain[key] = _like(volume, from_slices(slices))
+        return plain
+
+
+class AugmentedCopyd(MapTransform, Randomizable):
+    """To each named batch [B, 1, S, S] its augmented copy is added: [2B, 1, S, S].
+
+    Args:
+        modalities: modality of each named batch.
+        settings: what varies in the copy.
+    """
+
+    def __init__(self, modalities: Mapping[str, Modality], settings: AugmentSettings) -> None:
+        super().__init__(tuple(modalities))
+        self.modalities = modalities
+        self.settings = settings
+
+    def __call__(self, data: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        generator = torch.Generator().manual_seed(int(self.R.randint(2**31)))
+        copies = {
+            key: augment(data[key], modality, self.settings, generator)
+            for key, modality in self.modalities.items()
+        }
+        return {**data, **{key: torch.cat([data[key], copy]) for key, copy in copies.items()}}
+
+
+def _like(volume: MetaTensor, values: Tensor) -> MetaTensor:
+    return MetaTensor(values, meta=volume.meta, applied_operations=volume.applied_operations)

@@ -1,0 +1,162 @@
+"""Crop to the head, alike in both modalities, and back.
+
+Trained on heads of different size in their frames, an unpaired method learns the difference as anatomy:
+it shrinks heads and invents faces. So every slice is seen in a square around the head, with the same
+margin, and without headrest or text.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import ndimage
+from torch import Tensor
+from torch.nn import functional
+
+from medtranslate.config import Modality
+from medtranslate.errors import InputRefused
+from medtranslate.transforms.intensity import AIR, VISIBLE
+
+SCALP = 0.05
+"""Scalp that a brain window hides, as a share of the head's extent on each side.
+
+A windowed CT shows the skull and an MR the scalp around it; without this allowance the two would be
+framed at different scales and a discriminator would teach the difference as anatomy.
+"""
+
+_COARSE = 96
+"""Voxels per axis on which a head is looked for; fine enough for a frame, and quick."""
+
+_RIM = 4
+"""Coarse voxels around the visible head that belong to it: fat and skin, which a brain window hides."""
+
+_CROSS = ndimage.generate_binary_structure(3, 1) & np.array([False, True, False])[:, None, None]
+"""The four neighbours in plane."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A rectangle of a slice's pixels, square in millimetres, that holds the head with a margin.
+
+    It may reach beyond the slice; what is outside is air.
+
+    Attributes:
+        top, left: first row and column.
+        height, width: rows and columns.
+    """
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+
+@dataclass(frozen=True)
+class Head:
+    """Where the head lies in a stack of axial slices.
+
+    Attributes:
+        mask: coarse grid [z, y, x], the head with its holes filled and a rim around it.
+        steps: voxels of the stack per voxel of the mask.
+        rows, columns: first and past-the-last of the head itself, in the stack's pixels.
+    """
+
+    mask: NDArray[np.bool_]
+    steps: tuple[int, int, int]
+    rows: tuple[int, int]
+    columns: tuple[int, int]
+
+
+def find_head(slices: Tensor, modality: Modality) -> Head | None:
+    """The head in slices [Z, 1, Y, X] in [-1, 1], or None where there is none.
+
+    It is the largest connected component of what is visible, after an opening that removes headrests,
+    text and noise. In MR the dark skull parts scalp from brain, so gaps of its width are closed first.
+    """
+    depth, _, height, width = slices.shape
+    steps = (-(-depth // _COARSE), -(-height // _COARSE), -(-width // _COARSE))
+    coarse = functional.avg_pool3d(
+        slices[None, :, 0].float(), steps, ceil_mode=True, count_include_pad=False
+    )[0]
+    visible = coarse.numpy() > 2 * VISIBLE - 1
+    if modality == "mr":
+        visible = ndimage.binary_closing(np.pad(visible, ((0, 0), (3, 3), (3, 3))), _CROSS, iterations=3)[
+            :, 3:-3, 3:-3
+        ]
+    labels, count = ndimage.label(ndimage.binary_opening(visible, np.ones((1, 3, 3), dtype=bool)))
+    if count == 0:
+        return None
+    largest = 1 + int(np.argmax(np.bincount(labels.ravel())[1:]))
+    head = labels == largest
+    _, rows, columns = ndimage.find_objects(labels, max_label=largest)[largest - 1]
+    rim = ndimage.binary_dilation(head, _CROSS, iterations=_RIM)
+    return Head(
+        mask=np.stack([ndimage.binary_fill_holes(plane) for plane in rim]),
+        steps=steps,
+        rows=(rows.start * steps[1], min(rows.stop * steps[1], height)),
+        columns=(columns.start * steps[2], min(columns.stop * steps[2], width)),
+    )
+
+
+def isolate(slices: Tensor, head: Head) -> Tensor:
+    """Slices [Z, 1, Y, X] with air in place of what is not the head: headrest, text, other objects."""
+    near = torch.from_numpy(head.mask)
+    for axis, (step, extent) in enumerate(zip(head.steps, (slices.shape[0], *slices.shape[2:]), strict=True)):
+        near = near.repeat_interleave(step, dim=axis).narrow(axis, 0, extent)
+    return slices.where(near[:, None], AIR)
+
+
+def find_frame(
+    slices: Tensor,
+    modality: Modality,
+    margin: float,
+    pixel_mm: tuple[float, float] = (1.0, 1.0),
+    where: str = "image",
+) -> tuple[Frame, Head]:
+    """The frame of a stack of axial slices [Z, 1, Y, X] in [-1, 1], the same for all of them.
+
+    Args:
+        margin: air on each side, as a share of the frame.
+        pixel_mm: row and column spacing.
+        where: what the slices were read from, for the message.
+
+    Raises:
+        InputRefused: nothing that could be a head is visible.
+    """
+    head = find_head(slices, modality)
+    if head is None:
+        raise InputRefused(
+            f"{where}: no head found: nothing connected above {VISIBLE:.0%} of the range in"
+            f" {slices.shape[0]} slices"
+            f" of {slices.shape[2]} x {slices.shape[3]}; check the modality and the window"
+        )
+    (top, bottom), (left, right) = head.rows, head.columns
+    hidden = 1 + 2 * SCALP if modality == "ct" else 1.0
+    side = max((bottom - top) * pixel_mm[0], (right - left) * pixel_mm[1]) * hidden / (1 - 2 * margin)
+    height, width = max(2, round(side / pixel_mm[0])), max(2, round(side / pixel_mm[1]))
+    return Frame((top + bottom - height) // 2, (left + right - width) // 2, height, width), head
+
+
+def into_frame(slices: Tensor, frame: Frame, size: int) -> Tensor:
+    """Slices [Z, 1, Y, X] cropped (padded with air) to the frame and resized to [Z, 1, size, size]."""
+    height, width = slices.shape[2:]
+    bottom, right = frame.top + frame.height - height, frame.left + frame.width - width
+    # Negative padding crops.
+    cropped = functional.pad(slices, (-frame.left, right, -frame.top, bottom), value=AIR)
+    return _resize(cropped, (size, size))
+
+
+def out_of_frame(framed: Tensor, frame: Frame, shape: tuple[int, int]) -> Tensor:
+    """Framed slices [Z, 1, size, size] back on the slice's own pixels [Z, 1, *shape]; air around."""
+    resized = _resize(framed, (frame.height, frame.width))
+    bottom, right = shape[0] - frame.top - frame.height, shape[1] - frame.left - frame.width
+    return functional.pad(resized, (frame.left, right, frame.top, bottom), value=AIR)
+
+
+def _resize(slices: Tensor, shape: tuple[int, int]) -> Tensor:
+    if tuple(slices.shape[2:]) == shape:
+        return slices
+    return functional.interpolate(slices, shape, mode="bilinear", antialias=True)

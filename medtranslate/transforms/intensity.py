@@ -1,0 +1,84 @@
+"""Physical units to the networks' [-1, 1], and [-1, 1] to the target's units."""
+
+from __future__ import annotations
+
+import numpy as np
+from monai.data import MetaTensor
+from torch import Tensor
+
+from medtranslate.config import Modality, ScaleSettings
+from medtranslate.errors import InputRefused
+
+AIR = -1.0
+"""Value of what lies outside a frame or a picture, in the networks' range."""
+
+VISIBLE = 0.1
+"""Share of the range above which a voxel may belong to the head; above noise and below dark brain."""
+
+
+def scale_ct(values: Tensor, window: tuple[float, float]) -> Tensor:
+    """HU to [-1, 1] over the window; values outside it saturate."""
+    lower, upper = window
+    return ((values - lower) * (2.0 / (upper - lower)) - 1.0).clamp(-1.0, 1.0)
+
+
+def unscale_ct(values: Tensor, window: tuple[float, float]) -> Tensor:
+    """[-1, 1] to HU: the exact inverse of `scale_ct` inside the window."""
+    lower, upper = window
+    return (values + 1.0) * ((upper - lower) / 2.0) + lower
+
+
+def mr_top(values: Tensor, percentile: float, where: str = "image") -> float:
+    """The MR value that becomes +1: a percentile of the foreground, that is of voxels above the mean.
+
+    Raises:
+        InputRefused: the volume is constant or has no positive value.
+    """
+    # A percentile of 200,000 voxels is exact to a fraction of the noise, and the sort stays short.
+    flat = values.flatten()
+    sample = flat[:: max(1, flat.numel() // 200_000)]
+    foreground = sample[sample > sample.mean()]
+    top = float(np.percentile(foreground.numpy(), percentile)) if foreground.numel() else 0.0
+    if top <= 0.0:
+        raise InputRefused(
+            f"{where}: MR values from {float(flat.min()):g} to {float(flat.max()):g} show no foreground;"
+            " give an image with positive contrast"
+        )
+    return top
+
+
+def scale_mr(values: Tensor, top: float) -> Tensor:
+    """[0, top] in arbitrary units to [-1, 1]; values outside saturate."""
+    return (values * (2.0 / top) - 1.0).clamp(-1.0, 1.0)
+
+
+def unscale_mr(values: Tensor, output_range: tuple[float, float]) -> Tensor:
+    """[-1, 1] to the model's declared arbitrary range."""
+    return unscale_ct(values, output_range)
+
+
+def normalise(volume: MetaTensor, modality: Modality, scale: ScaleSettings) -> tuple[Tensor, float]:
+    """Physical units to [-1, 1] by the rules of the modality, and the share of voxels that saturated.
+
+    A picture's grey values are taken to be the CT window already (8-bit CT pictures are windowed),
+    so black is the window's lower end and white its upper; MR pictures go by percentile like volumes.
+    """
+    values = volume.as_tensor()
+    if modality == "mr":
+        lower, upper = 0.0, mr_top(values, scale.mr_percentile, origin(volume))
+    elif "levels" in volume.meta:
+        lower, upper = 0.0, float(volume.meta["levels"])
+    else:
+        lower, upper = scale.ct_window
+    saturated = float(((values < lower) | (values > upper)).float().mean())
+    return scale_ct(values, (lower, upper)), saturated
+
+
+def denormalise(values: Tensor, modality: Modality, scale: ScaleSettings) -> Tensor:
+    """[-1, 1] to the *target* scale that the model declares; the source's scale plays no part."""
+    return unscale_ct(values, scale.ct_window if modality == "ct" else scale.mr_range)
+
+
+def origin(volume: MetaTensor) -> str:
+    """What a volume was read from, for messages."""
+    return str(volume.meta.get("path", "image"))

@@ -1,0 +1,30 @@
+"""Whatever single byte of a file is wrong: a volume or one refusal, never a crash."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from medtranslate.errors import InputRefused
+from medtranslate.io import read_volume, write_volume
+
+
+@pytest.mark.parametrize("suffix", ["", ".nii", ".nii.gz", ".png", ".jpg"])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_damaged_file_is_refused_or_read(tmp_path, make_volume, suffix, data):
+    path = tmp_path / f"a{suffix}"
+    if not path.exists():
+        write_volume(make_volume("mr", (8, 6, 1)), path)
+    whole = next(path.iterdir()) if path.is_dir() else path
+    content = bytearray(whole.read_bytes())
+    for _ in range(data.draw(st.integers(1, 3))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    damaged = tmp_path / "damaged"
+    damaged.write_bytes(content)
+    with suppress(InputRefused):
+        assert np.isfinite(read_volume(damaged).numpy()).all()

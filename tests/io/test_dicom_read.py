@@ -1,0 +1,294 @@
+from __future__ import annotations
+
+import shutil
+import warnings
+from pathlib import Path
+
+import dcm2niix
+import nibabel as nib
+import numpy as np
+import pydicom.data
+import pytest
+import SimpleITK
+from nibabel.orientations import io_orientation, ornt_transform
+from pydicom import dcmread
+from pydicom.sequence import Sequence
+from pydicom.uid import RLELossless, generate_uid
+
+from medtranslate.errors import GeometryRefused, InputRefused, SeriesRefused, Unreadable
+from medtranslate.geometry import swap_lps_ras
+from medtranslate.io import detect_format, read_volume, write_volume
+
+PYDICOM_FILES = Path(pydicom.data.__file__).parent / "test_files"
+
+
+def as_itk_sees_it(files):
+    """Values [X, Y, Z] and RAS affine of an image series read by SimpleITK."""
+    image = SimpleITK.ReadImage([str(file) for file in files])
+    affine = np.eye(4)
+    affine[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing()
+    affine[:3, 3] = image.GetOrigin()
+    return SimpleITK.GetArrayFromImage(image).T, swap_lps_ras(affine)
+
+
+def corners(shape):
+    ends = np.meshgrid(*[(0, length - 1) for length in shape])
+    return np.vstack([np.reshape(ends, (3, -1)), np.ones(8)])
+
+
+def assert_same(volume, oracle):
+    """Equal intensities (but for float32 rounding) and places within 0.01 mm, whatever the oracle's axes."""
+    turn = ornt_transform(io_orientation(oracle.affine), io_orientation(volume.affine))
+    oracle = oracle.as_reoriented(turn)
+    assert np.allclose(oracle.get_fdata(), volume[0].numpy(), rtol=1e-6, atol=0)
+    assert np.abs((oracle.affine - volume.affine.numpy()) @ corners(oracle.shape)).max() < 0.01
+
+
+def test_an_oblique_mr_agrees_with_dcm2niix(unpack, tmp_path):
+    folder = unpack("mr-t1-sagittal-siemens")
+    dcm2niix.main(
+        ["-z", "n", "-b", "n", "-o", str(tmp_path), "-f", "oracle", str(folder)], capture_output=True
+    )
+    volume = read_volume(folder)
+    assert (volume.meta["modality"], volume.meta["format"], volume.meta["warnings"]) == ("mr", "dicom", [])
+    assert_same(volume, nib.load(tmp_path / "oracle.nii"))
+
+
+def test_a_ct_agrees_with_simpleitk_whatever_the_order_of_files_and_numbers(unpack, tmp_path, edit):
+    sources = [path for path in unpack("ct-skull-philips").iterdir() if detect_or_none(path) == "dicom"]
+    sources.sort(key=lambda path: float(dcmread(path, specific_tags=["ImagePositionPatient"])[0x00200032][2]))
+    values, affine = as_itk_sees_it(sources)
+    for index, number in enumerate(np.random.default_rng(0).permutation(len(sources))):
+        (tmp_path / str(number % 3)).mkdir(exist_ok=True)
+        target = shutil.copy(sources[index], tmp_path / str(number % 3) / f"{number}.dcm")
+        edit(target, InstanceNumber=int(number) if number % 2 else None)
+    volume = read_volume(tmp_path, modality="ct")
+    assert np.array_equal(volume[0], values)
+    assert np.abs((volume.affine.numpy() - affine) @ corners(values.shape)).max() < 1e-3
+
+
+def detect_or_none(path):
+    try:
+        return detect_format(path)
+    except Unreadable:
+        return None
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["anatomical/001", "anatomical/001_implicit", "anatomical/002_non_isotropic", "compressed_rle/001"],
+)
+def test_encodings_are_read_as_their_published_truth_says(unpack, kind):
+    folder = unpack("awkward") / "generic" / kind
+    assert_same(read_volume(folder), nib.load(folder.with_name(f"{folder.name}_ground_truth.nii.gz")))
+
+
+@pytest.mark.parametrize(
+    ("folder", "kind", "said"),
+    [
+        ("generic/compressed_jpegls/001", Unreadable, "JPEG-LS Lossless Image Compression"),
+        ("generic/rgb/001", SeriesRefused, "colour image"),
+        ("failing/gantrytilting/001", GeometryRefused, "tilted by 14.0 degrees"),
+        ("failing/notavolume/001", GeometryRefused, "at the same position"),
+        ("failing/sliceincrement/001", GeometryRefused, "1 of 5 slices missing"),
+        ("failing/sliceorientation/001", SeriesRefused, "differ in PixelSpacing"),
+        ("enhanced/philips/001", SeriesRefused, "enhanced multi-frame image"),
+        ("enhanced/siemens/anatomical/001", SeriesRefused, "enhanced multi-frame image"),
+        ("generic/anatomical", SeriesRefused, "holds 3 series: ...[0-9.]{12} .MR, 4 images.; "),
+    ],
+)
+def test_real_series_that_are_no_regular_volume_are_refused(unpack, folder, kind, said):
+    with pytest.raises(kind, match=said):
+        read_volume(unpack("awkward") / folder)
+
+
+def test_uneven_gaps_are_refused_and_a_slice_of_the_series_is_read_with_its_padding_as_air(unpack):
+    folder = unpack("ct-head-ge-tilt")
+    with pytest.raises(GeometryRefused, match=r"uneven gaps of 1.08 to 7.00 mm"):
+        read_volume(folder)
+    path = next(folder.glob("*.dcm"))
+    header, volume = dcmread(path), read_volume(path)
+    hu = header.pixel_array.T * float(header.RescaleSlope) + float(header.RescaleIntercept)
+    padding = header.PixelPaddingValue == header.pixel_array.T
+    assert padding.any()
+    assert np.array_equal(volume[0, :, :, 0], np.where(padding, -1024, hu))
+    assert "one slice" in volume.meta["warnings"][0]
+
+
+# Each of these makes one change to the middle slice of a good series.
+BAD_SLICES = {
+    "moved onto its neighbour": ({"ImagePositionPatient": [-10, -20, -30]}, "same position"),
+    "another orientation": ({"ImageOrientationPatient": [1, 0, 0, 0, 0, -1]}, "ImageOrientationPatient"),
+    "another spacing": ({"PixelSpacing": [1.5, 2.1]}, r"PixelSpacing \(\[1.5, 2.1\], \[1.5, 2.0\]\)"),
+    "another frame of reference": ({"FrameOfReferenceUID": "1.2.3"}, "FrameOfReferenceUID"),
+    "another patient": ({"PatientID": "CANARY"}, "PatientID"),
+    "another study": ({"StudyInstanceUID": "1.2.3"}, "StudyInstanceUID"),
+    "another size": ({"Rows": 5, "PixelData": bytes(80)}, r"Rows \(5, 6\)"),
+    "another series": ({"SeriesInstanceUID": "1.2.3.4"}, r"holds 2 series: .*CT, 4 images.*CT, 1 images"),
+    "another modality": ({"Modality": "PT"}, "Modality is PT"),
+    "no position": ({"ImagePositionPatient": None}, "ImagePositionPatient is missing"),
+    "no orientation": ({"ImageOrientationPatient": None}, "ImageOrientationPatient is missing"),
+    "no spacing": ({"PixelSpacing": None}, "PixelSpacing is missing"),
+    "a spacing of zero": ({"PixelSpacing": [0, 1]}, "PixelSpacing"),
+    "no instance UID": ({"SeriesInstanceUID": ""}, "holds 2 series|lacks SeriesInstanceUID"),
+    "a localizer": ({"ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]}, "localizer"),
+    "a mosaic": ({"ImageType": ["ORIGINAL", "PRIMARY", "M", "MOSAIC"]}, "mosaic"),
+    "colour": ({"SamplesPerPixel": 3, "PhotometricInterpretation": "RGB"}, "colour image"),
+    "several frames": ({"NumberOfFrames": 2}, r"2 frames\): not supported yet"),
+    "a modality LUT": ({"ModalityLUTSequence": Sequence()}, "non-linear modality LUT"),
+    "a slope of zero": ({"RescaleSlope": 0}, "RescaleSlope is 0"),
+    "no slope": ({"RescaleSlope": None}, "RescaleSlope is missing"),
+    "a slope that is none": ({"RescaleSlope": "1\\2"}, "RescaleSlope"),
+    "truncated pixels": ({"PixelData": bytes(50)}, r"truncated, 50 of 96 bytes"),
+    "no pixels": ({"PixelData": None}, "damaged DICOM"),
+    "odd bits": ({"BitsAllocated": 12}, "12 bits"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_SLICES)
+def test_one_bad_slice_makes_the_series_refused_and_names_the_file(series, edit, case):
+    change, said = BAD_SLICES[case]
+    bad = series / "IM0003.dcm"
+    if case == "moved onto its neighbour":
+        change = {"ImagePositionPatient": dcmread(series / "IM0002.dcm").ImagePositionPatient}
+    edit(bad, **change)
+    with pytest.raises(InputRefused, match=said) as refusal:
+        read_volume(series)
+    message = str(refusal.value)
+    assert "\n" not in message
+    assert "CANARY" not in message
+    assert "IM0003.dcm" in message or "series" in case or "UID" in case
+
+
+def test_a_missing_slice_is_refused(series):
+    (series / "IM0002.dcm").unlink()
+    with pytest.raises(GeometryRefused, match=r"1 of 5 slices missing: 6.00 mm between .*IM0001.*IM0003"):
+        read_volume(series)
+
+
+@pytest.mark.parametrize("length", [0, 100, 300, 600, 1000])
+def test_a_cut_file_is_refused_and_not_passed_over(series, length):
+    cut = series / "IM0005.dcm"
+    cut.write_bytes(cut.read_bytes()[:length])
+    with pytest.raises(InputRefused, match=r"IM0005.dcm"):
+        read_volume(series)
+
+
+def test_one_of_several_series_is_chosen_by_the_end_of_its_uid(series, tmp_path, make_volume):
+    write_volume(make_volume("mr"), series / "deeper")
+    uid = read_volume(series / "deeper").meta["series"]
+    assert read_volume(series, series=uid[-12:]).meta["modality"] == "mr"
+    with pytest.raises(SeriesRefused, match=r"0 series ending in 99\.99"):
+        read_volume(series, series="99.99")
+
+
+def test_what_is_no_image_is_passed_over(series):
+    expected = read_volume(series)
+    shutil.copy(PYDICOM_FILES / "rtplan.dcm", series)
+    shutil.copy(PYDICOM_FILES / "reportsi.dcm", series)
+    (series / "notes.txt").write_text("hello")
+    (series / ".IM0001.dcm").write_bytes(b"half a copy")
+    assert np.array_equal(read_volume(series), expected)
+
+
+def test_numbers_longer_than_the_standard_allows_are_read(series):
+    expected = read_volume(series)
+    for path in series.iterdir():
+        content = path.read_bytes()
+        short = b"\\".join([b"1", b"0", b"0", b"0", b"1", b"0"])
+        start = content.index(b" \x00\x37\x00DS")
+        length = int.from_bytes(content[start + 6 : start + 8], "little")
+        long = b"1.0000000000000000000000\\0.00000000000000000000001\\0\\0\\1\\0 "
+        assert content[start + 8 : start + 8 + length].startswith(short[:1])
+        element = content[start : start + 6] + len(long).to_bytes(2, "little") + long
+        path.write_bytes(content[:start] + element + content[start + 8 + length :])
+    volume = read_volume(series)
+    assert np.array_equal(volume, expected)
+    assert np.allclose(volume.affine, expected.affine)
+
+
+def test_each_slice_is_rescaled_by_its_own_numbers(series, edit):
+    expected = read_volume(series)
+    edit(series / "IM0004.dcm", RescaleSlope="0.5", RescaleIntercept="-7")
+    volume = read_volume(series)
+    assert np.array_equal(volume[..., 3], expected[..., 3] * 0.5 - 7)
+    assert np.array_equal(volume[..., [0, 1, 2, 4]], expected[..., [0, 1, 2, 4]])
+
+
+def test_stored_values_may_be_padding_a_range_or_use_fewer_bits(series, edit):
+    expected = read_volume(series)
+    for path in series.iterdir():
+        header = dcmread(path)
+        header.add_new("PixelPaddingValue", "US", 2**16 - 100)
+        header.add_new("PixelPaddingRangeLimit", "SS", -50)
+        header.save_as(path)
+    volume = read_volume(series)
+    assert np.array_equal(volume, np.where(expected <= -50, -1024, expected))
+    for path in series.iterdir():
+        edit(path, PixelPaddingValue=None, PixelPaddingRangeLimit=None, BitsStored=8, HighBit=7)
+    assert np.array_equal(read_volume(series), ((expected.numpy() + 128) % 256) - 128)
+
+
+def test_how_values_are_shown_does_not_change_them(tmp_path, make_volume, edit):
+    write_volume(make_volume("mr"), tmp_path / "mr")
+    expected = read_volume(tmp_path / "mr")
+    for path in (tmp_path / "mr").iterdir():
+        edit(path, PhotometricInterpretation="MONOCHROME1")
+    volume = read_volume(tmp_path / "mr")
+    assert np.array_equal(volume, expected)
+    assert "MONOCHROME1" in volume.meta["warnings"][0]
+
+
+def test_a_frame_that_unpacks_far_beyond_its_image_is_refused(series):
+    path = series / "IM0003.dcm"
+    header = dcmread(path)
+    header.compress(RLELossless)
+    header.PixelData = pydicom.encaps.encapsulate([bytes(2**17)])
+    header.save_as(path)
+    with pytest.raises(Unreadable, match=r"IM0003.dcm: 131\d\d\d bytes where 96 fit"):
+        read_volume(series)
+
+
+def test_more_voxels_than_the_bound_are_refused_from_the_headers(series, edit):
+    for path in series.iterdir():
+        edit(path, Rows=30000, Columns=30000)
+    with pytest.raises(Unreadable, match="more than the bound"):
+        read_volume(series)
+
+
+def test_a_deflated_file_is_refused_before_it_is_inflated():
+    with pytest.raises(Unreadable, match="deflated"):
+        read_volume(PYDICOM_FILES / "image_dfl.dcm")
+
+
+@pytest.mark.parametrize("path", sorted(PYDICOM_FILES.rglob("*.dcm")), ids=lambda path: path.name)
+def test_pydicom_s_collection_of_awkward_files_is_read_or_refused(path):
+    try:
+        volume = read_volume(path)
+    except InputRefused:
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        header = dcmread(path)
+        stored = header.pixel_array.T.astype(np.float64)
+    expected = stored * float(header.get("RescaleSlope", 1)) + float(header.get("RescaleIntercept", 0))
+    if header.Modality == "CT" and "PixelPaddingValue" in header:
+        expected[stored == header.PixelPaddingValue] = -1024
+    assert np.allclose(volume[0, :, :, 0], expected, atol=1e-3)
+
+
+def test_a_folder_without_images_is_refused(tmp_path):
+    shutil.copy(PYDICOM_FILES / "rtplan.dcm", tmp_path)
+    with pytest.raises(SeriesRefused, match="no DICOM image found"):
+        read_volume(tmp_path)
+
+
+def test_meta_holds_no_identity(series, edit):
+    for path in series.iterdir():
+        edit(path, PatientName="CANARY^NAME", PatientID="CANARY", SeriesDescription="CANARY")
+    uid = generate_uid()
+    for path in series.iterdir():
+        edit(path, StudyInstanceUID=uid)
+    volume = read_volume(series)
+    assert "CANARY" not in repr(volume.meta)
+    assert uid not in repr(volume.meta)

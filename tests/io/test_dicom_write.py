@@ -1,0 +1,247 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import SimpleITK
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from monai.data.meta_tensor import MetaTensor
+from pydicom import Dataset, dcmread
+
+from medtranslate.errors import Diverged, GeometryRefused, InputRefused, OutputExists, UsageError
+from medtranslate.geometry import swap_lps_ras
+from medtranslate.io import read_volume, write_volume
+from medtranslate.io.dicom_series import without_comment
+from medtranslate.io.dicom_write import AIR_TO_BONE_HU, WINDOWED, _describe_ct
+
+CASES = [
+    ("mr-t1-sagittal-siemens", "ct", (-1024, 3071)),
+    ("mr-t1-sagittal-siemens", "ct", (-20, 100)),
+    ("ct-skull-philips", "mr", (0, 1000)),
+]
+
+
+@pytest.mark.parametrize(("name", "to", "limits"), CASES)
+def test_a_real_series_gets_a_valid_derived_one_on_its_own_grid(
+    unpack, tmp_path, made, validator_errors, name, to, limits
+):
+    source = read_volume(unpack(name))
+    # A gradient over the source's grid that every reader has to give back at the same places.
+    ramp = torch.linspace(*limits, source.shape[1]).round()[None, :, None, None]
+    values = MetaTensor(ramp.expand(source.shape).clone(), affine=source.affine)
+    write_volume(values, tmp_path / "derived", like=source, derivation=made(to, *limits))
+    files = sorted((tmp_path / "derived").iterdir())
+    for path in files[:: len(files) // 4]:
+        assert validator_errors("dciodvfy", "-new", path) == []
+    image = SimpleITK.ReadImage([str(path) for path in files])
+    assert np.array_equal(SimpleITK.GetArrayFromImage(image).T, values[0])
+    for index in np.ndindex(2, 2, 2):
+        corner = [int(end * (length - 1)) for end, length in zip(index, source.shape[1:], strict=True)]
+        lps = swap_lps_ras(source.affine) @ [*corner, 1]
+        assert np.abs(lps[:3] - image.TransformIndexToPhysicalPoint(corner)).max() < 0.01
+    again = read_volume(tmp_path / "derived", modality=to)
+    assert np.array_equal(again, values)
+    assert np.allclose(again.affine, source.affine, atol=1e-6)
+
+
+def test_source_and_derived_series_are_one_consistent_study(series, tmp_path, made, validator_errors):
+    source = read_volume(series)
+    write_volume(source * 0 + 300, tmp_path / "mr", like=source, derivation=made("mr", 0, 1000))
+    files = [*sorted(series.iterdir()), *sorted((tmp_path / "mr").iterdir())]
+    assert validator_errors("dcentvfy", *files) == []
+    for old, new in zip(map(dcmread, files[:5]), map(dcmread, files[5:]), strict=True):
+        for keyword in ("PatientName", "PatientID", "StudyInstanceUID", "FrameOfReferenceUID"):
+            assert new[keyword] == old[keyword]
+        for keyword in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"):
+            assert np.allclose(new[keyword].value, old[keyword].value)
+        assert new.SeriesInstanceUID != old.SeriesInstanceUID
+        assert new.SourceImageSequence[0].ReferencedSOPInstanceUID == old.SOPInstanceUID
+        assert (new.SyntheticData, list(new.ImageType)[:2]) == ("YES", ["DERIVED", "SECONDARY"])
+        assert "some-model" in new.SeriesDescription
+        assert "ab" * 32 in new.DerivationDescription
+        assert new.preamble == bytes(128)
+
+
+@pytest.mark.parametrize("modality", ["ct", "mr"])
+@pytest.mark.parametrize("axes", [(1, 2, 3), (-1, -2, 3), (1, -2, 3), (3, 1, 2), (2, 1, -3)])
+def test_a_phantom_of_any_orientation_is_a_valid_study_of_its_own(
+    tmp_path, make_volume, validator_errors, modality, axes
+):
+    volume = make_volume(modality)
+    affine = np.zeros((4, 4))
+    for column, axis in enumerate(axes):
+        affine[abs(axis) - 1, column] = np.sign(axis) * (2 + column)
+    affine[:, 3] = [5, 6, 7, 1]
+    volume = MetaTensor(volume.as_tensor() + 100, affine=affine, meta={"modality": modality})
+    write_volume(volume, tmp_path / "phantom")
+    files = sorted((tmp_path / "phantom").iterdir())
+    assert [error for path in files for error in validator_errors("dciodvfy", "-new", path)] == []
+    assert validator_errors("dcentvfy", *files) == []
+    header = dcmread(files[0])
+    assert (header.PatientName, header.PatientID, header.SyntheticData) == ("PHANTOM^HEAD", "PHANTOM", "YES")
+    assert list(header.ImageType) == ["ORIGINAL", "PRIMARY", "AXIAL" if modality == "ct" else "OTHER"]
+    again = read_volume(tmp_path / "phantom")
+    # Slices may have been put into the order of DICOM's normal; places and values are the same.
+    to_again = np.linalg.inv(again.affine.numpy()) @ affine
+    scale = again.max() / volume.max() if modality == "mr" else 1
+    for index in ((0, 0, 0), (7, 5, 4), (3, 1, 2)):
+        place = np.rint(to_again @ [*index, 1]).astype(int)
+        assert abs(float(again[0][tuple(place[:3])]) - float(volume[0][index] * scale)) <= 0.5
+
+
+NUMBERS = st.floats(-5000, 5000)
+
+
+@given(low=NUMBERS, high=NUMBERS)
+def test_only_a_ct_from_air_to_bone_is_in_hu(low, high):
+    header = Dataset()
+    header.SeriesDescription = header.DerivationDescription = "SYNTHETIC"
+    _describe_ct(header, np.zeros((1, 1, 1), np.float32), low, high)
+    for_dose = low <= -1000 and high >= 1000
+    assert AIR_TO_BONE_HU == (-1000, 1000)
+    assert header.RescaleType == ("HU" if for_dose else "US")
+    for text in (header.SeriesDescription, header.DerivationDescription):
+        assert text.startswith(WINDOWED) != for_dose
+
+
+@pytest.mark.parametrize("limits", [(-20, 100), (-1000, 999), (-999, 3071), (-160, 240)])
+def test_a_windowed_ct_says_so_wherever_it_goes(series, tmp_path, made, limits):
+    source = read_volume(series)
+    derivation = made("ct", *limits, name="a model whose name is longer than any description may be")
+    write_volume(source.clip(*limits), tmp_path / "ct", like=source, derivation=derivation)
+    header = dcmread(tmp_path / "ct" / "IM0001.dcm")
+    assert header.RescaleType == "US"
+    assert header.SeriesDescription.startswith("WINDOWED, NOT FOR DOSE")
+    assert header.DerivationDescription.startswith("WINDOWED, NOT FOR DOSE")
+    assert len(header.SeriesDescription) <= 64
+    again = read_volume(tmp_path / "ct")
+    assert "not for dose" in again.meta["warnings"][0]
+    assert np.array_equal(again, source.clip(*limits))
+
+
+def test_nothing_but_the_whitelist_comes_from_the_source(series, tmp_path, made, private_item):
+    for path in series.iterdir():
+        header = dcmread(path)
+        header.PatientName, header.PatientBirthDate = "KEPT^NAME", "19700101"
+        header.PatientComments = header.InstitutionName = header.OperatorsName = "CANARY"
+        header.PerformingPhysicianName = header.ProtocolName = header.ImageComments = "CANARY"
+        header.RequestAttributesSequence = [private_item]
+        header.update(private_item)
+        header.save_as(path)
+    source = read_volume(series)
+    write_volume(source, tmp_path / "mr", like=source, derivation=made("mr"))
+    for path in (tmp_path / "mr").iterdir():
+        assert b"CANARY" not in path.read_bytes()
+        assert "KEPT" not in path.name
+        assert dcmread(path).PatientName == "KEPT^NAME"
+
+
+@without_comment()
+def write_invalid(path):
+    header = dcmread(path)
+    header.PatientSex, header.PatientPosition, header.PatientBirthDate = "X", "UP", "before"
+    header.PatientAge, header.BodyPartExamined = "very old", None
+    header.PatientIdentityRemoved, header.BurnedInAnnotation = "YES", "YES"
+    header.LossyImageCompression, header.LossyImageCompressionRatio = "01", "12"
+    header.LossyImageCompressionMethod = "ISO_10918_1"
+    header.SpecificCharacterSet, header.PatientName = "ISO_IR 100", "Grün^Müßig"
+    header.save_as(path)
+
+
+def test_what_is_invalid_in_the_source_is_not_taken_over(series, tmp_path, made, validator_errors):
+    for path in series.iterdir():
+        write_invalid(path)
+    source = read_volume(series)
+    write_volume(source, tmp_path / "mr", like=source, derivation=made("mr", 0, 500))
+    for path in (tmp_path / "mr").iterdir():
+        assert validator_errors("dciodvfy", "-new", path) == []
+        header = dcmread(path)
+        assert (header.PatientSex, header.PatientPosition, header.PatientBirthDate) == ("", "", "")
+        assert "PatientAge" not in header
+        assert (header.BurnedInAnnotation, header.LossyImageCompression) == ("YES", "01")
+        assert header.LossyImageCompressionRatio == 12
+        assert str(header.PatientName) == "Grün^Müßig"
+
+
+def test_uids_are_the_same_for_the_same_content_alone(series, tmp_path, made, make_volume):
+    source = read_volume(series)
+    other = source.clone()
+    other[0, 0, 0, 0] += 1
+    writes = {
+        "first": (source, made()),
+        "same": (source, made()),
+        "seed": (source, made(seed=1)),
+        "range": (source, made(high=2000)),
+        "model": (source, made("mr")),
+        "value": (other, made()),
+    }
+    uids = {}
+    for name, (volume, derivation) in writes.items():
+        write_volume(volume, tmp_path / name, like=source, derivation=derivation)
+        uids[name] = [dcmread(path).SOPInstanceUID for path in sorted((tmp_path / name).iterdir())]
+    assert uids.pop("same") == uids["first"]
+    assert len({uid for found in uids.values() for uid in found}) == 5 * len(uids)
+    assert all(uid.is_valid for found in uids.values() for uid in found)
+
+
+@pytest.mark.parametrize("high", [1.0, 100.0, 255.0, 1000.0, 4095.0, 9968.0])
+def test_an_mr_fills_its_twelve_bits_or_keeps_its_values(series, tmp_path, made, high):
+    source = read_volume(series)
+    mr = MetaTensor(torch.linspace(0, high, source.numel()).reshape(source.shape), affine=source.affine)
+    write_volume(mr, tmp_path / "mr", like=source, derivation=made("mr", 0, high))
+    header, again = dcmread(tmp_path / "mr" / "IM0001.dcm"), read_volume(tmp_path / "mr")
+    assert (header.BitsStored, header.PixelRepresentation) == (12, 0)
+    assert "RescaleSlope" not in header
+    stretch = 1 if 255 <= high <= 4095 else 4095 / high
+    assert float(abs(again - mr * stretch).max()) <= 0.501
+    assert float(header.WindowCenter) == pytest.approx(high * stretch / 2)
+
+
+def test_a_translation_that_is_not_on_the_source_s_grid_is_refused(series, tmp_path, made, make_volume):
+    source = read_volume(series)
+    shifted = MetaTensor(source.as_tensor(), affine=source.affine + torch.eye(4)[:, [1, 2, 3, 0]] * 0.1)
+    for volume in (shifted, make_volume(shape=(8, 6, 4))):
+        with pytest.raises(GeometryRefused, match="not on the grid"):
+            write_volume(volume, tmp_path / "x", like=source, derivation=made("mr"))
+    (series / "IM0005.dcm").unlink()
+    with pytest.raises(GeometryRefused, match=r"4 slices"):
+        write_volume(source, tmp_path / "x", like=source, derivation=made("mr"))
+    assert not (tmp_path / "x").exists()
+
+
+def test_dicom_needs_a_dicom_source_and_a_model_or_a_phantom(series, tmp_path, made, make_volume):
+    source = read_volume(series)
+    write_volume(source, tmp_path / "a.nii")
+    nifti = read_volume(tmp_path / "a.nii")
+    for volume, options in [
+        (source, {"like": source}),
+        (source, {"derivation": made()}),
+        (source, {"like": nifti, "derivation": made()}),
+        (nifti, {}),
+    ]:
+        with pytest.raises(UsageError, match=r"write .nii.gz instead"):
+            write_volume(volume, tmp_path / "x", **options)
+    assert not (tmp_path / "x").exists()
+
+
+def test_an_output_is_whole_or_absent_and_never_replaced_unasked(series, tmp_path, made):
+    source = read_volume(series)
+    before = {path: path.read_bytes() for path in series.iterdir()}
+    with pytest.raises(OutputExists):
+        write_volume(source, series, like=source, derivation=made("mr"))
+    broken = source.clone()
+    broken[0, 1, 1, 1] = torch.nan
+    with pytest.raises(Diverged, match="1 of 240 voxels"):
+        write_volume(broken, tmp_path / "x", like=source, derivation=made("mr"))
+    assert {path: path.read_bytes() for path in series.iterdir()} == before
+    assert [path.name for path in tmp_path.iterdir()] == ["series"]
+    write_volume(source, series, like=source, derivation=made("mr"), overwrite=True)
+    assert read_volume(series).meta["modality"] == "mr"
+
+
+def test_a_source_that_is_gone_is_refused(series, tmp_path, made):
+    source = read_volume(series)
+    series.rename(tmp_path / "elsewhere")
+    with pytest.raises(InputRefused):
+        write_volume(source, tmp_path / "x", like=source, derivation=made("mr"))

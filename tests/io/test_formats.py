@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from medtranslate.errors import InputRefused, Unreadable, UsageError
+from medtranslate.io import FORMATS, detect_format, list_pictures, read_volume, write_volume
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("modality", ["ct", "mr"])
+def test_every_format_gives_back_what_it_was_given(tmp_path, make_volume, name, modality):
+    volume = make_volume(modality, (8, 6, 1 if name == "png" else 5))
+    if name == "png" or modality == "mr":
+        volume += 100
+    suffix = FORMATS[name].suffixes[0]
+    write_volume(volume, tmp_path / f"a{suffix}")
+    assert detect_format(tmp_path / f"a{suffix}") == name
+    again = read_volume(tmp_path / f"a{suffix}", modality=modality)
+    expected = volume * 4095 / 239 if (name, modality) == ("dicom", "mr") else volume
+    assert again.dtype == volume.dtype
+    assert again.affine.dtype == volume.affine.dtype
+    assert float(abs(again - expected).max()) <= 0.5
+    assert name == "png" or np.allclose(again.affine, volume.affine)
+    assert again.meta.keys() >= {"format", "path", "digest", "warnings", "modality"}
+    assert again.meta["format"] == name
+    assert len(again.meta["digest"]) == 64
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_format_wins_over_the_suffix_and_content_over_the_name(tmp_path, make_volume, name):
+    volume = make_volume(shape=(8, 6, 1)) + 100
+    suffix = {"dicom": ".nii", "nifti": ".nii", "png": ".png"}[name]
+    write_volume(volume, tmp_path / f"a{suffix}", format=name)
+    (tmp_path / f"a{suffix}").rename(tmp_path / "renamed.mgz")
+    assert detect_format(tmp_path / "renamed.mgz") == name
+
+
+def test_a_header_that_contradicts_the_modality_is_refused(series):
+    assert read_volume(series, modality="ct").meta["modality"] == "ct"
+    with pytest.raises(InputRefused, match="its header says ct, not mr"):
+        read_volume(series, modality="mr")
+
+
+def test_a_suffix_that_no_format_writes_is_wrong_usage(tmp_path, make_volume):
+    with pytest.raises(UsageError, match=r"\.mgz"):
+        write_volume(make_volume(), tmp_path / "a.mgz")
+
+
+def test_a_folder_is_what_it_holds(tmp_path, series):
+    grey = Image.fromarray(np.zeros((4, 4), np.uint8))
+    with pytest.raises(Unreadable, match="does not exist"):
+        detect_format(tmp_path / "nowhere")
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    (pictures / "list.csv").write_text("a,b")
+    with pytest.raises(Unreadable, match="holds no image and 1 other files"):
+        detect_format(pictures)
+    grey.save(pictures / "a.png")
+    assert detect_format(pictures) == "png"
+    with pytest.raises(Unreadable, match="is not one volume; name one file"):
+        read_volume(pictures)
+    write_volume(read_volume(pictures / "a.png"), pictures / "b.nii")
+    with pytest.raises(Unreadable, match=r"holds 1 (nifti|png), 1 (nifti|png) and 1 other files"):
+        detect_format(pictures)
+    series.rename(pictures / "series")
+    assert detect_format(pictures) == "dicom"
+    with pytest.raises(Unreadable, match="is no folder"):
+        list_pictures(tmp_path / "nowhere")
+
+
+def test_one_dicom_file_is_one_slice(series):
+    whole, lone = read_volume(series), read_volume(series / "IM0003.dcm")
+    assert np.array_equal(lone, whole[..., 2:3])
+    assert np.allclose(lone.affine[:, 3], whole.affine.numpy() @ [0, 0, 2, 1])

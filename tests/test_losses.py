@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from medtranslate.config import LossSettings, NetworkSettings
+from medtranslate.losses import LOSSES, Anchor, Passes, kl, kl_map, least_squares, mind, weights
+from medtranslate.model import Batch, PassSettings, VAECycleGAN
+from medtranslate.networks import Posterior
+
+SMALL = NetworkSettings(size=32, channels=(8, 16), latent_channels=4, discriminator_channels=(8, 8, 8))
+
+
+def test_kl_of_a_standard_normal_is_zero():
+    zeros = torch.zeros(2, 4, 8, 8)
+    assert kl(Passes(posteriors={"ct": Posterior(zeros, zeros)})) == 0
+
+
+def test_kl_agrees_with_torch_distributions():
+    mean, log_variance = torch.randn(2, 4, 8, 8), torch.randn(2, 4, 8, 8)
+    normal = torch.distributions.Normal
+    expected = torch.distributions.kl_divergence(
+        normal(mean, (0.5 * log_variance).exp()), normal(torch.zeros(()), torch.ones(()))
+    )
+    torch.testing.assert_close(kl_map(Posterior(mean, log_variance)), expected)
+
+
+def test_least_squares_by_hand():
+    heads = [torch.tensor([[[[0.5, 1.0]]]]), torch.tensor([[[[-1.0]]]])]
+    assert least_squares(heads, real=True, discriminator=True).item() == pytest.approx((0.125 + 4.0) / 2)
+    # A negative score is not softened by a leaky ReLU.
+    assert least_squares(heads, real=False, discriminator=True).item() == pytest.approx((0.625 + 1.0) / 2)
+
+
+def test_mind_sees_edges_and_not_contrast():
+    torch.manual_seed(0)
+    image = torch.nn.functional.avg_pool2d(torch.rand(1, 1, 40, 40), 5, 1)
+    image = (image - image.mean()) * 8
+    assert torch.allclose(mind(image), mind(-image))
+    other = image.roll(6, dims=-1)
+    assert (mind(image) - mind(-image)).abs().mean() < 0.2 * (mind(image) - mind(other)).abs().mean()
+
+
+def _step(unpaired: bool = True) -> tuple[VAECycleGAN, Passes]:
+    torch.manual_seed(0)
+    model = VAECycleGAN(SMALL)
+    images = {name: torch.rand(2, 1, 32, 32) * 2 - 1 for name in ("anchor_ct", "anchor_mr", "anchor_wanted")}
+    if unpaired:
+        images |= {name: torch.rand(2, 1, 32, 32) * 2 - 1 for name in ("ct", "mr")}
+    made = model.generators(Batch(**images), PassSettings(cycle=True, identity=True, noise=0.0))
+    if unpaired:
+        made.judged_ct, made.judged_mr = model.discriminators(made.fake_ct, made.fake_mr)
+    return model, made
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_every_term_moves_both_generators(name):
+    model, made = _step()
+    LOSSES[name](made).backward()
+    for generator in (model.generators.to_ct, model.generators.to_mr):
+        moved = [float(p.grad.abs().max()) for p in generator.encoder.parameters() if p.grad is not None]
+        assert max(moved) > 0
+        decoded = any(p.grad is not None and p.grad.abs().max() > 0 for p in generator.unfold.parameters())
+        # The first posterior of each generator comes before its decoder, the second behind the other's.
+        assert decoded or name == "kl"
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_term_without_its_passes_is_zero(name):
+    _, made = _step(unpaired=False)
+    alone = {"kl": made.posteriors, "anchor": made.anchor}
+    assert LOSSES[name](Passes()) == 0
+    assert (LOSSES[name](made) > 0) == (name in alone)
+
+
+def test_the_anchor_is_l1_to_the_truth():
+    ones, zeros = torch.ones(1, 1, 4, 4), torch.zeros(1, 1, 4, 4)
+    known = Anchor(ct=ones, mr=zeros, mr_wanted=ones, fake_ct=zeros, fake_mr=0.5 * ones)
+    assert LOSSES["anchor"](Passes(anchor=known)).item() == pytest.approx(1.5)
+
+
+def test_weights_of_zero_take_a_term_away_and_warm_up_from_zero():
+    settings = LossSettings(adversarial=1, cycle=4, identity=0, kl=0.01, structure=0, anchor=10, warmup=0.1)
+    assert weights(settings, 0.0) == {"adversarial": 1, "cycle": 0, "kl": 0, "anchor": 10}
+    assert math.isclose(weights(settings, 0.05)["cycle"], 2.0)
+    assert weights(settings, 0.5) == {"adversarial": 1, "cycle": 4, "kl": 0.01, "anchor": 10}
+
+
+def test_the_discriminators_step_leaves_the_generators_alone():
+    model, made = _step()
+    assert (
+        made.fake_ct is not None and made.fake_mr is not None and made.ct is not None and made.mr is not None
+    )
+    model.discriminators.loss(made.ct, made.mr, made.fake_ct.detach(), made.fake_mr.detach()).backward()
+    assert all(p.grad is None for p in model.generators.parameters())
+    assert all(p.grad is not None for p in model.discriminators.parameters())

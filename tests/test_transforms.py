@@ -1,0 +1,199 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from monai.data import MetaTensor
+from monai.transforms import Compose
+
+from medtranslate.config import AugmentSettings, ScaleSettings
+from medtranslate.errors import InputRefused
+from medtranslate.transforms import (
+    AIR,
+    AugmentedCopyd,
+    AxialLayoutd,
+    FrameHeadd,
+    Normalised,
+    augment,
+    find_frame,
+    from_axial,
+    from_slices,
+    into_frame,
+    isolate,
+    normalise,
+    out_of_frame,
+    scale_ct,
+    to_axial,
+    to_slices,
+    unscale_ct,
+)
+
+SCALE = ScaleSettings()
+
+
+def head(shape: tuple[int, int, int] = (60, 70, 10), *, modality: str = "ct") -> MetaTensor:
+    """An ellipse of tissue in air with a thin arc (headrest) behind it; LPS layout, 3 x 2 x 5 mm."""
+    x, y, _ = np.ogrid[: shape[0], : shape[1], : shape[2]]
+    inside = ((x - 30) / 15) ** 2 + ((y - 32) / 22) ** 2 < 1
+    values = np.where(inside, 40.0, -1000.0) * np.ones(shape)
+    values[10:50, 66:67] = 80.0
+    if modality == "mr":
+        values = np.maximum(values, 0)
+    affine = torch.diag(torch.tensor([-3.0, -2.0, 5.0, 1.0], dtype=torch.float64))
+    return MetaTensor(
+        torch.from_numpy(values.astype(np.float32))[None], affine=affine, meta={"modality": modality}
+    )
+
+
+@given(st.floats(-2000, 3000), st.tuples(st.floats(-1000, 0), st.floats(1, 3000)))
+def test_the_ct_scale_is_exact_inside_the_window_and_saturates_outside(value, window):
+    scaled = scale_ct(torch.tensor([value], dtype=torch.float64), window)
+    assert -1 <= scaled.item() <= 1
+    expected = min(max(value, window[0]), window[1])
+    assert unscale_ct(scaled, window).item() == pytest.approx(expected, abs=1e-6)
+
+
+def test_what_saturates_is_counted():
+    volume = MetaTensor(torch.tensor([-21.0, -20.0, 0.0, 100.0, 101.0]).reshape(1, 5, 1, 1))
+    scaled, saturated = normalise(volume, "ct", SCALE)
+    assert scaled.flatten().tolist() == pytest.approx([-1, -1, -2 / 3, 1, 1])
+    assert saturated == pytest.approx(0.4)
+
+
+def test_mr_goes_by_a_percentile_of_the_foreground_not_by_its_unit():
+    torch.manual_seed(0)
+    values = torch.rand(1, 30, 30, 4) * 300
+    values[:, :20] = 0
+    first, _ = normalise(MetaTensor(values), "mr", SCALE)
+    second, _ = normalise(MetaTensor(values * 7), "mr", SCALE)
+    torch.testing.assert_close(first, second)
+    assert first[:, :20].max() == -1
+    assert (first == 1).float().mean() == pytest.approx(0.005 / 3, rel=1.0)
+
+
+def test_a_constant_mr_is_refused():
+    with pytest.raises(InputRefused, match="foreground"):
+        normalise(MetaTensor(torch.zeros(1, 8, 8, 2)), "mr", SCALE)
+
+
+def test_a_ct_picture_is_its_window_already():
+    picture = MetaTensor(torch.tensor([0.0, 255.0]).reshape(1, 2, 1, 1), meta={"levels": 255})
+    assert normalise(picture, "ct", SCALE)[0].flatten().tolist() == [-1, 1]
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.permutations([0, 1, 2]), st.tuples(*[st.sampled_from([-1.0, 1.0])] * 3))
+def test_the_axial_layout_comes_back_exactly_from_any_orientation(order, signs):
+    affine = torch.zeros(4, 4, dtype=torch.float64)
+    affine[3, 3] = 1
+    for axis, (row, sign) in enumerate(zip(order, signs, strict=True)):
+        affine[row, axis] = sign * (axis + 1.5)
+    source = MetaTensor(torch.arange(24.0).reshape(1, 2, 3, 4), affine=affine)
+    axial = to_axial(source)
+    assert torch.diag(axial.affine)[:3].sign().tolist() == [-1, -1, 1]
+    # The same voxel lies at the same place.
+    where = (axial.as_tensor() == 23).nonzero()[0, 1:].double()
+    at = axial.affine[:3, :3] @ where + axial.affine[:3, 3]
+    torch.testing.assert_close(
+        at, source.affine[:3, :3] @ torch.tensor([1.0, 2, 3]).double() + source.affine[:3, 3]
+    )
+    back = from_axial(axial)
+    assert torch.equal(back.as_tensor(), source.as_tensor())
+    assert torch.equal(back.affine, source.affine)
+
+
+def test_rows_run_from_anterior_to_posterior_and_columns_from_right_to_left():
+    volume = MetaTensor(torch.zeros(1, 3, 4, 2), affine=torch.eye(4, dtype=torch.float64))
+    volume[0, 2, 3, 1] = 1  # RAS: rightmost, most anterior, top
+    (place,) = to_slices(to_axial(volume).as_tensor()).nonzero().tolist()
+    assert place == [1, 0, 0, 0]
+
+
+def test_slices_and_volumes_turn_into_each_other():
+    volume = torch.rand(1, 3, 4, 5)
+    assert to_slices(volume).shape == (5, 1, 4, 3)
+    assert torch.equal(from_slices(to_slices(volume)), volume)
+
+
+def test_the_frame_is_square_in_millimetres_around_the_head_and_leaves_the_headrest_out():
+    unit, _ = normalise(head(), "ct", SCALE)
+    slices = to_slices(unit)
+    frame, found = find_frame(slices, "ct", 0.1, (2.0, 3.0))
+    assert frame.height * 2.0 == pytest.approx(frame.width * 3.0, abs=3)
+    assert frame.top + frame.height / 2 == pytest.approx(32, abs=2)
+    assert frame.left + frame.width / 2 == pytest.approx(30, abs=2)
+    framed = into_frame(isolate(slices, found), frame, 64)
+    assert framed.shape == (10, 1, 64, 64)
+    # 44 rows of 2 mm, with the scalp's allowance and the margin, fill this share of the frame.
+    filled = (framed[5, 0, :, 32] > -0.5).sum().item() / 64
+    assert filled == pytest.approx(0.8 / 1.1, abs=0.06)
+    assert slices[5, 0, 66, 30] > AIR
+    assert isolate(slices, found)[5, 0, 66, 30] == AIR
+
+
+@pytest.mark.parametrize("modality", ["ct", "mr"])
+def test_the_same_head_is_framed_alike_at_any_resolution(modality):
+    unit, _ = normalise(head(modality=modality), modality, SCALE)
+    slices = to_slices(unit)[:1]
+    fine = slices.repeat_interleave(4, 2).repeat_interleave(4, 3)
+    views = []
+    for image, pixel in ((slices, (2.0, 3.0)), (fine, (0.5, 0.75))):
+        frame, found = find_frame(image, modality, 0.1, pixel)
+        views.append(into_frame(isolate(image, found), frame, 48))
+    assert (views[0] - views[1]).abs().mean() < 0.05
+
+
+def test_out_of_frame_undoes_into_frame():
+    ramp = torch.linspace(-1, 1, 70)[:, None] * torch.linspace(0.2, 1, 60)[None]
+    unit = to_slices(normalise(head(), "ct", SCALE)[0])[:1]
+    frame, _ = find_frame(unit, "ct", 0.0, (2.0, 3.0))
+    back = out_of_frame(into_frame(ramp[None, None], frame, 128), frame, (70, 60))
+    rows = slice(max(0, frame.top) + 2, frame.top + frame.height - 2)
+    columns = slice(max(0, frame.left) + 2, frame.left + frame.width - 2)
+    assert (back[0, 0] - ramp)[rows, columns].abs().max() < 0.01
+    assert (back[0, 0, :, : frame.left] == AIR).all()
+
+
+def test_an_empty_slice_has_no_head():
+    with pytest.raises(InputRefused, match="no head found"):
+        find_frame(torch.full((1, 1, 40, 40), AIR), "ct", 0.1)
+
+
+def test_the_dictionary_transforms_come_back_to_the_source():
+    volume = head()
+    steps = Compose(
+        [AxialLayoutd("image"), Normalised("image", "ct", SCALE), FrameHeadd("image", "ct", 96, 0.1)]
+    )
+    framed = steps({"image": volume})
+    assert framed["image"].shape == (1, 96, 96, 10)
+    back = steps.inverse(framed)["image"]
+    assert back.shape == volume.shape
+    inside = volume.as_tensor() == 40.0
+    assert (back.as_tensor()[inside] - 40.0).abs().mean() < 2.0
+    assert torch.equal(back.affine, volume.affine)
+
+
+def test_a_batch_is_doubled_and_its_first_half_stays():
+    torch.manual_seed(0)
+    batch = {"ct": torch.rand(3, 1, 32, 32), "mr": torch.rand(3, 1, 32, 32)}
+    copies = AugmentedCopyd({"ct": "ct", "mr": "mr"}, AugmentSettings())
+    copies.set_random_state(seed=1)
+    doubled = copies(batch)
+    copies.set_random_state(seed=1)
+    for key, images in batch.items():
+        assert torch.equal(doubled[key][:3], images)
+        assert (doubled[key][3:] - images).abs().mean() > 0.05
+        assert torch.equal(copies(batch)[key], doubled[key]) or key == "mr"
+
+
+def test_augmentation_of_nothing_changes_nothing_but_the_side():
+    still = AugmentSettings(degrees=0, scale=0, shift=0, mr_gamma=0)
+    images = torch.rand(8, 1, 32, 32) * 2 - 1
+    moved = augment(images, "mr", still, torch.Generator().manual_seed(0))
+    kept = torch.isclose(moved, images, atol=1e-5).flatten(1).all(dim=1)
+    mirrored = torch.isclose(moved, images.flip(-1), atol=1e-5).flatten(1).all(dim=1)
+    assert (kept ^ mirrored).all()
+    assert kept.any()
+    assert mirrored.any()
