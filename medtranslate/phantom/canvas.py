@@ -44,6 +44,12 @@ def field(waves: Waves, plane: Plane) -> Floats:
     return summed
 
 
+def at(waves: Waves, points: Floats) -> Floats:
+    """A sum of plane waves at points [n, 3]."""
+    summed: Floats = np.sin(points @ waves.vectors.T + waves.phases).sum(axis=1) * np.float32(waves.amplitude)
+    return summed
+
+
 @dataclass(frozen=True, eq=False)
 class Frame:
     """A plane seen from the standard head: its points, and where a box of that space falls on it."""
@@ -82,20 +88,24 @@ class Frame:
         """Width of a pixel in mm of the standard head."""
         return float(0.5 * (self.spacing[0] + self.spacing[1]))
 
-    def boxes(self, centres: Floats, halves: Floats) -> list[Box | None]:
-        """Where boxes [n, 3] with half sides [n, 3] fall on the plane; None for those that miss it."""
-        margin = 6.0
-        at = (centres - self.origin) @ self.axes.T
+    def boxes(self, centres: Floats, halves: Floats) -> list[tuple[int, Box]]:
+        """Which of the boxes [n, 3] with half sides [n, 3] meet the plane, and where."""
+        margin = np.float32(1.5 + self.pixel)
+        warped = np.stack([at(waves, self.to_scan(centres)) for waves in self.head.warp], axis=1)
+        place = (centres - warped - self.origin) @ self.axes.T
         reach = halves @ np.abs(self.axes).T + margin
-        hit = np.abs(at[:, 2]) < reach[:, 2]
-        low = np.floor((at - reach)[:, :2] / self.spacing[:2]).astype(int).clip(0)
-        high = np.ceil((at + reach)[:, :2] / self.spacing[:2]).astype(int) + 1
+        low = np.floor((place - reach)[:, :2] / self.spacing[:2]).astype(int).clip(0)
+        high = np.ceil((place + reach)[:, :2] / self.spacing[:2]).astype(int) + 1
         high = np.minimum(high, self.plane.shape)
-        hit &= (low < high).all(axis=1)
-        return [
-            (slice(lo[0], hi[0]), slice(lo[1], hi[1])) if ok else None
-            for ok, lo, hi in zip(hit, low.tolist(), high.tolist(), strict=True)
-        ]
+        hit = (np.abs(place[:, 2]) < reach[:, 2]) & (low < high).all(axis=1)
+        corners = zip(low[hit].tolist(), high[hit].tolist(), strict=True)
+        found = [(slice(lo[0], hi[0]), slice(lo[1], hi[1])) for lo, hi in corners]
+        return list(zip(np.flatnonzero(hit).tolist(), found, strict=True))
+
+    def to_scan(self, points: Floats) -> Floats:
+        """Standard to scan coordinates, the warp left out, [n, 3]."""
+        turned: Floats = ((points * self.head.scale) @ self.head.rotation).astype(np.float32)
+        return turned + self.head.shift
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,29 +114,33 @@ class Canvas:
 
     Attributes:
         values: of each tissue in each channel, [channels, tissues].
+        head: inside the skin, air included.
         softness: width of a boundary in mm.
     """
 
     values: Floats
     images: Floats
     labels: NDArray[np.uint8]
+    head: NDArray[np.bool_]
     softness: float
 
     @classmethod
     def blank(cls, values: Floats, shape: tuple[int, int], softness: float) -> Canvas:
         images = np.empty((len(values), *shape), np.float32)
         images[:] = values[:, :1, None]
-        return cls(values, images, np.zeros(shape, np.uint8), softness)
+        return cls(values, images, np.zeros(shape, np.uint8), np.zeros(shape, np.bool_), softness)
 
     def fill(self, tissue: str, distance: Floats, box: Box = ALL) -> None:
         """Paint where `distance` is negative."""
         label = LABEL[tissue]
         cover = distance * np.float32(-1.0 / self.softness)
         cover += np.float32(0.5)
-        np.clip(cover, 0.0, 1.0, out=cover)
-        for image, value in zip(self.images, self.values[:, label], strict=True):
-            under = image[box]
-            under += cover * (value - under)
+        np.maximum(cover, 0.0, out=cover)
+        np.minimum(cover, 1.0, out=cover)
+        images = self.images[:, *box]
+        change = self.values[:, label, None, None] - images
+        change *= cover
+        images += change
         self.labels[box][cover > 0.5] = label
 
 
@@ -136,25 +150,26 @@ def tube(points: Floats, start: Floats, end: Floats, radii: Floats, taper: float
     With w the offset from the nearest point of the axis and k = |w / r|: (k - 1) k / |w / r^2|
     (f / |grad f| for the ellipsoid f = k - 1).
     """
+    inverse = (np.float32(1.0) / radii)[:, None, None]
     offset = points - start[:, None, None]
     axis = end - start
     length = float(axis @ axis)
+    tapered = length > 0.0 and taper != 1.0
     if length > 0.0:
-        along = np.tensordot(axis / np.float32(length), offset, 1)
-        np.clip(along, 0.0, 1.0, out=along)
+        along = np.einsum("c,chw->hw", axis / np.float32(length), offset)
+        np.maximum(along, 0.0, out=along)
+        np.minimum(along, 1.0, out=along)
         offset -= axis[:, None, None] * along
-    offset /= radii[:, None, None]
-    if length > 0.0 and taper != 1.0:
-        along *= np.float32(taper - 1.0)
-        along += np.float32(1.0)
-        offset /= along
-    k = np.sqrt(np.einsum("chw,chw->hw", offset, offset))
-    offset /= radii[:, None, None]
-    steep = np.sqrt(np.einsum("chw,chw->hw", offset, offset))
-    if length > 0.0 and taper != 1.0:
-        steep /= along
-    steep += np.float32(1e-6)
-    distance: Floats = (k - 1.0) * k / steep
+    offset *= inverse
+    k2 = np.einsum("chw,chw->hw", offset, offset)
+    offset *= inverse
+    steep = np.einsum("chw,chw->hw", offset, offset)
+    steep += np.float32(1e-12)
+    np.sqrt(steep, out=steep)
+    k = np.sqrt(k2)
+    if tapered:
+        k *= along * np.float32(taper - 1.0) + np.float32(1.0)
+    distance: Floats = (k2 - k) / steep
     return distance
 
 

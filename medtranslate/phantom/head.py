@@ -7,10 +7,11 @@ each part.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
-from medtranslate.phantom.parts import PARTS, Point
+from medtranslate.phantom.parts import GROUPS, PARTS, Part, Point
 from medtranslate.phantom.tissues import Floats
 
 
@@ -46,6 +47,26 @@ class Waves:
 
 
 @dataclass(frozen=True, eq=False)
+class Placed:
+    """The parts of one head as they lie in it: each part once, or a second time on the other side.
+
+    Attributes:
+        parts: what each is.
+        starts: ends of the axes in mm of the standard head, [n, 3]; `ends` likewise.
+        radii: [n, 3]; `tapers` [n].
+        centres: of the boxes that hold part and wall, [n, 3]; `halves` their half sides.
+    """
+
+    parts: tuple[Part, ...]
+    starts: Floats
+    ends: Floats
+    radii: Floats
+    tapers: Floats
+    centres: Floats
+    halves: Floats
+
+
+@dataclass(frozen=True, eq=False)
 class Head:
     """One head: everything that its slices and volumes are made from.
 
@@ -58,10 +79,10 @@ class Head:
         fold: waves of the cortical folds; `coarse` and `fine` vary what else varies from place to place.
         fold_depth: depth of a middling sulcus in mm; `sulcus` is half its width.
         gap: mm between dura and gyri; `cortex`, `skull`, `table`, `scalp`: thicknesses in mm.
+        brow: mm that the frontal bone is thicker above the nose.
         muscle: thickness of the temporal muscle in mm.
-        pneumatisation: size of the air sinuses against the standard ones; `ventricle` of the ventricles.
         face: mm that the face stands out; `neck`: mm that the neck is thicker.
-        jitter: standard normal draws that place and size the parts, [parts, sides, 7].
+        parts: of the face, the base of the skull and the deep brain.
     """
 
     seed: int
@@ -77,22 +98,21 @@ class Head:
     gap: float
     cortex: float
     skull: float
+    brow: float
     table: float
     scalp: float
     muscle: float
-    pneumatisation: float
-    ventricle: float
     face: float
     neck: float
     falx_calcified: bool
-    jitter: dict[str, Floats]
+    parts: dict[str, Placed]
     lesions: tuple[Lesion, ...]
 
 
 def draw_waves(rng: np.random.Generator, count: int, shortest: float, longest: float, spread: float) -> Waves:
     """A field of `count` waves, `shortest` to `longest` mm long, of standard deviation `spread`."""
     direction = rng.standard_normal((count, 3))
-    direction /= np.linalg.norm(direction, axis=1, keepdims=True)
+    direction /= np.sqrt((direction**2).sum(axis=1, keepdims=True))
     length = rng.uniform(shortest, longest, (count, 1))
     return Waves(
         (direction * 2 * np.pi / length).astype(np.float32),
@@ -105,6 +125,12 @@ def draw_head(seed: int) -> Head:
     """The head of a seed; the same seed gives the same head."""
     rng = np.random.default_rng([seed, 0])
     atrophy = rng.beta(1.3, 2.5)
+    swell = {
+        "": 1.0,
+        "sinus": float(np.clip(rng.normal(1.0, 0.18), 0.5, 1.4)),
+        "ventricle": float(np.clip(np.exp(0.22 * rng.standard_normal() + 0.8 * (atrophy - 0.3)), 0.6, 2.0)),
+    }
+    swell["cistern"] = swell["ventricle"] ** 0.5
     angles = np.radians(rng.normal(0.0, [3.0, 6.0, 4.0]))
     size = 0.915 + 0.035 * rng.standard_normal()
     return Head(
@@ -117,28 +143,55 @@ def draw_head(seed: int) -> Head:
             draw_waves(rng, 5, 90, 200, 1.8),
             draw_waves(rng, 5, 90, 200, 1.8),
         ),
-        fold=draw_waves(rng, 14, 15, 24, 1.0),
+        fold=draw_waves(rng, 16, 16, 24, 1.0),
         coarse=draw_waves(rng, 6, 35, 80, 1.0),
         fine=draw_waves(rng, 10, 9, 18, 1.0),
         fold_depth=rng.uniform(11.0, 17.0),
-        sulcus=0.5 + 1.6 * atrophy,
-        gap=0.8 + 3.0 * atrophy * rng.random(),
+        sulcus=0.15 + 1.3 * atrophy**1.4,
+        gap=0.5 + 3.0 * atrophy * rng.random(),
         cortex=rng.uniform(2.3, 3.2),
         skull=float(np.clip(rng.normal(6.2, 1.3), 3.8, 10.0)),
+        brow=rng.uniform(3.0, 9.0),
         table=rng.uniform(1.1, 2.0),
         scalp=float(np.clip(rng.normal(6.0, 1.6), 3.2, 11.0)),
-        muscle=rng.uniform(4.0, 12.0),
-        pneumatisation=float(np.clip(rng.normal(1.0, 0.18), 0.5, 1.4)),
-        ventricle=float(np.clip(np.exp(0.22 * rng.standard_normal() + 0.7 * (atrophy - 0.25)), 0.6, 2.0)),
+        muscle=rng.uniform(3.0, 9.0),
         face=rng.normal(0.0, 3.0),
         neck=rng.uniform(-6.0, 6.0),
         falx_calcified=bool(rng.random() < 0.25),
-        jitter={
-            name: rng.standard_normal((len(parts), 2, 7)).astype(np.float32).clip(-2, 2)
-            for name, parts in PARTS.items()
-        },
+        parts={name: _place(rng, name, swell) for name in PARTS},
         lesions=_draw_lesions(rng),
     )
+
+
+@cache
+def _tables(name: str) -> tuple[tuple[Part, ...], dict[str, Floats]]:
+    """Parts with their mirrored twins, and their numbers as arrays."""
+    parts = tuple(part for part in PARTS[name] for _ in range(1 + part.both))
+    side = np.array([-1.0 if i and parts[i] is parts[i - 1] else 1.0 for i in range(len(parts))])
+    mirror = np.stack([side, np.ones_like(side), np.ones_like(side)], axis=1)
+    return parts, {
+        "starts": np.array([part.start for part in parts]) * mirror,
+        "ends": np.array([part.end for part in parts]) * mirror,
+        "radii": np.array([part.radii for part in parts]),
+        "tapers": np.array([part.taper for part in parts]),
+        "walls": np.array([[part.wall[1] if part.wall else 0.0] for part in parts]),
+        "freedom": np.array([(0.9 if part.both else 0.35, 0.9, 0.9) for part in parts]),
+        "group": np.array([GROUPS.index(part.group) for part in parts]),
+    }
+
+
+def _place(rng: np.random.Generator, name: str, swell: dict[str, float]) -> Placed:
+    """Draw place, size and taper of each part; both sides of a pair differ a little."""
+    parts, table = _tables(name)
+    jitter = rng.standard_normal((len(parts), 7)).clip(-2.0, 2.0)
+    grown = np.array([swell[group] for group in GROUPS])[table["group"], None]
+    shift = table["freedom"] * jitter[:, :3]
+    starts, ends = table["starts"] + shift, table["ends"] + shift
+    radii = table["radii"] * np.exp(0.09 * jitter[:, 3:6]) * grown
+    tapers = np.where(table["tapers"] == 1.0, 1.0, table["tapers"] * np.exp(0.05 * jitter[:, 6]))
+    halves = np.abs(ends - starts) / 2 + radii * np.maximum(tapers, 1.0)[:, None] + table["walls"]
+    numbers = (starts, ends, radii, tapers, (starts + ends) / 2, halves)
+    return Placed(parts, *(number.astype(np.float32) for number in numbers))
 
 
 def _rotation(roll: float, pitch: float, yaw: float) -> Floats:

@@ -10,9 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from medtranslate.phantom.canvas import Box, Canvas, Frame, Plane, blend, ellipsoid, field, tube
-from medtranslate.phantom.head import Head, Lesion
-from medtranslate.phantom.parts import PARTS
+from medtranslate.phantom.canvas import Box, Canvas, Frame, Plane, at, blend, ellipsoid, field, tube
+from medtranslate.phantom.head import Head, Lesion, Placed
 from medtranslate.phantom.tissues import Floats
 
 
@@ -26,7 +25,7 @@ def cavity(folded: Floats) -> Floats:
     """Signed distance to the inside of the skull; x of the points is unsigned."""
     x, y, z = folded
     vault = ellipsoid(folded, (0, -17, 9), (69, 88, 70))
-    floor = np.float32(-18.0) - 0.10 * np.abs(x - 30.0) + 0.9 * np.minimum(y - 4.0, 0.0) - z
+    floor = np.float32(-20.0) - 0.10 * np.abs(x - 30.0) + 0.9 * np.minimum(y - 4.0, 0.0) - z
     vault = blend(-blend(-vault, -floor, 8.0), ellipsoid(folded, (41, -6, -18), (25, 32, 27)), 10.0)
     vault = blend(vault, ellipsoid(folded, (18, -60, -28), (42, 43, 35)), 16.0)
     return blend(vault, ellipsoid(folded, (0, -26, -32), (15, 20, 34)), 8.0)
@@ -48,20 +47,21 @@ def paint(head: Head, plane: Plane, values: Floats, softness: float = 1.0) -> Ca
     inside = cavity(folded)
     coarse = field(head.coarse, plane)
     fine = field(head.fine, plane)
-    _soft_tissue(head, canvas, points, folded, inside, fine)
-    _paint_parts("face", frame, canvas, fine)
-    _skull(head, canvas, inside, coarse)
-    _paint_parts("base", frame, canvas, fine)
+    skull = _thickness(head, folded, coarse)
+    _soft_tissue(head, canvas, points, folded, inside, skull, coarse, fine)
+    _paint_parts(head.parts["face"], frame, canvas, fine)
+    _skull(head, canvas, inside, skull)
+    _paint_parts(head.parts["base"], frame, canvas, fine)
     brain = _box(inside < 2.0)
     if brain is None:
-        _paint_parts("deep", frame, canvas, fine, only=_SPINAL)
+        _paint_parts(head.parts["deep"], frame, canvas, fine, only=_SPINAL)
         return canvas
     canvas.fill("dura", inside[brain], brain)
     canvas.fill("csf", inside[brain] + 0.9, brain)
     here = points[:, *brain]
     _brain(head, canvas, brain, here, folded[:, *brain], inside[brain], coarse[brain])
-    _paint_parts("deep", frame, canvas, fine)
-    _lesions(head, frame, canvas, inside, fine, coarse)
+    _paint_parts(head.parts["deep"], frame, canvas, fine)
+    _lesions(head.lesions, frame, canvas, inside, fine, coarse)
     return canvas
 
 
@@ -73,13 +73,20 @@ def _box(where: NDArray[np.bool_]) -> Box | None:
 
 
 def _soft_tissue(
-    head: Head, canvas: Canvas, points: Floats, folded: Floats, inside: Floats, fine: Floats
+    head: Head,
+    canvas: Canvas,
+    points: Floats,
+    folded: Floats,
+    inside: Floats,
+    skull: Floats,
+    coarse: Floats,
+    fine: Floats,
 ) -> None:
     x, y, z = folded
     bulge = (
         head.muscle * np.exp(-(((y - 12) / 26) ** 2) - ((z + 14) / 27) ** 2) * np.clip((x - 30) / 25, 0, 1)
     )
-    outer = inside - (head.skull + head.scalp) - bulge
+    outer = inside - skull - head.scalp - bulge
     if z.min() < 20.0:
         face = ellipsoid(points, (0, 16 + head.face, -70), (67, 70, 74))
         nose = tube(
@@ -104,15 +111,30 @@ def _soft_tissue(
             np.array([16, 20, 18], np.float32),
             1.1,
         )
-        face = blend(blend(blend(face, brow, 14.0), jaw, 20.0), nose, 6.0)
+        face = blend(blend(blend(face, brow, 14.0), jaw, 20.0), nose, 9.0)
         outer = blend(blend(outer, face, 14.0), neck, 16.0)
+    np.less(outer, 0.0, out=canvas.head)
     canvas.fill("skin", outer)
     canvas.fill("fat", outer + 1.9)
-    canvas.fill("muscle", np.maximum(outer + head.scalp, -0.9 - 0.45 * fine - np.maximum(z + 40, 0)))
+    canvas.fill(
+        "muscle",
+        np.maximum(
+            outer + head.scalp, 0.8 - np.abs(0.4 * fine + coarse) * 5.0 - 0.2 * np.maximum(z + 45.0, 0.0)
+        ),
+    )
 
 
-def _skull(head: Head, canvas: Canvas, inside: Floats, coarse: Floats) -> None:
-    thick = head.skull * (1.0 + 0.14 * coarse)
+def _thickness(head: Head, folded: Floats, coarse: Floats) -> Floats:
+    """Thickness of the skull in mm: more at brow and occiput, less at the temples."""
+    x, y, z = folded
+    brow = 1.0 / (1.0 + (x / 24.0) ** 2 + ((y - 68.0) / 24.0) ** 2 + ((z + 12.0) / 13.0) ** 2) ** 2
+    occiput = 1.0 / (1.0 + (x / 14.0) ** 2 + ((y + 104.0) / 20.0) ** 2 + ((z + 14.0) / 14.0) ** 2) ** 2
+    temple = 1.0 / (1.0 + ((x - 68.0) / 16.0) ** 2 + ((y - 5.0) / 40.0) ** 2 + ((z + 15.0) / 34.0) ** 2)
+    thick: Floats = head.skull * (1.0 + 0.13 * coarse - 0.45 * temple) + head.brow * brow + 5.0 * occiput
+    return thick
+
+
+def _skull(head: Head, canvas: Canvas, inside: Floats, thick: Floats) -> None:
     canvas.fill("cortical bone", inside - thick)
     canvas.fill("diploe", np.maximum(inside - thick + head.table, head.table - inside))
 
@@ -121,52 +143,19 @@ _SPINAL = ("csf", "brainstem")
 
 
 def _paint_parts(
-    name: str, frame: Frame, canvas: Canvas, fine: Floats, only: tuple[str, ...] | None = None
+    placed: Placed, frame: Frame, canvas: Canvas, fine: Floats, only: tuple[str, ...] | None = None
 ) -> None:
-    parts = PARTS[name]
-    starts, ends, radii, tapers = placed(frame.head, name)
-    walls = np.array([part.wall[1] if part.wall else 0.0 for part in parts], np.float32)[:, None, None]
-    reach = radii * np.maximum(tapers, 1.0)[..., None] + walls + 1.0
-    halves = np.float32(0.5) * np.abs(ends - starts) + reach
-    centres = np.float32(0.5) * (starts + ends)
-    boxes = frame.boxes(centres.reshape(-1, 3), halves.reshape(-1, 3))
-    for index, part in enumerate(parts):
+    for index, box in frame.boxes(placed.centres, placed.halves):
+        part = placed.parts[index]
         if only and part.tissue not in only:
             continue
-        for side in range(2 if part.both else 1):
-            box = boxes[2 * index + side]
-            if box is None:
-                continue
-            at = (index, side)
-            distance = tube(frame.points[:, *box], starts[at], ends[at], radii[at], float(tapers[at]))
-            if part.wall:
-                canvas.fill(part.wall[0], distance - part.wall[1], box)
-            if part.cells:
-                distance = np.maximum(distance, 0.55 - np.abs(fine[box]) * (part.cells / 4))
-            canvas.fill(part.tissue, distance, box)
-
-
-def placed(head: Head, name: str) -> tuple[Floats, Floats, Floats, Floats]:
-    """Starts, ends, radii [parts, 2 sides, 3] and tapers [parts, 2] of one head's parts."""
-    parts, jitter = PARTS[name], head.jitter[name]
-    mirror = np.array([[1, 1, 1], [-1, 1, 1]], np.float32)
-    starts = np.array([part.start for part in parts], np.float32)[:, None] * mirror
-    ends = np.array([part.end for part in parts], np.float32)[:, None] * mirror
-    radii = np.array([part.radii for part in parts], np.float32)[:, None] * np.exp(0.09 * jitter[..., 3:6])
-    swell = {
-        "": 1.0,
-        "ventricle": head.ventricle,
-        "sinus": head.pneumatisation,
-        "cistern": head.ventricle**0.5,
-    }
-    radii *= np.array([swell[part.group] for part in parts], np.float32)[:, None, None]
-    shift = 0.9 * jitter[..., :3] * mirror
-    shift[[not part.both for part in parts], :, 0] *= 0.4
-    tapers = np.array([part.taper for part in parts], np.float32)[:, None] * np.exp(0.05 * jitter[..., 6])
-    tapers[[part.taper == 1.0 for part in parts]] = 1.0
-    blobs = (starts == ends).all(axis=2, keepdims=True)
-    starts = starts + shift
-    return starts, np.where(blobs, starts, ends + shift), radii.astype(np.float32), tapers.astype(np.float32)
+        start, end, radii = placed.starts[index], placed.ends[index], placed.radii[index]
+        distance = tube(frame.points[:, *box], start, end, radii, float(placed.tapers[index]))
+        if part.wall:
+            canvas.fill(part.wall[0], distance - np.float32(part.wall[1]), box)
+        if part.cells:
+            distance = np.maximum(distance, 0.55 - np.abs(fine[box]) * (part.cells / 4))
+        canvas.fill(part.tissue, distance, box)
 
 
 def _brain(
@@ -188,44 +177,66 @@ def _cerebrum(
     head: Head, canvas: Canvas, box: Box, points: Floats, folded: Floats, hull: Floats, coarse: Floats
 ) -> None:
     x, y, z = folded
-    side = np.sign(points[0])
-    # Folds are drawn where a ray from the hemisphere's core meets a sphere, so that they stand upright.
-    spoke = np.stack([x - 30.0, y - np.clip(y, -55.0, 28.0), z - 4.0])
-    radius = np.sqrt(np.einsum("chw,chw->hw", spoke, spoke)) + 1e-3
-    stretch = 36.0 * (radius / 36.0) ** 0.45 / radius
-    spoke *= stretch
-    spoke[1] += np.clip(y, -55.0, 28.0)
-    spoke[0] = (spoke[0] + 70.0) * side
-    phases = np.tensordot(head.fold.vectors, spoke, 1)
-    phases += head.fold.phases[:, None, None]
-    quadrature = np.cos(phases).sum(axis=0)
-    np.sin(phases, out=phases)
-    folds = phases.sum(axis=0)
-    sheet = np.abs(folds) / np.sqrt(folds * folds + quadrature * quadrature + 1e-3)
-    sheet *= np.float32(0.5 * 19.0 / np.pi) / stretch.clip(0.8, 2.0)
-    width = head.sulcus * (1.0 + 0.4 * coarse)
-    sulci = np.maximum(sheet - width, -hull - head.fold_depth * (1.0 + 0.35 * coarse))
     # Interhemispheric fissure: the midplane outside the corpus callosum's ellipse.
-    callosum = np.sqrt(((y + 6.0) / 38.0) ** 2 + ((z - 3.0) / 26.0) ** 2)
-    medial = np.maximum(x - head.sulcus - 0.3, (1.0 - callosum) * 28.0)
-    depth = np.minimum(-hull, medial)
-    sulci = np.maximum(sheet - width, depth - head.fold_depth * (1.0 + 0.35 * coarse))
-    # Sylvian fissure: a slanting sheet that opens on the insula.
-    slant = np.abs(z + 2.0 + 0.65 * (y - 2.0) + 3.0 * coarse) * 0.8
-    sylvian = np.maximum(np.maximum(slant - head.sulcus - 0.4, np.abs(y + 6.0) - 27.0), 37.5 - x)
-    insula = np.maximum(
-        np.abs(x - 38.5 + 0.06 * np.abs(y)) - head.sulcus - 0.2,
-        (np.sqrt(((y - 1) / 21) ** 2 + ((z - 3) / 13) ** 2) - 1) * 13,
+    callosum = np.sqrt(((y + 6.0) / 41.0) ** 2 + ((z - 3.0) / 27.0) ** 2)
+    medial = np.maximum(
+        x - 0.6 * head.sulcus - 0.6, (1.0 - callosum) * (28.0 + 140.0 * np.maximum(1.0 - x / 8.0, 0.0))
     )
-    pia = np.minimum(np.minimum(sulci, np.minimum(sylvian, insula)), depth)
+    depth = np.minimum(-hull, medial)
+    # Sylvian fissure: a slanting sheet that opens on the insula.
+    slant = np.abs(z + 2.0 + 0.6 * (y - 2.0) + 3.0 * coarse) * 0.85
+    sylvian = np.maximum(
+        np.maximum(slant - head.sulcus - 0.3, np.abs(y + 7.0 + 4.0 * coarse) - 27.0), 38.0 - x
+    )
+    rim = (np.sqrt(((y - 1.0) / 19.0) ** 2 + ((z - 3.0) / 12.0) ** 2) - 1.0) * 12.0
+    insula = np.maximum(np.abs(x - 40.0 + 0.012 * y * y) - head.sulcus, rim)
+    pia = np.minimum(np.minimum(sylvian, insula), depth)
+    sheet, pits = _folds(head, points, folded, depth)
+    width = head.sulcus * (0.9 + 0.4 * coarse)
+    sulci = np.maximum(sheet - width, depth - head.fold_depth * (1.0 + 0.35 * pits))
+    pia = np.minimum(pia, sulci)
     canvas.fill("grey matter", -pia, box)
     canvas.fill("white matter", head.cortex * (1.0 + 0.12 * coarse) - pia, box)
     falx = np.maximum(np.maximum(x - 0.6, (1.15 - callosum) * 28.0), hull - 4.0)
     canvas.fill("dura", falx, box)
     if head.falx_calcified:
         canvas.fill("calcification", np.maximum(falx, 1.5 - 1.2 * coarse), box)
-    sinus = np.maximum(x - 3.5 - 0.7 * hull, np.maximum(-4.0 - hull, 6.0 - z + 0.3 * y))
-    canvas.fill("venous blood", sinus, box)
+    canvas.fill(
+        "venous blood",
+        np.maximum(x - 1.8 + 0.022 * y - 0.6 * hull, np.maximum(-4.0 - hull, 6.0 - z + 0.3 * y)),
+        box,
+    )
+
+
+def _folds(head: Head, points: Floats, folded: Floats, depth: Floats) -> tuple[Floats, Floats]:
+    """Distance in mm to the nearest sulcus were it endless, and how deep sulci go (-1 to 1).
+
+    Sulci are the zeros of a band of waves, which are sheets. The waves are read near where a ray from
+    the hemisphere's core leaves it, so that the sheets stand upright on its surface. For a single wave
+    sin(kx), |sin| / (sqrt(cos^2 + 0.4 sin^2) k) is within 5 % of the distance to the zero.
+    """
+    x, y, z = folded
+    core = np.clip(y, -58.0, 30.0)
+    spoke = np.stack([x - 28.0, y - core, z - 4.0])
+    radius = np.sqrt(np.einsum("chw,chw->hw", spoke, spoke)) + np.float32(8.0)
+    stretch = 1.0 + np.float32(0.75) * np.maximum(depth, 0.0) / radius
+    spoke *= stretch
+    spoke[1] += core
+    spoke[0] = (spoke[0] + 70.0) * np.sign(points[0])
+    shape = depth.shape
+    vectors = head.fold.vectors
+    phases = vectors @ spoke.reshape(3, -1)
+    phases += head.fold.phases[:, None]
+    along = np.concatenate([vectors.T, np.ones((1, len(vectors)), np.float32)]) @ np.cos(phases)
+    np.sin(phases, out=phases)
+    value = np.ones(len(vectors), np.float32) @ phases
+    steepness = np.float32(0.4 * (vectors**2).sum(axis=1).mean())
+    slope = np.sqrt(
+        np.einsum("ip,ip->p", along[:3], along[:3]) + steepness * value * value + np.float32(1e-6)
+    )
+    sheet = (np.abs(value) / slope).reshape(shape) / stretch
+    pits = np.clip(along[3] * np.float32(head.fold.amplitude), -1.5, 1.5).reshape(shape)
+    return sheet, pits
 
 
 def _cerebellum(head: Head, canvas: Canvas, box: Box, folded: Floats, hull: Floats, coarse: Floats) -> None:
@@ -235,10 +246,12 @@ def _cerebellum(head: Head, canvas: Canvas, box: Box, folded: Floats, hull: Floa
     bulk = np.maximum(hull, ellipsoid(folded, (20, -60, -34), (38, 36, 27)))
     bulk = blend(bulk, np.maximum(hull, ellipsoid(folded, (0, -58, -26), (10, 26, 20))), 3.0)
     # Folia fan out from the roof of the fourth ventricle, about an axis from left to right.
-    angle = np.arctan2(z + 36.0, -(y + 38.0)) + 0.0035 * x
-    radius = np.hypot(y + 38.0, z + 36.0) + 0.35 * x
+    radius = np.sqrt((y + 38.0) ** 2 + (z + 36.0) ** 2) + 0.35 * x
+    angle = np.arctan2(z + 36.0, -(y + 38.0)) + 0.016 * radius
     folia = np.abs(np.sin(angle * 21.0 + 1.2 * coarse)) * radius / 21.0
-    folia = np.maximum(folia - 0.35 - 0.3 * head.sulcus, -bulk - 11.0 - 3.0 * coarse)
+    folia = np.maximum(
+        folia - 0.35 - 0.3 * head.sulcus, -bulk - 6.0 - 11.0 * np.abs(np.sin(angle * 5.0 + coarse))
+    )
     pia = np.minimum(folia, -bulk)
     canvas.fill("cerebellar cortex", -pia, box)
     canvas.fill("white matter", 1.5 - pia, box)
@@ -246,21 +259,24 @@ def _cerebellum(head: Head, canvas: Canvas, box: Box, folded: Floats, hull: Floa
     canvas.fill("deep nuclei", np.abs(nucleus) - np.float32(0.8), box)
 
 
-def _lesions(head: Head, frame: Frame, canvas: Canvas, inside: Floats, fine: Floats, coarse: Floats) -> None:
-    for lesion in head.lesions:
-        centre, radii = np.array(lesion.centre, np.float32), np.array(lesion.radii, np.float32)
-        (box,) = frame.boxes(centre[None], radii[None] * 1.5 + lesion.oedema * 1.5)
-        if box is None:
-            continue
-        distance = tube(frame.points[:, *box], centre, centre, radii, 1.0)
-        rough = distance + 0.12 * float(radii.mean()) * (coarse[box] + fine[box])
-        rough = np.maximum(rough, inside[box] + 3.0)
+def _lesions(
+    lesions: tuple[Lesion, ...], frame: Frame, canvas: Canvas, inside: Floats, fine: Floats, coarse: Floats
+) -> None:
+    if not lesions:
+        return
+    centres = np.array([lesion.centre for lesion in lesions], np.float32)
+    radii = np.array([lesion.radii for lesion in lesions], np.float32)
+    rims = np.array([[lesion.oedema] for lesion in lesions], np.float32)
+    for index, box in frame.boxes(centres, 1.5 * (radii + rims)):
+        lesion, size = lesions[index], float(radii[index].mean())
+        distance = tube(frame.points[:, *box], centres[index], centres[index], radii[index], 1.0)
+        rough = np.maximum(distance + 0.12 * size * (coarse[box] + fine[box]), inside[box] + 3.0)
         if lesion.oedema:
-            spread = np.maximum(distance - lesion.oedema * (1.0 + 0.5 * coarse[box]), inside[box] + 5.0)
-            canvas.fill("oedema", spread, box)
+            spread = distance - lesion.oedema * (1.0 + 0.5 * coarse[box])
+            canvas.fill("oedema", np.maximum(spread, inside[box] + 5.0), box)
         canvas.fill(lesion.kind, rough, box)
-        if lesion.kind == "tumour" and radii.mean() > 10.0:
-            canvas.fill("oedema", rough + 0.5 * float(radii.mean()), box)
+        if lesion.kind == "tumour" and size > 10.0:
+            canvas.fill("oedema", rough + 0.5 * size, box)
 
 
 def lesion_at(head: Head, lesion: Lesion) -> tuple[tuple[float, float, float], float]:
@@ -269,10 +285,9 @@ def lesion_at(head: Head, lesion: Lesion) -> tuple[tuple[float, float, float], f
     The warp is inverted by fixed-point iteration; it moves points by less than their distance.
     """
     target = np.array(lesion.centre, np.float32)
-    at = head.rotation.T @ (target * head.scale) + head.shift
+    place = head.rotation.T @ (target * head.scale) + head.shift
     for _ in range(8):
-        plane = Plane(at.astype(np.float32), np.zeros(3, np.float32), np.zeros(3, np.float32), (1, 1))
-        moved = np.array([field(waves, plane)[0, 0] for waves in head.warp], np.float32)
-        at = head.rotation.T @ ((target - moved) * head.scale) + head.shift
+        moved = np.array([at(waves, place[None])[0] for waves in head.warp], np.float32)
+        place = head.rotation.T @ ((target - moved) * head.scale) + head.shift
     radius = float(np.mean(np.array(lesion.radii) * head.scale))
-    return (float(at[0]), float(at[1]), float(at[2])), radius
+    return (float(place[0]), float(place[1]), float(place[2])), radius

@@ -7,10 +7,11 @@ the anterior commissure, sizes close to the MNI152 average.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 Point = tuple[float, float, float]
 Group = Literal["", "ventricle", "sinus", "cistern"]
+GROUPS: tuple[Group, ...] = get_args(Group)
 
 
 @dataclass(frozen=True)
@@ -56,17 +57,18 @@ BONE = ("cortical bone", 1.8)
 THIN = ("cortical bone", 1.2)
 
 FACE: tuple[Part, ...] = (
+    blob("fat", (30, 44, -38), (26, 28, 21)),
     # masticatory and neck muscles, glands
     blob("fat", (50, 28, -62), (12, 24, 22)),
     blob("gland", (60, -4, -72), (9, 14, 20)),
     Part("fat", (0, -70, -75), (0, -80, -140), (9, 9, 9), 1.2, False),
-    Part("fat", (36, -20, -84), (38, -24, -140), (6, 10, 9), 1.2),
+    Part("fat", (35, -20, -80), (36, -24, -140), (5, 8, 8), 1.2),
     Part("muscle", (54, -36, -66), (48, -22, -140), (7, 10, 10), 1.1, True, ("fat", 1.6)),
-    Part("muscle", (16, -68, -68), (17, -80, -140), (14, 12, 10), 1.1, True, ("fat", 1.6)),
-    Part("muscle", (36, -58, -64), (33, -66, -140), (10, 12, 10), 1.1, True, ("fat", 1.6)),
+    Part("muscle", (16, -68, -68), (17, -80, -140), (14, 12, 10), 1.1),
+    Part("muscle", (36, -58, -64), (33, -66, -140), (10, 12, 10), 1.1),
     Part("muscle", (56, 22, -60), (50, 10, -104), (6, 14, 10), 1.0, True, ("fat", 1.6)),
-    Part("muscle", (46, 12, -40), (50, 22, -66), (7, 16, 9), 1.0, True, ("fat", 1.6)),
-    Part("muscle", (34, 18, -56), (42, 6, -84), (7, 14, 9), 1.0, True, ("fat", 1.6)),
+    Part("muscle", (46, 12, -40), (50, 22, -66), (7, 16, 9), 1.0),
+    Part("muscle", (34, 18, -56), (42, 6, -84), (7, 14, 9), 1.0),
     # cervical spine
     Part("diploe", (0, -30, -84), (0, -34, -150), (11, 9, 9), 1.0, False, BONE),
     Part("diploe", (0, -24, -76), (0, -26, -90), (5, 5, 5), 1.0, False, BONE),
@@ -76,13 +78,15 @@ FACE: tuple[Part, ...] = (
     Part("diploe", (15, -38, -100), (8, -70, -112), (4, 5, 9), 1.0, True, BONE),
     Part("csf", (0, -46, -62), (0, -52, -150), (11, 9.5, 10), 0.95, False, ("dura", 1.0)),
     Part("arterial blood", (26, -40, -86), (24, -38, -140), (2, 2, 2)),
+    Part("arterial blood", (33, -15, -72), (34, -20, -140), (3, 3, 3)),
+    Part("venous blood", (38, -23, -66), (40, -27, -140), (4, 4.5, 4)),
     # mandible, teeth, tongue
     Part("diploe", (52, 2, -54), (49, 8, -96), (3, 9, 6), 1.2, True, BONE),
     Part("diploe", (50, 18, -58), (48, 14, -96), (2.5, 6, 6), 1.2, True, BONE),
     Part("diploe", (48, 6, -104), (30, 50, -112), (4.5, 6, 9), 1.0, True, BONE),
     Part("diploe", (30, 50, -112), (0, 70, -114), (5.5, 5.5, 9), 1.0, True, BONE),
     blob("muscle", (0, 38, -98), (24, 32, 17), False),
-    Part("muscle", (12, 20, -112), (8, 56, -118), (10, 10, 8), 1.0, True, ("fat", 1.6)),
+    Part("muscle", (12, 20, -112), (8, 56, -118), (10, 10, 8), 1.0),
     Part("diploe", (29, 32, -82), (24, 58, -83), (5.5, 6, 7), 1.0, True, BONE),
     Part("diploe", (24, 58, -83), (0, 73, -83), (5.5, 5.5, 7), 1.0, True, BONE),
     Part("tooth", (28, 32, -93), (23, 57, -93), (3.8, 4, 5.5), 1.0, True),
@@ -129,21 +133,21 @@ BASE: tuple[Part, ...] = (
     blob("csf", (30, -21, -39), (7, 2.4, 2.2)),
     blob("csf", (40, -17, -40), (3.0, 2.2, 2.0)),
     Part("diploe", (10, 19, -26), (50, 26, -16), (4, 4.5, 5), 1.0, True, THIN),
-    Part("diploe", (20, 12, -46), (56, 10, -48), (4, 9, 2.5), 1.0, True, THIN),
+    Part("diploe", (20, 12, -46), (56, 10, -48), (4, 6, 2.5), 1.0, True, THIN),
     # sphenoid and ethmoid sinus
     blob("air", (7.5, 13, -44), (8, 11, 9), wall=THIN, group="sinus"),
     Part("air", (7.5, 24, -36), (7.5, 58, -38), (6.5, 7, 10), 1.0, True, THIN, 8.0, "sinus"),
     # orbit: fat, muscles, nerve, globe
-    Part("fat", (33, 60, -37), (15, 24, -30), (18, 16, 18), 0.35, True, THIN),
+    Part("fat", (33, 56, -37), (15, 24, -30), (17, 14, 17), 0.4, True, THIN),
     Part("gland", (43, 63, -28), (41, 60, -27), (5, 7, 5)),
-    Part("muscle", (20.5, 58, -37), (14, 26, -31), (2.0, 4, 4.5), 0.7),
-    Part("muscle", (45.5, 56, -37), (18, 26, -31), (1.9, 4, 4.5), 0.7),
-    Part("muscle", (32, 58, -24), (17, 28, -28), (4.5, 3, 2.2), 0.7),
-    Part("muscle", (32, 58, -50), (17, 28, -34), (4.5, 3, 2.2), 0.7),
-    Part("csf", (31, 50, -37), (13, 24, -30), (3.2, 3.2, 3.2)),
-    Part("optic nerve", (31.5, 50, -37), (8, 14, -25), (2.0, 2.0, 2.0)),
-    blob("vitreous", (32.5, 60, -37), (11.4, 11.4, 11.4), wall=("sclera", 1.3)),
-    blob("lens", (33, 69.2, -37), (4.6, 2.1, 4.6)),
+    Part("muscle", (20.5, 55, -37), (14, 26, -31), (2.0, 4, 4.5), 0.7),
+    Part("muscle", (45, 53, -37), (18, 26, -31), (1.9, 4, 4.5), 0.7),
+    Part("muscle", (32, 55, -24), (17, 28, -28), (4.5, 3, 2.2), 0.7),
+    Part("muscle", (32, 55, -50), (17, 28, -34), (4.5, 3, 2.2), 0.7),
+    Part("csf", (31, 46, -37), (13, 24, -30), (3.2, 3.2, 3.2)),
+    Part("optic nerve", (31.5, 46, -37), (8, 14, -25), (2.0, 2.0, 2.0)),
+    blob("vitreous", (32.5, 56.5, -37), (11.4, 11.4, 11.4), wall=("sclera", 1.3)),
+    blob("lens", (33, 65.6, -37), (4.6, 2.1, 4.6)),
     # frontal sinus
     blob("air", (9, 72, -17), (9, 4.5, 8), wall=THIN, group="sinus"),
     Part("air", (10, 72, -12), (22, 67, -8), (6, 3.2, 7), 0.7, True, THIN, 0.0, "sinus"),
@@ -155,7 +159,7 @@ DEEP: tuple[Part, ...] = (
     # cisterns
     blob("csf", (0, -2, -22), (12, 11, 7), False, group="cistern"),
     Part("csf", (6, 4, -20), (30, 12, -16), (4, 4, 4), 0.8, True, None, 0.0, "cistern"),
-    blob("csf", (0, -26, -14), (21, 19, 10), False, group="cistern"),
+    blob("csf", (0, -26, -14), (18, 15, 9), False, group="cistern"),
     Part("csf", (0, -14, -26), (0, -27, -56), (17, 8, 8), 0.8, False, None, 0.0, "cistern"),
     blob("csf", (0, -42, 1), (10, 7, 7), False, group="cistern"),
     Part("csf", (0, -42, -52), (0, -50, -74), (15, 11, 10), 0.9, False, None, 0.0, "cistern"),
@@ -179,10 +183,9 @@ DEEP: tuple[Part, ...] = (
     Part("deep nuclei", (23, 14, 1), (30, -12, 2), (4.8, 6, 9), 0.75),
     Part("pallidum", (16, 4, -2), (22, -9, 0), (4, 4, 6)),
     Part("deep nuclei", (7, -9, 6), (14, -25, 7), (6.5, 7, 7.5), 1.2),
-    Part("deep nuclei", (35.5, 14, 1), (35.5, -14, 3), (0.8, 5, 12)),
     # ventricles
-    Part("csf", (6, 31, 2), (7, 6, 16), (4.2, 4.5, 6.5), 0.9, True, None, 0.0, "ventricle"),
-    Part("csf", (7, 6, 18), (14, -30, 20), (5.5, 5, 5), 1.0, True, None, 0.0, "ventricle"),
+    Part("csf", (6.5, 28, 2), (7.5, 6, 15), (4.2, 4.5, 6.5), 0.9, True, None, 0.0, "ventricle"),
+    Part("csf", (7.5, 6, 17), (14, -30, 19), (5.2, 5, 5), 1.0, True, None, 0.0, "ventricle"),
     Part("csf", (15, -30, 18), (26, -43, 8), (5.5, 6, 8), 1.1, True, None, 0.0, "ventricle"),
     Part("csf", (26, -44, 8), (24, -70, 5), (4, 6, 6), 0.3, True, None, 0.0, "ventricle"),
     Part("csf", (28, -42, 0), (35, -26, -14), (3, 3, 3.4), 0.8, True, None, 0.0, "ventricle"),

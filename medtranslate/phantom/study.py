@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from monai.data.meta_tensor import MetaTensor
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from medtranslate.config import PhantomContrast, PhantomSettings, StreamContrast
 from medtranslate.io import write_volume
@@ -146,7 +145,7 @@ def _ct_noise(rng: np.random.Generator, shape: tuple[int, int], spread: float) -
 def _rician(image: Floats, rng: np.random.Generator, level: float) -> Floats:
     """Magnitude of a complex image with normal noise (Gudbjartsson, Patz, MRM 34 (1995) 910)."""
     noise = rng.standard_normal((2, *image.shape), np.float32) * np.float32(level)
-    magnitude: Floats = np.hypot(image + noise[0], noise[1])
+    magnitude: Floats = np.sqrt((image + noise[0]) ** 2 + noise[1] ** 2)
     return magnitude
 
 
@@ -186,7 +185,7 @@ def _slice(
     rng = np.random.default_rng([seed, index, 2])
     head = draw_head(int(rng.integers(2**62)))
     plane = _axial(rng, head, size)
-    softness, grain = rng.uniform(0.9, 1.5), rng.uniform(1.0, 5.0)
+    softness, grain = rng.uniform(0.9, 2.2), rng.uniform(1.0, 5.0)
     streams = [np.random.default_rng([seed, index, 3 + which]) for which in range(len(contrasts))]
     values = [mr_values(stream, contrast) for stream, contrast in zip(streams, contrasts, strict=True)]
     canvas = paint(head, plane, np.stack([ct_values(rng), *values]), softness)
@@ -198,7 +197,7 @@ def _slice(
         mr[:] = _rician(
             mr * (1.0 + stream.uniform(0.0, 0.05) * texture + bias), stream, stream.uniform(2.0, 30.0)
         )
-    return images, ndimage.binary_fill_holes(canvas.labels > 0)
+    return images, canvas.head | (canvas.labels > 0)
 
 
 def _axial(rng: np.random.Generator, head: Head, size: int) -> Plane:
@@ -207,8 +206,12 @@ def _axial(rng: np.random.Generator, head: Head, size: int) -> Plane:
     if head.lesions and rng.random() < 0.25:
         lesion = head.lesions[0]
         height = lesion.centre[2] + rng.uniform(-0.7, 0.7) * lesion.radii[2]
-    centre = head.rotation.T @ (np.array([0.0, -12.0, height]) * head.scale) + head.shift
-    side = rng.uniform(195.0, 240.0)
+    share = np.sqrt(1.0 - (max(height - 9.0, 0.0) / 85.0) ** 2)
+    centre = (
+        head.rotation.T @ (np.array([0.0, -17.0 if height > -15.0 else -7.0, height]) * head.scale)
+        + head.shift
+    )
+    side = 205.0 * share * float(head.scale[1]) * rng.uniform(1.04, 1.3)
     step = side / size
     middle = centre + np.array([rng.uniform(-5, 5), rng.uniform(-5, 5), 0.0])
     origin = middle + np.array([0.5, 0.5, 0.0]) * (side - step)

@@ -22,9 +22,9 @@ class Tissue:
     """One tissue.
 
     Relaxation times are for 1.5 T: [k] Kwan et al., IEEE TMI 18 (1999) 1085 (BrainWeb); [s] Stanisz et
-    al., MRM 54 (2005) 507; [b] de Bazelaire et al., Radiology 230 (2004) 652; the others are our own
-    estimates from the nearest of these. CT values: brain, CSF, blood from Kamalian et al., Handb. Clin.
-    Neurol. 135 (2016) 3, the others rounded from textbook ranges.
+    al., MRM 54 (2005) 507; [b] de Bazelaire et al., Radiology 230 (2004) 652; [r] Rooney et al., MRM 57
+    (2007) 308; the others are our own estimates from the nearest of these. CT values: brain, CSF, blood
+    from Kamalian et al., Handb. Clin. Neurol. 135 (2016) 3, the others rounded from textbook ranges.
 
     Attributes:
         label: value in label volumes.
@@ -49,7 +49,7 @@ TISSUES: tuple[Tissue, ...] = (
     Tissue("muscle", 3, 58, 5, 0.80, 1008, 44),  # s
     Tissue("cortical bone", 4, 1350, 180, 0.05, 400, 8),
     Tissue("diploe", 5, 520, 130, 0.50, 480, 49),  # b
-    Tissue("csf", 6, 7, 3, 1.00, 2569, 329),  # k
+    Tissue("csf", 6, 7, 3, 1.00, 4300, 329),  # r, k
     Tissue("grey matter", 7, 38, 2, 0.86, 833, 83),  # k
     Tissue("white matter", 8, 29, 2, 0.77, 500, 70),  # k
     Tissue("deep nuclei", 9, 37, 2, 0.83, 720, 77),
