@@ -6,8 +6,8 @@ import shutil
 
 from medtranslate import phantom
 from medtranslate.config import DemoSettings, EvaluateSettings, PhantomSettings, TranslateSettings
-from medtranslate.errors import OutputExists
 from medtranslate.evaluation import evaluate
+from medtranslate.jobs import check_free
 from medtranslate.result import Result
 from medtranslate.translation import translate
 
@@ -18,13 +18,11 @@ def run_demo(settings: DemoSettings, *, quiet: bool = False) -> Result:
     `settings.out` gets study/mr and study/ct (DICOM), ct (the translation), evaluation, report.html.
 
     Raises:
-        OutputExists: the folder is there and `overwrite` is not set.
+        OutputExists: the folder is there and `overwrite` is not set, or it is not a demo's.
     """
     out = settings.out
-    if out.exists():
-        if not settings.overwrite:
-            raise OutputExists(f"{out}: exists already; give --overwrite to replace it")
-        shutil.rmtree(out)
+    check_free(out, overwrite=settings.overwrite)
+    shutil.rmtree(out, ignore_errors=True)
     try:
         phantom.write_study(
             PhantomSettings(out=out / "study", seed=settings.seed, size=settings.size, format="dicom")

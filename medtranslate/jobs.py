@@ -16,6 +16,16 @@ from tqdm import tqdm
 
 from medtranslate.errors import DiskFull, OutputExists
 
+RECORDS = (
+    "translation.json",
+    "*.translation.json",
+    "result.json",
+    "settings.yaml",
+    "phantom.json",
+    "report.html",
+)
+"""Files of which every folder that a command writes holds one."""
+
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -23,12 +33,22 @@ def check_free(target: Path, *, overwrite: bool) -> None:
     """Refuse an output that would replace what it should not.
 
     Raises:
-        OutputExists: `target` is there and `overwrite` is not set, or it holds the working directory.
+        OutputExists: `target` is there and `overwrite` is not set; or it holds the working directory, or
+            is a folder in which nothing of `RECORDS` says that medtranslate wrote it.
     """
     if Path.cwd().is_relative_to(os.path.abspath(target)):
         raise OutputExists(f"{target}: holds the working directory; name a folder of its own")
     if os.path.lexists(target) and not overwrite:
         raise OutputExists(f"{target}: exists already; give --overwrite to replace it")
+    if (
+        target.is_dir()
+        and any(target.iterdir())
+        and not any(next(target.glob(name), None) for name in RECORDS)
+    ):
+        raise OutputExists(
+            f"{target}: a folder that medtranslate did not write is not replaced;"
+            " name another, or remove it yourself"
+        )
 
 
 @contextmanager

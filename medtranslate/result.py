@@ -25,14 +25,15 @@ class Source:
     """Where a volume came from; no patient identity.
 
     Attributes:
-        digest: SHA-256 of the pixel values and the geometry as they were read.
+        digest: SHA-256 of the pixel values and the geometry as they were read; None for a volume that
+            was made in memory.
         shape: voxels along the array's axes.
         spacing_mm: voxel size along the array's axes.
         affine: array index to RAS+ millimetres, 4 x 4, row by row.
     """
 
-    digest: str
-    format: str
+    digest: str | None = None
+    format: str | None = None
     modality: Literal["ct", "mr"] | None = None
     shape: tuple[int, int, int]
     spacing_mm: tuple[float, float, float]

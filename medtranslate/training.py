@@ -29,7 +29,7 @@ from medtranslate.config import Modality, TrainSettings, plain, write_yaml
 from medtranslate.data import Source, frame_pairs, open_source
 from medtranslate.device import choose_device, choose_precision
 from medtranslate.errors import Diverged, OutputExists, SettingsError
-from medtranslate.jobs import progress, whole_output
+from medtranslate.jobs import check_free, progress, whole_output
 from medtranslate.losses import LOSSES, Passes, kl_map, weights
 from medtranslate.model import Batch, Generators, ImagePool, PassSettings, VAECycleGAN
 from medtranslate.networks import Posterior
@@ -239,10 +239,12 @@ def _prepare(settings: TrainSettings) -> None:
         if not (out / "checkpoint.pt").is_file():
             raise SettingsError(f"{out}: no checkpoint.pt to resume from; train without --resume")
         return
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        if not settings.overwrite:
-            raise OutputExists(f"{out}: exists already; give --resume to go on or --overwrite to start anew")
-        shutil.rmtree(out) if out.is_dir() else out.unlink()
+    if out.is_dir() and not any(out.iterdir()):
+        out.rmdir()
+    if out.exists() and not settings.overwrite:
+        raise OutputExists(f"{out}: exists already; give --resume to go on or --overwrite to start anew")
+    check_free(out, overwrite=settings.overwrite)
+    shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True, exist_ok=True)
     (out / "pictures").mkdir()
     write_yaml(settings, out / "settings.yaml")
@@ -279,6 +281,7 @@ def _keep(
     assert isinstance(average, Generators)
     scores = _validate(settings, average.eval(), sources, out / "pictures" / f"{state.images:08d}.png")
     average.train()
+    _require_finite(scores, state.images, out)
     with _log(out / "validation.csv") as log:
         log({"images": state.images, "seconds": round(state.seconds, 1), **scores})
     with whole_output(out / "model", overwrite=True, folder=True) as folder:
@@ -301,8 +304,9 @@ def _keep(
                 "validation": scores,
             },
         )
-    with whole_output(out / "checkpoint.pt", overwrite=True, folder=False) as path:
-        torch.save(_snapshot(settings, state), path)
+    # Torch hides the system's error when it opens the file itself; a full disk must be told from a bug.
+    with whole_output(out / "checkpoint.pt", overwrite=True, folder=False) as path, path.open("wb") as file:
+        torch.save(_snapshot(settings, state), file)
     return scores
 
 

@@ -53,7 +53,10 @@ def translate(settings: TranslateSettings, *, quiet: bool = False) -> Translatio
     Raises:
         InputRefused: the input or the model is refused; nothing is written.
         OutputExists: the output is there and `overwrite` is not set.
+        UsageError: the output is the input, or a folder around it.
     """
+    if settings.input.resolve().is_relative_to(settings.output.resolve()):
+        raise UsageError(f"{settings.output}: is or holds the input; name another output")
     model = load_model(settings.model, choose_device(settings.device))
     found = detect_format(settings.input)
     if settings.input.is_dir() and found == "png":
@@ -163,8 +166,8 @@ def describe(volume: MetaTensor) -> Source:
     _, columns, rows, slices = volume.shape
     first, second, third = (float(length) for length in volume.pixdim)
     return Source(
-        digest=str(volume.meta["digest"]),
-        format=str(volume.meta["format"]),
+        digest=volume.meta.get("digest"),
+        format=volume.meta.get("format"),
         modality=volume.meta.get("modality"),
         shape=(columns, rows, slices),
         spacing_mm=(first, second, third),

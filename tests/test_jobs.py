@@ -62,6 +62,7 @@ def test_a_failure_leaves_the_neighbours(tmp_path: Path) -> None:
 def put(path: Path, folder: bool, text: str) -> None:
     if folder:
         path.mkdir(exist_ok=True)
+        (path / "settings.yaml").write_text("seed: 0")
         (path / text).write_text(text)
     else:
         path.write_text(text)
@@ -120,8 +121,19 @@ def test_a_linked_folder_is_replaced_not_emptied(tmp_path: Path) -> None:
     (tmp_path / "out").symlink_to(tmp_path / "real")
     with whole_output(tmp_path / "out", overwrite=True, folder=True) as path:
         put(path, True, "new")
-    assert tree(tmp_path / "real") == {"old": "old"}
-    assert tree(tmp_path / "out") == {"new": "new"}
+    assert tree(tmp_path / "real") == {"old": "old", "settings.yaml": "seed: 0"}
+    assert tree(tmp_path / "out") == {"new": "new", "settings.yaml": "seed: 0"}
+
+
+def test_a_folder_of_something_else_is_not_replaced(tmp_path: Path) -> None:
+    put(tmp_path / "out", True, "old")
+    (tmp_path / "out" / "settings.yaml").unlink()
+    with (
+        pytest.raises(OutputExists, match="did not write"),
+        whole_output(tmp_path / "out", overwrite=True, folder=True),
+    ):
+        pytest.fail("the block ran")
+    assert tree(tmp_path / "out") == {"old": "old"}
 
 
 @pytest.mark.parametrize("target", [".", "..", "../..", "x/.."])

@@ -90,9 +90,7 @@ def test_weights_of_zero_take_a_term_away_and_warm_up_from_zero():
 
 def test_the_discriminators_step_leaves_the_generators_alone():
     model, made = _step()
-    assert (
-        made.fake_ct is not None and made.fake_mr is not None and made.ct is not None and made.mr is not None
-    )
+    assert all(image is not None for image in (made.ct, made.mr, made.fake_ct, made.fake_mr))
     model.discriminators.loss(made.ct, made.mr, made.fake_ct.detach(), made.fake_mr.detach()).backward()
     assert all(p.grad is None for p in model.generators.parameters())
     assert all(p.grad is not None for p in model.discriminators.parameters())

@@ -10,8 +10,8 @@ from medtranslate.checkpoint import load_model
 from medtranslate.config import LossSettings, TrainSettings
 from medtranslate.errors import Diverged, OutputExists, SettingsError
 from medtranslate.model import ImagePool
-from medtranslate.training import decayed, fit, latent_scores
 from medtranslate.networks import Posterior
+from medtranslate.training import decayed, fit, latent_scores
 from tests.conftest import SMALL
 
 

@@ -124,7 +124,7 @@ def write_volume(
 
     Raises:
         OutputExists: the output is there and `overwrite` is not set.
-        UsageError: no format writes this suffix.
+        UsageError: no format writes this suffix, or `format` is unknown.
         GeometryRefused: the volume does not fit the format or `like`.
         Diverged: a voxel is NaN or infinite.
     """
@@ -136,7 +136,10 @@ def write_volume(
         raise Diverged(
             f"{path}: {broken} of {volume.numel()} voxels to write are not finite; nothing is written"
         )
-    chosen = FORMATS[format or _format_of_name(path)]
+    name = format or _format_of_name(path)
+    if name not in FORMATS:
+        raise UsageError(f"{path}: unknown format {name}; take one of {', '.join(FORMATS)}")
+    chosen = FORMATS[name]
     with whole_output(path, overwrite=overwrite, folder="" in chosen.suffixes) as fresh:
         chosen.write(volume, fresh, like, derivation)
 

@@ -119,7 +119,8 @@ def _padding(stored: NDArray[np.integer], header: FileDataset) -> NDArray[np.boo
     given = [int(header[keyword].value) for keyword in limits if keyword in header]
     # Some scanners give a negative padding value as if it had no sign.
     bounds = np.array(given, np.int64).astype(stored.dtype)
-    return (stored >= bounds.min()) & (stored <= bounds.max())
+    padding: NDArray[np.bool_] = (stored >= bounds.min()) & (stored <= bounds.max())
+    return padding
 
 
 def _notes(headers: Sequence[FileDataset]) -> list[str]:

@@ -62,8 +62,14 @@ def normalise(volume: MetaTensor, modality: Modality, scale: ScaleSettings) -> t
 
     A picture's grey values are taken to be the CT window already (8-bit CT pictures are windowed),
     so black is the window's lower end and white its upper; MR pictures go by percentile like volumes.
+
+    Raises:
+        InputRefused: the image is constant, or an MR without foreground.
     """
     values = volume.as_tensor()
+    if values.min() == values.max():
+        value = float(values.min())
+        raise InputRefused(f"{origin(volume)}: every voxel is {value:g}; give an image of a head")
     if modality == "mr":
         lower, upper = 0.0, mr_top(values, scale.mr_percentile, origin(volume))
     elif "levels" in volume.meta:

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from typing import get_args
+
 import numpy as np
 import pytest
 from PIL import Image
 
+from medtranslate.config import FormatName
 from medtranslate.errors import InputRefused, Unreadable, UsageError
 from medtranslate.io import FORMATS, detect_format, list_pictures, read_volume, write_volume
 
@@ -37,6 +40,10 @@ def test_format_wins_over_the_suffix_and_content_over_the_name(tmp_path, make_vo
     assert detect_format(tmp_path / "renamed.mgz") == name
 
 
+def test_the_settings_name_the_formats():
+    assert set(get_args(FormatName)) == set(FORMATS)
+
+
 def test_a_header_that_contradicts_the_modality_is_refused(series):
     assert read_volume(series, modality="ct").meta["modality"] == "ct"
     with pytest.raises(InputRefused, match="its header says ct, not mr"):
@@ -46,6 +53,8 @@ def test_a_header_that_contradicts_the_modality_is_refused(series):
 def test_a_suffix_that_no_format_writes_is_wrong_usage(tmp_path, make_volume):
     with pytest.raises(UsageError, match=r"\.mgz"):
         write_volume(make_volume(), tmp_path / "a.mgz")
+    with pytest.raises(UsageError, match="unknown format mgz; take one of dicom, nifti, png"):
+        write_volume(make_volume(), tmp_path / "a.nii", format="mgz")
 
 
 def test_a_folder_is_what_it_holds(tmp_path, series):

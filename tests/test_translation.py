@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import shutil
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+from monai.data import MetaTensor
+from PIL import Image
+
+from medtranslate.checkpoint import load_model
+from medtranslate.config import TranslateSettings
+from medtranslate.errors import InputRefused, OutputExists, SeriesRefused, UsageError
+from medtranslate.io import read_volume, write_volume
+from medtranslate.phantom import study
+from medtranslate.result import Translation, read_result
+from medtranslate.translation import seams, translate, translate_volume
+
+
+@pytest.fixture(scope="module")
+def head():
+    """A phantom head of 40^3 voxels at 6 mm."""
+    return study(910_000, size=40, spacing=6.0)
+
+
+@pytest.fixture
+def model(small_model):
+    return load_model(str(small_model))
+
+
+def settings(small_model, tmp_path, source, output, to="ct", **more):
+    return TranslateSettings(input=source, output=tmp_path / output, to=to, model=str(small_model), **more)
+
+
+def rotated(volume: MetaTensor, order: tuple[int, int, int], flips: tuple[int, ...]) -> MetaTensor:
+    """The same image in another array layout."""
+    values, affine = volume.as_tensor().permute(0, *(axis + 1 for axis in order)), volume.affine.clone()
+    affine[:3, :3] = volume.affine[:3, list(order)]
+    for axis in flips:
+        values = values.flip(axis + 1)
+        affine[:3, 3] += affine[:3, axis] * (values.shape[axis + 1] - 1)
+        affine[:3, axis] *= -1
+    return MetaTensor(values.contiguous(), affine=affine, meta={"modality": "mr"})
+
+
+@pytest.mark.parametrize(("order", "flips"), [((0, 1, 2), ()), ((2, 0, 1), (0, 2)), ((1, 2, 0), (1,))])
+def test_the_translation_does_not_depend_on_the_array_layout(head, model, order, flips):
+    expected, _ = translate_volume(head.mr, model, "ct")
+    source = rotated(head.mr, order, flips)
+    made, _ = translate_volume(source, model, "ct")
+    assert torch.equal(made.affine, source.affine)
+    assert torch.equal(rotated(expected, order, flips).as_tensor(), made.as_tensor())
+
+
+def test_batches_of_any_size_give_the_same(head, model):
+    whole, _ = translate_volume(head.mr, model, "ct", batch=64)
+    single, _ = translate_volume(head.mr, model, "ct", batch=1)
+    torch.testing.assert_close(whole.as_tensor(), single.as_tensor(), atol=1e-3, rtol=0)
+
+
+def test_the_target_scale_is_the_models_and_air_stays_air(head, model):
+    for to, source, (lower, upper) in (("ct", head.mr, (-20, 100)), ("mr", head.ct, (0, 1000))):
+        made, done = translate_volume(source, model, to)
+        assert lower <= made.min()
+        assert made.max() <= upper
+        assert made[..., 0, 0, 0] == pytest.approx(lower)
+        assert done.model.output_range == (lower, upper)
+    doubled = MetaTensor(head.mr.as_tensor() * 2, meta=head.mr.meta)
+    torch.testing.assert_close(
+        translate_volume(doubled, model, "ct")[0].as_tensor(),
+        translate_volume(head.mr, model, "ct")[0].as_tensor(),
+    )
+
+
+def test_nifti_keeps_affine_shape_and_orientation(head, small_model, tmp_path):
+    source = tmp_path / "mr.nii.gz"
+    write_volume(rotated(head.mr, (2, 0, 1), (1,)), source)
+    done = translate(settings(small_model, tmp_path, source, "ct.nii.gz"), quiet=True)
+    before, after = nib.load(source), nib.load(tmp_path / "ct.nii.gz")
+    assert before.shape == after.shape
+    assert np.array_equal(before.affine, after.affine)
+    assert nib.aff2axcodes(before.affine) == nib.aff2axcodes(after.affine)
+    assert read_result(Translation, tmp_path / "ct.translation.json") == done
+    assert done.warnings[-1] == "CT values are limited to -20 to 100 HU: windowed, not for dose"
+
+
+def test_an_output_without_suffix_is_a_folder_with_the_inputs_name(head, small_model, tmp_path):
+    write_volume(head.mr, tmp_path / "mr.nii.gz")
+    translate(settings(small_model, tmp_path, tmp_path / "mr.nii.gz", "out"), quiet=True)
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"mr.nii.gz", "translation.json"}
+
+
+def test_a_dicom_series_becomes_one_on_its_own_grid_and_modality_is_checked(head, small_model, tmp_path):
+    write_volume(head.mr, tmp_path / "mr")
+    translate(settings(small_model, tmp_path, tmp_path / "mr", "ct"), quiet=True)
+    before, after = read_volume(tmp_path / "mr"), read_volume(tmp_path / "ct")
+    torch.testing.assert_close(before.affine, after.affine, atol=1e-4, rtol=0)
+    assert after.meta["modality"] == "ct"
+    assert (tmp_path / "ct" / "translation.json").is_file()
+    with pytest.raises(InputRefused, match="mr"):
+        translate(settings(small_model, tmp_path, tmp_path / "mr", "wrong", to="mr"), quiet=True)
+    shutil.copytree(tmp_path / "ct", tmp_path / "mr" / "more", ignore=shutil.ignore_patterns("*.json"))
+    with pytest.raises(SeriesRefused):
+        translate(settings(small_model, tmp_path, tmp_path / "mr", "two"), quiet=True)
+    assert not (tmp_path / "two").exists()
+
+
+def test_pictures_keep_names_and_sizes(head, small_model, tmp_path):
+    (tmp_path / "in").mkdir()
+    for name, size in (("a2.png", (50, 40)), ("a10.jpg", (64, 80))):
+        grey = head.mr[0, :, :, 22].numpy().T[::-1, ::-1] / 4
+        Image.fromarray(grey.clip(0, 255).astype(np.uint8)).resize(size).save(tmp_path / "in" / name)
+    done = translate(settings(small_model, tmp_path, tmp_path / "in", "out"), quiet=True)
+    assert isinstance(done, list)
+    assert [item.output for item in done] == ["a2.png", "a10.jpg"]
+    for path in (tmp_path / "in").iterdir():
+        with Image.open(tmp_path / "out" / path.name) as made, Image.open(path) as given:
+            assert made.size == given.size
+            assert made.mode == "L"
+    with pytest.raises(UsageError, match="folder of pictures"):
+        translate(settings(small_model, tmp_path, tmp_path / "in", "out.nii.gz"), quiet=True)
+
+
+def test_an_existing_output_is_refused_and_kept(head, small_model, tmp_path):
+    write_volume(head.mr, tmp_path / "mr.nii.gz")
+    for name in ("ct.nii.gz", "ct.translation.json"):
+        (tmp_path / name).write_text("precious")
+        with pytest.raises(OutputExists, match="--overwrite"):
+            translate(settings(small_model, tmp_path, tmp_path / "mr.nii.gz", "ct.nii.gz"), quiet=True)
+        assert (tmp_path / name).read_text() == "precious"
+        (tmp_path / name).unlink()
+    translate(
+        settings(small_model, tmp_path, tmp_path / "mr.nii.gz", "ct.nii.gz", overwrite=True), quiet=True
+    )
+
+
+def test_the_input_is_never_replaced(head, small_model, tmp_path):
+    write_volume(head.mr, tmp_path / "study" / "mr")
+    for output in ("study/mr", "study"):
+        with pytest.raises(UsageError, match="holds the input"):
+            translate(
+                settings(small_model, tmp_path, tmp_path / "study" / "mr", output, overwrite=True), quiet=True
+            )
+    write_volume(head.ct, tmp_path / "study" / "ct")
+    with pytest.raises(OutputExists, match="did not write"):
+        translate(
+            settings(small_model, tmp_path, tmp_path / "study" / "mr", "study/ct", overwrite=True), quiet=True
+        )
+
+
+def test_an_interrupted_translation_leaves_nothing(head, small_model, tmp_path, monkeypatch):
+    write_volume(head.mr, tmp_path / "mr.nii.gz")
+    from medtranslate import translation
+
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(translation, "write_result", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        translate(settings(small_model, tmp_path, tmp_path / "mr.nii.gz", "new/ct.nii.gz"), quiet=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["mr.nii.gz"]
+
+
+def test_an_empty_volume_is_refused(small_model, tmp_path):
+    blank = MetaTensor(torch.zeros(1, 20, 20, 20), affine=torch.eye(4, dtype=torch.float64))
+    write_volume(blank, tmp_path / "blank.nii.gz")
+    for to in ("ct", "mr"):
+        with pytest.raises(InputRefused, match=r"blank\.nii\.gz"):
+            translate(
+                settings(small_model, tmp_path, tmp_path / "blank.nii.gz", "out.nii.gz", to=to), quiet=True
+            )
+
+
+def test_seams_of_a_ramp_are_zero_and_of_alternating_slices_are_not():
+    ramp = torch.linspace(-0.5, 0.5, 9).expand(1, 4, 4, 9)
+    assert seams(ramp) == pytest.approx(0, abs=1e-6)
+    zigzag = torch.tensor([0.0, 0.4] * 4).expand(1, 4, 4, 8)
+    assert seams(zigzag) == pytest.approx(0.4)
+
+
+def test_real_volumes_come_back_on_their_own_grid(shared_data, small_model, tmp_path):
+    source = shared_data / "nifti" / "mr-t1-head.nii.gz"
+    translate(settings(small_model, tmp_path, source, "ct.nii.gz"), quiet=True)
+    before, after = nib.load(source), nib.load(tmp_path / "ct.nii.gz")
+    assert before.shape[:3] == after.shape
+    assert np.allclose(before.affine, after.affine, atol=1e-6)
