@@ -11,6 +11,9 @@ from medtranslate.jobs import check_free
 from medtranslate.result import Result
 from medtranslate.translation import translate
 
+FIELD_MM = 256.0
+"""Side of the cube that holds a whole head."""
+
 
 def run_demo(settings: DemoSettings, *, quiet: bool = False) -> Result:
     """Make an MR series of a phantom head, translate it to CT, score it against the head's own CT.
@@ -25,7 +28,13 @@ def run_demo(settings: DemoSettings, *, quiet: bool = False) -> Result:
     shutil.rmtree(out, ignore_errors=True)
     try:
         phantom.write_study(
-            PhantomSettings(out=out / "study", seed=settings.seed, size=settings.size, format="dicom")
+            PhantomSettings(
+                out=out / "study",
+                seed=settings.seed,
+                size=settings.size,
+                spacing=FIELD_MM / settings.size,
+                format="dicom",
+            )
         )
         translate(
             TranslateSettings(

@@ -16,14 +16,7 @@ from tqdm import tqdm
 
 from medtranslate.errors import DiskFull, OutputExists
 
-RECORDS = (
-    "translation.json",
-    "*.translation.json",
-    "result.json",
-    "settings.yaml",
-    "phantom.json",
-    "report.html",
-)
+RECORDS = ("*translation.json", "result.json", "settings.yaml", "phantom.json", "model.json", "report.html")
 """Files of which every folder that a command writes holds one."""
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -40,11 +33,8 @@ def check_free(target: Path, *, overwrite: bool) -> None:
         raise OutputExists(f"{target}: holds the working directory; name a folder of its own")
     if os.path.lexists(target) and not overwrite:
         raise OutputExists(f"{target}: exists already; give --overwrite to replace it")
-    if (
-        target.is_dir()
-        and any(target.iterdir())
-        and not any(next(target.glob(name), None) for name in RECORDS)
-    ):
+    filled = target.is_dir() and not target.is_symlink() and any(target.iterdir())
+    if filled and not any(next(target.glob(name), None) for name in RECORDS):
         raise OutputExists(
             f"{target}: a folder that medtranslate did not write is not replaced;"
             " name another, or remove it yourself"

@@ -8,12 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 from monai.data import MetaTensor
-from monai.transforms import Orientation
 
 from medtranslate.config import ProfileName
 from medtranslate.errors import GeometryRefused, InputRefused
@@ -31,6 +29,7 @@ from medtranslate.metrics import (
 )
 from medtranslate.report import Pictures
 from medtranslate.result import Mask, Result, Scores, SliceScores, Translation
+from medtranslate.transforms import to_axial
 
 CORNER_TOLERANCE_MM = 0.01
 DIRECTION_TOLERANCE = 1e-4
@@ -87,8 +86,7 @@ def align(
 ) -> dict[str, MetaTensor]:
     """The volumes by role, turned to LPS, on one grid, finite."""
     given = {"prediction": prediction, "reference": reference, **others}
-    to_lps = Orientation(axcodes="LPS", labels=(("L", "R"), ("P", "A"), ("I", "S")))
-    volumes = {role: cast(MetaTensor, to_lps(v)) for role, v in given.items() if v is not None}
+    volumes = {role: to_axial(volume) for role, volume in given.items() if volume is not None}
     for role, volume in volumes.items():
         _check_grid(volume, volumes["reference"], f"{role} ({_where(volume)})")
         require_finite(_array(volume), f"{role} ({_where(volume)})")
