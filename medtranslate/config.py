@@ -64,11 +64,11 @@ class NetworkSettings:
     fold: Literal[1, 2, 4] = 4
     """Side of the pixel blocks that are folded into channels before the first layer."""
     channels: tuple[Annotated[int, Field(gt=0, multiple_of=8)], ...] = (48, 64)
-    """Generator channels per level; each level after the first halves the resolution."""
+    """Generator channels: at the folded resolution, then at each halving of it inside the hourglasses."""
     blocks: Positive = 1
-    """Residual blocks per level."""
-    latent_channels: Positive = 16
-    """Channels of the posterior q(z|x)."""
+    """Residual blocks on each side of a level."""
+    latent_channels: Positive = 8
+    """Channels of the posterior q(z|x), which lies at the folded resolution."""
     coordinates: bool = True
     """Give the generators each pixel's position in the frame, which alone tells bone from bright CSF."""
     attention: bool = True

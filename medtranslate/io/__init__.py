@@ -120,10 +120,10 @@ def write_volume(
         path: its suffix decides the format (none is a folder of DICOM) unless `format` does.
         like: the source that the volume was made from, as `read_volume` gave it, on the same grid.
         derivation: how it was made; DICOM needs it where `like` is given.
-        overwrite: replace an existing output.
+        overwrite: replace an existing output; of folders only those that `jobs.check_free` lets go.
 
     Raises:
-        OutputExists: the output is there and `overwrite` is not set.
+        OutputExists: the output is there and `overwrite` is not set, or is a foreign folder.
         UsageError: no format writes this suffix, or `format` is unknown.
         GeometryRefused: the volume does not fit the format or `like`.
         Diverged: a voxel is NaN or infinite.

@@ -15,6 +15,7 @@ import torch
 from monai.data.image_reader import ImageReader
 from monai.data.image_writer import ImageWriter
 from monai.data.meta_tensor import MetaTensor
+from monai.utils.misc import ensure_tuple
 from numpy.typing import NDArray
 
 from medtranslate.errors import GeometryRefused, InputRefused, UsageError
@@ -38,9 +39,7 @@ class VolumeReader(ImageReader):
         return True
 
     def read(self, data: Sequence[PathLike] | PathLike, **kwargs: Any) -> list[str]:
-        return (
-            [os.fspath(data)] if isinstance(data, (str, os.PathLike)) else [os.fspath(path) for path in data]
-        )
+        return [os.fspath(path) for path in ensure_tuple(data)]
 
     def get_data(self, img: Sequence[str]) -> tuple[NDArray[np.float32], dict[str, Any]]:
         if len(img) != 1:

@@ -162,8 +162,11 @@ def _values(raw: NDArray[np.generic], header: nib.Nifti1Header, path: Path) -> N
 
 
 def _source_header(path: Path) -> nib.Nifti1Header:
-    with _open(path) as file:
-        return _read_header(file, path)
+    try:
+        with _open(path) as file:
+            return _read_header(file, path)
+    except (OSError, EOFError, zlib.error) as error:
+        raise Unreadable(f"{path}: the source cannot be read again ({error}); leave it in place") from None
 
 
 def _same_grid(volume: MetaTensor, like: MetaTensor) -> bool:

@@ -80,6 +80,8 @@ def _grey(picture: Image.Image, notes: list[str]) -> NDArray[np.generic]:
 def write(volume: MetaTensor, path: Path, like: MetaTensor | None, derivation: Derivation | None) -> None:
     """Write one slice whose values are grey values 0 to 255, rounded and clipped, as 8-bit grey.
 
+    The name's suffix says whether as JPEG; anything else is PNG.
+
     Raises:
         GeometryRefused: not one slice, or not of the size of `like`.
     """
@@ -93,4 +95,5 @@ def write(volume: MetaTensor, path: Path, like: MetaTensor | None, derivation: D
             f"{path}: {width} x {height} pixels, but its source has {like.shape[1]} x {like.shape[2]}"
         )
     grey = np.rint(volume.numpy(force=True)[0, :, :, 0].T).clip(0, 255).astype(np.uint8)
-    Image.fromarray(grey).save(path, quality=_JPEG_QUALITY)
+    kind = "JPEG" if path.suffix.lower() in (".jpg", ".jpeg") else "PNG"
+    Image.fromarray(grey).save(path, kind, quality=_JPEG_QUALITY)

@@ -4,7 +4,7 @@
 
 Nothing goes around the latent (there are no skip connections), so the posterior has to carry the
 anatomy. Kingma and Welling, "Auto-Encoding Variational Bayes" (2014), give the reparameterisation
-and the KL term; encoder and decoder are those of MONAI's `AutoencoderKL`.
+and the KL term; residual and attention blocks are those of MONAI's `AutoencoderKL`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from monai.networks.nets.autoencoderkl import Decoder, Encoder
+from monai.networks.blocks import Convolution, SpatialAttentionBlock
+from monai.networks.nets.autoencoderkl import AEKLResBlock
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -20,6 +21,9 @@ from medtranslate.config import NetworkSettings
 
 LOG_VARIANCE_BOUND = 6.0
 """|log sigma^2| stays below this: sigma between 0.05 and 20, where exp is harmless in any precision."""
+
+GROUPS = 8
+"""Groups of channels that are normalised together (group normalisation has no batch statistics)."""
 
 
 @dataclass
@@ -59,44 +63,23 @@ class VariationalGenerator(nn.Module):
     """Translates slices [B, 1, S, S] in [-1, 1] into the other modality, likewise.
 
     The slice is folded `fold` x `fold` pixels into channels first, so that no layer of the encoder
-    works at full resolution. On the way out bilinear upsampling and convolutions undo the fold;
-    neither leaves a checkerboard, as sub-pixel and transposed convolutions do (Odena et al.,
-    "Deconvolution and Checkerboard Artifacts", 2016).
+    works at full resolution. Encoder and decoder work at that scale, where the latent lies too, so that
+    detail need not squeeze through a coarser grid; each looks at the whole head once, in an hourglass.
+    On the way out bilinear upsampling and convolutions undo the fold; neither leaves a checkerboard, as
+    sub-pixel and transposed convolutions do (Odena et al., "Deconvolution and Checkerboard Artifacts",
+    2016).
     """
 
     def __init__(self, settings: NetworkSettings) -> None:
         super().__init__()
-        channels = settings.channels
+        width, latent = settings.channels[0], settings.latent_channels
         self.fold = settings.fold
         self.coordinates = settings.coordinates
-        levels = len(channels)
-        inputs = 1 + 2 * settings.coordinates
-        self.encoder = Encoder(
-            spatial_dims=2,
-            in_channels=inputs * settings.fold**2,
-            channels=channels,
-            out_channels=channels[-1],
-            num_res_blocks=[settings.blocks] * levels,
-            norm_num_groups=8,
-            norm_eps=1e-6,
-            attention_levels=[False] * levels,
-            with_nonlocal_attn=settings.attention,
-            use_flash_attention=True,
-        )
-        self.posterior = nn.Conv2d(channels[-1], 2 * settings.latent_channels, kernel_size=1)
-        self.decoder = Decoder(
-            spatial_dims=2,
-            in_channels=settings.latent_channels,
-            channels=channels,
-            out_channels=channels[0],
-            num_res_blocks=[settings.blocks] * levels,
-            norm_num_groups=8,
-            norm_eps=1e-6,
-            attention_levels=[False] * levels,
-            with_nonlocal_attn=settings.attention,
-            use_flash_attention=True,
-        )
-        self.unfold = _unfold(channels[0], settings.fold)
+        inputs = (1 + 2 * settings.coordinates) * settings.fold**2
+        self.encoder = nn.Sequential(_convolution(inputs, width), *_body(settings), _norm(width), nn.SiLU())
+        self.posterior = nn.Conv2d(width, 2 * latent, kernel_size=1)
+        self.decoder = nn.Sequential(_convolution(latent, width), *_body(settings), _norm(width), nn.SiLU())
+        self.unfold = _unfold(width, settings.fold)
 
     def encode(self, image: Tensor) -> Posterior:
         """q(z|x) of slices [B, 1, S, S] in [-1, 1]; computed in float32 whatever the precision."""
@@ -109,13 +92,56 @@ class VariationalGenerator(nn.Module):
         return Posterior(mean, log_variance)
 
     def decode(self, latent: Tensor) -> Tensor:
-        """Slices [B, 1, S, S] in [-1, 1] from latents [B, latent, h, w]."""
-        return torch.tanh(self.unfold(functional.silu(self.decoder(latent))).float())
+        """Slices [B, 1, S, S] in [-1, 1] from latents [B, latent, S / fold, S / fold]."""
+        return torch.tanh(self.unfold(self.decoder(latent)).float())
 
     def forward(self, image: Tensor, *, draw: bool = False) -> Generated:
         """Translate; from one draw of the posterior (training) or from its mean (inference)."""
         posterior = self.encode(image)
         return Generated(self.decode(posterior.draw() if draw else posterior.mean), posterior)
+
+
+class Hourglass(nn.Module):
+    """x + what is seen at half the resolution, and so on down the channels, with attention at the bottom.
+
+    Args:
+        channels: of x, and of each coarser level.
+        blocks: residual blocks per level.
+        attention: look at all places at once at the coarsest level.
+    """
+
+    def __init__(self, channels: tuple[int, ...], blocks: int, attention: bool) -> None:
+        super().__init__()
+        width, coarse, *deeper = channels
+        layers: list[nn.Module] = [_convolution(width, coarse, stride=2), *_residuals(coarse, blocks)]
+        if deeper:
+            layers.append(Hourglass((coarse, *deeper), blocks, attention))
+        elif attention:
+            layers.append(SpatialAttentionBlock(2, coarse, norm_num_groups=GROUPS, use_flash_attention=True))
+        layers += [*_residuals(coarse, blocks), nn.Upsample(scale_factor=2, mode="nearest")]
+        self.around = nn.Sequential(*layers, _convolution(coarse, width))
+
+    def forward(self, features: Tensor) -> Tensor:
+        seen: Tensor = self.around(features)
+        return features + seen
+
+
+def _body(settings: NetworkSettings) -> list[nn.Module]:
+    width, blocks = settings.channels[0], settings.blocks
+    around = [Hourglass(settings.channels, blocks, settings.attention)] if len(settings.channels) > 1 else []
+    return [*_residuals(width, blocks), *around, *_residuals(width, blocks)]
+
+
+def _residuals(channels: int, count: int) -> list[nn.Module]:
+    return [AEKLResBlock(2, channels, GROUPS, 1e-6, channels) for _ in range(count)]
+
+
+def _convolution(before: int, after: int, stride: int = 1) -> Convolution:
+    return Convolution(2, before, after, strides=stride, kernel_size=3, conv_only=True)
+
+
+def _norm(channels: int) -> nn.GroupNorm:
+    return nn.GroupNorm(GROUPS, channels)
 
 
 def _unfold(channels: int, fold: int) -> nn.Sequential:

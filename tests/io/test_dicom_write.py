@@ -236,8 +236,12 @@ def test_an_output_is_whole_or_absent_and_never_replaced_unasked(series, tmp_pat
         write_volume(broken, tmp_path / "x", like=source, derivation=made("mr"))
     assert {path: path.read_bytes() for path in series.iterdir()} == before
     assert [path.name for path in tmp_path.iterdir()] == ["series"]
-    write_volume(source, series, like=source, derivation=made("mr"), overwrite=True)
-    assert read_volume(series).meta["modality"] == "mr"
+    with pytest.raises(OutputExists, match="did not write"):
+        write_volume(source, series, like=source, derivation=made("mr"), overwrite=True)
+    assert read_volume(series).meta["modality"] == "ct"
+    write_volume(source, tmp_path / "a.nii")
+    write_volume(source + 1, tmp_path / "a.nii", overwrite=True)
+    assert np.array_equal(read_volume(tmp_path / "a.nii"), source + 1)
 
 
 def test_a_source_that_is_gone_is_refused(series, tmp_path, made):

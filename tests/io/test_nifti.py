@@ -101,6 +101,14 @@ def test_a_volume_of_another_origin_is_written_where_it_is(tmp_path, make_volume
     assert np.allclose(header.get_qform(), volume.affine)
 
 
+def test_a_source_that_is_gone_is_refused(tmp_path):
+    source = read_volume(save(tmp_path / "a.nii", VALUES.astype(np.int16)))
+    (tmp_path / "a.nii").unlink()
+    with pytest.raises(Unreadable, match=r"a.nii: the source cannot be read again"):
+        write_volume(source, tmp_path / "b.nii", like=source)
+    assert not any(tmp_path.iterdir())
+
+
 def test_a_single_slice_gets_its_third_axis_and_keeps_its_shape(tmp_path):
     source = read_volume(save(tmp_path / "a.nii", VALUES[:, :, 0].astype(np.int16)))
     assert source.shape == (1, 5, 4, 1)

@@ -37,6 +37,13 @@ def test_written_pictures_have_the_size_of_their_source_and_rounded_clipped_grey
         assert np.array_equal(np.asarray(picture), expected)
 
 
+@pytest.mark.parametrize(("name", "kind"), [("a.png", "PNG"), ("a.JPG", "JPEG"), ("a.dat", "PNG")])
+def test_the_suffix_tells_jpeg_from_png(tmp_path, make_volume, name, kind):
+    write_volume(make_volume(shape=(8, 6, 1)), tmp_path / name, format="png")
+    with Image.open(tmp_path / name) as picture:
+        assert (picture.format, picture.size) == (kind, (8, 6))
+
+
 def test_sixteen_bits_keep_their_levels(tmp_path):
     deep = GREY.astype(np.uint16) * 257
     Image.fromarray(deep).save(tmp_path / "deep.png")
