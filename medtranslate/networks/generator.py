@@ -22,6 +22,9 @@ from medtranslate.config import NetworkSettings
 LOG_VARIANCE_BOUND = 6.0
 """|log sigma^2| stays below this: sigma between 0.05 and 20, where exp is harmless in any precision."""
 
+FIRST_LOG_VARIANCE = -4.0
+"""log sigma^2 before training."""
+
 GROUPS = 8
 """Groups of channels that are normalised together (group normalisation has no batch statistics)."""
 
@@ -78,6 +81,8 @@ class VariationalGenerator(nn.Module):
         inputs = (1 + 2 * settings.coordinates) * settings.fold**2
         self.encoder = nn.Sequential(_convolution(inputs, width), *_body(settings), _norm(width), nn.SiLU())
         self.posterior = nn.Conv2d(width, 2 * latent, kernel_size=1)
+        # A sure posterior to begin with: at sigma = 1 the noise would bury what the mean has to say.
+        nn.init.constant_(_bias(self.posterior)[latent:], FIRST_LOG_VARIANCE)
         self.decoder = nn.Sequential(_convolution(latent, width), *_body(settings), _norm(width), nn.SiLU())
         self.unfold = _unfold(width, settings.fold)
 
@@ -124,6 +129,11 @@ class Hourglass(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         seen: Tensor = self.around(features)
         return features + seen
+
+
+def _bias(layer: nn.Conv2d) -> Tensor:
+    assert layer.bias is not None
+    return layer.bias.data
 
 
 def _body(settings: NetworkSettings) -> list[nn.Module]:

@@ -18,7 +18,7 @@ def test_a_slice_becomes_a_slice_in_range_through_a_latent(fold):
     made = generator(torch.rand(2, 1, 64, 64) * 2 - 1)
     assert made.image.shape == (2, 1, 64, 64)
     assert made.image.abs().max() <= 1
-    assert made.posterior.mean.shape == (2, 4, 32 // fold, 32 // fold)
+    assert made.posterior.mean.shape == (2, 4, 64 // fold, 64 // fold)
 
 
 def test_the_mean_is_repeatable_and_draws_differ():

@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import pytest
+
+from medtranslate.config import DemoSettings
+from medtranslate.demo import run_demo
+from medtranslate.errors import ModelRefused
+from medtranslate.io import read_volume
+from medtranslate.result import Result, Translation, read_result
+
+
+def test_a_line_through_the_whole_house(small_model, tmp_path):
+    """A DICOM series in, a model, a derived DICOM series and a report out."""
+    out = tmp_path / "demo"
+    result = run_demo(DemoSettings(out=out, model=str(small_model), size=64), quiet=True)
+    assert {item.name for item in out.iterdir()} == {"study", "ct", "evaluation", "report.html"}
+    source, made = read_volume(out / "study" / "mr"), read_volume(out / "ct")
+    assert made.shape == source.shape
+    assert made.meta["modality"] == "ct"
+    record = read_result(Translation, out / "ct" / "translation.json")
+    assert record.source.digest == source.meta["digest"]
+    assert read_result(Result, out / "evaluation" / "result.json") == result
+    assert result.unit == "HU"
+    assert result.data_range == (-20, 100)
+    assert {"source copied", "histogram match"} <= set(result.baselines)
+    page = (out / "report.html").read_text()
+    assert "small" in page
+    assert "<script" not in page
+
+
+def test_a_demo_that_fails_leaves_nothing(tmp_path):
+    with pytest.raises(ModelRefused):
+        run_demo(DemoSettings(out=tmp_path / "new" / "demo", model="no-such-model", size=64), quiet=True)
+    assert not (tmp_path / "new" / "demo").exists()
