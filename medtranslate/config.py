@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import yaml
 from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
+from pydantic_core import ErrorDetails
 
 from medtranslate.errors import SettingsError
 
@@ -288,16 +289,17 @@ def build(kind: type[Settings], values: Mapping[str, object], origin: str = "set
     try:
         return TypeAdapter(kind).validate_python(dict(values))
     except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(map(str, item['loc'])) or 'value'}: {item['msg'].lower()}"
-            + (
-                ""
-                if item["type"] in ("missing", "unexpected_keyword_argument")
-                else f" (got {item['input']!r})"
-            )
-            for item in error.errors()
-        )
+        problems = "; ".join(_problem(item) for item in error.errors())
         raise SettingsError(f"{origin}: {problems}") from None
+
+
+def _problem(item: ErrorDetails) -> str:
+    name = ".".join(map(str, item["loc"])) or "value"
+    if item["type"] == "unexpected_keyword_argument":
+        return f"{name}: no setting of this name"
+    if item["type"] == "missing":
+        return f"{name}: missing"
+    return f"{name}: {item['msg'].lower()} (got {item['input']!r})"
 
 
 def plain(settings: object) -> dict[str, Any]:

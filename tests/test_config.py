@@ -43,9 +43,9 @@ def test_settings_come_back_from_their_yaml(
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ({**TRAIN, "imagse": 3}, "imagse: unexpected"),
-        ({**TRAIN, "loss": {"cylce": 3}}, "loss.cylce: unexpected"),
-        ({"ct": "a", "mr": "b"}, "out: field required"),
+        ({**TRAIN, "imagse": 3}, "imagse: no setting"),
+        ({**TRAIN, "loss": {"cylce": 3}}, "loss.cylce: no setting"),
+        ({"ct": "a", "mr": "b"}, "out: missing"),
         ({**TRAIN, "images": 0}, "images: input should be greater than 0 (got 0)"),
         ({**TRAIN, "device": "gpu"}, "device"),
         ({**TRAIN, "network": {"size": 100}}, "network.size"),

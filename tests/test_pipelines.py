@@ -3,9 +3,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
 from medtranslate import config
 from medtranslate.cli.run import pipelines
+from medtranslate.model import Batch, PassSettings, VAECycleGAN
 
 README = Path(__file__).resolve().parents[1] / "pipelines" / "README.md"
 
@@ -17,6 +19,22 @@ def test_a_shipped_pipeline_is_complete_and_valid(name: str) -> None:
     settings = config.build(kind, values, name)
     written = config.plain(settings)
     assert all(key in written for key in values)
+
+
+@pytest.mark.parametrize("name", pipelines())
+def test_the_networks_of_a_training_pipeline_build_and_run(name: str) -> None:
+    values = config.read_yaml(pipelines()[name])
+    if values.pop("command") != "train":
+        return
+    settings = config.build(config.TrainSettings, values, name)
+    model = VAECycleGAN(settings.network)
+    batch = Batch(
+        **{key: torch.zeros(1, 1, settings.network.size, settings.network.size) for key in ("ct", "mr")}
+    )
+    passes = model.generators(batch, PassSettings(cycle=True, identity=False, noise=settings.cycle_noise))
+    assert passes.cycled_ct is not None
+    assert passes.cycled_ct.shape == passes.ct.shape
+    assert len(model.discriminators.ct(passes.fake_ct)) == len(settings.network.discriminator_channels)
 
 
 def test_the_readme_explains_each() -> None:

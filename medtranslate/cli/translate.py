@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from medtranslate.cli.command import Answer, SettingsCommand
 from medtranslate.config import TranslateSettings
 
@@ -14,7 +16,11 @@ def act(settings: TranslateSettings, quiet: bool) -> Answer:
     done = translate(settings, quiet=quiet)
     items = done if isinstance(done, list) else [done]
     values = {"items": [to_json(item) for item in done]} if isinstance(done, list) else to_json(done)
-    warnings = [warning for item in items for warning in item.warnings]
+    counts = Counter(warning for item in items for warning in item.warnings)
+    warnings = [
+        warning if len(items) == 1 else f"{warning} ({count} of {len(items)} pictures)"
+        for warning, count in counts.items()
+    ]
     return Answer(values, [f"written: {settings.output}"], warnings)
 
 

@@ -224,7 +224,7 @@ class TestRun:
         [
             ("command: train\nct: a\nmr: b\nout: c\ncylce: 3\n", "cylce"),
             ("command: train\nct: a\nmr: b\nout: c\nloss: {cylce: 3}\n", "loss.cylce"),
-            ("command: train\nct: a\nmr: b\n", "out: field required"),
+            ("command: train\nct: a\nmr: b\n", "out: missing"),
             ("command: train\nct: a\nmr: b\nout: c\nloss: 3\n", "loss"),
             ("command: sudo\n", "command is 'sudo'"),
             ("command: [train]\n", "command is ['train']"),
