@@ -73,9 +73,15 @@ def test_mr_goes_by_a_percentile_of_the_foreground_not_by_its_unit():
     assert (first == 1).float().mean() == pytest.approx(0.005 / 3, rel=1.0)
 
 
-def test_a_constant_mr_is_refused():
+@pytest.mark.parametrize("modality", ["ct", "mr"])
+def test_a_constant_image_is_refused(modality):
+    with pytest.raises(InputRefused, match="every voxel is 7"):
+        normalise(MetaTensor(torch.full((1, 8, 8, 2), 7.0)), modality, SCALE)
+
+
+def test_an_mr_without_positive_signal_is_refused():
     with pytest.raises(InputRefused, match="foreground"):
-        normalise(MetaTensor(torch.zeros(1, 8, 8, 2)), "mr", SCALE)
+        normalise(MetaTensor(-torch.rand(1, 8, 8, 2)), "mr", SCALE)
 
 
 def test_a_ct_picture_is_its_window_already():
