@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import pydicom
 import pytest
 import torch
 from numpy.typing import NDArray
@@ -278,3 +279,12 @@ def test_written_study_reads_back(tmp_path: Path, format: Literal["dicom", "nift
 def test_every_contrast_of_the_settings_makes_a_study(contrast: PhantomContrast) -> None:
     made = phantom.study(1, size=32, spacing=7.0, contrast=contrast)
     assert float(made.mr.max()) > 100.0
+
+
+def test_ct_and_mr_of_a_study_overlay(tmp_path: Path) -> None:
+    phantom.write_study(PhantomSettings(out=tmp_path / "study", size=32, spacing=7.0, format="dicom"))
+    ct, mr = (pydicom.dcmread(next((tmp_path / "study" / name).iterdir())) for name in ("ct", "mr"))
+    assert ct.StudyInstanceUID == mr.StudyInstanceUID
+    assert ct.FrameOfReferenceUID == mr.FrameOfReferenceUID
+    assert ct.SeriesInstanceUID != mr.SeriesInstanceUID
+    assert (ct.StudyDate, ct.StudyTime) == (mr.StudyDate, mr.StudyTime)

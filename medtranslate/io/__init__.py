@@ -10,6 +10,7 @@ with a float64 affine from array index to RAS+ millimetres. Its meta holds, besi
     warnings  list of sentences
     series    SeriesInstanceUID (DICOM only)
     levels    largest grey value, 255 or 65535 (pictures only)
+    study     what volumes of one phantom study have in common (phantoms only)
 
 Patient headers are never in meta. To add a format, write one module with `recognise`, `read` and `write`
 and add one line to FORMATS.

@@ -80,16 +80,16 @@ def _version() -> str:
         return "unknown"
 
 
-def phantom_header(modality: str, key: str) -> Dataset:
-    """A digital phantom's own patient and study."""
+def phantom_header(modality: str, key: str, study: str) -> Dataset:
+    """A digital phantom's own patient and study; its CT and MR share `study` and so their coordinates."""
     header = _new_header(modality, key)
     for keyword in _TAKEN:
         setattr(header, keyword, "")
     header.PatientName, header.PatientID = "PHANTOM^HEAD", "PHANTOM"
-    header.StudyInstanceUID = uid(key, "study")
-    header.StudyDate, header.StudyTime = header.SeriesDate, header.SeriesTime
+    header.StudyInstanceUID, header.FrameOfReferenceUID = uid(study, "study"), uid(study, "frame")
+    header.StudyDate, header.StudyTime = header.SeriesDate, "000000"
     header.StudyDescription = "Digital phantom"
-    header.SeriesNumber = 1
+    header.SeriesNumber = 1 if modality == "ct" else 2
     header.SeriesDescription = f"PHANTOM {modality.upper()}"
     header.PatientPosition, header.BodyPartExamined = "HFS", "HEAD"
     header.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL" if modality == "ct" else "OTHER"]

@@ -66,7 +66,8 @@ def write(volume: MetaTensor, path: Path, like: MetaTensor | None, derivation: D
     sources: list[FileDataset] = []
     if like is None and derivation is None and volume.meta.get("modality") in ("ct", "mr"):
         stack = _stack_of(volume, path)
-        header = phantom_header(volume.meta["modality"], f"{digest}/{volume.meta['modality']}")
+        key = f"{digest}/{volume.meta['modality']}"
+        header = phantom_header(volume.meta["modality"], key, volume.meta.get("study", key))
         limits = AIR_TO_BONE_HU if header.Modality == "CT" else (0.0, float(values.max()))
     elif like is not None and derivation is not None and like.meta.get("format") == "dicom":
         sources, stack = read_headers(Path(like.meta["path"]), like.meta["series"], SOURCE_TAGS)

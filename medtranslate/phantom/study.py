@@ -114,19 +114,18 @@ def study(seed: int, *, size: int = 256, spacing: float = 1.0, contrast: Phantom
     affine = np.diag([spacing, spacing, spacing, 1.0])
     affine[:3, 3] = planes[0].origin
     found = tuple(LesionFound(lesion.kind, *lesion_at(head, lesion)) for lesion in head.lesions)
+    name = f"phantom {seed} {size} {spacing}"
     return Study(
-        _meta(ct, affine, "ct"),
-        _meta(mr, affine, "mr"),
-        _meta(labels.astype(np.float32), affine, None),
+        _volume(ct, affine, {"modality": "ct", "study": name}),
+        _volume(mr, affine, {"modality": "mr", "study": name}),
+        _volume(labels.astype(np.float32), affine, {}),
         found,
     )
 
 
-def _meta(values: Floats, affine: NDArray[np.float64], modality: str | None) -> MetaTensor:
-    meta = {"modality": modality} if modality else {}
-    return MetaTensor(
-        torch.from_numpy(np.ascontiguousarray(values))[None], affine=torch.from_numpy(affine), meta=meta
-    )
+def _volume(values: Floats, affine: NDArray[np.float64], meta: dict[str, str]) -> MetaTensor:
+    contiguous = torch.from_numpy(np.ascontiguousarray(values))[None]
+    return MetaTensor(contiguous, affine=torch.from_numpy(affine), meta=meta)
 
 
 def _ct_noise(rng: np.random.Generator, shape: tuple[int, int], spread: float) -> Floats:
