@@ -11,12 +11,13 @@ from medtranslate.config import LossSettings, TrainSettings
 from medtranslate.errors import Diverged, OutputExists, SettingsError
 from medtranslate.model import ImagePool
 from medtranslate.networks import Posterior
-from medtranslate.training import decayed, fit, latent_scores
-from tests.conftest import SMALL
+from medtranslate.training import fit, loop
+from medtranslate.training.loop import decayed
+from medtranslate.training.validation import latent_scores
 
 
 @pytest.fixture
-def settings(tmp_path):
+def settings(tmp_path, small_model):
     return TrainSettings(
         ct="phantom:0-999",
         mr="phantom:1000-1999",
@@ -27,7 +28,7 @@ def settings(tmp_path):
         batch=4,
         pool=4,
         precision="float32",
-        network=SMALL,
+        network=load_model(str(small_model)).description.network,
         loss=LossSettings(identity=1, structure=1),
     )
 
@@ -66,19 +67,18 @@ def test_the_same_seed_gives_the_same_model_and_another_seed_another(settings, t
 
 def test_a_resumed_run_ends_like_one_that_never_stopped(settings, tmp_path, monkeypatch):
     whole = weights(fit(replace(settings, out=tmp_path / "whole"), quiet=True)["model"])
-    from medtranslate import training
 
-    original = training._require_finite
+    original = loop._require_finite
 
     def stop(values, images, out):
         original(values, images, out)
         if images > 8:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(training, "_require_finite", stop)
+    monkeypatch.setattr(loop, "_require_finite", stop)
     with pytest.raises(KeyboardInterrupt):
         fit(settings, quiet=True)
-    monkeypatch.setattr(training, "_require_finite", original)
+    monkeypatch.setattr(loop, "_require_finite", original)
     resumed = weights(fit(replace(settings, resume=True), quiet=True)["model"])
     assert all(torch.equal(whole[key], resumed[key]) for key in whole)
 
@@ -102,10 +102,9 @@ def test_a_run_is_not_overwritten_unasked(settings):
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_model(settings):
-    from medtranslate import training
 
     with pytest.raises(Diverged, match=r"cycle.*after 12 images"):
-        training._require_finite({"cycle": float("nan"), "kl": 1.0}, 12, settings.out)
+        loop._require_finite({"cycle": float("nan"), "kl": 1.0}, 12, settings.out)
     with pytest.raises(Diverged):
         fit(replace(settings, learning_rate=1e30), quiet=True)
 

@@ -1,0 +1,13 @@
+"""Training: `fit` and what it stands on.
+
+loop        one step after the other, in plain sight
+batches     the slices of a step, the anchor's among them
+validation  scores and pictures on slices that are not trained on
+run_folder  what changes while training, and how it is kept
+"""
+
+from __future__ import annotations
+
+from medtranslate.training.loop import fit
+
+__all__ = ["fit"]
