@@ -115,9 +115,11 @@ def find_series(path: Path, tags: Sequence[str] = ()) -> dict[str, list[FileData
         if not is_dicom:
             continue
         header = _read_header(file, tags)
+        with refusing_damage(file):
+            kind = UID(header.file_meta.get("MediaStorageSOPClassUID", "")).name
         if "Rows" in header and "Columns" in header:
             found[str(header.get("SeriesInstanceUID", ""))].append(header)
-        elif UID(header.file_meta.get("MediaStorageSOPClassUID", "")).name.endswith("Image Storage"):
+        elif kind.endswith("Image Storage"):
             raise Unreadable(
                 f"{file}: an image without Rows and Columns (truncated?); copy or export it again"
             )

@@ -28,3 +28,13 @@ def test_a_damaged_file_is_refused_or_read(tmp_path, make_volume, suffix, data):
     damaged.write_bytes(content)
     with suppress(InputRefused):
         assert np.isfinite(read_volume(damaged).numpy()).all()
+
+
+def test_a_length_that_swallows_the_next_elements_is_refused(tmp_path, make_volume):
+    write_volume(make_volume("mr", (8, 6, 1)), tmp_path / "series")
+    content = bytearray(next((tmp_path / "series").iterdir()).read_bytes())
+    place = content.index(b"\x02\x00\x02\x00UI") + 6  # length of MediaStorageSOPClassUID
+    content[place : place + 2] = (162).to_bytes(2, "little")
+    (tmp_path / "damaged").write_bytes(content)
+    with pytest.raises(InputRefused, match="damaged"):
+        read_volume(tmp_path / "damaged")
