@@ -23,7 +23,7 @@ from medtranslate.checkpoint import Model, load_model
 from medtranslate.evaluation import score_pair
 from medtranslate.phantom import HELD_OUT, TISSUES, Study, study
 from medtranslate.result import Result
-from medtranslate.transforms import normalise, unscale_mr
+from medtranslate.transforms import denormalise, normalise
 from medtranslate.translation import translate_volume
 
 BONE_HU = 80.0
@@ -78,7 +78,7 @@ def to_mr(head: Study, model: Model, mean: Model) -> tuple[MetaTensor, dict[str,
     made, _ = translate_volume(head.ct, model, "mr")
     blank, _ = translate_volume(head.ct, mean, "mr")
     scale = model.description.scale
-    truth = MetaTensor(unscale_mr(normalise(head.mr, "mr", scale)[0], scale.mr_range), meta=head.mr.meta)
+    truth = MetaTensor(denormalise(normalise(head.mr, "mr", scale)[0], "mr", scale), meta=head.mr.meta)
     source = MetaTensor(normalise(head.ct, "ct", scale)[0], meta=head.ct.meta)
     return made, scores(
         "mr", score_pair(made, truth, source=source, mean_image=blank, data_range=scale.mr_range)
@@ -109,7 +109,7 @@ def picture(head: Study, ct: MetaTensor, mr: MetaTensor, model: Model, path: Pat
         grey = (np.concatenate(planes, axis=1) - lower) / (upper - lower) * 255
         return grey.clip(0, 255).astype(np.uint8)
 
-    truth = unscale_mr(normalise(head.mr, "mr", scale)[0], scale.mr_range)
+    truth = denormalise(normalise(head.mr, "mr", scale)[0], "mr", scale)
     window = scale.ct_window
     rows = [
         row(truth, *scale.mr_range),

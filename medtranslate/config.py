@@ -8,7 +8,6 @@ output. The string under a field is its help text. Names of networks, profiles a
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -27,7 +26,6 @@ Device = Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")]
 Precision = Literal["auto", "float32", "bfloat16"]
 GeneratorName = Literal["vae"]
 DiscriminatorName = Literal["multiscale"]
-StructureName = Literal["none", "mind"]
 ProfileName = Literal["image"]
 FormatName = Literal["dicom", "nifti", "png"]
 PhantomContrast = Literal["t1", "t2", "flair", "random"]
@@ -329,8 +327,3 @@ def read_yaml(path: Path) -> dict[str, Any]:
 def write_yaml(settings: object, path: Path) -> None:
     """Write the effective settings."""
     path.write_text(yaml.safe_dump(plain(settings), sort_keys=False), encoding="utf-8")
-
-
-def fields(kind: type) -> tuple[dataclasses.Field[Any], ...]:
-    """Fields of a settings class in order."""
-    return dataclasses.fields(kind)

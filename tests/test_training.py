@@ -83,6 +83,13 @@ def test_a_resumed_run_ends_like_one_that_never_stopped(settings, tmp_path, monk
     assert all(torch.equal(whole[key], resumed[key]) for key in whole)
 
 
+def test_a_run_does_not_go_on_with_other_settings(settings):
+    fit(settings, quiet=True)
+    with pytest.raises(SettingsError, match="made with other batch, loss"):
+        fit(replace(settings, resume=True, batch=8, loss=LossSettings()), quiet=True)
+    assert fit(replace(settings, resume=True, images=20), quiet=True)["images"] == 20
+
+
 def test_the_anchor_alone_and_the_plain_method_alone_train(settings, tmp_path):
     fit(replace(settings, unpaired=False, out=tmp_path / "anchor"), quiet=True)
     plain = replace(settings.loss, anchor=0)

@@ -67,7 +67,7 @@ def fit(settings: TrainSettings, *, quiet: bool = False) -> dict[str, Any]:
     means = mean_slices(settings, sources)
     state = fresh_state(settings, fabric.device)
     if settings.resume:
-        restore(state, out / "checkpoint.pt")
+        restore(settings, state, out / "checkpoint.pt")
     sides = _sides(fabric, state)
     copies = (
         AugmentedCopyd({"ct": "ct", "mr": "mr"}, settings.augment) if settings.augment.copy_each else None

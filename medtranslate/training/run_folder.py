@@ -20,6 +20,9 @@ from medtranslate.errors import OutputExists, SettingsError
 from medtranslate.jobs import check_free, whole_output
 from medtranslate.model import Generators, ImagePool, VAECycleGAN
 
+FREE = ("out", "resume", "overwrite", "images", "every", "device", "name", "notes", "val_ct", "val_mr")
+"""Settings that may change when a run goes on."""
+
 
 @dataclass
 class State:
@@ -132,9 +135,19 @@ def _snapshot(settings: TrainSettings, state: State) -> dict[str, Any]:
     }
 
 
-def restore(state: State, path: Path) -> None:
-    """Go on from a checkpoint."""
+def restore(settings: TrainSettings, state: State, path: Path) -> None:
+    """Go on from a checkpoint.
+
+    Raises:
+        SettingsError: it was made with other settings than these; names them.
+    """
     saved = torch.load(path, map_location="cpu", weights_only=True)
+    now, then = plain(settings), saved["settings"]
+    differ = [key for key in now if key not in FREE and now[key] != then.get(key)]
+    if differ:
+        raise SettingsError(
+            f"{path}: made with other {', '.join(differ)}; resume with those of settings.yaml"
+        )
     state.model.load_state_dict(saved["model"])
     state.average.load_state_dict(saved["average"])
     for name, optimiser in state.optimisers.items():

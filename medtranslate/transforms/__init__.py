@@ -27,7 +27,6 @@ from medtranslate.transforms.intensity import (
     scale_ct,
     scale_mr,
     unscale_ct,
-    unscale_mr,
 )
 from medtranslate.transforms.layout import from_axial, from_slices, pixel_mm, to_axial, to_slices
 
@@ -58,5 +57,4 @@ __all__ = [
     "to_axial",
     "to_slices",
     "unscale_ct",
-    "unscale_mr",
 ]

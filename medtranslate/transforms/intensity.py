@@ -52,11 +52,6 @@ def scale_mr(values: Tensor, top: float) -> Tensor:
     return (values * (2.0 / top) - 1.0).clamp(-1.0, 1.0)
 
 
-def unscale_mr(values: Tensor, output_range: tuple[float, float]) -> Tensor:
-    """[-1, 1] to the model's declared arbitrary range."""
-    return unscale_ct(values, output_range)
-
-
 def normalise(volume: MetaTensor, modality: Modality, scale: ScaleSettings) -> tuple[Tensor, float]:
     """Physical units to [-1, 1] by the rules of the modality, and the share of voxels that saturated.
 
