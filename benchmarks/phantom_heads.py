@@ -33,6 +33,7 @@ BONE_HU = 80.0
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--model", default="phantom")
+    parser.add_argument("--first", type=int, default=HELD_OUT, help="seed of the first head")
     parser.add_argument("--heads", type=int, default=20)
     parser.add_argument("--size", type=int, default=128)
     parser.add_argument("--contrast", default="t1")
@@ -40,7 +41,7 @@ def main() -> None:
     options = parser.parse_args()
     model, mean = load_model(options.model), mean_model(load_model(options.model))
     rows = []
-    for seed in range(HELD_OUT, HELD_OUT + options.heads):
+    for seed in range(options.first, options.first + options.heads):
         head = study(seed, size=options.size, spacing=256 / options.size, contrast=options.contrast)
         ct, row = to_ct(head, model, mean)
         mr, more = to_mr(head, model, mean)

@@ -21,10 +21,11 @@ Floats = NDArray[np.float32]
 class Tissue:
     """One tissue.
 
-    Relaxation times are for 1.5 T: [k] Kwan et al., IEEE TMI 18 (1999) 1085 (BrainWeb); [s] Stanisz et
-    al., MRM 54 (2005) 507; [b] de Bazelaire et al., Radiology 230 (2004) 652; [r] Rooney et al., MRM 57
-    (2007) 308; the others are our own estimates from the nearest of these. CT values: brain, CSF, blood
-    from Kamalian et al., Handb. Clin. Neurol. 135 (2016) 3, the others rounded from textbook ranges.
+    Relaxation times are for 1.5 T. [k]: Kwan et al., IEEE TMI 18 (1999) 1085, as BrainWeb lists them. [b]:
+    de Bazelaire et al., Radiology 230 (2004) 652, measured at 3 T, T1 shortened by 6 to 10 % for 1.5 T. The
+    T1 of CSF is near that of water at body temperature, 4200 to 4500 ms. The others are estimates of our
+    own; a head varies every value by some per cent. CT values are rounded from textbook ranges: grey matter
+    30 to 45 HU, white matter 20 to 35, CSF 0 to 15, clotted blood 50 to 80, fat -60 to -120.
 
     Attributes:
         label: value in label volumes.
@@ -46,10 +47,10 @@ TISSUES: tuple[Tissue, ...] = (
     Tissue("air", 0, -1000, 0, 0.0, 1000, 10),
     Tissue("skin", 1, 35, 12, 0.72, 700, 45),
     Tissue("fat", 2, -95, 8, 0.95, 343, 65),  # b
-    Tissue("muscle", 3, 58, 5, 0.80, 1008, 44),  # s
+    Tissue("muscle", 3, 58, 5, 0.80, 1008, 44),
     Tissue("cortical bone", 4, 1350, 180, 0.05, 400, 8),
     Tissue("diploe", 5, 520, 130, 0.50, 480, 49),  # b
-    Tissue("csf", 6, 7, 3, 1.00, 4300, 329),  # r, k
+    Tissue("csf", 6, 7, 3, 1.00, 4300, 329),  # k for T2
     Tissue("grey matter", 7, 38, 2, 0.86, 833, 83),  # k
     Tissue("white matter", 8, 29, 2, 0.77, 500, 70),  # k
     Tissue("deep nuclei", 9, 37, 2, 0.83, 720, 77),
@@ -57,12 +58,12 @@ TISSUES: tuple[Tissue, ...] = (
     Tissue("brainstem", 11, 31, 2, 0.79, 590, 74),
     Tissue("cerebellar cortex", 12, 38, 2, 0.86, 850, 82),
     Tissue("dura", 13, 55, 8, 0.55, 900, 40),
-    Tissue("venous blood", 14, 52, 6, 0.85, 1441, 110),  # s for T1
+    Tissue("venous blood", 14, 52, 6, 0.85, 1441, 110),
     Tissue("arterial blood", 15, 42, 5, 0.25, 1441, 30),  # flow void: little signal
     Tissue("vitreous", 16, 9, 3, 0.98, 3000, 500),
     Tissue("lens", 17, 85, 15, 0.70, 1100, 40),
     Tissue("sclera", 18, 45, 8, 0.60, 900, 45),
-    Tissue("optic nerve", 19, 33, 4, 0.79, 815, 77),  # s
+    Tissue("optic nerve", 19, 33, 4, 0.79, 815, 77),
     Tissue("mucosa", 20, 38, 8, 0.90, 1100, 110),
     Tissue("gland", 21, 5, 20, 0.88, 600, 75),
     Tissue("marrow", 22, 280, 80, 0.70, 549, 49),  # b
