@@ -1,3 +1,5 @@
+"""What the pages tell a reader to do is done here, block by block, in an empty folder for each page."""
+
 from __future__ import annotations
 
 import re
@@ -9,27 +11,33 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
-def commands(page: Path) -> list[list[str]]:
-    """The lines `$ medtranslate ...` of a page's console blocks."""
-    blocks = re.findall(r"^```console\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
-    lines = "".join(blocks).replace("\\\n", " ").splitlines()
-    return [shlex.split(line, comments=True)[1:] for line in lines if line.startswith("$ medtranslate ")]
+def steps(page: Path) -> list[list[str]]:
+    """Arguments for Python: the `$ medtranslate ...` lines of console blocks, and whole python blocks."""
+    text = page.read_text(encoding="utf-8")
+    found: list[list[str]] = []
+    for language, block in re.findall(r"^```(console|python)\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+        if language == "python":
+            found.append(["-c", block])
+            continue
+        lines = block.replace("\\\n", " ").splitlines()
+        found += [["-m", *shlex.split(line, comments=True)[1:]] for line in lines if line.startswith("$ med")]
+    return found
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if commands(page)], ids=lambda page: page.name)
-def test_the_commands_of_a_page_run(page: Path, tmp_path: Path) -> None:
-    for command in commands(page):
+@pytest.mark.parametrize("page", [page for page in PAGES if steps(page)], ids=lambda page: page.name)
+def test_the_commands_and_programs_of_a_page_run(page: Path, tmp_path: Path) -> None:
+    for arguments in steps(page):
         done = subprocess.run(
-            [sys.executable, "-m", *command], cwd=tmp_path, capture_output=True, text=True, timeout=600
+            [sys.executable, *arguments], cwd=tmp_path, capture_output=True, text=True, timeout=600
         )
-        assert (done.returncode, done.stderr.count("error:")) == (0, 0), f"{command}: {done.stderr}"
+        assert (done.returncode, done.stderr.count("error:")) == (0, 0), f"{arguments}: {done.stderr}"
 
 
 def test_the_readme_has_commands() -> None:
-    assert commands(ROOT / "README.md")
+    assert steps(ROOT / "README.md")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
