@@ -70,6 +70,27 @@ class Derivation:
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class Uncertainty:
+    """How far samples of the model's posterior lie apart.
+
+    Attributes:
+        samples: draws of z ~ q(z|x), each decoded.
+        mean_std: voxelwise standard deviation over the draws, averaged over the head, in `unit`.
+        output: file of the standard deviations, if one was written.
+    """
+
+    samples: int
+    seed: int
+    unit: str
+    mean_std: float | None = None
+    output: str | None = None
+    meaning: str = (
+        "spread of the model's own posterior for this input; not the error of the translation, which can be"
+        " large where the spread is small, and not calibrated"
+    )
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
 class Translation:
     """One translated input.
 
@@ -77,6 +98,7 @@ class Translation:
         saturated: share of source voxels in the frame that lay outside the model's input window.
         seams: mean absolute second difference along the axis, {"source": ..., "output": ...},
             each relative to its own range; None for pictures.
+        uncertainty: None where no samples were drawn.
     """
 
     schema: Literal["medtranslate/translation/1"] = "medtranslate/translation/1"
@@ -85,6 +107,7 @@ class Translation:
     output: str
     saturated: float | None = None
     seams: dict[str, float] | None = None
+    uncertainty: Uncertainty | None = None
     settings: dict[str, Any] = field(default_factory=dict)
     seconds: float | None = None
     warnings: list[str] = field(default_factory=list)
