@@ -66,6 +66,8 @@ def translate(settings: TranslateSettings, *, quiet: bool = False) -> Translatio
         OutputExists: an output is there and `overwrite` is not set.
         UsageError: the output is the input, or a folder around it; or can't hold what it is to hold.
     """
+    if settings.reference or settings.report:
+        raise UsageError("--reference and --report score too: call evaluation.translate_and_score")
     jobs = plan(settings)
     model = load_model(settings.model, choose_device(settings.device))
     with whole_outputs(outputs(jobs), overwrite=settings.overwrite) as fresh:

@@ -31,6 +31,9 @@ from medtranslate.transforms import (
 GREY_LEVELS = 255
 """Largest grey value of a translated picture, whatever the depth of its source."""
 
+_OF_THE_SOURCE = ("modality", "digest", "warnings")
+"""Meta that is not true of an image made from it."""
+
 
 @dataclass(frozen=True)
 class Stack:
@@ -81,7 +84,7 @@ class Stack:
     def on_source(self, values: Tensor, **meta: object) -> MetaTensor:
         """[1, X, Y, Z] in axial layout in the source's array layout; of no modality unless `meta` says."""
         axial = self.axial
-        kept = {key: value for key, value in axial.meta.items() if key != "modality"}
+        kept = {key: value for key, value in axial.meta.items() if key not in _OF_THE_SOURCE}
         return from_axial(MetaTensor(values, meta=kept | meta, applied_operations=axial.applied_operations))
 
 
