@@ -198,8 +198,16 @@ class TranslateSettings:
     """Format to write (default: the input's, or what the output's suffix says)."""
     batch: Positive = 16
     """Slices per pass through the network."""
+    samples: Annotated[int, Field(ge=2, le=1000)] | None = None
+    """Draws of the posterior whose spread is measured (default: 16 with --uncertainty, else none)."""
     seed: Annotated[int, Field(ge=0)] = 0
-    """Seed of what is random."""
+    """Seed of these draws."""
+    uncertainty: Path | None = None
+    """File for the standard deviation over the draws, in the output's unit (a folder for pictures)."""
+    reference: Path | None = None
+    """The truth on the source's grid: score the translation at once (default: none)."""
+    report: Path | None = None
+    """Folder for report.html, and result.json and slices.csv where there is a reference."""
     device: Device = "auto"
     """auto, cpu, cuda or cuda:N."""
     overwrite: bool = False
@@ -224,6 +232,32 @@ class EvaluateSettings:
     """Where to score (default: the profile's head mask)."""
     range: tuple[float, float] | None = None
     """Output range that scores refer to (default: the profile's rule)."""
+    overwrite: bool = False
+    """Replace an existing output."""
+
+
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(**_FROZEN, populate_by_name=True))
+class CycleSettings:
+    """Settings of `cycle`."""
+
+    input: Path
+    """A picture, a folder of pictures, a NIfTI file or a folder with one DICOM series."""
+    from_: Modality = Field(alias="from")
+    """Modality of the input, to which it comes back: ct or mr."""
+    out: Path
+    """Folder for result.json, slices.csv, report.html and differences/*.png."""
+    model: str
+    """Name of a model at hand, or the folder of one."""
+    noise: Fraction = 0.0
+    """Noise on the image between, as a share of its range; it blurs what is hidden there."""
+    series: str | None = None
+    """SeriesInstanceUID to take where a folder holds several."""
+    batch: Positive = 16
+    """Slices per pass through the network."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Seed of the noise."""
+    device: Device = "auto"
+    """auto, cpu, cuda or cuda:N."""
     overwrite: bool = False
     """Replace an existing output."""
 
@@ -269,6 +303,7 @@ class DemoSettings:
 Settings = TypeVar("Settings")
 
 COMMANDS: dict[str, type] = {
+    "cycle": CycleSettings,
     "demo": DemoSettings,
     "evaluate": EvaluateSettings,
     "phantom": PhantomSettings,
@@ -302,7 +337,7 @@ def _problem(item: ErrorDetails) -> str:
 
 def plain(settings: object) -> dict[str, Any]:
     """Settings as JSON-like values, in the order of the fields."""
-    values: dict[str, Any] = TypeAdapter(type(settings)).dump_python(settings, mode="json")
+    values: dict[str, Any] = TypeAdapter(type(settings)).dump_python(settings, mode="json", by_alias=True)
     return values
 
 

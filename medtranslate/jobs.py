@@ -7,14 +7,15 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from itertools import permutations
 from pathlib import Path
 from typing import Never
 
 from tqdm import tqdm
 
-from medtranslate.errors import DiskFull, OutputExists
+from medtranslate.errors import DiskFull, OutputExists, UsageError
 
 RECORDS = ("*translation.json", "result.json", "settings.yaml", "phantom.json", "model.json", "report.html")
 """Files of which every folder that a command writes holds one."""
@@ -57,47 +58,89 @@ def whole_output(target: Path, *, overwrite: bool, folder: bool) -> Iterator[Pat
         OutputExists: `check_free` refuses `target`.
         DiskFull: the file system of `target` is full.
     """
-    check_free(target, overwrite=overwrite)
+    with whole_outputs({target: folder}, overwrite=overwrite) as fresh:
+        yield fresh[target]
+
+
+@contextmanager
+def whole_outputs(targets: Mapping[Path, bool], *, overwrite: bool) -> Iterator[dict[Path, Path]]:
+    """`whole_output` for the several outputs of one command: all of them, or none.
+
+    Should one of them fail to take its place, those that already did give theirs back.
+
+    Args:
+        targets: files and folders to write, and whether each is a folder.
+        overwrite: replace what exists; otherwise it is refused before the block runs.
+
+    Raises:
+        OutputExists: `check_free` refuses a target.
+        UsageError: a target is, or lies in, another.
+        DiskFull: a file system is full.
+    """
+    _check_apart(list(targets))
+    for target in targets:
+        check_free(target, overwrite=overwrite)
+    try:
+        with ExitStack() as cleared, ExitStack() as undone:
+            fresh = {target: _stage(target, folder, cleared) for target, folder in targets.items()}
+            yield fresh
+            for target, path in fresh.items():
+                _put(path, Path(os.path.abspath(target)), path.parent / "replaced", undone)
+            undone.pop_all()
+    except BaseException as error:
+        if is_disk_full(error):
+            names = ", ".join(map(str, targets))
+            raise DiskFull(f"{names}: the file system is full; free some space or write elsewhere") from error
+        raise
+
+
+def _check_apart(targets: Sequence[Path]) -> None:
+    places = [Path(os.path.abspath(target)) for target in targets]
+    for one, other in permutations(range(len(places)), 2):
+        if places[one].is_relative_to(places[other]):
+            raise UsageError(f"{targets[one]}: is or lies in {targets[other]}, another output; name another")
+
+
+def _stage(target: Path, folder: bool, cleared: ExitStack) -> Path:
+    """A path of the target's name in a temporary folder beside it, which `cleared` removes."""
     place = Path(os.path.abspath(target))
     missing = [parent for parent in place.parents if not parent.exists()]
-    work = None
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=".medtranslate-", dir=place.parent))
-        fresh = work / place.name
-        if folder:
-            fresh.mkdir()
-        yield fresh
-        _put(fresh, place, work / "replaced")
-    except BaseException as error:
-        _remove(work, missing)
-        if is_disk_full(error):
-            raise DiskFull(
-                f"{target}: its file system is full; free some space or write elsewhere"
-            ) from error
-        raise
-    _remove(work, [])
+    cleared.callback(_remove_empty, missing)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix=".medtranslate-", dir=place.parent))
+    cleared.callback(shutil.rmtree, work, ignore_errors=True)
+    fresh = work / place.name
+    if folder:
+        fresh.mkdir()
+    return fresh
 
 
-def _put(fresh: Path, place: Path, aside: Path) -> None:
-    """Move `fresh` to `place`; what stood there goes `aside`, and back should the move fail."""
+def _put(fresh: Path, place: Path, aside: Path, undone: ExitStack) -> None:
+    """Move `fresh` to `place`, and what stood there `aside`; `undone` moves both back."""
+    undone.callback(_put_back, fresh, place, aside)
+    _keep(fresh, place, aside)
+    fresh.replace(place)
+
+
+def _keep(fresh: Path, place: Path, aside: Path) -> None:
     if not (fresh.is_dir() or place.is_dir()):
-        fresh.replace(place)
-        return
-    try:
-        if os.path.lexists(place):
-            place.replace(aside)
-        fresh.replace(place)
-    except BaseException:
-        if os.path.lexists(aside) and not os.path.lexists(place):
-            aside.replace(place)
-        raise
+        # A second name for a file leaves the first in place until the very rename that replaces it.
+        with suppress(OSError):
+            os.link(place, aside, follow_symlinks=False)
+            return
+    if os.path.lexists(place):
+        place.replace(aside)
 
 
-def _remove(work: Path | None, parents: list[Path]) -> None:
-    """Remove the temporary folder, and the parents (innermost first) that nobody else has used."""
-    if work is not None:
-        shutil.rmtree(work, ignore_errors=True)
+def _put_back(fresh: Path, place: Path, aside: Path) -> None:
+    if not os.path.lexists(fresh) and os.path.lexists(place):
+        place.replace(fresh)
+    if os.path.lexists(aside):
+        aside.replace(place)
+
+
+def _remove_empty(parents: Sequence[Path]) -> None:
+    """Remove folders (innermost first) that nobody has put anything into."""
     with suppress(OSError):
         for parent in parents:
             parent.rmdir()

@@ -70,6 +70,32 @@ class Derivation:
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class Uncertainty:
+    """How far samples of the model's posterior lie apart.
+
+    Attributes:
+        samples: draws of z ~ q(z|x), each decoded.
+        mean_std: voxelwise standard deviation over the draws, averaged over the head, in `unit`.
+        output: file of the standard deviations, if one was written.
+        coverage: share of the scored voxels whose absolute error is at most two standard deviations;
+            needs a reference.
+        correlation: Spearman's, of standard deviation and absolute error over the scored voxels; likewise.
+    """
+
+    samples: int
+    seed: int
+    unit: str
+    mean_std: float | None = None
+    output: str | None = None
+    coverage: float | None = None
+    correlation: float | None = None
+    meaning: str = (
+        "spread of the model's own posterior for this input; not the error of the translation, which can be"
+        " large where the spread is small, and not calibrated"
+    )
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
 class Translation:
     """One translated input.
 
@@ -77,6 +103,7 @@ class Translation:
         saturated: share of source voxels in the frame that lay outside the model's input window.
         seams: mean absolute second difference along the axis, {"source": ..., "output": ...},
             each relative to its own range; None for pictures.
+        uncertainty: None where no samples were drawn.
     """
 
     schema: Literal["medtranslate/translation/1"] = "medtranslate/translation/1"
@@ -85,6 +112,7 @@ class Translation:
     output: str
     saturated: float | None = None
     seams: dict[str, float] | None = None
+    uncertainty: Uncertainty | None = None
     settings: dict[str, Any] = field(default_factory=dict)
     seconds: float | None = None
     warnings: list[str] = field(default_factory=list)
@@ -151,10 +179,10 @@ class Result:
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
-class Cohort:
-    """Results of a folder, with the mean over its items."""
+class Summary:
+    """Results of several items, or of one, with their mean."""
 
-    schema: Literal["medtranslate/cohort/1"] = "medtranslate/cohort/1"
+    schema: str
     items: list[Result]
     mean: Scores
     baselines: dict[str, Scores] = field(default_factory=dict)
@@ -162,16 +190,46 @@ class Cohort:
     warnings: list[str] = field(default_factory=list)
 
 
-R = TypeVar("R", Translation, Result, Cohort)
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class Cohort(Summary):
+    """Results of a folder."""
+
+    schema: Literal["medtranslate/cohort/1"] = "medtranslate/cohort/1"
 
 
-def to_json(result: Translation | Result | Cohort) -> dict[str, Any]:
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class Cycle(Summary):
+    """A test of generation: from a modality to the other and back, scored against where it began.
+
+    Attributes:
+        path: modalities on the way, the first and the last the same.
+        model: of the way back.
+        noise: on the image between, as a share of its range.
+        meaning: what the scores say and do not say.
+    """
+
+    schema: Literal["medtranslate/cycle/1"] = "medtranslate/cycle/1"
+    path: tuple[Literal["ct", "mr"], Literal["ct", "mr"], Literal["ct", "mr"]]
+    model: ModelInfo
+    noise: float = 0.0
+    meaning: str = (
+        "how much of the source comes back; no evidence that the image between is right: a network that"
+        " copies its input, or hides the source in faint patterns of the image between, scores well too"
+    )
+
+
+Record = Translation | Result | Cohort | Cycle
+
+R = TypeVar("R", Translation, Result, Cohort, Cycle)
+
+
+def to_json(result: Record) -> dict[str, Any]:
     """JSON-like values with the `None`s left out and infinity as the string "Infinity"."""
     plain: dict[str, Any] = json.loads(TypeAdapter(type(result)).dump_json(result, exclude_none=True))
     return plain
 
 
-def write_result(result: Translation | Result | Cohort, path: Path) -> None:
+def write_result(result: Record, path: Path) -> None:
     """Write as JSON (UTF-8, two-space indent)."""
     path.write_text(json.dumps(to_json(result), indent=2, allow_nan=False) + "\n", encoding="utf-8")
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from medtranslate.errors import DiskFull, OutputExists
-from medtranslate.jobs import progress, whole_output
+from medtranslate.errors import DiskFull, OutputExists, UsageError
+from medtranslate.jobs import progress, whole_output, whole_outputs
 
 
 def tree(folder: Path) -> dict[str, str | None]:
@@ -184,11 +184,55 @@ def with_safetensors(path: Path) -> None:
 @pytest.mark.parametrize("write", [with_python, with_nibabel, with_safetensors])
 def test_a_full_disk_is_told_and_leaves_nothing(small_disk: Path, write: Callable[[Path], None]) -> None:
     with (
-        pytest.raises(DiskFull, match="out: its file system is full"),
+        pytest.raises(DiskFull, match="out: the file system is full"),
         whole_output(small_disk / "new" / "out", overwrite=False, folder=True) as path,
     ):
         write(path / "scan")
     assert tree(small_disk) == {}
+
+
+@pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
+@pytest.mark.parametrize("last", ["a", "b", "c"])
+def test_several_outputs_take_their_places_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[BaseException], last: str
+) -> None:
+    """A rename that fails, or Ctrl-C between two of them, gives back what was there."""
+    targets = {tmp_path / "a": False, tmp_path / "b": True, tmp_path / "new" / "c": False}
+    put(tmp_path / "a", False, "old")
+    put(tmp_path / "b", True, "old")
+    before, rename = tree(tmp_path), Path.replace
+
+    def failing(self: Path, target: Path) -> Path:
+        if Path(target).name == last and self.name == last:
+            monkeypatch.setattr(Path, "replace", rename)
+            raise error
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "replace", failing)
+    with pytest.raises(error), whole_outputs(targets, overwrite=True) as fresh:
+        for target, folder in targets.items():
+            put(fresh[target], folder, "new")
+    assert tree(tmp_path) == before
+    with whole_outputs(targets, overwrite=True) as fresh:
+        for target, folder in targets.items():
+            put(fresh[target], folder, "new")
+    assert tree(tmp_path) == {
+        "a": "new",
+        "b": None,
+        "b/new": "new",
+        "b/settings.yaml": "seed: 0",
+        "new": None,
+        "new/c": "new",
+    }
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("out", "x/../out"), ("out", "out/more"), ("x/../out/more", "out")]
+)
+def test_outputs_inside_each_other_are_refused(tmp_path: Path, one: str, other: str) -> None:
+    targets = {tmp_path / one: False, tmp_path / other: True}
+    with pytest.raises(UsageError, match="another output"), whole_outputs(targets, overwrite=True):
+        pytest.fail("the block ran")
 
 
 def test_progress_is_plain_lines_on_stderr_away_from_a_terminal() -> None:

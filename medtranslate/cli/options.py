@@ -67,14 +67,15 @@ def leaves(kind: type, above: tuple[str, ...] = ()) -> Iterator[Leaf]:
     hints = get_type_hints(kind, include_extras=True)
     described = kind.__pydantic_fields__  # type: ignore[attr-defined]  # set by pydantic's dataclass
     for field in dataclasses.fields(kind):
-        path, hint = (*above, field.name), _bare(hints[field.name])
+        info = described[field.name]
+        path, hint = (*above, info.alias or field.name), _bare(hints[field.name])
         if dataclasses.is_dataclass(hint):
             assert isinstance(hint, type)
             yield from leaves(hint, path)
             continue
-        optional = field.default is not dataclasses.MISSING
-        default = field.default if optional else None
-        yield Leaf(path, hint, described[field.name].description or "", default, optional)
+        optional = not info.is_required()
+        default = info.default if optional else None
+        yield Leaf(path, hint, info.description or "", default, optional)
 
 
 def path_of(name: str) -> tuple[str, ...]:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from medtranslate.result import Cohort, Result, Scores
+from medtranslate.result import Cohort, Cycle, Result, Scores
 
 
-def lines(result: Result | Cohort) -> list[str]:
+def lines(result: Result | Cohort | Cycle) -> list[str]:
     """The scores of a result and of doing nothing; of a cohort, their means."""
-    if isinstance(result, Cohort):
+    if isinstance(result, Result):
+        title, scores, unit = f"profile {result.profile}", result.volume, result.unit
+    else:
         first = result.items[0] if result.items else None
         title, scores, unit = f"mean of {len(result.items)}", result.mean, first.unit if first else ""
-    else:
-        title, scores, unit = f"profile {result.profile}", result.volume, result.unit
+    if isinstance(result, Cycle):
+        title = f"{' to '.join(result.path)}, {title}"
     return [_line(name, row, unit) for name, row in {title: scores, **result.baselines}.items()]
 
 

@@ -1,9 +1,22 @@
-"""Pairs of a prediction and its reference to scores, in memory (`score_pair`) and as files (`evaluate`)."""
+"""Scores of pairs (`score_pair`, `evaluate`), of round trips (`cycle`), of fresh translations.
+
+`translate_and_score` makes and scores a translation at once.
+"""
 
 from __future__ import annotations
 
 from medtranslate.evaluation.baselines import baselines
+from medtranslate.evaluation.cycle import cycle, cycle_volume
 from medtranslate.evaluation.files import evaluate
 from medtranslate.evaluation.pair import score_pair
+from medtranslate.evaluation.translated import spread_against_error, translate_and_score
 
-__all__ = ["baselines", "evaluate", "score_pair"]
+__all__ = [
+    "baselines",
+    "cycle",
+    "cycle_volume",
+    "evaluate",
+    "score_pair",
+    "spread_against_error",
+    "translate_and_score",
+]

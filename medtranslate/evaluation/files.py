@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from medtranslate.config import EvaluateSettings, plain, write_yaml
 from medtranslate.errors import InputRefused, SettingsError
 from medtranslate.evaluation.pair import align, compare
+from medtranslate.evaluation.summary import mean_baselines, mean_scores, telling
 from medtranslate.io import detect_format, list_pictures, read_volume
 from medtranslate.jobs import progress, whole_output
 from medtranslate.report import VIEWS, Pictures
-from medtranslate.result import Cohort, Result, Scores, Translation, read_result
+from medtranslate.result import Cohort, Result, Translation, read_result
 
 
 def evaluate(settings: EvaluateSettings, *, quiet: bool = False) -> Result | Cohort:
@@ -39,12 +40,12 @@ def evaluate(settings: EvaluateSettings, *, quiet: bool = False) -> Result | Coh
     }
     paths = {role: path for role, path in inputs.items() if path is not None}
     with whole_output(settings.out, overwrite=settings.overwrite, folder=True) as folder:
-        members = {role: _members(path) for role, path in paths.items()}
+        members = {role: members_of(path) for role, path in paths.items()}
         result: Result | Cohort
         if any(members.values()):
-            result, pictures = _score_folders(settings, _pair_up(paths, members), quiet=quiet)
+            result, pictures = _score_folders(settings, pair_up(paths, members), quiet=quiet)
         else:
-            name = _stem(settings.prediction)
+            name = stem_of(settings.prediction)
             result, picture = _score_paths(settings, paths, name)
             pictures = {name: picture}
         if (result.mean if isinstance(result, Cohort) else result.volume).mae is None:
@@ -74,52 +75,32 @@ def _score_folders(
         for name, paths in pairs.items():
             items.append(_score_paths(settings, paths, name)[0])
             bar.update()
-    scored = [(item.volume.mae, item.name) for item in items if item.volume.mae is not None]
-    ranked = [name for _, name in sorted(scored)]
-    shown = dict.fromkeys(ranked[:1] + ranked[len(ranked) // 2 :][:1] + ranked[-1:])
-    names = dict.fromkeys(name for item in items for name in item.baselines)
     cohort = Cohort(
         items=items,
-        mean=_mean_scores(item.volume for item in items),
-        baselines={
-            name: _mean_scores(item.baselines[name] for item in items if name in item.baselines)
-            for name in names
-        },
+        mean=mean_scores(item.volume for item in items),
+        baselines=mean_baselines(items),
         settings=plain(settings),
         warnings=[f"{item.name}: {text}" for item in items for text in item.warnings],
     )
-    return cohort, {name: _score_paths(settings, pairs[name], name)[1] for name in shown}
+    return cohort, {name: _score_paths(settings, pairs[name], name)[1] for name in telling(items)}
 
 
-def _mean_scores(scores: Iterable[Scores]) -> Scores:
-    """Mean of each score over those that have it."""
-    listed = list(scores)
-
-    def mean(values: list[float | None]) -> float | None:
-        known = [value for value in values if value is not None]
-        return sum(known) / len(known) if known else None
-
-    return Scores(
-        mae=mean([s.mae for s in listed]),
-        psnr=mean([s.psnr for s in listed]),
-        ssim=mean([s.ssim for s in listed]),
-    )
-
-
-def _members(path: Path) -> dict[str, Path]:
+def members_of(path: Path) -> dict[str, Path]:
     """Pictures or NIfTI volumes of a folder by stem; none where `path` is one volume (a file, a series)."""
     if not path.is_dir() or detect_format(path) == "dicom":
         return {}
     files = list_pictures(path) or sorted(path.glob("*.nii")) + sorted(path.glob("*.nii.gz"))
     members: dict[str, Path] = {}
     for file in files:
-        if _stem(file) in members:
-            raise InputRefused(f"{file}: {members[_stem(file)].name} has the same stem; keep one of the two")
-        members[_stem(file)] = file
+        if stem_of(file) in members:
+            raise InputRefused(
+                f"{file}: {members[stem_of(file)].name} has the same stem; keep one of the two"
+            )
+        members[stem_of(file)] = file
     return members
 
 
-def _pair_up(
+def pair_up(
     paths: Mapping[str, Path], members: Mapping[str, Mapping[str, Path]]
 ) -> dict[str, dict[str, Path]]:
     """The files of each pair by role; every role must have them all."""
@@ -137,10 +118,11 @@ def _pair_up(
 
 def _translation_of(prediction: Path) -> Translation | None:
     """What `translate` wrote beside the prediction, if it did."""
-    beside = prediction.parent / f"{_stem(prediction)}.translation.json"
+    beside = prediction.parent / f"{stem_of(prediction)}.translation.json"
     path = prediction / "translation.json" if prediction.is_dir() else beside
     return read_result(Translation, path) if path.is_file() else None
 
 
-def _stem(path: Path) -> str:
+def stem_of(path: Path) -> str:
+    """The name of a file without its suffixes; of a folder, its name."""
     return path.name if path.is_dir() else Path(path.name.removesuffix(".gz")).stem

@@ -36,9 +36,13 @@ class Posterior:
     mean: Tensor
     log_variance: Tensor
 
+    def at(self, noise: Tensor) -> Tensor:
+        """The sample that standard normal noise stands for (reparameterisation): mean + sigma * noise."""
+        return self.mean + torch.exp(0.5 * self.log_variance) * noise
+
     def draw(self) -> Tensor:
-        """One sample by reparameterisation: mean + sigma * epsilon, epsilon ~ N(0, I)."""
-        return self.mean + torch.exp(0.5 * self.log_variance) * torch.randn_like(self.mean)
+        """One sample."""
+        return self.at(torch.randn_like(self.mean))
 
 
 @dataclass(frozen=True)

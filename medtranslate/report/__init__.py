@@ -9,12 +9,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from medtranslate.report import as_csv, as_html, as_json
-from medtranslate.report.pictures import Pictures
-from medtranslate.result import Cohort, Result
+from medtranslate.report.drawing import draw_differences
+from medtranslate.report.pictures import Pictures, Shown
+from medtranslate.report.translation_page import write_translation
+from medtranslate.result import Cohort, Cycle, Result
 
-__all__ = ["VIEWS", "Pictures", "View"]
+__all__ = ["VIEWS", "Pictures", "Shown", "View", "draw_differences", "write_translation"]
 
-View = Callable[[Result | Cohort, Mapping[str, Pictures], Path], None]
+View = Callable[[Result | Cohort | Cycle, Mapping[str, Pictures], Path], None]
 """(result, pictures by the name of the result they belong to, folder) to a file in the folder."""
 
 VIEWS: dict[str, View] = {

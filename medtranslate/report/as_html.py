@@ -20,7 +20,7 @@ from medtranslate.report.drawing import (
     spread_planes,
 )
 from medtranslate.report.pictures import Pictures
-from medtranslate.result import Cohort, Result, Scores, SliceScores
+from medtranslate.result import Cohort, Cycle, Result, Scores, SliceScores, Translation
 
 MOST_PLANES = 6
 MOST_WARNINGS = 20
@@ -29,15 +29,30 @@ NOTES = {
     "source copied": "the source's range stretched to the reference's, nothing translated",
     "histogram match": "the source given the reference's own histogram: it has seen the truth",
     "mean image": "the mean of the target modality, whatever the source",
+    "untranslated": "the original through the model's frame and back: the score of networks that copy",
+    "intermediate copied": "the image between, its range stretched, not translated back",
+    "intermediate matched": "the image between given the original's own histogram",
 }
 
-_PAGES = Environment(
+PAGES = Environment(
     loader=PackageLoader("medtranslate.report"),
     autoescape=True,
     undefined=StrictUndefined,
     trim_blocks=True,
     lstrip_blocks=True,
 )
+
+
+@dataclass(frozen=True)
+class Words:
+    """What a page calls the images that it compares."""
+
+    kind: str
+    own: str
+    many: str
+    source: str
+    prediction: str
+    reference: str
 
 
 @dataclass(frozen=True)
@@ -59,31 +74,34 @@ class Gallery:
     pictures: Pictures
 
 
-def write(result: Result | Cohort, pictures: Mapping[str, Pictures], folder: Path) -> None:
+def write(result: Result | Cohort | Cycle, pictures: Mapping[str, Pictures], folder: Path) -> None:
     """Write `folder/report.html`: summary, scores beside baselines, curves and pictures.
 
     Every text from outside (names, warnings, a model's name) is escaped; the page forbids itself
     scripts and anything from a network.
     """
-    cohort = isinstance(result, Cohort)
-    items = result.items if isinstance(result, Cohort) else [result]
-    scores = result.mean if isinstance(result, Cohort) else result.volume
-    first = items[0]
-    page = _PAGES.get_template("report.html").render(
-        title=f"{len(items)} pairs" if cohort else first.name or "Translation",
-        subject=_subject(items),
+    items = [result] if isinstance(result, Result) else result.items
+    scores = result.volume if isinstance(result, Result) else result.mean
+    words, first, several = _words(result), items[0], len(items) > 1 or isinstance(result, Cohort)
+    page = PAGES.get_template("report.html").render(
+        title=f"{len(items)} {words.many}" if several else first.name or "Translation",
+        subject=_round_trip(result) if isinstance(result, Cycle) else _subject(items),
+        kind=words.kind,
+        words=words,
         result=result,
         items=items,
         first=first,
-        cohort=cohort,
-        own="Mean over the pairs" if cohort else "This translation",
+        cohort=several,
+        own=f"Mean over the {words.many}" if several else words.own,
         scores=scores,
-        verdict=judge(scores, result.baselines, first.unit),
+        verdict=_judge_cycle(result, first.unit)
+        if isinstance(result, Cycle)
+        else judge(scores, result.baselines, first.unit),
         warnings=result.warnings[:MOST_WARNINGS],
         more_warnings=max(0, len(result.warnings) - MOST_WARNINGS),
         notes=NOTES,
-        curves=[] if cohort else _curves(first),
-        worst=[] if cohort else _worst(first),
+        curves=[] if several else _curves(first),
+        worst=[] if several else _worst(first),
         galleries=_galleries(items, pictures),
         colours=error_colours(),
         facts=_facts(items),
@@ -92,6 +110,46 @@ def write(result: Result | Cohort, pictures: Mapping[str, Pictures], folder: Pat
         where=_where,
     )
     (folder / "report.html").write_text(page, encoding="utf-8")
+
+
+def _words(result: Result | Cohort | Cycle) -> Words:
+    if not isinstance(result, Cycle):
+        return Words(
+            "medtranslate evaluation", "This translation", "pairs", "Source", "Translation", "Reference"
+        )
+    name, other = result.path[0].upper(), result.path[1].upper()
+    return Words(
+        "medtranslate cycle test",
+        f"This {name}, there and back",
+        "round trips",
+        f"Between, as {other}",
+        f"{name} that came back",
+        f"Original {name}",
+    )
+
+
+def _round_trip(result: Cycle) -> str:
+    """What a cycle test did, in one sentence."""
+    way = " to ".join(name.upper() for name in result.path)
+    noise = f", with noise of {result.noise:.1%} of the range on the image between" if result.noise else ""
+    images = f"{len(result.items)} images" if len(result.items) > 1 else "One image"
+    return (
+        f"{images} from {way} by the posterior mean of the model {result.model.name}{noise},"
+        " scored against where they began."
+    )
+
+
+def _judge_cycle(result: Cycle, unit: str) -> Verdict:
+    """The score of a round trip, and why it is no verdict on the translation."""
+    scores, copied = result.mean, result.baselines.get("untranslated", Scores())
+    way = " → ".join(name.upper() for name in result.path)
+    return Verdict(
+        "unknown",
+        f"{way}: mean absolute error {number(scores.mae)} {unit}",
+        f"SSIM {number(scores.ssim, '.3f')}. Networks that only copied their input would reach"
+        f" {number(copied.mae)} {unit}. This says {result.meaning}. Score translations against real"
+        " pairs where there are any, and repeat this test with --noise.",
+    )
 
 
 def judge(scores: Scores, baselines: Mapping[str, Scores], unit: str) -> Verdict:
@@ -165,6 +223,8 @@ def _facts(items: list[Result]) -> list[tuple[str, str]]:
     result = items[0]
     models = {item.translation.model for item in items if item.translation}
     facts = [("Model", f"{m.name}, to {m.to.upper()}, digest {m.sha256[:12]}") for m in models]
+    if len(items) == 1 and result.translation:
+        facts += about_translation(result.translation)
     if result.mask:
         facts.append(("Scored voxels", result.mask.rule))
     ranges = {item.data_range for item in items if item.data_range}
@@ -179,6 +239,23 @@ def _facts(items: list[Result]) -> list[tuple[str, str]]:
             "structural similarity per axial slice (Gaussian window, sigma 1.5), mean over the scored voxels",
         ),
     ]
+
+
+def about_translation(record: Translation) -> list[tuple[str, str]]:
+    """What was measured of a translation without a reference: seams, spread of the posterior."""
+    facts = []
+    if record.seams:
+        jumps = " %, ".join(f"{name} {100 * share:.1f}" for name, share in record.seams.items())
+        facts.append(("Seams", f"mean jump between neighbouring slices, of the range: {jumps} %"))
+    if found := record.uncertainty:
+        text = f"{number(found.mean_std)} {found.unit} over the head, from {found.samples} samples"
+        text += f" (seed {found.seed}): {found.meaning}"
+        if found.coverage is not None:
+            text += f". {found.coverage:.0%} of the head's errors lie within two standard deviations"
+        if found.correlation is not None:
+            text += f"; rank correlation with the error {found.correlation:.2f}"
+        facts.append(("Standard deviation", text))
+    return facts
 
 
 def _where(plane: SliceScores) -> str:
@@ -228,7 +305,7 @@ def _galleries(items: list[Result], pictures: Mapping[str, Pictures]) -> list[Ga
 def _gallery(result: Result, pictures: Pictures, title: str, count: int, limit: float) -> Gallery:
     scores = {plane.index: plane for plane in result.slices}
     worst = [plane.index for plane in _worst(result, 1)] if count > 1 else []
-    chosen = sorted({*spread_planes(pictures, count - len(worst)), *worst})
+    chosen = sorted({*spread_planes(pictures.mask, count - len(worst)), *worst})
     captions = [
         (f"{_where(scores[index]).capitalize()}: " if pictures.mask.shape[2] > 1 else "")
         + f"MAE {number(scores[index].mae)} {result.unit}, SSIM {number(scores[index].ssim, '.3f')}"

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from medtranslate.report.pictures import Pictures
-from medtranslate.result import Cohort, Result, write_result
+from medtranslate.result import Cohort, Cycle, Result, write_result
 
 
-def write(result: Result | Cohort, pictures: Mapping[str, Pictures], folder: Path) -> None:
+def write(result: Result | Cohort | Cycle, pictures: Mapping[str, Pictures], folder: Path) -> None:
     """Write `folder/result.json`; `medtranslate.result.read_result` reads it."""
     write_result(result, folder / "result.json")

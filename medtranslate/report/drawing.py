@@ -6,6 +6,7 @@ import base64
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import matplotlib
 import numpy as np
@@ -13,11 +14,13 @@ import numpy.typing as npt
 from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
-from medtranslate.metrics import Range, Volume
-from medtranslate.report.pictures import Pictures
+from medtranslate.metrics import Range, Volume, Voxels
+from medtranslate.report.pictures import Pictures, Shown
 
 LONGEST_SIDE = 288
 """Pixels of a picture's longer side at most, which bounds the size of a page."""
+DIFFERENCES = 6
+"""Slices of a volume of which differences are drawn."""
 MARGIN = 0.06
 """Air around the mask's bounding box in a picture, as a fraction of the frame."""
 
@@ -69,7 +72,7 @@ def draw_plane(pictures: Pictures, index: int, limit: float) -> Plane:
     Rows run anterior to posterior, columns from the patient's right to left. The error map is black
     outside the mask.
     """
-    box = _frame(pictures)
+    box = _frame(pictures.mask)
     inside = pictures.mask[..., index][box]
     fake, real = pictures.prediction[..., index][box], pictures.reference[..., index][box]
     errors = np.where(inside, np.abs(fake - real), 0.0) / limit
@@ -81,13 +84,47 @@ def draw_plane(pictures: Pictures, index: int, limit: float) -> Plane:
         else _png(_grey(source[..., index][box], pictures.source_range), pictures.spacing_mm),
         prediction=_png(_grey(fake, pictures.data_range), pictures.spacing_mm),
         reference=_png(_grey(real, pictures.data_range), pictures.spacing_mm),
-        error=_png((_ERRORS(errors)[..., :3] * 255).round().astype(np.uint8), pictures.spacing_mm),
+        error=_png(_heat(errors), pictures.spacing_mm),
     )
 
 
-def spread_planes(pictures: Pictures, count: int) -> list[int]:
+def draw_shown(shown: Shown, index: int, limit: float) -> list[str]:
+    """Source, translation and, where there is one, spread of an axial slice, drawn as by `draw_plane`."""
+    box = _frame(shown.mask)
+    planes = [
+        _grey(shown.source[..., index][box], shown.source_range),
+        _grey(shown.translation[..., index][box], shown.range),
+    ]
+    if shown.spread is not None:
+        planes.append(_heat(shown.spread[..., index][box] / limit))
+    return [_png(plane, shown.spacing_mm) for plane in planes]
+
+
+def draw_differences(pictures: Pictures, folder: Path, name: str) -> None:
+    """Write PNG strips: original, image between, what came back, and their difference.
+
+    One strip for a picture, `NAME.png`; several for a volume, `NAME-INDEX.png`. The difference is black at
+    zero and pale yellow from a quarter of the range on, so that strips can be compared with each other.
+    """
+    if not pictures.mask.any():
+        return
+    low, high = pictures.data_range
+    several = pictures.mask.shape[2] > 1
+    for index in spread_planes(pictures.mask, DIFFERENCES):
+        errors = np.abs(pictures.prediction - pictures.reference)[..., index] * pictures.mask[..., index]
+        planes = [
+            _grey(pictures.reference[..., index], pictures.data_range),
+            *([] if pictures.source is None else [_grey(pictures.source[..., index], pictures.source_range)]),
+            _grey(pictures.prediction[..., index], pictures.data_range),
+        ]
+        drawn = [*(np.stack([plane] * 3, axis=-1) for plane in planes), _heat(errors / (high - low) * 4)]
+        strip = _picture(np.concatenate(drawn), pictures.spacing_mm, LONGEST_SIDE * len(drawn))
+        strip.save(folder / (f"{name}-{index:03}.png" if several else f"{name}.png"))
+
+
+def spread_planes(mask: Voxels, count: int) -> list[int]:
     """Up to `count` slices spread evenly over those that hold a fair part of the mask."""
-    area = pictures.mask.sum(axis=(0, 1))
+    area = mask.sum(axis=(0, 1))
     full = np.flatnonzero(area >= 0.2 * area.max())
     return [
         int(k) for k in full[np.unique(np.linspace(0, len(full) - 1, count + 2).round().astype(int)[1:-1])]
@@ -126,12 +163,12 @@ def _ticks(low: float, high: float, count: int = 4) -> list[float]:
     return [round(float(tick), 10) for tick in MaxNLocator(count).tick_values(low, high)]
 
 
-def _frame(pictures: Pictures) -> tuple[slice, slice]:
+def _frame(mask: Voxels) -> tuple[slice, slice]:
     """In-plane bounding box of the mask over all slices, with a margin; the same for every picture."""
     boxes = []
     for axis in (0, 1):
-        used = np.flatnonzero(pictures.mask.any(axis=(1 - axis, 2)))
-        air = round(MARGIN * pictures.mask.shape[axis])
+        used = np.flatnonzero(mask.any(axis=(1 - axis, 2)))
+        air = round(MARGIN * mask.shape[axis])
         boxes.append(slice(max(0, int(used[0]) - air), int(used[-1]) + 1 + air))
     return boxes[0], boxes[1]
 
@@ -141,12 +178,24 @@ def _grey(plane: Volume, ends: Range) -> npt.NDArray[np.uint8]:
     return grey
 
 
-def _png(plane: npt.NDArray[np.uint8], spacing_mm: tuple[float, float, float]) -> str:
-    """[X, Y] or [X, Y, 3] as a data URI with square pixels, rows along Y."""
+def _heat(shares: npt.NDArray[np.floating]) -> npt.NDArray[np.uint8]:
+    """Colours [X, Y, 3] of shares of an error scale."""
+    colours: npt.NDArray[np.uint8] = (_ERRORS(shares)[..., :3] * 255).round().astype(np.uint8)
+    return colours
+
+
+def _picture(
+    plane: npt.NDArray[np.uint8], spacing_mm: tuple[float, float, float], longest: int = LONGEST_SIDE
+) -> Image.Image:
+    """[X, Y] or [X, Y, 3] with square pixels, rows along Y."""
     size_mm = plane.shape[0] * spacing_mm[0], plane.shape[1] * spacing_mm[1]
-    per_mm = min(LONGEST_SIDE / max(size_mm), 1 / min(spacing_mm[:2]))
+    per_mm = min(longest / max(size_mm), 1 / min(spacing_mm[:2]))
     picture = Image.fromarray(np.ascontiguousarray(plane.swapaxes(0, 1)))
-    resized = picture.resize((max(1, round(size_mm[0] * per_mm)), max(1, round(size_mm[1] * per_mm))))
+    return picture.resize((max(1, round(size_mm[0] * per_mm)), max(1, round(size_mm[1] * per_mm))))
+
+
+def _png(plane: npt.NDArray[np.uint8], spacing_mm: tuple[float, float, float]) -> str:
+    """The picture of a plane as a data URI."""
     file = io.BytesIO()
-    resized.save(file, "PNG", optimize=True)
+    _picture(plane, spacing_mm).save(file, "PNG", optimize=True)
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode("ascii")

@@ -151,12 +151,12 @@ def test_the_input_is_never_replaced(head, small_model, tmp_path):
 
 def test_an_interrupted_translation_leaves_nothing(head, small_model, tmp_path, monkeypatch):
     write_volume(head.mr, tmp_path / "mr.nii.gz")
-    from medtranslate import translation
+    from medtranslate.translation import files
 
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(translation, "write_result", interrupt)
+    monkeypatch.setattr(files, "write_result", interrupt)
     with pytest.raises(KeyboardInterrupt):
         translate(settings(small_model, tmp_path, tmp_path / "mr.nii.gz", "new/ct.nii.gz"), quiet=True)
     assert [path.name for path in tmp_path.iterdir()] == ["mr.nii.gz"]

@@ -1,0 +1,31 @@
+"""`medtranslate cycle`."""
+
+from __future__ import annotations
+
+from medtranslate.cli.command import Answer, SettingsCommand
+from medtranslate.config import CycleSettings
+
+
+def act(settings: CycleSettings, quiet: bool) -> Answer:
+    """Translate there and back, and score."""
+    from medtranslate.cli.scores import lines
+    from medtranslate.evaluation import cycle
+    from medtranslate.result import to_json
+
+    result = cycle(settings, quiet=quiet)
+    said = [*lines(result), f"these scores say {result.meaning}", f"report: {settings.out / 'report.html'}"]
+    return Answer(to_json(result), said, result.warnings)
+
+
+command = SettingsCommand(
+    "cycle",
+    CycleSettings,
+    act,
+    help="""Test generation: translate INPUT, of the modality --from, into the other and back by the
+    posterior's mean, and score what comes back against INPUT. The pictures of a folder are tested one
+    by one.
+
+    A good score is no evidence that the image between is right; --noise makes it harder to hide the
+    source in it. Writes result.json, slices.csv, report.html and differences/*.png.""",
+    arguments=("input",),
+)

@@ -1,0 +1,160 @@
+"""The test of generation: CT to MR to CT, or MR to CT to MR, against where it began."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from monai.data import MetaTensor
+
+from medtranslate.checkpoint import Model, load_model
+from medtranslate.config import CycleSettings, Modality, plain, write_yaml
+from medtranslate.device import choose_device
+from medtranslate.errors import UsageError
+from medtranslate.evaluation.files import members_of, stem_of
+from medtranslate.evaluation.pair import align, compare
+from medtranslate.evaluation.summary import mean_baselines, mean_scores, telling
+from medtranslate.io import read_volume
+from medtranslate.jobs import progress, whole_output
+from medtranslate.metrics import PROFILES, Range, score
+from medtranslate.report import VIEWS, Pictures, draw_differences
+from medtranslate.result import Cycle, Mask, Result
+from medtranslate.transforms import to_axial
+from medtranslate.translation import OTHER, as_spoken, framed_alone, mean_image, translate_volume
+
+NAMES = {
+    "source copied": "intermediate copied",
+    "histogram match": "intermediate matched",
+    "mean image": "mean image",
+}
+"""What the baselines of a pair are called where the source is itself a translation."""
+
+
+def cycle(settings: CycleSettings, *, quiet: bool = False) -> Cycle:
+    """Translate there and back by the posterior's mean, and score what comes back against the source.
+
+    Writes `settings.out` with result.json, slices.csv, report.html, settings.yaml and
+    differences/NAME.png, whole or not at all. The pictures (or NIfTI volumes) of a folder are tested one
+    by one.
+
+    Raises:
+        InputRefused: the input or the model is refused, or no head is found in an image between.
+        OutputExists: `settings.out` is there and `overwrite` is not set.
+        UsageError: the output is the input, or a folder around it.
+    """
+    if settings.input.resolve().is_relative_to(settings.out.resolve()):
+        raise UsageError(f"{settings.out}: is or holds the input; name another folder")
+    model = load_model(settings.model, choose_device(settings.device))
+    paths = members_of(settings.input) or {stem_of(settings.input): settings.input}
+
+    def one(name: str) -> tuple[Result, Pictures]:
+        source = read_volume(paths[name], series=settings.series, modality=settings.from_)
+        return cycle_volume(
+            source, settings.from_, model, settings.batch, noise=settings.noise, seed=settings.seed, name=name
+        )
+
+    items = []
+    title = f"{settings.from_} to {OTHER[settings.from_]} and back"
+    with (
+        whole_output(settings.out, overwrite=settings.overwrite, folder=True) as folder,
+        progress(len(paths), "image", title, quiet=quiet) as bar,
+    ):
+        (folder / "differences").mkdir()
+        for name in paths:
+            result, drawn = one(name)
+            draw_differences(drawn, folder / "differences", name)
+            items.append(result)
+            bar.update()
+        found = Cycle(
+            path=(settings.from_, OTHER[settings.from_], settings.from_),
+            model=model.info(settings.from_),
+            noise=settings.noise,
+            items=items,
+            mean=mean_scores(item.volume for item in items),
+            baselines=mean_baselines(items),
+            settings=plain(settings),
+            warnings=[f"{item.name}: {text}" for item in items for text in item.warnings],
+        )
+        pictures = {name: drawn} if len(items) == 1 else {name: one(name)[1] for name in telling(items)}
+        for write in VIEWS.values():
+            write(found, pictures, folder)
+        write_yaml(settings, folder / "settings.yaml")
+    return found
+
+
+def cycle_volume(
+    source: MetaTensor,
+    modality: Modality,
+    model: Model,
+    batch: int = 16,
+    *,
+    noise: float = 0.0,
+    seed: int = 0,
+    name: str = "",
+) -> tuple[Result, Pictures]:
+    """One volume there and back, scored by the profile `image`, and the arrays as they were scored.
+
+    The reference is the source on the scale of the model's own output: CT inside its window, MR by its
+    percentile, since the model can say nothing else. The mask is the source's head alone, so that no
+    image between can change which voxels count. The baselines treat the image between as the source
+    of an evaluation does; `untranslated` is the source through the model's frame and back, which is
+    what two networks would score that copy their input.
+
+    Args:
+        source: [1, X, Y, Z] in physical units.
+        modality: of the source.
+        batch: slices per pass.
+        noise: standard deviation of normal noise on the image between, as a share of its range.
+        seed: of the noise.
+        name: of the item, without patient identity.
+
+    Raises:
+        InputRefused: no head is found in the source or in the image between.
+    """
+    there = OTHER[modality]
+    translated, outward = translate_volume(source, model, there, batch)
+    ends = (0.0, 255.0) if "levels" in source.meta else outward.model.output_range
+    between = _as_kept(translated, ends, noise, seed)
+    recovered, record = translate_volume(between, model, modality, batch)
+    original = to_axial(as_spoken(source, modality, model))
+    spoken = (0.0, 255.0) if "levels" in source.meta else record.model.output_range
+    profile = PROFILES["image"]
+    head = profile.mask([original.numpy()[0]], [spoken])
+    result, pictures = compare(
+        align(
+            prediction=recovered,
+            reference=original,
+            source=between,
+            mask=MetaTensor(torch.from_numpy(head[None].astype(np.float32)), affine=original.affine),
+            mean_image=mean_image(between, model, modality),
+        ),
+        "image",
+        None,
+        record,
+        name,
+    )
+    untouched = to_axial(framed_alone(source, modality, model)).numpy()[0]
+    baselines = {
+        "untranslated": score(untouched, pictures.reference, pictures.mask, pictures.data_range)[0],
+        **{NAMES[key]: scores for key, scores in result.baselines.items()},
+    }
+    rule = "head: the source above 3 % of its range, holes filled, largest component"
+    return replace(
+        result,
+        baselines=baselines,
+        mask=Mask(rule=rule, share=float(head.mean())),
+        warnings=[*outward.warnings, *result.warnings],
+    ), pictures
+
+
+def _as_kept(volume: MetaTensor, ends: Range, noise: float, seed: int) -> MetaTensor:
+    """A translation as a file would hold it (pictures: whole grey levels), with noise on it."""
+    values = volume.as_tensor()
+    if noise:
+        drawn = np.random.default_rng(seed).standard_normal(tuple(values.shape), dtype=np.float32)
+        values = (values + noise * (ends[1] - ends[0]) * torch.from_numpy(drawn)).clamp(*ends)
+    if "levels" in volume.meta:
+        values = values.round()
+    where = f"{volume.meta.get('path', 'image')} (translated to {volume.meta['modality']})"
+    return MetaTensor(values, meta={**volume.meta, "path": where})

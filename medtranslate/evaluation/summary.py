@@ -1,0 +1,37 @@
+"""Many results in one: means, and the items that tell most."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from medtranslate.result import Result, Scores
+
+
+def mean_scores(scores: Iterable[Scores]) -> Scores:
+    """Mean of each score over those that have it."""
+    listed = list(scores)
+
+    def mean(values: list[float | None]) -> float | None:
+        known = [value for value in values if value is not None]
+        return sum(known) / len(known) if known else None
+
+    return Scores(
+        mae=mean([s.mae for s in listed]),
+        psnr=mean([s.psnr for s in listed]),
+        ssim=mean([s.ssim for s in listed]),
+    )
+
+
+def mean_baselines(items: Sequence[Result]) -> dict[str, Scores]:
+    """Mean of each baseline over the items that have it."""
+    names = dict.fromkeys(name for item in items for name in item.baselines)
+    return {
+        name: mean_scores(item.baselines[name] for item in items if name in item.baselines) for name in names
+    }
+
+
+def telling(items: Iterable[Result]) -> list[str]:
+    """Names of the best, the median and the worst item by MAE."""
+    scored = [(item.volume.mae, item.name) for item in items if item.volume.mae is not None]
+    ranked = [name for _, name in sorted(scored)]
+    return list(dict.fromkeys(ranked[:1] + ranked[len(ranked) // 2 :][:1] + ranked[-1:]))

@@ -1,0 +1,202 @@
+"""Translate and score at once, with one page to look at; all of the outputs, or none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import spearmanr
+
+from medtranslate.checkpoint import Model, load_model
+from medtranslate.config import Modality, TranslateSettings, plain, write_yaml
+from medtranslate.device import choose_device
+from medtranslate.errors import InputRefused
+from medtranslate.evaluation.files import members_of, pair_up, stem_of
+from medtranslate.evaluation.pair import align, compare
+from medtranslate.evaluation.summary import mean_baselines, mean_scores, telling
+from medtranslate.io import read_volume
+from medtranslate.jobs import whole_outputs
+from medtranslate.metrics import Volume, Voxels, head_mask
+from medtranslate.report import VIEWS, Pictures, Shown, write_translation
+from medtranslate.result import Cohort, Result, Translation, write_result
+from medtranslate.transforms import to_axial
+from medtranslate.translation import (
+    OTHER,
+    Item,
+    as_spoken,
+    mean_image,
+    outputs,
+    plan,
+    record_beside,
+    translate_each,
+)
+
+SHOWN = 6
+"""Pictures of a folder that a page without scores shows."""
+
+
+def translate_and_score(
+    settings: TranslateSettings, *, quiet: bool = False
+) -> tuple[list[Translation], Result | Cohort | None]:
+    """Translate as `translation.translate` does, score against `settings.reference`, report.
+
+    With a reference the written translation is scored as `evaluate` would score it, with the source and
+    the model's mean image as baselines; where samples were drawn, their spread is held against the
+    error. The scores go to `settings.report` with every view, or without a report to result.json in the
+    output's folder (`NAME.result.json` beside a file). A report without a reference is a page that shows
+    what went in and what came out.
+
+    Returns:
+        The records, and the scores where there is a reference.
+
+    Raises:
+        InputRefused, OutputExists, UsageError: as `translate` and `evaluate`.
+    """
+    jobs = plan(settings)
+    names = [stem_of(job.source) for job in jobs]
+    references = _references(settings, names)
+    model = load_model(settings.model, choose_device(settings.device))
+    record, beside = _result_place(settings) if references and not settings.report else (None, {})
+    targets = outputs(jobs) | beside | ({settings.report: True} if settings.report else {})
+    with whole_outputs(targets, overwrite=settings.overwrite) as fresh:
+        records, results = [], []
+        for name, item in zip(names, translate_each(settings, jobs, model, fresh, quiet=quiet), strict=True):
+            records.append(item.record)
+            if references:
+                results.append(_score(item, references[name], model, name)[0])
+
+        def again(wanted: Sequence[str]) -> Iterable[tuple[str, Item]]:
+            """Some of the items anew, so that not all have to be held: what is drawn is little."""
+            if len(jobs) == 1:
+                return [(names[0], item)]
+            chosen = [(name, job) for name, job in zip(names, jobs, strict=True) if name in wanted]
+            made = translate_each(settings, [job for _, job in chosen], model, fresh, quiet=True)
+            return zip((name for name, _ in chosen), made, strict=True)
+
+        found = _found(results, settings)
+        if settings.report:
+            _report(settings, records, found, references, model, again, fresh[settings.report])
+        elif found and record:
+            write_result(found, fresh[record[0]] / record[1] if record[1] else fresh[record[0]])
+    return records, found
+
+
+def spread_against_error(spread: Volume, error: Volume, mask: Voxels) -> tuple[float | None, float | None]:
+    """What standard deviations say of absolute errors, both [X, Y, Z] in one unit, inside the mask.
+
+    Returns:
+        Share of voxels with an error of at most two standard deviations (0.95 for normal errors of
+        that deviation), and Spearman's rank correlation; None where nothing is inside or nothing varies.
+    """
+    inside, errors = spread[mask], error[mask]
+    if not inside.size:
+        return None, None
+    varies = np.ptp(inside) > 0 and np.ptp(errors) > 0
+    rank = float(spearmanr(inside, errors).statistic) if varies else None
+    return float(np.mean(errors <= 2 * inside)), rank
+
+
+def _references(settings: TranslateSettings, names: Sequence[str]) -> dict[str, Path]:
+    """The reference of each job; none without --reference."""
+    if settings.reference is None:
+        return {}
+    members = members_of(settings.reference)
+    if not members and len(names) == 1:
+        return {names[0]: settings.reference}
+    if not members:
+        raise InputRefused(
+            f"{settings.reference}: one volume can't be the reference of {len(names)} pictures; give a folder"
+        )
+    given = {"input": members_of(settings.input), "reference": members}
+    paired = pair_up({"input": settings.input, "reference": settings.reference}, given)
+    return {name: paired[name]["reference"] for name in names}
+
+
+def _result_place(settings: TranslateSettings) -> tuple[tuple[Path, str], dict[Path, bool]]:
+    """Where result.json goes without a report: in the output's folder, or beside the output."""
+    if not settings.output.suffix:
+        return (settings.output, "result.json"), {}
+    path = record_beside(settings.output, "result")
+    return (path, ""), {path: False}
+
+
+def _score(item: Item, reference: Path, model: Model, name: str) -> tuple[Result, Pictures]:
+    """Score a translation as it was written."""
+    to: Modality = item.record.model.to
+    result, pictures = compare(
+        align(
+            prediction=read_volume(item.path, modality=to),
+            reference=read_volume(reference, modality=to),
+            source=item.source,
+            mean_image=mean_image(item.source, model, to),
+        ),
+        "image",
+        None,
+        item.record,
+        name,
+    )
+    if item.spread is None or item.record.uncertainty is None:
+        return result, pictures
+    error = np.abs(pictures.prediction - pictures.reference)
+    coverage, correlation = spread_against_error(to_axial(item.spread).numpy()[0], error, pictures.mask)
+    known = replace(item.record.uncertainty, coverage=coverage, correlation=correlation)
+    return replace(result, translation=replace(item.record, uncertainty=known)), pictures
+
+
+def _found(results: Sequence[Result], settings: TranslateSettings) -> Result | Cohort | None:
+    """The scores of the one volume, or of a folder with their mean."""
+    if not results:
+        return None
+    if not settings.input.is_dir() or len(results) == 1:
+        return replace(results[0], settings=plain(settings))
+    return Cohort(
+        items=list(results),
+        mean=mean_scores(item.volume for item in results),
+        baselines=mean_baselines(results),
+        settings=plain(settings),
+        warnings=[f"{item.name}: {text}" for item in results for text in item.warnings],
+    )
+
+
+def _report(
+    settings: TranslateSettings,
+    records: Sequence[Translation],
+    found: Result | Cohort | None,
+    references: Mapping[str, Path],
+    model: Model,
+    again: Callable[[Sequence[str]], Iterable[tuple[str, Item]]],
+    folder: Path,
+) -> None:
+    write_yaml(settings, folder / "settings.yaml")
+    if found is None:
+        names = [stem_of(Path(record.output)) for record in records]
+        step = max(1, len(names) // SHOWN)
+        views = [(name, _shown(item, model)) for name, item in again(names[::step][:SHOWN])]
+        write_translation(records, views, folder)
+        return
+    wanted = telling(found.items if isinstance(found, Cohort) else [found])
+    pictures = {name: _score(item, references[name], model, name)[1] for name, item in again(wanted)}
+    for write in VIEWS.values():
+        write(found, pictures, folder)
+
+
+def _shown(item: Item, model: Model) -> Shown:
+    """A translation laid out for drawing."""
+    scale, to = model.description.scale, item.record.model.to
+    grey = "levels" in item.source.meta
+    ends = {"ct": scale.ct_window, "mr": scale.mr_range}
+    source_range, range = ((0.0, 255.0),) * 2 if grey else (ends[OTHER[to]], ends[to])
+    source = to_axial(as_spoken(item.source, OTHER[to], model))
+    translation = to_axial(read_volume(item.path, modality=to)).numpy()[0]
+    columns, rows, depth = (float(length) for length in source.pixdim)
+    return Shown(
+        source=source.numpy()[0],
+        translation=translation,
+        spread=None if item.spread is None else to_axial(item.spread).numpy()[0],
+        mask=head_mask([source.numpy()[0], translation], [source_range, range]),
+        source_range=source_range,
+        range=range,
+        spacing_mm=(columns, rows, depth),
+    )

@@ -1,0 +1,41 @@
+"""Volume to volume, slice by slice: in memory (`translate_volume`), and from file to file (`translate`)."""
+
+from __future__ import annotations
+
+from medtranslate.translation.files import (
+    Item,
+    outputs,
+    plan,
+    record_beside,
+    translate,
+    translate_each,
+)
+from medtranslate.translation.volume import (
+    OTHER,
+    Translated,
+    as_spoken,
+    describe,
+    framed_alone,
+    mean_image,
+    sample_volume,
+    seams,
+    translate_volume,
+)
+
+__all__ = [
+    "OTHER",
+    "Item",
+    "Translated",
+    "as_spoken",
+    "describe",
+    "framed_alone",
+    "mean_image",
+    "outputs",
+    "plan",
+    "record_beside",
+    "sample_volume",
+    "seams",
+    "translate",
+    "translate_each",
+    "translate_volume",
+]

@@ -1,0 +1,207 @@
+"""From files to translated files, each with its record; all of a command's outputs, or none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from monai.data import MetaTensor
+
+from medtranslate.checkpoint import Model, load_model
+from medtranslate.config import TranslateSettings, plain
+from medtranslate.device import choose_device
+from medtranslate.errors import UsageError
+from medtranslate.io import FORMATS, detect_format, list_pictures, read_volume, write_volume
+from medtranslate.jobs import progress, whole_outputs
+from medtranslate.result import Derivation, Translation, write_result
+from medtranslate.translation.volume import OTHER, sample_volume
+
+DRAWS = 16
+"""Samples where --uncertainty is given without a number."""
+
+Place = tuple[Path, str]
+"""An output of the command, and the name of a file in it; "" is the output itself."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One volume to translate, and where its files go."""
+
+    source: Path
+    target: Place
+    record: Place
+    spread: Place | None
+    format: str | None
+
+    def places(self) -> list[Place]:
+        """All that is written."""
+        return [place for place in (self.target, self.record, self.spread) if place is not None]
+
+
+@dataclass(frozen=True)
+class Item:
+    """One translated volume.
+
+    Attributes:
+        path: where the translation was written; the output takes its own place later.
+        spread: standard deviation over samples, or None.
+    """
+
+    job: Job
+    source: MetaTensor
+    path: Path
+    spread: MetaTensor | None
+    record: Translation
+
+
+def translate(settings: TranslateSettings, *, quiet: bool = False) -> Translation | list[Translation]:
+    """Translate one volume, or each picture of a folder, and write it with its record.
+
+    A folder gets `translation.json` inside; a file `x.nii.gz` gets `x.translation.json` beside it.
+    `settings.uncertainty` gets the standard deviation over samples of the posterior.
+
+    Raises:
+        InputRefused: the input or the model is refused; nothing is written.
+        OutputExists: an output is there and `overwrite` is not set.
+        UsageError: the output is the input, or a folder around it; or can't hold what it is to hold.
+    """
+    if settings.reference or settings.report:
+        raise UsageError("--reference and --report score too: call evaluation.translate_and_score")
+    jobs = plan(settings)
+    model = load_model(settings.model, choose_device(settings.device))
+    with whole_outputs(outputs(jobs), overwrite=settings.overwrite) as fresh:
+        done = [item.record for item in translate_each(settings, jobs, model, fresh, quiet=quiet)]
+    return done if settings.input.is_dir() and jobs[0].format == "png" else done[0]
+
+
+def plan(settings: TranslateSettings) -> list[Job]:
+    """What is to be translated into what: one volume, or the pictures of a folder.
+
+    Raises:
+        Unreadable: the input is of no known format.
+        UsageError: as `translate`.
+    """
+    if settings.input.resolve().is_relative_to(settings.output.resolve()):
+        raise UsageError(f"{settings.output}: is or holds the input; name another output")
+    found = detect_format(settings.input)
+    if settings.input.is_dir() and found == "png":
+        return _plan_pictures(settings)
+    _check_spread(settings.uncertainty, found)
+    spread = (settings.uncertainty, "") if settings.uncertainty else None
+    if settings.output.suffix:
+        target, record = (settings.output, ""), (record_beside(settings.output), "")
+        return [Job(settings.input, target, record, spread, settings.format)]
+    format = settings.format or found
+    name = "" if format == "dicom" else _name_in(settings.input, format)
+    return [
+        Job(settings.input, (settings.output, name), (settings.output, "translation.json"), spread, format)
+    ]
+
+
+def outputs(jobs: list[Job]) -> dict[Path, bool]:
+    """The outputs of the jobs, and whether each is a folder."""
+    found: dict[Path, bool] = {}
+    for root, name in (place for job in jobs for place in job.places()):
+        found[root] = bool(name) or found.get(root, False)
+    return found
+
+
+def translate_each(
+    settings: TranslateSettings,
+    jobs: list[Job],
+    model: Model,
+    fresh: Mapping[Path, Path],
+    *,
+    quiet: bool,
+) -> Iterator[Item]:
+    """Translate and write one job after the other.
+
+    Args:
+        fresh: path at which each of `outputs(jobs)` is written.
+    """
+
+    def at(place: Place) -> Path:
+        return fresh[place[0]] / place[1] if place[1] else fresh[place[0]]
+
+    many = len(jobs) > 1
+    samples = settings.samples or (DRAWS if settings.uncertainty else 0)
+    with progress(len(jobs), "picture", f"translating to {settings.to}", quiet=quiet or not many) as pictures:
+        for job in jobs:
+            source = read_volume(job.source, series=settings.series, modality=OTHER[settings.to])
+            depth = source.shape[3]
+            with progress(depth, "slice", f"translating to {settings.to}", quiet=quiet or many) as slices:
+                done = sample_volume(
+                    source,
+                    model,
+                    settings.to,
+                    settings.batch,
+                    samples=samples,
+                    seed=settings.seed,
+                    advance=slices.update,
+                )
+                slices.update(depth - slices.n)
+            path, record = at(job.target), done.record
+            write_volume(
+                done.volume,
+                path,
+                like=source,
+                derivation=Derivation(model=record.model, source=OTHER[settings.to]),
+                format=job.format,
+                overwrite=True,
+            )
+            if job.spread and done.spread is not None and record.uncertainty:
+                write_volume(done.spread, at(job.spread), like=source, overwrite=True)
+                named = job.spread[1] or job.spread[0].name
+                record = replace(record, uncertainty=replace(record.uncertainty, output=named))
+            record = replace(record, output=job.target[1] or job.target[0].name, settings=plain(settings))
+            write_result(record, at(job.record))
+            yield Item(job, source, path, done.spread, record)
+            pictures.update()
+
+
+def record_beside(output: Path, kind: str = "translation") -> Path:
+    """`x.translation.json` for a file x.nii.gz, x.png, ..."""
+    return output.with_name(f"{_stem(output)}.{kind}.json")
+
+
+def _plan_pictures(settings: TranslateSettings) -> list[Job]:
+    out, spread = settings.output, settings.uncertainty
+    if out.suffix or (spread and spread.suffix) or settings.format not in (None, "png"):
+        raise UsageError(
+            f"{spread if spread and spread.suffix else out}: a folder of pictures becomes a folder of"
+            " pictures; name a folder, and give no --format"
+        )
+    return [
+        Job(
+            path,
+            (out, path.name),
+            (out, record_beside(path).name),
+            (spread, path.name) if spread else None,
+            "png",
+        )
+        for path in list_pictures(settings.input)
+    ]
+
+
+def _check_spread(path: Path | None, found: str) -> None:
+    """A standard deviation is no CT or MR: DICOM has another kind of object for it, a picture only grey."""
+    able = [name for name in FORMATS if name != "dicom" and (name != "png" or found == "png")]
+    suffixes = [suffix for name in able for suffix in FORMATS[name].suffixes]
+    if path is None or any(path.name.lower().endswith(suffix) for suffix in suffixes):
+        return
+    raise UsageError(
+        f"--uncertainty {path}: standard deviations are written as a file of real numbers, not as DICOM"
+        f" or a picture of a volume; name one that ends in {', '.join(suffixes)}"
+    )
+
+
+def _name_in(path: Path, format: str) -> str:
+    """Name of the one file in an output folder: the input's, with its own suffix where that fits."""
+    suffixes = FORMATS[format].suffixes
+    fits = any(path.name.lower().endswith(suffix) for suffix in suffixes if suffix)
+    return path.name if fits and path.is_file() else f"{_stem(path)}{suffixes[-1]}"
+
+
+def _stem(path: Path) -> str:
+    return path.name.removesuffix(".gz").rsplit(".", 1)[0]
