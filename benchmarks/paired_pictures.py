@@ -21,10 +21,9 @@ from monai.data import MetaTensor
 from PIL import Image
 from skimage.exposure import match_histograms
 
-from benchmarks.baseline import mean_model
 from medtranslate.checkpoint import Model, load_model
 from medtranslate.config import Modality
-from medtranslate.evaluation import score_pair
+from medtranslate.evaluation import mean_image, score_pair
 from medtranslate.io import read_volume
 from medtranslate.metrics import head_mask, mae
 from medtranslate.translation import OTHER, translate_volume
@@ -40,7 +39,6 @@ def main() -> None:
     parser.add_argument("--picture", type=Path)
     options = parser.parse_args()
     model = load_model(options.model)
-    mean = mean_model(model)
     names = sorted(
         path.name for path in (options.pairs / "CT").glob("*.png") if path.name[:2] in options.cases
     )
@@ -56,7 +54,7 @@ def main() -> None:
         table: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
         sheets = []
         for name in names:
-            scores, sheet = one(options.pairs, name, to, model, mean)
+            scores, sheet = one(options.pairs, name, to, model)
             for key, value in scores.items():
                 table[key][name[:2]].append(value)
             if name in shown:
@@ -70,14 +68,13 @@ def main() -> None:
 
 
 def one(
-    pairs: Path, name: str, to: Modality, model: Model, mean: Model
+    pairs: Path, name: str, to: Modality, model: Model
 ) -> tuple[dict[str, float], list[np.ndarray[tuple[int, ...], np.dtype[np.float32]]]]:
     """Scores of one picture, and source, translation, truth and error for the eye."""
     source = read_volume(pairs / FOLDERS[OTHER[to]] / name, modality=OTHER[to])
     truth = read_volume(pairs / FOLDERS[to] / name, modality=to)
     made, _ = translate_volume(source, model, to)
-    blank, _ = translate_volume(source, mean, to)
-    result = score_pair(made, truth, source=source, mean_image=blank)
+    result = score_pair(made, truth, source=source, mean_image=mean_image(source, model, to))
     arrays = [volume.numpy()[0] for volume in (truth, source, made)]
     mask = head_mask(arrays, [(0.0, 255.0)] * 3)
     matched = arrays[2].copy()

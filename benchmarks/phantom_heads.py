@@ -18,9 +18,8 @@ import torch
 from monai.data import MetaTensor
 from PIL import Image
 
-from benchmarks.baseline import mean_model
 from medtranslate.checkpoint import Model, load_model
-from medtranslate.evaluation import score_pair
+from medtranslate.evaluation import mean_image, score_pair
 from medtranslate.phantom import HELD_OUT, TISSUES, Study, study
 from medtranslate.result import Result
 from medtranslate.transforms import denormalise, normalise
@@ -39,12 +38,12 @@ def main() -> None:
     parser.add_argument("--contrast", default="t1")
     parser.add_argument("--pictures", type=Path)
     options = parser.parse_args()
-    model, mean = load_model(options.model), mean_model(load_model(options.model))
+    model = load_model(options.model)
     rows = []
     for seed in range(options.first, options.first + options.heads):
         head = study(seed, size=options.size, spacing=256 / options.size, contrast=options.contrast)
-        ct, row = to_ct(head, model, mean)
-        mr, more = to_mr(head, model, mean)
+        ct, row = to_ct(head, model)
+        mr, more = to_mr(head, model)
         rows.append({"seed": seed, **row, **more})
         print(json.dumps(rows[-1]), flush=True)
         if options.pictures:
@@ -54,9 +53,9 @@ def main() -> None:
     print(json.dumps({key: round(float(np.mean([row[key] for row in rows])), 3) for key in keys}))
 
 
-def to_ct(head: Study, model: Model, mean: Model) -> tuple[MetaTensor, dict[str, float]]:
+def to_ct(head: Study, model: Model) -> tuple[MetaTensor, dict[str, float]]:
     made, _ = translate_volume(head.mr, model, "ct")
-    blank, _ = translate_volume(head.mr, mean, "ct")
+    blank = mean_image(head.mr, model, "ct")
     window = model.description.scale.ct_window
     result = score_pair(made, head.ct, source=head.mr, mean_image=blank, data_range=window)
     labels = head.labels.numpy()
@@ -75,9 +74,9 @@ def to_ct(head: Study, model: Model, mean: Model) -> tuple[MetaTensor, dict[str,
     return made, scores("ct", result) | facts
 
 
-def to_mr(head: Study, model: Model, mean: Model) -> tuple[MetaTensor, dict[str, float]]:
+def to_mr(head: Study, model: Model) -> tuple[MetaTensor, dict[str, float]]:
     made, _ = translate_volume(head.ct, model, "mr")
-    blank, _ = translate_volume(head.ct, mean, "mr")
+    blank = mean_image(head.ct, model, "mr")
     scale = model.description.scale
     truth = MetaTensor(denormalise(normalise(head.mr, "mr", scale)[0], "mr", scale), meta=head.mr.meta)
     source = MetaTensor(normalise(head.ct, "ct", scale)[0], meta=head.ct.meta)

@@ -26,7 +26,7 @@ Device = Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")]
 Precision = Literal["auto", "float32", "bfloat16"]
 GeneratorName = Literal["vae"]
 DiscriminatorName = Literal["multiscale"]
-ProfileName = Literal["image"]
+ProfileName = Literal["image", "synthrad2023", "synthrad2025"]
 FormatName = Literal["dicom", "nifti", "png"]
 PhantomContrast = Literal["t1", "t2", "flair", "random"]
 StreamContrast = Literal["t1", "t2", "flair", "physics", "random", "both"]
@@ -221,17 +221,25 @@ class EvaluateSettings:
     prediction: Path
     """The translation: a file or folder of any readable format, or a folder of them paired by name."""
     reference: Path
-    """The truth on the same grid."""
+    """The truth, on the same grid unless it is to be resampled."""
     out: Path
     """Folder for result.json, slices.csv and report.html."""
     profile: ProfileName = "image"
     """Definition of the scores (docs/metrics.md)."""
     source: Path | None = None
-    """What was translated; adds the baselines `source copied` and `histogram match`."""
+    """What was translated; adds the scores of doing nothing with it."""
     mask: Path | None = None
-    """Where to score (default: the profile's head mask)."""
+    """Where to score (default: the profile's rule)."""
     range: tuple[float, float] | None = None
     """Output range that scores refer to (default: the profile's rule)."""
+    modality: Modality | None = None
+    """What prediction and reference are, ct or mr (default: what the files or translation.json say)."""
+    model: str | None = None
+    """Name or folder of the model that made the prediction (default: what translation.json says)."""
+    resample_reference: bool = False
+    """Bring reference and mask onto the prediction's grid; what they do not reach is not scored."""
+    unmasked: bool = False
+    """Also score every voxel, background included."""
     overwrite: bool = False
     """Replace an existing output."""
 

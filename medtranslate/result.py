@@ -46,6 +46,8 @@ class ModelInfo:
 
     Attributes:
         output_range: lowest and highest value that a translation can hold, in `unit`.
+        mr_percentile: percentile of a volume's foreground that stands for the upper end of an MR's output
+            range; None for CT.
     """
 
     name: str
@@ -53,6 +55,7 @@ class ModelInfo:
     to: Literal["ct", "mr"]
     output_range: tuple[float, float]
     unit: str
+    mr_percentile: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
@@ -126,11 +129,13 @@ class Scores:
         mae: in the result's unit.
         psnr: in dB; infinite for equal images.
         ssim: between -1 and 1.
+        ms_ssim: between 0 and 1, in the place of `ssim` where a profile has several scales.
     """
 
     mae: float | None = None
     psnr: float | None = None
     ssim: float | None = None
+    ms_ssim: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
@@ -155,12 +160,49 @@ class Mask:
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class Tissue:
+    """Scores of the voxels whose reference lies in one range of HU.
+
+    Attributes:
+        range_hu: lower and upper HU; None for an open end.
+        share: of the scored voxels that are of this tissue.
+        mae: in HU; None where there is no such voxel, or it is not representable.
+        dice: overlap of prediction and reference (bone only), between 0 and 1.
+        representable: whether the prediction can hold every value of the tissue.
+    """
+
+    range_hu: tuple[float | None, float | None]
+    share: float
+    mae: float | None = None
+    dice: float | None = None
+    representable: bool = True
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class Agreement:
+    """Differences over the scored voxels, prediction minus reference, in the result's unit.
+
+    Attributes:
+        bias: their mean.
+        limits: limits of agreement, bias -+ 1.96 standard deviations.
+        wasserstein: first Wasserstein distance of the two histograms.
+    """
+
+    bias: float
+    limits: tuple[float, float]
+    wasserstein: float
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
 class Result:
     """Scores of one prediction against its reference.
 
     Attributes:
         data_range: the range that PSNR and SSIM refer to, and `data_range_rule` where it is from.
         baselines: scores of doing nothing on the same voxels, by name.
+        tissues: errors by tissue; only for CT in HU.
+        unmasked: scores over every voxel, where these were asked for.
+        reference: what was done to the reference before it was scored.
     """
 
     schema: Literal["medtranslate/result/1"] = "medtranslate/result/1"
@@ -172,7 +214,11 @@ class Result:
     data_range_rule: str | None = None
     slices: list[SliceScores] = field(default_factory=list)
     baselines: dict[str, Scores] = field(default_factory=dict)
+    tissues: dict[str, Tissue] = field(default_factory=dict)
+    agreement: Agreement | None = None
+    unmasked: Scores | None = None
     mask: Mask | None = None
+    reference: list[str] = field(default_factory=list)
     translation: Translation | None = None
     settings: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
@@ -186,8 +232,15 @@ class Summary:
     items: list[Result]
     mean: Scores
     baselines: dict[str, Scores] = field(default_factory=dict)
+    unmasked: Scores | None = None
     settings: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+
+
+def worst_slices(result: Result, count: int = 3) -> list[SliceScores]:
+    """The slices with the highest MAE, worst first; none where there is nothing to choose from."""
+    ranked = sorted(result.slices, key=lambda plane: plane.mae or 0.0, reverse=True)
+    return ranked[:count] if len(ranked) > count else []
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)

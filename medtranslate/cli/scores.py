@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from medtranslate.result import Cohort, Cycle, Result, Scores
+from medtranslate.result import Cohort, Cycle, Result, Scores, Tissue, worst_slices
 
 
 def lines(result: Result | Cohort | Cycle) -> list[str]:
-    """The scores of a result and of doing nothing; of a cohort, their means."""
+    """The scores of a result and of doing nothing, and where it errs; of several, the means."""
     if isinstance(result, Result):
         title, scores, unit = f"profile {result.profile}", result.volume, result.unit
     else:
@@ -14,13 +14,47 @@ def lines(result: Result | Cohort | Cycle) -> list[str]:
         title, scores, unit = f"mean of {len(result.items)}", result.mean, first.unit if first else ""
     if isinstance(result, Cycle):
         title = f"{' to '.join(result.path)}, {title}"
-    return [_line(name, row, unit) for name, row in {title: scores, **result.baselines}.items()]
+    rows = {title: scores, **result.baselines}
+    if result.unmasked:
+        rows["unmasked, background included"] = result.unmasked
+    told = [_line(name, row, unit) for name, row in rows.items()]
+    return [*told, *_where_it_errs(result)] if isinstance(result, Result) else told
+
+
+def _where_it_errs(result: Result) -> list[str]:
+    told = []
+    if result.tissues:
+        told.append(", ".join(_tissue(name, tissue) for name, tissue in result.tissues.items()))
+    if result.agreement:
+        bias, (low, high) = result.agreement.bias, result.agreement.limits
+        told.append(
+            f"bias {bias:+.2f} {result.unit}, limits of agreement {low:+.2f} to {high:+.2f}, Wasserstein"
+            f" distance of the histograms {result.agreement.wasserstein:.2f}"
+        )
+    worst = worst_slices(result)
+    if worst:
+        told.append("worst slices: " + ", ".join(f"{plane.index} (MAE {plane.mae:.2f})" for plane in worst))
+    return told
+
+
+def _tissue(name: str, tissue: Tissue) -> str:
+    if not tissue.representable:
+        error = "not representable"
+    else:
+        error = "none" if tissue.mae is None else f"MAE {tissue.mae:.2f} HU"
+    return f"{name} {error}" + ("" if tissue.dice is None else f", Dice {tissue.dice:.3f}")
 
 
 def _line(name: str, scores: Scores, unit: str) -> str:
     cells = [
         "MAE -" if scores.mae is None else f"MAE {scores.mae:.2f} {unit}",
         "PSNR -" if scores.psnr is None else f"PSNR {scores.psnr:.2f} dB",
-        "SSIM -" if scores.ssim is None else f"SSIM {scores.ssim:.3f}",
+        _similarity(scores),
     ]
     return f"{name}: " + ", ".join(cells)
+
+
+def _similarity(scores: Scores) -> str:
+    if scores.ms_ssim is not None:
+        return f"MS-SSIM {scores.ms_ssim:.3f}"
+    return "SSIM -" if scores.ssim is None else f"SSIM {scores.ssim:.3f}"

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 
-from medtranslate.config import EvaluateSettings, plain, write_yaml
-from medtranslate.errors import InputRefused, SettingsError
+from monai.data import MetaTensor
+
+from medtranslate.checkpoint import Model, describe, find_model, load_model
+from medtranslate.config import EvaluateSettings, Modality, plain, write_yaml
+from medtranslate.errors import InputRefused, ModelRefused, SettingsError
+from medtranslate.evaluation.baselines import mean_image
 from medtranslate.evaluation.pair import align, compare
 from medtranslate.evaluation.summary import mean_baselines, mean_scores, telling
 from medtranslate.io import detect_format, list_pictures, read_volume
@@ -21,13 +27,15 @@ def evaluate(settings: EvaluateSettings, *, quiet: bool = False) -> Result | Coh
 
     Writes `settings.out` with result.json, slices.csv, report.html and settings.yaml, whole or not
     at all. A `translation.json` beside the prediction (in its folder; `NAME.translation.json` beside a
-    file) tells which model made it and what that model can say.
+    file) tells which model made it and what that model can say; `settings.model` tells it where there is
+    none. With a source, that model's mean image is one of the baselines, if the model is at hand.
 
     Raises:
         GeometryRefused: the grids of a pair differ.
         InputRefused: a file can't be read or scored, or the folders' names differ.
         OutputExists: `settings.out` is there and `overwrite` is not set.
-        SettingsError: the range is empty.
+        ModelRefused: `settings.model` is no model, or another than made the prediction.
+        SettingsError: the range is empty or not the user's to give; a model's target is not known.
     """
     if settings.range and not settings.range[0] < settings.range[1]:
         low, high = settings.range
@@ -60,10 +68,79 @@ def evaluate(settings: EvaluateSettings, *, quiet: bool = False) -> Result | Coh
 
 def _score_paths(settings: EvaluateSettings, paths: Mapping[str, Path], name: str) -> tuple[Result, Pictures]:
     """Read and score one pair; `paths` by role."""
-    volumes = align(**{role: read_volume(path) for role, path in paths.items()})
+    known = {"prediction": settings.modality, "reference": settings.modality}
+    read = {role: read_volume(path, modality=known.get(role)) for role, path in paths.items()}
+    volumes = align(
+        read.pop("prediction"), read.pop("reference"), resample_reference=settings.resample_reference, **read
+    )
     translation = _translation_of(paths["prediction"]) or _translation_of(settings.prediction)
-    result, pictures = compare(volumes, settings.profile, settings.range, translation, name)
-    return dataclasses.replace(result, settings=plain(settings)), pictures
+    model = _model_named(settings.model, translation) if settings.model else _model_at_hand(translation)
+    to = _target(volumes, translation)
+    if settings.model and to is None:
+        raise SettingsError(f"--model {settings.model}: made CT or MR? It is not recorded; add --modality")
+    warnings = []
+    if "source" in volumes and (translation or model):
+        try:
+            volumes["mean_image"] = _mean_image(volumes["source"], model, to)
+        except InputRefused as reason:
+            warnings.append(f"mean image not scored: {reason}")
+    result, pictures = compare(
+        volumes,
+        settings.profile,
+        settings.range,
+        translation,
+        name,
+        model=model.info(to) if model and to else None,
+        unmasked=settings.unmasked,
+    )
+    result = dataclasses.replace(result, settings=plain(settings), warnings=[*result.warnings, *warnings])
+    return result, pictures
+
+
+def _mean_image(source: MetaTensor, model: Model | None, to: Modality | None) -> MetaTensor:
+    if model is None or to is None:
+        raise InputRefused("the model that made the prediction is not at hand; name it with --model")
+    return mean_image(source, model, to)
+
+
+def _target(volumes: Mapping[str, MetaTensor], translation: Translation | None) -> Modality | None:
+    """Modality of prediction and reference, as far as it is known."""
+    known = [volumes[role].meta.get("modality") for role in ("prediction", "reference")]
+    return next((name for name in [translation and translation.model.to, *known] if name), None)
+
+
+def _model_named(name: str, translation: Translation | None) -> Model:
+    """The model that the user names, which must be the one that the prediction's record names.
+
+    Raises:
+        ModelRefused: it is no model, or another one.
+    """
+    folder = find_model(name)
+    found = describe(folder)
+    if translation and translation.model.sha256 != found.sha256:
+        raise ModelRefused(
+            f"--model {name}: is {found.name}, SHA-256 {found.sha256[:12]}...; the prediction was made by"
+            f" {translation.model.name}, SHA-256 {translation.model.sha256[:12]}...; name that one"
+        )
+    return _load(folder, found.sha256)
+
+
+def _model_at_hand(translation: Translation | None) -> Model | None:
+    """The model that a record names, if it ships or still lies where it was taken from, with its digest."""
+    if translation is None:
+        return None
+    for name in (translation.model.name, str(translation.settings.get("model", ""))):
+        with suppress(ModelRefused):
+            folder = find_model(name)
+            if describe(folder).sha256 == translation.model.sha256:
+                return _load(folder, translation.model.sha256)
+    return None
+
+
+@lru_cache(maxsize=1)
+def _load(folder: Path, sha256: str) -> Model:
+    """`load_model`, once for the pairs of a folder; the digest tells a model that was replaced."""
+    return load_model(str(folder))
 
 
 def _score_folders(
@@ -75,10 +152,12 @@ def _score_folders(
         for name, paths in pairs.items():
             items.append(_score_paths(settings, paths, name)[0])
             bar.update()
+    unmasked = [item.unmasked for item in items if item.unmasked]
     cohort = Cohort(
         items=items,
         mean=mean_scores(item.volume for item in items),
         baselines=mean_baselines(items),
+        unmasked=mean_scores(unmasked) if unmasked else None,
         settings=plain(settings),
         warnings=[f"{item.name}: {text}" for item in items for text in item.warnings],
     )

@@ -1,4 +1,4 @@
-"""From a prediction and its reference in memory to scores: checks, ranges, masks and baselines.
+"""From a prediction and its reference in memory to scores.
 
 docs/metrics.md is the user's account of the rules that are applied here.
 """
@@ -6,37 +6,42 @@ docs/metrics.md is the user's account of the rules that are applied here.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import product
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from monai.data import MetaTensor
 
 from medtranslate.config import ProfileName
-from medtranslate.errors import GeometryRefused, InputRefused
 from medtranslate.evaluation.baselines import baselines
+from medtranslate.evaluation.grids import align, array
+from medtranslate.evaluation.rules import (
+    PERCENTILES,
+    check_kind,
+    check_profile,
+    declared_range,
+    levels_range,
+    on_model_scale,
+    scored_voxels,
+    seen_range,
+    warn_outside,
+)
 from medtranslate.geometry import spacing
 from medtranslate.metrics import (
     PROFILES,
     SSIM_WINDOW,
     Range,
     Volume,
-    Voxels,
+    agreement,
     percentile_range,
-    require_finite,
     score,
+    tissue_scores,
 )
 from medtranslate.report import Pictures
-from medtranslate.result import Mask, Result, Scores, SliceScores, Translation
-from medtranslate.transforms import to_axial
+from medtranslate.result import Mask, ModelInfo, Result, Scores, SliceScores, Translation
 
-CORNER_TOLERANCE_MM = 0.01
-DIRECTION_TOLERANCE = 1e-4
+__all__ = ["align", "compare", "score_pair"]
+
 UNITS = {"ct": "HU", "mr": "a.u."}
-LARGEST_HEAD = 0.8
-"""Share of the image above which a mask can't be a head: an ellipse fills pi/4 of its bounding box."""
-PERCENTILES = "0.5 to 99.5 percentile of the reference inside the mask"
 
 
 def score_pair(
@@ -50,15 +55,18 @@ def score_pair(
     data_range: Range | None = None,
     translation: Translation | None = None,
     name: str = "",
+    resample_reference: bool = False,
+    unmasked: bool = False,
 ) -> Result:
     """Scores of a prediction against the truth on the same grid.
 
     The arrays may be stored in different orientations; all are turned to LPS (exact flips and swaps
     of axes) before they are compared, and a slice is an axial slice of that layout. The range that
-    PSNR and SSIM refer to is the first of: `data_range`; the grey levels of pictures; the output
-    range that the model in `translation` declares; the 0.5 to 99.5 percentile of the reference inside
-    the mask. To a range that was given or declared both volumes are clipped: a model with a window
-    can't say what lies outside.
+    PSNR and SSIM refer to is that of a profile which fixes one, else the first of: `data_range`; the grey
+    levels of pictures; the output range that the model in `translation` declares; the 0.5 to 99.5
+    percentile of the reference inside the mask. To a range that was given or declared both volumes are
+    clipped: a model with a window can't say what lies outside. The reference of a translated MR is
+    brought to the model's scale first.
 
     Args:
         prediction: [1, X, Y, Z], HU or arbitrary units.
@@ -70,47 +78,25 @@ def score_pair(
         data_range: lowest and highest value that scores refer to.
         translation: how the prediction was made.
         name: of the pair, without patient identity.
+        resample_reference: bring reference and mask onto the prediction's grid where theirs differ; what
+            the reference does not reach is not scored.
+        unmasked: score every voxel beside those in the mask.
 
     Raises:
         GeometryRefused: the grids differ; says by how much.
-        InputRefused: modalities or grey levels differ, a volume is not finite, or has no range.
+        InputRefused: modalities or grey levels differ, a volume is not finite or has no range, or the
+            prediction's model cannot say what the profile scores.
+        SettingsError: `data_range` is given and the profile fixes its own.
     """
     volumes = align(
-        prediction=prediction, reference=reference, source=source, mask=mask, mean_image=mean_image
+        prediction,
+        reference,
+        resample_reference=resample_reference,
+        source=source,
+        mask=mask,
+        mean_image=mean_image,
     )
-    return compare(volumes, profile, data_range, translation, name)[0]
-
-
-def align(
-    prediction: MetaTensor, reference: MetaTensor, **others: MetaTensor | None
-) -> dict[str, MetaTensor]:
-    """The volumes by role, turned to LPS, on one grid, finite."""
-    given = {"prediction": prediction, "reference": reference, **others}
-    volumes = {role: to_axial(volume) for role, volume in given.items() if volume is not None}
-    for role, volume in volumes.items():
-        _check_grid(volume, volumes["reference"], f"{role} ({_where(volume)})")
-        require_finite(_array(volume), f"{role} ({_where(volume)})")
-    return volumes
-
-
-def _check_grid(volume: MetaTensor, reference: MetaTensor, what: str) -> None:
-    """Same shape; outer corners within `CORNER_TOLERANCE_MM`; directions within `DIRECTION_TOLERANCE`."""
-    if volume.shape != reference.shape:
-        ours, theirs = (" x ".join(map(str, v.shape[1:])) for v in (volume, reference))
-        raise GeometryRefused(
-            f"{what}: {ours} voxels (LPS), the reference has {theirs}; resample one to the other's grid first"
-        )
-    affines = [np.asarray(v.affine, dtype=np.float64) for v in (volume, reference)]
-    corners = np.array([(*c, 1.0) for c in product(*((-0.5, n - 0.5) for n in volume.shape[1:]))])
-    apart = np.linalg.norm(corners @ (affines[0] - affines[1]).T, axis=1).max()
-    directions = [affine[:3, :3] / spacing(affine) for affine in affines]
-    turned = np.abs(directions[0] - directions[1]).max()
-    if not (apart <= CORNER_TOLERANCE_MM and turned <= DIRECTION_TOLERANCE):
-        raise GeometryRefused(
-            f"{what}: its corners lie up to {apart:.3f} mm from the reference's (tolerance"
-            f" {CORNER_TOLERANCE_MM} mm), its axes differ by {turned:.1e} (tolerance"
-            f" {DIRECTION_TOLERANCE:.0e}); resample one to the other's grid first"
-        )
+    return compare(volumes, profile, data_range, translation, name, unmasked=unmasked)[0]
 
 
 def compare(
@@ -119,43 +105,49 @@ def compare(
     data_range: Range | None,
     translation: Translation | None,
     name: str,
+    *,
+    model: ModelInfo | None = None,
+    unmasked: bool = False,
 ) -> tuple[Result, Pictures]:
-    """Score aligned volumes, and hand over the arrays as they were scored."""
-    _check_kind(volumes["prediction"], volumes["reference"], translation)
-    arrays = {role: _array(volume) for role, volume in volumes.items()}
+    """Score aligned volumes, and hand over the arrays as they were scored.
+
+    `model` made the prediction (default: what the translation says).
+    """
+    model = model or (translation.model if translation else None)
+    check_kind(volumes["prediction"], volumes["reference"], model)
+    check_profile(profile, volumes, data_range, model)
     levels = volumes["reference"].meta.get("levels")
-    declared = _declared_range(data_range, levels, translation)
-    own_levels = _levels_range(volumes["source"]) if "source" in volumes else None
+    declared = declared_range(profile, data_range, levels, model)
+    fixed = PROFILES[profile].hu_range is not None
+    unit = "HU" if fixed else _unit(volumes, levels, model)
     warnings = [
         f"{role}: {text}" for role, volume in volumes.items() for text in volume.meta.get("warnings", [])
     ]
+    arrays, field, notes = _prepared(volumes, model)
 
-    mask, mask_rule = _mask(arrays, {"reference": declared and declared[0], "source": own_levels}, profile)
-    share = float(mask.mean())
-    if "mask" not in arrays and share > LARGEST_HEAD:
-        warnings.append(
-            f"the head mask covers {share:.0%} of the image, more than a head can: background is scored with"
-            " it, which flatters; give --mask"
-        )
-    if not mask.any():
-        warnings.append("no voxel lies in the mask: nothing was scored")
-    ends, range_rule = declared or (_percentiles(arrays["reference"], mask, "reference"), PERCENTILES)
-    if declared:
-        warnings += _warn_outside(arrays["reference"], mask, ends)
+    own_levels = levels_range(volumes.get("source"))
+    ranges = {"reference": declared and declared[0], "source": own_levels}
+    mask, mask_rule, odd = scored_voxels(arrays, ranges, field, profile)
+    warnings += odd
+    ends, range_rule = declared or (seen_range(arrays["reference"], mask, "reference"), PERCENTILES)
+    if declared and not fixed:
+        warnings += warn_outside(arrays["reference"], mask, ends)
         for role in {"prediction", "reference", "mean_image"} & set(arrays):
             arrays[role] = arrays[role].clip(*ends)
 
     prediction, reference, source = arrays["prediction"], arrays["reference"], arrays.get("source")
-    source_range = (0.0, 1.0) if source is None else own_levels or _percentiles(source, mask, "source")
+    source_range = (0.0, 1.0) if source is None else own_levels or seen_range(source, mask, "source")
+    # No head fills the whole CT range: stretched to it, the source would look worse than it is.
+    shown = percentile_range(reference, mask) if fixed and mask.any() else ends
     whole, planes = score(prediction, reference, mask, ends, profile)
-    if whole.ssim is None and mask.any():
+    if whole.ssim is None and whole.ms_ssim is None and mask.any():
         sides = " x ".join(map(str, mask.shape[:2]))
         warnings.append(f"slices of {sides} are smaller than the window of {SSIM_WINDOW}: SSIM not measured")
     affine = np.asarray(volumes["reference"].affine, dtype=np.float64)
-    voxel = spacing(affine)
+    sayable = None if fixed else declared and declared[0]
     result = Result(
         profile=profile,
-        unit=_unit(volumes, levels, translation),
+        unit=unit,
         volume=whole,
         name=name,
         data_range=ends,
@@ -167,88 +159,38 @@ def compare(
             ends,
             source=source,
             source_range=source_range,
+            copied_range=shown,
             mean_image=arrays.get("mean_image"),
             profile=profile,
         ),
-        mask=Mask(rule=mask_rule, share=share),
+        tissues=tissue_scores(prediction, reference, mask, sayable) if unit == "HU" else {},
+        agreement=agreement(prediction, reference, mask),
+        unmasked=score(prediction, reference, mask | field, ends, profile)[0] if unmasked else None,
+        mask=Mask(rule=mask_rule, share=float(mask.mean())),
+        reference=notes,
         translation=translation,
         warnings=warnings,
     )
-    spacing_mm = (float(voxel[0]), float(voxel[1]), float(voxel[2]))
-    return result, Pictures(prediction, reference, mask, ends, spacing_mm, source, source_range)
+    across, along, up = (float(length) for length in spacing(affine))
+    return result, Pictures(prediction, reference, mask, shown, (across, along, up), source, source_range)
 
 
-def _check_kind(prediction: MetaTensor, reference: MetaTensor, translation: Translation | None) -> None:
-    """Same modality as far as it is known; both pictures of one depth, or neither."""
-    names = f"prediction ({_where(prediction)}) and reference ({_where(reference)})"
-    ours = prediction.meta.get("modality") or (translation and translation.model.to)
-    theirs = reference.meta.get("modality")
-    if ours and theirs and ours != theirs:
-        raise InputRefused(f"{names} are {ours} and {theirs}; give a reference of the prediction's modality")
-    levels = [volume.meta.get("levels") for volume in (prediction, reference)]
-    if levels[0] != levels[1]:
-        kinds = " and ".join(
-            f"a picture with grey levels up to {top}" if top else "a volume" for top in levels
+def _prepared(
+    volumes: Mapping[str, MetaTensor], model: ModelInfo | None
+) -> tuple[dict[str, Volume], npt.NDArray[np.bool_], list[str]]:
+    """Arrays by role with the reference on the model's scale, its field of view, and what was done to it."""
+    arrays = {role: array(volume) for role, volume in volumes.items()}
+    field = arrays.pop("field", np.ones((), np.float32)) > 0
+    notes = []
+    if field.ndim:
+        notes.append(
+            "brought onto the prediction's grid (linear; the mask by nearest neighbour); the"
+            f" {1 - field.mean():.1%} of the voxels that it does not reach are not scored"
         )
-        raise InputRefused(f"{names} are {kinds}, whose values do not compare; convert one of them")
-
-
-def _declared_range(
-    given: Range | None, levels: int | None, translation: Translation | None
-) -> tuple[Range, str] | None:
-    """The range that is known before looking at the values, and the rule it is from."""
-    if given:
-        return given, "given; both images are clipped to it"
-    if levels:
-        return (0.0, float(levels)), "grey levels of the pictures"
-    if translation:
-        model = translation.model
-        return (
-            model.output_range,
-            f"output range that the model {model.name} declares; both images are clipped to it",
-        )
-    return None
-
-
-def _levels_range(volume: MetaTensor) -> Range | None:
-    levels = volume.meta.get("levels")
-    return (0.0, float(levels)) if levels else None
-
-
-def _percentiles(volume: Volume, mask: Voxels, what: str) -> Range:
-    """`percentile_range`, refused where it is empty; (0, 1) for an empty mask, where nothing is scored."""
-    if not mask.any():
-        return 0.0, 1.0
-    low, high = percentile_range(volume, mask)
-    if not low < high:
-        raise InputRefused(
-            f"{what}: is {low:g} all over the mask, so its range is empty; give --range or --mask"
-        )
-    return low, high
-
-
-def _mask(
-    arrays: Mapping[str, Volume], ranges: Mapping[str, Range | None], profile: ProfileName
-) -> tuple[Voxels, str]:
-    """The voxels that count, and the rule in words."""
-    if "mask" in arrays:
-        return arrays["mask"] > 0, "given: voxels above 0"
-    seen = {role: ends or percentile_range(arrays[role]) for role, ends in ranges.items() if role in arrays}
-    rule = PROFILES[profile]
-    return rule.mask([arrays[role] for role in seen], list(seen.values())), rule.mask_rule
-
-
-def _warn_outside(reference: Volume, mask: Voxels, ends: Range) -> list[str]:
-    """What a declared range leaves unsaid about the reference."""
-    inside = reference[mask]
-    outside = np.count_nonzero((inside < ends[0]) | (inside > ends[1]))
-    if not outside:
-        return []
-    return [
-        f"{outside / inside.size:.1%} of the reference's voxels in the mask lie outside {ends[0]:g} to"
-        f" {ends[1]:g} and were clipped: scores that need them (bone, air, profiles of the whole CT range)"
-        " are not representable and not reported"
-    ]
+    if model and model.to == "mr" and "levels" not in volumes["reference"].meta:
+        arrays["reference"], note = on_model_scale(arrays["reference"], field, model)
+        notes.append(note)
+    return arrays, field, notes
 
 
 def _slice_scores(planes: list[Scores], affine: npt.NDArray[np.float64] | None) -> list[SliceScores]:
@@ -268,18 +210,9 @@ def _slice_scores(planes: list[Scores], affine: npt.NDArray[np.float64] | None) 
     ]
 
 
-def _unit(volumes: Mapping[str, MetaTensor], levels: int | None, translation: Translation | None) -> str:
+def _unit(volumes: Mapping[str, MetaTensor], levels: int | None, model: ModelInfo | None) -> str:
     if levels:
         return "grey levels"
     known = [volumes[role].meta.get("modality") for role in ("reference", "prediction")]
-    modality = next((m for m in [*known, translation and translation.model.to] if m), None)
+    modality = next((m for m in [*known, model and model.to] if m), None)
     return UNITS[modality] if modality else "units as stored"
-
-
-def _array(volume: MetaTensor) -> Volume:
-    array: Volume = volume.numpy(force=True)[0]
-    return array
-
-
-def _where(volume: MetaTensor) -> str:
-    return Path(str(volume.meta.get("path", "in memory"))).name

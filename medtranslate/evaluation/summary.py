@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import fields
 
 from medtranslate.result import Result, Scores
 
@@ -15,11 +16,8 @@ def mean_scores(scores: Iterable[Scores]) -> Scores:
         known = [value for value in values if value is not None]
         return sum(known) / len(known) if known else None
 
-    return Scores(
-        mae=mean([s.mae for s in listed]),
-        psnr=mean([s.psnr for s in listed]),
-        ssim=mean([s.ssim for s in listed]),
-    )
+    names = [entry.name for entry in fields(Scores)]
+    return Scores(**{name: mean([getattr(scores, name) for scores in listed]) for name in names})
 
 
 def mean_baselines(items: Sequence[Result]) -> dict[str, Scores]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from medtranslate.metrics import Range
+from medtranslate.metrics import PROFILES, Range
 from medtranslate.report.drawing import (
     Curve,
     Plane,
@@ -20,7 +20,16 @@ from medtranslate.report.drawing import (
     spread_planes,
 )
 from medtranslate.report.pictures import Pictures
-from medtranslate.result import Cohort, Cycle, Result, Scores, SliceScores, Translation
+from medtranslate.result import (
+    Cohort,
+    Cycle,
+    Result,
+    Scores,
+    SliceScores,
+    Tissue,
+    Translation,
+    worst_slices,
+)
 
 MOST_PLANES = 6
 MOST_WARNINGS = 20
@@ -33,6 +42,7 @@ NOTES = {
     "intermediate copied": "the image between, its range stretched, not translated back",
     "intermediate matched": "the image between given the original's own histogram",
 }
+UNMASKED = "background included: flattered by it, and no measure of the head"
 
 PAGES = Environment(
     loader=PackageLoader("medtranslate.report"),
@@ -101,7 +111,14 @@ def write(result: Result | Cohort | Cycle, pictures: Mapping[str, Pictures], fol
         more_warnings=max(0, len(result.warnings) - MOST_WARNINGS),
         notes=NOTES,
         curves=[] if several else _curves(first),
-        worst=[] if several else _worst(first),
+        worst=[] if several else worst_slices(first),
+        similarity=_similarity_name(scores),
+        similar=_similarity,
+        unmasked_note=UNMASKED,
+        tissues={} if several else first.tissues,
+        tissue_range=_tissue_range,
+        tissue_error=_tissue_error,
+        agreement=None if several else first.agreement,
         galleries=_galleries(items, pictures),
         colours=error_colours(),
         facts=_facts(items),
@@ -167,9 +184,8 @@ def judge(scores: Scores, baselines: Mapping[str, Scores], unit: str) -> Verdict
     wins = [verdict for base in nothing.values() for verdict in _wins(scores, base)]
     against = " and ".join(f"{number(base.mae)} for the {name}" for name, base in nothing.items())
     sentence = f"Mean absolute error {number(scores.mae)} {unit}, against {against}"
-    sentence += f"; SSIM {number(scores.ssim, '.3f')}, against " + " and ".join(
-        number(base.ssim, ".3f") for base in nothing.values()
-    )
+    sentence += f"; {_similarity_name(scores)} {number(_similarity(scores), '.3f')}, against "
+    sentence += " and ".join(number(_similarity(base), ".3f") for base in nothing.values())
     matched = baselines.get(SEES_THE_REFERENCE)
     if matched:
         reached = all(_wins(scores, matched))
@@ -201,9 +217,29 @@ def span(ends: Range) -> str:
 
 
 def _wins(scores: Scores, base: Scores) -> list[bool]:
-    """One verdict per score that both have: lower MAE, higher SSIM."""
-    pairs = ((base.mae, scores.mae), (scores.ssim, base.ssim))
+    """One verdict per score that both have: lower MAE, higher SSIM or MS-SSIM."""
+    pairs = ((base.mae, scores.mae), (_similarity(scores), _similarity(base)))
     return [larger > smaller for larger, smaller in pairs if larger is not None and smaller is not None]
+
+
+def _similarity(scores: Scores) -> float | None:
+    """MS-SSIM where the profile has it, else SSIM."""
+    return scores.ssim if scores.ms_ssim is None else scores.ms_ssim
+
+
+def _similarity_name(scores: Scores) -> str:
+    return "SSIM" if scores.ms_ssim is None else "MS-SSIM"
+
+
+def _tissue_range(tissue: Tissue) -> str:
+    low, high = tissue.range_hu
+    if low is None:
+        return f"below {high:g} HU"
+    return f"above {low:g} HU" if high is None else f"{low:g} to {high:g} HU"
+
+
+def _tissue_error(tissue: Tissue) -> str:
+    return number(tissue.mae) if tissue.representable else "not representable"
 
 
 def _subject(items: list[Result]) -> str:
@@ -229,16 +265,9 @@ def _facts(items: list[Result]) -> list[tuple[str, str]]:
         facts.append(("Scored voxels", result.mask.rule))
     ranges = {item.data_range for item in items if item.data_range}
     numbers = f"{span(ranges.pop())} {result.unit}: " if len(ranges) == 1 else ""
-    return [
-        *facts,
-        ("Range", f"{numbers}{result.data_range_rule or 'not stated'}"),
-        ("MAE", f"mean absolute difference over the scored voxels, in {result.unit}"),
-        ("PSNR", "10 log10(range² / mean squared difference), in dB"),
-        (
-            "SSIM",
-            "structural similarity per axial slice (Gaussian window, sigma 1.5), mean over the scored voxels",
-        ),
-    ]
+    facts += [("Reference", text) for text in result.reference]
+    definitions = next((found.definitions for name, found in PROFILES.items() if name == result.profile), {})
+    return [*facts, ("Range", f"{numbers}{result.data_range_rule or 'not stated'}"), *definitions.items()]
 
 
 def about_translation(record: Translation) -> list[tuple[str, str]]:
@@ -261,12 +290,6 @@ def about_translation(record: Translation) -> list[tuple[str, str]]:
 def _where(plane: SliceScores) -> str:
     """A slice by its number, and its height where that is known."""
     return f"slice {plane.index}" + ("" if plane.position_mm is None else f" ({plane.position_mm:+.1f} mm)")
-
-
-def _worst(result: Result, count: int = 3) -> list[SliceScores]:
-    """The slices with the highest MAE; none where there is nothing to choose from."""
-    ranked = sorted(result.slices, key=lambda plane: plane.mae or 0.0, reverse=True)
-    return ranked[:count] if len(ranked) > count else []
 
 
 def _curves(result: Result) -> list[tuple[str, str, Curve]]:
@@ -304,11 +327,12 @@ def _galleries(items: list[Result], pictures: Mapping[str, Pictures]) -> list[Ga
 
 def _gallery(result: Result, pictures: Pictures, title: str, count: int, limit: float) -> Gallery:
     scores = {plane.index: plane for plane in result.slices}
-    worst = [plane.index for plane in _worst(result, 1)] if count > 1 else []
+    worst = [plane.index for plane in worst_slices(result, 1)] if count > 1 else []
     chosen = sorted({*spread_planes(pictures.mask, count - len(worst)), *worst})
     captions = [
         (f"{_where(scores[index]).capitalize()}: " if pictures.mask.shape[2] > 1 else "")
-        + f"MAE {number(scores[index].mae)} {result.unit}, SSIM {number(scores[index].ssim, '.3f')}"
+        + f"MAE {number(scores[index].mae)} {result.unit}"
+        + ("" if scores[index].ssim is None else f", SSIM {number(scores[index].ssim, '.3f')}")
         + (", the worst slice" if index in worst else "")
         for index in chosen
     ]

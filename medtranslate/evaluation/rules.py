@@ -1,0 +1,187 @@
+"""The rules that a pair is scored by: what compares at all, the range, the scale and the mask."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from monai.data import MetaTensor
+
+from medtranslate.config import ProfileName, ScaleSettings
+from medtranslate.errors import InputRefused, SettingsError
+from medtranslate.evaluation.grids import where
+from medtranslate.metrics import PROFILES, WHOLE_CT, Range, Volume, Voxels, covers, percentile_range
+from medtranslate.result import ModelInfo
+from medtranslate.transforms import denormalise, mr_top, scale_mr
+
+LARGEST_HEAD = 0.8
+"""Share of the image above which a mask can't be a head: an ellipse fills pi/4 of its bounding box."""
+PERCENTILES = "0.5 to 99.5 percentile of the reference inside the mask"
+FIXED = "fixed by the profile; PSNR and similarity are those of both images clipped to it, MAE is not clipped"
+
+
+def check_kind(prediction: MetaTensor, reference: MetaTensor, model: ModelInfo | None) -> None:
+    """Same modality as far as it is known; both pictures of one depth, or neither.
+
+    Raises:
+        InputRefused: says what the two are.
+    """
+    names = f"prediction ({where(prediction)}) and reference ({where(reference)})"
+    ours = prediction.meta.get("modality") or (model and model.to)
+    theirs = reference.meta.get("modality")
+    if ours and theirs and ours != theirs:
+        raise InputRefused(f"{names} are {ours} and {theirs}; give a reference of the prediction's modality")
+    levels = [volume.meta.get("levels") for volume in (prediction, reference)]
+    if levels[0] != levels[1]:
+        kinds = " and ".join(
+            f"a picture with grey levels up to {top}" if top else "a volume" for top in levels
+        )
+        raise InputRefused(f"{names} are {kinds}, whose values do not compare; convert one of them")
+
+
+def check_profile(
+    profile: ProfileName, volumes: Mapping[str, MetaTensor], given: Range | None, model: ModelInfo | None
+) -> None:
+    """A profile of the whole CT range scores CT in HU that can hold it, and nothing else.
+
+    Raises:
+        InputRefused: an MR, a picture, or the translation of a model whose output range is a part of it.
+        SettingsError: a range is given.
+    """
+    if PROFILES[profile].hu_range is None:
+        return
+    if given:
+        raise SettingsError(f"--range: the profile {profile} fixes its own range; leave --range out")
+    for role in ("prediction", "reference"):
+        meta = volumes[role].meta
+        if "levels" in meta or meta.get("modality") == "mr":
+            kind = "a picture" if "levels" in meta else "an MR"
+            raise InputRefused(
+                f"{role} ({where(volumes[role])}): is {kind}, the profile {profile} is for CT in HU; use the"
+                " profile image"
+            )
+    if model and not covers(model.output_range, WHOLE_CT):
+        low, high = model.output_range
+        raise InputRefused(
+            f"prediction ({where(volumes['prediction'])}): the model {model.name} can say {low:g} to {high:g}"
+            f" {model.unit} only, and the profile {profile} scores {WHOLE_CT[0]:g} to {WHOLE_CT[1]:g} HU: not"
+            " representable, so not scored; use the profile image"
+        )
+
+
+def declared_range(
+    profile: ProfileName, given: Range | None, levels: int | None, model: ModelInfo | None
+) -> tuple[Range, str] | None:
+    """The range that is known before looking at the values, and the rule it is from."""
+    fixed = PROFILES[profile].hu_range
+    if fixed:
+        return fixed, FIXED
+    if given:
+        return given, "given; both images are clipped to it"
+    if levels:
+        return (0.0, float(levels)), "grey levels of the pictures"
+    if model:
+        rule = f"output range that the model {model.name} declares; both images are clipped to it"
+        return model.output_range, rule
+    return None
+
+
+def levels_range(volume: MetaTensor | None) -> Range | None:
+    """The grey levels of a picture."""
+    levels = volume.meta.get("levels") if volume is not None else None
+    return (0.0, float(levels)) if levels else None
+
+
+def seen_range(volume: Volume, mask: Voxels, what: str) -> Range:
+    """`percentile_range` inside the mask; (0, 1) for an empty mask, where nothing is scored.
+
+    Raises:
+        InputRefused: the range is empty.
+    """
+    if not mask.any():
+        return 0.0, 1.0
+    low, high = percentile_range(volume, mask)
+    if not low < high:
+        raise InputRefused(
+            f"{what}: is {low:g} all over the mask, so its range is empty; give --range or --mask"
+        )
+    return low, high
+
+
+def on_model_scale(reference: Volume, field: npt.NDArray[np.bool_], model: ModelInfo) -> tuple[Volume, str]:
+    """A true MR on the scale that a model's MR has, by the rule that the model was trained with.
+
+    MR values have no unit: the percentile of the reference's own foreground becomes the upper end of the
+    model's output range, one number per volume, as in `medtranslate.transforms.normalise`.
+
+    Args:
+        reference: [X, Y, Z] on any scale.
+        field: its field of view; what lies outside plays no part.
+        model: into MR; where its percentile is not recorded, the reference stays as it is.
+
+    Returns:
+        The reference, and what was done in words.
+
+    Raises:
+        InputRefused: the reference has no foreground.
+    """
+    if model.mr_percentile is None:
+        return reference, "as stored: how the model scales MR is not recorded; name it with --model"
+    low, high = model.output_range
+    values = torch.from_numpy(reference)
+    top = mr_top(values[torch.from_numpy(field)] if field.ndim else values, model.mr_percentile, "reference")
+    scale = ScaleSettings(mr_percentile=model.mr_percentile, mr_range=model.output_range)
+    note = (
+        f"brought to the scale of the model {model.name}: 0 to {top:g} (the {model.mr_percentile:g}"
+        f" percentile of its foreground) became {low:g} to {high:g}, values above saturate"
+    )
+    return denormalise(scale_mr(values, top), "mr", scale).numpy(), note
+
+
+def scored_voxels(
+    arrays: Mapping[str, Volume],
+    ranges: Mapping[str, Range | None],
+    field: npt.NDArray[np.bool_],
+    profile: ProfileName,
+) -> tuple[Voxels, str, list[str]]:
+    """The voxels that count, the rule in words, and what is odd about them.
+
+    Args:
+        arrays: volumes by role; `mask` where it was given.
+        ranges: of the roles that a profile may take a mask from, the reference first; None where not known.
+        field: where there is a reference.
+        profile: whose rule is taken without a mask.
+    """
+    if "mask" in arrays:
+        mask, rule = (arrays["mask"] > 0) & field, "given: voxels above 0"
+    else:
+        definition = PROFILES[profile]
+        roles = [role for role in ranges if role in arrays]
+        seen = [ranges[role] or percentile_range(arrays[role]) for role in roles]
+        mask = definition.mask([arrays[role] for role in roles], seen) & field
+        rule = definition.mask_rule
+    if not mask.any():
+        return mask, rule, ["no voxel lies in the mask: nothing was scored"]
+    share = float(mask.mean())
+    if "mask" in arrays or PROFILES[profile].hu_range or share <= LARGEST_HEAD:
+        return mask, rule, []
+    odd = (
+        f"the head mask covers {share:.0%} of the image, more than a head can: background is scored with"
+        " it, which flatters; give --mask"
+    )
+    return mask, rule, [odd]
+
+
+def warn_outside(reference: Volume, mask: Voxels, ends: Range) -> list[str]:
+    """What a declared range leaves unsaid about the reference."""
+    inside = reference[mask]
+    outside = np.count_nonzero((inside < ends[0]) | (inside > ends[1]))
+    if not outside:
+        return []
+    return [
+        f"{outside / inside.size:.1%} of the reference's voxels in the mask lie outside {ends[0]:g} to"
+        f" {ends[1]:g} and were clipped: scores that need them (bone, air, profiles of the whole CT range)"
+        " are not representable and not reported"
+    ]

@@ -1,0 +1,38 @@
+"""How near a prediction comes to its reference: masks, scores and the profiles that combine them.
+
+The same pair of volumes gives quite different numbers depending on mask, clipping, range and window,
+so a score is only meant together with its profile (docs/metrics.md). Everything here is a pure
+function of arrays [X, Y, Z] whose last axis counts the axial slices.
+"""
+
+from __future__ import annotations
+
+from medtranslate.metrics.agreement import TISSUES, agreement, tissue_scores
+from medtranslate.metrics.arrays import Range, Volume, Voxels, covers, percentile_range, require_finite
+from medtranslate.metrics.masks import body_mask, head_mask
+from medtranslate.metrics.profiles import PROFILES, WHOLE_CT, Profile, score
+from medtranslate.metrics.scores import SSIM_WINDOW, mae, ms_ssim, psnr, ssim_map, ssim_map_3d
+
+__all__ = [
+    "PROFILES",
+    "SSIM_WINDOW",
+    "TISSUES",
+    "WHOLE_CT",
+    "Profile",
+    "Range",
+    "Volume",
+    "Voxels",
+    "agreement",
+    "body_mask",
+    "covers",
+    "head_mask",
+    "mae",
+    "ms_ssim",
+    "percentile_range",
+    "psnr",
+    "require_finite",
+    "score",
+    "ssim_map",
+    "ssim_map_3d",
+    "tissue_scores",
+]

@@ -1,0 +1,91 @@
+"""How a prediction errs: tissue by tissue, on average, and in its histogram."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from medtranslate.metrics.arrays import Range, Volume, Voxels, covers
+from medtranslate.metrics.profiles import WHOLE_CT
+from medtranslate.metrics.scores import difference, mae
+from medtranslate.result import Agreement, Tissue
+
+AIR_HU = -200.0
+"""Below it lies air, with lungs, sinuses and the rim around the body."""
+BONE_HU = 200.0
+"""Above it lies bone."""
+
+TISSUES: dict[str, tuple[float | None, float | None]] = {
+    "air": (None, AIR_HU),
+    "soft tissue": (AIR_HU, BONE_HU),
+    "bone": (BONE_HU, None),
+}
+"""Lower and upper HU, None for an open end. Its ends belong to soft tissue."""
+
+
+def agreement(prediction: Volume, reference: Volume, mask: Voxels) -> Agreement | None:
+    """Bias, limits of agreement and the distance of the histograms over the mask; None for an empty one.
+
+    Limits of agreement are the bias -+ 1.96 standard deviations of the voxels' differences (Bland and Altman,
+    "Statistical methods for assessing agreement between two methods of clinical measurement", Lancet 327,
+    1986). The histograms' distance is the first Wasserstein distance: as many voxels on either side, so
+    the mean distance between the values of equal rank.
+
+    Args:
+        prediction: [X, Y, Z].
+        reference: likewise, in the same unit.
+        mask: likewise.
+    """
+    if not mask.any():
+        return None
+    errors = difference(prediction, reference, mask)
+    bias, spread = float(errors.mean()), 1.96 * float(errors.std())
+    ranked = [np.sort(volume[mask]) for volume in (prediction, reference)]
+    return Agreement(
+        bias=bias,
+        limits=(bias - spread, bias + spread),
+        wasserstein=float(np.mean(np.abs(np.subtract(*ranked, dtype=np.float64)))),
+    )
+
+
+def tissue_scores(
+    prediction: Volume, reference: Volume, mask: Voxels, sayable: Range | None = None
+) -> dict[str, Tissue]:
+    """Mean absolute error of each of `TISSUES`, told by the reference's HU, and the overlap of bone.
+
+    Args:
+        prediction: [X, Y, Z] in HU.
+        reference: likewise.
+        mask: likewise.
+        sayable: HU that the prediction can hold; None for all of them. What needs values outside (an open
+            end needs that of `WHOLE_CT`) is not representable and has no number.
+    """
+    found = {}
+    for name, (low, high) in TISSUES.items():
+        needed = WHOLE_CT[0] if low is None else low, WHOLE_CT[1] if high is None else high
+        inside = mask & _between(reference, low, high)
+        representable = sayable is None or covers(sayable, needed)
+        found[name] = Tissue(
+            range_hu=(low, high),
+            share=float(inside.sum() / max(1, mask.sum())),
+            mae=mae(prediction, reference, inside) if representable else None,
+            representable=representable,
+        )
+    if sayable is None or sayable[0] <= BONE_HU < sayable[1]:
+        ours, theirs = (mask & _between(volume, BONE_HU, None) for volume in (prediction, reference))
+        found["bone"] = replace(found["bone"], dice=_dice(ours, theirs))
+    return found
+
+
+def _between(volume: Volume, low: float | None, high: float | None) -> Voxels:
+    """Voxels of a tissue; the ends of a closed range belong to it, the end of an open one does not."""
+    if low is None or high is None:
+        return volume < high if low is None else volume > low
+    return (volume >= low) & (volume <= high)
+
+
+def _dice(ours: Voxels, theirs: Voxels) -> float | None:
+    """2 |A and B| / (|A| + |B|); None where both are empty."""
+    total = int(ours.sum() + theirs.sum())
+    return 2 * int((ours & theirs).sum()) / total if total else None
