@@ -42,8 +42,8 @@ class Journal:
         self, images: int, seconds: float, scores: Mapping[str, float], found: str, sheet: NDArray[np.uint8]
     ) -> None:
         """The scores of a validation, the names of the signs that it found, and its picture."""
-        row = {"images": images, "seconds": round(seconds, 1), **scores, "warnings": found}
-        write_row(self.validations, row)
+        timed = {"images": images, "seconds": round(seconds, 1)}
+        write_row(self.validations, {**timed, **scores, "warnings": found})
         picture = self.pictures / f"{images:08d}.png"
         with whole_output(picture, overwrite=True, folder=False) as path:
             Image.fromarray(sheet).save(path)

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 import torch
@@ -105,7 +106,7 @@ def require_vacant(settings: TrainSettings) -> None:
 
 
 def begin(settings: TrainSettings, state: State) -> None:
-    """Put the folder of a new run in place, with a checkpoint from which even its first step can be redone."""
+    """Put the folder of a new run in place, with a checkpoint that even the first step can be redone from."""
     out = settings.out
     if out.is_dir() and not any(out.iterdir()):
         out.rmdir()
@@ -188,6 +189,9 @@ def read_checkpoint(settings: TrainSettings) -> dict[str, Any]:
             " or train without --resume"
         )
     try:
+        with ZipFile(path) as archive:
+            if broken := archive.testzip():  # torch itself does not compare the checksums it writes
+                raise BadZipFile(broken)
         saved = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, MemoryError):
         raise
@@ -218,8 +222,8 @@ def restore(settings: TrainSettings, state: State, saved: Mapping[str, Any]) -> 
     try:
         _load(state, saved)
         same = all(
-            torch.allclose(state.means[modality], mean, rtol=0, atol=SAME_DATA)
-            for modality, mean in saved["means"].items()
+            torch.allclose(mean, saved["means"][modality], rtol=0, atol=SAME_DATA)
+            for modality, mean in state.means.items()
         )
     except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
         raise Unreadable(f"{path}: does not fit this version ({type(error).__name__}); {_ANEW}") from None
