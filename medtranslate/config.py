@@ -170,6 +170,8 @@ class TrainSettings:
     """Arithmetic of the networks; auto takes bfloat16 where the device is fast at it."""
     every: Positive = 2_000
     """Images between checkpoints, validation scores and pictures."""
+    tensorboard: bool = False
+    """Log scalars and validation pictures for TensorBoard too (needs `medtranslate[tensorboard]`)."""
     resume: bool = False
     """Go on from the checkpoint in `out`."""
     overwrite: bool = False

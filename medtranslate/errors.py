@@ -9,9 +9,10 @@
     │   ├── GeometryRefused          positions, spacings or shapes do not fit
     │   ├── SeriesRefused            a DICOM folder is not one clean series
     │   └── ModelRefused             a model folder is foreign, altered or of another version
-    └── RunFailed               5    the run stopped for a reason that the user can mend
-        ├── DiskFull                 the output's file system is full
-        └── Diverged                 training produced values that are not finite
+    ├── RunFailed               5    the run stopped for a reason that the user can mend
+    │   ├── DiskFull                 the output's file system is full
+    │   └── Diverged                 training produced values that are not finite
+    └── Interrupted           130    a signal ended the run; what it had reached is kept
 
 A message is one line that says what is wrong, in which file, with which numbers, and what to do.
 Anything else that escapes a command is a bug (exit code 1).
@@ -68,3 +69,7 @@ class DiskFull(RunFailed):
 
 class Diverged(RunFailed):
     pass
+
+
+class Interrupted(MedtranslateError):
+    exit_code = 130

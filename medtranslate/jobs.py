@@ -1,16 +1,19 @@
-"""Outputs that are whole or absent, and progress that goes to stderr."""
+"""Outputs that are whole or absent, progress that goes to stderr, and signals that wait for a step's end."""
 
 from __future__ import annotations
 
 import errno
 import os
 import shutil
+import signal
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import permutations
 from pathlib import Path
+from types import FrameType
 from typing import Never
 
 from tqdm import tqdm
@@ -159,6 +162,39 @@ def is_disk_full(error: BaseException) -> bool:
     return False
 
 
+@contextmanager
+def stop_requests() -> Iterator[Callable[[], bool]]:
+    """Let the first Ctrl-C or SIGTERM be a request, which the block asks for where it can stop.
+
+    The second does what a signal does outside: it ends the work at once. A signal that was ignored
+    before stays so, as that of a shell's background job is. Python hears signals in the main thread
+    alone; in others the block is never asked to stop.
+
+    Yields:
+        Whether a signal has come.
+    """
+    asked = threading.Event()
+    former = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    heard = [number for number, handler in former.items() if handler not in (signal.SIG_IGN, None)]
+    if threading.current_thread() is not threading.main_thread():
+        heard = []
+
+    def give_back() -> None:
+        for number in heard:
+            signal.signal(number, former[number])
+
+    def note(number: int, frame: FrameType | None) -> None:
+        asked.set()
+        give_back()
+
+    for number in heard:
+        signal.signal(number, note)
+    try:
+        yield asked.is_set
+    finally:
+        give_back()
+
+
 class _Lines:
     """Turns the redrawn bar into lines, for logs and pipes."""
 
@@ -170,15 +206,29 @@ class _Lines:
         sys.stderr.flush()
 
 
-def progress(total: int, unit: str, what: str, *, quiet: bool = False) -> tqdm[Never]:
+def progress(total: int, unit: str, what: str, *, done: int = 0, quiet: bool = False) -> tqdm[Never]:
     """A bar on a terminal, a plain line every half minute elsewhere; always on stderr.
 
-    `unit` is a singular noun: image, slice.
+    Args:
+        total: units of the whole work.
+        unit: a singular noun: image, slice.
+        what: the work in a word or two.
+        done: units that were done before.
+        quiet: show nothing.
     """
     if sys.stderr.isatty():
-        return tqdm(total=total, unit=unit, desc=what, disable=quiet, mininterval=0.2, dynamic_ncols=True)
+        return tqdm(
+            total=total,
+            initial=done,
+            unit=unit,
+            desc=what,
+            disable=quiet,
+            mininterval=0.2,
+            dynamic_ncols=True,
+        )
     return tqdm(
         total=total,
+        initial=done,
         unit=unit,
         desc=what,
         disable=quiet,

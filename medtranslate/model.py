@@ -140,6 +140,7 @@ class ImagePool:
         """Detached images [B, 1, S, S] to show instead of `fresh`."""
         shown = []
         for image in fresh.detach():
+            image = image.clone()  # a view would keep its whole batch in memory and in checkpoints
             if len(self.images) < self.size:
                 self.images.append(image)
                 shown.append(image)

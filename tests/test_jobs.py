@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import numpy as np
 import pytest
 
 from medtranslate.errors import DiskFull, OutputExists, UsageError
-from medtranslate.jobs import progress, whole_output, whole_outputs
+from medtranslate.jobs import progress, stop_requests, whole_output, whole_outputs
 
 
 def tree(folder: Path) -> dict[str, str | None]:
@@ -252,3 +254,48 @@ def test_quiet_progress_says_nothing(capsys: pytest.CaptureFixture[str]) -> None
     with progress(3, "slice", "translate", quiet=True) as bar:
         bar.update(3)
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.fixture
+def heard() -> Iterator[list[int]]:
+    """Signals that reached the handlers outside."""
+    numbers: list[int] = []
+    former = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in former:
+        signal.signal(number, lambda number, _: numbers.append(number))
+    yield numbers
+    for number, handler in former.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_signal_asks_and_the_second_is_heard_outside(
+    heard: list[int], number: signal.Signals
+) -> None:
+    with stop_requests() as stop_is_asked:
+        assert not stop_is_asked()
+        signal.raise_signal(number)
+        assert (stop_is_asked(), heard) == (True, [])
+        signal.raise_signal(number)
+        assert heard == [number]
+    with stop_requests() as stop_is_asked:
+        assert not stop_is_asked()
+    signal.raise_signal(number)
+    assert heard == [number] * 2
+
+
+def test_an_ignored_signal_stays_ignored_and_other_threads_ask_for_none(heard: list[int]) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with stop_requests() as stop_is_asked:
+        signal.raise_signal(signal.SIGINT)
+        assert not stop_is_asked()
+    answers: list[bool] = []
+
+    def work() -> None:
+        with stop_requests() as stop_is_asked:
+            answers.append(stop_is_asked())
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert answers == [False]

@@ -3,6 +3,8 @@
 loop        one step after the other, in plain sight
 batches     the slices of a step, the anchor's among them
 validation  scores and pictures on slices that are not trained on
+signs       what in those scores says that a run is failing
+journal     what is written down as the run goes
 run_folder  what changes while training, and how it is kept
 """
 

@@ -1,43 +1,72 @@
-"""What changes while training, and the folder in which it is kept."""
+"""What changes while training, and the folder in which it is kept.
+
+A checkpoint holds everything that the next step reads, so that a run that goes on from it is, on the same
+machine and CPU, bit for bit the run that never stopped. It is read without unpickling code.
+"""
 
 from __future__ import annotations
 
-import csv
+import random
 import shutil
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile, ZipFile
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from medtranslate.checkpoint import save_model
 from medtranslate.config import Modality, TrainSettings, plain, write_yaml
-from medtranslate.errors import OutputExists, SettingsError
+from medtranslate.errors import OutputExists, SettingsError, Unreadable
 from medtranslate.jobs import check_free, whole_output
 from medtranslate.model import Generators, ImagePool, VAECycleGAN
+from medtranslate.training.journal import trim
+from medtranslate.training.signs import WINDOW
 
-FREE = ("out", "resume", "overwrite", "images", "every", "device", "name", "notes", "val_ct", "val_mr")
-"""Settings that may change when a run goes on."""
+SCHEMA = "medtranslate/checkpoint/1"
+
+FREE = ("out", "resume", "overwrite", "every", "device", "name", "notes", "tensorboard")
+"""Settings that may change when a run goes on: nothing that is learnt depends on them."""
+
+STEERING = ("images", "learning_rate", "discriminator_rate", "decay", "precision")
+"""Settings that may change too, but then it is another run than one that never stopped, and says so."""
+
+SAME_DATA = 1e-3
+"""Largest difference of mean training slices (in [-1, 1]) that are taken for those of the same images:
+what another machine's arithmetic may change, and far less than a single image does."""
 
 
 @dataclass
 class State:
-    """What changes while training; a checkpoint is this."""
+    """What changes while training; a checkpoint is this.
+
+    Attributes:
+        means: mean framed training slice of each modality; tells whether the images are the same.
+        judged: the discriminators' losses of the last steps.
+        scores: of the last validation.
+        warnings: signs of failure met so far, and changes of the settings, by name.
+    """
 
     model: VAECycleGAN
     average: AveragedModel
     optimisers: dict[str, torch.optim.Optimizer]
     pools: dict[str, ImagePool]
     generator: torch.Generator
+    device: torch.device
+    means: dict[Modality, Tensor]
+    judged: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW))
+    scores: dict[str, float] = field(default_factory=dict)
+    warnings: dict[str, str] = field(default_factory=dict)
     images: int = 0
     seconds: float = 0.0
 
 
-def fresh_state(settings: TrainSettings, device: torch.device) -> State:
+def fresh_state(settings: TrainSettings, means: dict[Modality, Tensor], device: torch.device) -> State:
     """The state before the first step."""
     model = VAECycleGAN(settings.network).to(device)
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
@@ -57,44 +86,43 @@ def fresh_state(settings: TrainSettings, device: torch.device) -> State:
         },
         pools={"ct": ImagePool(settings.pool), "mr": ImagePool(settings.pool)},
         generator=torch.Generator().manual_seed(settings.seed),
+        device=device,
+        means=means,
     )
 
 
-def prepare(settings: TrainSettings) -> None:
-    """Make the run's folder, or check that there is one to go on from.
+def require_vacant(settings: TrainSettings) -> None:
+    """Refuse a folder that a new run may not take.
 
     Raises:
-        OutputExists: the folder is there, and neither `resume` nor `overwrite` is set.
-        SettingsError: there is nothing to resume.
+        OutputExists: it holds something, and `overwrite` is not set or medtranslate did not write it.
     """
     out = settings.out
-    if settings.resume:
-        if not (out / "checkpoint.pt").is_file():
-            raise SettingsError(f"{out}: no checkpoint.pt to resume from; train without --resume")
-        return
     if out.is_dir() and not any(out.iterdir()):
-        out.rmdir()
+        return
     if out.exists() and not settings.overwrite:
         raise OutputExists(f"{out}: exists already; give --resume to go on or --overwrite to start anew")
     check_free(out, overwrite=settings.overwrite)
-    shutil.rmtree(out, ignore_errors=True)
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "pictures").mkdir()
-    write_yaml(settings, out / "settings.yaml")
 
 
-def keep(
-    settings: TrainSettings, state: State, means: Mapping[Modality, Tensor], scores: Mapping[str, float]
-) -> None:
-    """Put model folder and checkpoint in place of the last ones, and the scores below theirs."""
+def begin(settings: TrainSettings, state: State) -> None:
+    """Put the folder of a new run in place, with a checkpoint that even the first step can be redone from."""
     out = settings.out
-    with csv_log(out / "validation.csv") as log:
-        log({"images": state.images, "seconds": round(state.seconds, 1), **scores})
-    with whole_output(out / "model", overwrite=True, folder=True) as folder:
+    if out.is_dir() and not any(out.iterdir()):
+        out.rmdir()
+    with whole_output(out, overwrite=settings.overwrite, folder=True) as folder:
+        (folder / "pictures").mkdir()
+        write_yaml(settings, folder / "settings.yaml")
+        _save(settings, state, folder / "checkpoint.pt")
+
+
+def keep_model(settings: TrainSettings, state: State) -> None:
+    """Put a model folder in place of the last one."""
+    with whole_output(settings.out / "model", overwrite=True, folder=True) as folder:
         save_model(
             folder,
             averaged(state),
-            means,
+            state.means,
             name=settings.name,
             summary=settings.notes or f"{settings.name}: {state.images} images seen",
             network=settings.network,
@@ -107,12 +135,16 @@ def keep(
                 "images": state.images,
                 "seconds": round(state.seconds),
                 "threads": torch.get_num_threads(),
-                "validation": dict(scores),
+                "validation": state.scores,
+                "warnings": list(state.warnings.values()),
             },
         )
-    # Torch hides the system's error when it opens the file itself; a full disk must be told from a bug.
-    with whole_output(out / "checkpoint.pt", overwrite=True, folder=False) as path, path.open("wb") as file:
-        torch.save(_snapshot(settings, state), file)
+
+
+def keep_checkpoint(settings: TrainSettings, state: State) -> None:
+    """Put a checkpoint in place of the last one."""
+    with whole_output(settings.out / "checkpoint.pt", overwrite=True, folder=False) as path:
+        _save(settings, state, path)
 
 
 def averaged(state: State) -> Generators:
@@ -122,53 +154,130 @@ def averaged(state: State) -> Generators:
     return average
 
 
-def _snapshot(settings: TrainSettings, state: State) -> dict[str, Any]:
-    return {
+def _save(settings: TrainSettings, state: State, path: Path) -> None:
+    values = {
+        "schema": SCHEMA,
         "settings": plain(settings),
         "model": state.model.state_dict(),
         "average": state.average.state_dict(),
         "optimisers": {name: optimiser.state_dict() for name, optimiser in state.optimisers.items()},
         "pools": {name: pool.images for name, pool in state.pools.items()},
-        "random": {"batches": state.generator.get_state(), "torch": torch.get_rng_state()},
+        "random": _random_states(state),
+        "means": state.means,
+        "judged": list(state.judged),
+        "scores": state.scores,
+        "warnings": state.warnings,
         "images": state.images,
         "seconds": state.seconds,
     }
+    # Torch hides the system's error when it opens the file itself; a full disk must be told from a bug.
+    with path.open("wb") as file:
+        torch.save(values, file)
 
 
-def restore(settings: TrainSettings, state: State, path: Path) -> None:
-    """Go on from a checkpoint.
+def read_checkpoint(settings: TrainSettings) -> dict[str, Any]:
+    """The checkpoint in the run's folder.
 
     Raises:
-        SettingsError: it was made with other settings than these; names them.
+        SettingsError: there is none, or it was made with other settings than these; names them.
+        Unreadable: it is damaged, foreign or of another version.
     """
-    saved = torch.load(path, map_location="cpu", weights_only=True)
-    now, then = plain(settings), saved["settings"]
-    differ = [key for key in now if key not in FREE and now[key] != then.get(key)]
+    path = settings.out / "checkpoint.pt"
+    if not path.is_file():
+        raise SettingsError(
+            f"{settings.out}: holds no checkpoint.pt, so no run to resume; name a run's folder,"
+            " or train without --resume"
+        )
+    try:
+        with ZipFile(path) as archive:
+            if broken := archive.testzip():  # torch itself does not compare the checksums it writes
+                raise BadZipFile(broken)
+        saved = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:  # of foreign bytes torch's readers raise almost anything
+        raise Unreadable(f"{path}: damaged, or no checkpoint ({type(error).__name__}); {_ANEW}") from None
+    schema = saved.get("schema") if isinstance(saved, dict) else None
+    if schema != SCHEMA or not isinstance(saved.get("settings"), dict):
+        raise Unreadable(f"{path}: no checkpoint of this version ({schema!r}, not {SCHEMA!r}); {_ANEW}")
+    differ = [name for name in _changed(settings, saved) if name not in FREE + STEERING]
     if differ:
         raise SettingsError(
             f"{path}: made with other {', '.join(differ)}; resume with those of settings.yaml"
         )
+    return dict(saved)
+
+
+_ANEW = "train anew with --overwrite"
+
+
+def restore(settings: TrainSettings, state: State, saved: Mapping[str, Any]) -> None:
+    """Go on from a checkpoint: the state as it was, and the folder without what came after.
+
+    Raises:
+        SettingsError: the training images are not those of the checkpoint.
+        Unreadable: the checkpoint's parts do not fit this version's networks.
+    """
+    path = settings.out / "checkpoint.pt"
+    try:
+        _load(state, saved)
+        same = all(
+            torch.allclose(mean, saved["means"][modality], rtol=0, atol=SAME_DATA)
+            for modality, mean in state.means.items()
+        )
+    except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        raise Unreadable(f"{path}: does not fit this version ({type(error).__name__}); {_ANEW}") from None
+    if not same:
+        raise SettingsError(
+            f"{path}: made with other images than ct and mr hold now; put those back, or {_ANEW}"
+        )
+    for name in _changed(settings, saved):
+        if name in STEERING:
+            before, now = saved["settings"][name], getattr(settings, name)
+            state.warnings[f"{name}_changed_{state.images}"] = (
+                f"{name} became {now} instead of {before} after {state.images} images: this is no longer"
+                " the run that either alone would have been"
+            )
+    write_yaml(settings, settings.out / "settings.yaml")
+    for name in ("log.csv", "validation.csv"):
+        trim(settings.out / name, state.images)
+    for left_over in settings.out.glob(".medtranslate-*"):
+        shutil.rmtree(left_over, ignore_errors=True)
+
+
+def _changed(settings: TrainSettings, saved: Mapping[str, Any]) -> list[str]:
+    now, then = plain(settings), saved["settings"]
+    return [name for name in now if now[name] != then.get(name)]
+
+
+def _load(state: State, saved: Mapping[str, Any]) -> None:
     state.model.load_state_dict(saved["model"])
     state.average.load_state_dict(saved["average"])
     for name, optimiser in state.optimisers.items():
         optimiser.load_state_dict(saved["optimisers"][name])
     for name, pool in state.pools.items():
-        pool.images = saved["pools"][name]
-    state.generator.set_state(saved["random"]["batches"])
-    torch.set_rng_state(saved["random"]["torch"])
-    state.images, state.seconds = saved["images"], saved["seconds"]
+        pool.images = [image.to(state.device) for image in saved["pools"][name]]
+    state.judged.extend(saved["judged"])
+    state.scores, state.warnings = dict(saved["scores"]), dict(saved["warnings"])
+    state.images, state.seconds = int(saved["images"]), float(saved["seconds"])
+    _set_random_states(state, saved["random"])
 
 
-@contextmanager
-def csv_log(path: Path) -> Iterator[Callable[[dict[str, float]], None]]:
-    """Append rows to a CSV; the first row of a new file brings the header."""
-    with path.open("a", newline="", encoding="utf-8") as file:
+def _random_states(state: State) -> dict[str, Any]:
+    kind, words, *rest = np.random.get_state()  # noqa: NPY002 - whatever draws from it shall go on alike
+    return {
+        "batches": state.generator.get_state(),
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state(state.device) if state.device.type == "cuda" else None,
+        "numpy": (kind, np.asarray(words).tolist(), *rest),
+        "python": random.getstate(),
+    }
 
-        def write(row: dict[str, float]) -> None:
-            writer = csv.DictWriter(file, list(row))
-            if file.tell() == 0:
-                writer.writeheader()
-            writer.writerow({key: f"{value:.6g}" for key, value in row.items()})
-            file.flush()
 
-        yield write
+def _set_random_states(state: State, saved: Mapping[str, Any]) -> None:
+    state.generator.set_state(saved["batches"])
+    torch.set_rng_state(saved["torch"])
+    if state.device.type == "cuda" and saved["cuda"] is not None:
+        torch.cuda.set_rng_state(saved["cuda"], state.device)
+    np.random.set_state(saved["numpy"])  # noqa: NPY002
+    random.setstate(saved["python"])

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from monai.data import MetaTensor
+from monai.inferers import SliceInferer
 from PIL import Image
 
 from medtranslate.checkpoint import load_model
@@ -120,6 +121,25 @@ def test_pictures_keep_names_and_sizes(head, small_model, tmp_path):
             assert made.mode == "L"
     with pytest.raises(UsageError, match="folder of pictures"):
         translate(settings(small_model, tmp_path, tmp_path / "in", "out.nii.gz"), quiet=True)
+
+
+def test_the_passes_are_those_of_monais_slice_inferer(head, model):
+    passed = []
+    generator = model.translator("ct")
+    generator.register_forward_hook(lambda _, given, made: passed.append((given[0], made.image)))
+    translate_volume(head.mr, model, "ct", batch=5)
+    framed, made = (torch.cat(parts) for parts in zip(*passed, strict=True))
+    inferer = SliceInferer(roi_size=framed.shape[2:], sw_batch_size=4, spatial_dim=2)
+    with torch.inference_mode():
+        volume = inferer(to_volume(framed), lambda slices: generator(slices).image)
+    assert len(framed) > 10
+    assert made.std() > 0
+    torch.testing.assert_close(to_volume(made), volume, atol=1e-5, rtol=0)
+
+
+def to_volume(slices: torch.Tensor) -> torch.Tensor:
+    """Slices [N, 1, S, S] as [1, 1, S, S, N]."""
+    return slices.permute(1, 2, 3, 0)[None]
 
 
 def test_an_existing_output_is_refused_and_kept(head, small_model, tmp_path):

@@ -1,14 +1,12 @@
 from __future__ import annotations
 
-import csv
 from dataclasses import replace
 
 import pytest
 import torch
 
 from medtranslate.checkpoint import load_model
-from medtranslate.config import LossSettings, TrainSettings
-from medtranslate.errors import Diverged, OutputExists, SettingsError
+from medtranslate.errors import Diverged, OutputExists, SettingsError, Unreadable
 from medtranslate.model import ImagePool
 from medtranslate.networks import Posterior
 from medtranslate.training import fit, loop
@@ -16,41 +14,21 @@ from medtranslate.training.loop import decayed
 from medtranslate.training.validation import latent_scores
 
 
-@pytest.fixture
-def settings(tmp_path, small_model):
-    return TrainSettings(
-        ct="phantom:0-999",
-        mr="phantom:1000-1999",
-        val_ct="phantom:5000-5000",
-        out=tmp_path / "run",
-        images=16,
-        every=8,
-        batch=4,
-        pool=4,
-        precision="float32",
-        network=load_model(str(small_model)).description.network,
-        loss=LossSettings(identity=1, structure=1),
-    )
-
-
-def read(path):
-    with path.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert all(None not in row and None not in row.values() for row in rows)
-    return rows
-
-
 def weights(folder):
     return load_model(str(folder)).generators.state_dict()
 
 
-def test_a_run_leaves_model_log_pictures_and_a_checkpoint(settings):
+def test_a_run_leaves_model_log_pictures_and_a_checkpoint(settings, rows):
     done = fit(settings, quiet=True)
     assert done["images"] == 16
-    rows = read(settings.out / "log.csv")
-    assert [int(row["images"]) for row in rows] == [4, 8, 12, 16]
-    assert {"adversarial", "cycle", "identity", "kl", "structure", "anchor", "discriminator"} <= set(rows[-1])
-    assert [int(row["images"]) for row in read(settings.out / "validation.csv")] == [8, 16]
+    log = rows(settings.out / "log.csv")
+    assert [int(row["images"]) for row in log] == [4, 8, 12, 16]
+    assert {"adversarial", "cycle", "identity", "kl", "structure", "anchor", "discriminator"} <= set(log[-1])
+    validation = rows(settings.out / "validation.csv")
+    assert [int(row["images"]) for row in validation] == [8, 16]
+    for side in ("ct", "mr"):  # there is no val_mr: phantom slices take its place
+        assert {f"{name}_{side}" for name in ("cycle", "linear", "kl", "active")} <= set(validation[-1])
+    assert done["linear_mr"] == pytest.approx(float(validation[-1]["linear_mr"]), rel=1e-5)
     assert len(list((settings.out / "pictures").iterdir())) == 2
     assert load_model(done["model"]).description.training["images"] == 16
 
@@ -65,37 +43,18 @@ def test_the_same_seed_gives_the_same_model_and_another_seed_another(settings, t
     assert any(not torch.equal(a[key], c[key]) for key in a)
 
 
-def test_a_resumed_run_ends_like_one_that_never_stopped(settings, tmp_path, monkeypatch):
-    whole = weights(fit(replace(settings, out=tmp_path / "whole"), quiet=True)["model"])
-
-    original = loop._require_finite
-
-    def stop(values, images, out):
-        original(values, images, out)
-        if images > 8:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(loop, "_require_finite", stop)
-    with pytest.raises(KeyboardInterrupt):
-        fit(settings, quiet=True)
-    monkeypatch.setattr(loop, "_require_finite", original)
-    resumed = weights(fit(replace(settings, resume=True), quiet=True)["model"])
-    assert all(torch.equal(whole[key], resumed[key]) for key in whole)
-
-
-def test_a_run_does_not_go_on_with_other_settings(settings):
-    fit(settings, quiet=True)
-    with pytest.raises(SettingsError, match="made with other batch, loss"):
-        fit(replace(settings, resume=True, batch=8, loss=LossSettings()), quiet=True)
-    assert fit(replace(settings, resume=True, images=20), quiet=True)["images"] == 20
-
-
-def test_the_anchor_alone_and_the_plain_method_alone_train(settings, tmp_path):
-    fit(replace(settings, unpaired=False, out=tmp_path / "anchor"), quiet=True)
+def test_the_anchor_alone_and_the_plain_method_alone_train(settings, tmp_path, rows):
+    fit(replace(settings, unpaired=False, out=tmp_path / "anchor", images=8), quiet=True)
+    assert "discriminator" not in rows(tmp_path / "anchor" / "log.csv")[0]
     plain = replace(settings.loss, anchor=0)
-    fit(replace(settings, loss=plain, out=tmp_path / "plain"), quiet=True)
+    fit(replace(settings, loss=plain, out=tmp_path / "plain", images=8), quiet=True)
     with pytest.raises(SettingsError, match="nothing to learn"):
         fit(replace(settings, unpaired=False, loss=plain, out=tmp_path / "none"), quiet=True)
+
+
+def test_a_batch_that_cannot_hold_each_slice_twice_is_refused(settings):
+    with pytest.raises(SettingsError, match="make it even"):
+        fit(replace(settings, batch=3), quiet=True)
 
 
 def test_a_run_is_not_overwritten_unasked(settings):
@@ -103,17 +62,46 @@ def test_a_run_is_not_overwritten_unasked(settings):
     (settings.out / "precious").write_text("kept")
     with pytest.raises(OutputExists, match="--resume"):
         fit(settings, quiet=True)
+    with pytest.raises(OutputExists, match="did not write"):
+        fit(replace(settings, overwrite=True), quiet=True)
     assert (settings.out / "precious").exists()
-    with pytest.raises(SettingsError, match="no checkpoint"):
-        fit(replace(settings, resume=True), quiet=True)
 
 
-def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_model(settings):
+def test_images_that_are_refused_cost_no_run(settings, tmp_path):
+    lost = replace(settings, ct=str(tmp_path / "nothing"))
+    with pytest.raises(Unreadable):
+        fit(lost, quiet=True)
+    assert not settings.out.exists()
+    settings.out.mkdir()
+    (settings.out / "settings.yaml").write_text("an earlier run")
+    with pytest.raises(Unreadable):
+        fit(replace(lost, overwrite=True), quiet=True)
+    assert (settings.out / "settings.yaml").read_text() == "an earlier run"
 
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_the_remedy_works(settings):
     with pytest.raises(Diverged, match=r"cycle.*after 12 images"):
         loop._require_finite({"cycle": float("nan"), "kl": 1.0}, 12, settings.out)
-    with pytest.raises(Diverged):
+    with pytest.raises(Diverged, match="--resume and a lower --learning-rate"):
         fit(replace(settings, learning_rate=1e30), quiet=True)
+    assert fit(replace(settings, resume=True), quiet=True)["images"] == 16
+
+
+def test_broken_weights_are_never_kept(settings, monkeypatch):
+    """A step's losses are of the weights before it: the last step can break what they do not show."""
+    step = loop._step_discriminators
+
+    def break_a_judge(sides, state, batch, made):
+        loss = step(sides, state, batch, made)
+        if state.images + settings.batch == 8:
+            next(state.model.discriminators.parameters()).data[0] = float("inf")
+        return loss
+
+    monkeypatch.setattr(loop, "_step_discriminators", break_a_judge)
+    with pytest.raises(Diverged, match="weights not finite after 8 images"):
+        fit(settings, quiet=True)
+    assert torch.load(settings.out / "checkpoint.pt", weights_only=True)["images"] == 0
+    assert not (settings.out / "model").exists()
 
 
 def test_the_learning_rate_stays_and_then_falls_to_zero():

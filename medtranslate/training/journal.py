@@ -1,0 +1,117 @@
+"""What a run writes down as it goes: two CSV files, pictures and, where asked for, TensorBoard's log."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from medtranslate.config import TrainSettings
+from medtranslate.errors import RunFailed
+from medtranslate.jobs import whole_output
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
+Row = Mapping[str, int | float | str]
+
+
+@dataclass(frozen=True)
+class Journal:
+    """Open files of a run; rows begin with the number of images seen."""
+
+    pictures: Path
+    steps: TextIO
+    validations: TextIO
+    board: SummaryWriter | None
+
+    def write_step(self, images: int, seconds: float, values: Mapping[str, float]) -> None:
+        """The losses of a step."""
+        write_row(self.steps, {"images": images, "seconds": round(seconds, 1), **values})
+        self._show("training", images, values)
+
+    def write_validation(
+        self, images: int, seconds: float, scores: Mapping[str, float], found: str, sheet: NDArray[np.uint8]
+    ) -> None:
+        """The scores of a validation, the names of the signs that it found, and its picture."""
+        timed = {"images": images, "seconds": round(seconds, 1)}
+        write_row(self.validations, {**timed, **scores, "warnings": found})
+        picture = self.pictures / f"{images:08d}.png"
+        with whole_output(picture, overwrite=True, folder=False) as path:
+            Image.fromarray(sheet).save(path)
+        self._show("validation", images, scores)
+        if self.board:
+            self.board.add_image("validation", sheet, images, dataformats="HW")
+            self.board.flush()
+
+    def _show(self, group: str, images: int, values: Mapping[str, float]) -> None:
+        if self.board:
+            for name, value in values.items():
+                self.board.add_scalar(f"{group}/{name}", value, images)
+
+
+@contextmanager
+def journal(settings: TrainSettings, images: int) -> Iterator[Journal]:
+    """The journal of a run that has seen `images`; what is there already is added to."""
+    out = settings.out
+    with ExitStack() as files:
+        steps, validations = (
+            files.enter_context((out / name).open("a", newline="", encoding="utf-8"))
+            for name in ("log.csv", "validation.csv")
+        )
+        board = files.enter_context(closing(_board(out, images))) if settings.tensorboard else None
+        yield Journal(out / "pictures", steps, validations, board)
+
+
+def write_row(file: TextIO, row: Row) -> None:
+    """Append a row to a CSV; the first row of a new file brings the header."""
+    writer = csv.DictWriter(file, list(row))
+    if file.tell() == 0:
+        writer.writeheader()
+    writer.writerow(
+        {key: f"{value:.6g}" if isinstance(value, float) else value for key, value in row.items()}
+    )
+    file.flush()
+
+
+def trim(path: Path, images: int) -> None:
+    """Take away the rows of a CSV that were written after `images`, one that was cut off among them."""
+    if not path.exists():
+        return
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.reader(file))
+    whole = [row for row in rows[1:] if len(row) == len(rows[0]) and row[0].isdigit()]
+    kept = [row for row in whole if int(row[0]) <= images]
+    with (
+        whole_output(path, overwrite=True, folder=False) as fresh,
+        fresh.open("w", newline="", encoding="utf-8") as file,
+    ):
+        csv.writer(file).writerows(rows[:1] + kept if kept else [])
+
+
+def require_tensorboard() -> None:
+    """Say early that TensorBoard's log is asked for and can't be written.
+
+    Raises:
+        RunFailed: the package is not installed.
+    """
+    if find_spec("tensorboard") is None:
+        raise RunFailed(
+            "--tensorboard: the package tensorboard is not installed;"
+            " pip install 'medtranslate[tensorboard]', or train without it"
+        )
+
+
+def _board(out: Path, images: int) -> SummaryWriter:
+    from torch.utils.tensorboard import SummaryWriter
+
+    # Its steps count images; those that a killed run logged after its checkpoint are purged.
+    return SummaryWriter(str(out / "tensorboard"), purge_step=images + 1)
