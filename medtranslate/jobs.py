@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Never
@@ -16,7 +16,10 @@ from tqdm import tqdm
 
 from medtranslate.errors import DiskFull, OutputExists
 
-RECORDS = ("*translation.json", "result.json", "settings.yaml", "phantom.json", "model.json", "report.html")
+RECORDS = (
+    *("*translation.json", "result.json", "settings.yaml", "phantom.json", "model.json", "prepared.json"),
+    "report.html",
+)
 """Files of which every folder that a command writes holds one."""
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -114,6 +117,17 @@ def is_disk_full(error: BaseException) -> bool:
             return True
         cause = cause.__cause__ or cause.__context__
     return False
+
+
+def warn(sentences: Iterable[str]) -> None:
+    """Print warnings to stderr, each in one line whatever names are in it."""
+    for sentence in sentences:
+        print(f"warning: {one_line(sentence)}", file=sys.stderr)
+
+
+def one_line(text: str) -> str:
+    """Control characters (of file names, say) escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 class _Lines:
