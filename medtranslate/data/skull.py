@@ -21,7 +21,7 @@ _SEEN = 0.12
 _INSIDE = 0.4
 """Least share of what is visible that the ring must hold; faces and the vertex are not judged."""
 
-_DARK_RIM = 0.1
+_DARK_RIM = 0.15
 """Largest share of dark pixels right inside the ring."""
 
 _SPREAD = 0.15
