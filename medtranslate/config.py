@@ -125,7 +125,7 @@ class TrainSettings:
     """Settings of `train`."""
 
     ct: str
-    """Training CT: a folder of pictures or volumes, a file, or `phantom:FIRST-LAST` (seeds)."""
+    """Training CT: a file; a folder of pictures, volumes or DICOM; a CSV; or `phantom:FIRST-LAST` (seeds)."""
     mr: str
     """Training MR, likewise; no pairing is used."""
     out: Path
@@ -134,6 +134,10 @@ class TrainSettings:
     """Unseen CT for validation (default: none)."""
     val_mr: str | None = None
     """Unseen MR for validation (default: none)."""
+    val_share: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of the training images to hold back, by whole groups, where no val_ct or val_mr is given."""
+    groups: Path | None = None
+    """CSV `file,group` that tells whose each image is (default: a CSV's subject, DICOM's patient)."""
     name: str = "unnamed"
     """Name that the model carries in its card and in every result."""
     notes: str = ""
@@ -293,6 +297,32 @@ class PhantomSettings:
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class PrepareSettings:
+    """Settings of `prepare`."""
+
+    source: Path
+    """Folder that holds the folders of CT and of MR pictures."""
+    out: Path
+    """Folder for train/ct, train/mr, val/ct, val/mr, groups.csv and prepared.json."""
+    ct: tuple[str, ...] = ("trainA", "testA")
+    """Folders of CT pictures in it."""
+    mr: tuple[str, ...] = ("trainB", "testB")
+    """Folders of MR pictures in it."""
+    val_share: Annotated[float, Field(gt=0, lt=1)] = 0.13
+    """Share of the pictures to hold back for validation, by whole groups."""
+    alike: Fraction = 0.96
+    """Correlation of two pictures' thumbnails from which they are look-alikes and share a group."""
+    copies: Fraction = 0.995
+    """Correlation from which they are copies, of which one is kept."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Seed of the split."""
+    link: bool = False
+    """Link to the pictures instead of copying them."""
+    overwrite: bool = False
+    """Replace an existing output."""
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
 class DemoSettings:
     """Settings of `demo`."""
 
@@ -317,6 +347,7 @@ COMMANDS: dict[str, type] = {
     "demo": DemoSettings,
     "evaluate": EvaluateSettings,
     "phantom": PhantomSettings,
+    "prepare": PrepareSettings,
     "train": TrainSettings,
     "translate": TranslateSettings,
 }

@@ -9,7 +9,7 @@ import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import permutations
 from pathlib import Path
@@ -20,7 +20,10 @@ from tqdm import tqdm
 
 from medtranslate.errors import DiskFull, OutputExists, UsageError
 
-RECORDS = ("*translation.json", "result.json", "settings.yaml", "phantom.json", "model.json", "report.html")
+RECORDS = (
+    *("*translation.json", "result.json", "settings.yaml", "phantom.json", "model.json", "prepared.json"),
+    "report.html",
+)
 """Files of which every folder that a command writes holds one."""
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -193,6 +196,17 @@ def stop_requests() -> Iterator[Callable[[], bool]]:
         yield asked.is_set
     finally:
         give_back()
+
+
+def warn(sentences: Iterable[str]) -> None:
+    """Print warnings to stderr, each in one line whatever names are in it."""
+    for sentence in sentences:
+        print(f"warning: {one_line(sentence)}", file=sys.stderr)
+
+
+def one_line(text: str) -> str:
+    """Control characters (of file names, say) escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 class _Lines:

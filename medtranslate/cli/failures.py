@@ -28,8 +28,10 @@ _NO_MEMORY = ("can't allocate memory", "out of memory")
 
 def explain(error: BaseException) -> tuple[int, str]:
     """Exit code and message (one line; empty for none) of whatever ended a command."""
+    from medtranslate.jobs import one_line
+
     code, message = _explain(error)
-    return code, _one_line(message)
+    return code, one_line(message)
 
 
 def _explain(error: BaseException) -> tuple[int, str]:
@@ -70,8 +72,3 @@ def _advice(error: BaseException) -> str:
     if isinstance(error, OSError) and error.errno in _ENVIRONMENT:
         return f"{where}{(error.strerror or 'failed').lower()}; check the path and your rights to it"
     return ""
-
-
-def _one_line(text: str) -> str:
-    """Control characters (of file names, say) escaped."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)

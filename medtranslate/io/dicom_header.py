@@ -85,7 +85,8 @@ def phantom_header(modality: str, key: str, study: str) -> Dataset:
     header = _new_header(modality, key)
     for keyword in _TAKEN:
         setattr(header, keyword, "")
-    header.PatientName, header.PatientID = "PHANTOM^HEAD", "PHANTOM"
+    # A patient for each head, so that sets are split by head.
+    header.PatientName, header.PatientID = "PHANTOM^HEAD", f"PHANTOM {uid(study, 'patient')[-12:]}"
     header.StudyInstanceUID, header.FrameOfReferenceUID = uid(study, "study"), uid(study, "frame")
     header.StudyDate, header.StudyTime = header.SeriesDate, "000000"
     header.StudyDescription = "Digital phantom"

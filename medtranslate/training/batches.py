@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from medtranslate import phantom
+from medtranslate import data, phantom
 from medtranslate.config import Modality, TrainSettings
-from medtranslate.data import Source, frame_pairs, open_source
+from medtranslate.data import Source, frame_pairs
+from medtranslate.jobs import warn
 from medtranslate.model import Batch
 from medtranslate.transforms import AugmentedCopyd, augment
 
@@ -24,18 +26,12 @@ MEAN_SLICES = 128
 
 
 def open_sources(settings: TrainSettings, quiet: bool) -> dict[str, Source]:
-    """The sources that the settings name: ct, mr, val_ct, val_mr."""
-    texts = {"val_ct": settings.val_ct, "val_mr": settings.val_mr}
-    if settings.unpaired:
-        texts |= {"ct": settings.ct, "mr": settings.mr}
-    modalities: dict[str, Modality] = {"ct": "ct", "mr": "mr", "val_ct": "ct", "val_mr": "mr"}
-    return {
-        key: open_source(
-            text, modalities[key], settings.network, settings.scale, settings.phantom_contrast, quiet=quiet
-        )
-        for key, text in texts.items()
-        if text is not None
-    }
+    """The sources that the settings name (ct, mr, val_ct, val_mr); `data.json` says what was read."""
+    opened = data.open_sources(settings, quiet=quiet)
+    warn(opened.warnings)
+    record = {"warnings": opened.warnings, **opened.record}
+    (settings.out / "data.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    return opened.sources
 
 
 def draw_batch(

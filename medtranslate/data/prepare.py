@@ -1,0 +1,142 @@
+"""Folders of CT and MR pictures into folders to train on: cleaned, grouped, split."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medtranslate.config import Modality, PrepareSettings, plain
+from medtranslate.data.failures import check_failures
+from medtranslate.data.items import list_items
+from medtranslate.data.lookalikes import THUMBNAIL, connect, thumbnail
+from medtranslate.data.skull import SIZE, shows_skull
+from medtranslate.data.split import held_back
+from medtranslate.errors import InputRefused, SettingsError
+from medtranslate.io import read_volume
+from medtranslate.jobs import check_free, progress, whole_output
+
+DOUBTFUL = "ct-among-mr"
+"""Folder for pictures that were published as MR and look like CT."""
+
+
+@dataclass(frozen=True)
+class _Picture:
+    """A picture in the source, its name in the output, and what is compared of it."""
+
+    file: Path
+    name: str
+    modality: Modality
+    thumbnail: NDArray[np.float32]
+    doubtful: bool
+
+
+def prepare_pictures(settings: PrepareSettings, *, quiet: bool) -> dict[str, Any]:
+    """Write train/ct, train/mr, val/ct, val/mr, groups.csv and prepared.json; the output is whole or absent.
+
+    Pictures are called `<folder>-<name>` after the folder that they are from. Of copies the first one is
+    kept. MR pictures that look like CT go to `ct-among-mr`, for human eyes, and into neither side.
+
+    Returns:
+        The record that prepared.json holds.
+
+    Raises:
+        OutputExists: the output is there and `overwrite` is not set.
+        SettingsError: a modality is a single group, which cannot be split.
+        InputRefused: a folder is missing or holds no pictures, or too many of them are unusable.
+    """
+    check_free(settings.out, overwrite=settings.overwrite)
+    places: dict[str, str] = {}
+    rows: list[dict[str, str]] = []
+    found: dict[str, dict[str, Any]] = {}
+    files: dict[str, Path] = {}
+    folders: dict[Modality, tuple[str, ...]] = {"ct": settings.ct, "mr": settings.mr}
+    for modality, names in folders.items():
+        pictures, failures = _read(settings.source, names, modality, quiet)
+        clean = [picture for picture in pictures if not picture.doubtful]
+        kept, groups = _grouped(clean, settings)
+        if len(set(groups)) < 2:
+            raise SettingsError(
+                f"{settings.source}: all {len(clean)} {modality} pictures are alike above {settings.alike:g},"
+                " so there is nothing to split; raise --alike"
+            )
+        held = held_back(groups, settings.val_share, settings.seed)
+        for picture, group in zip(kept, groups, strict=True):
+            part = f"{'val' if group in held else 'train'}/{modality}"
+            rows.append({"file": f"{part}/{picture.name}", "group": group})
+        doubtful = [picture for picture in pictures if picture.doubtful]
+        places |= {picture.name: f"{DOUBTFUL}/{picture.name}" for picture in doubtful}
+        files |= {picture.name: picture.file for picture in (*kept, *doubtful)}
+        sizes = Counter(groups)
+        found[modality] = {
+            "read": len(pictures) + len(failures),
+            "unusable": failures,
+            "looks_like_ct": [picture.name for picture in doubtful],
+            "copies_left_out": len(clean) - len(kept),
+            "groups": len(sizes),
+            "largest_group": max(sizes.values()),
+            "train": sum(count for group, count in sizes.items() if group not in held),
+            "val": sum(count for group, count in sizes.items() if group in held),
+        }
+    record = {"schema": "medtranslate/prepared/1", **found, "settings": plain(settings)}
+    places |= {Path(row["file"]).name: row["file"] for row in rows}
+    with whole_output(settings.out, overwrite=settings.overwrite, folder=True) as out:
+        for name, place in places.items():
+            _put(files[name], out / place, link=settings.link)
+        with (out / "groups.csv").open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, ("file", "group"))
+            writer.writeheader()
+            writer.writerows(rows)
+        (out / "prepared.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    return record
+
+
+def _read(
+    source: Path, names: tuple[str, ...], modality: Modality, quiet: bool
+) -> tuple[list[_Picture], list[str]]:
+    """The pictures of one modality in natural order, and a sentence for each that is unusable."""
+    files = [(name, item.path) for name in names for item in list_items(source / name, modality).items]
+    bar = progress(len(files), "picture", f"reading {modality}", quiet=quiet)
+
+    def one(named: tuple[str, Path]) -> _Picture | str:
+        folder, file = named
+        try:
+            grey = read_volume(file).as_tensor()[0, :, :, 0].T
+        except InputRefused as error:
+            return str(error)
+        finally:
+            bar.update()
+        doubtful = modality == "mr" and shows_skull(thumbnail(grey, SIZE))
+        name = f"{folder.replace('/', '-')}-{file.name}"
+        return _Picture(file, name, modality, thumbnail(grey, THUMBNAIL), doubtful)
+
+    with bar, ThreadPoolExecutor(2) as pool:
+        done = list(pool.map(one, files))
+    failures = [item for item in done if isinstance(item, str)]
+    check_failures(failures, len(files), f"{source} ({', '.join(names)})")
+    return [item for item in done if not isinstance(item, str)], failures
+
+
+def _grouped(pictures: list[_Picture], settings: PrepareSettings) -> tuple[list[_Picture], list[str]]:
+    """One picture of each set of copies, and the name of its group."""
+    thumbnails = np.stack([picture.thumbnail for picture in pictures])
+    _, first = np.unique(connect(thumbnails, settings.copies), return_index=True)
+    kept = [pictures[index] for index in sorted(first)]
+    numbers = connect(thumbnails, settings.alike)[sorted(first)]
+    return kept, [f"{picture.modality}{number}" for picture, number in zip(kept, numbers, strict=True)]
+
+
+def _put(file: Path, place: Path, *, link: bool) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if link:
+        place.symlink_to(file.resolve())
+    else:
+        shutil.copyfile(file, place)

@@ -1,0 +1,148 @@
+"""The sources of a run: listed, split, read, and compared with each other.
+
+A source gives framed slices [B, 1, S, S] in [-1, 1] of one modality; there is no pairing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from medtranslate import phantom
+from medtranslate.config import Modality, TrainSettings
+from medtranslate.data.items import Listing, list_items
+from medtranslate.data.split import held_back
+from medtranslate.data.stored import StoredSlices, store
+from medtranslate.data.streams import PhantomSlices
+from medtranslate.errors import SettingsError
+
+_MODALITIES: dict[str, Modality] = {"ct": "ct", "mr": "mr", "val_ct": "ct", "val_mr": "mr"}
+
+
+class Source(Protocol):
+    """Draws slices [count, 1, S, S] in [-1, 1]; the same generator state gives the same slices."""
+
+    def draw(self, count: int, generator: torch.Generator) -> Tensor: ...
+
+    def fixed(self, count: int) -> Tensor:
+        """Slices spread over the source, the same at each call; fewer where there are fewer."""
+        ...
+
+
+@dataclass(frozen=True)
+class Opened:
+    """Sources by their key (ct, mr, val_ct, val_mr), and what there is to say about them.
+
+    Attributes:
+        record: what was read from files and what was passed over, as JSON-like values.
+        warnings: sentences.
+    """
+
+    sources: dict[str, Source]
+    record: dict[str, Any]
+    warnings: list[str]
+
+
+def open_sources(settings: TrainSettings, *, quiet: bool) -> Opened:
+    """Open what the settings name: `phantom:FIRST-LAST`, a file, a folder, a CSV.
+
+    With `val_share`, whole groups of the training images are held back, the same ones in both
+    modalities. The same settings and files give the same sources.
+
+    Raises:
+        SettingsError: a range of phantom seeds is not one, or a set cannot be split.
+        InputRefused: images are refused, or there are none.
+    """
+    texts = {key: text for key in _MODALITIES if (text := getattr(settings, key)) is not None}
+    if not settings.unpaired:
+        texts = {key: text for key, text in texts.items() if key.startswith("val_")}
+    streams = {key: text for key, text in texts.items() if text.startswith("phantom:")}
+    sources: dict[str, Source] = {
+        key: _stream(text, _MODALITIES[key], settings) for key, text in streams.items()
+    }
+    listings = {
+        key: list_items(Path(text), _MODALITIES[key], settings.groups)
+        for key, text in texts.items()
+        if key not in streams
+    }
+    if settings.val_share > 0:
+        listings |= _split(listings, settings)
+    stored = {
+        key: store(
+            listing,
+            texts.get(key, texts.get(key.removeprefix("val_"), "")),
+            _MODALITIES[key],
+            settings.network,
+            settings.scale,
+            quiet=quiet,
+        )
+        for key, listing in listings.items()
+    }
+    warnings = [sentence for key, source in stored.items() for sentence in _remarks(key, source)]
+    warnings += _leaks(stored)
+    return Opened(sources | stored, {key: source.record for key, source in stored.items()}, warnings)
+
+
+def _stream(text: str, modality: Modality, settings: TrainSettings) -> PhantomSlices:
+    match = re.fullmatch(r"phantom:(\d+)-(\d+)", text)
+    first, last = (int(match[1]), int(match[2])) if match else (1, 0)
+    if not first <= last < phantom.HELD_OUT:
+        raise SettingsError(
+            f"{modality}: {text!r} is no range of phantom seeds;"
+            f" write phantom:FIRST-LAST, below {phantom.HELD_OUT}"
+        )
+    return PhantomSlices(first, last, modality, settings.phantom_contrast, settings.network, settings.scale)
+
+
+def _split(listings: Mapping[str, Listing], settings: TrainSettings) -> dict[str, Listing]:
+    """Training listings without the groups held back, and validation listings of these."""
+    whole = {key: listings[key] for key in ("ct", "mr") if key in listings and f"val_{key}" not in listings}
+    held: set[str] = set()
+    for key, listing in whole.items():
+        groups = [item.group for item in listing.items if item.group]
+        if len(groups) < len(listing.items) or len(set(groups)) < 2:
+            raise SettingsError(
+                f"val_share: {len(listing.items)} {key} images, of which {len(groups)} say whose they are, in"
+                f" {len(set(groups))} groups; give two or more with --groups FILE or a CSV with subject"
+            )
+        held |= held_back(groups, settings.val_share, settings.seed)
+    if not whole:
+        raise SettingsError("val_share: no training images to split; leave it out, or val_ct or val_mr")
+    parts: dict[str, Listing] = {}
+    for key, listing in whole.items():
+        parts[key] = replace(listing, items=[item for item in listing.items if item.group not in held])
+        parts[f"val_{key}"] = Listing([item for item in listing.items if item.group in held], [])
+        if not parts[key].items:
+            raise SettingsError(f"val_share: nothing of {key} is left to train on; take a smaller share")
+    return parts
+
+
+def _remarks(key: str, source: StoredSlices) -> list[str]:
+    record = source.record
+    passed = [*record["failures"], *record["unsuited_series"]]
+    remarks = [f"{key}: passed over: {reason}" for reason in passed]
+    notes, images = record["warnings"], record["images"]
+    remarks += [f"{key}: {note} ({count} of {images} images)" for note, count in notes.items()]
+    if len(source.images) == 1:
+        remarks.append(f"{key}: one slice, which is no set to learn from or to judge by")
+    return remarks
+
+
+def _leaks(stored: Mapping[str, StoredSlices]) -> list[str]:
+    """Sentences about validation images or groups that are trained on."""
+    leaks: list[str] = []
+    trained = [source for key, source in stored.items() if not key.startswith("val_")]
+    for key, source in stored.items():
+        if not key.startswith("val_"):
+            continue
+        images = len(source.digests & frozenset().union(*(other.digests for other in trained)))
+        groups = len(source.groups & frozenset().union(*(other.groups for other in trained)))
+        if images or groups:
+            leaks.append(f"{key}: {images} images and {groups} groups are trained on too; its scores flatter")
+    return leaks

@@ -1,0 +1,73 @@
+"""Slices of phantom heads, made as they are drawn, and framed as those of files are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from medtranslate import phantom
+from medtranslate.config import Modality, NetworkSettings, ScaleSettings, StreamContrast
+from medtranslate.transforms import find_frame, into_frame, isolate, mr_top, scale_ct, scale_mr
+
+
+@dataclass(frozen=True)
+class PhantomSlices:
+    """Slices of phantom heads whose seeds lie in [first, last]; a head is hardly ever met twice."""
+
+    first: int
+    last: int
+    modality: Modality
+    contrast: StreamContrast
+    network: NetworkSettings
+    scale: ScaleSettings
+
+    def draw(self, count: int, generator: torch.Generator) -> Tensor:
+        seed = int(torch.randint(self.first, self.last + 1, (), generator=generator))
+        return self._slices(seed, count)
+
+    def fixed(self, count: int) -> Tensor:
+        return self._slices(self.first, count)
+
+    def _slices(self, seed: int, count: int) -> Tensor:
+        heads = phantom.slices(seed, count, self.network.size, contrast=self.contrast)
+        if self.modality == "ct":
+            images = scale_ct(heads.ct, self.scale.ct_window)
+        else:
+            images = scale_mr_each(heads.mr, self.scale)
+        return frame_each(images, self.modality, self.network)
+
+
+def frame_each(images: Tensor, modality: Modality, network: NetworkSettings) -> Tensor:
+    """Slices [B, 1, S, S] in [-1, 1], each framed to its own head."""
+    return torch.cat([_framed(image[None], image[None], modality, network) for image in images])
+
+
+def frame_pairs(
+    ct: Tensor, mr: Tensor, wanted: Tensor, network: NetworkSettings, scale: ScaleSettings
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Aligned phantom slices in physical units to [-1, 1], all in the frame of their CT.
+
+    Args:
+        ct: HU, [B, 1, S, S].
+        mr: arbitrary units.
+        wanted: the same slices in another contrast.
+    """
+    images = torch.stack(
+        [scale_ct(ct, scale.ct_window), scale_mr_each(mr, scale), scale_mr_each(wanted, scale)], 1
+    )
+    framed = [_framed(three[:1], three, "ct", network) for three in images]
+    first, second, third = torch.stack(framed).unbind(1)
+    return first, second, third
+
+
+def scale_mr_each(images: Tensor, scale: ScaleSettings) -> Tensor:
+    """MR slices [B, 1, S, S] in arbitrary units to [-1, 1], each by its own percentile, as pictures are."""
+    return torch.stack([scale_mr(image, mr_top(image, scale.mr_percentile)) for image in images])
+
+
+def _framed(guide: Tensor, images: Tensor, modality: Modality, network: NetworkSettings) -> Tensor:
+    """Images of one slice [N, 1, S, S], framed to the head that `guide` [1, 1, S, S] shows."""
+    frame, head = find_frame(guide, modality, network.margin)
+    return torch.cat([into_frame(isolate(image[None], head), frame, network.size) for image in images])
