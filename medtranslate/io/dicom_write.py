@@ -19,8 +19,9 @@ from pydicom.valuerep import format_number_as_ds
 
 from medtranslate.errors import GeometryRefused, UsageError
 from medtranslate.geometry import POSITION_MM, Stack, spacing, stack_slices, swap_lps_ras
+from medtranslate.io.dicom_files import without_comment
 from medtranslate.io.dicom_header import SOURCE_TAGS, derived_header, phantom_header, refer_to, uid
-from medtranslate.io.dicom_series import read_headers, without_comment
+from medtranslate.io.dicom_series import read_headers
 from medtranslate.result import Derivation
 
 Stored = NDArray[np.int16] | NDArray[np.uint16]
