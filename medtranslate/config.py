@@ -196,6 +196,8 @@ class TranslateSettings:
     """SeriesInstanceUID to take where a folder holds several."""
     format: FormatName | None = None
     """Format to write (default: the input's, or what the output's suffix says)."""
+    regrid: bool = False
+    """Resample tilted or uneven DICOM slices onto a regular grid, which a file such as NIfTI needs."""
     batch: Positive = 16
     """Slices per pass through the network."""
     seed: Annotated[int, Field(ge=0)] = 0

@@ -143,7 +143,8 @@ class SliceGeometry:
 
     def __str__(self) -> str:
         """Tilt, gaps and scatter in words, for tables and messages."""
-        said = [f"gaps of {self.gaps.min():.2f} to {self.gaps.max():.2f} mm"]
+        ends = dict.fromkeys(f"{gap:.2f}" for gap in (self.gaps.min(), self.gaps.max()))
+        said = [f"gaps of {' to '.join(ends)} mm"]
         if self.tilt > TILT_DEGREES:
             said.insert(0, f"tilted by {self.tilt:.1f} degrees")
         if self.scatter > POSITION_MM:
@@ -169,7 +170,7 @@ def require_grid(meta: Mapping[Any, Any], what: str) -> None:
 
 
 def slices_of(affine: ArrayLike, count: int) -> SliceGeometry:
-    """The slices along the last axis of a regular grid of `count` slices, turned to lie along their normal.
+    """The slices along the last axis of a regular grid, which has to be right-handed.
 
     Raises:
         GeometryRefused: rows and columns are not orthogonal.

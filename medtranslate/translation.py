@@ -22,6 +22,7 @@ from medtranslate.checkpoint import Model, load_model
 from medtranslate.config import Modality, TranslateSettings, plain
 from medtranslate.device import choose_device
 from medtranslate.errors import UsageError
+from medtranslate.geometry import require_grid
 from medtranslate.io import FORMATS, detect_format, list_pictures, read_volume, write_volume
 from medtranslate.jobs import progress, whole_output
 from medtranslate.result import Derivation, Source, Translation, write_result
@@ -35,11 +36,13 @@ from medtranslate.transforms import (
     into_frame,
     isolate,
     normalise,
+    onto_slices,
     origin,
     out_of_frame,
     pixel_mm,
     to_axial,
     to_slices,
+    upright,
 )
 
 OTHER: dict[Modality, Modality] = {"ct": "mr", "mr": "ct"}
@@ -61,9 +64,15 @@ def translate(settings: TranslateSettings, *, quiet: bool = False) -> Translatio
     found = detect_format(settings.input)
     if settings.input.is_dir() and found == "png":
         return _translate_pictures(settings, model, quiet)
-    source = read_volume(settings.input, series=settings.series, modality=OTHER[settings.to])
     as_folder = not settings.output.suffix
     chosen = settings.format or (found if as_folder else None)
+    if settings.regrid and chosen == "dicom":
+        raise UsageError("--regrid: a DICOM series keeps its own slices; name an output such as out.nii.gz")
+    source = read_volume(
+        settings.input, series=settings.series, modality=OTHER[settings.to], regular=settings.regrid
+    )
+    if chosen != "dicom":
+        require_grid(source.meta, str(settings.input))
     with ExitStack() as outputs:
 
         def whole(path: Path, *, folder: bool = False) -> Path:
@@ -105,8 +114,8 @@ def translate_volume(
     so does what lies outside the frame around the head.
 
     Args:
-        source: [1, X, Y, Z] in physical units, RAS+ affine, at most oblique enough that one array axis
-            is clearly the axial one.
+        source: [1, X, Y, Z] in physical units, RAS+ affine. If it is far from the patient's axes it is
+            resampled along them for the network, and the translation back (`transforms.upright`).
         batch: slices per pass.
         advance: called with the number of slices that are done.
 
@@ -118,7 +127,8 @@ def translate_volume(
     """
     started = time.monotonic()
     scale, network = model.description.scale, model.description.network
-    axial = to_axial(source)
+    level = upright(source)
+    axial = to_axial(level)
     unit, saturated = normalise(axial, OTHER[to], scale)
     slices = to_slices(unit)
     frame, head = find_frame(slices, OTHER[to], network.margin, pixel_mm(axial), origin(source))
@@ -144,9 +154,9 @@ def translate_volume(
         saturated=saturated,
         seams={"source": seams(unit), "output": seams(from_slices(made))} if source.shape[3] > 2 else None,
         seconds=round(time.monotonic() - started, 3),
-        warnings=[*source.meta.get("warnings", []), *_windowed(to, model)],
+        warnings=[*level.meta.get("warnings", []), *_windowed(to, model)],
     )
-    return from_axial(volume), done
+    return onto_slices(from_axial(volume), source), done
 
 
 def seams(unit: Tensor) -> float:

@@ -16,7 +16,7 @@ from monai.data import MetaTensor
 from medtranslate.config import ProfileName
 from medtranslate.errors import GeometryRefused, InputRefused
 from medtranslate.evaluation.baselines import baselines
-from medtranslate.geometry import spacing
+from medtranslate.geometry import require_grid, spacing
 from medtranslate.metrics import (
     PROFILES,
     SSIM_WINDOW,
@@ -86,6 +86,9 @@ def align(
 ) -> dict[str, MetaTensor]:
     """The volumes by role, turned to LPS, on one grid, finite."""
     given = {"prediction": prediction, "reference": reference, **others}
+    for role, volume in given.items():
+        if volume is not None:
+            require_grid(volume.meta, f"{role} ({_where(volume)})")
     volumes = {role: to_axial(volume) for role, volume in given.items() if volume is not None}
     for role, volume in volumes.items():
         _check_grid(volume, volumes["reference"], f"{role} ({_where(volume)})")

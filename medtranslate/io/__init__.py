@@ -76,7 +76,8 @@ def read_volume(
     """Read one volume of any format, told by content.
 
     Args:
-        path: a file, a folder of DICOM or a .zip of it. One DICOM file is read as one slice, or all its frames.
+        path: a file, a folder of DICOM, or a .zip of it. One DICOM file is read as one slice, or as all
+            its frames.
         series: SeriesInstanceUID, or the end of one, where a folder holds several.
         modality: "ct" or "mr": what the input has to be. DICOM says so itself and has to agree.
         regular: resample slices that are tilted or uneven onto a regular grid (`regrid.regrid`).

@@ -27,8 +27,9 @@ def read(path: Path, series: str | None = None) -> Scan:
     The array is [columns, rows, slices] with the slices along their normal (row direction cross column
     direction), whatever their file names and InstanceNumbers. Stored values are rescaled slice by slice:
     CT to HU, MR to whatever its scanner means. MONOCHROME1 says how to show a value, not what it is, so
-    values are kept. CT voxels that the header calls padding become air (`regrid.PADDING`). Tilted or uneven slices
-    come with their own geometry in meta (`slices`); the affine is then nominal (`geometry.Stack`).
+    values are kept. CT voxels that the header calls padding become air (`regrid.PADDING`). Tilted or
+    uneven slices come with their own geometry in meta (`slices`); the affine is then nominal
+    (`geometry.Stack`).
 
     Args:
         path: folder, archive or file.

@@ -192,6 +192,11 @@ def _write_slices(
         position = lps[:3, 3] + index * lps[:3, 2]
         if sources:
             position = sources[index].ImagePositionPatient
+            header.ImageOrientationPatient = [
+                format_number_as_ds(float(cosine)) for cosine in sources[index].ImageOrientationPatient
+            ]
+            if sources[index].get("SliceThickness"):
+                header.SliceThickness = format_number_as_ds(float(sources[index].SliceThickness))
             refer_to(header, sources[index])
         header.ImagePositionPatient = [format_number_as_ds(float(number)) for number in position]
         header.PixelData = plane.astype(plane.dtype.newbyteorder("<")).tobytes()

@@ -40,7 +40,7 @@ def regrid(scan: Scan, where: str) -> Scan:
     slices: SliceGeometry | None = scan.meta.get("slices")
     if slices is None:
         return scan
-    row, column = slices.orientations[0]
+    row = slices.orientations[0, 0]
     axes = np.array([row, np.cross(slices.normal, row), slices.normal])
     sizes = (slices.pixel_mm[1], slices.pixel_mm[0], float(np.median(slices.gaps)))
     fill = PADDING[scan.meta["modality"]]
