@@ -231,6 +231,14 @@ class EvaluateSettings:
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class InfoSettings:
+    """Settings of `info`."""
+
+    input: Path
+    """A file, a folder of anything, or a .zip of DICOM."""
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
 class PhantomSettings:
     """Settings of `phantom`."""
 
@@ -273,6 +281,7 @@ Settings = TypeVar("Settings")
 COMMANDS: dict[str, type] = {
     "demo": DemoSettings,
     "evaluate": EvaluateSettings,
+    "info": InfoSettings,
     "phantom": PhantomSettings,
     "train": TrainSettings,
     "translate": TranslateSettings,

@@ -34,10 +34,9 @@ def stored_values(planes: Sequence[FileDataset]) -> Iterator[NDArray[np.integer]
     """
     first, name = planes[0], str(file_of(planes[0]))
     with refusing_damage(name):
-        syntax = UID(first.file_meta.get("TransferSyntaxUID", ImplicitVRLittleEndian))
+        syntax = check_coding(first)
         shape = int(first.get("NumberOfFrames") or 1), int(first.Rows), int(first.Columns)
-        bits, stored_bits = int(first.get("BitsAllocated", 0)), int(first.get("BitsStored") or 0)
-        _check_coding(syntax, bits, name)
+        bits, stored_bits = int(first.BitsAllocated), int(first.get("BitsStored") or 0)
         size = int(np.prod(shape)) * bits // 8
         image = read_dicom(file_of(first), ["PixelData", *PIXEL_TAGS], pixels=True, limit=size + HEADER_BYTES)
         raw = image.get_item("PixelData").value
@@ -64,17 +63,27 @@ def stored_values(planes: Sequence[FileDataset]) -> Iterator[NDArray[np.integer]
             yield ((values << unused) >> unused if unused > 0 else values).reshape(shape[1:])
 
 
-def _check_coding(syntax: UID, bits: int, name: str) -> None:
+def check_coding(header: FileDataset) -> UID:
+    """The transfer syntax, if a decoder is there for it.
+
+    Raises:
+        Unreadable: there is none, or none for this many bits.
+    """
+    name, bits = file_of(header), int(header.get("BitsAllocated", 0))
+    syntax = UID(header.file_meta.get("TransferSyntaxUID", ImplicitVRLittleEndian))
     if bits not in (8, 16, 32):
         raise Unreadable(f"{name}: {bits} bits per pixel: not supported; export it with 16")
+    if header.original_encoding[1] is False and syntax in _NATIVE:
+        raise Unreadable(f"{name}: big-endian without saying so; export it again")
     if syntax in _NATIVE:
-        return
+        return syntax
     try:
         decodable = get_decoder(syntax).is_available
     except NotImplementedError:
         decodable = False
     if not decodable:
         raise Unreadable(f"{name}: coded as {syntax.name}, and no decoder is there; export it uncompressed")
+    return syntax
 
 
 def _check_coded(coded: bytes, syntax: UID, shape: tuple[int, int], name: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -71,43 +72,52 @@ def read_headers(
     Raises:
         SeriesRefused: not one clean series.
         GeometryRefused: a slice is missing, or two lie at one place.
-        Unreadable: a damaged header.
+        Unreadable: a file is damaged, or too large.
     """
-    return order_planes(_choose(find_series(path, tags), path, series))
+    found = find_series(path, tags)
+    if found.refused:
+        raise found.refused[0]
+    return order_planes(_choose(found.series, path, series))
 
 
-def find_series(
-    path: Path, tags: Sequence[str] = (), refused: list[InputRefused] | None = None
-) -> dict[str, list[FileDataset]]:
-    """Headers of all images in a folder, at any depth, an archive, or one file, by SeriesInstanceUID.
+@dataclass(frozen=True)
+class Findings:
+    """What lies in a folder or an archive.
 
-    Files that are not DICOM, and DICOM that is no image (DICOMDIR, reports, plans), are passed over; a
-    file named .dcm that is no DICOM is not.
+    Attributes:
+        series: headers of images by SeriesInstanceUID.
+        refused: why a DICOM file could not be read.
+        others: files that are no DICOM.
+    """
 
-    Args:
-        refused: takes the refusals of damaged files, which are raised otherwise.
+    series: dict[str, list[FileDataset]]
+    refused: list[InputRefused]
+    others: list[File]
+
+
+@without_comment()
+def find_series(path: Path, tags: Sequence[str] = ()) -> Findings:
+    """Headers of all images in a folder, at any depth, an archive, or one file.
+
+    DICOM that is no image (DICOMDIR, reports, plans) is passed over.
 
     Raises:
-        Unreadable: a damaged header.
+        Unreadable: an archive is damaged or over the bounds.
     """
-    found: dict[str, list[FileDataset]] = defaultdict(list)
+    found = Findings(defaultdict(list), [], [])
     for file in list_files(path):
         try:
-            header = _image_header(file, tags)
+            if not is_dicom(file):
+                found.others.append(file)
+            elif (header := _image_header(file, tags)) is not None:
+                found.series[str(header.get("SeriesInstanceUID", ""))].append(header)
         except InputRefused as refusal:
-            if refused is None:
-                raise
-            refused.append(refusal)
-            continue
-        if header is not None:
-            found[str(header.get("SeriesInstanceUID", ""))].append(header)
+            found.refused.append(refusal)
     return found
 
 
 def _image_header(file: File, tags: Sequence[str]) -> FileDataset | None:
-    """The header of an image; None of anything else."""
-    if not is_dicom(file):
-        return None
+    """The header of an image; None of other DICOM."""
     header = read_dicom(file, [*HEADER_TAGS, *tags])
     if "Rows" in header and "Columns" in header:
         return header
@@ -118,6 +128,7 @@ def _image_header(file: File, tags: Sequence[str]) -> FileDataset | None:
     return None
 
 
+@without_comment()
 def order_planes(headers: Sequence[FileDataset]) -> tuple[list[FileDataset], Stack]:
     """The planes of a series' images along their normal, if they are one clean stack.
 
