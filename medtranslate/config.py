@@ -202,6 +202,8 @@ class TranslateSettings:
     """SeriesInstanceUID to take where a folder holds several."""
     format: FormatName | None = None
     """Format to write (default: the input's, or what the output's suffix says)."""
+    regrid: bool = False
+    """Resample tilted or uneven DICOM slices onto a regular grid, which a file such as NIfTI needs."""
     batch: Positive = 16
     """Slices per pass through the network."""
     samples: Annotated[int, Field(ge=2, le=1000)] | None = None
@@ -277,6 +279,14 @@ class CycleSettings:
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class InfoSettings:
+    """Settings of `info`."""
+
+    input: Path
+    """A file, a folder of anything, or a .zip of DICOM."""
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
 class PhantomSettings:
     """Settings of `phantom`."""
 
@@ -346,6 +356,7 @@ COMMANDS: dict[str, type] = {
     "cycle": CycleSettings,
     "demo": DemoSettings,
     "evaluate": EvaluateSettings,
+    "info": InfoSettings,
     "phantom": PhantomSettings,
     "prepare": PrepareSettings,
     "train": TrainSettings,

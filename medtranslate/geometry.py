@@ -7,8 +7,9 @@ package every affine is RAS+; DICOM headers are turned at the door.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -27,11 +28,12 @@ TILT_DEGREES = 0.1
 """Largest angle between the normal and the line through the slice positions."""
 
 _SINE_OF_FLAT = 1e-3
+_FLIP = np.array([-1.0, -1.0, 1.0])
 
 
 def swap_lps_ras(affine: ArrayLike) -> Floats:
     """The affine [4, 4] with its world axes turned from LPS to RAS, or back (its own inverse)."""
-    return np.diag([-1.0, -1.0, 1.0, 1.0]) @ np.asarray(affine, dtype=np.float64)
+    return np.diag([*_FLIP, 1.0]) @ np.asarray(affine, dtype=np.float64)
 
 
 def spacing(affine: ArrayLike) -> Floats:
@@ -64,7 +66,7 @@ def check_affine(affine: ArrayLike, where: str) -> Floats:
 
 
 def slice_normal(orientation: ArrayLike, where: str) -> Floats:
-    """Unit normal [3] in LPS of a slice: direction along a row cross direction down a column.
+    """Unit normal [3] of a slice: direction along a row cross direction down a column.
 
     Args:
         orientation: ImageOrientationPatient, six direction cosines (PS3.3 C.7.6.2.1.1).
@@ -86,17 +88,114 @@ def slice_normal(orientation: ArrayLike, where: str) -> Floats:
     return unit
 
 
+@dataclass(frozen=True, eq=False)
+class SliceGeometry:
+    """Where each slice of a series lies by itself, where one affine cannot say it: tilted, uneven.
+
+    It travels in a volume's meta as `slices`. Rows are in the order of the array's last axis as it was
+    read, which is along the normal.
+
+    Attributes:
+        positions: centre of each slice's first pixel, RAS+ mm, [N, 3].
+        orientations: unit vectors along a row and down a column, RAS+, [N, 2, 3].
+        pixel_mm: distance between rows, then between columns.
+    """
+
+    positions: Floats
+    orientations: Floats
+    pixel_mm: tuple[float, float]
+
+    def __post_init__(self) -> None:
+        count = len(self.positions)
+        if self.positions.shape != (count, 3) or self.orientations.shape != (count, 2, 3) or not count:
+            raise ValueError(f"{self.positions.shape} positions, {self.orientations.shape} orientations")
+        for orientation in self.orientations:
+            slice_normal(orientation, "slice")
+        if not (np.isfinite(self.positions).all() and (self.gaps > 0).all() and min(self.pixel_mm) > 0):
+            raise ValueError("slices have to lie apart, in the order of their normal, with pixels of a size")
+        for rows in (self.positions, self.orientations):
+            rows.setflags(write=False)
+
+    @property
+    def normal(self) -> Floats:
+        """Unit normal [3] of the first slice, RAS+."""
+        return slice_normal(self.orientations[0], "slice")
+
+    @property
+    def gaps(self) -> Floats:
+        """Distances [N - 1] in mm along the normal."""
+        gaps: Floats = np.diff(self.positions @ self.normal)
+        return gaps
+
+    @property
+    def tilt(self) -> float:
+        """Angle in degrees between the normal and the line from the first slice to the last."""
+        line = self.positions[-1] - self.positions[0]
+        return float(np.degrees(np.arccos(np.clip(line @ self.normal / np.linalg.norm(line), -1, 1))))
+
+    @property
+    def scatter(self) -> float:
+        """Largest distance in mm, within its own plane, of a slice from the line of first to last."""
+        line = self.positions[-1] - self.positions[0]
+        heights = (self.positions - self.positions[0]) @ self.normal
+        offsets = self.positions - self.positions[0] - heights[:, None] * line / (line @ self.normal)
+        return float(np.linalg.norm(offsets, axis=1).max())
+
+    def __str__(self) -> str:
+        """Tilt, gaps and scatter in words, for tables and messages."""
+        ends = dict.fromkeys(f"{gap:.2f}" for gap in (self.gaps.min(), self.gaps.max()))
+        said = [f"gaps of {' to '.join(ends)} mm"]
+        if self.tilt > TILT_DEGREES:
+            said.insert(0, f"tilted by {self.tilt:.1f} degrees")
+        if self.scatter > POSITION_MM:
+            said.append(f"up to {self.scatter:.2f} mm off a straight line")
+        return ", ".join(said)
+
+
+def require_grid(meta: Mapping[Any, Any], what: str) -> None:
+    """Refuse a volume whose slices are no regular grid, where one is needed.
+
+    Args:
+        meta: of the volume.
+        what: what the message names, such as the file.
+
+    Raises:
+        GeometryRefused: the slices are tilted or uneven.
+    """
+    if (slices := meta.get("slices")) is not None:
+        raise GeometryRefused(
+            f"{what}: its slices are no regular grid ({slices}), which is needed here;"
+            " resample it with --regrid (of convert, or of translate to a file)"
+        )
+
+
+def slices_of(affine: ArrayLike, count: int) -> SliceGeometry:
+    """The slices along the last axis of a regular grid, which has to be right-handed.
+
+    Raises:
+        GeometryRefused: rows and columns are not orthogonal.
+    """
+    matrix = np.asarray(affine, dtype=np.float64)
+    row, column, _ = spacing(matrix)
+    positions = matrix[:3, 3] + np.arange(count)[:, None] * matrix[:3, 2]
+    directions = (matrix[:3, :2] / (row, column)).T
+    return SliceGeometry(positions, np.tile(directions, (count, 1, 1)), (float(column), float(row)))
+
+
 @dataclass(frozen=True)
 class Stack:
-    """Parallel slices as one regular grid.
+    """Parallel slices in the order of their normal.
 
     Attributes:
         order: indices of the slices as given, ordered along the normal.
-        affine: (column, row, slice in that order) to RAS+ mm, [4, 4].
+        affine: (column, row, slice in that order) to RAS+ mm, [4, 4]. Its third column is the mean step
+            from slice to slice, so for uneven slices it is exact at the first and the last alone.
+        slices: where each slice lies, if they are tilted or uneven; None for a regular grid.
     """
 
     order: NDArray[np.intp]
     affine: Floats
+    slices: SliceGeometry | None = None
 
 
 def stack_slices(
@@ -105,40 +204,47 @@ def stack_slices(
     pixel_spacing: Sequence[float],
     names: Sequence[str],
     single_gap: float = 1.0,
+    thicknesses: ArrayLike | None = None,
 ) -> Stack:
-    """Order slices along their normal and describe them by one affine, if they are a regular grid.
+    """Order slices along their normal and describe them by one affine, or each by itself.
 
-    The third column of the affine is the mean step from slice to slice, so that each slice lies where
-    its header says, and its direction is the normal within `TILT_DEGREES`.
+    They are a regular grid if each lies within max(`POSITION_MM`, `POSITION_SHARE` of the distance) of
+    its place, and the line through them within `TILT_DEGREES` of the normal.
+
+    A hole is told from uneven gaps by measuring each gap in thicknesses of the slices at its two ends:
+    protocols that image the skull base in thin slices and the brain in thick ones change both together.
+    At twice the median of that measure or more, a slice is missing.
 
     Args:
         positions: ImagePositionPatient of each slice, [N, 3], mm in LPS: centre of the first pixel.
-        orientation: ImageOrientationPatient, the same for all.
+        orientation: ImageOrientationPatient of each slice, [N, 6], or one [6] for all.
         pixel_spacing: PixelSpacing: mm between rows, then between columns (PS3.3 10.7.1.3).
         names: of the slices, for messages.
         single_gap: slice distance in mm that a lone slice is given.
+        thicknesses: SliceThickness of each slice in mm; None where it is not known of all.
 
     Raises:
-        GeometryRefused: two slices at one position, a missing slice, uneven gaps, or a tilted stack.
+        GeometryRefused: two slices at one position, or a missing slice.
     """
     points = np.asarray(positions, dtype=np.float64).reshape(-1, 3)
-    normal = slice_normal(orientation, names[0])
-    heights = points @ normal
-    order = np.argsort(heights, kind="stable")
-    points, heights = points[order], heights[order]
-    if len(points) > 1:
-        _check_gaps(heights, [names[index] for index in order])
-        step = (points[-1] - points[0]) / (len(points) - 1)
-        _check_line(points, step, normal, [names[index] for index in order])
-    else:
-        step = single_gap * normal
-    row, column = np.asarray(orientation, dtype=np.float64).reshape(2, 3)
+    count = len(points)
+    directions = np.broadcast_to(np.reshape(np.asarray(orientation, np.float64), (-1, 2, 3)), (count, 2, 3))
+    normal = slice_normal(directions[0], names[0])
+    order = np.argsort(points @ normal, kind="stable")
+    points, directions = points[order], directions[order]
+    step = single_gap * normal
+    if count > 1:
+        thick = np.ones(count) if thicknesses is None else np.asarray(thicknesses, np.float64)[order]
+        _check_gaps(points @ normal, thick, [names[index] for index in order])
+        step = (points[-1] - points[0]) / (count - 1)
+    row, column = directions[0]
     affine = np.eye(4)
     affine[:3] = np.stack([row * pixel_spacing[1], column * pixel_spacing[0], step, points[0]], axis=1)
-    return Stack(order, swap_lps_ras(affine))
+    slices = SliceGeometry(points * _FLIP, directions * _FLIP, (pixel_spacing[0], pixel_spacing[1]))
+    return Stack(order, swap_lps_ras(affine), None if count == 1 or _is_regular(slices) else slices)
 
 
-def _check_gaps(heights: Floats, names: Sequence[str]) -> None:
+def _check_gaps(heights: Floats, thick: Floats, names: Sequence[str]) -> None:
     gaps = np.diff(heights)
     closest = int(gaps.argmin())
     if gaps[closest] < POSITION_MM:
@@ -146,37 +252,21 @@ def _check_gaps(heights: Floats, names: Sequence[str]) -> None:
             f"{names[closest]} and {names[closest + 1]} lie at the same position"
             f" ({gaps[closest]:.4f} mm apart); keep one of them"
         )
-    usual = float(np.median(gaps))
-    tolerance = max(POSITION_MM, POSITION_SHARE * usual)
-    odd = np.flatnonzero(abs(gaps - usual) > tolerance)
-    if odd.size == 0:
+    relative = gaps * 2 / (thick[:-1] + thick[1:])
+    times = relative / np.median(relative)
+    holes = np.flatnonzero(times > 2 * (1 - POSITION_SHARE))
+    if holes.size == 0:
         return
-    wholes = np.rint(gaps[odd] / usual)
-    missing = int((wholes - 1).sum())
-    between = f"between {names[odd[0]]} and {names[odd[0] + 1]}"
-    if (wholes >= 2).all() and (abs(gaps[odd] - wholes * usual) <= wholes * tolerance).all():
-        raise GeometryRefused(
-            f"{missing} of {len(heights) + missing} slices missing: {gaps[odd[0]]:.2f} mm {between},"
-            f" usual is {usual:.2f} mm; export the series again"
-        )
+    missing, first = int((np.rint(times[holes]) - 1).sum()), int(holes[0])
     raise GeometryRefused(
-        f"uneven gaps of {gaps.min():.2f} to {gaps.max():.2f} mm (first {between}): not supported yet;"
-        " regrid the series to even gaps first"
+        f"{missing} of {len(heights) + missing} slices missing: {gaps[first]:.2f} mm between {names[first]}"
+        f" and {names[first + 1]}, usual is {np.median(gaps):.2f} mm; export the series again"
     )
 
 
-def _check_line(points: Floats, step: Floats, normal: Floats, names: Sequence[str]) -> None:
-    distance = float(np.linalg.norm(step))
-    tilt = float(np.degrees(np.arccos(np.clip(step @ normal / distance, -1, 1))))
-    if tilt > TILT_DEGREES:
-        raise GeometryRefused(
-            f"{names[0]} and the slices after it are tilted by {tilt:.1f} degrees against their stack"
-            " (gantry tilt): not supported yet; regrid the series first"
-        )
-    offsets = np.linalg.norm(points - (points[0] + np.arange(len(points))[:, None] * step), axis=1)
-    worst = int(offsets.argmax())
-    if offsets[worst] > max(POSITION_MM, POSITION_SHARE * distance):
-        raise GeometryRefused(
-            f"{names[worst]}: lies {offsets[worst]:.2f} mm off the regular grid of its series:"
-            " not supported yet; regrid the series first"
-        )
+def _is_regular(slices: SliceGeometry) -> bool:
+    gaps, places = slices.gaps, slices.positions @ slices.normal
+    usual = float(np.median(gaps))
+    even = np.linspace(places[0], places[-1], len(places))
+    worst = max(slices.scatter, abs(places - even).max(), abs(gaps - usual).max())
+    return bool(worst <= max(POSITION_MM, POSITION_SHARE * usual) and slices.tilt <= TILT_DEGREES)

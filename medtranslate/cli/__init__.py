@@ -22,6 +22,7 @@ from medtranslate.cli.failures import explain
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("medtranslate.cli.demo", "Make a phantom study, translate it and score it."),
     "prepare": ("medtranslate.cli.prepare", "Group, clean and split pictures to train on."),
+    "info": ("medtranslate.cli.info", "List what a file or folder holds, and what would be refused."),
     "train": ("medtranslate.cli.train", "Train on CT and MR images without pairs."),
     "translate": ("medtranslate.cli.translate", "Translate CT to MR or MR to CT."),
     "evaluate": ("medtranslate.cli.evaluate", "Score a translation against the truth."),

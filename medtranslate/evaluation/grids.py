@@ -12,7 +12,7 @@ from monai.data import MetaTensor
 from monai.transforms import SpatialResample
 
 from medtranslate.errors import GeometryRefused, InputRefused
-from medtranslate.geometry import spacing
+from medtranslate.geometry import require_grid, spacing
 from medtranslate.metrics import Volume, require_finite
 from medtranslate.transforms import to_axial
 
@@ -32,6 +32,9 @@ def align(
     A reference that was resampled comes with the role `field`: 1 where it reaches.
     """
     given = {"prediction": prediction, "reference": reference, **others}
+    for role, volume in given.items():
+        if volume is not None:
+            require_grid(volume.meta, f"{role} ({where(volume)})")
     volumes = {role: to_axial(volume) for role, volume in given.items() if volume is not None}
     for role, volume in volumes.items():
         require_finite(array(volume), f"{role} ({where(volume)})")

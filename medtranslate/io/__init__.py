@@ -9,6 +9,7 @@ with a float64 affine from array index to RAS+ millimetres. Its meta holds, besi
     digest    SHA-256 of the values and the geometry as they were read
     warnings  list of sentences
     series    SeriesInstanceUID (DICOM only)
+    slices    geometry.SliceGeometry of a DICOM series that is no regular grid; the affine is then nominal
     levels    largest grey value, 255 or 65535 (pictures only)
     study     what volumes of one phantom study have in common (phantoms only)
 
@@ -34,8 +35,10 @@ from monai.utils.enums import SpaceKeys
 from natsort import natsorted
 
 from medtranslate.errors import Diverged, GeometryRefused, InputRefused, Unreadable, UsageError
-from medtranslate.io import dicom_read, dicom_series, dicom_write, nifti, png
-from medtranslate.io.dicom_series import visible_files
+from medtranslate.geometry import require_grid
+from medtranslate.io import dicom_files, dicom_read, dicom_write, nifti, png
+from medtranslate.io.dicom_files import is_archive, visible_files
+from medtranslate.io.regrid import regrid
 from medtranslate.io.scan import Scan
 from medtranslate.jobs import whole_output
 from medtranslate.result import Derivation
@@ -59,7 +62,7 @@ class Format:
 
 
 FORMATS: dict[str, Format] = {
-    "dicom": Format(dicom_series.recognise, dicom_read.read, dicom_write.write, ("",)),
+    "dicom": Format(dicom_files.recognise, dicom_read.read, dicom_write.write, ("",)),
     "nifti": Format(nifti.recognise, nifti.read, nifti.write, (".nii", ".nii.gz")),
     "png": Format(png.recognise, png.read, png.write, (".png", ".jpg", ".jpeg")),
 }
@@ -67,13 +70,17 @@ FORMATS: dict[str, Format] = {
 _HEAD_BYTES = 540
 
 
-def read_volume(path: Path | str, *, series: str | None = None, modality: str | None = None) -> MetaTensor:
+def read_volume(
+    path: Path | str, *, series: str | None = None, modality: str | None = None, regular: bool = False
+) -> MetaTensor:
     """Read one volume of any format, told by content.
 
     Args:
-        path: a file, or a folder of DICOM. One DICOM file is read as one slice.
+        path: a file, a folder of DICOM, or a .zip of it. One DICOM file is read as one slice, or as all
+            its frames.
         series: SeriesInstanceUID, or the end of one, where a folder holds several.
         modality: "ct" or "mr": what the input has to be. DICOM says so itself and has to agree.
+        regular: resample slices that are tilted or uneven onto a regular grid (`regrid.regrid`).
 
     Returns:
         The volume as the module's docstring says. Slices lie contiguous in memory, so the tensor is a
@@ -87,6 +94,8 @@ def read_volume(path: Path | str, *, series: str | None = None, modality: str | 
     if path.is_dir() and name != "dicom":
         raise Unreadable(f"{path}: a folder of {name} files is not one volume; name one file")
     scan = FORMATS[name].read(path, series)
+    if regular:
+        scan = regrid(scan, str(path))
     found = scan.meta.get("modality", modality)
     if modality is not None and found != modality:
         raise InputRefused(f"{path}: its header says {found}, not {modality}; give the other volume")
@@ -140,6 +149,8 @@ def write_volume(
     name = format or _format_of_name(path)
     if name not in FORMATS:
         raise UsageError(f"{path}: unknown format {name}; take one of {', '.join(FORMATS)}")
+    if name != "dicom":
+        require_grid(volume.meta, f"{path}")
     chosen = FORMATS[name]
     with whole_output(path, overwrite=overwrite, folder="" in chosen.suffixes) as fresh:
         chosen.write(volume, fresh, like, derivation)
@@ -156,7 +167,7 @@ def detect_format(path: Path | str) -> str:
     """
     path = Path(path)
     if path.is_file():
-        name = _recognise(path)
+        name = "dicom" if is_archive(path) else _recognise(path)
         if name is None:
             raise Unreadable(f"{path}: {_describe(path)}; give DICOM, NIfTI (.nii, .nii.gz), PNG or JPEG")
         return name
@@ -226,5 +237,7 @@ def _digest(scan: Scan) -> str:
     """SHA-256 over shape, affine and values, slice by slice (Fortran order), little-endian."""
     digest = hashlib.sha256(repr(scan.values.shape).encode())
     digest.update(scan.affine.astype("<f8").tobytes())
+    if (slices := scan.meta.get("slices")) is not None:
+        digest.update(slices.positions.astype("<f8").tobytes())
     digest.update(np.ascontiguousarray(scan.values.T, dtype="<f4").data)
     return digest.hexdigest()

@@ -177,6 +177,8 @@ def refer_to(header: Dataset, source: Dataset) -> None:
     for item in (image, reference):
         item.ReferencedSOPClassUID = source.SOPClassUID
         item.ReferencedSOPInstanceUID = source.SOPInstanceUID
+        if "ReferencedFrameNumber" in source:
+            item.ReferencedFrameNumber = source.ReferencedFrameNumber
     image.PurposeOfReferenceCodeSequence = [_coded(codes.DCM.SourceImageForImageProcessingOperation)]
     image.SpatialLocationsPreserved = "YES"
     series.SeriesInstanceUID = source.SeriesInstanceUID

@@ -1,70 +1,68 @@
-"""A DICOM series of single-frame CT or MR images as one volume."""
+"""A DICOM series of CT or MR images as one volume."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom import dcmread
 from pydicom.dataset import FileDataset
-from pydicom.pixels.decoders.base import get_decoder
-from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from medtranslate.errors import SeriesRefused, Unreadable
-from medtranslate.io.bounds import check_size
-from medtranslate.io.dicom_series import (
-    MODALITIES,
-    PIXEL_TAGS,
-    name_of,
-    numbers_of,
-    read_headers,
-    refusing_damage,
-    without_comment,
-)
+from medtranslate.errors import SeriesRefused
+from medtranslate.geometry import Stack
+from medtranslate.io.dicom_files import file_of, refusing_damage, without_comment
+from medtranslate.io.dicom_pixels import stored_values
+from medtranslate.io.dicom_series import MODALITIES, name_of, numbers_of, read_headers
+from medtranslate.io.regrid import PADDING
 from medtranslate.io.scan import Scan
-
-PADDING_HU = -1024.0
-"""HU that CT padding (outside the scanner's circle) becomes: no more than air, and in any CT's range."""
-
-_NATIVE = {ImplicitVRLittleEndian, ExplicitVRLittleEndian}
 
 
 @without_comment()
 def read(path: Path, series: str | None = None) -> Scan:
-    """Read a folder of one series, at any depth, or one file as one slice.
+    """Read a folder of one series, at any depth, a .zip of one, or one file: a slice, or an enhanced image.
 
     The array is [columns, rows, slices] with the slices along their normal (row direction cross column
     direction), whatever their file names and InstanceNumbers. Stored values are rescaled slice by slice:
     CT to HU, MR to whatever its scanner means. MONOCHROME1 says how to show a value, not what it is, so
-    values are kept. CT voxels that the header calls padding become `PADDING_HU`.
+    values are kept. CT voxels that the header calls padding become air (`regrid.PADDING`). Tilted or
+    uneven slices come with their own geometry in meta (`slices`); the affine is then nominal
+    (`geometry.Stack`).
 
     Args:
-        path: folder or file.
+        path: folder, archive or file.
         series: SeriesInstanceUID, or the end of one.
 
     Raises:
         SeriesRefused: not one clean series.
-        GeometryRefused: not one regular grid.
+        GeometryRefused: a slice is missing, or two lie at one place.
         Unreadable: damaged, truncated, too large, or compressed in a way that no decoder is there for.
     """
     headers, stack = read_headers(path, series)
     first = headers[0]
-    modality = MODALITIES[first.Modality]
-    shape = (len(headers), int(first.Rows), int(first.Columns))
-    check_size(shape, str(path))
-    values = np.empty(shape, np.float32)
-    for header, plane in zip(headers, values, strict=True):
-        with refusing_damage(name_of(header)):
-            slope, intercept = _rescale(header)
-            stored = _stored(header)
-            np.multiply(stored, slope, out=plane, casting="unsafe")
-            plane += intercept
-            if modality == "ct" and "PixelPaddingValue" in header:
-                plane[_padding(stored, header)] = PADDING_HU
-    notes = _notes(headers)
-    meta = {"modality": modality, "series": str(first.SeriesInstanceUID), "warnings": notes}
+    values = np.empty((len(headers), int(first.Rows), int(first.Columns)), np.float32)
+    padding = 0
+    for _, group in groupby(zip(headers, values, strict=True), key=lambda pair: str(file_of(pair[0]))):
+        planes = list(group)
+        stored_planes = stored_values([header for header, _ in planes])
+        for (header, plane), stored in zip(planes, stored_planes, strict=True):
+            with refusing_damage(name_of(header)):
+                slope, intercept = _rescale(header)
+                np.multiply(stored, slope, out=plane, casting="unsafe")
+                plane += intercept
+                if first.Modality == "CT" and "PixelPaddingValue" in header:
+                    outside = _padding(stored, header)
+                    plane[outside] = PADDING["ct"]
+                    padding += int(np.count_nonzero(outside))
+    meta: dict[str, Any] = {
+        "modality": MODALITIES[first.Modality],
+        "series": str(first.SeriesInstanceUID),
+        "warnings": _notes(headers, stack, padding / values.size),
+    }
+    if stack.slices is not None:
+        meta["slices"] = stack.slices
     return Scan(values.T, stack.affine, meta)
 
 
@@ -78,41 +76,6 @@ def _rescale(header: FileDataset) -> tuple[np.float32, np.float32]:
     return np.float32(slope), np.float32(intercept)
 
 
-def _stored(header: FileDataset) -> NDArray[np.integer]:
-    """Stored pixel values [rows, columns]; compressed ones through pydicom's decoders."""
-    name, syntax = name_of(header), UID(header.file_meta.get("TransferSyntaxUID", ImplicitVRLittleEndian))
-    rows, columns, bits = int(header.Rows), int(header.Columns), int(header.get("BitsAllocated", 0))
-    if bits not in (8, 16, 32):
-        raise Unreadable(f"{name}: {bits} bits per pixel: not supported; export it with 16")
-    if syntax not in _NATIVE and not _decodable(syntax):
-        raise Unreadable(
-            f"{name}: compressed as {syntax.name}, and no decoder is there; export it uncompressed"
-        )
-    size = rows * columns * bits // 8
-    image = dcmread(name, specific_tags=["PixelData", *PIXEL_TAGS])
-    raw = image.get_item("PixelData").value
-    # No compression makes noise twice as long; what is longer would unpack far beyond the image.
-    if len(raw) > 2 * size + 2**16:
-        raise Unreadable(f"{name}: {len(raw)} bytes where {size} fit; copy or export it again")
-    if syntax not in _NATIVE:
-        decoded: NDArray[np.integer] = image.pixel_array
-        return decoded
-    if len(raw) < size:
-        raise Unreadable(f"{name}: truncated, {len(raw)} of {size} bytes of pixels; copy or export it again")
-    kind = "i" if header.get("PixelRepresentation") == 1 else "u"
-    stored = np.frombuffer(raw, np.dtype(f"<{kind}{bits // 8}"), rows * columns).reshape(rows, columns)
-    unused = bits - int(header.get("BitsStored", bits))
-    # Bits above BitsStored mean nothing (PS3.5 8.1.1); shifting there and back drops or sign-extends them.
-    return (stored << unused) >> unused if unused > 0 else stored
-
-
-def _decodable(syntax: UID) -> bool:
-    try:
-        return bool(get_decoder(syntax).is_available)
-    except NotImplementedError:
-        return False
-
-
 def _padding(stored: NDArray[np.integer], header: FileDataset) -> NDArray[np.bool_]:
     """Where pixels are padding: one value, or the range up to PixelPaddingRangeLimit (PS3.3 C.7.5.1.1.2)."""
     limits = ("PixelPaddingValue", "PixelPaddingRangeLimit")
@@ -123,12 +86,16 @@ def _padding(stored: NDArray[np.integer], header: FileDataset) -> NDArray[np.boo
     return padding
 
 
-def _notes(headers: Sequence[FileDataset]) -> list[str]:
+def _notes(headers: Sequence[FileDataset], stack: Stack, padding: float) -> list[str]:
     first, notes = headers[0], []
+    if len(headers) == 1:
+        notes.append("one slice: its distance to a next one is nominal")
+    if stack.slices is not None:
+        notes.append(f"no regular grid ({stack.slices}): each slice keeps its own place")
     if first.PhotometricInterpretation == "MONOCHROME1" and first.Modality == "MR":
         notes.append("MONOCHROME1 (meant to be shown inverted): values kept as stored")
     if first.Modality == "CT" and first.get("RescaleType", "HU") != "HU":
         notes.append(f"RescaleType is {first.RescaleType}, not HU: not for dose")
-    if len(headers) == 1:
-        notes.append("one slice: its distance to a next one is nominal")
+    if padding:
+        notes.append(f"padding ({padding:.1%} of the voxels) became air of {PADDING['ct']:g} HU")
     return notes

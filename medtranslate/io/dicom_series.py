@@ -1,28 +1,33 @@
-"""One clean DICOM series found in a folder, from headers alone.
+"""One clean DICOM series found among files, from headers alone.
 
-Common readers place irregular series wrongly without a word, so whatever is not plainly one regular
-stack of single-frame CT or MR planes is refused with a sentence that says why. What a plane is: PS3.3
-C.7.6.2 (Image Plane), C.7.6.3 (Image Pixel), C.11.1 (Modality LUT).
+Common readers place irregular series wrongly without a word, so whatever is not plainly one stack of
+CT or MR planes is refused with a sentence that says why. What a plane is: PS3.3 C.7.6.2 (Image Plane),
+C.7.6.3 (Image Pixel), C.11.1 (Modality LUT), and for the frames of enhanced images C.7.6.16.
 """
 
 from __future__ import annotations
 
-import warnings
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from pydicom import config as pydicom_config
-from pydicom import dcmread
-from pydicom.dataset import FileDataset
-from pydicom.filereader import read_file_meta_info
-from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
+from pydicom.dataset import Dataset, FileDataset
+from pydicom.uid import UID
 
-from medtranslate.errors import GeometryRefused, MedtranslateError, SeriesRefused, Unreadable
+from medtranslate.errors import GeometryRefused, InputRefused, SeriesRefused, Unreadable
 from medtranslate.geometry import COSINE, Stack, stack_slices
-from medtranslate.io.bounds import MAX_BYTES, check_size
+from medtranslate.io.bounds import check_size
+from medtranslate.io.dicom_files import (
+    File,
+    file_of,
+    is_dicom,
+    list_files,
+    read_dicom,
+    refusing_damage,
+    without_comment,
+)
 
 MODALITIES = {"CT": "ct", "MR": "mr"}
 _UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID")
@@ -33,6 +38,7 @@ PIXEL_TAGS = (
     *("Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "BitsStored"),
     *("HighBit", "PixelRepresentation", "PlanarConfiguration", "NumberOfFrames"),
 )
+_SHARED, _PER_FRAME = "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"
 HEADER_TAGS = (
     *_SAME_IDENTITY,
     *_SAME_VALUE,
@@ -42,32 +48,17 @@ HEADER_TAGS = (
     *("ImageType", "SliceThickness", "SpacingBetweenSlices"),
     *("RescaleSlope", "RescaleIntercept", "RescaleType", "ModalityLUTSequence"),
     *("PixelPaddingValue", "PixelPaddingRangeLimit"),
+    *(_SHARED, _PER_FRAME),
 )
-
-
-def recognise(head: bytes) -> bool:
-    """Whether a file that starts with `head` is DICOM with a preamble (PS3.10 7.1)."""
-    return head[128:132] == b"DICM"
-
-
-@contextmanager
-def without_comment() -> Iterator[None]:
-    """Keep pydicom from validating values (real headers hold over-long numbers) and from quoting them."""
-    with warnings.catch_warnings(), pydicom_config.disable_value_validation():
-        warnings.simplefilter("ignore")
-        yield
-
-
-@contextmanager
-def refusing_damage(file: Path | str) -> Iterator[None]:
-    """Refuse where pydicom or a decoder raises, which on a damaged file is nearly any exception."""
-    try:
-        yield
-    except (MedtranslateError, MemoryError):
-        raise
-    except Exception as error:
-        kind = type(error).__name__
-        raise Unreadable(f"{file}: damaged DICOM ({kind}); copy or export it again") from error
+_MACROS = {
+    "PlanePositionSequence": ("ImagePositionPatient",),
+    "PlaneOrientationSequence": ("ImageOrientationPatient",),
+    "PixelMeasuresSequence": ("PixelSpacing", "SliceThickness", "SpacingBetweenSlices"),
+    "PixelValueTransformationSequence": ("RescaleSlope", "RescaleIntercept", "RescaleType"),
+    "CTImageFrameTypeSequence": ("FrameType",),
+    "MRImageFrameTypeSequence": ("FrameType",),
+}
+"""Functional group macros (PS3.3 C.7.6.16.2), and what is read from each."""
 
 
 @without_comment()
@@ -76,81 +67,144 @@ def read_headers(
 ) -> tuple[list[FileDataset], Stack]:
     """Headers of the slices of one clean series along their normal, with `tags` beside what reading needs.
 
+    A frame of an enhanced image has a header of its own, as if it were a file (`planes_of`).
+
     Raises:
         SeriesRefused: not one clean series.
-        GeometryRefused: not one regular grid.
-        Unreadable: a damaged header.
+        GeometryRefused: a slice is missing, or two lie at one place.
+        Unreadable: a file is damaged, or too large.
     """
-    headers = _choose(find_series(path, tags), path, series)
-    first = headers[0]
-    for header in headers:
-        with refusing_damage(name_of(header)):
-            _check_image(header)
-            _check_same(header, first)
-    with refusing_damage(name_of(first)):
-        gap = abs(float(first.get("SpacingBetweenSlices") or first.get("SliceThickness") or 1))
-    stack = stack_slices(
-        [numbers_of(header, "ImagePositionPatient", 3) for header in headers],
-        numbers_of(first, "ImageOrientationPatient", 6),
-        numbers_of(first, "PixelSpacing", 2),
-        [name_of(header) for header in headers],
-        single_gap=gap,
-    )
-    return [headers[index] for index in stack.order], stack
+    found = find_series(path, tags)
+    if found.refused:
+        raise found.refused[0]
+    return order_planes(_choose(found.series, path, series))
 
 
-def find_series(path: Path, tags: Sequence[str] = ()) -> dict[str, list[FileDataset]]:
-    """Headers of all images in a folder, at any depth, or of one file, by SeriesInstanceUID.
+@dataclass(frozen=True)
+class Findings:
+    """What lies in a folder or an archive.
 
-    Files that are not DICOM, and DICOM that is no image (DICOMDIR, reports, plans), are passed over; a
-    file named .dcm that is no DICOM is not.
+    Attributes:
+        series: headers of images by SeriesInstanceUID.
+        refused: why a DICOM file could not be read.
+        others: files that are no DICOM.
+    """
+
+    series: dict[str, list[FileDataset]]
+    refused: list[InputRefused]
+    others: list[File]
+
+
+@without_comment()
+def find_series(path: Path, tags: Sequence[str] = ()) -> Findings:
+    """Headers of all images in a folder, at any depth, an archive, or one file.
+
+    DICOM that is no image (DICOMDIR, reports, plans) is passed over.
 
     Raises:
-        Unreadable: a damaged header.
+        Unreadable: an archive is damaged or over the bounds.
     """
-    found: dict[str, list[FileDataset]] = defaultdict(list)
-    for file in visible_files(path):
-        with refusing_damage(file), file.open("rb") as start:
-            is_dicom = recognise(start.read(132)) or file.suffix.lower() == ".dcm"
-        if not is_dicom:
-            continue
-        header = _read_header(file, tags)
-        with refusing_damage(file):
-            kind = UID(header.file_meta.get("MediaStorageSOPClassUID", "")).name
-        if "Rows" in header and "Columns" in header:
-            found[str(header.get("SeriesInstanceUID", ""))].append(header)
-        elif kind.endswith("Image Storage"):
-            raise Unreadable(
-                f"{file}: an image without Rows and Columns (truncated?); copy or export it again"
-            )
+    found = Findings(defaultdict(list), [], [])
+    for file in list_files(path):
+        try:
+            if not is_dicom(file):
+                found.others.append(file)
+            elif (header := _image_header(file, tags)) is not None:
+                found.series[str(header.get("SeriesInstanceUID", ""))].append(header)
+        except InputRefused as refusal:
+            found.refused.append(refusal)
     return found
 
 
-def visible_files(path: Path) -> Iterator[Path]:
-    """The file itself, or all files below a folder that are not hidden, in the order of their paths."""
-    if path.is_file():
-        yield path
-        return
-    for file in sorted(path.rglob("*")):
-        hidden = any(part.startswith(".") for part in file.relative_to(path).parts)
-        if not hidden and file.is_file():
-            yield file
+def _image_header(file: File, tags: Sequence[str]) -> FileDataset | None:
+    """The header of an image; None of other DICOM."""
+    header = read_dicom(file, [*HEADER_TAGS, *tags])
+    if "Rows" in header and "Columns" in header:
+        return header
+    with refusing_damage(file):
+        kind = UID(header.file_meta.get("MediaStorageSOPClassUID", "")).name
+    if kind.endswith("Image Storage"):
+        raise Unreadable(f"{file}: an image without Rows and Columns (truncated?); copy or export it again")
+    return None
+
+
+@without_comment()
+def order_planes(headers: Sequence[FileDataset]) -> tuple[list[FileDataset], Stack]:
+    """The planes of a series' images along their normal, if they are one clean stack.
+
+    Raises:
+        SeriesRefused: not one clean series.
+        GeometryRefused: a slice is missing, or two lie at one place.
+        Unreadable: too large, or damaged.
+    """
+    planes = []
+    for header in headers:
+        with refusing_damage(name_of(header)):
+            _check_image(header)
+            planes += planes_of(header)
+    first = planes[0]
+    for plane in planes:
+        with refusing_damage(name_of(plane)):
+            _check_plane(plane)
+            _check_same(plane, first)
+    check_size((len(planes), int(first.Rows), int(first.Columns)), name_of(first))
+    with refusing_damage(name_of(first)):
+        gap = abs(float(first.get("SpacingBetweenSlices") or first.get("SliceThickness") or 1))
+    row_mm, column_mm = numbers_of(first, "PixelSpacing", 2)
+    stack = stack_slices(
+        [numbers_of(plane, "ImagePositionPatient", 3) for plane in planes],
+        [numbers_of(plane, "ImageOrientationPatient", 6) for plane in planes],
+        (row_mm, column_mm),
+        [name_of(plane) for plane in planes],
+        single_gap=gap,
+        thicknesses=_thicknesses(planes),
+    )
+    return [planes[index] for index in stack.order], stack
+
+
+def planes_of(header: FileDataset) -> list[FileDataset]:
+    """The frames of an enhanced image, each with its position and scale where a single-frame image has them.
+
+    A frame's header has its number as ReferencedFrameNumber, which is also what a reference to it needs.
+    """
+    if _PER_FRAME not in header:
+        return [header]
+    groups, shared = header[_PER_FRAME].value, next(iter(header.get(_SHARED) or []), Dataset())
+    if len(groups) != int(header.get("NumberOfFrames") or 1):
+        raise SeriesRefused(
+            f"{name_of(header)}: {header.get('NumberOfFrames')} frames, of which {len(groups)} are described;"
+            " export it again"
+        )
+    del header[_PER_FRAME]
+    planes = []
+    for number, own in enumerate(groups, start=1):
+        plane = FileDataset("", header[:], file_meta=header.file_meta)
+        implicit, little = header.original_encoding
+        plane.set_original_encoding(implicit, little, header.original_character_set)
+        plane.file, plane.ReferencedFrameNumber = file_of(header), number
+        for macro, keywords in _MACROS.items():
+            items = own.get(macro) or shared.get(macro) or [Dataset()]
+            for keyword in keywords:
+                if keyword in items[0]:
+                    plane.add(items[0][keyword])
+        plane.ImageType = plane.get("FrameType") or plane.get("ImageType")
+        planes.append(plane)
+    return planes
 
 
 def name_of(header: FileDataset) -> str:
-    """The file that a header is from, for messages."""
-    return str(header.filename)
+    """The file, and the frame of it, that a header is from, for messages."""
+    frame = header.get("ReferencedFrameNumber")
+    return str(file_of(header)) if frame is None else f"{file_of(header)}, frame {frame}"
 
 
-def _read_header(file: Path, tags: Sequence[str]) -> FileDataset:
-    if file.stat().st_size > MAX_BYTES:
-        raise Unreadable(f"{file}: over the bound of {MAX_BYTES / 2**30:.1f} GiB; crop or split it")
-    with refusing_damage(file):
-        # The syntax first: pydicom inflates a deflated file without a bound.
-        syntax = read_file_meta_info(file).get("TransferSyntaxUID")
-        if syntax != DeflatedExplicitVRLittleEndian:
-            return dcmread(file, stop_before_pixels=True, specific_tags=[*HEADER_TAGS, *tags])
-    raise Unreadable(f"{file}: deflated DICOM is not read; export it uncompressed")
+def _thicknesses(planes: Sequence[FileDataset]) -> list[float] | None:
+    """SliceThickness of each plane, if all of them say it."""
+    try:
+        thick = [numbers_of(plane, "SliceThickness", 1)[0] for plane in planes]
+    except GeometryRefused:
+        return None
+    return thick if min(thick) > 0 else None
 
 
 def _choose(found: dict[str, list[FileDataset]], path: Path, series: str | None) -> list[FileDataset]:
@@ -164,31 +218,36 @@ def _choose(found: dict[str, list[FileDataset]], path: Path, series: str | None)
         for uid, headers in found.items()
     )
     what = f"{len(found)} series" if series is None else f"{len(chosen)} series ending in {series}"
-    raise SeriesRefused(f"{path}: holds {what}: {choices}; choose one with --series")
+    raise SeriesRefused(
+        f"{path}: holds {what}: {choices}; choose one with --series (`medtranslate info` lists them)"
+    )
 
 
 def _check_image(header: FileDataset) -> None:
-    """Refuse what is not one plane of a CT or MR volume."""
-    name, kind = name_of(header), np.atleast_1d(header.get("ImageType", [])).tolist()
+    """Refuse what is not an image of CT or MR planes, each with a place of its own."""
+    name, modality = name_of(header), header.get("Modality")
     colour = str(header.get("PhotometricInterpretation", "unknown"))
-    modality, frames = header.get("Modality"), int(header.get("NumberOfFrames") or 1)
+    frames = int(header.get("NumberOfFrames") or 1)
     lacking = [keyword for keyword in _UIDS if not header.get(keyword)]
-    check_size((int(header.Rows), int(header.Columns)), name)
-    if frames > 1 or "Enhanced" in UID(header.get("SOPClassUID", "")).name:
-        raise SeriesRefused(
-            f"{name}: enhanced multi-frame image ({frames} frames): not supported yet; export single frames"
-        )
+    check_size((frames, int(header.Rows), int(header.Columns)), name)
     if modality not in MODALITIES:
         raise SeriesRefused(f"{name}: Modality is {modality or 'missing'}; give a CT or MR series")
     if header.get("SamplesPerPixel", 1) != 1 or not colour.startswith("MONOCHROME"):
         raise SeriesRefused(f"{name}: colour image ({colour}); give the grey series")
     if lacking:
         raise SeriesRefused(f"{name}: lacks {lacking[0]}; export the series again")
+    if frames > 1 and _PER_FRAME not in header:
+        raise SeriesRefused(f"{name}: {frames} frames without a position each; export single frames")
+
+
+def _check_plane(plane: FileDataset) -> None:
+    """Refuse what is not one plane of a volume."""
+    name, kind = name_of(plane), np.atleast_1d(plane.get("ImageType", [])).tolist()
     if "LOCALIZER" in kind:
         raise SeriesRefused(f"{name}: localizer, not part of a volume; take it out of the folder")
     if "MOSAIC" in kind:
         raise SeriesRefused(f"{name}: mosaic of several slices; export single slices")
-    if "ModalityLUTSequence" in header:
+    if "ModalityLUTSequence" in plane:
         raise SeriesRefused(
             f"{name}: non-linear modality LUT: not supported; export it with a linear rescale"
         )

@@ -19,8 +19,9 @@ from pydicom.valuerep import format_number_as_ds
 
 from medtranslate.errors import GeometryRefused, UsageError
 from medtranslate.geometry import POSITION_MM, Stack, spacing, stack_slices, swap_lps_ras
+from medtranslate.io.dicom_files import without_comment
 from medtranslate.io.dicom_header import SOURCE_TAGS, derived_header, phantom_header, refer_to, uid
-from medtranslate.io.dicom_series import read_headers, without_comment
+from medtranslate.io.dicom_series import read_headers
 from medtranslate.result import Derivation
 
 Stored = NDArray[np.int16] | NDArray[np.uint16]
@@ -191,6 +192,11 @@ def _write_slices(
         position = lps[:3, 3] + index * lps[:3, 2]
         if sources:
             position = sources[index].ImagePositionPatient
+            header.ImageOrientationPatient = [
+                format_number_as_ds(float(cosine)) for cosine in sources[index].ImageOrientationPatient
+            ]
+            if sources[index].get("SliceThickness"):
+                header.SliceThickness = format_number_as_ds(float(sources[index].SliceThickness))
             refer_to(header, sources[index])
         header.ImagePositionPatient = [format_number_as_ds(float(number)) for number in position]
         header.PixelData = plane.astype(plane.dtype.newbyteorder("<")).tobytes()

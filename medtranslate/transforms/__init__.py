@@ -28,7 +28,15 @@ from medtranslate.transforms.intensity import (
     scale_mr,
     unscale_ct,
 )
-from medtranslate.transforms.layout import from_axial, from_slices, pixel_mm, to_axial, to_slices
+from medtranslate.transforms.layout import (
+    from_axial,
+    from_slices,
+    onto_slices,
+    pixel_mm,
+    to_axial,
+    to_slices,
+    upright,
+)
 
 __all__ = [
     "AIR",
@@ -49,6 +57,7 @@ __all__ = [
     "isolate",
     "mr_top",
     "normalise",
+    "onto_slices",
     "origin",
     "out_of_frame",
     "pixel_mm",
@@ -57,4 +66,5 @@ __all__ = [
     "to_axial",
     "to_slices",
     "unscale_ct",
+    "upright",
 ]

@@ -12,6 +12,7 @@ from medtranslate.checkpoint import Model, load_model
 from medtranslate.config import TranslateSettings, plain
 from medtranslate.device import choose_device
 from medtranslate.errors import UsageError
+from medtranslate.geometry import require_grid
 from medtranslate.io import FORMATS, detect_format, list_pictures, read_volume, write_volume
 from medtranslate.jobs import progress, whole_outputs
 from medtranslate.result import Derivation, Translation, write_result
@@ -87,6 +88,8 @@ def plan(settings: TranslateSettings) -> list[Job]:
     found = detect_format(settings.input)
     if settings.input.is_dir() and found == "png":
         return _plan_pictures(settings)
+    if settings.regrid and (settings.format or found) == "dicom" and not settings.output.suffix:
+        raise UsageError("--regrid: a DICOM series keeps its own slices; name an output such as out.nii.gz")
     _check_spread(settings.uncertainty, found)
     spread = (settings.uncertainty, "") if settings.uncertainty else None
     if settings.output.suffix:
@@ -128,7 +131,11 @@ def translate_each(
     samples = settings.samples or (DRAWS if settings.uncertainty else 0)
     with progress(len(jobs), "picture", f"translating to {settings.to}", quiet=quiet or not many) as pictures:
         for job in jobs:
-            source = read_volume(job.source, series=settings.series, modality=OTHER[settings.to])
+            source = read_volume(
+                job.source, series=settings.series, modality=OTHER[settings.to], regular=settings.regrid
+            )
+            if job.format != "dicom":
+                require_grid(source.meta, str(job.source))
             depth = source.shape[3]
             with progress(depth, "slice", f"translating to {settings.to}", quiet=quiet or many) as slices:
                 done = sample_volume(

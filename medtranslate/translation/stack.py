@@ -21,11 +21,13 @@ from medtranslate.transforms import (
     into_frame,
     isolate,
     normalise,
+    onto_slices,
     origin,
     out_of_frame,
     pixel_mm,
     to_axial,
     to_slices,
+    upright,
 )
 
 GREY_LEVELS = 255
@@ -40,13 +42,16 @@ class Stack:
     """Axial slices of one volume.
 
     Attributes:
-        axial: the volume in axial layout, in its own units.
+        source: the volume as it was read.
+        axial: the volume in axial layout, in its own units; resampled if its own slices are far from
+            axial (`transforms.upright`).
         unit: [1, X, Y, Z] in [-1, 1], as it was read.
         slices: [Z, 1, Y, X] in [-1, 1] with air in place of what is not the head.
         frame: square around the head, the same for all slices.
         saturated: share of voxels outside the model's input window.
     """
 
+    source: MetaTensor
     axial: MetaTensor
     unit: Tensor
     slices: Tensor
@@ -84,24 +89,25 @@ class Stack:
     def on_source(self, values: Tensor, **meta: object) -> MetaTensor:
         """[1, X, Y, Z] in axial layout in the source's array layout; of no modality unless `meta` says."""
         axial = self.axial
-        kept = {key: value for key, value in axial.meta.items() if key not in _OF_THE_SOURCE}
-        return from_axial(MetaTensor(values, meta=kept | meta, applied_operations=axial.applied_operations))
+        level = from_axial(MetaTensor(values, meta=axial.meta, applied_operations=axial.applied_operations))
+        made = onto_slices(level, self.source)
+        made.meta = {key: value for key, value in made.meta.items() if key not in _OF_THE_SOURCE} | meta
+        return made
 
 
 def stack(source: MetaTensor, modality: Modality, model: Model) -> Stack:
     """Lay a volume out axially, normalise it, and find the head.
 
     Args:
-        source: [1, X, Y, Z] in physical units, RAS+ affine, at most oblique enough that one array axis
-            is clearly the axial one.
+        source: [1, X, Y, Z] in physical units, RAS+ affine.
         modality: of the source.
 
     Raises:
         InputRefused: no head is found.
     """
     scale, network = model.description.scale, model.description.network
-    axial = to_axial(source)
+    axial = to_axial(upright(source))
     unit, saturated = normalise(axial, modality, scale)
     slices = to_slices(unit)
     frame, head = find_frame(slices, modality, network.margin, pixel_mm(axial), origin(source))
-    return Stack(axial, unit, isolate(slices, head), frame, saturated)
+    return Stack(source, axial, unit, isolate(slices, head), frame, saturated)

@@ -73,8 +73,8 @@ def sample_volume(
     so does what lies outside the frame around the head; the spread is zero there.
 
     Args:
-        source: [1, X, Y, Z] in physical units, RAS+ affine, at most oblique enough that one array axis
-            is clearly the axial one.
+        source: [1, X, Y, Z] in physical units, RAS+ affine. If it is far from the patient's axes it is
+            resampled along them for the network, and the translation back (`transforms.upright`).
         batch: slices per pass.
         samples: draws of the posterior, 0 or at least 2.
         seed: of the draws; the same seed gives the same spread, whatever the batch and the device.
@@ -104,7 +104,7 @@ def sample_volume(
         saturated=seen.saturated,
         seams={"source": seams(seen.unit), "output": seams(output)} if source.shape[3] > 2 else None,
         seconds=round(time.monotonic() - started, 3),
-        warnings=[*source.meta.get("warnings", []), *_windowed(to, model)],
+        warnings=[*seen.axial.meta.get("warnings", []), *_windowed(to, model)],
     )
     volume = seen.volume(made, to, scale)
     if spread is None:

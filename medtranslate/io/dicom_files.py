@@ -1,0 +1,171 @@
+"""DICOM files of any mess of folders or of a .zip: found, told by content, opened within bounds.
+
+A file is a path, or a member of an archive that is read in memory and never unpacked onto the disk.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+from pydicom import config as pydicom_config
+from pydicom import dcmread
+from pydicom.dataset import FileDataset
+from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
+
+from medtranslate.errors import MedtranslateError, Unreadable
+from medtranslate.io.bounds import MAX_BYTES
+
+File = Path | zipfile.Path
+
+_DEFLATED, _EXPLICIT = (uid.encode() for uid in (DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian))
+
+MAX_MEMBERS = 100_000
+"""Largest number of files in an archive."""
+HEADER_BYTES = 2**24
+"""Most that is inflated of a deflated file before its header has said how much it should be."""
+
+_NO_PREAMBLE = re.compile(rb"(\x02\x00\x00\x00UL|\x08\x00[\x00-\x20]\x00(CS|UI|DA|UL|..\x00\x00))", re.DOTALL)
+"""How a data set without preamble begins: group 2, or group 8 with a VR (explicit) or a short length."""
+
+
+def recognise(head: bytes) -> bool:
+    """Whether a file that starts with `head` is DICOM, with a preamble (PS3.10 7.1) or without."""
+    return head[128:132] == b"DICM" or _NO_PREAMBLE.match(head) is not None
+
+
+def is_archive(path: Path) -> bool:
+    """Whether a file is a .zip, by its first bytes."""
+    with path.open("rb") as start:
+        return start.read(4) == b"PK\x03\x04"
+
+
+@contextmanager
+def without_comment() -> Iterator[None]:
+    """Keep pydicom from validating values (real headers hold over-long numbers) and from quoting them."""
+    with warnings.catch_warnings(), pydicom_config.disable_value_validation():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@contextmanager
+def refusing_damage(file: File | str) -> Iterator[None]:
+    """Refuse where pydicom or a decoder raises, which on a damaged file is nearly any exception."""
+    try:
+        yield
+    except (MedtranslateError, MemoryError):
+        raise
+    except Exception as error:
+        kind = type(error).__name__
+        raise Unreadable(f"{file}: damaged DICOM ({kind}); copy or export it again") from error
+
+
+def visible_files(path: Path) -> Iterator[Path]:
+    """The file itself, or all files below a folder that are not hidden, in the order of their paths."""
+    if path.is_file():
+        yield path
+        return
+    for file in sorted(path.rglob("*")):
+        hidden = any(part.startswith(".") for part in file.relative_to(path).parts)
+        if not hidden and file.is_file():
+            yield file
+
+
+def list_files(path: Path) -> Iterator[File]:
+    """The visible files of a folder, the members of a .zip, or the file itself.
+
+    Raises:
+        Unreadable: an archive is damaged, or over the bounds by what it says it holds.
+    """
+    return _members(path) if path.is_file() and is_archive(path) else visible_files(path)
+
+
+def _members(path: Path) -> Iterator[zipfile.Path]:
+    with refusing_damage(path):
+        archive = zipfile.ZipFile(path)
+        members = [item for item in archive.infolist() if not item.is_dir()]
+        total = sum(item.file_size for item in members)
+    if len(members) > MAX_MEMBERS or total > MAX_BYTES:
+        raise Unreadable(
+            f"{path}: holds {len(members)} files of {total / 2**30:.1f} GiB, more than the bounds of"
+            f" {MAX_MEMBERS} and {MAX_BYTES / 2**30:.1f} GiB; unpack it and give the folder of one study"
+        )
+    for name in sorted(item.filename for item in members):
+        if not any(part.startswith(".") for part in name.split("/")):
+            yield zipfile.Path(archive, name)
+
+
+def read_dicom(
+    file: File, tags: Sequence[str], *, pixels: bool = False, limit: int = HEADER_BYTES
+) -> FileDataset:
+    """The elements `tags` of a file; `file_of` tells later where they are from.
+
+    Args:
+        pixels: read the pixel data, too.
+        limit: most bytes that a deflated file (PS3.5 A.5) is inflated to; what is beyond is left.
+
+    Raises:
+        Unreadable: damaged, or over a bound.
+    """
+    options: dict[str, Any] = {"stop_before_pixels": not pixels, "specific_tags": list(tags), "force": True}
+    with refusing_damage(file), _Guarded(_open(file)) as source:
+        try:
+            header = dcmread(source, **options)
+        except _Deflated:
+            start = source.tell()
+            source.seek(0)
+            # A UID may end in zeros (PS3.5 9.1), so that one of another length fits into its place.
+            plain = source.read(start).replace(_DEFLATED, _EXPLICIT.ljust(len(_DEFLATED), b"\0"))
+            inflated = zlib.decompressobj(-zlib.MAX_WBITS).decompress(source.read(MAX_BYTES), limit)
+            header = dcmread(io.BytesIO(plain + inflated), **options)
+        header.buffer, header.file = None, file
+        return header
+
+
+def file_of(header: FileDataset) -> File:
+    """The file that a header was read from."""
+    file: File = header.file
+    return file
+
+
+def is_dicom(file: File) -> bool:
+    """Whether a file is DICOM by its content.
+
+    Raises:
+        Unreadable: its name ends in .dcm, but its content says otherwise.
+    """
+    with refusing_damage(file), file.open("rb") as start:
+        found = recognise(start.read(132))
+    if not found and file.suffix.lower() == ".dcm":
+        raise Unreadable(f"{file}: no DICOM by its content (truncated?); copy or export it again")
+    return found
+
+
+class _Deflated(Exception):
+    """A deflated data set begins where the file stands now."""
+
+
+class _Guarded(io.BufferedReader):
+    """A file that is read in pieces only: pydicom asks for all the rest of one to inflate it unbounded."""
+
+    name = ""
+
+    def read(self, size: int | None = -1) -> bytes:
+        if size is None or size < 0:
+            raise _Deflated
+        return super().read(size)
+
+
+def _open(file: File) -> io.RawIOBase:
+    if isinstance(file, zipfile.Path):
+        return cast(io.RawIOBase, io.BytesIO(file.read_bytes()))
+    if file.stat().st_size > MAX_BYTES:
+        raise Unreadable(f"{file}: over the bound of {MAX_BYTES / 2**30:.1f} GiB; crop or split it")
+    return io.FileIO(file)

@@ -1,0 +1,119 @@
+"""Stored pixel values of DICOM planes, decoded within what their headers announce.
+
+No decoder bounds what a damaged or hostile frame unpacks to, so that is looked up in the compressed frame
+before one is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import FileDataset
+from pydicom.encaps import get_frame
+from pydicom.pixels.decoders.base import get_decoder
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
+
+from medtranslate.errors import Unreadable
+from medtranslate.io.dicom_files import HEADER_BYTES, file_of, read_dicom, refusing_damage
+from medtranslate.io.dicom_series import PIXEL_TAGS, name_of
+
+MAX_RLE_BYTES = 2**23
+"""Largest frame that is decoded from RLE, in which two bytes may become 128 (PS3.5 G.3)."""
+
+_NATIVE = {ImplicitVRLittleEndian, ExplicitVRLittleEndian}
+_JPEG, _JPEG_2000 = b"\xff\xd8", b"\xff\x4f\xff\x51"
+
+
+def stored_values(planes: Sequence[FileDataset]) -> Iterator[NDArray[np.integer]]:
+    """Stored values [rows, columns] of planes that come from one file.
+
+    Raises:
+        Unreadable: truncated, damaged, or in a way that cannot be decoded.
+    """
+    first, name = planes[0], str(file_of(planes[0]))
+    with refusing_damage(name):
+        syntax = check_coding(first)
+        shape = int(first.get("NumberOfFrames") or 1), int(first.Rows), int(first.Columns)
+        bits, stored_bits = int(first.BitsAllocated), int(first.get("BitsStored") or 0)
+        size = int(np.prod(shape)) * bits // 8
+        image = read_dicom(file_of(first), ["PixelData", *PIXEL_TAGS], pixels=True, limit=size + HEADER_BYTES)
+        raw = image.get_item("PixelData").value
+        # No compression makes noise twice as long; what is longer would unpack far beyond the image.
+        if len(raw) > 2 * size + 2**16:
+            raise Unreadable(f"{name}: {len(raw)} bytes where {size} fit; copy or export it again")
+        if syntax in _NATIVE and len(raw) < size:
+            raise Unreadable(
+                f"{name}: truncated, {len(raw)} of {size} bytes of pixels; copy or export it again"
+            )
+        kind = "i" if first.get("PixelRepresentation") == 1 else "u"
+    for plane in planes:
+        frame = int(plane.get("ReferencedFrameNumber", 1)) - 1
+        with refusing_damage(name_of(plane)):
+            if syntax not in _NATIVE:
+                coded = get_frame(raw, frame, number_of_frames=shape[0])
+                _check_coded(coded, syntax, shape[1:], name_of(plane))
+                yield get_decoder(syntax).as_array(image, index=frame)[0]
+                continue
+            count = shape[1] * shape[2]
+            values = np.frombuffer(raw, np.dtype(f"<{kind}{bits // 8}"), count, frame * count * bits // 8)
+            unused = bits - stored_bits if stored_bits else 0
+            # Bits above BitsStored mean nothing (PS3.5 8.1.1); shifts drop or sign-extend them.
+            yield ((values << unused) >> unused if unused > 0 else values).reshape(shape[1:])
+
+
+def check_coding(header: FileDataset) -> UID:
+    """The transfer syntax, if a decoder is there for it.
+
+    Raises:
+        Unreadable: there is none, or none for this many bits.
+    """
+    name, bits = file_of(header), int(header.get("BitsAllocated", 0))
+    syntax = UID(header.file_meta.get("TransferSyntaxUID", ImplicitVRLittleEndian))
+    if bits not in (8, 16, 32):
+        raise Unreadable(f"{name}: {bits} bits per pixel: not supported; export it with 16")
+    if header.original_encoding[1] is False and syntax in _NATIVE:
+        raise Unreadable(f"{name}: big-endian without saying so; export it again")
+    if syntax in _NATIVE:
+        return syntax
+    try:
+        decodable = get_decoder(syntax).is_available
+    except NotImplementedError:
+        decodable = False
+    if not decodable:
+        raise Unreadable(f"{name}: coded as {syntax.name}, and no decoder is there; export it uncompressed")
+    return syntax
+
+
+def _check_coded(coded: bytes, syntax: UID, shape: tuple[int, int], name: str) -> None:
+    """Refuse a compressed frame that would unpack to more than a plane."""
+    if syntax == RLELossless:
+        if len(coded) > MAX_RLE_BYTES:
+            raise Unreadable(
+                f"{name}: {len(coded)} bytes of RLE, which may unpack to {len(coded) / 2**24:.1f} GiB;"
+                " export it uncompressed"
+            )
+        return
+    found = _coded_shape(coded)
+    if found != shape:
+        says = "no size" if found is None else f"{found[0]} x {found[1]} pixels"
+        raise Unreadable(
+            f"{name}: its compressed frame says {says}, its header {shape[0]} x {shape[1]}; export it again"
+        )
+
+
+def _coded_shape(coded: bytes) -> tuple[int, int] | None:
+    """Rows and columns that a JPEG (T.81 B.2), JPEG-LS (T.87 C.2) or JPEG 2000 (T.800 A.5.1) frame says."""
+    start = coded.find(_JPEG_2000)
+    if start >= 0:
+        right, bottom, left, top = np.frombuffer(coded, ">u4", 4, start + 8).tolist()
+        return bottom - top, right - left
+    place = 2
+    while coded.startswith(_JPEG) and place + 9 <= len(coded) and coded[place] == 0xFF:
+        marker, length = coded[place + 1], int.from_bytes(coded[place + 2 : place + 4], "big")
+        if marker == 0xF7 or (0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC)):
+            rows, columns = np.frombuffer(coded, ">u2", 2, place + 5).tolist()
+            return rows, columns
+        place += 2 + length
+    return None

@@ -1,0 +1,163 @@
+"""What lies in a file, a folder or an archive: one item a series, volume or folder of pictures.
+
+Headers only, and nothing that identifies a patient: a series goes by the end of its UID and by what its
+scanner calls it.
+"""
+
+# mypy: allow-untyped-calls
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+from nibabel.filebasedimages import ImageFileError
+from PIL import Image
+from pydicom.dataset import FileDataset
+
+from medtranslate.errors import InputRefused, Unreadable
+from medtranslate.geometry import Floats, check_affine, spacing
+from medtranslate.io import detect_format, read_volume
+from medtranslate.io.dicom_files import File
+from medtranslate.io.dicom_pixels import check_coding
+from medtranslate.io.dicom_series import find_series, order_planes
+
+_DESCRIPTION = 40
+
+
+@dataclass(frozen=True, kw_only=True)
+class Item:
+    """One thing that could be read, or why it could not.
+
+    Attributes:
+        name: end of a SeriesInstanceUID (as `--series` takes it), or a path within the input.
+        count: images of a series, pictures of a folder; 1 for a volume.
+        size: columns, rows, slices; None where they differ or are not known.
+        spacing_mm: between columns, rows and slices.
+        geometry: "regular", or in words what is not.
+        coding: transfer syntax, or number type.
+        refused: the sentence that reading it would end with.
+    """
+
+    name: str
+    format: str
+    modality: str | None = None
+    description: str = ""
+    count: int = 1
+    size: tuple[int, int, int] | None = None
+    spacing_mm: tuple[float, float, float] | None = None
+    geometry: str = ""
+    coding: str = ""
+    refused: str = ""
+
+
+def list_items(path: Path) -> list[Item]:
+    """Everything below a path that is an image or should be one.
+
+    Raises:
+        Unreadable: the path does not exist, or an archive is over the bounds.
+    """
+    if not path.exists():
+        raise Unreadable(f"{path}: does not exist; check the path")
+    found = find_series(path, ["SeriesDescription"])
+    damaged = [
+        Item(name=str(refusal).split(": ")[0], format="dicom", refused=str(refusal))
+        for refusal in found.refused
+    ]
+    series = [_series(uid, headers) for uid, headers in found.series.items()]
+    return [*series, *damaged, *_others(path, found.others)]
+
+
+def _series(uid: str, headers: Sequence[FileDataset]) -> Item:
+    """A series as far as it can be told, and whether and why it is refused."""
+    first = headers[0]
+    text = "".join(c for c in str(first.get("SeriesDescription", "")) if c.isprintable())
+    item = Item(
+        name=f"...{uid[-12:]}",
+        format="dicom",
+        modality=str(first.get("Modality", "")).lower() or None,
+        description=text[:_DESCRIPTION],
+        count=len(headers),
+    )
+    try:
+        planes, stack = order_planes(headers)
+        item = replace(
+            item,
+            count=len(planes),
+            size=(int(first.Columns), int(first.Rows), len(planes)),
+            spacing_mm=_three(spacing(stack.affine)),
+            geometry="regular" if stack.slices is None else str(stack.slices),
+        )
+        return replace(item, coding=" and ".join({check_coding(plane).name: None for plane in planes}))
+    except InputRefused as refusal:
+        return replace(item, refused=str(refusal))
+
+
+def _others(path: Path, files: Iterable[File]) -> Iterator[Item]:
+    """Volumes one by one, pictures folder by folder; what is neither is passed over."""
+    pictures: dict[Path, list[Path]] = defaultdict(list)
+    for file in (file for file in files if isinstance(file, Path)):
+        try:
+            format = detect_format(file)
+        except Unreadable:
+            continue
+        if format == "png":
+            pictures[file.parent].append(file)
+        else:
+            yield _volume(file, format, _name_in(path, file))
+    for folder, members in pictures.items():
+        yield _pictures(members, _name_in(path, folder))
+
+
+def _volume(file: Path, format: str, name: str) -> Item:
+    """A volume by its header: nibabel's for NIfTI; other formats are read."""
+    item = Item(name=name, format=format)
+    try:
+        if format == "nifti":
+            image = nib.Nifti1Image.from_filename(file)
+            shape, affine, kind = image.shape, image.affine, image.get_data_dtype()
+        else:
+            volume = read_volume(file)
+            shape, affine, kind = volume.shape[1:], volume.affine.numpy(), np.dtype("f4")
+        columns, rows, slices = (int(length) for length in (*shape, 1, 1)[:3])
+        placed = check_affine(affine, str(file))
+        if kind.kind not in "iuf" or (shape[3:] and max(shape[3:]) > 1):
+            raise Unreadable(f"{file}: several volumes, or colour or complex numbers; split it")
+    except InputRefused as refusal:
+        return replace(item, refused=str(refusal))
+    except (OSError, ValueError, ImageFileError) as error:
+        return replace(item, refused=f"{file}: damaged {format} ({type(error).__name__}); export it again")
+    return replace(
+        item,
+        size=(columns, rows, slices),
+        spacing_mm=_three(spacing(placed)),
+        geometry="regular",
+        coding=kind.name,
+    )
+
+
+def _pictures(members: Sequence[Path], name: str) -> Item:
+    sizes, codings = set(), set()
+    for file in members:
+        try:
+            with Image.open(file, formats=("PNG", "JPEG")) as picture:
+                sizes.add(picture.size)
+                codings.add(f"{picture.format} {picture.mode}")
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+            return Item(name=name, format="png", count=len(members), refused=f"{file}: damaged picture")
+    size = (*sizes.pop(), 1) if len(sizes) == 1 else None
+    geometry = "pictures" if size else f"pictures of {len(sizes)} sizes"
+    coding = " and ".join(sorted(codings))
+    return Item(name=name, format="png", count=len(members), size=size, geometry=geometry, coding=coding)
+
+
+def _name_in(path: Path, file: Path) -> str:
+    return str(file.relative_to(path)) if path.is_dir() and file != path else file.name
+
+
+def _three(lengths: Floats) -> tuple[float, float, float]:
+    columns, rows, slices = (round(float(length), 4) for length in lengths)
+    return columns, rows, slices

@@ -1,0 +1,131 @@
+"""Resampling between slices that lie each by itself and a regular grid: linear, nothing invented outside.
+
+Slices may be tilted against their stack and uneven. Between two of them, a point's value is interpolated
+along the line that joins equal pixels of both, so shear and uneven gaps are undone exactly where the image
+is linear.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from medtranslate.geometry import Floats, SliceGeometry
+from medtranslate.io.bounds import check_size
+from medtranslate.io.scan import Scan
+
+Values = NDArray[np.float32]
+
+PADDING = {"ct": -1024.0, "mr": 0.0}
+"""What lies outside a scan: air in HU, no signal."""
+
+_DIGITS = 6
+"""Coordinates are rounded to a millionth of a voxel, so that a point on the rim lies inside."""
+
+
+def regrid(scan: Scan, where: str) -> Scan:
+    """The scan on a regular grid along its own rows, columns and normal; as it is where it is regular.
+
+    Pixels keep their size and the slices lie at the median gap, first on first.
+
+    Args:
+        where: what a message names, such as the file.
+
+    Raises:
+        Unreadable: the grid would be over the bound.
+    """
+    slices: SliceGeometry | None = scan.meta.get("slices")
+    if slices is None:
+        return scan
+    row = slices.orientations[0, 0]
+    axes = np.array([row, np.cross(slices.normal, row), slices.normal])
+    sizes = (slices.pixel_mm[1], slices.pixel_mm[0], float(np.median(slices.gaps)))
+    fill = PADDING[scan.meta["modality"]]
+    values, affine = to_grid(scan.values, slices, axes, np.array(sizes), fill, where)
+    meta = {key: value for key, value in scan.meta.items() if key != "slices"}
+    note = f"resampled onto a regular grid ({slices})"
+    kept = [text for text in scan.meta["warnings"] if not text.startswith("no regular grid")]
+    return replace(scan, values=values, affine=affine, meta={**meta, "warnings": [note, *kept]})
+
+
+def to_grid(
+    values: Values, slices: SliceGeometry, axes: Floats, sizes: Floats, fill: float, where: str
+) -> tuple[Values, Floats]:
+    """Slices on the smallest regular grid that holds them all.
+
+    Args:
+        values: [X, Y, Z].
+        slices: where they lie.
+        axes: unit directions of the grid, RAS+, one in each row.
+        sizes: voxel size along each, mm.
+        fill: what lies outside the slices.
+
+    Returns:
+        Values and affine of the grid.
+
+    Raises:
+        Unreadable: the grid would be over the bound.
+    """
+    ends = np.array([(i, j) for i in (0, values.shape[0] - 1) for j in (0, values.shape[1] - 1)])
+    corners = np.concatenate([_points(slices, index, ends) for index in range(values.shape[2])]) @ axes.T
+    low, high = corners.min(axis=0), corners.max(axis=0)
+    shape = (np.floor((high - low) / sizes + 10.0**-_DIGITS) + 1).astype(int)
+    check_size(shape.tolist(), f"{where}: on a regular grid")
+    affine = np.eye(4)
+    affine[:3, :3], affine[:3, 3] = axes.T * sizes, low @ axes
+    grid = np.empty(shape, np.float32, order="F")
+    in_plane = np.indices(shape[:2]).reshape(2, -1).T
+    for index in range(shape[2]):
+        points = in_plane @ affine[:3, :2].T + affine[:3, 2] * index + affine[:3, 3]
+        plane = _sample(values, _places(slices, points), fill)
+        grid[:, :, index] = plane.reshape(shape[:2])
+    return grid, affine
+
+
+def from_grid(
+    values: Values, affine: Floats, slices: SliceGeometry, shape: tuple[int, int], fill: float
+) -> Values:
+    """Values of a regular grid at the pixels of slices: the way back from `to_grid`.
+
+    Args:
+        values: [X, Y, Z] on the grid of `affine`.
+        shape: columns and rows of a slice.
+        fill: what lies outside the grid.
+    """
+    inverse = np.linalg.inv(affine)
+    pixels = np.indices(shape).reshape(2, -1).T
+    made = np.empty((*shape, len(slices.positions)), np.float32, order="F")
+    for index in range(made.shape[2]):
+        places = _points(slices, index, pixels) @ inverse[:3, :3].T + inverse[:3, 3]
+        made[:, :, index] = _sample(values, places, fill).reshape(shape)
+    return made
+
+
+def _points(slices: SliceGeometry, index: int, pixels: NDArray[np.integer]) -> Floats:
+    """RAS+ mm [P, 3] of pixels [P, 2] (column, row) of one slice."""
+    rows_mm, columns_mm = slices.pixel_mm
+    points: Floats = pixels * (columns_mm, rows_mm) @ slices.orientations[index] + slices.positions[index]
+    return points
+
+
+def _places(slices: SliceGeometry, points: Floats) -> Floats:
+    """Array coordinates (column, row, slice) [P, 3] of RAS+ points [P, 3]; slice -1 is outside."""
+    heights = np.round(slices.positions @ slices.normal, _DIGITS)
+    index = np.interp(
+        np.round(points @ slices.normal, _DIGITS), heights, np.arange(len(heights)), left=-1, right=-1
+    )
+    known = np.arange(len(heights))
+    origins = np.stack([np.interp(index, known, line) for line in slices.positions.T], axis=1)
+    rows_mm, columns_mm = slices.pixel_mm
+    steps = slices.orientations[0] * [[columns_mm], [rows_mm]]
+    return np.column_stack([(points - origins) @ np.linalg.pinv(steps), index])
+
+
+def _sample(values: Values, places: Floats, fill: float) -> Values:
+    sampled: Values = ndimage.map_coordinates(
+        values, np.round(places, _DIGITS).T, np.float32, order=1, mode="constant", cval=fill
+    )
+    return sampled
