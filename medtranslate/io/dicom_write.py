@@ -66,6 +66,7 @@ def write(volume: MetaTensor, path: Path, like: MetaTensor | None, derivation: D
     sources: list[FileDataset] = []
     if like is None and derivation is None and volume.meta.get("modality") in ("ct", "mr"):
         stack = _stack_of(volume, path)
+        values = values[..., stack.order]
         key = f"{digest}/{volume.meta['modality']}"
         header = phantom_header(volume.meta["modality"], key, volume.meta.get("study", key))
         limits = AIR_TO_BONE_HU if header.Modality == "CT" else (0.0, float(values.max()))
@@ -83,7 +84,7 @@ def write(volume: MetaTensor, path: Path, like: MetaTensor | None, derivation: D
     describe = _describe_ct if header.Modality == "CT" else _describe_mr
     stored = describe(header, values, *limits)
     _describe_plane(header, stack, sources)
-    _write_slices(path, header, stored[stack.order], stack, sources)
+    _write_slices(path, header, stored, stack, sources)
 
 
 def _stack_of(volume: MetaTensor, path: Path) -> Stack:
