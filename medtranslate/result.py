@@ -60,16 +60,20 @@ class ModelInfo:
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
 class Derivation:
-    """What a derived image must declare about how it came to be.
+    """How a derived image came to be, which it has to declare, and how it is to be kept.
 
     Attributes:
         source: modality of the image that was translated.
         seed: of a random sample; None for the posterior mean.
+        deidentify: take nothing over that identifies the patient (DICOM).
+        compress: keep the pixels with lossless compression (DICOM).
     """
 
     model: ModelInfo
     source: Literal["ct", "mr"]
     seed: int | None = None
+    deidentify: bool = False
+    compress: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)

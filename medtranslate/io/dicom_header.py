@@ -15,6 +15,8 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from pydicom import config as pydicom_config
+from pydicom.charset import python_encoding
+from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.sr.codedict import codes
@@ -31,8 +33,8 @@ _TAKEN = (  # type 2: written empty where the source has nothing valid
     *("AccessionNumber", "ReferringPhysicianName", "PositionReferenceIndicator", "PatientPosition"),
 )
 _TAKEN_IF_THERE = (
-    *("SpecificCharacterSet", "IssuerOfPatientID", "StudyDescription", "PatientAge", "PatientSize"),
-    *("PatientWeight", "BodyPartExamined", "Laterality", "PatientIdentityRemoved", "DeidentificationMethod"),
+    *("IssuerOfPatientID", "StudyDescription", "PatientAge", "PatientSize", "PatientWeight"),
+    *("BodyPartExamined", "Laterality", "PatientIdentityRemoved", "DeidentificationMethod"),
     "SliceThickness",
 )
 _LOSSY = ("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod")
@@ -40,8 +42,11 @@ SOURCE_TAGS = (
     *_TAKEN,
     *_TAKEN_IF_THERE,
     *_LOSSY,
-    *("SeriesNumber", "Manufacturer", "ManufacturerModelName", "BurnedInAnnotation"),
+    *("SpecificCharacterSet", "SeriesNumber", "Manufacturer", "ManufacturerModelName", "BurnedInAnnotation"),
 )
+_UTF_8 = "ISO_IR 192"
+
+_UIDS = ("StudyInstanceUID", "FrameOfReferenceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID")
 _TERMS = {
     "PatientSex": ("M", "F", "O"),
     "PatientPosition": ("HFS", "HFP", "HFDR", "HFDL", "FFS", "FFP", "FFDR", "FFDL"),
@@ -55,10 +60,10 @@ def uid(key: str, part: str) -> UID:
     return UID(f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, f'medtranslate/{key}/{part}').int}")
 
 
-def _new_header(modality: str, key: str) -> Dataset:
+def _new_header(modality: str, key: str, *, dated: bool = True) -> Dataset:
     """What every file of this package's series says of itself."""
     now, header = datetime.now(), Dataset()
-    for keyword in ("InstanceCreation", "Series", "Content"):
+    for keyword in ("InstanceCreation", "Series", "Content") if dated else ():
         setattr(header, f"{keyword}Date", now.strftime("%Y%m%d"))
         setattr(header, f"{keyword}Time", now.strftime("%H%M%S"))
     header.Modality = modality.upper()
@@ -97,10 +102,11 @@ def phantom_header(modality: str, key: str, study: str) -> Dataset:
     return header
 
 
-def derived_header(sources: Sequence[FileDataset], derivation: Derivation, key: str) -> Dataset:
+def derived_header(sources: Sequence[Dataset], derivation: Derivation, key: str) -> Dataset:
     """Identity and study from the source, everything about the image itself new."""
     first, modality, model = sources[0], derivation.model.to, derivation.model
-    header = _new_header(modality, key)
+    header = _new_header(modality, key, dated=not derivation.deidentify)
+    header.SpecificCharacterSet = _character_set(first)
     for keyword in (*_TAKEN, *_TAKEN_IF_THERE):
         taken = _valid(first, keyword)
         if taken is not None or keyword in _TAKEN:
@@ -108,9 +114,6 @@ def derived_header(sources: Sequence[FileDataset], derivation: Derivation, key: 
     header.StudyInstanceUID = first.StudyInstanceUID
     if first.get("FrameOfReferenceUID"):
         header.FrameOfReferenceUID = first.FrameOfReferenceUID
-    for taken in (header.StudyInstanceUID, header.FrameOfReferenceUID):
-        if not re.fullmatch(r"[0-9.]{1,64}", taken):
-            raise SeriesRefused(f"{name_of(first)}: a UID of its study is invalid; export the series again")
     if "BodyPartExamined" not in header and "Laterality" not in header:
         header.Laterality = ""
     if header.get("PatientIdentityRemoved") == "YES" and "DeidentificationMethod" not in header:
@@ -127,24 +130,46 @@ def derived_header(sources: Sequence[FileDataset], derivation: Derivation, key: 
     header.SeriesNumber = 9000 + int(_valid(first, "SeriesNumber") or 0) % 1000
     header.SeriesDescription = f"{what}, {name}"
     header.DerivationDescription = f"{made}; not acquired by a scanner; research only"
-    header.DerivationCodeSequence = [_coded(codes.DCM.ArtificialIntelligence)]
+    header.DerivationCodeSequence = [coded(codes.DCM.ArtificialIntelligence)]
     header.ImageType = ["DERIVED", "SECONDARY", "AXIAL" if modality == "ct" else "OTHER"]
     header.ContributingEquipmentSequence = [*_scanner(first), _this_software(header, made)]
     return header
+
+
+def check_uids(sources: Sequence[FileDataset]) -> None:
+    """Refuse a source whose identifiers are not UIDs: a derived series repeats and refers to them.
+
+    Raises:
+        SeriesRefused: names the file and the attribute.
+    """
+    for source in sources:
+        for keyword in _UIDS:
+            if not re.fullmatch(r"[0-9.]{1,64}", str(source.get(keyword) or "0")):
+                raise SeriesRefused(f"{name_of(source)}: {keyword} is not a UID; export the series again")
+
+
+def _character_set(source: Dataset) -> str | list[str]:
+    """The source's, so that its names stay byte for byte the same in one study; UTF-8 where it has none."""
+    given = source.get("SpecificCharacterSet") or _UTF_8
+    names = [given] if isinstance(given, str) else list(given)
+    return names if all(name in python_encoding for name in names) else _UTF_8
 
 
 def _valid(source: Dataset, keyword: str) -> Any:
     """A value of the source if it is there, not empty, and valid for its VR and its defined terms."""
     try:
         element = source[keyword]
-        DataElement(element.tag, element.VR, element.value, validation_mode=pydicom_config.RAISE)
+        DataElement(element.tag, dictionary_VR(keyword), element.value, validation_mode=pydicom_config.RAISE)
     except (KeyError, ValueError):
+        return None
+    if isinstance(element.value, bytes) or not str(element.value).isprintable():
         return None
     allowed = _TERMS.get(keyword)
     return element.value or None if allowed is None or element.value in allowed else None
 
 
-def _coded(code: Code) -> Dataset:
+def coded(code: Code) -> Dataset:
+    """A code as an item of a sequence (PS3.3 8.8)."""
     item = Dataset()
     item.CodeValue, item.CodingSchemeDesignator = code.value, code.scheme_designator
     item.CodeMeaning = code.meaning
@@ -156,30 +181,31 @@ def _scanner(source: Dataset) -> Iterator[Dataset]:
     if maker is None:
         return
     item = Dataset()
-    item.PurposeOfReferenceCodeSequence = [_coded(codes.DCM.AcquisitionEquipment)]
+    item.PurposeOfReferenceCodeSequence = [coded(codes.DCM.AcquisitionEquipment)]
     item.Manufacturer, item.ManufacturerModelName = maker, _valid(source, "ManufacturerModelName") or ""
     yield item
 
 
 def _this_software(header: Dataset, made: str) -> Dataset:
     item = Dataset()
-    item.PurposeOfReferenceCodeSequence = [_coded(codes.DCM.SynthesizingEquipment)]
+    item.PurposeOfReferenceCodeSequence = [coded(codes.DCM.SynthesizingEquipment)]
     for keyword in ("Manufacturer", "ManufacturerModelName", "SoftwareVersions"):
         setattr(item, keyword, header[keyword].value)
-    item.ContributionDateTime = f"{header.SeriesDate}{header.SeriesTime}"
+    if "SeriesDate" in header:
+        item.ContributionDateTime = f"{header.SeriesDate}{header.SeriesTime}"
     item.ContributionDescription = made
     return item
 
 
 def refer_to(header: Dataset, source: Dataset) -> None:
-    """Say which slice this one was made from (PS3.3 C.7.6.1 and C.12.2)."""
+    """Say which slice, or frame of an enhanced image, this one was made from (PS3.3 C.7.6.1, C.12.2)."""
     image, series, reference = Dataset(), Dataset(), Dataset()
     for item in (image, reference):
         item.ReferencedSOPClassUID = source.SOPClassUID
         item.ReferencedSOPInstanceUID = source.SOPInstanceUID
         if "ReferencedFrameNumber" in source:
             item.ReferencedFrameNumber = source.ReferencedFrameNumber
-    image.PurposeOfReferenceCodeSequence = [_coded(codes.DCM.SourceImageForImageProcessingOperation)]
+    image.PurposeOfReferenceCodeSequence = [coded(codes.DCM.SourceImageForImageProcessingOperation)]
     image.SpatialLocationsPreserved = "YES"
     series.SeriesInstanceUID = source.SeriesInstanceUID
     series.ReferencedInstanceSequence = [reference]

@@ -7,20 +7,30 @@ that say who, how and from what, this one has pixels and planes.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from monai.data.meta_tensor import MetaTensor
 from numpy.typing import ArrayLike, NDArray
-from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian
+from pydicom import dcmread
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, JPEGLSLossless
 from pydicom.valuerep import format_number_as_ds
 
 from medtranslate.errors import GeometryRefused, UsageError
 from medtranslate.geometry import POSITION_MM, Stack, spacing, stack_slices, swap_lps_ras
+from medtranslate.io.deidentify import declaration, deidentified
 from medtranslate.io.dicom_files import without_comment
-from medtranslate.io.dicom_header import SOURCE_TAGS, derived_header, phantom_header, refer_to, uid
+from medtranslate.io.dicom_header import (
+    SOURCE_TAGS,
+    check_uids,
+    derived_header,
+    phantom_header,
+    refer_to,
+    uid,
+)
 from medtranslate.io.dicom_series import read_headers
 from medtranslate.result import Derivation
 
@@ -34,18 +44,20 @@ CT_LIMITS = (-1024.0, 3071.0)
 """HU that 12 bits hold with the usual intercept."""
 MR_LIMIT = 4095.0
 """Largest value of 12 bits without sign."""
-SOFT_TISSUE = (-160.0, 240.0)
-"""HU that a full-range CT is first shown with."""
+WINDOWS = {"SOFT TISSUE": (-160.0, 240.0), "BONE": (-500.0, 1500.0)}
+"""Lower and upper HU that a CT from air to bone is shown with; viewers open with the first."""
+_BRIGHT = 99.5
+"""Percentile of an MR's foreground that is shown white, so that a few bright voxels darken nothing."""
 
 
 @without_comment()
 def write(volume: MetaTensor, path: Path, like: MetaTensor | None, derivation: Derivation | None) -> None:
-    """Write one file a slice, IM0001.dcm and on, in the order of the slices along their normal.
+    """Write one file per slice, in the order of their normal.
 
-    With `like` the series is derived: same patient, study, frame of reference and slices as the source
-    series, whose headers are read again. Without, it is a phantom's own study (PHANTOM^HEAD) of the
-    modality in the volume's meta. Equal voxels that one model made from one series get equal UIDs;
-    anything else gets others.
+    With `like` and `derivation` the volume, on the grid of `like`, becomes a series derived from that
+    series, whose headers are read again; each slice takes the position and orientation of its own source
+    as they are. Without, it is a phantom's own study (PHANTOM^HEAD) of the modality in the volume's meta.
+    Equal voxels that one model made from one series get equal UIDs; anything else gets others.
 
     A CT is in HU, clipped to `CT_LIMITS`, only if the model reaches from air to bone (`AIR_TO_BONE_HU`).
     Otherwise RescaleType is US and the descriptions say `WINDOWED`, and nothing can ask for less. An MR
@@ -62,29 +74,45 @@ def write(volume: MetaTensor, path: Path, like: MetaTensor | None, derivation: D
         UsageError: one of `like` and `derivation` is missing, or there is no DICOM source or modality.
         InputRefused: the source's headers are gone, changed, or not on the volume's grid.
     """
-    values = volume.numpy(force=True)[0]
-    digest = hashlib.sha256(np.ascontiguousarray(values.T).data).hexdigest()
-    sources: list[FileDataset] = []
+    planes: NDArray[np.float32] = volume.numpy(force=True)[0].T
+    sources: Sequence[Dataset] = []
     if like is None and derivation is None and volume.meta.get("modality") in ("ct", "mr"):
-        stack = _stack_of(volume, path)
-        key = f"{digest}/{volume.meta['modality']}"
-        header = phantom_header(volume.meta["modality"], key, volume.meta.get("study", key))
-        limits = AIR_TO_BONE_HU if header.Modality == "CT" else (0.0, float(values.max()))
+        modality, stack = volume.meta["modality"], _stack_of(volume, path)
+        limits = AIR_TO_BONE_HU if modality == "ct" else (0.0, float(planes.max()))
+        stored = _store(planes[stack.order], modality, limits[1])
+        key = f"{_digest(stored)}/{modality}"
+        header = phantom_header(modality, key, volume.meta.get("study", key))
     elif like is not None and derivation is not None and like.meta.get("format") == "dicom":
-        sources, stack = read_headers(Path(like.meta["path"]), like.meta["series"], SOURCE_TAGS)
+        modality, limits = derivation.model.to, derivation.model.output_range
+        sources, stack = _sources(like, derivation)
         _check_grid(volume, stack, len(sources), path)
-        key = f"{digest}/{like.meta['digest']}/{like.meta['series']}/{derivation}"
+        stored = _store(planes, modality, limits[1])
+        key = f"{_digest(stored)}/{like.meta['digest']}/{sources[0].SeriesInstanceUID}/{derivation}"
         header = derived_header(sources, derivation, key)
-        limits = derivation.model.output_range
+        header.update(declaration() if derivation.deidentify else {})
     else:
         raise UsageError(
             f"{path}: DICOM is written from a DICOM source and the model that translated it, or for a"
             " phantom; write .nii.gz instead"
         )
-    describe = _describe_ct if header.Modality == "CT" else _describe_mr
-    stored = describe(header, values, *limits)
+    if modality == "ct":
+        _describe_ct(header, *limits)
+    else:
+        _describe_mr(header, stored)
     _describe_plane(header, stack, sources)
-    _write_slices(path, header, stored[stack.order], stack, sources)
+    compress = derivation is not None and derivation.compress
+    _write_slices(path, header, stored, stack, sources, compress=compress)
+
+
+def _sources(like: MetaTensor, derivation: Derivation) -> tuple[Sequence[Dataset], Stack]:
+    """Headers of the source's slices in the order of the array, without identity if that is asked for."""
+    headers, stack = read_headers(Path(like.meta["path"]), like.meta["series"], SOURCE_TAGS)
+    check_uids(headers)
+    return [deidentified(header) for header in headers] if derivation.deidentify else headers, stack
+
+
+def _digest(stored: Stored) -> str:
+    return hashlib.sha256(stored.data).hexdigest()
 
 
 def _stack_of(volume: MetaTensor, path: Path) -> Stack:
@@ -112,8 +140,21 @@ def _check_grid(volume: MetaTensor, stack: Stack, count: int, path: Path) -> Non
         )
 
 
-def _describe_ct(header: Dataset, values: NDArray[np.float32], low: float, high: float) -> Stored:
-    """CT image, image pixel and VOI LUT modules; the voxels [Z, Y, X] as they are stored.
+def _store(planes: NDArray[np.float32], modality: str, high: float) -> Stored:
+    """The voxels [Z, Y, X] as they are stored: HU in 16 bits, or an MR's range in 12 without sign."""
+    factor, (lower, upper), kind = 1.0, CT_LIMITS, "<i2"
+    if modality == "mr":
+        factor = 1.0 if 255 <= high <= MR_LIMIT or high <= 0 else MR_LIMIT / high
+        lower, upper, kind = 0.0, MR_LIMIT, "<u2"
+    stored: Stored = np.empty(planes.shape, np.dtype(kind))
+    for plane, into in zip(planes, stored, strict=True):
+        scaled = np.clip(plane * np.float32(factor), lower, upper)
+        np.rint(scaled, out=into, casting="unsafe")
+    return stored
+
+
+def _describe_ct(header: Dataset, low: float, high: float) -> None:
+    """CT image, image pixel and VOI LUT modules.
 
     The one place that says what a CT's numbers mean, from the range that its maker declares.
     """
@@ -122,27 +163,24 @@ def _describe_ct(header: Dataset, values: NDArray[np.float32], low: float, high:
     header.RescaleSlope, header.RescaleIntercept = "1", "0"
     if low <= AIR_TO_BONE_HU[0] and high >= AIR_TO_BONE_HU[1]:
         header.RescaleType = "HU"
-        _show(header, *SOFT_TISSUE)
+        _show(header, WINDOWS)
     else:
         header.RescaleType = "US"
         header.SeriesDescription = f"{WINDOWED}; {header.SeriesDescription}"
         saturates = f"{WINDOWED}: saturates at {low:g} and {high:g} HU"
         header.DerivationDescription = f"{saturates}. {header.DerivationDescription}"
-        _show(header, low, high)
-    stored: Stored = np.rint(values.T.clip(*CT_LIMITS)).astype(np.int16)
-    return stored
+        _show(header, {"WINDOWED": (low, high)})
 
 
-def _describe_mr(header: Dataset, values: NDArray[np.float32], low: float, high: float) -> Stored:
-    """MR image, image pixel and VOI LUT modules; the voxels [Z, Y, X] as they are stored."""
+def _describe_mr(header: Dataset, stored: Stored) -> None:
+    """MR image, image pixel and VOI LUT modules."""
     _describe_pixels(header, bits=12, signed=False)
     header.ScanningSequence, header.SequenceVariant = "RM", "NONE"
     for keyword in ("ScanOptions", "MRAcquisitionType", "EchoTime", "RepetitionTime", "EchoTrainLength"):
         setattr(header, keyword, None)
-    stretch = 1.0 if 255 <= high <= MR_LIMIT or high <= 0 else MR_LIMIT / high
-    _show(header, 0, high * stretch)
-    stored: Stored = np.rint((values.T * np.float32(stretch)).clip(0, MR_LIMIT)).astype(np.uint16)
-    return stored
+    seen = stored[:, ::4, ::4]
+    bright = float(np.percentile(seen[seen > 0], _BRIGHT)) if seen.any() else MR_LIMIT
+    _show(header, {"BRIGHT": (0, bright)})
 
 
 def _describe_pixels(header: Dataset, bits: int, signed: bool) -> None:
@@ -152,52 +190,55 @@ def _describe_pixels(header: Dataset, bits: int, signed: bool) -> None:
     header.AcquisitionNumber = None
 
 
-def _show(header: Dataset, low: float, high: float) -> None:
-    """The window a viewer opens with."""
-    header.WindowCenter = format_number_as_ds((low + high) / 2)
-    header.WindowWidth = format_number_as_ds(max(high - low, 1.0))
+def _show(header: Dataset, windows: Mapping[str, tuple[float, float]]) -> None:
+    """The windows that a viewer offers, by name (PS3.3 C.11.2.1.2)."""
+    ends = windows.values()
+    header.WindowCenter = [format_number_as_ds((low + high) / 2) for low, high in ends]
+    header.WindowWidth = [format_number_as_ds(max(high - low, 1.0)) for low, high in ends]
+    header.WindowCenterWidthExplanation = list(windows)
 
 
-def _describe_plane(header: Dataset, stack: Stack, sources: Sequence[FileDataset]) -> None:
-    """Image plane module but for the position; a source's own numbers are taken over as they are."""
-    lps = swap_lps_ras(stack.affine)
-    row, column, step = spacing(lps)
-    given: Dataset = sources[0] if sources else Dataset()
-    orientation = given.get("ImageOrientationPatient", _orientation(lps))
-    header.ImageOrientationPatient = [format_number_as_ds(float(cosine)) for cosine in orientation]
-    header.PixelSpacing = [
-        format_number_as_ds(float(size)) for size in given.get("PixelSpacing", (column, row))
-    ]
+def _describe_plane(header: Dataset, stack: Stack, sources: Sequence[Dataset]) -> None:
+    """Size of pixels and slices; a source's own numbers are taken over as they are."""
+    column, row, step = spacing(stack.affine)
+    given = sources[0].PixelSpacing if sources else (row, column)
+    header.PixelSpacing = _decimals(given)
     header.setdefault("SliceThickness", format_number_as_ds(float(step)))
 
 
 def _write_slices(
-    path: Path,
-    header: Dataset,
-    stored: Stored,
-    stack: Stack,
-    sources: Sequence[FileDataset],
+    path: Path, header: Dataset, stored: Stored, stack: Stack, sources: Sequence[Dataset], *, compress: bool
 ) -> None:
-    """Write the slices through one header, in which only what differs between slices is changed."""
+    """Write the slices through one header that is encoded once; only what differs is set anew."""
     lps = swap_lps_ras(stack.affine)
     header.Rows, header.Columns = stored.shape[1:]
     header.SeriesDescription = header.SeriesDescription[:64]
+    header.SOPInstanceUID = header.SeriesInstanceUID
     header.file_meta = FileMetaDataset()
     header.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    header.file_meta.MediaStorageSOPClassUID = header.SOPClassUID
+    encoded = BytesIO()
+    header.save_as(encoded, enforce_file_format=True)
+    encoded.seek(0)
+    image = dcmread(encoded)
     for index, plane in enumerate(stored):
-        header.SOPInstanceUID = uid(header.SeriesInstanceUID, str(index))
-        header.file_meta.MediaStorageSOPInstanceUID = header.SOPInstanceUID
-        header.InstanceNumber = index + 1
-        position = lps[:3, 3] + index * lps[:3, 2]
+        position, orientation = lps[:3, 3] + index * lps[:3, 2], _orientation(lps)
         if sources:
-            position = sources[index].ImagePositionPatient
-            header.ImageOrientationPatient = [
-                format_number_as_ds(float(cosine)) for cosine in sources[index].ImageOrientationPatient
-            ]
-            if sources[index].get("SliceThickness"):
-                header.SliceThickness = format_number_as_ds(float(sources[index].SliceThickness))
-            refer_to(header, sources[index])
-        header.ImagePositionPatient = [format_number_as_ds(float(number)) for number in position]
-        header.PixelData = plane.astype(plane.dtype.newbyteorder("<")).tobytes()
-        header.save_as(path / f"IM{index + 1:04d}.dcm", enforce_file_format=True)
+            source = sources[index]
+            position, orientation = source.ImagePositionPatient, source.ImageOrientationPatient
+            if source.get("SliceThickness"):
+                image.SliceThickness = format_number_as_ds(float(source.SliceThickness))
+            refer_to(image, source)
+        image.ImagePositionPatient = _decimals(position)
+        image.ImageOrientationPatient = _decimals(orientation)
+        image.SOPInstanceUID = uid(header.SeriesInstanceUID, str(index))
+        image.file_meta.MediaStorageSOPInstanceUID = image.SOPInstanceUID
+        image.InstanceNumber = index + 1
+        if compress:
+            image.compress(JPEGLSLossless, plane, generate_instance_uid=False)
+        else:
+            image.add_new("PixelData", "OW", plane.tobytes())
+        image.save_as(path / f"IM{index + 1:04d}.dcm", enforce_file_format=True)
+
+
+def _decimals(numbers: Sequence[float] | NDArray[np.float64]) -> list[str]:
+    return [format_number_as_ds(float(number)) for number in numbers]
