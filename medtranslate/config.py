@@ -27,7 +27,7 @@ Precision = Literal["auto", "float32", "bfloat16"]
 GeneratorName = Literal["vae"]
 DiscriminatorName = Literal["multiscale"]
 ProfileName = Literal["image", "synthrad2023", "synthrad2025"]
-FormatName = Literal["dicom", "nifti", "png"]
+FormatName = Literal["dicom", "nifti", "mha", "nrrd", "png"]
 PhantomContrast = Literal["t1", "t2", "flair", "random"]
 StreamContrast = Literal["t1", "t2", "flair", "physics", "random", "both"]
 

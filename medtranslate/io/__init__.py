@@ -10,7 +10,9 @@ with a float64 affine from array index to RAS+ millimetres. Its meta holds, besi
     warnings  list of sentences
     series    SeriesInstanceUID (DICOM only)
     slices    geometry.SliceGeometry of a DICOM series that is no regular grid; the affine is then nominal
+    stored    the numbers' type in the file, such as "int16" (where it is one type; not DICOM)
     levels    largest grey value, 255 or 65535 (pictures only)
+    files     names of the pictures, slice by slice (stacks of pictures only)
     study     what volumes of one phantom study have in common (phantoms only)
 
 Patient headers are never in meta. To add a format, write one module with `recognise`, `read` and `write`
@@ -19,9 +21,7 @@ and add one line to FORMATS.
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import zlib
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -36,10 +36,11 @@ from natsort import natsorted
 
 from medtranslate.errors import Diverged, GeometryRefused, InputRefused, Unreadable, UsageError
 from medtranslate.geometry import require_grid
-from medtranslate.io import dicom_files, dicom_read, dicom_write, nifti, png
+from medtranslate.io import dicom_files, dicom_read, dicom_write, metaimage, nifti, nrrd, png
 from medtranslate.io.dicom_files import is_archive, visible_files
 from medtranslate.io.regrid import regrid
 from medtranslate.io.scan import Scan
+from medtranslate.io.voxels import open_plain_or_gzipped, refusing_damage
 from medtranslate.jobs import whole_output
 from medtranslate.result import Derivation
 
@@ -52,19 +53,24 @@ class Format:
     """How a format is told by its first bytes, read, and written.
 
     Attributes:
-        suffixes: of an output in this format; "" is a folder.
+        suffixes: of an output in this format, the usual one last; "" is a folder.
+        folder_from: slices from which a path without a suffix becomes a folder with a file for each;
+            None for a format that holds any number in one file.
     """
 
     recognise: Callable[[bytes], bool]
     read: Read
     write: Write
     suffixes: tuple[str, ...]
+    folder_from: int | None = None
 
 
 FORMATS: dict[str, Format] = {
-    "dicom": Format(dicom_files.recognise, dicom_read.read, dicom_write.write, ("",)),
+    "dicom": Format(dicom_files.recognise, dicom_read.read, dicom_write.write, ("",), folder_from=1),
     "nifti": Format(nifti.recognise, nifti.read, nifti.write, (".nii", ".nii.gz")),
-    "png": Format(png.recognise, png.read, png.write, (".png", ".jpg", ".jpeg")),
+    "mha": Format(metaimage.recognise, metaimage.read, metaimage.write, (".mha",)),
+    "nrrd": Format(nrrd.recognise, nrrd.read, nrrd.write, (".nrrd",)),
+    "png": Format(png.recognise, png.read, png.write, (".jpg", ".jpeg", ".png"), folder_from=2),
 }
 
 _HEAD_BYTES = 540
@@ -92,10 +98,30 @@ def read_volume(
     path = Path(path)
     name = detect_format(path)
     if path.is_dir() and name != "dicom":
-        raise Unreadable(f"{path}: a folder of {name} files is not one volume; name one file")
+        advice = ", or give --stack and --spacing" if name == "png" else ""
+        raise Unreadable(f"{path}: a folder of {name} files is not one volume; name one file{advice}")
     scan = FORMATS[name].read(path, series)
-    if regular:
-        scan = regrid(scan, str(path))
+    return _volume(regrid(scan, str(path)) if regular else scan, name, path, modality)
+
+
+def read_stack(
+    folder: Path | str, spacing: tuple[float, float, float], *, modality: str | None = None
+) -> MetaTensor:
+    """Read the pictures of a folder as the slices of one volume, in natural order, the first the lowest.
+
+    Args:
+        spacing: mm between columns, between rows, and between pictures; pictures do not say it.
+        modality: "ct" or "mr", where known.
+
+    Raises:
+        Unreadable: fewer than two pictures, or a damaged one.
+        GeometryRefused: they differ in size.
+    """
+    folder = Path(folder)
+    return _volume(png.read_stack(folder, list_pictures(folder), spacing), "png", folder, modality)
+
+
+def _volume(scan: Scan, name: str, path: Path, modality: str | None) -> MetaTensor:
     found = scan.meta.get("modality", modality)
     if modality is not None and found != modality:
         raise InputRefused(f"{path}: its header says {found}, not {modality}; give the other volume")
@@ -126,8 +152,9 @@ def write_volume(
     """Write one volume; the output is whole or absent.
 
     Args:
-        volume: [1, X, Y, Z]; for a picture its values are grey values 0 to 255.
-        path: its suffix decides the format (none is a folder of DICOM) unless `format` does.
+        volume: [1, X, Y, Z]; for pictures its values are grey values 0 to 255.
+        path: its suffix decides the format (none is a folder of DICOM) unless `format` does. Several
+            slices as pictures are a folder.
         like: the source that the volume was made from, as `read_volume` gave it, on the same grid.
         derivation: how it was made; DICOM needs it where `like` is given.
         overwrite: replace an existing output; of folders only those that `jobs.check_free` lets go.
@@ -146,13 +173,15 @@ def write_volume(
         raise Diverged(
             f"{path}: {broken} of {volume.numel()} voxels to write are not finite; nothing is written"
         )
-    name = format or _format_of_name(path)
+    name = format or format_of_name(path)
     if name not in FORMATS:
         raise UsageError(f"{path}: unknown format {name}; take one of {', '.join(FORMATS)}")
     if name != "dicom":
         require_grid(volume.meta, f"{path}")
     chosen = FORMATS[name]
-    with whole_output(path, overwrite=overwrite, folder="" in chosen.suffixes) as fresh:
+    named = any(suffix and path.name.lower().endswith(suffix) for suffix in chosen.suffixes)
+    folder = chosen.folder_from is not None and volume.shape[3] >= chosen.folder_from and not named
+    with whole_output(path, overwrite=overwrite, folder=folder) as fresh:
         chosen.write(volume, fresh, like, derivation)
 
 
@@ -169,7 +198,7 @@ def detect_format(path: Path | str) -> str:
     if path.is_file():
         name = "dicom" if is_archive(path) else _recognise(path)
         if name is None:
-            raise Unreadable(f"{path}: {_describe(path)}; give DICOM, NIfTI (.nii, .nii.gz), PNG or JPEG")
+            raise Unreadable(f"{path}: {_describe(path)}; give DICOM, NIfTI, MetaImage, NRRD, PNG or JPEG")
         return name
     if not path.is_dir():
         raise Unreadable(f"{path}: does not exist; check the path")
@@ -181,6 +210,21 @@ def detect_format(path: Path | str) -> str:
         return str(next(iter(kinds)))
     found = ", ".join(f"{count} {name}" for name, count in kinds.items()) or "no image"
     raise Unreadable(f"{path}: the folder holds {found} and {others} other files; give images of one format")
+
+
+def format_of_name(path: Path) -> str:
+    """Key of FORMATS that writes a path of this suffix; a path without one is a folder of DICOM.
+
+    Raises:
+        UsageError: no format writes this suffix.
+    """
+    suffixes = {suffix: key for key, format in FORMATS.items() for suffix in format.suffixes if suffix}
+    found = next((key for suffix, key in suffixes.items() if path.name.lower().endswith(suffix)), None)
+    if found is None and path.suffix:
+        raise UsageError(
+            f"{path}: no format writes {path.suffix}; take {', '.join(suffixes)}, or a name without suffix"
+        )
+    return found or "dicom"
 
 
 def list_pictures(folder: Path | str) -> list[Path]:
@@ -196,6 +240,13 @@ def list_pictures(folder: Path | str) -> list[Path]:
     return natsorted((file for file in files if _recognise(file) == "png"), key=lambda file: file.name)
 
 
+def list_volumes(folder: Path) -> list[Path]:
+    """Files of a folder that hold a volume each (NIfTI, MetaImage, NRRD), in natural order."""
+    single = {name for name, format in FORMATS.items() if format.folder_from is None}
+    files = (file for file in folder.iterdir() if file.is_file() and file.name[0] != ".")
+    return natsorted((file for file in files if _recognise(file) in single), key=lambda file: file.name)
+
+
 def _recognise(path: Path) -> str | None:
     head = _head(path)
     return next((name for name, format in FORMATS.items() if format.recognise(head)), None)
@@ -204,13 +255,9 @@ def _recognise(path: Path) -> str | None:
 def _head(path: Path) -> bytes:
     """The first bytes of a file, inflated if it is gzipped; nothing if it cannot be read."""
     try:
-        with path.open("rb") as file:
-            head = file.read(_HEAD_BYTES)
-        if not head.startswith(b"\x1f\x8b"):
-            return head
-        with gzip.open(path) as inflated:
-            return inflated.read(_HEAD_BYTES)
-    except (OSError, EOFError, zlib.error):
+        with refusing_damage(path), open_plain_or_gzipped(path) as file:
+            return file.read(_HEAD_BYTES)
+    except Unreadable:
         return b""
 
 
@@ -220,17 +267,6 @@ def _describe(path: Path) -> str:
         return "empty or damaged file"
     text = all(byte in b"\t\n\r" or byte >= 32 for byte in head)
     return "text, not an image" if text else f"no known image format (first bytes {head[:4].hex()})"
-
-
-def _format_of_name(path: Path) -> str:
-    name = path.name.lower()
-    endings = ((key, suffix) for key, format in FORMATS.items() for suffix in format.suffixes if suffix)
-    found = next((key for key, suffix in endings if name.endswith(suffix)), None)
-    if found is None and path.suffix:
-        raise UsageError(
-            f"{path}: no format writes {path.suffix}; take .nii.gz, .png, or a name without suffix"
-        )
-    return found or "dicom"
 
 
 def _digest(scan: Scan) -> str:

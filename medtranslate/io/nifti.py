@@ -3,11 +3,9 @@
 # mypy: allow-untyped-calls
 from __future__ import annotations
 
-import gzip
 import math
-import zlib
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 import nibabel as nib
 import numpy as np
@@ -19,10 +17,19 @@ from medtranslate.errors import GeometryRefused, Unreadable
 from medtranslate.geometry import check_affine
 from medtranslate.io.bounds import check_size
 from medtranslate.io.scan import Scan
+from medtranslate.io.voxels import (
+    DAMAGE,
+    as_stored,
+    open_plain_or_gzipped,
+    read_voxels,
+    refusing_damage,
+    write_voxels,
+)
 from medtranslate.result import Derivation
 
 _MM_PER_UNIT = {"meter": 1000.0, "mm": 1.0, "micron": 0.001, "unknown": 1.0}
 _MAX_OFFSET = 2**24
+_NO_EXTENSION = bytes(4)
 _GEOMETRY_FIELDS = (
     *("pixdim", "xyzt_units", "qform_code", "sform_code", "quatern_b", "quatern_c", "quatern_d"),
     *("qoffset_x", "qoffset_y", "qoffset_z", "srow_x", "srow_y", "srow_z"),
@@ -44,51 +51,42 @@ def read(path: Path, series: str | None = None) -> Scan:
             that are not finite.
         GeometryRefused: the affine is degenerate.
     """
-    try:
-        with _open(path) as file:
-            header = _read_header(file, path)
-            dtype, shape = _number_type(header, path), _shape(header, path)
-            offset = float(header["vox_offset"])
-            if not header.sizeof_hdr <= offset <= _MAX_OFFSET:
-                raise Unreadable(f"{path}: voxels start at byte {offset:g}; the header is damaged")
-            file.seek(int(offset))
-            size = math.prod(shape) * dtype.itemsize
-            raw = file.read(size)
-    except (OSError, EOFError, zlib.error) as error:
-        raise Unreadable(f"{path}: damaged NIfTI ({error}); copy or export it again") from None
-    if len(raw) < size:
-        raise Unreadable(f"{path}: truncated, {len(raw)} of {size} bytes of voxels; copy or export it again")
-    notes: list[str] = []
-    affine = _affine(header, path, notes)
-    values = _values(np.frombuffer(raw, dtype), header, path)
-    return Scan(values.reshape(shape, order="F"), affine, {"warnings": notes})
+    with refusing_damage(path), open_plain_or_gzipped(path) as file:
+        header = _read_header(file, path)
+        dtype, shape = _number_type(header, path), _shape(header, path)
+        offset = float(header["vox_offset"])
+        if not header.sizeof_hdr <= offset <= _MAX_OFFSET:
+            raise Unreadable(f"{path}: voxels start at byte {offset:g}; the header is damaged")
+        notes: list[str] = []
+        affine = _affine(header, path, notes)
+        file.seek(int(offset))
+        slope, intercept = _scaling(header)
+        values = read_voxels(file, dtype, shape, path, slope=slope, intercept=intercept)
+    return Scan(values, affine, {"stored": dtype.name, "warnings": notes})
 
 
 def write(volume: MetaTensor, path: Path, like: MetaTensor | None, derivation: Derivation | None) -> None:
-    """Write float32 voxels; where `like` is NIfTI on the same grid, its shape and geometry fields are kept.
+    """Write voxels as `as_stored` says; where `like` is NIfTI on the same grid, its geometry fields stay.
 
-    Otherwise sform and qform hold the volume's affine in mm with code 1 (scanner). No text of the source's
-    header is taken over.
+    So does its shape. Otherwise sform and qform hold the volume's affine in mm with code 1 (scanner). No
+    text of the source's header is taken over.
     """
-    values = volume.numpy(force=True)[0].astype(np.float32, copy=False)
+    values = as_stored(volume)
     header = nib.Nifti1Header()
+    header.set_data_dtype(values.dtype)
     if like is not None and like.meta.get("format") == "nifti" and _same_grid(volume, like):
         source = _source_header(Path(like.meta["path"]))
-        values = values.reshape(source.get_data_shape(), order="F")
+        header.set_data_shape(source.get_data_shape())
         for name in _GEOMETRY_FIELDS:
             header[name] = source[name]
     else:
+        header.set_data_shape(values.shape)
         header.set_xyzt_units("mm")
         header.set_sform(volume.affine.numpy(), "scanner")
         header.set_qform(volume.affine.numpy(), "scanner")
-    header.set_data_dtype(np.float32)
-    nib.Nifti1Image(values, None, header).to_filename(path)
-
-
-def _open(path: Path) -> BinaryIO:
-    with path.open("rb") as file:
-        gzipped = file.read(2) == b"\x1f\x8b"
-    return cast(BinaryIO, gzip.open(path)) if gzipped else path.open("rb")
+    header["magic"], header["vox_offset"] = b"n+1", header.sizeof_hdr + len(_NO_EXTENSION)
+    header.set_slope_inter(1, 0)
+    write_voxels(path, header.binaryblock + _NO_EXTENSION, values, gzipped=path.suffix.lower() == ".gz")
 
 
 def _read_header(file: BinaryIO, path: Path) -> nib.Nifti1Header:
@@ -142,30 +140,17 @@ def _affine(header: nib.Nifti1Header, path: Path, notes: list[str]) -> NDArray[n
     return check_affine(affine, str(path))
 
 
-def _values(raw: NDArray[np.generic], header: nib.Nifti1Header, path: Path) -> NDArray[np.float32]:
-    """Voxels with `scl_slope` and `scl_inter` applied; a slope of 0 means none."""
+def _scaling(header: nib.Nifti1Header) -> tuple[float, float]:
+    """`scl_slope` and `scl_inter`; a slope of 0 means none."""
     slope, intercept = (float(header[name]) for name in ("scl_slope", "scl_inter"))
-    with np.errstate(over="ignore", invalid="ignore"):
-        values = raw.astype(np.float32)
-        if slope != 0 and math.isfinite(slope) and (slope, intercept) != (1, 0):
-            values *= np.float32(slope)
-            values += np.float32(intercept)
-    # A sum is not finite if any voxel is not; counting them all costs a pass, and only then.
-    with np.errstate(over="ignore", invalid="ignore"):
-        suspicious = not math.isfinite(float(values.sum(dtype=np.float64)))
-    if suspicious:
-        odd = values.size - int(np.isfinite(values).sum())
-        raise Unreadable(
-            f"{path}: {odd} of {values.size} voxels are NaN or infinite; set them to the background's value"
-        )
-    return values
+    return (slope, intercept) if slope != 0 and math.isfinite(slope) else (1.0, 0.0)
 
 
 def _source_header(path: Path) -> nib.Nifti1Header:
     try:
-        with _open(path) as file:
+        with open_plain_or_gzipped(path) as file:
             return _read_header(file, path)
-    except (OSError, EOFError, zlib.error) as error:
+    except DAMAGE as error:
         raise Unreadable(f"{path}: the source cannot be read again ({error}); leave it in place") from None
 
 

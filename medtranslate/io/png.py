@@ -1,8 +1,10 @@
-"""Pictures: one grey PNG or JPEG is one slice, [1, W, H, 1], with grey values as its unit."""
+"""Pictures: a grey PNG or JPEG is one slice, [1, W, H, 1], a stack of them a volume, of grey values."""
 
 from __future__ import annotations
 
 import warnings
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from medtranslate.errors import GeometryRefused, Unreadable
-from medtranslate.io.bounds import MAX_PIXELS
+from medtranslate.io.bounds import MAX_PIXELS, check_size
 from medtranslate.io.scan import Scan
 from medtranslate.result import Derivation
 
@@ -57,7 +59,40 @@ def read(path: Path, series: str | None = None) -> Scan:
         raise Unreadable(f"{path}: damaged picture ({error}); export it again") from None
     levels = 65535 if grey.dtype.itemsize > 1 else 255
     values = grey.astype(np.float32).T[:, :, None]
-    return Scan(values, PICTURE_AFFINE, {"levels": levels, "warnings": notes})
+    return Scan(values, PICTURE_AFFINE, {"stored": grey.dtype.name, "levels": levels, "warnings": notes})
+
+
+def read_stack(folder: Path, paths: Sequence[Path], spacing: Sequence[float]) -> Scan:
+    """Read pictures as slices from feet to head, `spacing` mm between columns, rows and pictures.
+
+    Raises:
+        Unreadable: fewer than two pictures, a damaged one, or too many voxels.
+        GeometryRefused: two differ in size or depth.
+    """
+    if len(paths) < 2:
+        raise Unreadable(f"{folder}: holds {len(paths)} pictures; a stack takes two or more")
+    first = read(paths[0])
+    width, height, _ = first.values.shape
+    check_size((width, height, len(paths)), str(folder))
+    values = np.empty((len(paths), height, width), np.float32)
+    counts: Counter[str] = Counter()
+    for path, plane in zip(paths, values, strict=True):
+        scan = read(path)
+        if (scan.values.shape, scan.meta["levels"]) != (first.values.shape, first.meta["levels"]):
+            columns, rows, _ = scan.values.shape
+            raise GeometryRefused(
+                f"{path}: {columns} x {rows} pixels of up to {scan.meta['levels']}, but {paths[0].name} has"
+                f" {width} x {height} of up to {first.meta['levels']}; stack pictures of one kind"
+            )
+        plane[...] = scan.values[:, :, 0].T
+        counts.update(scan.meta["warnings"])
+    notes = [f"{note} ({count} of {len(paths)} pictures)" for note, count in counts.items()]
+    notes.append(
+        f"spacing of {spacing[0]:g} x {spacing[1]:g} x {spacing[2]:g} mm was given by hand; pictures taken"
+        " as axial, from feet to head in the order of their names"
+    )
+    meta = {**first.meta, "files": tuple(path.name for path in paths), "warnings": notes}
+    return Scan(values.T, PICTURE_AFFINE @ np.diag([*spacing, 1.0]), meta)
 
 
 _ORIENTATION = 0x0112
@@ -78,22 +113,29 @@ def _grey(picture: Image.Image, notes: list[str]) -> NDArray[np.generic]:
 
 
 def write(volume: MetaTensor, path: Path, like: MetaTensor | None, derivation: Derivation | None) -> None:
-    """Write one slice whose values are grey values 0 to 255, rounded and clipped, as 8-bit grey.
+    """Write slices whose values are grey values 0 to 255, rounded and clipped, as 8-bit grey.
 
-    The name's suffix says whether as JPEG; anything else is PNG.
+    Where `path` is a folder, each slice is a file, named as those of the stack `like`, or 0001.png and on.
+    A name's suffix says whether as JPEG; anything else is PNG.
 
     Raises:
-        GeometryRefused: not one slice, or not of the size of `like`.
+        GeometryRefused: several slices for one file, or not of the size of `like`.
     """
     _, width, height, slices = volume.shape
-    if slices != 1:
+    if slices != 1 and not path.is_dir():
         raise GeometryRefused(
-            f"{path}: a picture holds one slice, not {slices}; write .nii.gz or DICOM instead"
+            f"{path}: a picture holds one slice, not {slices}; write .nii.gz, or a folder by --format png"
         )
     if like is not None and like.shape != volume.shape:
         raise GeometryRefused(
-            f"{path}: {width} x {height} pixels, but its source has {like.shape[1]} x {like.shape[2]}"
+            f"{path}: {width} x {height} pixels in {slices} slices, but its source has"
+            f" {' x '.join(map(str, like.shape[1:]))}"
         )
-    grey = np.rint(volume.numpy(force=True)[0, :, :, 0].T).clip(0, 255).astype(np.uint8)
-    kind = "JPEG" if path.suffix.lower() in (".jpg", ".jpeg") else "PNG"
-    Image.fromarray(grey).save(path, kind, quality=_JPEG_QUALITY)
+    digits = max(4, len(str(slices)))
+    names = (f"{number:0{digits}}.png" for number in range(1, slices + 1))
+    if like is not None:
+        names = like.meta.get("files", names)
+    files = [path / name for name in names] if path.is_dir() else [path]
+    for file, plane in zip(files, volume.numpy(force=True)[0].T, strict=True):
+        kind = "JPEG" if file.suffix.lower() in (".jpg", ".jpeg") else "PNG"
+        Image.fromarray(np.rint(plane).clip(0, 255).astype(np.uint8)).save(file, kind, quality=_JPEG_QUALITY)

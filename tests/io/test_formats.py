@@ -17,7 +17,7 @@ def test_every_format_gives_back_what_it_was_given(tmp_path, make_volume, name, 
     volume = make_volume(modality, (8, 6, 1 if name == "png" else 5))
     if name == "png" or modality == "mr":
         volume += 100
-    suffix = FORMATS[name].suffixes[0]
+    suffix = FORMATS[name].suffixes[-1]
     write_volume(volume, tmp_path / f"a{suffix}")
     assert detect_format(tmp_path / f"a{suffix}") == name
     again = read_volume(tmp_path / f"a{suffix}", modality=modality)
@@ -34,7 +34,7 @@ def test_every_format_gives_back_what_it_was_given(tmp_path, make_volume, name, 
 @pytest.mark.parametrize("name", FORMATS)
 def test_format_wins_over_the_suffix_and_content_over_the_name(tmp_path, make_volume, name):
     volume = make_volume(shape=(8, 6, 1)) + 100
-    suffix = {"dicom": ".nii", "nifti": ".nii", "png": ".png"}[name]
+    suffix = ".nii" if name == "dicom" else FORMATS[name].suffixes[-1]
     write_volume(volume, tmp_path / f"a{suffix}", format=name)
     (tmp_path / f"a{suffix}").rename(tmp_path / "renamed.mgz")
     assert detect_format(tmp_path / "renamed.mgz") == name
@@ -53,7 +53,7 @@ def test_a_header_that_contradicts_the_modality_is_refused(series):
 def test_a_suffix_that_no_format_writes_is_wrong_usage(tmp_path, make_volume):
     with pytest.raises(UsageError, match=r"\.mgz"):
         write_volume(make_volume(), tmp_path / "a.mgz")
-    with pytest.raises(UsageError, match="unknown format mgz; take one of dicom, nifti, png"):
+    with pytest.raises(UsageError, match="unknown format mgz; take one of dicom, nifti, mha, nrrd, png"):
         write_volume(make_volume(), tmp_path / "a.nii", format="mgz")
 
 

@@ -124,5 +124,5 @@ def test_several_slices_are_no_picture(tmp_path, make_volume):
 
 
 def test_a_picture_of_another_size_than_its_source_is_refused(tmp_path, make_volume):
-    with pytest.raises(GeometryRefused, match="8 x 6 pixels, but its source has 6 x 8"):
+    with pytest.raises(GeometryRefused, match="8 x 6 pixels in 1 slices, but its source has 6 x 8 x 1"):
         write_volume(make_volume(shape=(8, 6, 1)), tmp_path / "a.png", like=make_volume(shape=(6, 8, 1)))

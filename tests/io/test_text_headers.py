@@ -1,0 +1,372 @@
+from __future__ import annotations
+
+import gzip
+import re
+import tracemalloc
+import zlib
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+import SimpleITK
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
+
+from medtranslate.errors import GeometryRefused, InputRefused, Unreadable
+from medtranslate.geometry import swap_lps_ras
+from medtranslate.io import FORMATS, read_volume, write_volume
+
+VALUES = np.random.default_rng(0).integers(0, 100, (3, 4, 5))
+TURN = Rotation.from_euler("xyz", [10, 20, 30], degrees=True).as_matrix()
+BOTH = pytest.mark.parametrize("suffix", [".mha", ".nrrd"])
+NUMBERS = ("u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f4", "f8")
+
+MHA = {
+    "ObjectType": "Image",
+    "NDims": "3",
+    "BinaryData": "True",
+    "BinaryDataByteOrderMSB": "False",
+    "CompressedData": "False",
+    "TransformMatrix": "1 0 0 0 1 0 0 0 1",
+    "Offset": "4 5 6",
+    "ElementSpacing": "1 2 3",
+    "DimSize": "5 4 3",
+    "ElementType": "MET_SHORT",
+    "ElementDataFile": "LOCAL",
+}
+NRRD = {
+    "type": "short",
+    "dimension": "3",
+    "space": "left-posterior-superior",
+    "sizes": "5 4 3",
+    "space directions": "(1,0,0) (0,2,0) (0,0,3)",
+    "kinds": "domain domain domain",
+    "endian": "little",
+    "encoding": "raw",
+    "space origin": "(4,5,6)",
+}
+VOXELS = VALUES.astype("<i2").tobytes()
+
+
+def itk_image(dtype="i2"):
+    image = SimpleITK.GetImageFromArray(VALUES.astype(dtype))
+    image.SetSpacing((1.5, 2.5, 3.25))
+    image.SetOrigin((-4.125, 5.1, 6.2))
+    image.SetDirection(TURN.ravel())
+    return image
+
+
+def itk_affine(image):
+    """RAS affine of an image of SimpleITK."""
+    affine = np.eye(4)
+    affine[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing()
+    affine[:3, 3] = image.GetOrigin()
+    return swap_lps_ras(affine)
+
+
+def craft(path, voxels=VOXELS, **changes):
+    """A file with some fields changed (`_` for a space), or left out where they are None."""
+    mha = path.suffix in (".mha", ".mhd")
+    fields = {**(MHA if mha else NRRD), **{name.replace("_", " "): text for name, text in changes.items()}}
+    if mha:
+        fields["ElementDataFile"] = fields.pop("ElementDataFile")
+    lines = [f"{name}{' = ' if mha else ': '}{text}\n" for name, text in fields.items() if text is not None]
+    header = "".join(lines) if mha else "NRRD0004\n# comment\nkey:=value\n" + "".join(lines) + "\n"
+    path.write_bytes(header.encode() + voxels)
+    return path
+
+
+@BOTH
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize("dtype", NUMBERS)
+def test_every_number_type_that_itk_writes_is_read(tmp_path, suffix, dtype, compressed):
+    image = itk_image(dtype)
+    SimpleITK.WriteImage(image, str(tmp_path / f"a{suffix}"), compressed)
+    volume = read_volume(tmp_path / f"a{suffix}", modality="mr")
+    assert np.array_equal(volume[0].numpy().T, VALUES)
+    assert np.allclose(volume.affine, itk_affine(image), atol=1e-9)
+    assert volume.meta["stored"] == np.dtype(dtype).name
+    assert (volume.meta["modality"], volume.meta["warnings"]) == ("mr", [])
+
+
+@BOTH
+@pytest.mark.parametrize("dtype", ["u1", "i2", "f4"])
+def test_itk_reads_what_is_written(tmp_path, suffix, dtype):
+    nib.Nifti1Image(VALUES.T.astype(dtype), itk_affine(itk_image())).to_filename(tmp_path / "a.nii")
+    volume = read_volume(tmp_path / "a.nii")
+    write_volume(volume, tmp_path / f"b{suffix}")
+    image = SimpleITK.ReadImage(str(tmp_path / f"b{suffix}"))
+    values = SimpleITK.GetArrayFromImage(image)
+    assert values.dtype == np.dtype(dtype)
+    assert np.array_equal(values, VALUES)
+    assert np.allclose(itk_affine(image), volume.affine, atol=1e-9)
+
+
+@BOTH
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20, deadline=None)
+@given(
+    angles=st.tuples(*[st.floats(-180, 180)] * 3),
+    sizes=st.tuples(*[st.floats(0.01, 50)] * 3),
+    origin=st.tuples(*[st.floats(-1e4, 1e4)] * 3),
+    dtype=st.sampled_from(["u1", "i2", "u2", "i4", "f4"]),
+)
+def test_nifti_comes_back_from_there_unchanged(tmp_path, suffix, angles, sizes, origin, dtype):
+    matrix = Rotation.from_euler("xyz", angles, degrees=True).as_matrix() * sizes
+    image = nib.Nifti1Image(VALUES.astype(dtype), nib.affines.from_matvec(matrix, origin))
+    image.to_filename(tmp_path / "a.nii")
+    source = read_volume(tmp_path / "a.nii")
+    write_volume(source, tmp_path / f"b{suffix}", overwrite=True)
+    between = read_volume(tmp_path / f"b{suffix}")
+    write_volume(between, tmp_path / "c.nii", overwrite=True)
+    again = nib.load(tmp_path / "c.nii")
+    assert np.allclose(between.affine, source.affine, rtol=0, atol=1e-12)
+    assert again.get_data_dtype() == image.get_data_dtype()
+    assert np.array_equal(again.get_fdata(), VALUES)
+    assert np.allclose(again.affine, image.affine, rtol=1e-6, atol=1e-5 * max(sizes))
+
+
+@pytest.mark.parametrize("suffix", [".mhd", ".nhdr"])
+@pytest.mark.parametrize("compressed", [False, True])
+def test_voxels_in_a_file_beside_the_header_are_read(tmp_path, suffix, compressed):
+    SimpleITK.WriteImage(itk_image(), str(tmp_path / f"a{suffix}"), compressed)
+    volume = read_volume(tmp_path / f"a{suffix}")
+    assert np.array_equal(volume[0].numpy().T, VALUES)
+    assert np.allclose(volume.affine, itk_affine(itk_image()))
+
+
+@pytest.mark.parametrize("suffix", [".mhd", ".nhdr"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../../etc/passwd",
+        "/etc/passwd",
+        "../b.raw",
+        "sub/b.raw",
+        "..",
+        ".",
+        "LIST",
+        "b%03d.raw 1 3 1",
+        "gone",
+    ],
+)
+def test_voxels_elsewhere_are_not_read(tmp_path, suffix, name):
+    (tmp_path / "in" / "sub").mkdir(parents=True)
+    for place in (tmp_path / "b.raw", tmp_path / "in" / "sub" / "b.raw"):
+        place.write_bytes(VOXELS)
+    key = "ElementDataFile" if suffix == ".mhd" else "data_file"
+    path = craft(tmp_path / "in" / f"a{suffix}", b"", **{key: name})
+    with pytest.raises(Unreadable, match=rf"a{suffix}: its voxels are said to lie in"):
+        read_volume(path)
+
+
+def test_other_spaces_and_byte_orders_are_turned(tmp_path):
+    lps = read_volume(craft(tmp_path / "a.nrrd"))
+    swapped = VALUES.astype(">i2").tobytes()
+    ras = craft(
+        tmp_path / "b.nrrd",
+        swapped,
+        space="RAS",
+        endian="big",
+        space_directions="(-1,0,0) (0,-2,0) (0,0,3)",
+        space_origin="(-4,-5,6)",
+    )
+    las = craft(
+        tmp_path / "c.nrrd",
+        space="left-anterior-superior",
+        space_directions="(1,0,0) (0,-2,0) (0,0,3)",
+        space_origin="(4,-5,6)",
+    )
+    mha = craft(tmp_path / "d.mha", swapped, BinaryDataByteOrderMSB="True", Offset=None, Position="4 5 6")
+    for path in (ras, las, mha):
+        volume = read_volume(path)
+        assert np.array_equal(volume, lps)
+        assert np.array_equal(volume.affine, lps.affine)
+        image = SimpleITK.ReadImage(str(path))
+        assert np.allclose(itk_affine(image), lps.affine)
+        assert np.array_equal(SimpleITK.GetArrayFromImage(image), VALUES)
+
+
+def test_a_header_without_orientation_is_read_as_itk_does_and_says_so(tmp_path):
+    for path in (
+        craft(tmp_path / "a.mha", TransformMatrix=None, Offset=None),
+        craft(tmp_path / "a.nrrd", space=None, space_directions=None, space_origin=None, spacings="1 2 3"),
+    ):
+        volume = read_volume(path)
+        assert np.allclose(volume.affine, itk_affine(SimpleITK.ReadImage(str(path))))
+        assert "taken as" in volume.meta["warnings"][0]
+
+
+REFUSED_MHA = [
+    ({"NDims": "4", "DimSize": "5 4 3 2"}, "'4' dimensions"),
+    ({"NDims": "2", "DimSize": "5 4"}, "'2' dimensions"),
+    ({"ElementNumberOfChannels": "3"}, "'3' channels"),
+    ({"ElementType": "MET_FLOAT_ARRAY"}, "is no number"),
+    ({"BinaryData": "False"}, "text"),
+    ({"BinaryData": "perhaps"}, "neither True nor False"),
+    ({"ObjectType": "Mesh"}, "not an image"),
+    ({"HeaderSize": "-1"}, "HeaderSize"),
+    ({"DistanceUnits": "um"}, "DistanceUnits"),
+    ({"DimSize": "5 4"}, "`DimSize` is not 3 finite numbers"),
+    ({"DimSize": "5 4 x"}, "`DimSize` is not 3 finite numbers"),
+    ({"DimSize": "5 4 3.5"}, "not whole"),
+    ({"DimSize": "5 4 0"}, "holds no voxels"),
+    ({"DimSize": "-5 -4 3"}, "holds no voxels"),
+    ({"DimSize": "99999 99999 99999"}, "more than the bound"),
+    ({"DimSize": "1e300 1 1"}, "huge"),
+    ({"DimSize": "9" * 5000 + " 1 1"}, "finite numbers"),
+    ({"DimSize": "50 40 30"}, "120 of 120000 bytes of voxels"),
+    ({"DimSize": "5 4 2"}, "120 of 80 bytes of voxels"),
+    ({"DimSize": None}, "lacks `DimSize`"),
+    ({"Offset": "1 2 nan"}, "`Offset` is not"),
+    ({"Offset": "4 5 6", "Position": "1 2 3"}, "says something twice"),
+]
+REFUSED_NRRD = [
+    ({"dimension": "4", "sizes": "5 4 3 2"}, "'4' dimensions"),
+    ({"kinds": "RGB-color domain domain"}, "its axes are"),
+    ({"type": "block"}, "is no number"),
+    ({"encoding": "bzip2"}, "bzip2"),
+    ({"encoding": "ascii"}, "ascii"),
+    ({"byte_skip": "-1"}, "first byte"),
+    ({"endian": None}, "lacks `endian`"),
+    ({"endian": "middle"}, "middle"),
+    ({"space": "scanner-xyz"}, "does not say where left is"),
+    ({"space": None}, "lacks `space`"),
+    ({"space_units": '"um" "um" "um"'}, "not mm"),
+    ({"space_directions": "none (0,2,0) (0,0,3)"}, "`space directions` is not 9"),
+    ({"space_origin": "(inf,0,0)"}, "`space origin` is not"),
+    ({"sizes": "5 4"}, "`sizes` is not 3"),
+    ({"sizes": "5 4 0"}, "holds no voxels"),
+    ({"sizes": "99999 99999 99999"}, "more than the bound"),
+    ({"sizes": "50 40 30"}, "120 of 120000 bytes of voxels"),
+]
+
+
+@pytest.mark.parametrize(
+    ("suffix", "changes", "said"),
+    [
+        *((".mha", *case) for case in REFUSED_MHA),
+        *((".nrrd", *case) for case in REFUSED_NRRD),
+    ],
+)
+def test_what_is_not_one_grey_volume_is_refused_from_its_header(tmp_path, suffix, changes, said):
+    with pytest.raises(Unreadable, match=re.escape(said)) as refusal:
+        read_volume(craft(tmp_path / f"a{suffix}", **changes))
+    assert f"a{suffix}" in str(refusal.value)
+    assert len(str(refusal.value)) < 300 + len(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("suffix", "changes"),
+    [
+        (".mha", {"TransformMatrix": "2 0 0 0 1 0 0 0 1"}),
+        (".mha", {"TransformMatrix": "1 0 0 1 0 0 0 0 1"}),
+        (".mha", {"ElementSpacing": "1 0 1"}),
+        (".mha", {"ElementSpacing": "1 -1 1"}),
+        (".nrrd", {"space_directions": "(1,0,0) (1,0,0) (0,0,1)"}),
+        (".nrrd", {"space_directions": "(1,0,0) (0,0,0) (0,0,1)"}),
+    ],
+)
+def test_a_degenerate_geometry_is_refused(tmp_path, suffix, changes):
+    with pytest.raises(GeometryRefused, match=rf"a{suffix}: "):
+        read_volume(craft(tmp_path / f"a{suffix}", **changes))
+
+
+@BOTH
+def test_voxels_that_are_not_finite_are_refused(tmp_path, suffix):
+    values = np.zeros((3, 4, 5), np.float32)
+    values[0, 0, :2] = np.nan, np.inf
+    SimpleITK.WriteImage(SimpleITK.GetImageFromArray(values), str(tmp_path / f"a{suffix}"))
+    with pytest.raises(Unreadable, match="2 of 60 voxels are NaN or infinite"):
+        read_volume(tmp_path / f"a{suffix}")
+
+
+@BOTH
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize("share", [0.3, 0.7, 0.99])
+def test_a_truncated_file_is_refused(tmp_path, suffix, compressed, share):
+    noise = np.random.default_rng(0).normal(size=(20, 20, 20)).astype(np.float32)
+    path = tmp_path / f"a{suffix}"
+    SimpleITK.WriteImage(SimpleITK.GetImageFromArray(noise), str(path), compressed)
+    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+    with pytest.raises(Unreadable, match=rf"a{suffix}: (truncated|damaged)"):
+        read_volume(path)
+
+
+@pytest.mark.parametrize("length", [0, 100, 119, 121, 200])
+def test_compressed_voxels_are_as_many_as_the_header_says(tmp_path, length):
+    """ITK reads too short a compressed MetaImage into memory that nobody has filled."""
+    voxels = (VOXELS * 2)[:length]
+    mha = craft(tmp_path / "a.mha", zlib.compress(voxels), CompressedData="True")
+    nrrd = craft(tmp_path / "a.nrrd", gzip.compress(voxels), encoding="gzip")
+    for path in (mha, nrrd):
+        with pytest.raises(Unreadable, match=r"truncated|more voxels than its header says"):
+            read_volume(path)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "changes", "compress"),
+    [(".mha", {"CompressedData": "True"}, zlib.compress), (".nrrd", {"encoding": "gzip"}, gzip.compress)],
+)
+def test_a_bomb_is_not_inflated(tmp_path, suffix, changes, compress):
+    path = craft(tmp_path / f"a{suffix}", compress(bytes(2**27), 1), **changes)
+    tracemalloc.start()
+    with pytest.raises(Unreadable, match="more voxels than its header says"):
+        read_volume(path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2**24
+
+
+@pytest.mark.parametrize(
+    ("suffix", "head"), [(".mha", b"ObjectType = Image\nNDims = 3\nComment = "), (".nrrd", b"NRRD0004\n# ")]
+)
+def test_a_header_without_end_is_refused(tmp_path, suffix, head):
+    for index, rest in enumerate((bytes(2**21), b"1" * 2**21, b"# Doe^Jane\n" * 2**18)):
+        path = tmp_path / f"{index}{suffix}"
+        path.write_bytes(head + rest)
+        with pytest.raises(Unreadable) as refusal:
+            read_volume(path)
+        assert "Jane" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"hello world\n", b"<html>\n", b"NRRD9", b"NDims\n", b"\xff\xfe\x00"]
+)
+@BOTH
+def test_what_only_is_named_like_it_is_refused(tmp_path, suffix, content):
+    (tmp_path / f"a{suffix}").write_bytes(content)
+    with pytest.raises(Unreadable, match=rf"a{suffix}: (text|empty|no known)"):
+        read_volume(tmp_path / f"a{suffix}")
+
+
+def test_text_of_the_source_s_header_is_not_taken_over(tmp_path):
+    craft(tmp_path / "a.mha", Comment="CANARY", PatientName="CANARY")
+    for suffix in (".mha", ".nrrd", ".nii"):
+        volume = read_volume(tmp_path / "a.mha")
+        write_volume(volume, tmp_path / f"b{suffix}", like=volume)
+        assert b"CANARY" not in (tmp_path / f"b{suffix}").read_bytes()
+        assert "CANARY" not in repr(volume.meta)
+
+
+@BOTH
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200, deadline=None)
+@given(data=st.data())
+def test_a_damaged_header_is_refused_or_read_within_the_bounds(tmp_path, suffix, data):
+    content = bytearray(craft(tmp_path / f"a{suffix}").read_bytes())
+    header = len(content) - len(VOXELS)
+    for _ in range(data.draw(st.integers(1, 4))):
+        place = data.draw(st.integers(0, header - 1))
+        content[place : place + data.draw(st.integers(0, 3))] = data.draw(
+            st.binary(max_size=4) | st.text("0123456789.-+eE nXx=:()\n", max_size=4).map(str.encode)
+        )
+    path = Path(tmp_path / f"a{suffix}")
+    path.write_bytes(content)
+    try:
+        volume = FORMATS[suffix[1:]].read(path, None)
+    except InputRefused as refusal:
+        assert "\n" not in str(refusal)
+        return
+    assert volume.values.size == VALUES.size or volume.values.nbytes < 4 * len(content)
+    assert np.isfinite(volume.affine).all()
