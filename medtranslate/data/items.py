@@ -11,9 +11,10 @@ from natsort import natsorted
 
 from medtranslate.config import Modality
 from medtranslate.data.tables import Row, beside, read_groups, read_table
-from medtranslate.errors import InputRefused, Unreadable
+from medtranslate.errors import Unreadable
 from medtranslate.io import FORMATS, detect_format
-from medtranslate.io.dicom_series import MODALITIES, find_series, visible_files, without_comment
+from medtranslate.io.dicom_files import file_of, without_comment
+from medtranslate.io.dicom_series import MODALITIES, find_series
 
 _SUFFIXES = tuple(suffix for format in FORMATS.values() for suffix in format.suffixes if suffix)
 
@@ -109,18 +110,14 @@ def _from_series(folder: Path, modality: Modality) -> Listing:
     files: dict[str, list[Path]] = defaultdict(list)
     patients: dict[str, str] = {}
     others: set[str] = set()
-    failures: list[str] = []
-    for file in visible_files(folder):
-        try:
-            found = find_series(file)
-        except InputRefused as error:
-            failures.append(str(error))
-            continue
-        for uid, (header,) in found.items():
+    found = find_series(folder)
+    failures = [str(error) for error in found.refused]
+    for uid, headers in found.series.items():
+        for header in headers:
             if MODALITIES.get(header.get("Modality", "")) != modality:
                 others.add(uid)
                 continue
-            files[uid].append(file.parent)
+            files[uid].append(Path(str(file_of(header))).parent)
             patients[uid] = str(header.get("PatientID") or header.get("StudyInstanceUID") or uid)
     items = [Item(Path(os.path.commonpath(files[uid])), uid, patients[uid]) for uid in files]
     if not items and not failures:

@@ -80,9 +80,10 @@ def tissue_scores(
 
 def _between(volume: Volume, low: float | None, high: float | None) -> Voxels:
     """Voxels of a tissue; the ends of a closed range belong to it, the end of an open one does not."""
-    if low is None or high is None:
-        return volume < high if low is None else volume > low
-    return (volume >= low) & (volume <= high)
+    if low is not None and high is not None:
+        return (volume >= low) & (volume <= high)
+    below: Voxels = volume < (np.inf if high is None else high)
+    return below if low is None else below & (volume > low)
 
 
 def _dice(ours: Voxels, theirs: Voxels) -> float | None:
