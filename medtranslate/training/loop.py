@@ -24,13 +24,13 @@ from torch import Tensor
 from tqdm import tqdm
 
 from medtranslate.config import TrainSettings
-from medtranslate.data import Source
+from medtranslate.data import Source, open_sources
 from medtranslate.device import choose_device, choose_precision
 from medtranslate.errors import Diverged, Interrupted, SettingsError
-from medtranslate.jobs import progress, stop_requests
+from medtranslate.jobs import one_line, progress, stop_requests, warn
 from medtranslate.losses import LOSSES, Passes, weights
 from medtranslate.model import Batch, PassSettings
-from medtranslate.training.batches import draw_batch, mean_slices, open_sources
+from medtranslate.training.batches import draw_batch, mean_slices
 from medtranslate.training.journal import Journal, journal, require_tensorboard
 from medtranslate.training.run_folder import (
     State,
@@ -51,9 +51,10 @@ from medtranslate.transforms import AugmentedCopyd
 def fit(settings: TrainSettings, *, quiet: bool = False) -> dict[str, Any]:
     """Train as the settings say, into the folder `settings.out`.
 
-    The folder holds settings.yaml, log.csv (losses), validation.csv, pictures/, checkpoint.pt (to go
-    on from) and model/ (what `--model` takes). It is put in place when the images have been read, and
-    grows while the run lasts. Signs of failure are printed on stderr when they are first met.
+    The folder holds settings.yaml, data.json (what was read), log.csv (losses), validation.csv,
+    pictures/, checkpoint.pt (to go on from) and model/ (what `--model` takes). It is put in place when
+    the images have been read, and grows while the run lasts. Signs of failure are printed on stderr when
+    they are first met.
 
     Returns:
         The scores of the last validation, the folder of the model, images and seconds, warnings.
@@ -71,12 +72,15 @@ def fit(settings: TrainSettings, *, quiet: bool = False) -> dict[str, Any]:
     if saved is None:
         require_vacant(settings)
     fabric = _fabric(settings)
-    sources = open_sources(settings, quiet)
+    opened = open_sources(settings, quiet=quiet)
+    warn(opened.warnings)
+    sources = opened.sources
     state = fresh_state(settings, mean_slices(settings, sources), fabric.device)
+    data = {"warnings": opened.warnings, **opened.record}
     if saved is None:
-        begin(settings, state)
+        begin(settings, state, data)
     else:
-        restore(settings, state, saved)
+        restore(settings, state, data, saved)
         _warn({name: text for name, text in state.warnings.items() if name not in saved["warnings"]})
     sides = _sides(fabric, state)
     copies = (
@@ -154,7 +158,7 @@ def _stop(settings: TrainSettings, state: State, *, kept: bool) -> Never:
 
 def _warn(warnings: Mapping[str, str]) -> None:
     for name, text in warnings.items():
-        tqdm.write(f"warning: {name}: {text}", file=sys.stderr)
+        tqdm.write(f"warning: {name}: {one_line(text)}", file=sys.stderr)
 
 
 def decayed(share: float, decay: float) -> float:

@@ -6,6 +6,7 @@ machine and CPU, bit for bit the run that never stopped. It is read without unpi
 
 from __future__ import annotations
 
+import json
 import random
 import shutil
 from collections import deque
@@ -105,14 +106,18 @@ def require_vacant(settings: TrainSettings) -> None:
     check_free(out, overwrite=settings.overwrite)
 
 
-def begin(settings: TrainSettings, state: State) -> None:
-    """Put the folder of a new run in place, with a checkpoint that even the first step can be redone from."""
+def begin(settings: TrainSettings, state: State, data: Mapping[str, Any]) -> None:
+    """Put the folder of a new run in place, with a checkpoint that even the first step can be redone from.
+
+    Args:
+        data: what was read from the images, for data.json.
+    """
     out = settings.out
     if out.is_dir() and not any(out.iterdir()):
         out.rmdir()
     with whole_output(out, overwrite=settings.overwrite, folder=True) as folder:
         (folder / "pictures").mkdir()
-        write_yaml(settings, folder / "settings.yaml")
+        _write_origin(settings, data, folder)
         _save(settings, state, folder / "checkpoint.pt")
 
 
@@ -211,7 +216,7 @@ def read_checkpoint(settings: TrainSettings) -> dict[str, Any]:
 _ANEW = "train anew with --overwrite"
 
 
-def restore(settings: TrainSettings, state: State, saved: Mapping[str, Any]) -> None:
+def restore(settings: TrainSettings, state: State, data: Mapping[str, Any], saved: Mapping[str, Any]) -> None:
     """Go on from a checkpoint: the state as it was, and the folder without what came after.
 
     Raises:
@@ -238,11 +243,16 @@ def restore(settings: TrainSettings, state: State, saved: Mapping[str, Any]) -> 
                 f"{name} became {now} instead of {before} after {state.images} images: this is no longer"
                 " the run that either alone would have been"
             )
-    write_yaml(settings, settings.out / "settings.yaml")
+    _write_origin(settings, data, settings.out)
     for name in ("log.csv", "validation.csv"):
         trim(settings.out / name, state.images)
     for left_over in settings.out.glob(".medtranslate-*"):
         shutil.rmtree(left_over, ignore_errors=True)
+
+
+def _write_origin(settings: TrainSettings, data: Mapping[str, Any], folder: Path) -> None:
+    write_yaml(settings, folder / "settings.yaml")
+    (folder / "data.json").write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
 
 
 def _changed(settings: TrainSettings, saved: Mapping[str, Any]) -> list[str]:

@@ -31,6 +31,7 @@ def test_a_run_leaves_model_log_pictures_and_a_checkpoint(settings, rows):
     assert done["linear_mr"] == pytest.approx(float(validation[-1]["linear_mr"]), rel=1e-5)
     assert len(list((settings.out / "pictures").iterdir())) == 2
     assert load_model(done["model"]).description.training["images"] == 16
+    assert {"settings.yaml", "data.json", "checkpoint.pt"} <= {path.name for path in settings.out.iterdir()}
 
 
 def test_the_same_seed_gives_the_same_model_and_another_seed_another(settings, tmp_path):
