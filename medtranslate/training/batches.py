@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from medtranslate import data, phantom
+from medtranslate import phantom
 from medtranslate.config import Modality, TrainSettings
 from medtranslate.data import Source, frame_pairs
-from medtranslate.jobs import warn
 from medtranslate.model import Batch
 from medtranslate.transforms import AugmentedCopyd, augment
 
@@ -23,15 +21,6 @@ ANCHOR_SEEDS = VALIDATION_SEED - 1_000
 
 MEAN_SLICES = 128
 """Training slices, spread over the source, whose mean is the baseline of knowing only the frame."""
-
-
-def open_sources(settings: TrainSettings, quiet: bool) -> dict[str, Source]:
-    """The sources that the settings name (ct, mr, val_ct, val_mr); `data.json` says what was read."""
-    opened = data.open_sources(settings, quiet=quiet)
-    warn(opened.warnings)
-    record = {"warnings": opened.warnings, **opened.record}
-    (settings.out / "data.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    return opened.sources
 
 
 def draw_batch(

@@ -24,13 +24,13 @@ from torch import Tensor
 from tqdm import tqdm
 
 from medtranslate.config import TrainSettings
-from medtranslate.data import Source
+from medtranslate.data import Source, open_sources
 from medtranslate.device import choose_device, choose_precision
 from medtranslate.errors import Diverged, Interrupted, SettingsError
 from medtranslate.jobs import progress, stop_requests
 from medtranslate.losses import LOSSES, Passes, weights
 from medtranslate.model import Batch, PassSettings
-from medtranslate.training.batches import draw_batch, mean_slices, open_sources
+from medtranslate.training.batches import draw_batch, mean_slices
 from medtranslate.training.journal import Journal, journal, require_tensorboard
 from medtranslate.training.run_folder import (
     State,
@@ -39,6 +39,7 @@ from medtranslate.training.run_folder import (
     fresh_state,
     keep_checkpoint,
     keep_model,
+    keep_record,
     read_checkpoint,
     require_vacant,
     restore,
@@ -51,7 +52,8 @@ from medtranslate.transforms import AugmentedCopyd
 def fit(settings: TrainSettings, *, quiet: bool = False) -> dict[str, Any]:
     """Train as the settings say, into the folder `settings.out`.
 
-    The folder holds settings.yaml, log.csv (losses), validation.csv, pictures/, checkpoint.pt (to go
+    The folder holds settings.yaml, data.json (which images were read, and which passed over), log.csv
+    (losses), validation.csv, pictures/, checkpoint.pt (to go
     on from) and model/ (what `--model` takes). It is put in place when the images have been read, and
     grows while the run lasts. Signs of failure are printed on stderr when they are first met.
 
@@ -71,13 +73,15 @@ def fit(settings: TrainSettings, *, quiet: bool = False) -> dict[str, Any]:
     if saved is None:
         require_vacant(settings)
     fabric = _fabric(settings)
-    sources = open_sources(settings, quiet)
+    opened = open_sources(settings, quiet=quiet)
+    sources = opened.sources
     state = fresh_state(settings, mean_slices(settings, sources), fabric.device)
     if saved is None:
         begin(settings, state)
     else:
         restore(settings, state, saved)
         _warn({name: text for name, text in state.warnings.items() if name not in saved["warnings"]})
+    keep_record(settings, opened)
     sides = _sides(fabric, state)
     copies = (
         AugmentedCopyd({"ct": "ct", "mr": "mr"}, settings.augment) if settings.augment.copy_each else None
@@ -107,7 +111,7 @@ def fit(settings: TrainSettings, *, quiet: bool = False) -> dict[str, Any]:
         "model": str(settings.out / "model"),
         "images": state.images,
         "seconds": round(state.seconds, 1),
-        "warnings": list(state.warnings.values()),
+        "warnings": [*opened.warnings, *state.warnings.values()],
     }
 
 

@@ -6,6 +6,7 @@ machine and CPU, bit for bit the run that never stopped. It is read without unpi
 
 from __future__ import annotations
 
+import json
 import random
 import shutil
 from collections import deque
@@ -22,8 +23,9 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from medtranslate.checkpoint import save_model
 from medtranslate.config import Modality, TrainSettings, plain, write_yaml
+from medtranslate.data import Opened
 from medtranslate.errors import OutputExists, SettingsError, Unreadable
-from medtranslate.jobs import check_free, whole_output
+from medtranslate.jobs import check_free, warn, whole_output
 from medtranslate.model import Generators, ImagePool, VAECycleGAN
 from medtranslate.training.journal import trim
 from medtranslate.training.signs import WINDOW
@@ -114,6 +116,13 @@ def begin(settings: TrainSettings, state: State) -> None:
         (folder / "pictures").mkdir()
         write_yaml(settings, folder / "settings.yaml")
         _save(settings, state, folder / "checkpoint.pt")
+
+
+def keep_record(settings: TrainSettings, opened: Opened) -> None:
+    """Write down which images were read and which were passed over, and say so on stderr."""
+    warn(opened.warnings)
+    record = {"warnings": opened.warnings, **opened.record}
+    (settings.out / "data.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
 def keep_model(settings: TrainSettings, state: State) -> None:
