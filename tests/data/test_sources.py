@@ -286,6 +286,20 @@ class TestVolumes:
         assert 900 < hu.max() < 2000
         assert abs(hu[(hu > 0) & (hu < 80)].median() - 35) < 10
 
+    def test_a_full_window_frames_heads_of_both_modalities_alike(self, studies: Path) -> None:
+        opened = open_(
+            ct=str(studies / "nifti" / "ct"),
+            mr=str(studies / "nifti" / "mr"),
+            scale=FULL,
+            network=NetworkSettings(size=128),
+        )
+        rows, columns = (
+            [(slices(opened, key) > -0.8).any(dim=axis).any(dim=0).sum().item() for key in ("ct", "mr")]
+            for axis in (3, 2)
+        )
+        assert rows[0] == pytest.approx(rows[1], rel=0.04)
+        assert columns[0] == pytest.approx(columns[1], rel=0.04)
+
     def test_unsuited_series_are_listed_and_damaged_ones_count(self, studies: Path) -> None:
         first, second = sorted(path for path in (studies / "dicom").rglob("ct"))
         victims = sorted(first.iterdir())
