@@ -170,7 +170,7 @@ def test_an_empty_slice_has_no_head():
 def test_the_dictionary_transforms_come_back_to_the_source():
     volume = head()
     steps = Compose(
-        [AxialLayoutd("image"), Normalised("image", "ct", SCALE), FrameHeadd("image", "ct", 96, 0.1)]
+        [AxialLayoutd("image"), Normalised("image", "ct", SCALE), FrameHeadd("image", "ct", 96, 0.1, SCALE)]
     )
     framed = steps({"image": volume})
     assert framed["image"].shape == (1, 96, 96, 10)

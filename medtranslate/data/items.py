@@ -55,7 +55,7 @@ def list_items(path: Path, modality: Modality, groups: Path | None = None) -> Li
     A CSV names files in `path`, and optionally their `subject` and `modality` (rows of the other one are
     left out). A folder with DICOM in it, at any depth, is its series of the modality. Any other folder is
     its own files, which have to be of one format; subfolders are left alone. A file that is named like
-    an image and is none counts as a failure.
+    an image and is none is listed, and fails when it is read.
 
     Args:
         groups: a CSV with `file` and `group`, which tells whose each file is.
@@ -67,13 +67,18 @@ def list_items(path: Path, modality: Modality, groups: Path | None = None) -> Li
         listing = _from_table(path, modality)
     elif path.is_file():
         listing = Listing([Item(path)], [])
-    elif detect_format(path) == "dicom":
-        listing = _from_series(path, modality)
     else:
-        files = (file for file in path.iterdir() if file.is_file() and file.name[0] != ".")
-        images = natsorted(filter(_is_image, files), key=lambda file: file.name)
-        listing = Listing([Item(file) for file in images], [])
+        format = detect_format(path)
+        listing = _from_series(path, modality) if format == "dicom" else _from_files(path, format)
     return listing if groups is None else replace(listing, items=_grouped(listing.items, groups))
+
+
+def _from_files(folder: Path, format: str) -> Listing:
+    files = (file for file in folder.iterdir() if file.is_file() and file.name[0] != ".")
+    images = natsorted(filter(_is_image, files), key=lambda file: file.name)
+    # A volume is a subject, the same one where CT and MR have the same name; a picture is a slice.
+    known = format != "png"
+    return Listing([Item(file, group=file.name.split(".")[0] if known else None) for file in images], [])
 
 
 def _is_image(file: Path) -> bool:

@@ -132,7 +132,7 @@ def _steps(modality: Modality, network: NetworkSettings, scale: ScaleSettings) -
         [
             AxialLayoutd("image"),
             Normalised("image", modality, scale),
-            FrameHeadd("image", modality, network.size, network.margin),
+            FrameHeadd("image", modality, network.size, network.margin, scale),
         ]
     )
 

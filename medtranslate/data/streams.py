@@ -36,12 +36,12 @@ class PhantomSlices:
             images = scale_ct(heads.ct, self.scale.ct_window)
         else:
             images = scale_mr_each(heads.mr, self.scale)
-        return frame_each(images, self.modality, self.network)
+        return frame_each(images, self.modality, self.network, self.scale)
 
 
-def frame_each(images: Tensor, modality: Modality, network: NetworkSettings) -> Tensor:
+def frame_each(images: Tensor, modality: Modality, network: NetworkSettings, scale: ScaleSettings) -> Tensor:
     """Slices [B, 1, S, S] in [-1, 1], each framed to its own head."""
-    return torch.cat([_framed(image[None], image[None], modality, network) for image in images])
+    return torch.cat([_framed(image[None], image[None], modality, network, scale) for image in images])
 
 
 def frame_pairs(
@@ -57,7 +57,7 @@ def frame_pairs(
     images = torch.stack(
         [scale_ct(ct, scale.ct_window), scale_mr_each(mr, scale), scale_mr_each(wanted, scale)], 1
     )
-    framed = [_framed(three[:1], three, "ct", network) for three in images]
+    framed = [_framed(three[:1], three, "ct", network, scale) for three in images]
     first, second, third = torch.stack(framed).unbind(1)
     return first, second, third
 
@@ -67,7 +67,9 @@ def scale_mr_each(images: Tensor, scale: ScaleSettings) -> Tensor:
     return torch.stack([scale_mr(image, mr_top(image, scale.mr_percentile)) for image in images])
 
 
-def _framed(guide: Tensor, images: Tensor, modality: Modality, network: NetworkSettings) -> Tensor:
+def _framed(
+    guide: Tensor, images: Tensor, modality: Modality, network: NetworkSettings, scale: ScaleSettings
+) -> Tensor:
     """Images of one slice [N, 1, S, S], framed to the head that `guide` [1, 1, S, S] shows."""
-    frame, head = find_frame(guide, modality, network.margin)
+    frame, head = find_frame(guide, modality, network.margin, scale=scale)
     return torch.cat([into_frame(isolate(image[None], head), frame, network.size) for image in images])

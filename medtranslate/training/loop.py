@@ -111,7 +111,7 @@ def fit(settings: TrainSettings, *, quiet: bool = False) -> dict[str, Any]:
         "model": str(settings.out / "model"),
         "images": state.images,
         "seconds": round(state.seconds, 1),
-        "warnings": list(state.warnings.values()),
+        "warnings": [*opened.warnings, *state.warnings.values()],
     }
 
 

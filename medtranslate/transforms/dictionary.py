@@ -66,11 +66,15 @@ class FrameHeadd(MapTransform, InvertibleTransform):
         modality: of these volumes.
         size: side of the frame in pixels.
         margin: air around the head, as a share of the frame.
+        scale: what [-1, 1] stands for.
     """
 
-    def __init__(self, keys: KeysCollection, modality: Modality, size: int, margin: float) -> None:
+    def __init__(
+        self, keys: KeysCollection, modality: Modality, size: int, margin: float, scale: ScaleSettings
+    ) -> None:
         super().__init__(keys)
         self.modality = modality
+        self.scale = scale
         self.size = size
         self.margin = margin
 
@@ -79,7 +83,9 @@ class FrameHeadd(MapTransform, InvertibleTransform):
         for key in self.key_iterator(data):
             volume = data[key]
             slices = to_slices(volume.as_tensor())
-            frame, head = find_frame(slices, self.modality, self.margin, pixel_mm(volume), origin(volume))
+            frame, head = find_frame(
+                slices, self.modality, self.margin, pixel_mm(volume), origin(volume), self.scale
+            )
             framed[key] = _like(volume, from_slices(into_frame(isolate(slices, head), frame, self.size)))
             self.push_transform(  # type: ignore[no-untyped-call]
                 framed[key], orig_size=slices.shape[2:], extra_info={"frame": frame}

@@ -16,7 +16,7 @@ from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional
 
-from medtranslate.config import Modality
+from medtranslate.config import Modality, ScaleSettings
 from medtranslate.errors import InputRefused
 from medtranslate.transforms.intensity import AIR, VISIBLE
 
@@ -26,6 +26,11 @@ SCALP = 0.05
 A windowed CT shows the skull and an MR the scalp around it; without this allowance the two would be
 framed at different scales and a discriminator would teach the difference as anatomy.
 """
+
+_FAT_HU = -100.0
+"""Fat of the scalp (-120 to -90 HU); a window in which it is visible hides no scalp."""
+
+_BRAIN = ScaleSettings()
 
 _COARSE = 96
 """Voxels per axis on which a head is looked for; fine enough for a frame, and quick."""
@@ -115,6 +120,7 @@ def find_frame(
     margin: float,
     pixel_mm: tuple[float, float] = (1.0, 1.0),
     where: str = "image",
+    scale: ScaleSettings = _BRAIN,
 ) -> tuple[Frame, Head]:
     """The frame of a stack of axial slices [Z, 1, Y, X] in [-1, 1], the same for all of them.
 
@@ -122,6 +128,7 @@ def find_frame(
         margin: air on each side, as a share of the frame.
         pixel_mm: row and column spacing.
         where: what the slices were read from, for the message.
+        scale: what [-1, 1] stands for; a CT's window says whether the scalp is seen.
 
     Raises:
         InputRefused: nothing that could be a head is visible.
@@ -134,7 +141,9 @@ def find_frame(
             f" of {slices.shape[2]} x {slices.shape[3]}; check the modality and the window"
         )
     (top, bottom), (left, right) = head.rows, head.columns
-    hidden = 1 + 2 * SCALP if modality == "ct" else 1.0
+    lower, upper = scale.ct_window
+    scalp_is_hidden = modality == "ct" and lower + VISIBLE * (upper - lower) > _FAT_HU
+    hidden = 1 + 2 * SCALP if scalp_is_hidden else 1.0
     side = max((bottom - top) * pixel_mm[0], (right - left) * pixel_mm[1]) * hidden / (1 - 2 * margin)
     height, width = max(2, round(side / pixel_mm[0])), max(2, round(side / pixel_mm[1]))
     return Frame((top + bottom - height) // 2, (left + right - width) // 2, height, width), head

@@ -109,5 +109,5 @@ def stack(source: MetaTensor, modality: Modality, model: Model) -> Stack:
     axial = to_axial(upright(source))
     unit, saturated = normalise(axial, modality, scale)
     slices = to_slices(unit)
-    frame, head = find_frame(slices, modality, network.margin, pixel_mm(axial), origin(source))
+    frame, head = find_frame(slices, modality, network.margin, pixel_mm(axial), origin(source), scale)
     return Stack(source, axial, unit, isolate(slices, head), frame, saturated)

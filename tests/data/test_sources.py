@@ -213,7 +213,9 @@ class TestSplit:
     def test_no_subject_crosses_not_even_between_modalities(self, subjects: Path, seed: int) -> None:
         opened = open_(ct=str(subjects), mr=str(subjects), val_share=0.34, seed=seed)
         groups = {key: opened.sources[key].groups for key in ("ct", "mr", "val_ct", "val_mr")}  # type: ignore[attr-defined]
-        assert groups["ct"] | groups["val_ct"] == groups["mr"] | groups["val_mr"] == {f"s{i}" for i in range(6)}
+        assert (
+            groups["ct"] | groups["val_ct"] == groups["mr"] | groups["val_mr"] == {f"s{i}" for i in range(6)}
+        )
         assert not (groups["ct"] | groups["mr"]) & (groups["val_ct"] | groups["val_mr"])
         assert opened.record["val_ct"]["images"] == 4
         assert opened.warnings == []
@@ -284,6 +286,20 @@ class TestVolumes:
         assert 900 < hu.max() < 2000
         assert abs(hu[(hu > 0) & (hu < 80)].median() - 35) < 10
 
+    def test_a_full_window_frames_heads_of_both_modalities_alike(self, studies: Path) -> None:
+        opened = open_(
+            ct=str(studies / "nifti" / "ct"),
+            mr=str(studies / "nifti" / "mr"),
+            scale=FULL,
+            network=NetworkSettings(size=128),
+        )
+        rows, columns = (
+            [(slices(opened, key) > -0.8).any(dim=axis).any(dim=0).sum().item() for key in ("ct", "mr")]
+            for axis in (3, 2)
+        )
+        assert rows[0] == pytest.approx(rows[1], rel=0.04)
+        assert columns[0] == pytest.approx(columns[1], rel=0.04)
+
     def test_unsuited_series_are_listed_and_damaged_ones_count(self, studies: Path) -> None:
         first, second = sorted(path for path in (studies / "dicom").rglob("ct"))
         victims = sorted(first.iterdir())
@@ -301,8 +317,11 @@ class TestVolumes:
         with pytest.raises(Unreadable, match="none of its 1 DICOM series is mr"):
             open_(mr=str(studies / "dicom" / "1" / "ct"))
 
-    def test_series_are_split_by_patient(self, studies: Path) -> None:
-        opened = open_(ct=str(studies / "dicom"), mr=str(studies / "dicom"), val_share=0.5)
+    @pytest.mark.parametrize(
+        ("ct", "mr"), [("dicom", "dicom"), ("nifti/ct", "nifti/mr")], ids=["by patient", "by name"]
+    )
+    def test_volumes_are_split(self, studies: Path, ct: str, mr: str) -> None:
+        opened = open_(ct=str(studies / ct), mr=str(studies / mr), val_share=0.5)
         assert [opened.record[key]["images"] for key in ("ct", "val_ct", "mr", "val_mr")] == [1, 1, 1, 1]
         assert opened.warnings == []
 
@@ -313,5 +332,3 @@ def test_real_pictures_are_read(shared_data: Path) -> None:
     for key in ("ct", "mr"):
         assert opened.record[key]["images"] == len(slices(opened, key)) > 100
         assert 0.2 < (slices(opened, key) > -0.9).float().mean() < 0.8
-
-

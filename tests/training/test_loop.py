@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from medtranslate.checkpoint import load_model
 from medtranslate.errors import Diverged, OutputExists, SettingsError, Unreadable
@@ -78,6 +81,20 @@ def test_images_that_are_refused_cost_no_run(settings, tmp_path):
     with pytest.raises(Unreadable):
         fit(replace(lost, overwrite=True), quiet=True)
     assert (settings.out / "settings.yaml").read_text() == "an earlier run"
+
+
+def test_the_run_says_which_images_it_read_and_passed_over(settings, tmp_path, capsys):
+    rows, columns = np.ogrid[:48, :48]
+    disc = ((rows - 24) ** 2 + (columns - 24) ** 2 < 300).astype(np.uint8)
+    (tmp_path / "ct").mkdir()
+    for index in range(20):
+        Image.fromarray(disc * (100 + index)).save(tmp_path / "ct" / f"{index}.png")
+    (tmp_path / "ct" / "bad\nname.png").write_bytes(b"")
+    done = fit(replace(settings, ct=str(tmp_path / "ct"), images=4, every=4), quiet=True)
+    record = json.loads((settings.out / "data.json").read_text())
+    assert (record["ct"]["images"], record["ct"]["slices"]) == (20, 20)
+    assert record["warnings"] == [f"ct: passed over: {record['ct']['failures'][0]}"] == done["warnings"][:1]
+    assert "bad\\nname.png: empty" in capsys.readouterr().err.splitlines()[0]
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_the_remedy_works(settings):
