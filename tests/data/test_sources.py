@@ -213,7 +213,9 @@ class TestSplit:
     def test_no_subject_crosses_not_even_between_modalities(self, subjects: Path, seed: int) -> None:
         opened = open_(ct=str(subjects), mr=str(subjects), val_share=0.34, seed=seed)
         groups = {key: opened.sources[key].groups for key in ("ct", "mr", "val_ct", "val_mr")}  # type: ignore[attr-defined]
-        assert groups["ct"] | groups["val_ct"] == groups["mr"] | groups["val_mr"] == {f"s{i}" for i in range(6)}
+        assert (
+            groups["ct"] | groups["val_ct"] == groups["mr"] | groups["val_mr"] == {f"s{i}" for i in range(6)}
+        )
         assert not (groups["ct"] | groups["mr"]) & (groups["val_ct"] | groups["val_mr"])
         assert opened.record["val_ct"]["images"] == 4
         assert opened.warnings == []
@@ -313,5 +315,3 @@ def test_real_pictures_are_read(shared_data: Path) -> None:
     for key in ("ct", "mr"):
         assert opened.record[key]["images"] == len(slices(opened, key)) > 100
         assert 0.2 < (slices(opened, key) > -0.9).float().mean() < 0.8
-
-
