@@ -34,6 +34,8 @@ StreamContrast = Literal["t1", "t2", "flair", "physics", "random", "both"]
 Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Weight = Annotated[float, Field(ge=0.0)]
+Millimetres = Annotated[float, Field(ge=0.01, le=100.0)]
+Spacing = tuple[Millimetres, Millimetres, Millimetres]
 
 _FROZEN = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
@@ -204,6 +206,10 @@ class TranslateSettings:
     """Format to write (default: the input's, or what the output's suffix says)."""
     regrid: bool = False
     """Resample tilted or uneven DICOM slices onto a regular grid, which a file such as NIfTI needs."""
+    stack: bool = False
+    """Take a folder of pictures as the slices of one volume, in natural order, from feet to head."""
+    spacing: Spacing | None = None
+    """With --stack: mm between columns, between rows and between pictures."""
     batch: Positive = 16
     """Slices per pass through the network."""
     samples: Annotated[int, Field(ge=2, le=1000)] | None = None
@@ -218,6 +224,34 @@ class TranslateSettings:
     """Folder for report.html, and result.json and slices.csv where there is a reference."""
     device: Device = "auto"
     """auto, cpu, cuda or cuda:N."""
+    overwrite: bool = False
+    """Replace an existing output."""
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class ConvertSettings:
+    """Settings of `convert`."""
+
+    input: Path
+    """A file, a folder with one DICOM series, or with --stack a folder of pictures."""
+    output: Path
+    """File or folder to write; without a suffix a folder, of DICOM or of pictures (--format)."""
+    series: str | None = None
+    """SeriesInstanceUID to take where a folder holds several."""
+    format: FormatName | None = None
+    """Format to write (default: what the output's suffix says)."""
+    stack: bool = False
+    """Take a folder of pictures as the slices of one volume, in natural order, from feet to head."""
+    spacing: Spacing | None = None
+    """With --stack: mm between columns, between rows and between pictures."""
+    regrid: bool = False
+    """Resample tilted or uneven DICOM slices onto a regular grid, which a file such as NIfTI needs."""
+    window: tuple[float, Annotated[float, Field(gt=0)]] | None = None
+    """Level and width that pictures show from black to white, such as 40 80 for brain in CT."""
+    range: tuple[float, float] | None = None
+    """Lowest and highest value that pictures show, in place of --window."""
+    modality: Modality | None = None
+    """Modality of the input, ct or mr, which DICOM output has to say and only DICOM input does."""
     overwrite: bool = False
     """Replace an existing output."""
 
@@ -353,6 +387,7 @@ class DemoSettings:
 Settings = TypeVar("Settings")
 
 COMMANDS: dict[str, type] = {
+    "convert": ConvertSettings,
     "cycle": CycleSettings,
     "demo": DemoSettings,
     "evaluate": EvaluateSettings,
@@ -363,6 +398,17 @@ COMMANDS: dict[str, type] = {
     "translate": TranslateSettings,
 }
 """Commands that `run` can take from a pipeline file, with their settings."""
+
+
+def stack_spacing(settings: TranslateSettings | ConvertSettings) -> Spacing | None:
+    """The spacing of the stack of pictures that is asked for; None where none is.
+
+    Raises:
+        SettingsError: one of `stack` and `spacing` is given without the other.
+    """
+    if settings.stack != (settings.spacing is not None):
+        raise SettingsError(f"{settings.input}: --stack and --spacing X Y Z (in mm) go together; give both")
+    return settings.spacing
 
 
 def build(kind: type[Settings], values: Mapping[str, object], origin: str = "settings") -> Settings:

@@ -21,7 +21,8 @@ from tqdm import tqdm
 from medtranslate.errors import DiskFull, OutputExists, UsageError
 
 RECORDS = (
-    *("*translation.json", "result.json", "settings.yaml", "phantom.json", "model.json", "prepared.json"),
+    *("*translation.json", "conversion.json", "result.json", "settings.yaml", "phantom.json", "model.json"),
+    "prepared.json",
     "report.html",
 )
 """Files of which every folder that a command writes holds one."""

@@ -126,6 +126,23 @@ class Translation:
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class Conversion:
+    """One converted input.
+
+    Attributes:
+        range: values that became black and white, where pictures were written of anything else.
+    """
+
+    schema: Literal["medtranslate/conversion/1"] = "medtranslate/conversion/1"
+    source: Source
+    output: str
+    format: str
+    range: tuple[float, float] | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
 class Scores:
     """Scores of one volume or slice; `None` where a score is not defined (empty mask, say).
 
@@ -275,9 +292,9 @@ class Cycle(Summary):
     )
 
 
-Record = Translation | Result | Cohort | Cycle
+Record = Translation | Conversion | Result | Cohort | Cycle
 
-R = TypeVar("R", Translation, Result, Cohort, Cycle)
+R = TypeVar("R", Translation, Conversion, Result, Cohort, Cycle)
 
 
 def to_json(result: Record) -> dict[str, Any]:

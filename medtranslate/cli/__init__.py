@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "translate": ("medtranslate.cli.translate", "Translate CT to MR or MR to CT."),
     "evaluate": ("medtranslate.cli.evaluate", "Score a translation against the truth."),
     "cycle": ("medtranslate.cli.cycle", "Translate there and back, and score what returns."),
+    "convert": ("medtranslate.cli.convert", "Convert files between formats, geometry kept."),
     "phantom": ("medtranslate.cli.phantom", "Write a digital head in both modalities."),
     "run": ("medtranslate.cli.run", "Run a command with the settings of a YAML file."),
     "models": ("medtranslate.cli.models", "List the models at hand, show a model's card."),

@@ -16,7 +16,7 @@ from medtranslate.errors import InputRefused, ModelRefused, SettingsError
 from medtranslate.evaluation.baselines import mean_image
 from medtranslate.evaluation.pair import align, compare
 from medtranslate.evaluation.summary import mean_baselines, mean_scores, telling
-from medtranslate.io import detect_format, list_pictures, read_volume
+from medtranslate.io import detect_format, list_pictures, list_volumes, read_volume
 from medtranslate.jobs import progress, whole_output
 from medtranslate.report import VIEWS, Pictures
 from medtranslate.result import Cohort, Result, Translation, read_result
@@ -165,10 +165,10 @@ def _score_folders(
 
 
 def members_of(path: Path) -> dict[str, Path]:
-    """Pictures or NIfTI volumes of a folder by stem; none where `path` is one volume (a file, a series)."""
+    """Pictures or volume files of a folder by stem; none where `path` is one volume (a file, a series)."""
     if not path.is_dir() or detect_format(path) == "dicom":
         return {}
-    files = list_pictures(path) or sorted(path.glob("*.nii")) + sorted(path.glob("*.nii.gz"))
+    files = list_pictures(path) or list_volumes(path)
     members: dict[str, Path] = {}
     for file in files:
         if stem_of(file) in members:

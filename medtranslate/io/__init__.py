@@ -77,7 +77,12 @@ _HEAD_BYTES = 540
 
 
 def read_volume(
-    path: Path | str, *, series: str | None = None, modality: str | None = None, regular: bool = False
+    path: Path | str,
+    *,
+    series: str | None = None,
+    modality: str | None = None,
+    regular: bool = False,
+    stack: tuple[float, float, float] | None = None,
 ) -> MetaTensor:
     """Read one volume of any format, told by content.
 
@@ -87,6 +92,8 @@ def read_volume(
         series: SeriesInstanceUID, or the end of one, where a folder holds several.
         modality: "ct" or "mr": what the input has to be. DICOM says so itself and has to agree.
         regular: resample slices that are tilted or uneven onto a regular grid (`regrid.regrid`).
+        stack: take a folder of pictures as the slices of one volume, in natural order, from feet to head;
+            mm between columns, between rows and between pictures, which pictures do not say.
 
     Returns:
         The volume as the module's docstring says. Slices lie contiguous in memory, so the tensor is a
@@ -97,28 +104,15 @@ def read_volume(
     """
     path = Path(path)
     name = detect_format(path)
+    if stack is not None:
+        if not (path.is_dir() and name == "png"):
+            raise Unreadable(f"{path}: is no folder of pictures to stack; leave --stack away")
+        return _volume(png.read_stack(path, list_pictures(path), stack), name, path, modality)
     if path.is_dir() and name != "dicom":
         advice = ", or give --stack and --spacing" if name == "png" else ""
         raise Unreadable(f"{path}: a folder of {name} files is not one volume; name one file{advice}")
     scan = FORMATS[name].read(path, series)
     return _volume(regrid(scan, str(path)) if regular else scan, name, path, modality)
-
-
-def read_stack(
-    folder: Path | str, spacing: tuple[float, float, float], *, modality: str | None = None
-) -> MetaTensor:
-    """Read the pictures of a folder as the slices of one volume, in natural order, the first the lowest.
-
-    Args:
-        spacing: mm between columns, between rows, and between pictures; pictures do not say it.
-        modality: "ct" or "mr", where known.
-
-    Raises:
-        Unreadable: fewer than two pictures, or a damaged one.
-        GeometryRefused: they differ in size.
-    """
-    folder = Path(folder)
-    return _volume(png.read_stack(folder, list_pictures(folder), spacing), "png", folder, modality)
 
 
 def _volume(scan: Scan, name: str, path: Path, modality: str | None) -> MetaTensor:
@@ -180,7 +174,8 @@ def write_volume(
         require_grid(volume.meta, f"{path}")
     chosen = FORMATS[name]
     named = any(suffix and path.name.lower().endswith(suffix) for suffix in chosen.suffixes)
-    folder = chosen.folder_from is not None and volume.shape[3] >= chosen.folder_from and not named
+    several = chosen.folder_from is not None and volume.shape[3] >= chosen.folder_from
+    folder = not named and (several or path.is_dir())
     with whole_output(path, overwrite=overwrite, folder=folder) as fresh:
         chosen.write(volume, fresh, like, derivation)
 

@@ -102,6 +102,25 @@ def phantom_header(modality: str, key: str, study: str) -> Dataset:
     return header
 
 
+def unknown_header(modality: str, key: str) -> Dataset:
+    """A patient and a study of its own for a volume that comes from a file without either.
+
+    Whether the volume is a scan or computed is unknown, so neither is said.
+    """
+    header = _new_header(modality, key)
+    del header.SyntheticData, header.BurnedInAnnotation
+    for keyword in _TAKEN:
+        setattr(header, keyword, "")
+    header.PatientName, header.PatientID = "UNKNOWN^PATIENT", f"CONVERTED-{key[:12]}"
+    header.StudyInstanceUID = uid(key, "study")
+    header.StudyDate, header.StudyTime = header.SeriesDate, header.SeriesTime
+    header.SeriesNumber, header.Laterality = 1, ""
+    header.SeriesDescription = f"CONVERTED {modality.upper()}, ORIGIN UNKNOWN"
+    header.DerivationDescription = "Converted from a file without patient, study and acquisition"
+    header.ImageType = ["DERIVED", "SECONDARY", "AXIAL" if modality == "ct" else "OTHER"]
+    return header
+
+
 def derived_header(sources: Sequence[Dataset], derivation: Derivation, key: str) -> Dataset:
     """Identity and study from the source, everything about the image itself new."""
     first, modality, model = sources[0], derivation.model.to, derivation.model

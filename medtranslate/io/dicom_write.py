@@ -30,6 +30,7 @@ from medtranslate.io.dicom_header import (
     phantom_header,
     refer_to,
     uid,
+    unknown_header,
 )
 from medtranslate.io.dicom_series import read_headers
 from medtranslate.result import Derivation
@@ -56,8 +57,10 @@ def write(volume: MetaTensor, path: Path, like: MetaTensor | None, derivation: D
 
     With `like` and `derivation` the volume, on the grid of `like`, becomes a series derived from that
     series, whose headers are read again; each slice takes the position and orientation of its own source
-    as they are. Without, it is a phantom's own study (PHANTOM^HEAD) of the modality in the volume's meta.
-    Equal voxels that one model made from one series get equal UIDs; anything else gets others.
+    as they are. Without, it is a study of its own of the modality in the volume's meta: a phantom's
+    (PHANTOM^HEAD) where meta names its study, else one of unknown origin, whose CT is in HU only if its
+    values reach from air to bone. Equal voxels that one model made from one series get equal UIDs;
+    anything else gets others.
 
     A CT is in HU, clipped to `CT_LIMITS`, only if the model reaches from air to bone (`AIR_TO_BONE_HU`).
     Otherwise RescaleType is US and the descriptions say `WINDOWED`, and nothing can ask for less. An MR
@@ -78,10 +81,14 @@ def write(volume: MetaTensor, path: Path, like: MetaTensor | None, derivation: D
     sources: Sequence[Dataset] = []
     if like is None and derivation is None and volume.meta.get("modality") in ("ct", "mr"):
         modality, stack = volume.meta["modality"], _stack_of(volume, path)
-        limits = AIR_TO_BONE_HU if modality == "ct" else (0.0, float(planes.max()))
+        limits = (float(planes.min()), float(planes.max()))
         stored = _store(planes[stack.order], modality, limits[1])
         key = f"{_digest(stored)}/{modality}"
-        header = phantom_header(modality, key, volume.meta.get("study", key))
+        if "study" in volume.meta:
+            header = phantom_header(modality, key, volume.meta["study"])
+            limits = AIR_TO_BONE_HU
+        else:
+            header = unknown_header(modality, key)
     elif like is not None and derivation is not None and like.meta.get("format") == "dicom":
         modality, limits = derivation.model.to, derivation.model.output_range
         sources, stack = _sources(like, derivation)

@@ -120,7 +120,7 @@ def read_body(
 
 
 def _beside(header: TextHeader, name: str) -> Path:
-    if Path(name).name != name or "\\" in name or "\0" in name:
+    if not name or Path(name).name != name or "\\" in name or "\0" in name:
         raise header.refuse(f"its voxels are said to lie in {name[:60]!r}, and only its own folder is read")
     path = header.path.with_name(name)
     if not path.is_file():

@@ -9,7 +9,7 @@ from pathlib import Path
 from monai.data import MetaTensor
 
 from medtranslate.checkpoint import Model, load_model
-from medtranslate.config import TranslateSettings, plain
+from medtranslate.config import TranslateSettings, plain, stack_spacing
 from medtranslate.device import choose_device
 from medtranslate.errors import UsageError
 from medtranslate.geometry import require_grid
@@ -73,7 +73,8 @@ def translate(settings: TranslateSettings, *, quiet: bool = False) -> Translatio
     model = load_model(settings.model, choose_device(settings.device))
     with whole_outputs(outputs(jobs), overwrite=settings.overwrite) as fresh:
         done = [item.record for item in translate_each(settings, jobs, model, fresh, quiet=quiet)]
-    return done if settings.input.is_dir() and jobs[0].format == "png" else done[0]
+    pictures = settings.input.is_dir() and jobs[0].format == "png" and not settings.stack
+    return done if pictures else done[0]
 
 
 def plan(settings: TranslateSettings) -> list[Job]:
@@ -86,7 +87,8 @@ def plan(settings: TranslateSettings) -> list[Job]:
     if settings.input.resolve().is_relative_to(settings.output.resolve()):
         raise UsageError(f"{settings.output}: is or holds the input; name another output")
     found = detect_format(settings.input)
-    if settings.input.is_dir() and found == "png":
+    stacked = stack_spacing(settings) is not None
+    if settings.input.is_dir() and found == "png" and not stacked:
         return _plan_pictures(settings)
     if settings.regrid and (settings.format or found) == "dicom" and not settings.output.suffix:
         raise UsageError("--regrid: a DICOM series keeps its own slices; name an output such as out.nii.gz")
@@ -96,7 +98,8 @@ def plan(settings: TranslateSettings) -> list[Job]:
         target, record = (settings.output, ""), (record_beside(settings.output), "")
         return [Job(settings.input, target, record, spread, settings.format)]
     format = settings.format or found
-    name = "" if format == "dicom" else _name_in(settings.input, format)
+    apart = format == "dicom" or (stacked and format == "png")
+    name = "" if apart else _name_in(settings.input, format)
     return [
         Job(settings.input, (settings.output, name), (settings.output, "translation.json"), spread, format)
     ]
@@ -132,7 +135,11 @@ def translate_each(
     with progress(len(jobs), "picture", f"translating to {settings.to}", quiet=quiet or not many) as pictures:
         for job in jobs:
             source = read_volume(
-                job.source, series=settings.series, modality=OTHER[settings.to], regular=settings.regrid
+                job.source,
+                series=settings.series,
+                modality=OTHER[settings.to],
+                regular=settings.regrid,
+                stack=stack_spacing(settings),
             )
             if job.format != "dicom":
                 require_grid(source.meta, str(job.source))

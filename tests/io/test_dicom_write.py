@@ -86,7 +86,7 @@ def test_a_phantom_of_any_orientation_is_a_valid_study_of_its_own(
     for column, axis in enumerate(axes):
         affine[abs(axis) - 1, column] = np.sign(axis) * (2 + column)
     affine[:, 3] = [5, 6, 7, 1]
-    volume = MetaTensor(volume.as_tensor() + 100, affine=affine, meta={"modality": modality})
+    volume = MetaTensor(volume.as_tensor() + 100, affine=affine, meta={"modality": modality, "study": "a"})
     write_volume(volume, tmp_path / "phantom")
     files = sorted((tmp_path / "phantom").iterdir())
     assert validator_errors("dciodvfy", "-new", files[-1]) == []

@@ -144,6 +144,7 @@ def test_voxels_in_a_file_beside_the_header_are_read(tmp_path, suffix, compresse
         "/etc/passwd",
         "../b.raw",
         "sub/b.raw",
+        "",
         "..",
         ".",
         "LIST",
@@ -365,8 +366,7 @@ def test_a_damaged_header_is_refused_or_read_within_the_bounds(tmp_path, suffix,
     path.write_bytes(content)
     try:
         volume = FORMATS[suffix[1:]].read(path, None)
-    except InputRefused as refusal:
-        assert "\n" not in str(refusal)
+    except InputRefused:
         return
     assert volume.values.size == VALUES.size or volume.values.nbytes < 4 * len(content)
     assert np.isfinite(volume.affine).all()

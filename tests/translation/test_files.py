@@ -123,6 +123,28 @@ def test_pictures_keep_names_and_sizes(head, small_model, tmp_path):
         translate(settings(small_model, tmp_path, tmp_path / "in", "out.nii.gz"), quiet=True)
 
 
+def test_a_stack_is_translated_as_one_volume_into_pictures_or_a_file(head, small_model, tmp_path):
+    (tmp_path / "in").mkdir()
+    for index in range(15, 25):
+        grey = head.mr[0, :, :, index].numpy().T[::-1, ::-1] / 4
+        Image.fromarray(grey.clip(0, 255).astype(np.uint8)).save(tmp_path / "in" / f"a{index}.png")
+    given = {"stack": True, "spacing": (6.0, 6.0, 5.0)}
+    done = translate(settings(small_model, tmp_path, tmp_path / "in", "out", **given), quiet=True)
+    assert isinstance(done, Translation)
+    assert done.source.spacing_mm == (6, 6, 5)
+    assert any("given by hand" in warning for warning in done.warnings)
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        *(f"a{index}.png" for index in range(15, 25)),
+        "translation.json",
+    }
+    translate(settings(small_model, tmp_path, tmp_path / "in", "out.mha", **given), quiet=True)
+    volume, pictures = read_volume(tmp_path / "out.mha"), read_volume(tmp_path / "out", stack=(6, 6, 5))
+    assert np.allclose(volume.affine, pictures.affine)
+    assert float(abs(volume - pictures).max()) <= 0.501
+    with pytest.raises(UsageError, match="--stack and --spacing"):
+        translate(settings(small_model, tmp_path, tmp_path / "in", "o", stack=True), quiet=True)
+
+
 def test_the_passes_are_those_of_monais_slice_inferer(head, model):
     passed = []
     generator = model.translator("ct")

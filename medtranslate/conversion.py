@@ -1,0 +1,171 @@
+"""One file format into another: voxels stay where they are, and nothing is lost in silence.
+
+NIfTI, MetaImage and NRRD hold any volume exactly. Pictures hold 256 grey levels and no place, so the user
+says which values they show. DICOM needs a patient, a study and a modality; a file that has none gets a
+study of its own, which says so.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+
+from monai.data import MetaTensor
+
+from medtranslate.config import ConvertSettings, plain, stack_spacing
+from medtranslate.errors import GeometryRefused, SettingsError, UsageError
+from medtranslate.io import FORMATS, format_of_name, read_volume, write_volume
+from medtranslate.io.dicom_write import AIR_TO_BONE_HU, CT_LIMITS, MR_LIMIT, WINDOWED
+from medtranslate.jobs import whole_output
+from medtranslate.result import Conversion, write_result
+from medtranslate.transforms import to_axial
+from medtranslate.translation import describe
+
+_KEPT = ("dicom", "png")
+"""Formats whose slices are shown as they are; others say nothing of slices and are laid out axially."""
+
+
+def convert(settings: ConvertSettings) -> Conversion:
+    """Write one volume in another format, with its record.
+
+    A folder gets `conversion.json` inside; a file `x.mha` gets `x.mha.conversion.json` beside it.
+
+    Raises:
+        InputRefused: the input is refused, or has no place in the output's format; nothing is written.
+        OutputExists: the output is there and `overwrite` is not set.
+        UsageError: the output is the input, or a setting is missing or does not fit the format.
+    """
+    if settings.input.resolve().is_relative_to(settings.output.resolve()):
+        raise UsageError(f"{settings.output}: is or holds the input; name another output")
+    name = _format(settings)
+    shown = _shown(settings, name)
+    source = read_volume(
+        settings.input,
+        series=settings.series,
+        modality=settings.modality,
+        regular=settings.regrid,
+        stack=stack_spacing(settings),
+    )
+    if name == "png":
+        volume, notes = as_pictures(source, shown)
+    elif name == "dicom":
+        volume, notes = as_dicom(source)
+    else:
+        volume, notes = source, []
+    if source.meta["format"] == "png" and not settings.stack:
+        notes.append("a picture does not say the size of its pixels: taken as 1 mm")
+    done = Conversion(
+        source=describe(source),
+        output=settings.output.name,
+        format=name,
+        range=shown,
+        settings=plain(settings),
+        warnings=[*source.meta["warnings"], *notes],
+    )
+    as_folder = not settings.output.suffix
+    with ExitStack() as outputs:
+
+        def whole(path: Path, *, folder: bool = False) -> Path:
+            return outputs.enter_context(whole_output(path, overwrite=settings.overwrite, folder=folder))
+
+        fresh = whole(settings.output, folder=as_folder)
+        beside = settings.output.with_name(f"{settings.output.name}.conversion.json")
+        record = fresh / "conversion.json" if as_folder else whole(beside)
+        like = source if name == source.meta["format"] else None
+        write_volume(volume, fresh, like=like, format=name, overwrite=True)
+        write_result(done, record)
+    return done
+
+
+def as_pictures(source: MetaTensor, shown: tuple[float, float] | None) -> tuple[MetaTensor, list[str]]:
+    """Slices with grey values 0 to 255, and what is lost.
+
+    Args:
+        shown: the values that become black and white, linear between them (PS3.3 C.11.2.1.3.2); None keeps
+            values, which have to be whole numbers from 0 to 255.
+
+    Raises:
+        UsageError: `shown` is needed.
+    """
+    path, format = source.meta["path"], source.meta["format"]
+    volume = source if format in _KEPT else to_axial(source)
+    notes = [] if format == "png" else [f"pictures hold no geometry: voxels are {_sizes(volume)} mm"]
+    if shown is None:
+        low, high = float(volume.min()), float(volume.max())
+        if low < 0 or high > 255 or not _whole(volume):
+            raise UsageError(
+                f"{path}: values from {low:g} to {high:g} do not fit into pictures of 256 grey levels;"
+                " give --window LEVEL WIDTH or --range LOW HIGH"
+            )
+        return volume, notes
+    low, high = shown
+    notes.append(f"pictures show values from {low:g} to {high:g} in 256 steps")
+    grey = (volume.as_tensor() - low) * (255 / (high - low))
+    return MetaTensor(grey, meta=volume.meta), notes
+
+
+def as_dicom(source: MetaTensor) -> tuple[MetaTensor, list[str]]:
+    """A volume that can become a DICOM study of its own, and what is lost.
+
+    Raises:
+        UsageError: it is DICOM already, or its modality is not given.
+        GeometryRefused: it is made of pictures.
+    """
+    path, modality = source.meta["path"], source.meta.get("modality")
+    if source.meta["format"] == "dicom":
+        raise UsageError(f"{path}: is DICOM already; copy the files, or name another format")
+    if source.meta["format"] == "png":
+        raise GeometryRefused(
+            f"{path}: pictures have neither measured values nor a place, as DICOM would claim; write .nii.gz"
+        )
+    if modality is None:
+        raise UsageError(f"{path}: DICOM has to say what it holds; give --modality ct or --modality mr")
+    lowest, highest = float(source.min()), float(source.max())
+    limits = CT_LIMITS if modality == "ct" else (0.0, float("inf"))
+    notes = ["no patient and no study in the input: written as a study of its own, of unknown origin"]
+    outside = int(((source < limits[0]) | (source > limits[1])).sum())
+    if outside:
+        notes.append(f"{outside} of {source.numel()} voxels outside {limits[0]:g} to {limits[1]:g} clipped")
+    if modality == "ct" and not (lowest <= AIR_TO_BONE_HU[0] and highest >= AIR_TO_BONE_HU[1]):
+        notes.append(f"values from {lowest:g} to {highest:g} HU do not reach from air to bone: {WINDOWED}")
+    if modality == "mr" and highest > 0 and not 255 <= highest <= MR_LIMIT:
+        notes.append(f"MR values multiplied so that the largest ({highest:g}) is {MR_LIMIT:g}")
+    elif not _whole(source):
+        notes.append("values rounded to whole numbers")
+    return to_axial(source), notes
+
+
+def _format(settings: ConvertSettings) -> str:
+    output = settings.output
+    if settings.format is None and not output.suffix:
+        raise UsageError(
+            f"{output}: give a name with a suffix (.nii.gz, .mha, .nrrd, .png), or --format dicom or png"
+        )
+    name = settings.format or format_of_name(output)
+    if name == "dicom" and output.suffix:
+        raise UsageError(f"{output}: DICOM is a folder with a file for each slice; name it without suffix")
+    if FORMATS[name].folder_from is None and not output.suffix:
+        raise UsageError(f"{output}: {name} is one file; end its name in {FORMATS[name].suffixes[-1]}")
+    return name
+
+
+def _shown(settings: ConvertSettings, name: str) -> tuple[float, float] | None:
+    given = [option for option in ("window", "range") if getattr(settings, option) is not None]
+    if given and name != "png":
+        raise SettingsError(f"--{given[0]}: only pictures need it, {name} holds the values as they are")
+    if len(given) > 1:
+        raise SettingsError("--window and --range say the same; give one of them")
+    if settings.window:
+        level, width = settings.window
+        return level - width / 2, level + width / 2
+    if settings.range and not settings.range[0] < settings.range[1]:
+        raise SettingsError(f"--range {settings.range[0]:g} {settings.range[1]:g}: give the lower end first")
+    return settings.range
+
+
+def _whole(volume: MetaTensor) -> bool:
+    return all(bool((plane == plane.round()).all()) for plane in volume.as_tensor().unbind(3))
+
+
+def _sizes(volume: MetaTensor) -> str:
+    return " x ".join(f"{float(length):g}" for length in volume.pixdim)
