@@ -133,6 +133,7 @@ def cycle_volume(
         None,
         record,
         name,
+        on_scale=True,
     )
     untouched = to_axial(framed_alone(source, modality, model)).numpy()[0]
     baselines = {

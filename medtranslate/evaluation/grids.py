@@ -112,7 +112,7 @@ def _onto_grid(prediction: MetaTensor, reference: MetaTensor) -> tuple[MetaTenso
         )
     values = _regrid(reference, prediction, "bilinear").as_tensor()
     inside = values.where(field.as_tensor() > 0, reference.as_tensor().min())
-    return MetaTensor(inside, affine=prediction.affine, meta=dict(reference.meta)), field
+    return MetaTensor(inside, meta={**reference.meta, "affine": prediction.affine}), field
 
 
 def _regrid(volume: MetaTensor, like: MetaTensor, mode: str) -> MetaTensor:
@@ -126,7 +126,7 @@ def _regrid(volume: MetaTensor, like: MetaTensor, mode: str) -> MetaTensor:
     outside = "border" if mode == "bilinear" else "zeros"
     resample = SpatialResample(mode=mode, padding_mode=outside, dtype=np.float64)
     moved = resample(volume, dst_affine=like.affine, spatial_size=tuple(like.shape[1:]))
-    return MetaTensor(torch.as_tensor(moved).float(), affine=like.affine, meta=dict(volume.meta))
+    return MetaTensor(torch.as_tensor(moved).float(), meta={**volume.meta, "affine": like.affine})
 
 
 def array(volume: MetaTensor) -> Volume:

@@ -107,11 +107,13 @@ def compare(
     name: str,
     *,
     model: ModelInfo | None = None,
+    on_scale: bool = False,
     unmasked: bool = False,
 ) -> tuple[Result, Pictures]:
     """Score aligned volumes, and hand over the arrays as they were scored.
 
-    `model` made the prediction (default: what the translation says).
+    `model` made the prediction (default: what the translation says). A reference that is `on_scale` has that
+    model's MR scale already.
     """
     model = model or (translation.model if translation else None)
     check_kind(volumes["prediction"], volumes["reference"], model)
@@ -123,7 +125,7 @@ def compare(
     warnings = [
         f"{role}: {text}" for role, volume in volumes.items() for text in volume.meta.get("warnings", [])
     ]
-    arrays, field, notes = _prepared(volumes, model)
+    arrays, field, notes = _prepared(volumes, None if on_scale else model)
 
     own_levels = levels_range(volumes.get("source"))
     ranges = {"reference": declared and declared[0], "source": own_levels}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -80,10 +81,9 @@ def tissue_scores(
 
 def _between(volume: Volume, low: float | None, high: float | None) -> Voxels:
     """Voxels of a tissue; the ends of a closed range belong to it, the end of an open one does not."""
-    if low is not None and high is not None:
-        return (volume >= low) & (volume <= high)
-    below: Voxels = volume < (np.inf if high is None else high)
-    return below if low is None else below & (volume > low)
+    if low is None:
+        return volume < (math.inf if high is None else high)
+    return volume > low if high is None else (volume >= low) & (volume <= high)
 
 
 def _dice(ours: Voxels, theirs: Voxels) -> float | None:

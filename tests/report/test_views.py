@@ -8,7 +8,18 @@ import numpy as np
 import pytest
 
 from medtranslate.report import VIEWS, Pictures
-from medtranslate.result import Cohort, Mask, ModelInfo, Result, Scores, SliceScores, Source, Translation
+from medtranslate.result import (
+    Agreement,
+    Cohort,
+    Mask,
+    ModelInfo,
+    Result,
+    Scores,
+    SliceScores,
+    Source,
+    Tissue,
+    Translation,
+)
 
 ATTACK = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'"
 
@@ -95,8 +106,9 @@ def page_of(found: Result | Cohort, drawn: dict[str, Pictures], folder: Path) ->
         cohort(),
         result(slices=[], volume=Scores(), baselines={}, mask=None, data_range=None, data_range_rule=None),
         result(volume=Scores(mae=0.0, psnr=float("inf"), ssim=1.0), translation=translation("m")),
+        result(profile="of another version"),
     ],
-    ids=["pair", "cohort", "empty", "perfect"],
+    ids=["pair", "cohort", "empty", "perfect", "unknown profile"],
 )
 def test_every_view_takes_every_result(
     view: str, found: Result | Cohort, drawn: dict[str, Pictures], tmp_path: Path
@@ -170,3 +182,52 @@ def test_warnings_are_shown_and_bounded(tmp_path: Path) -> None:
     page = page_of(cohort(25), {}, tmp_path)
     assert "case0: look out" in page.text
     assert "and 5 more in result.json" in page.text
+
+
+def challenge(**changes: object) -> Result:
+    """A result of the profile synthrad2025, whose slices have no similarity."""
+    return result(
+        profile="synthrad2025",
+        volume=Scores(mae=60.0, psnr=30.5, ms_ssim=0.934),
+        slices=[SliceScores(index=k, position_mm=3.0 * k, mae=60.0 + k, psnr=30.0) for k in range(8)],
+        baselines={"source copied": Scores(mae=300.0, psnr=18.0, ms_ssim=0.512)},
+        **changes,
+    )
+
+
+def test_a_profile_of_several_scales_shows_what_it_has(tmp_path: Path) -> None:
+    page = page_of(challenge(), {"head": pictures()}, tmp_path)
+    assert "MS-SSIM 0.934, against 0.512" in page.text
+    assert "Better than doing nothing" in page.text
+    assert "on five scales" in page.text
+    assert "SSIM n/a" not in page.text
+    assert "SSIM per slice" not in page.text
+
+
+def test_tissues_agreement_and_unmasked_scores_are_shown(tmp_path: Path) -> None:
+    found = challenge(
+        tissues={
+            "air": Tissue(range_hu=(None, -200.0), share=0.3, mae=33.25),
+            "bone": Tissue(range_hu=(200.0, None), share=0.1, dice=0.871, representable=False),
+        },
+        agreement=Agreement(bias=-7.5, limits=(-207.5, 192.5), wasserstein=14.25),
+        unmasked=Scores(mae=20.25, psnr=35.0, ms_ssim=0.99),
+        reference=["brought onto the prediction's grid"],
+    )
+    text = page_of(found, {}, tmp_path).text
+    assert "below -200 HU" in text
+    assert "above 200 HU" in text
+    assert "33.2" in text
+    assert "not representable" in text
+    assert "0.871" in text
+    assert "Bias -7.5 HU, limits of agreement -207.5 to 192.5 HU" in text
+    assert "14.2 HU apart" in text
+    assert "Every voxel" in text
+    assert "flattered" in text
+    assert "brought onto the prediction's grid" in text
+
+
+def test_what_was_not_asked_for_is_not_shown(tmp_path: Path) -> None:
+    text = page_of(result(), {}, tmp_path).text
+    assert "Where it errs" not in text
+    assert "Every voxel" not in text

@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+from medtranslate.cli.scores import lines
+from medtranslate.result import Agreement, Cohort, Result, Scores, SliceScores, Tissue
+
+
+def test_a_result_says_where_it_errs() -> None:
+    found = Result(
+        profile="synthrad2025",
+        unit="HU",
+        volume=Scores(mae=61.5, psnr=30.25, ms_ssim=0.9364),
+        baselines={"mean image": Scores(mae=150.0, psnr=22.0, ms_ssim=0.7)},
+        slices=[SliceScores(index=k, mae=50.0 + (k == 2)) for k in range(5)],
+        tissues={
+            "air": Tissue(range_hu=(None, -200.0), share=0.5, representable=False),
+            "soft tissue": Tissue(range_hu=(-200.0, 200.0), share=0.5, mae=20.0),
+            "bone": Tissue(range_hu=(200.0, None), share=0.0, dice=0.5),
+        },
+        agreement=Agreement(bias=-3.0, limits=(-103.0, 97.0), wasserstein=12.5),
+        unmasked=Scores(mae=20.0, psnr=35.0, ms_ssim=0.99),
+    )
+    assert lines(found) == [
+        "profile synthrad2025: MAE 61.50 HU, PSNR 30.25 dB, MS-SSIM 0.936",
+        "mean image: MAE 150.00 HU, PSNR 22.00 dB, MS-SSIM 0.700",
+        "unmasked, background included: MAE 20.00 HU, PSNR 35.00 dB, MS-SSIM 0.990",
+        "air not representable, soft tissue MAE 20.00 HU, bone none, Dice 0.500",
+        "bias -3.00 HU, limits of agreement -103.00 to +97.00, Wasserstein distance of the histograms 12.50",
+        "worst slices: 2 (MAE 51.00), 0 (MAE 50.00), 1 (MAE 50.00)",
+    ]
+    cohort = Cohort(items=[found], mean=found.volume, unmasked=found.unmasked)
+    assert [line.split(":")[0] for line in lines(cohort)] == ["mean of 1", "unmasked, background included"]

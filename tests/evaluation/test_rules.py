@@ -1,0 +1,204 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from monai.data import MetaTensor
+from numpy.typing import NDArray
+
+from medtranslate.config import EvaluateSettings, ProfileName, ScaleSettings
+from medtranslate.errors import InputRefused, SettingsError
+from medtranslate.evaluation import evaluate, score_pair
+from medtranslate.io import write_volume
+from medtranslate.result import Cohort, Result, Translation, read_result
+from medtranslate.transforms import denormalise, normalise
+
+Build = Callable[..., MetaTensor]
+Made = Callable[..., Translation]
+Array = NDArray[np.float32]
+
+LPS = np.array([[-4.0, 0, 0, 90], [0, -4, 0, 90], [0, 0, 4, -60], [0, 0, 0, 1]])
+SYNTHRAD: list[ProfileName] = ["synthrad2023", "synthrad2025"]
+
+
+@pytest.mark.parametrize("profile", SYNTHRAD)
+class TestWholeCtRange:
+    def test_a_windowed_model_is_not_representable(
+        self, profile: ProfileName, volume: Build, head: Array, made_by: Made
+    ) -> None:
+        with pytest.raises(InputRefused, match=r"phantom can say -20 to 100 HU only.*not representable"):
+            score_pair(volume(head.clip(-20, 100)), volume(head), profile=profile, translation=made_by())
+
+    def test_a_model_of_the_whole_range_is_scored(
+        self, profile: ProfileName, volume: Build, head: Array, noisy: Array, made_by: Made
+    ) -> None:
+        whole = made_by(output_range=(-1024.0, 3071.0))
+        result = score_pair(volume(noisy), volume(head), profile=profile, translation=whole)
+        assert result.volume == score_pair(volume(noisy), volume(head), profile=profile).volume
+
+    @pytest.mark.parametrize("odd", [{"modality": "mr"}, {"levels": 255}])
+    def test_is_for_ct_in_hu(
+        self, profile: ProfileName, odd: dict[str, object], volume: Build, head: Array
+    ) -> None:
+        with pytest.raises(
+            InputRefused, match=rf"the profile {profile} is for CT in HU; use the profile image"
+        ):
+            score_pair(volume(head, **odd), volume(head, **odd), profile=profile)
+
+    def test_takes_no_range(self, profile: ProfileName, volume: Build, head: Array) -> None:
+        with pytest.raises(SettingsError, match=r"--range: .*leave --range out"):
+            score_pair(volume(head), volume(head), profile=profile, data_range=(-1000.0, 1000.0))
+
+    def test_says_which_mask_and_range_it_took(
+        self, profile: ProfileName, volume: Build, head: Array, noisy: Array
+    ) -> None:
+        own = score_pair(volume(noisy), volume(head), profile=profile)
+        given = score_pair(volume(noisy), volume(head), profile=profile, mask=volume(head > -500))
+        assert own.mask is not None
+        assert given.mask is not None
+        assert "dilated in plane by 10 voxels" in own.mask.rule
+        assert given.mask.rule == "given: voxels above 0"
+        assert own.mask.share > given.mask.share
+        assert "fixed by the profile" in (own.data_range_rule or "")
+        assert own.unit == "HU"
+
+    def test_the_mask_does_not_depend_on_the_source(
+        self, profile: ProfileName, volume: Build, head: Array, noisy: Array
+    ) -> None:
+        mr = volume(np.sqrt(head + 1000))
+        with_source = score_pair(volume(noisy), volume(head), profile=profile, source=mr)
+        assert with_source.volume == score_pair(volume(noisy), volume(head), profile=profile).volume
+        # Copied onto the head's own range, not onto all that 12 bits can hold.
+        assert (with_source.baselines["source copied"].mae or 0) < 1000
+
+    def test_nothing_in_the_mask_is_no_score(self, profile: ProfileName, volume: Build, head: Array) -> None:
+        air = volume(np.full_like(head, -1000.0))
+        result = score_pair(volume(head), air, profile=profile, source=volume(head))
+        assert (result.volume.mae, result.tissues["bone"].mae, result.agreement) == (None, None, None)
+        assert "nothing was scored" in result.warnings[0]
+
+
+class TestTissues:
+    def test_of_ct(self, volume: Build, head: Array) -> None:
+        fake = head + np.where(head > 200, -90.0, np.where(head < -200, 12.0, 3.0)).astype(np.float32)
+        result = score_pair(volume(fake, modality="ct"), volume(head, modality="ct"), profile="synthrad2025")
+        errors = {name: tissue.mae for name, tissue in result.tissues.items()}
+        assert errors == pytest.approx({"air": 12.0, "soft tissue": 3.0, "bone": 90.0}, abs=1e-4)
+        assert result.tissues["bone"].dice == 1.0
+        assert sum(tissue.share for tissue in result.tissues.values()) == pytest.approx(1.0)
+
+    def test_of_a_windowed_ct_are_said_and_not_scored(
+        self, volume: Build, head: Array, made_by: Made
+    ) -> None:
+        result = score_pair(volume(head.clip(-20, 100)), volume(head), translation=made_by())
+        assert [tissue.representable for tissue in result.tissues.values()] == [False] * 3
+        assert [tissue.mae for tissue in result.tissues.values()] == [None] * 3
+        assert result.tissues["bone"].dice is None
+        assert result.agreement is not None
+
+    def test_are_for_hu(self, volume: Build, head: Array) -> None:
+        assert score_pair(volume(head, modality="mr"), volume(head, modality="mr")).tissues == {}
+        assert score_pair(volume(head), volume(head)).tissues == {}
+        grey = volume(head.clip(0, 255), levels=255, modality="ct")
+        assert score_pair(grey, grey).tissues == {}
+
+
+class TestMrScale:
+    def test_any_scale_of_the_reference_scores_alike(self, volume: Build, head: Array, made_by: Made) -> None:
+        mr = np.sqrt(head + 1000)
+        scale = ScaleSettings()
+        fake = denormalise(normalise(volume(mr), "mr", scale)[0], "mr", scale).numpy()[0]
+        record = made_by(to="mr", output_range=scale.mr_range, mr_percentile=scale.mr_percentile)
+        results = [score_pair(volume(fake), volume(mr * k), translation=record) for k in (0.02, 1.0, 40.0)]
+        for result in results:
+            assert result.volume.mae == pytest.approx(0.0, abs=1e-3)
+            assert "99.5 percentile of its foreground) became 0 to 1000" in result.reference[0]
+
+    def test_what_the_reference_does_not_reach_plays_no_part(
+        self, volume: Build, head: Array, made_by: Made
+    ) -> None:
+        mr, part = np.sqrt(head + 1000), np.sqrt(head[..., 8:] + 1000)
+        record = made_by(to="mr", output_range=(0.0, 1000.0), mr_percentile=99.5)
+        there = LPS.copy()
+        there[2, 3] += 8 * LPS[2, 2]
+        alone = score_pair(volume(part, there), volume(part, there), translation=record)
+        reached = score_pair(volume(mr), volume(part, there), translation=record, resample_reference=True)
+        assert reached.reference[1:] == alone.reference
+
+    def test_a_rule_that_is_not_recorded_is_called_out(
+        self, volume: Build, head: Array, made_by: Made
+    ) -> None:
+        record = made_by(to="mr", output_range=(0.0, 1000.0))
+        result = score_pair(volume(head + 1000), volume(head + 1000), translation=record)
+        assert result.reference == [
+            "as stored: how the model scales MR is not recorded; name it with --model"
+        ]
+
+    def test_ct_and_pictures_stay_as_they_are(self, volume: Build, head: Array, made_by: Made) -> None:
+        assert score_pair(volume(head), volume(head), translation=made_by()).reference == []
+        record = made_by(to="mr", output_range=(0.0, 1000.0), mr_percentile=99.5)
+        grey = volume(head.clip(0, 255), levels=255)
+        assert score_pair(grey, grey, translation=record).reference == []
+
+
+def test_unmasked_scores_stand_beside_the_others_and_flatter(
+    volume: Build, head: Array, noisy: Array
+) -> None:
+    fake = np.where(head > -500, noisy, -1000.0)
+    plain = score_pair(volume(fake), volume(head))
+    both = score_pair(volume(fake), volume(head), unmasked=True)
+    assert both.volume == plain.volume
+    assert plain.unmasked is None
+    assert both.unmasked is not None
+    assert (both.unmasked.mae or 0) < 0.7 * (both.volume.mae or 0)
+
+
+def test_a_cohort_means_its_unmasked_and_multi_scale_scores(
+    volume: Build, head: Array, noisy: Array, tmp_path: Path
+) -> None:
+    for folder, values in (("fake", noisy), ("truth", head)):
+        (tmp_path / folder).mkdir()
+        for k, name in enumerate("ab"):
+            write_volume(
+                volume(values + k * torch.tensor(values).numpy()), tmp_path / folder / f"{name}.nii.gz"
+            )
+    settings = EvaluateSettings(
+        prediction=tmp_path / "fake", reference=tmp_path / "truth", out=tmp_path / "o",
+        profile="synthrad2025", unmasked=True,
+    )  # fmt: skip
+    cohort = evaluate(settings, quiet=True)
+    assert isinstance(cohort, Cohort)
+    assert cohort.unmasked is not None
+    assert cohort.mean.ms_ssim == pytest.approx(np.mean([item.volume.ms_ssim or 0 for item in cohort.items]))
+    assert cohort.mean.ssim is None
+    assert read_result(Cohort, tmp_path / "o" / "result.json") == cohort
+
+
+def test_a_refusal_leaves_nothing_behind(volume: Build, head: Array, made_by: Made, tmp_path: Path) -> None:
+    write_volume(volume(head[..., :4]), tmp_path / "flat.nii.gz")
+    flat = tmp_path / "flat.nii.gz"
+    with pytest.raises(InputRefused, match="use the profile image"):
+        evaluate(
+            EvaluateSettings(prediction=flat, reference=flat, out=tmp_path / "o", profile="synthrad2023"),
+            quiet=True,
+        )
+    assert list(tmp_path.iterdir()) == [flat]
+
+
+def test_a_result_of_the_new_scores_is_read_back(
+    volume: Build, head: Array, noisy: Array, tmp_path: Path
+) -> None:
+    write_volume(volume(noisy), tmp_path / "fake.nii.gz")
+    write_volume(volume(head), tmp_path / "truth.nii.gz")
+    settings = EvaluateSettings(
+        prediction=tmp_path / "fake.nii.gz", reference=tmp_path / "truth.nii.gz", out=tmp_path / "o",
+        modality="ct", unmasked=True,
+    )  # fmt: skip
+    result = evaluate(settings, quiet=True)
+    assert isinstance(result, Result)
+    assert result.unit == "HU"
+    assert set(result.tissues) == {"air", "soft tissue", "bone"}
+    assert read_result(Result, tmp_path / "o" / "result.json") == result
