@@ -224,6 +224,10 @@ class TranslateSettings:
     """Folder for report.html, and result.json and slices.csv where there is a reference."""
     device: Device = "auto"
     """auto, cpu, cuda or cuda:N."""
+    deidentify: bool = False
+    """Write no identity of the patient, by PS3.15's basic profile; faces and burned-in text remain."""
+    compress: bool = False
+    """Keep the pixels of a DICOM output with lossless compression (JPEG-LS)."""
     overwrite: bool = False
     """Replace an existing output."""
 
