@@ -127,7 +127,7 @@ def derived_header(sources: Sequence[Dataset], derivation: Derivation, key: str)
     header = _new_header(modality, key, dated=not derivation.deidentify)
     header.SpecificCharacterSet = _character_set(first)
     for keyword in (*_TAKEN, *_TAKEN_IF_THERE):
-        taken = _valid(first, keyword)
+        taken = valid(first, keyword)
         if taken is not None or keyword in _TAKEN:
             setattr(header, keyword, taken or "")
     header.StudyInstanceUID = first.StudyInstanceUID
@@ -141,12 +141,12 @@ def derived_header(sources: Sequence[Dataset], derivation: Derivation, key: str)
         header.BurnedInAnnotation = "YES"
     lossy = next((source for source in sources if source.get("LossyImageCompression") == "01"), Dataset())
     for keyword in _LOSSY:
-        if (taken := _valid(lossy, keyword)) is not None:
+        if (taken := valid(lossy, keyword)) is not None:
             setattr(header, keyword, taken)
     name = re.sub(r"[^ -\[\]-~]", "?", model.name)
     what = f"SYNTHETIC {modality.upper()}, RESEARCH ONLY"
     made = f"Computed from {derivation.source.upper()} by model {name} (sha256 {model.sha256})"
-    header.SeriesNumber = 9000 + int(_valid(first, "SeriesNumber") or 0) % 1000
+    header.SeriesNumber = 9000 + int(valid(first, "SeriesNumber") or 0) % 1000
     header.SeriesDescription = f"{what}, {name}"
     header.DerivationDescription = f"{made}; not acquired by a scanner; research only"
     header.DerivationCodeSequence = [coded(codes.DCM.ArtificialIntelligence)]
@@ -174,7 +174,7 @@ def _character_set(source: Dataset) -> str | list[str]:
     return names if all(name in python_encoding for name in names) else _UTF_8
 
 
-def _valid(source: Dataset, keyword: str) -> Any:
+def valid(source: Dataset, keyword: str) -> Any:
     """A value of the source if it is there, not empty, and valid for its VR and its defined terms."""
     try:
         element = source[keyword]
@@ -196,12 +196,12 @@ def coded(code: Code) -> Dataset:
 
 
 def _scanner(source: Dataset) -> Iterator[Dataset]:
-    maker = _valid(source, "Manufacturer")
+    maker = valid(source, "Manufacturer")
     if maker is None:
         return
     item = Dataset()
     item.PurposeOfReferenceCodeSequence = [coded(codes.DCM.AcquisitionEquipment)]
-    item.Manufacturer, item.ManufacturerModelName = maker, _valid(source, "ManufacturerModelName") or ""
+    item.Manufacturer, item.ManufacturerModelName = maker, valid(source, "ManufacturerModelName") or ""
     yield item
 
 

@@ -31,6 +31,7 @@ from medtranslate.io.dicom_header import (
     refer_to,
     uid,
     unknown_header,
+    valid,
 )
 from medtranslate.io.dicom_series import read_headers
 from medtranslate.result import Derivation
@@ -232,8 +233,7 @@ def _write_slices(
         if sources:
             source = sources[index]
             position, orientation = source.ImagePositionPatient, source.ImageOrientationPatient
-            if source.get("SliceThickness"):
-                image.SliceThickness = format_number_as_ds(float(source.SliceThickness))
+            image.SliceThickness = valid(source, "SliceThickness") or header.SliceThickness
             refer_to(image, source)
         image.ImagePositionPatient = _decimals(position)
         image.ImageOrientationPatient = _decimals(orientation)

@@ -14,6 +14,7 @@ from medtranslate.device import choose_device
 from medtranslate.errors import UsageError
 from medtranslate.geometry import require_grid
 from medtranslate.io import FORMATS, detect_format, list_pictures, read_volume, write_volume
+from medtranslate.io.deidentify import FACES
 from medtranslate.jobs import progress, whole_outputs
 from medtranslate.result import Derivation, Translation, write_result
 from medtranslate.translation.volume import OTHER, sample_volume
@@ -99,7 +100,8 @@ def plan(settings: TranslateSettings) -> list[Job]:
         return [Job(settings.input, target, record, spread, settings.format)]
     format = settings.format or found
     apart = format == "dicom" or (stacked and format == "png")
-    name = "" if apart else _name_in(settings.input, format)
+    source = Path("volume") if settings.deidentify else settings.input
+    name = "" if apart else _name_in(source, format)
     return [
         Job(settings.input, (settings.output, name), (settings.output, "translation.json"), spread, format)
     ]
@@ -160,7 +162,12 @@ def translate_each(
                 done.volume,
                 path,
                 like=source,
-                derivation=Derivation(model=record.model, source=OTHER[settings.to]),
+                derivation=Derivation(
+                    model=record.model,
+                    source=OTHER[settings.to],
+                    deidentify=settings.deidentify,
+                    compress=settings.compress,
+                ),
                 format=job.format,
                 overwrite=True,
             )
@@ -168,7 +175,7 @@ def translate_each(
                 write_volume(done.spread, at(job.spread), like=source, overwrite=True)
                 named = job.spread[1] or job.spread[0].name
                 record = replace(record, uncertainty=replace(record.uncertainty, output=named))
-            record = replace(record, output=job.target[1] or job.target[0].name, settings=plain(settings))
+            record = _recorded(record, settings, job.target[1] or job.target[0].name)
             write_result(record, at(job.record))
             yield Item(job, source, path, done.spread, record)
             pictures.update()
@@ -179,8 +186,21 @@ def record_beside(output: Path, kind: str = "translation") -> Path:
     return output.with_name(f"{_stem(output)}.{kind}.json")
 
 
+def _recorded(record: Translation, settings: TranslateSettings, output: str) -> Translation:
+    """The record with its settings; a de-identified one tells no name, series or digest of the source."""
+    chosen = plain(settings)
+    if not settings.deidentify:
+        return replace(record, output=output, settings=chosen)
+    for name in ("input", "series", "reference"):
+        del chosen[name]
+    source = replace(record.source, digest=None)
+    return replace(record, source=source, output=output, settings=chosen, warnings=[*record.warnings, FACES])
+
+
 def _plan_pictures(settings: TranslateSettings) -> list[Job]:
     out, spread = settings.output, settings.uncertainty
+    if settings.deidentify:
+        raise UsageError("--deidentify: a folder of pictures keeps its names; give one picture or volume")
     if out.suffix or (spread and spread.suffix) or settings.format not in (None, "png"):
         raise UsageError(
             f"{spread if spread and spread.suffix else out}: a folder of pictures becomes a folder of"
