@@ -3,7 +3,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: demo test check clean
+SUDO := $(shell test $$(id -u) = 0 || echo sudo)
+
+.PHONY: demo test test-pacs check clean
 
 demo: $(STAMP)
 	$(BIN)/medtranslate demo demo-out --overwrite
@@ -11,6 +13,12 @@ demo: $(STAMP)
 test: export OMP_NUM_THREADS := 1
 test: $(STAMP)
 	$(BIN)/pytest -n 2
+
+# Debian or Ubuntu; needs root or sudo where something has to be installed.
+test-pacs: $(STAMP)
+	dpkg -s dcmtk orthanc orthanc-dicomweb > /dev/null 2>&1 || \
+		$(SUDO) apt-get install --yes --no-install-recommends dcmtk orthanc orthanc-dicomweb
+	$(BIN)/pytest -m pacs
 
 check: $(STAMP)
 	$(BIN)/ruff check

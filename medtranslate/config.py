@@ -438,9 +438,13 @@ def _problem(item: ErrorDetails) -> str:
 
 
 def plain(settings: object) -> dict[str, Any]:
-    """Settings as JSON-like values, in the order of the fields."""
+    """Settings as JSON-like values, in the order of the fields.
+
+    What a de-identified output was made from is left out: names of files may name a patient.
+    """
     values: dict[str, Any] = TypeAdapter(type(settings)).dump_python(settings, mode="json", by_alias=True)
-    return values
+    hidden = ("input", "series", "reference") if values.get("deidentify") else ()
+    return {name: value for name, value in values.items() if name not in hidden}
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

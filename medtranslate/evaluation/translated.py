@@ -57,6 +57,8 @@ def translate_and_score(
     jobs = plan(settings)
     names = [stem_of(job.source) for job in jobs]
     references = _references(settings, names)
+    if settings.deidentify:
+        names, references = ["volume"], dict(zip(["volume"], references.values(), strict=False))
     model = load_model(settings.model, choose_device(settings.device))
     record, beside = _result_place(settings) if references and not settings.report else (None, {})
     targets = outputs(jobs) | beside | ({settings.report: True} if settings.report else {})

@@ -48,6 +48,7 @@ MR_LIMIT = 4095.0
 """Largest value of 12 bits without sign."""
 WINDOWS = {"SOFT TISSUE": (-160.0, 240.0), "BONE": (-500.0, 1500.0)}
 """Lower and upper HU that a CT from air to bone is shown with; viewers open with the first."""
+_SAMPLES = 2**19
 _BRIGHT = 99.5
 """Percentile of an MR's foreground that is shown white, so that a few bright voxels darken nothing."""
 
@@ -186,7 +187,7 @@ def _describe_mr(header: Dataset, stored: Stored) -> None:
     header.ScanningSequence, header.SequenceVariant = "RM", "NONE"
     for keyword in ("ScanOptions", "MRAcquisitionType", "EchoTime", "RepetitionTime", "EchoTrainLength"):
         setattr(header, keyword, None)
-    seen = stored[:, ::4, ::4]
+    seen = stored.reshape(-1)[:: max(1, stored.size // _SAMPLES)]
     bright = float(np.percentile(seen[seen > 0], _BRIGHT)) if seen.any() else MR_LIMIT
     _show(header, {"BRIGHT": (0, bright)})
 

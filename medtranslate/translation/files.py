@@ -187,14 +187,11 @@ def record_beside(output: Path, kind: str = "translation") -> Path:
 
 
 def _recorded(record: Translation, settings: TranslateSettings, output: str) -> Translation:
-    """The record with its settings; a de-identified one tells no name, series or digest of the source."""
-    chosen = plain(settings)
+    """The record with its settings; a de-identified one has no digest by which its source is found."""
+    record = replace(record, output=output, settings=plain(settings))
     if not settings.deidentify:
-        return replace(record, output=output, settings=chosen)
-    for name in ("input", "series", "reference"):
-        del chosen[name]
-    source = replace(record.source, digest=None)
-    return replace(record, source=source, output=output, settings=chosen, warnings=[*record.warnings, FACES])
+        return record
+    return replace(record, source=replace(record.source, digest=None), warnings=[*record.warnings, FACES])
 
 
 def _plan_pictures(settings: TranslateSettings) -> list[Job]:

@@ -76,9 +76,10 @@ def made() -> Callable[..., Derivation]:
         high: float = 3071,
         seed: int | None = None,
         name: str = "some-model",
+        **kept: bool,
     ) -> Derivation:
         model = ModelInfo(name=name, sha256="ab" * 32, to=to, output_range=(low, high), unit="HU")
-        return Derivation(model=model, source="mr" if to == "ct" else "ct", seed=seed)
+        return Derivation(model=model, source="mr" if to == "ct" else "ct", seed=seed, **kept)
 
     return make
 

@@ -1,0 +1,148 @@
+"""A derived series in an archive of another make: Orthanc with DICOMweb, and dcmtk's storescu."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import subprocess
+import time
+import urllib.request
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from pydicom import dcmread
+
+from medtranslate.io import read_volume, write_volume
+
+pytestmark = pytest.mark.pacs
+
+PLUGINS = "/usr/share/orthanc/plugins/libOrthancDicomWeb.so"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Archive:
+    """An Orthanc of our own, reached from this machine alone."""
+
+    def __init__(self, folder: Path) -> None:
+        self.web, self.dicom = free_port(), free_port()
+        settings = {
+            "StorageDirectory": str(folder / "storage"),
+            "IndexDirectory": str(folder / "storage"),
+            "HttpPort": self.web,
+            "DicomPort": self.dicom,
+            "RemoteAccessAllowed": False,
+            "AuthenticationEnabled": False,
+            "HttpBindAddresses": ["127.0.0.1"],
+            "DicomAlwaysAllowStore": True,
+            "Plugins": [PLUGINS],
+            "DicomWeb": {"Enable": True, "Root": "/dicom-web/"},
+            "ConcurrentJobs": 1,
+            "HttpThreadsCount": 4,
+            "MaximumStorageCacheSize": 16,
+        }
+        (folder / "orthanc.json").write_text(json.dumps(settings))
+        self.log = (folder / "orthanc.log").open("wb")
+        program = shutil.which("Orthanc") or "/usr/sbin/Orthanc"
+        self.process = subprocess.Popen(
+            [program, str(folder / "orthanc.json")], stdout=self.log, stderr=subprocess.STDOUT
+        )
+
+    def wait(self) -> None:
+        for _ in range(300):
+            try:
+                self.ask("/system")
+                return
+            except OSError:
+                assert self.process.poll() is None, "Orthanc ended; see orthanc.log"
+                time.sleep(0.2)
+        raise TimeoutError("Orthanc does not answer")
+
+    def ask(self, path: str, body: bytes | None = None, **headers: str) -> bytes:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        request = urllib.request.Request(f"http://127.0.0.1:{self.web}{path}", body, named)
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return answer.read()
+
+    def close(self) -> None:
+        self.process.terminate()
+        self.process.wait(timeout=30)
+        self.log.close()
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory):
+    """Orthanc on loopback; `make test-pacs` installs it."""
+    if not Path(PLUGINS).exists() or not shutil.which("storescu"):
+        pytest.skip("needs Debian's orthanc, orthanc-dicomweb and dcmtk (make test-pacs installs them)")
+    archive = Archive(tmp_path_factory.mktemp("orthanc"))
+    try:
+        archive.wait()
+        yield archive
+    finally:
+        archive.close()
+
+
+def send_by_dimse(archive: Archive, files: list[Path], syntax: str) -> None:
+    peer = ["127.0.0.1", str(archive.dicom)]
+    subprocess.run(["/usr/bin/storescu", syntax, *peer, *files], check=True, capture_output=True)
+
+
+def send_by_web(archive: Archive, files: list[Path], syntax: str) -> None:
+    parts = b"".join(
+        b"--PART\r\nContent-Type: application/dicom\r\n\r\n" + path.read_bytes() + b"\r\n" for path in files
+    )
+    kind = 'multipart/related; type="application/dicom"; boundary=PART'
+    archive.ask("/dicom-web/studies", parts + b"--PART--", Content_Type=kind, Accept="application/dicom+json")
+
+
+def fetch(archive: Archive, study: str, series: str) -> list[bytes]:
+    """The files of a series by WADO-RS: parts between boundary lines, each with a header of its own."""
+    kind = 'multipart/related; type="application/dicom"; transfer-syntax=*'
+    answer = archive.ask(f"/dicom-web/studies/{study}/series/{series}", Accept=kind)
+    boundary = answer[: answer.index(b"\r\n")]
+    parts = answer.split(b"\r\n" + boundary)[:-1]
+    return [part.split(b"\r\n\r\n", 1)[1] for part in parts]
+
+
+@pytest.mark.parametrize("compress", [False, True], ids=["plain", "compressed"])
+@pytest.mark.parametrize("send", [send_by_dimse, send_by_web])
+@pytest.mark.parametrize(("to", "limits"), [("ct", (-1024, 3071)), ("ct", (-20, 100)), ("mr", (0, 1000))])
+def test_an_archive_takes_finds_and_returns_a_derived_series(
+    archive, tmp_path, make_volume, made, to, limits, send, compress
+):
+    of = "mr" if to == "ct" else "ct"
+    write_volume(make_volume(of, (40, 30, 5)).clip(0) / 6, tmp_path / "source", format="dicom")
+    source = read_volume(tmp_path / "source")
+    ramp = torch.linspace(*limits, source.numel()).reshape(source.shape).round()
+    derivation = made(to, *limits, compress=compress, name=f"{send.__name__}-{compress}")
+    write_volume(source.clone().copy_(ramp), tmp_path / "derived", like=source, derivation=derivation)
+    files = sorted((tmp_path / "derived").iterdir())
+    send(archive, files, "--propose-jls-lossless" if compress else "--propose-little")
+    wanted = {header.SOPInstanceUID: header for header in map(dcmread, files)}
+    first = next(iter(wanted.values()))
+
+    query = f"SeriesInstanceUID={first.SeriesInstanceUID}&includefield=SeriesDescription"
+    (found,) = json.loads(archive.ask(f"/dicom-web/series?{query}", Accept="application/dicom+json"))
+    assert found["0020000D"]["Value"] == [first.StudyInstanceUID]
+    assert found["00080060"]["Value"] == [to.upper()]
+    assert found["0008103E"]["Value"] == [first.SeriesDescription]
+    assert found["00201209"]["Value"] == [len(files)]
+
+    returned = [
+        dcmread(BytesIO(part)) for part in fetch(archive, first.StudyInstanceUID, first.SeriesInstanceUID)
+    ]
+    assert {header.SOPInstanceUID for header in returned} == wanted.keys()
+    for header in returned:
+        sent = wanted[header.SOPInstanceUID]
+        assert header.file_meta.TransferSyntaxUID == sent.file_meta.TransferSyntaxUID
+        assert np.array_equal(header.pixel_array, sent.pixel_array)
+        assert header.to_json_dict() == sent.to_json_dict()
