@@ -179,7 +179,7 @@ def valid(source: Dataset, keyword: str) -> Any:
     try:
         element = source[keyword]
         DataElement(element.tag, dictionary_VR(keyword), element.value, validation_mode=pydicom_config.RAISE)
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, TypeError, OverflowError):
         return None
     if isinstance(element.value, bytes) or not str(element.value).isprintable():
         return None

@@ -1,19 +1,51 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
+import nibabel as nib
 import numpy as np
 import pytest
 import SimpleITK
 import torch
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from monai.data.meta_tensor import MetaTensor
 from pydicom import Dataset, dcmread
+from pydicom.datadict import dictionary_VR
+from pydicom.dataelem import RawDataElement
+from pydicom.tag import Tag
+from pydicom.uid import JPEGLSLossless, MRImageStorage
 
-from medtranslate.errors import Diverged, GeometryRefused, InputRefused, OutputExists, UsageError
-from medtranslate.geometry import swap_lps_ras
+from medtranslate.errors import (
+    DiskFull,
+    Diverged,
+    GeometryRefused,
+    InputRefused,
+    OutputExists,
+    SeriesRefused,
+    UsageError,
+)
+from medtranslate.geometry import Stack, swap_lps_ras
 from medtranslate.io import read_volume, write_volume
+from medtranslate.io.dicom_header import derived_header
 from medtranslate.io.dicom_series import without_comment
-from medtranslate.io.dicom_write import AIR_TO_BONE_HU, WINDOWED, _describe_ct
+from medtranslate.io.dicom_write import (
+    AIR_TO_BONE_HU,
+    WINDOWED,
+    _describe_ct,
+    _describe_plane,
+    _write_slices,
+)
+
+FREE = (
+    *("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID"),
+    *("AccessionNumber", "ReferringPhysicianName", "PatientPosition", "IssuerOfPatientID", "PatientAge"),
+    *("StudyDescription", "PatientSize", "PatientWeight", "BodyPartExamined", "Laterality", "Manufacturer"),
+    *("LossyImageCompression", "SeriesNumber", "SliceThickness", "ManufacturerModelName"),
+)
+"""Attributes that are taken over from a source if they are valid."""
 
 CASES = [
     ("mr-t1-sagittal-siemens", "ct", (-1024, 3071)),
@@ -263,3 +295,171 @@ def test_a_source_that_is_gone_is_refused(series, tmp_path, made):
     series.rename(tmp_path / "elsewhere")
     with pytest.raises(InputRefused):
         write_volume(source, tmp_path / "x", like=source, derivation=made("mr"))
+
+
+@pytest.mark.parametrize(("to", "limits"), [("ct", (-1024, 3071)), ("ct", (-20, 100)), ("mr", (0, 1000))])
+def test_compressed_pixels_are_the_same_to_other_readers(
+    unpack, tmp_path, made, validator_errors, to, limits
+):
+    source = read_volume(unpack("awkward") / "failing" / "slicecount")
+    values = MetaTensor(
+        torch.linspace(*limits, source.numel()).reshape(source.shape).round(), affine=source.affine
+    )
+    for name, compress in (("plain", False), ("small", True)):
+        derivation = made(to, *limits, compress=compress)
+        write_volume(values, tmp_path / name, like=source, derivation=derivation)
+    plain, small = (sorted((tmp_path / name).iterdir()) for name in ("plain", "small"))
+    assert {dcmread(path).file_meta.TransferSyntaxUID for path in small} == {JPEGLSLossless}
+    assert sum(path.stat().st_size for path in small) < 0.7 * sum(path.stat().st_size for path in plain)
+    assert validator_errors("dciodvfy", "-new", small[0]) == []
+    image = SimpleITK.ReadImage([str(path) for path in small])
+    assert np.array_equal(SimpleITK.GetArrayFromImage(image).T, values[0])
+    converted = dcm2niix(tmp_path / "small", tmp_path)
+    assert np.array_equal(np.sort(converted.ravel()), np.sort(values.numpy().ravel()))
+
+
+def dcm2niix(folder, out):
+    """The voxels that dcm2niix makes of a series."""
+    command = [Path(sys.executable).parent / "dcm2niix", "-f", "converted", "-o", out, folder]
+    subprocess.run(command, check=True, capture_output=True)
+    return nib.load(out / "converted.nii").get_fdata()
+
+
+def test_slices_of_a_tilted_and_uneven_series_stay_where_their_sources_are(
+    unpack, tmp_path, made, validator_errors
+):
+    source = read_volume(unpack("ct-head-ge-tilt"))
+    heights = torch.arange(float(source.shape[3])).expand(source.shape).clone()
+    values = MetaTensor(heights, affine=source.affine)
+    write_volume(values, tmp_path / "mr", like=source, derivation=made("mr", 0, 1000))
+    originals = {
+        header.SOPInstanceUID: header for header in map(dcmread, unpack("ct-head-ge-tilt").iterdir())
+    }
+    files = sorted((tmp_path / "mr").iterdir())
+    assert len(files) == len(originals) == 28
+    for path in files:
+        header = dcmread(path)
+        of = originals.pop(header.SourceImageSequence[0].ReferencedSOPInstanceUID)
+        for keyword in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness"):
+            assert header[keyword].value == of[keyword].value
+        assert "SpacingBetweenSlices" not in header
+        assert np.array_equal(np.unique(header.pixel_array), [header.InstanceNumber - 1])
+    for path in files[::9]:
+        assert validator_errors("dciodvfy", "-new", path) == []
+
+
+@pytest.mark.parametrize("name", ["philips", "siemens"])
+def test_an_enhanced_source_gives_single_frames_that_name_their_frame(
+    unpack, tmp_path, made, validator_errors, name
+):
+    folder = next(path for path in sorted((unpack("awkward") / "enhanced" / name).rglob("*.dcm")))
+    source = read_volume(folder)
+    write_volume(source * 0 + 7, tmp_path / "ct", like=source, derivation=made("ct"))
+    files = sorted((tmp_path / "ct").iterdir())
+    headers, enhanced = [dcmread(path) for path in files], dcmread(folder)
+    assert len(headers) == source.shape[3]
+    assert validator_errors("dciodvfy", "-new", files[0]) == []
+    for header in headers:
+        (origin,) = header.SourceImageSequence
+        assert origin.ReferencedSOPInstanceUID == enhanced.SOPInstanceUID
+        frame = enhanced.PerFrameFunctionalGroupsSequence[origin.ReferencedFrameNumber - 1]
+        assert header.ImagePositionPatient == frame.PlanePositionSequence[0].ImagePositionPatient
+
+
+@pytest.mark.parametrize(
+    ("character_set", "name"),
+    [
+        ("ISO_IR 100", "Grün^Müßig"),
+        ("ISO_IR 192", "Ямада^Тарō"),
+        (["", "ISO 2022 IR 87"], "Yamada^Tarou=山田^太郎=やまだ^たろう"),
+        ("GB18030", "Wang^XiaoDong=王^小东"),
+        ("", "Mueller^Hans"),
+    ],
+)
+def test_names_in_any_script_come_through(
+    series, tmp_path, made, edit, validator_errors, character_set, name
+):
+    for path in series.iterdir():
+        edit(path, SpecificCharacterSet=character_set, PatientName=name)
+    source = read_volume(series)
+    write_volume(source * 0, tmp_path / "mr", like=source, derivation=made("mr"))
+    files = sorted((tmp_path / "mr").iterdir())
+    assert dcmread(files[0]).PatientName == name
+    assert validator_errors("dciodvfy", "-new", files[0]) == []
+    assert validator_errors("dcentvfy", *sorted(series.iterdir()), *files) == []
+
+
+@pytest.mark.parametrize(
+    "keyword", ["StudyInstanceUID", "FrameOfReferenceUID", "SeriesInstanceUID", "SOPInstanceUID"]
+)
+def test_what_is_no_uid_is_refused(series, tmp_path, made, keyword):
+    with without_comment():
+        for number, path in enumerate(sorted(series.iterdir())):
+            header = dcmread(path)
+            setattr(header, keyword, "../../1.2.3" + f".{number}" * (keyword == "SOPInstanceUID"))
+            header.file_meta.MediaStorageSOPInstanceUID = "1.2.3"
+            header.save_as(path)
+    source = read_volume(series)
+    with pytest.raises(SeriesRefused, match=f"{keyword} is not a UID"):
+        write_volume(source * 0, tmp_path / "out" / "mr", like=source, derivation=made("mr"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_path_for_a_patient_id_is_a_value_and_no_path(series, tmp_path, made, edit):
+    for path in series.iterdir():
+        edit(path, PatientID="../../etc/passwd", AccessionNumber="../x")
+    source = read_volume(series)
+    write_volume(source * 0, tmp_path / "mr", like=source, derivation=made("mr"))
+    assert {path.name for path in tmp_path.iterdir()} == {"series", "mr"}
+    assert dcmread(tmp_path / "mr" / "IM0001.dcm").PatientID == "../../etc/passwd"
+
+
+TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\\"), max_size=80)
+
+
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(values=st.lists(TEXT, min_size=len(FREE), max_size=len(FREE)))
+def test_a_header_of_any_text_gives_a_valid_one(values, made, validator_errors, tmp_path_factory):
+    with without_comment():
+        source = Dataset()
+        for keyword, value in zip(FREE, values, strict=True):
+            tag, encoded = Tag(keyword), value.encode()
+            source[tag] = RawDataElement(tag, dictionary_VR(tag), len(encoded), encoded, 0, False, True)
+        source.SpecificCharacterSet = "ISO_IR 192"
+        source.SOPClassUID, source.SOPInstanceUID = MRImageStorage, "2.25.5"
+        source.StudyInstanceUID, source.SeriesInstanceUID, source.FrameOfReferenceUID = (
+            "2.25.2",
+            "2.25.3",
+            "2.25.4",
+        )
+        source.PixelSpacing, source.ImagePositionPatient = [1, 1], [0, 0, 0]
+        source.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+        header = derived_header([source], made("ct"), "key")
+        _describe_ct(header, -1024, 3071)
+        stack = Stack(np.arange(1), np.eye(4))
+        _describe_plane(header, stack, [source])
+        folder = tmp_path_factory.mktemp("any")
+        _write_slices(folder, header, np.zeros((1, 4, 4), np.int16), stack, [source], compress=False)
+    assert validator_errors("dciodvfy", "-new", folder / "IM0001.dcm") == []
+
+
+def test_a_full_disk_leaves_nothing(series, made, small_disk):
+    source = read_volume(series)
+    big = MetaTensor(torch.zeros(1, 8, 6, 5), affine=source.affine)
+    (small_disk / "filling").write_bytes(bytes(248 * 1024))
+    before = sorted(small_disk.iterdir())
+    with pytest.raises(DiskFull, match="file system is full"):
+        write_volume(big, small_disk / "mr", like=source, derivation=made("mr"))
+    assert sorted(small_disk.iterdir()) == before
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 256 kB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(disk)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("mounting a file system is not permitted here")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)
