@@ -14,7 +14,7 @@ from medtranslate.device import choose_device
 from medtranslate.errors import UsageError
 from medtranslate.evaluation.files import members_of, stem_of
 from medtranslate.evaluation.pair import align, compare
-from medtranslate.evaluation.summary import mean_baselines, mean_scores, telling
+from medtranslate.evaluation.summary import gathered_warnings, mean_baselines, mean_scores, telling
 from medtranslate.io import read_volume
 from medtranslate.jobs import progress, whole_output
 from medtranslate.metrics import PROFILES, Range, score
@@ -74,7 +74,7 @@ def cycle(settings: CycleSettings, *, quiet: bool = False) -> Cycle:
             mean=mean_scores(item.volume for item in items),
             baselines=mean_baselines(items),
             settings=plain(settings),
-            warnings=[f"{item.name}: {text}" for item in items for text in item.warnings],
+            warnings=gathered_warnings(items),
         )
         pictures = {name: drawn} if len(items) == 1 else {name: one(name)[1] for name in telling(items)}
         for write in VIEWS.values():
