@@ -241,7 +241,7 @@ def facts(name_or_folder: str) -> dict[str, Any]:
         "summary": description.summary,
         "input": {
             "ct": {"range": scale.ct_window, "unit": "HU"},
-            "mr": {"range": (0, f"{scale.mr_percentile:g}th percentile of the foreground")},
+            "mr": {"lowest": 0, "highest": f"percentile {scale.mr_percentile:g} of the foreground"},
         },
         "output": {
             to: {"range": model.info(to).output_range, "unit": model.info(to).unit} for to in _MODALITIES

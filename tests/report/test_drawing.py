@@ -69,11 +69,11 @@ def test_planes_spread_over_the_head_and_not_beyond() -> None:
     mask = np.zeros((20, 20, 60), bool)
     mask[5:15, 5:15, 10:50] = True
     mask[9, 9, :] = True  # a thread through all slices
-    planes = spread_planes(replace(pictures((20, 20, 60)), mask=mask), 6)
+    planes = spread_planes(mask, 6)
     assert len(planes) == 6
     assert min(planes) > 10
     assert max(planes) < 49
-    assert spread_planes(pictures((20, 20, 1)), 6) == [0]
+    assert spread_planes(np.ones((20, 20, 1), bool), 6) == [0]
 
 
 def test_curve_marks_the_worst_and_stays_in_its_box() -> None:
