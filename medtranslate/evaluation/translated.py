@@ -13,6 +13,7 @@ from medtranslate.checkpoint import Model, load_model
 from medtranslate.config import Modality, TranslateSettings, plain, write_yaml
 from medtranslate.device import choose_device
 from medtranslate.errors import InputRefused
+from medtranslate.evaluation.baselines import mean_image
 from medtranslate.evaluation.files import members_of, pair_up, stem_of
 from medtranslate.evaluation.pair import align, compare
 from medtranslate.evaluation.summary import gathered_warnings, mean_baselines, mean_scores, telling
@@ -26,7 +27,6 @@ from medtranslate.translation import (
     OTHER,
     Item,
     as_spoken,
-    mean_image,
     outputs,
     plan,
     record_beside,
