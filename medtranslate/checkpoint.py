@@ -16,17 +16,17 @@ import json
 from collections.abc import Mapping
 from dataclasses import field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import safetensors.torch
 import torch
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 from safetensors import SafetensorError
 from torch import Tensor
 
-from medtranslate.config import Modality, NetworkSettings, ScaleSettings, plain
-from medtranslate.errors import ModelRefused
+from medtranslate.config import Modality, ModelName, NetworkSettings, ScaleSettings, build, plain
+from medtranslate.errors import ModelRefused, SettingsError
 from medtranslate.model import Generators
 from medtranslate.networks import VariationalGenerator
 from medtranslate.result import ModelInfo
@@ -37,6 +37,14 @@ SCHEMA = "medtranslate/model/1"
 
 MAX_WEIGHTS = 2**30
 """Bytes of weights that are read at most; two orders above what ships."""
+
+MAX_TEXT = 2**20
+"""Bytes of model.json and of card.md that are read at most, each."""
+
+FILES = ("model.json", "weights.safetensors", "card.md", "log.csv")
+"""What belongs to a model; other files in its folder are never opened."""
+
+_MODALITIES: tuple[Modality, Modality] = ("ct", "mr")
 
 _FROZEN = ConfigDict(extra="forbid")
 
@@ -52,9 +60,9 @@ class Description:
     """
 
     schema: Literal["medtranslate/model/1"] = "medtranslate/model/1"
-    name: str
+    name: ModelName
     summary: str
-    sha256: str
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
     network: NetworkSettings
     scale: ScaleSettings
     training: dict[str, Any] = field(default_factory=dict)
@@ -102,11 +110,15 @@ def save_model(
     scale: ScaleSettings,
     training: Mapping[str, Any],
 ) -> Description:
-    """Write a model folder (which exists and is empty) with weights in half precision."""
+    """Write a model folder (which exists and is empty) with weights in half precision.
+
+    The weights' own header repeats network and scale, so that the digest covers what the numbers mean.
+    """
     tensors = {f"generators.{key}": value for key, value in generators.state_dict().items()}
     tensors |= {f"means.{modality}": mean for modality, mean in means.items()}
     weights = safetensors.torch.save(
-        {key: value.detach().cpu().half().contiguous() for key, value in tensors.items()}
+        {key: value.detach().cpu().half().contiguous() for key, value in tensors.items()},
+        metadata={"network": json.dumps(plain(network)), "scale": json.dumps(plain(scale))},
     )
     description = Description(
         name=name,
@@ -132,19 +144,29 @@ def load_model(name_or_folder: str, device: torch.device | None = None) -> Model
     folder = find_model(name_or_folder)
     description = describe(folder)
     weights = _read_weights(folder, description)
-    generators = Generators(description.network)
     parts: dict[str, dict[str, Tensor]] = {"generators": {}, "means": {}}
     for key, tensor in weights.items():
         part, _, rest = key.partition(".")
         parts.setdefault(part, {})[rest] = tensor.float()
-    try:
-        generators.load_state_dict(parts["generators"], strict=True)
-    except RuntimeError:
+    side = description.network.size
+    # On the device `meta` nothing is allocated, however large a network model.json describes.
+    with torch.device("meta"):
+        generators = Generators(description.network)
+        wanted = {"generators": generators.state_dict()}
+        wanted["means"] = {modality: torch.empty(1, side, side) for modality in _MODALITIES}
+    if _shapes(parts) != _shapes(wanted):
         raise ModelRefused(
             f"{folder}: the weights do not fit the network that model.json describes; get the model anew"
-        ) from None
+        )
+    generators.load_state_dict(parts["generators"], assign=True)
     means: dict[Modality, Tensor] = {"ct": parts["means"]["ct"], "mr": parts["means"]["mr"]}
     return Model(description, generators.eval().requires_grad_(False).to(device), means)
+
+
+def _shapes(parts: Mapping[str, Mapping[str, Tensor]]) -> dict[str, dict[str, tuple[int, ...]]]:
+    return {
+        part: {key: tuple(value.shape) for key, value in tensors.items()} for part, tensors in parts.items()
+    }
 
 
 def find_model(name_or_folder: str) -> Path:
@@ -153,10 +175,11 @@ def find_model(name_or_folder: str) -> Path:
     Raises:
         ModelRefused: neither exists.
     """
-    for folder in (SHIPPED / name_or_folder, Path(name_or_folder)):
-        if (folder / "model.json").is_file():
-            return folder
-    names = ", ".join(description.name for description in list_models()) or "none"
+    shipped = {path.parent.name: path.parent for path in SHIPPED.glob("*/model.json")}
+    folder = shipped.get(name_or_folder, Path(name_or_folder))
+    if (folder / "model.json").is_file():
+        return folder
+    names = ", ".join(shipped) or "none"
     raise ModelRefused(f"{name_or_folder}: no model of this name and no model folder; at hand: {names}")
 
 
@@ -167,15 +190,18 @@ def describe(folder: Path) -> Description:
         ModelRefused: it is no description that this version knows.
     """
     try:
-        values = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        values = json.loads(_read_text(folder / "model.json"))
         if values.get("schema") != SCHEMA:
-            raise ValueError(f"schema is {values.get('schema')!r}, this version reads {SCHEMA!r}")
+            raise ModelRefused(
+                f"{folder / 'model.json'}: schema is {values.get('schema')!r}, this version reads {SCHEMA!r}:"
+                " a model of another version; update medtranslate, or get the model for this version"
+            )
         return TypeAdapter(Description).validate_python(values)
     except ValidationError as error:
         reason = "; ".join(
             f"{'.'.join(map(str, item['loc']))}: {item['msg'].lower()}" for item in error.errors()
         )
-    except (OSError, ValueError, AttributeError) as error:
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
         reason = str(error)
     raise ModelRefused(f"{folder / 'model.json'}: not a model of this version ({reason}); get the model anew")
 
@@ -193,9 +219,56 @@ def card(name_or_folder: str) -> str:
     """
     path = find_model(name_or_folder) / "card.md"
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        return _read_text(path)
+    except (OSError, ValueError) as error:
         raise ModelRefused(f"{path}: the model's card cannot be read ({error}); get the model anew") from None
+
+
+def facts(name_or_folder: str) -> dict[str, Any]:
+    """What a model declares of itself, checked against its weights, as JSON-like values.
+
+    Raises:
+        ModelRefused: as `load_model`, or it has no card.
+    """
+    folder = find_model(name_or_folder)
+    model, text = load_model(str(folder)), card(str(folder))
+    description, scale = model.description, model.description.scale
+    parameters = {
+        f"to_{to}": sum(value.numel() for value in model.translator(to).parameters()) for to in _MODALITIES
+    }
+    return {
+        "name": description.name,
+        "summary": description.summary,
+        "input": {
+            "ct": {"range": scale.ct_window, "unit": "HU"},
+            "mr": {"lowest": 0, "highest": f"percentile {scale.mr_percentile:g} of the foreground"},
+        },
+        "output": {
+            to: {"range": model.info(to).output_range, "unit": model.info(to).unit} for to in _MODALITIES
+        },
+        "network": plain(description.network),
+        "parameters": parameters,
+        "digests": {
+            name: hashlib.sha256((folder / name).read_bytes()).hexdigest()
+            for name in ("weights.safetensors", "model.json", "card.md")
+        },
+        "training": description.training,
+        "foreign": sorted(path.name for path in folder.iterdir() if path.name not in FILES),
+        "card": text,
+    }
+
+
+def _read_text(path: Path) -> str:
+    """A text file of `MAX_TEXT` bytes at most.
+
+    Raises:
+        OSError, ValueError: it cannot be read, is longer, or is no UTF-8.
+    """
+    with path.open("rb") as file:
+        raw = file.read(MAX_TEXT + 1)
+    if len(raw) > MAX_TEXT:
+        raise ValueError(f"more than {MAX_TEXT} bytes")
+    return raw.decode("utf-8")
 
 
 def _read_weights(folder: Path, description: Description) -> dict[str, Tensor]:
@@ -212,9 +285,30 @@ def _read_weights(folder: Path, description: Description) -> dict[str, Tensor]:
                 f" {description.sha256[:12]}...; get the model anew"
             )
         tensors: dict[str, Tensor] = safetensors.torch.load(raw)
-        return tensors
     except (OSError, SafetensorError) as error:
         raise ModelRefused(f"{path}: weights cannot be read ({error}); get the model anew") from None
+    _check_meaning(raw, description, path)
+    return tensors
+
+
+def _check_meaning(raw: bytes, description: Description, path: Path) -> None:
+    """Network and scale in model.json are those that the weights were written with, where they say so."""
+    header = json.loads(raw[8 : 8 + int.from_bytes(raw[:8], "little")])
+    said = header.get("__metadata__", {})
+    kinds = {"network": NetworkSettings, "scale": ScaleSettings}
+    try:
+        altered = [
+            name
+            for name, kind in kinds.items()
+            if name in said and build(kind, json.loads(said[name])) != getattr(description, name)
+        ]
+    except (ValueError, SettingsError) as error:
+        raise ModelRefused(f"{path}: damaged header ({error}); get the model anew") from None
+    if altered:
+        raise ModelRefused(
+            f"{path.parent / 'model.json'}: altered {' and '.join(altered)}: the weights were made with"
+            " another; get the model anew"
+        )
 
 
 def _draft_card(description: Description) -> str:

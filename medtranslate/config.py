@@ -8,12 +8,13 @@ output. The string under a field is its help text. Names of networks, profiles a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 from pydantic_core import ErrorDetails
 
@@ -31,7 +32,19 @@ FormatName = Literal["dicom", "nifti", "mha", "nrrd", "png"]
 PhantomContrast = Literal["t1", "t2", "flair", "random"]
 StreamContrast = Literal["t1", "t2", "flair", "physics", "random", "both"]
 
+ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._+-]{0,63}$")]
+"""Plain letters and signs: the name goes into headers, pages and terminals."""
+
+
+def _ascending(ends: tuple[float, float]) -> tuple[float, float]:
+    if not -math.inf < ends[0] < ends[1] < math.inf:
+        raise ValueError("the lower end comes first, the upper second, both finite")
+    return ends
+
+
+Ends = Annotated[tuple[float, float], AfterValidator(_ascending)]
 Positive = Annotated[int, Field(gt=0)]
+Width = Annotated[int, Field(gt=0, le=4096)]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Weight = Annotated[float, Field(ge=0.0)]
 Millimetres = Annotated[float, Field(ge=0.01, le=100.0)]
@@ -44,11 +57,11 @@ _FROZEN = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 class ScaleSettings:
     """How physical units map to the networks' [-1, 1] and back; a model declares these."""
 
-    ct_window: tuple[float, float] = (-20.0, 100.0)
+    ct_window: Ends = (-20.0, 100.0)
     """Lower and upper CT value in HU; values outside saturate. (-20, 100) is the brain window 40/120."""
     mr_percentile: Annotated[float, Field(gt=50.0, le=100.0)] = 99.5
     """Percentile of a volume's foreground that becomes +1 on the MR side (zero becomes -1)."""
-    mr_range: tuple[float, float] = (0.0, 1000.0)
+    mr_range: Ends = (0.0, 1000.0)
     """Arbitrary units that [-1, 1] becomes in a translated MR."""
 
 
@@ -64,11 +77,13 @@ class NetworkSettings:
     """Network that translates."""
     fold: Literal[1, 2, 4] = 4
     """Side of the pixel blocks that are folded into channels before the first layer."""
-    channels: tuple[Annotated[int, Field(gt=0, multiple_of=8)], ...] = (48, 64)
+    channels: Annotated[
+        tuple[Annotated[int, Field(gt=0, le=4096, multiple_of=8)], ...], Field(min_length=1, max_length=8)
+    ] = (48, 64)
     """Generator channels: at the folded resolution, then at each halving of it inside the hourglasses."""
-    blocks: Positive = 1
+    blocks: Annotated[int, Field(gt=0, le=64)] = 1
     """Residual blocks on each side of a level."""
-    latent_channels: Positive = 8
+    latent_channels: Width = 8
     """Channels of the posterior q(z|x), which lies at the folded resolution."""
     coordinates: bool = True
     """Give the generators each pixel's position in the frame, which alone tells bone from bright CSF."""
@@ -76,7 +91,7 @@ class NetworkSettings:
     """Self-attention at the coarsest level, so that the bottleneck sees the whole head."""
     discriminator: DiscriminatorName = "multiscale"
     """Network that judges."""
-    discriminator_channels: tuple[Positive, ...] = (16, 32, 64, 64)
+    discriminator_channels: Annotated[tuple[Width, ...], Field(min_length=1, max_length=8)] = (16, 32, 64, 64)
     """Discriminator channels per stage; each stage halves the resolution and has a head of its own."""
     heads: Literal["all", "last"] = "all"
     """Judge at every stage, or at the last alone."""
@@ -140,7 +155,7 @@ class TrainSettings:
     """Share of the training images to hold back, by whole groups, where no val_ct or val_mr is given."""
     groups: Path | None = None
     """CSV `file,group` that tells whose each image is (default: a CSV's subject, DICOM's patient)."""
-    name: str = "unnamed"
+    name: ModelName = "unnamed"
     """Name that the model carries in its card and in every result."""
     notes: str = ""
     """What the model is meant for and trained on, printed in its card."""

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
-from medtranslate.checkpoint import card, list_models, load_model
+from medtranslate.checkpoint import MAX_TEXT, card, facts, list_models, load_model
 from medtranslate.errors import ModelRefused
 
 
@@ -55,11 +57,84 @@ def test_weights_for_another_network_are_refused(folder):
         ({"network": {"sizes": 3}}, "sizes"),
         ({"extra": 1}, "extra"),
         ({"sha256": None}, "sha256"),
+        ({"name": "../../elsewhere"}, "name"),
+        ({"name": "red\x1b[31m"}, "name"),
+        ({"scale": {"ct_window": [100, -20]}}, "lower end"),
+        ({"scale": {"mr_range": [0, float("inf")]}}, "finite"),
+        ({"network": {"blocks": 10**9}}, "blocks"),
     ],
 )
 def test_a_description_of_another_form_is_refused(folder, values, words):
     change(folder, **values)
     with pytest.raises(ModelRefused, match=words):
+        load_model(str(folder))
+
+
+@pytest.mark.parametrize("values", [{"scale": {"ct_window": [-1000, 1000]}}, {"network": {"margin": 0.2}}])
+def test_weights_keep_the_meaning_they_were_made_with(folder, values):
+    """What stands in model.json alone could be changed without changing the digest."""
+    known = json.loads((folder / "model.json").read_text())
+    change(folder, **{key: {**known[key], **value} for key, value in values.items()})
+    with pytest.raises(ModelRefused, match=f"altered {next(iter(values))}"):
+        load_model(str(folder))
+
+
+def test_weights_without_their_meaning_are_still_read(folder):
+    tensors = load_file(folder / "weights.safetensors")
+    save_file(tensors, folder / "weights.safetensors")
+    raw = (folder / "weights.safetensors").read_bytes()
+    change(folder, sha256=hashlib.sha256(raw).hexdigest())
+    assert load_model(str(folder)).means["ct"].shape == (1, 32, 32)
+    tensors.pop("means.mr")
+    save_file(tensors, folder / "weights.safetensors")
+    raw = (folder / "weights.safetensors").read_bytes()
+    change(folder, sha256=hashlib.sha256(raw).hexdigest())
+    with pytest.raises(ModelRefused, match="do not fit"):
+        load_model(str(folder))
+
+
+def test_a_large_network_is_refused_before_it_is_allocated(folder):
+    """Sixteen thousand million parameters of a description with few weights."""
+    tensors = load_file(folder / "weights.safetensors")
+    save_file(tensors, folder / "weights.safetensors")
+    raw = (folder / "weights.safetensors").read_bytes()
+    network = json.loads((folder / "model.json").read_text())["network"]
+    network |= {"channels": [4096] * 4, "blocks": 8}
+    change(folder, network=network, sha256=hashlib.sha256(raw).hexdigest())
+    with pytest.raises(ModelRefused, match="do not fit"):
+        load_model(str(folder))
+
+
+def test_a_name_is_a_model_that_ships_or_a_folder_from_here(folder, monkeypatch):
+    monkeypatch.chdir(folder.parent)
+    assert load_model("model").description.name == "small"
+    with pytest.raises(ModelRefused, match="no model of this name"):
+        load_model("../models/phantom")  # leads from the shipped models' folder to one, from here to none
+
+
+def test_facts_are_checked_and_complete(folder):
+    (folder / "weights.pt").write_bytes(b"a pickle, perhaps")
+    known = facts(str(folder))
+    assert known["digests"]["weights.safetensors"] == load_model(str(folder)).description.sha256
+    assert known["parameters"]["to_ct"] == known["parameters"]["to_mr"] > 1000
+    assert known["output"]["mr"] == {"range": (0, 1000), "unit": "arbitrary units"}
+    assert known["foreign"] == ["weights.pt"]
+    assert json.dumps(known)
+    (folder / "weights.safetensors").write_bytes(b"")
+    with pytest.raises(ModelRefused, match="altered weights"):
+        facts(str(folder))
+
+
+@pytest.mark.parametrize("content", ["[" * 100_000, " " * MAX_TEXT + "{}"], ids=["nested", "huge"])
+def test_text_that_would_exhaust_the_reader_is_refused(folder, content):
+    (folder / "model.json").write_text(content)
+    with pytest.raises(ModelRefused, match="not a model of this version"):
+        load_model(str(folder))
+
+
+def test_a_model_of_another_version_is_refused_with_what_to_do(folder):
+    change(folder, schema="medtranslate/model/2", novelty=1)
+    with pytest.raises(ModelRefused, match="update medtranslate"):
         load_model(str(folder))
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from typing import Any
+
 import click
 
 from medtranslate.cli.command import Answer
@@ -17,10 +20,33 @@ def _list(json: bool, quiet: bool) -> None:
 
 
 def _show(name: str, json: bool, quiet: bool) -> None:
-    from medtranslate.checkpoint import card
+    from medtranslate.checkpoint import facts
 
-    text = card(name)
-    Answer({"name": name, "card": text}, [text]).show(as_json=json, quiet=quiet)
+    known = facts(name)
+    foreign = [f"{text}: no part of a model, not read" for text in known["foreign"]]
+    Answer(known, [*_lines(known), "", *_printable(known["card"])], foreign).show(as_json=json, quiet=quiet)
+
+
+def _lines(known: Mapping[str, Any]) -> list[str]:
+    """A model's facts, one a line; nested ones as dotted names."""
+    told = {key: known[key] for key in ("summary", "input", "output", "parameters", "digests", "training")}
+    told["slices"] = f"{known['network']['size']} x {known['network']['size']} pixels, framed to the head"
+    return [known["name"], *(line for row in _flat(told) for line in _printable(row))]
+
+
+def _flat(values: Mapping[str, Any], above: str = "") -> Iterator[str]:
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{above}{key}.")
+        elif isinstance(value, (list, tuple)):
+            yield f"{above}{key}: {' to '.join(map(str, value))}"
+        else:
+            yield f"{above}{key}: {value}"
+
+
+def _printable(text: str) -> list[str]:
+    """Lines without control characters, which could speak to the terminal: the folder may be anyone's."""
+    return ["".join(c if c.isprintable() else "?" for c in line) for line in text.splitlines()]
 
 
 command = click.Group(
@@ -31,7 +57,7 @@ command = click.Group(
             "show",
             callback=_show,
             params=[click.Argument(["name"], metavar="NAME"), *SHARED],
-            help="The card of a model: what it is meant for, what it was trained on, what it scores.",
+            help="What a model takes, gives and was trained on, its digests, and its card.",
         ),
     ],
     help="The models at hand and their cards.",

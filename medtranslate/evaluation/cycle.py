@@ -12,16 +12,17 @@ from medtranslate.checkpoint import Model, load_model
 from medtranslate.config import CycleSettings, Modality, plain, write_yaml
 from medtranslate.device import choose_device
 from medtranslate.errors import UsageError
+from medtranslate.evaluation.baselines import mean_image
 from medtranslate.evaluation.files import members_of, stem_of
 from medtranslate.evaluation.pair import align, compare
-from medtranslate.evaluation.summary import mean_baselines, mean_scores, telling
+from medtranslate.evaluation.summary import gathered_warnings, mean_baselines, mean_scores, telling
 from medtranslate.io import read_volume
 from medtranslate.jobs import progress, whole_output
 from medtranslate.metrics import PROFILES, Range, score
 from medtranslate.report import VIEWS, Pictures, draw_differences
 from medtranslate.result import Cycle, Mask, Result
 from medtranslate.transforms import to_axial
-from medtranslate.translation import OTHER, as_spoken, framed_alone, mean_image, translate_volume
+from medtranslate.translation import OTHER, as_spoken, framed_alone, translate_volume
 
 NAMES = {
     "source copied": "intermediate copied",
@@ -74,7 +75,7 @@ def cycle(settings: CycleSettings, *, quiet: bool = False) -> Cycle:
             mean=mean_scores(item.volume for item in items),
             baselines=mean_baselines(items),
             settings=plain(settings),
-            warnings=[f"{item.name}: {text}" for item in items for text in item.warnings],
+            warnings=gathered_warnings(items),
         )
         pictures = {name: drawn} if len(items) == 1 else {name: one(name)[1] for name in telling(items)}
         for write in VIEWS.values():
@@ -118,13 +119,15 @@ def cycle_volume(
     between = _as_kept(translated, ends, noise, seed)
     recovered, record = translate_volume(between, model, modality, batch)
     original = to_axial(as_spoken(source, modality, model))
+    known = source.meta.get("warnings", [])
     spoken = (0.0, 255.0) if "levels" in source.meta else record.model.output_range
     profile = PROFILES["image"]
     head = profile.mask([original.numpy()[0]], [spoken])
     result, pictures = compare(
         align(
             prediction=recovered,
-            reference=original,
+            # The scores bring a volume to the model's scale themselves.
+            reference=original if "levels" in source.meta else source,
             source=between,
             mask=MetaTensor(torch.from_numpy(head[None].astype(np.float32)), affine=original.affine),
             mean_image=mean_image(between, model, modality),
@@ -145,7 +148,7 @@ def cycle_volume(
         result,
         baselines=baselines,
         mask=Mask(rule=rule, share=float(head.mean())),
-        warnings=[*outward.warnings, *result.warnings],
+        warnings=[*(text for text in outward.warnings if text not in known), *result.warnings],
     ), pictures
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
 
@@ -33,3 +34,13 @@ def telling(items: Iterable[Result]) -> list[str]:
     scored = [(item.volume.mae, item.name) for item in items if item.volume.mae is not None]
     ranked = [name for _, name in sorted(scored)]
     return list(dict.fromkeys(ranked[:1] + ranked[len(ranked) // 2 :][:1] + ranked[-1:]))
+
+
+def gathered_warnings(items: Sequence[Result]) -> list[str]:
+    """What was warned of, each text once: with its item's name, or with the number of items."""
+    counts = Counter(text for item in items for text in dict.fromkeys(item.warnings))
+    names = {text: item.name for item in items for text in item.warnings}
+    return [
+        f"{names[text]}: {text}" if count == 1 else f"{text} ({count} of {len(items)})"
+        for text, count in counts.items()
+    ]

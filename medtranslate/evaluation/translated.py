@@ -13,9 +13,10 @@ from medtranslate.checkpoint import Model, load_model
 from medtranslate.config import Modality, TranslateSettings, plain, write_yaml
 from medtranslate.device import choose_device
 from medtranslate.errors import InputRefused
+from medtranslate.evaluation.baselines import mean_image
 from medtranslate.evaluation.files import members_of, pair_up, stem_of
 from medtranslate.evaluation.pair import align, compare
-from medtranslate.evaluation.summary import mean_baselines, mean_scores, telling
+from medtranslate.evaluation.summary import gathered_warnings, mean_baselines, mean_scores, telling
 from medtranslate.io import read_volume
 from medtranslate.jobs import whole_outputs
 from medtranslate.metrics import Volume, Voxels, head_mask
@@ -26,7 +27,6 @@ from medtranslate.translation import (
     OTHER,
     Item,
     as_spoken,
-    mean_image,
     outputs,
     plan,
     record_beside,
@@ -158,7 +158,7 @@ def _found(results: Sequence[Result], settings: TranslateSettings) -> Result | C
         mean=mean_scores(item.volume for item in results),
         baselines=mean_baselines(results),
         settings=plain(settings),
-        warnings=[f"{item.name}: {text}" for item in results for text in item.warnings],
+        warnings=gathered_warnings(results),
     )
 
 

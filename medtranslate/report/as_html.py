@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from medtranslate.metrics import PROFILES, Range
+from medtranslate.metrics import PROFILES
 from medtranslate.report.drawing import (
     Curve,
     Plane,
@@ -20,30 +19,32 @@ from medtranslate.report.drawing import (
     spread_planes,
 )
 from medtranslate.report.pictures import Pictures
+from medtranslate.report.wording import (
+    NOTES,
+    UNMASKED,
+    about_translation,
+    judge,
+    judge_cycle,
+    name_images,
+    number,
+    say_cycle,
+    say_pairs,
+    similarity,
+    similarity_name,
+    span,
+    tissue_error,
+    tissue_range,
+)
 from medtranslate.result import (
     Cohort,
     Cycle,
     Result,
-    Scores,
     SliceScores,
-    Tissue,
-    Translation,
     worst_slices,
 )
 
 MOST_PLANES = 6
 MOST_WARNINGS = 20
-SEES_THE_REFERENCE = "histogram match"
-NOTES = {
-    "source copied": "the source's range stretched to the reference's, nothing translated",
-    "histogram match": "the source given the reference's own histogram: it has seen the truth",
-    "mean image": "the mean of the target modality, whatever the source",
-    "untranslated": "the original through the model's frame and back: the score of networks that copy",
-    "intermediate copied": "the image between, its range stretched, not translated back",
-    "intermediate matched": "the image between given the original's own histogram",
-}
-UNMASKED = "background included: flattered by it, and no measure of the head"
-
 PAGES = Environment(
     loader=PackageLoader("medtranslate.report"),
     autoescape=True,
@@ -51,27 +52,6 @@ PAGES = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-
-
-@dataclass(frozen=True)
-class Words:
-    """What a page calls the images that it compares."""
-
-    kind: str
-    own: str
-    many: str
-    source: str
-    prediction: str
-    reference: str
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """Whether it is better than doing nothing: `kind` is better, mixed, worse or unknown."""
-
-    kind: str
-    headline: str
-    sentence: str
 
 
 @dataclass(frozen=True)
@@ -92,10 +72,10 @@ def write(result: Result | Cohort | Cycle, pictures: Mapping[str, Pictures], fol
     """
     items = [result] if isinstance(result, Result) else result.items
     scores = result.volume if isinstance(result, Result) else result.mean
-    words, first, several = _words(result), items[0], len(items) > 1 or isinstance(result, Cohort)
+    words, first, several = name_images(result), items[0], len(items) > 1 or isinstance(result, Cohort)
     page = PAGES.get_template("report.html").render(
         title=f"{len(items)} {words.many}" if several else first.name or "Translation",
-        subject=_round_trip(result) if isinstance(result, Cycle) else _subject(items),
+        subject=say_cycle(result) if isinstance(result, Cycle) else say_pairs(items),
         kind=words.kind,
         words=words,
         result=result,
@@ -104,7 +84,7 @@ def write(result: Result | Cohort | Cycle, pictures: Mapping[str, Pictures], fol
         cohort=several,
         own=f"Mean over the {words.many}" if several else words.own,
         scores=scores,
-        verdict=_judge_cycle(result, first.unit)
+        verdict=judge_cycle(result, first.unit)
         if isinstance(result, Cycle)
         else judge(scores, result.baselines, first.unit),
         warnings=result.warnings[:MOST_WARNINGS],
@@ -112,12 +92,12 @@ def write(result: Result | Cohort | Cycle, pictures: Mapping[str, Pictures], fol
         notes=NOTES,
         curves=[] if several else _curves(first),
         worst=[] if several else worst_slices(first),
-        similarity=_similarity_name(scores),
-        similar=_similarity,
+        similarity=similarity_name(scores),
+        similar=similarity,
         unmasked_note=UNMASKED,
         tissues={} if several else first.tissues,
-        tissue_range=_tissue_range,
-        tissue_error=_tissue_error,
+        tissue_range=tissue_range,
+        tissue_error=tissue_error,
         agreement=None if several else first.agreement,
         galleries=_galleries(items, pictures),
         colours=error_colours(),
@@ -127,131 +107,6 @@ def write(result: Result | Cohort | Cycle, pictures: Mapping[str, Pictures], fol
         where=_where,
     )
     (folder / "report.html").write_text(page, encoding="utf-8")
-
-
-def _words(result: Result | Cohort | Cycle) -> Words:
-    if not isinstance(result, Cycle):
-        return Words(
-            "medtranslate evaluation", "This translation", "pairs", "Source", "Translation", "Reference"
-        )
-    name, other = result.path[0].upper(), result.path[1].upper()
-    return Words(
-        "medtranslate cycle test",
-        f"This {name}, there and back",
-        "round trips",
-        f"Between, as {other}",
-        f"{name} that came back",
-        f"Original {name}",
-    )
-
-
-def _round_trip(result: Cycle) -> str:
-    """What a cycle test did, in one sentence."""
-    way = " to ".join(name.upper() for name in result.path)
-    noise = f", with noise of {result.noise:.1%} of the range on the image between" if result.noise else ""
-    images = f"{len(result.items)} images" if len(result.items) > 1 else "One image"
-    return (
-        f"{images} from {way} by the posterior mean of the model {result.model.name}{noise},"
-        " scored against where they began."
-    )
-
-
-def _judge_cycle(result: Cycle, unit: str) -> Verdict:
-    """The score of a round trip, and why it is no verdict on the translation."""
-    scores, copied = result.mean, result.baselines.get("untranslated", Scores())
-    way = " → ".join(name.upper() for name in result.path)
-    return Verdict(
-        "unknown",
-        f"{way}: mean absolute error {number(scores.mae)} {unit}",
-        f"SSIM {number(scores.ssim, '.3f')}. Networks that only copied their input would reach"
-        f" {number(copied.mae)} {unit}. This says {result.meaning}. Score translations against real"
-        " pairs where there are any, and repeat this test with --noise.",
-    )
-
-
-def judge(scores: Scores, baselines: Mapping[str, Scores], unit: str) -> Verdict:
-    """Compare with doing nothing (every baseline but the one that sees the reference).
-
-    Better (or worse) means a lower (higher) MAE and a higher (lower) SSIM than each of them.
-    """
-    nothing = {name: s for name, s in baselines.items() if name != SEES_THE_REFERENCE}
-    if scores.mae is None or not nothing:
-        return Verdict(
-            "unknown",
-            "Nothing to compare with",
-            "Whether this is better than doing nothing can't be said without the source (--source).",
-        )
-    wins = [verdict for base in nothing.values() for verdict in _wins(scores, base)]
-    against = " and ".join(f"{number(base.mae)} for the {name}" for name, base in nothing.items())
-    sentence = f"Mean absolute error {number(scores.mae)} {unit}, against {against}"
-    sentence += f"; {_similarity_name(scores)} {number(_similarity(scores), '.3f')}, against "
-    sentence += " and ".join(number(_similarity(base), ".3f") for base in nothing.values())
-    matched = baselines.get(SEES_THE_REFERENCE)
-    if matched:
-        reached = all(_wins(scores, matched))
-        sentence += (
-            f". It {'betters' if reached else 'does not better'} a histogram match"
-            f" ({number(matched.mae)} {unit}), which has seen the reference"
-        )
-    kind = "better" if all(wins) else "mixed" if any(wins) else "worse"
-    headline = {
-        "better": "Better than doing nothing",
-        "mixed": "Better than doing nothing in some scores only",
-        "worse": "Not better than doing nothing",
-    }[kind]
-    return Verdict(kind, headline, sentence + ".")
-
-
-def number(value: float | None, form: str | None = None) -> str:
-    """A score in the page's words: three digits or so, an infinity sign, or n/a."""
-    if value is None:
-        return "n/a"
-    if math.isinf(value):
-        return "∞"
-    return format(value, form or (".1f" if abs(value) >= 10 else ".3g"))
-
-
-def span(ends: Range) -> str:
-    """A range in the page's words."""
-    return f"{ends[0]:g} to {ends[1]:g}"
-
-
-def _wins(scores: Scores, base: Scores) -> list[bool]:
-    """One verdict per score that both have: lower MAE, higher SSIM or MS-SSIM."""
-    pairs = ((base.mae, scores.mae), (_similarity(scores), _similarity(base)))
-    return [larger > smaller for larger, smaller in pairs if larger is not None and smaller is not None]
-
-
-def _similarity(scores: Scores) -> float | None:
-    """MS-SSIM where the profile has it, else SSIM."""
-    return scores.ssim if scores.ms_ssim is None else scores.ms_ssim
-
-
-def _similarity_name(scores: Scores) -> str:
-    return "SSIM" if scores.ms_ssim is None else "MS-SSIM"
-
-
-def _tissue_range(tissue: Tissue) -> str:
-    low, high = tissue.range_hu
-    if low is None:
-        return f"below {high:g} HU"
-    return f"above {low:g} HU" if high is None else f"{low:g} to {high:g} HU"
-
-
-def _tissue_error(tissue: Tissue) -> str:
-    return number(tissue.mae) if tissue.representable else "not representable"
-
-
-def _subject(items: list[Result]) -> str:
-    """What was compared, in one sentence."""
-    first = items[0]
-    kind = {"HU": "CT", "a.u.": "MR"}.get(first.unit, "image")
-    models = sorted({item.translation.model.name for item in items if item.translation})
-    made = f", made by the model {' and '.join(models)}," if models else ""
-    if len(items) > 1:
-        return f"{len(items)} translated images{made} scored against their references, pair by pair."
-    planes = f"{len(first.slices)} axial slices" if len(first.slices) != 1 else "one slice"
-    return f"A translated {kind}{made} scored against its reference on {planes}."
 
 
 def _facts(items: list[Result]) -> list[tuple[str, str]]:
@@ -268,23 +123,6 @@ def _facts(items: list[Result]) -> list[tuple[str, str]]:
     facts += [("Reference", text) for text in result.reference]
     definitions = next((found.definitions for name, found in PROFILES.items() if name == result.profile), {})
     return [*facts, ("Range", f"{numbers}{result.data_range_rule or 'not stated'}"), *definitions.items()]
-
-
-def about_translation(record: Translation) -> list[tuple[str, str]]:
-    """What was measured of a translation without a reference: seams, spread of the posterior."""
-    facts = []
-    if record.seams:
-        jumps = " %, ".join(f"{name} {100 * share:.1f}" for name, share in record.seams.items())
-        facts.append(("Seams", f"mean jump between neighbouring slices, of the range: {jumps} %"))
-    if found := record.uncertainty:
-        text = f"{number(found.mean_std)} {found.unit} over the head, from {found.samples} samples"
-        text += f" (seed {found.seed}): {found.meaning}"
-        if found.coverage is not None:
-            text += f". {found.coverage:.0%} of the head's errors lie within two standard deviations"
-        if found.correlation is not None:
-            text += f"; rank correlation with the error {found.correlation:.2f}"
-        facts.append(("Standard deviation", text))
-    return facts
 
 
 def _where(plane: SliceScores) -> str:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from medtranslate.report.as_html import MOST_PLANES, PAGES, about_translation, span
+from medtranslate.report.as_html import MOST_PLANES, PAGES
 from medtranslate.report.drawing import draw_shown, error_colours, spread_planes
 from medtranslate.report.pictures import Shown
+from medtranslate.report.wording import about_translation, span
 from medtranslate.result import Translation
 
 

@@ -120,18 +120,6 @@ def sample_volume(
     return Translated(volume, seen.on_source(deviation), replace(record, uncertainty=uncertainty))
 
 
-def mean_image(source: MetaTensor, model: Model, to: Modality) -> MetaTensor:
-    """The model's mean training slice of a modality in the source's frame: a baseline.
-
-    Raises:
-        InputRefused: no head is found.
-    """
-    seen = stack(source, OTHER[to], model)
-    made, places = seen.blank(), seen.shown()
-    made[places] = seen.unframed(model.means[to].expand(len(places), -1, -1, -1))
-    return seen.volume(made, to, model.description.scale)
-
-
 def as_spoken(source: MetaTensor, modality: Modality, model: Model) -> MetaTensor:
     """The source on the scale of the model's own output: CT inside its window, MR by its percentile.
 

@@ -63,11 +63,11 @@ def test_options_that_are_not_given_leave_the_defaults(trained: list[TrainSettin
 def test_mri_is_accepted_and_becomes_mr(stub: Stub, translation: Translation, word: str) -> None:
     calls: list[TranslateSettings] = []
 
-    def translate(settings: TranslateSettings, *, quiet: bool) -> Translation:
+    def translate(settings: TranslateSettings, *, quiet: bool) -> tuple[list[Translation], None]:
         calls.append(settings)
-        return translation
+        return [translation], None
 
-    stub("translation", translate=translate)
+    stub("evaluation", translate_and_score=translate)
     assert cli.invoke(["translate", "in", "out", "--to", word, "--model", "m"]) == 0
     assert calls == [TranslateSettings(input=Path("in"), output=Path("out"), to="mr", model="m")]
 
@@ -83,9 +83,9 @@ class TestJson:
         self, stub: Stub, translation: Translation, capsys: pytest.CaptureFixture[str]
     ) -> None:
         command = ["translate", "in", "out", "--to", "ct", "--model", "m"]
-        stub("translation", translate=lambda settings, quiet: translation)
+        stub("evaluation", translate_and_score=lambda settings, quiet: ([translation], None))
         assert self.parsed(command, capsys)["schema"] == "medtranslate/translation/1"
-        stub("translation", translate=lambda settings, quiet: [translation] * 2)
+        stub("evaluation", translate_and_score=lambda settings, quiet: ([translation] * 2, None))
         assert [item["output"] for item in self.parsed(command, capsys)["items"]] == ["out.nii.gz"] * 2
 
     def test_evaluate(self, stub: Stub, result: Result, capsys: pytest.CaptureFixture[str]) -> None:
@@ -122,8 +122,11 @@ class TestJson:
 def test_people_get_lines_and_warnings(
     stub: Stub, translation: Translation, result: Result, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    stub("translation", translate=lambda settings, quiet: translation)
-    stub("evaluation", evaluate=lambda settings, quiet: result)
+    stub(
+        "evaluation",
+        translate_and_score=lambda settings, quiet: ([translation], None),
+        evaluate=lambda settings, quiet: result,
+    )
     assert cli.invoke(["translate", "in", "out", "--to", "ct", "--model", "m"]) == 0
     printed = capsys.readouterr()
     assert printed.out == "written: out\n"

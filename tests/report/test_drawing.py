@@ -73,7 +73,7 @@ def test_planes_spread_over_the_head_and_not_beyond() -> None:
     assert len(planes) == 6
     assert min(planes) > 10
     assert max(planes) < 49
-    assert spread_planes(pictures((20, 20, 1)).mask, 6) == [0]
+    assert spread_planes(np.ones((20, 20, 1), bool), 6) == [0]
 
 
 def test_curve_marks_the_worst_and_stays_in_its_box() -> None:

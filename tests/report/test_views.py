@@ -1,16 +1,18 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from medtranslate.report import VIEWS, Pictures
+from medtranslate.report import VIEWS, Pictures, Shown, write_translation
 from medtranslate.result import (
     Agreement,
     Cohort,
+    Cycle,
     Mask,
     ModelInfo,
     Result,
@@ -19,6 +21,7 @@ from medtranslate.result import (
     Source,
     Tissue,
     Translation,
+    Uncertainty,
 )
 
 ATTACK = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'"
@@ -73,6 +76,19 @@ def cohort(count: int = 3, text: str = "") -> Cohort:
     )
 
 
+def cycle(count: int = 3, text: str = "") -> Cycle:
+    many = cohort(count, text)
+    model = translation("m" + text).model
+    return Cycle(
+        items=many.items,
+        mean=many.mean,
+        baselines=many.baselines,
+        path=("ct", "mr", "ct"),
+        model=model,
+        noise=0.05,
+    )
+
+
 class Page(HTMLParser):
     """Tags, attributes and visible text of a page."""
 
@@ -92,7 +108,7 @@ class Page(HTMLParser):
         return [attributes for name, attributes in self.tags if name == tag]
 
 
-def page_of(found: Result | Cohort, drawn: dict[str, Pictures], folder: Path) -> Page:
+def page_of(found: Result | Cohort | Cycle, drawn: dict[str, Pictures], folder: Path) -> Page:
     VIEWS["html"](found, drawn, folder)
     return Page(folder)
 
@@ -104,14 +120,16 @@ def page_of(found: Result | Cohort, drawn: dict[str, Pictures], folder: Path) ->
     [
         result(),
         cohort(),
+        cycle(),
+        cycle(1),
         result(slices=[], volume=Scores(), baselines={}, mask=None, data_range=None, data_range_rule=None),
         result(volume=Scores(mae=0.0, psnr=float("inf"), ssim=1.0), translation=translation("m")),
         result(profile="of another version"),
     ],
-    ids=["pair", "cohort", "empty", "perfect", "unknown profile"],
+    ids=["pair", "cohort", "cycle", "lone cycle", "empty", "perfect", "unknown profile"],
 )
 def test_every_view_takes_every_result(
-    view: str, found: Result | Cohort, drawn: dict[str, Pictures], tmp_path: Path
+    view: str, found: Result | Cohort | Cycle, drawn: dict[str, Pictures], tmp_path: Path
 ) -> None:
     if isinstance(found, Result) and not found.slices:
         drawn = {}
@@ -231,3 +249,35 @@ def test_what_was_not_asked_for_is_not_shown(tmp_path: Path) -> None:
     text = page_of(result(), {}, tmp_path).text
     assert "Where it errs" not in text
     assert "Every voxel" not in text
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_cycles_page_says_what_its_score_does_not(count: int, tmp_path: Path) -> None:
+    page = page_of(cycle(count, ATTACK), {}, tmp_path)
+    assert "CT → MR → CT" in page.text
+    assert "no evidence that the image between is right" in page.text
+    assert "5.0% of the range" in page.text
+    assert not page.all("script")
+
+
+@pytest.mark.parametrize("spread", [True, False])
+def test_a_page_without_reference_claims_no_score(spread: bool, tmp_path: Path) -> None:
+    drawn = pictures()
+    shown = Shown(
+        source=drawn.reference,
+        translation=drawn.prediction,
+        spread=np.abs(drawn.reference) if spread else None,
+        mask=drawn.mask,
+        source_range=(-20.0, 100.0),
+        range=(-20.0, 100.0),
+        spacing_mm=drawn.spacing_mm,
+    )
+    found = Uncertainty(samples=4, seed=1, unit="HU", mean_std=2.5) if spread else None
+    record = replace(translation(ATTACK), uncertainty=found, seams={"source": 0.01, "output": 0.02})
+    write_translation([record], [(ATTACK, shown)], tmp_path)
+    page = Page(tmp_path)
+    assert "Not scored" in page.text
+    assert ("not calibrated" in page.text) == spread
+    assert len(page.all("img")) == 6 * (3 if spread else 2)
+    assert not page.all("script")
+    assert all((image["src"] or "").startswith("data:image/png;base64,") for image in page.all("img"))

@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import json
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from medtranslate.config import CycleSettings, EvaluateSettings, TranslateSettings, build
+from medtranslate.errors import OutputExists, UsageError
+from medtranslate.evaluation import cycle, evaluate
+from medtranslate.io import write_volume
+from medtranslate.phantom import study
+from medtranslate.result import Cycle, read_result
+from medtranslate.translation import translate
+
+
+@pytest.fixture(scope="module")
+def head():
+    return study(910_002, size=40, spacing=6.0)
+
+
+@pytest.fixture
+def settings(small_model, tmp_path):
+    def make(source, start, out="out", **more):
+        values = {"input": source, "from": start, "out": tmp_path / out, "model": str(small_model)}
+        return build(CycleSettings, values | more)
+
+    return make
+
+
+def pictures(head, folder, levels=255):
+    folder.mkdir()
+    for index in (18, 20, 22, 24):
+        plane = head.ct.numpy()[0, :, :, index].T
+        grey = ((plane + 20) / 120).clip(0, 1) * levels
+        kind = np.uint16 if levels > 255 else np.uint8
+        Image.fromarray(grey.round().astype(kind)).save(folder / f"ct{index}.png")
+    return folder
+
+
+def test_a_cycle_is_two_translations_and_an_evaluation(head, small_model, settings, tmp_path):
+    """By way of files, with the same mask, range and numbers."""
+    write_volume(head.ct, tmp_path / "ct.nii.gz")
+    found = cycle(settings(tmp_path / "ct.nii.gz", "ct"), quiet=True)
+    for source, target, to in (("ct", "mr", "mr"), ("mr", "back", "ct")):
+        translate(
+            TranslateSettings(
+                input=tmp_path / f"{source}.nii.gz",
+                output=tmp_path / f"{target}.nii.gz",
+                to=to,
+                model=str(small_model),
+            ),
+            quiet=True,
+        )
+    pair = evaluate(
+        EvaluateSettings(
+            prediction=tmp_path / "back.nii.gz", reference=tmp_path / "ct.nii.gz", out=tmp_path / "pair"
+        ),
+        quiet=True,
+    )
+    (item,) = found.items
+    assert item.volume == found.mean
+    assert item.mask.share == pytest.approx(pair.mask.share)
+    for score in ("mae", "psnr", "ssim"):
+        assert getattr(item.volume, score) == pytest.approx(getattr(pair.volume, score), rel=1e-4)
+    assert item.data_range == (-20, 100)
+
+
+def test_what_a_cycle_writes(head, settings, tmp_path):
+    write_volume(head.mr, tmp_path / "mr")
+    found = cycle(settings(tmp_path / "mr", "mri"), quiet=True)
+    out = tmp_path / "out"
+    assert {path.name for path in out.iterdir()} == {
+        "result.json", "slices.csv", "report.html", "settings.yaml", "differences",
+    }  # fmt: skip
+    assert read_result(Cycle, out / "result.json") == found
+    assert found.path == ("mr", "ct", "mr")
+    raw = json.loads((out / "result.json").read_text())
+    assert raw["schema"] == "medtranslate/cycle/1"
+    assert raw["settings"]["from"] == "mr"
+    assert set(found.baselines) == {
+        "untranslated",
+        "intermediate copied",
+        "intermediate matched",
+        "mean image",
+    }
+    copied = found.baselines["untranslated"]
+    assert copied.mae < found.mean.mae
+    assert copied.ssim > found.mean.ssim
+    assert len(list((out / "differences").glob("mr-*.png"))) == 6
+    with pytest.raises(OutputExists):
+        cycle(settings(tmp_path / "mr", "mr"), quiet=True)
+    with pytest.raises(UsageError, match="holds the input"):
+        cycle(settings(tmp_path / "mr", "mr", ".", overwrite=True), quiet=True)
+
+
+def test_a_folder_of_pictures_is_tested_one_by_one(head, settings, tmp_path):
+    found = cycle(settings(pictures(head, tmp_path / "in"), "ct"), quiet=True)
+    assert [item.name for item in found.items] == ["ct18", "ct20", "ct22", "ct24"]
+    maes = [item.volume.mae for item in found.items]
+    assert found.mean.mae == pytest.approx(np.mean(maes))
+    assert {path.stem for path in (tmp_path / "out" / "differences").iterdir()} == {
+        item.name for item in found.items
+    }
+    assert found.items[0].unit == "grey levels"
+    assert sum("limited to" in text for text in found.warnings) == 1
+
+
+def test_deep_pictures_score_as_shallow_ones(head, settings, tmp_path):
+    """16 bits hold the same grey to 1/257 of a level."""
+    shallow = cycle(settings(pictures(head, tmp_path / "8"), "ct", "a"), quiet=True)
+    deep = cycle(settings(pictures(head, tmp_path / "16", 65535), "ct", "b"), quiet=True)
+    assert deep.mean.mae == pytest.approx(shallow.mean.mae, abs=0.2)
+
+
+def test_noise_on_the_image_between_is_repeatable_and_told(head, settings, tmp_path):
+    write_volume(head.ct, tmp_path / "ct.nii.gz")
+    plain, noisy, again = (
+        cycle(settings(tmp_path / "ct.nii.gz", "ct", out, noise=noise, seed=3), quiet=True)
+        for out, noise in (("a", 0.0), ("b", 0.05), ("c", 0.05))
+    )
+    assert plain.mean != noisy.mean == again.mean
+    assert noisy.noise == 0.05
+    assert plain.items[0].mask == noisy.items[0].mask
+
+
+def test_a_failed_cycle_leaves_nothing(head, settings, tmp_path, monkeypatch):
+    write_volume(head.ct, tmp_path / "ct.nii.gz")
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys.modules["medtranslate.evaluation.cycle"], "write_yaml", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        cycle(settings(tmp_path / "ct.nii.gz", "ct", "new/out"), quiet=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["ct.nii.gz"]

@@ -1,0 +1,195 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from medtranslate.config import EvaluateSettings, TranslateSettings
+from medtranslate.errors import GeometryRefused, InputRefused, OutputExists, UsageError
+from medtranslate.evaluation import evaluate, spread_against_error, translate_and_score
+from medtranslate.evaluation import translated as room
+from medtranslate.io import read_volume, write_volume
+from medtranslate.phantom import study
+from medtranslate.result import Cohort, Result, Translation, read_result
+from medtranslate.translation import translate
+
+
+@pytest.fixture(scope="module")
+def head():
+    return study(910_003, size=40, spacing=6.0)
+
+
+@pytest.fixture
+def study_folder(head, tmp_path):
+    write_volume(head.mr, tmp_path / "mr.nii.gz")
+    write_volume(head.ct, tmp_path / "ct.nii.gz")
+    return tmp_path
+
+
+@pytest.fixture
+def settings(small_model, tmp_path):
+    def make(source="mr.nii.gz", output="fake.nii.gz", **more):
+        paths = {
+            name: tmp_path / more.pop(name) for name in ("uncertainty", "reference", "report") if name in more
+        }
+        return TranslateSettings(
+            input=tmp_path / source,
+            output=tmp_path / output,
+            to="ct",
+            model=str(small_model),
+            **paths,
+            **more,
+        )
+
+    return make
+
+
+def names(folder):
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_the_scores_are_those_of_evaluate(study_folder, settings):
+    records, result = translate_and_score(settings(reference="ct.nii.gz"), quiet=True)
+    pair = evaluate(
+        EvaluateSettings(
+            prediction=study_folder / "fake.nii.gz",
+            reference=study_folder / "ct.nii.gz",
+            source=study_folder / "mr.nii.gz",
+            out=study_folder / "pair",
+        ),
+        quiet=True,
+    )
+    assert result.volume == pair.volume
+    assert result.slices == pair.slices
+    assert result.mask == pair.mask
+    assert result.baselines == pair.baselines
+    assert set(result.baselines) == {"source copied", "histogram match", "mean image"}
+    assert read_result(Result, study_folder / "fake.result.json") == result
+    assert (
+        result.translation == records[0] == read_result(Translation, study_folder / "fake.translation.json")
+    )
+
+
+def test_samples_are_held_against_the_error(study_folder, settings):
+    asked = settings(reference="ct.nii.gz", report="page", uncertainty="std.nii.gz", samples=3, seed=4)
+    records, result = translate_and_score(asked, quiet=True)
+    found = result.translation.uncertainty
+    assert (found.samples, found.seed, found.output) == (3, 4, "std.nii.gz")
+    assert 0 <= found.coverage <= 1
+    assert -1 <= found.correlation <= 1
+    assert records[0].uncertainty.coverage is None
+    source, std = read_volume(study_folder / "mr.nii.gz"), read_volume(study_folder / "std.nii.gz")
+    assert std.shape == source.shape
+    assert np.allclose(std.affine, source.affine)
+    assert std.min() == 0 < std.max()
+    page = study_folder / "page"
+    assert names(page) == {"report.html", "result.json", "slices.csv", "settings.yaml"}
+    assert not (study_folder / "fake.result.json").exists()
+    assert "two standard deviations" in (page / "report.html").read_text()
+
+
+def test_a_report_without_a_reference(study_folder, settings):
+    records, result = translate_and_score(settings(report="page", samples=2), quiet=True)
+    assert result is None
+    assert records[0].uncertainty.output is None
+    assert names(study_folder / "page") == {"report.html", "settings.yaml"}
+    assert "Not scored" in (study_folder / "page" / "report.html").read_text()
+
+
+def test_a_dicom_series_gets_its_spread_as_a_file_of_numbers(head, settings, tmp_path):
+    write_volume(head.mr, tmp_path / "series")
+    for path in ("std", "std.dcm", "std.png"):
+        with pytest.raises(UsageError, match=r"not as DICOM.*\.nii\.gz"):
+            translate_and_score(settings("series", "fake", uncertainty=path), quiet=True)
+    translate_and_score(settings("series", "fake", uncertainty="std.nii.gz"), quiet=True)
+    source, std = read_volume(tmp_path / "series"), read_volume(tmp_path / "std.nii.gz")
+    assert std.shape == source.shape
+    assert np.allclose(std.affine, source.affine, atol=1e-4)
+    assert read_result(Translation, tmp_path / "fake" / "translation.json").uncertainty.samples == 16
+
+
+def test_folders_of_pictures(head, small_model, settings, tmp_path):
+    for index in (18, 21, 24, 27):
+        for name, volume, top in (("in", head.mr, 900), ("truth", head.ct, 100)):
+            (tmp_path / name).mkdir(exist_ok=True)
+            plane = volume[..., index : index + 1]
+            plane = type(plane)((plane.as_tensor() * 255 / top).clamp(0, 255), meta={})
+            write_volume(plane, tmp_path / name / f"{index}.png")
+    asked = {"reference": "truth", "uncertainty": "std", "samples": 2}
+    records, found = translate_and_score(settings("in", "fake", report="page", **asked), quiet=True)
+    assert isinstance(found, Cohort)
+    assert len(records) == len(found.items) == 4
+    assert found.mean.mae == pytest.approx(np.mean([item.volume.mae for item in found.items]))
+    assert names(tmp_path / "std") == {f"{index}.png" for index in (18, 21, 24, 27)}
+    pair = evaluate(
+        EvaluateSettings(
+            prediction=tmp_path / "fake",
+            reference=tmp_path / "truth",
+            source=tmp_path / "in",
+            out=tmp_path / "p",
+        ),
+        quiet=True,
+    )
+    assert pair.mean == found.mean
+    translate_and_score(settings("in", "again", report="view"), quiet=True)
+    assert (tmp_path / "view" / "report.html").is_file()
+    (tmp_path / "truth" / "21.png").unlink()
+    with pytest.raises(InputRefused, match="no reference"):
+        translate_and_score(settings("in", "third", reference="truth"), quiet=True)
+    with pytest.raises(InputRefused, match="give a folder"):
+        translate_and_score(settings("in", "third", reference="truth/18.png"), quiet=True)
+
+
+@pytest.mark.parametrize("taken", ["std.nii.gz", "page", "fake.nii.gz"])
+def test_an_output_that_exists_keeps_all_from_being_written(study_folder, settings, taken):
+    (study_folder / taken).write_text("precious")
+    before = names(study_folder)
+    with pytest.raises(OutputExists):
+        translate_and_score(settings(report="page", uncertainty="std.nii.gz", samples=2), quiet=True)
+    assert names(study_folder) == before
+    assert (study_folder / taken).read_text() == "precious"
+
+
+def test_outputs_in_each_other_are_refused(study_folder, settings):
+    with pytest.raises(UsageError, match="another output"):
+        translate_and_score(settings(output="out", report="out/page"), quiet=True)
+
+
+def test_a_failure_at_the_end_leaves_nothing(study_folder, settings, monkeypatch):
+    before = names(study_folder)
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(room, "write_yaml", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        translate_and_score(
+            settings(output="new/fake.nii.gz", report="page", uncertainty="std.nii.gz", samples=2), quiet=True
+        )
+    assert names(study_folder) == before
+    assert not (study_folder / "new").exists()
+
+
+def test_a_reference_on_another_grid_is_refused(study_folder, settings):
+    write_volume(study(910_003, size=32, spacing=7.0).ct, study_folder / "other.nii.gz")
+    before = names(study_folder)
+    with pytest.raises(GeometryRefused):
+        translate_and_score(settings(reference="other.nii.gz"), quiet=True)
+    assert names(study_folder) == before
+
+
+def test_translate_alone_does_not_pass_over_a_reference(study_folder, settings):
+    with pytest.raises(UsageError, match="translate_and_score"):
+        translate(settings(reference="ct.nii.gz"), quiet=True)
+
+
+def test_coverage_and_correlation():
+    rng = np.random.default_rng(0)
+    std = rng.uniform(1, 5, (40, 40, 40)).astype(np.float32)
+    error = np.abs(rng.normal(0, std)).astype(np.float32)
+    everywhere = np.ones(std.shape, bool)
+    coverage, correlation = spread_against_error(std, error, everywhere)
+    assert coverage == pytest.approx(0.9545, abs=0.003)  # of a normal distribution within 2 sigma
+    assert 0.2 < correlation < 0.9
+    assert spread_against_error(std, std * 3, everywhere) == (0.0, pytest.approx(1.0))
+    assert spread_against_error(std, error, ~everywhere) == (None, None)
+    assert spread_against_error(np.zeros_like(std), error, everywhere)[1] is None
