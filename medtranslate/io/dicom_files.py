@@ -29,7 +29,7 @@ _DEFLATED, _EXPLICIT = (uid.encode() for uid in (DeflatedExplicitVRLittleEndian,
 
 MAX_MEMBERS = 100_000
 """Largest number of files in an archive."""
-HEADER_BYTES = 2**24
+HEADER_BYTES = 2**22
 """Most that is inflated of a deflated file before its header has said how much it should be."""
 
 _NO_PREAMBLE = re.compile(rb"(\x02\x00\x00\x00UL|\x08\x00[\x00-\x20]\x00(CS|UI|DA|UL|..\x00\x00))", re.DOTALL)
@@ -116,17 +116,38 @@ def read_dicom(
     """
     options: dict[str, Any] = {"stop_before_pixels": not pixels, "specific_tags": list(tags), "force": True}
     with refusing_damage(file), _Guarded(_open(file)) as source:
+        place = None
         try:
             header = dcmread(source, **options)
+            place = source.tell()
         except _Deflated:
-            start = source.tell()
+            start, end = source.tell(), source.seek(0, io.SEEK_END)
             source.seek(0)
             # A UID may end in zeros (PS3.5 9.1), so that one of another length fits into its place.
             plain = source.read(start).replace(_DEFLATED, _EXPLICIT.ljust(len(_DEFLATED), b"\0"))
-            inflated = zlib.decompressobj(-zlib.MAX_WBITS).decompress(source.read(MAX_BYTES), limit)
+            inflated = zlib.decompressobj(-zlib.MAX_WBITS).decompress(source.read(end - start), limit)
             header = dcmread(io.BytesIO(plain + inflated), **options)
-        header.buffer, header.file = None, file
+        header.buffer, header.file, header.place = None, file, place
         return header
+
+
+def read_plain_pixels(header: FileDataset, limit: int) -> bytes:
+    """At most `limit` bytes of uncompressed pixel data: where its header ended, with no second parsing of it.
+
+    Raises:
+        Unreadable: the pixel data is not there.
+    """
+    file, place, implicit = file_of(header), header.place, header.original_encoding[0]
+    if place is None or not isinstance(file, Path):
+        raw: bytes = read_dicom(file, ["PixelData"], pixels=True, limit=limit + HEADER_BYTES).PixelData
+        return raw
+    with refusing_damage(file), file.open("rb") as source:
+        source.seek(place)
+        # Tag and length, in explicit VR with two bytes of VR and two more between (PS3.5 7.1.2 and 7.1.3).
+        element = source.read(8 if implicit else 12)
+        if element[:4] != b"\xe0\x7f\x10\x00":
+            raise Unreadable(f"{file}: damaged DICOM (no pixel data); copy or export it again")
+        return source.read(min(int.from_bytes(element[-4:], "little"), limit))
 
 
 def file_of(header: FileDataset) -> File:

@@ -16,7 +16,7 @@ from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
 
 from medtranslate.errors import Unreadable
-from medtranslate.io.dicom_files import HEADER_BYTES, file_of, read_dicom, refusing_damage
+from medtranslate.io.dicom_files import file_of, read_dicom, read_plain_pixels, refusing_damage
 from medtranslate.io.dicom_series import PIXEL_TAGS, name_of
 
 MAX_RLE_BYTES = 2**23
@@ -38,10 +38,14 @@ def stored_values(planes: Sequence[FileDataset]) -> Iterator[NDArray[np.integer]
         shape = int(first.get("NumberOfFrames") or 1), int(first.Rows), int(first.Columns)
         bits, stored_bits = int(first.BitsAllocated), int(first.get("BitsStored") or 0)
         size = int(np.prod(shape)) * bits // 8
-        image = read_dicom(file_of(first), ["PixelData", *PIXEL_TAGS], pixels=True, limit=size + HEADER_BYTES)
-        raw = image.get_item("PixelData").value
         # No compression makes noise twice as long; what is longer would unpack far beyond the image.
-        if len(raw) > 2 * size + 2**16:
+        most = 2 * size + 2**16
+        if syntax in _NATIVE:
+            raw = read_plain_pixels(first, most + 1)
+        else:
+            image = read_dicom(file_of(first), ["PixelData", *PIXEL_TAGS], pixels=True)
+            raw = image.get_item("PixelData").value
+        if len(raw) > most:
             raise Unreadable(f"{name}: {len(raw)} bytes where {size} fit; copy or export it again")
         if syntax in _NATIVE and len(raw) < size:
             raise Unreadable(

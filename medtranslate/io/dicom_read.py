@@ -50,8 +50,11 @@ def read(path: Path, series: str | None = None) -> Scan:
         for (header, plane), stored in zip(planes, stored_planes, strict=True):
             with refusing_damage(name_of(header)):
                 slope, intercept = _rescale(header)
-                np.multiply(stored, slope, out=plane, casting="unsafe")
-                plane += intercept
+                plane[:] = stored
+                if slope != 1:
+                    plane *= slope
+                if intercept != 0:
+                    plane += intercept
                 if first.Modality == "CT" and "PixelPaddingValue" in header:
                     outside = _padding(stored, header)
                     plane[outside] = PADDING["ct"]

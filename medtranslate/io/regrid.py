@@ -29,7 +29,7 @@ _DIGITS = 6
 def regrid(scan: Scan, where: str) -> Scan:
     """The scan on a regular grid along its own rows, columns and normal; as it is where it is regular.
 
-    Pixels keep their size and the slices lie at the median gap, first on first.
+    Pixels keep their size; the slices lie evenly from the first to the last, about the median gap apart.
 
     Args:
         where: what a message names, such as the file.
@@ -42,9 +42,11 @@ def regrid(scan: Scan, where: str) -> Scan:
         return scan
     row = slices.orientations[0, 0]
     axes = np.array([row, np.cross(slices.normal, row), slices.normal])
-    sizes = (slices.pixel_mm[1], slices.pixel_mm[0], float(np.median(slices.gaps)))
+    extent = float(slices.gaps.sum())
+    gap = extent / max(1, round(extent / float(np.median(slices.gaps))))
+    sizes = np.array([slices.pixel_mm[1], slices.pixel_mm[0], gap])
     fill = PADDING[scan.meta["modality"]]
-    values, affine = to_grid(scan.values, slices, axes, np.array(sizes), fill, where)
+    values, affine = to_grid(scan.values, slices, axes, sizes, fill, where)
     meta = {key: value for key, value in scan.meta.items() if key != "slices"}
     note = f"resampled onto a regular grid ({slices})"
     kept = [text for text in scan.meta["warnings"] if not text.startswith("no regular grid")]
@@ -72,7 +74,7 @@ def to_grid(
     ends = np.array([(i, j) for i in (0, values.shape[0] - 1) for j in (0, values.shape[1] - 1)])
     corners = np.concatenate([_points(slices, index, ends) for index in range(values.shape[2])]) @ axes.T
     low, high = corners.min(axis=0), corners.max(axis=0)
-    shape = (np.floor((high - low) / sizes + 10.0**-_DIGITS) + 1).astype(int)
+    shape = (np.ceil((high - low) / sizes - 10.0**-_DIGITS) + 1).astype(int)
     check_size(shape.tolist(), f"{where}: on a regular grid")
     affine = np.eye(4)
     affine[:3, :3], affine[:3, 3] = axes.T * sizes, low @ axes

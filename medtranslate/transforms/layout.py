@@ -32,6 +32,8 @@ UPRIGHT_MM = 1.0
 
 _layout = Orientation(axcodes="LPS", labels=(("L", "R"), ("P", "A"), ("I", "S")))
 _LPS = np.diag([-1.0, -1.0, 1.0])
+_GRID = ("affine", "original_affine", "spatial_shape", "slices")
+"""Meta that says where voxels lie."""
 
 
 def upright(volume: MetaTensor) -> MetaTensor:
@@ -56,7 +58,7 @@ def upright(volume: MetaTensor) -> MetaTensor:
         values.numpy()[0], slices, _LPS, sizes, fill, str(volume.meta.get("path", "volume"))
     )
     note = "resampled along the patient's axes, and the result back onto its own slices"
-    meta = {key: value for key, value in volume.meta.items() if key != "slices"}
+    meta = {key: value for key, value in volume.meta.items() if key not in _GRID}
     meta["warnings"] = [*volume.meta.get("warnings", []), note]
     return MetaTensor(torch.from_numpy(made[None]), affine=torch.from_numpy(affine), meta=meta)
 
@@ -68,10 +70,9 @@ def onto_slices(volume: MetaTensor, source: MetaTensor) -> MetaTensor:
     like, slices = _as_slices(source)
     values = volume.numpy()[0]
     made = from_grid(values, _affine(volume), slices, (like.shape[1], like.shape[2]), float(values.min()))
+    grid = {key: like.meta[key] for key in _GRID if key in like.meta}
     brought = MetaTensor(
-        torch.from_numpy(made[None]),
-        meta={**volume.meta, **like.meta, "modality": volume.meta.get("modality")},
-        applied_operations=like.applied_operations,
+        torch.from_numpy(made[None]), meta=volume.meta | grid, applied_operations=like.applied_operations
     )
     return brought if like is source else from_axial(brought)
 

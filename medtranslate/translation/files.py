@@ -143,7 +143,7 @@ def translate_each(
                 regular=settings.regrid,
                 stack=stack_spacing(settings),
             )
-            if job.format != "dicom":
+            if job.format != "dicom" or job.spread:
                 require_grid(source.meta, str(job.source))
             depth = source.shape[3]
             with progress(depth, "slice", f"translating to {settings.to}", quiet=quiet or many) as slices:

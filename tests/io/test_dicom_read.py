@@ -13,7 +13,7 @@ import SimpleITK
 from nibabel.orientations import io_orientation, ornt_transform
 from pydicom import dcmread
 from pydicom.sequence import Sequence
-from pydicom.uid import RLELossless, generate_uid
+from pydicom.uid import JPEG2000Lossless, JPEGLSLossless, RLELossless, generate_uid
 
 from medtranslate.errors import GeometryRefused, InputRefused, SeriesRefused, Unreadable
 from medtranslate.geometry import swap_lps_ras
@@ -44,13 +44,19 @@ def assert_same(volume, oracle):
     assert np.abs((oracle.affine - volume.affine.numpy()) @ corners(oracle.shape)).max() < 0.01
 
 
-def test_an_oblique_mr_agrees_with_dcm2niix(unpack, tmp_path):
-    folder = unpack("mr-t1-sagittal-siemens")
+@pytest.mark.parametrize(("name", "modality"), [("mr-t1-sagittal-siemens", "mr"), ("ct-skull-philips", "ct")])
+def test_a_regular_series_agrees_with_dcm2niix(unpack, tmp_path, name, modality):
+    folder = unpack(name)
     dcm2niix.main(
         ["-z", "n", "-b", "n", "-o", str(tmp_path), "-f", "oracle", str(folder)], capture_output=True
     )
     volume = read_volume(folder)
-    assert (volume.meta["modality"], volume.meta["format"], volume.meta["warnings"]) == ("mr", "dicom", [])
+    assert (volume.meta["modality"], volume.meta["format"], volume.meta["warnings"]) == (
+        modality,
+        "dicom",
+        [],
+    )
+    assert "slices" not in volume.meta
     assert_same(volume, nib.load(tmp_path / "oracle.nii"))
 
 
@@ -77,13 +83,11 @@ def detect_or_none(path):
 @pytest.mark.parametrize(
     "kind",
     [
-        *(
-            "generic/anatomical/001",
-            "generic/anatomical/001_implicit",
-            "generic/anatomical/002_non_isotropic",
-        ),
+        *("generic/anatomical/001", "generic/anatomical/001_implicit"),
+        *("generic/anatomical/002_non_isotropic", "generic/compressed_rle/001"),
+        *("generic/compressed/001", "generic/compressed_j2k/001"),
+        *("generic/compressed_jpeg/001", "generic/compressed_jpegls/001"),
         *("enhanced/philips/001", "enhanced/philips/001_implicit", "enhanced/siemens/anatomical/001"),
-        "generic/compressed_rle/001",
     ],
 )
 def test_encodings_are_read_as_their_published_truth_says(unpack, kind):
@@ -264,6 +268,54 @@ def test_how_values_are_shown_does_not_change_them(tmp_path, make_volume, edit):
     volume = read_volume(tmp_path / "mr")
     assert np.array_equal(volume, expected)
     assert "MONOCHROME1" in volume.meta["warnings"][0]
+
+
+@pytest.fixture
+def compressed(tmp_path, make_volume):
+    """A series in a syntax: compressed(RLELossless)."""
+    write_volume(make_volume(shape=(64, 48, 3)), tmp_path / "compressed")
+
+    def make(syntax):
+        for path in (tmp_path / "compressed").iterdir():
+            header = dcmread(path)
+            header.compress(syntax)
+            header.save_as(path)
+        return tmp_path / "compressed"
+
+    return make
+
+
+@pytest.mark.parametrize("syntax", [RLELossless, JPEGLSLossless, JPEG2000Lossless], ids=lambda uid: uid.name)
+def test_a_compressed_series_is_the_plain_one(tmp_path, compressed, syntax):
+    expected = read_volume(tmp_path / "compressed")
+    assert np.array_equal(read_volume(compressed(syntax)), expected)
+
+
+def test_positions_that_jitter_by_micrometres_are_a_regular_grid(series, edit):
+    expected = read_volume(series)
+    jitter = np.random.default_rng(0).uniform(-0.002, 0.002, (5, 3)).round(4)
+    for path, shift in zip(sorted(series.iterdir()), jitter, strict=True):
+        edit(path, ImagePositionPatient=[float(x) for x in shift + dcmread(path).ImagePositionPatient])
+    volume = read_volume(series)
+    assert "slices" not in volume.meta
+    assert np.abs((volume.affine - expected.affine).numpy() @ corners(volume.shape[1:])).max() < 0.01
+
+
+SIZES = {
+    # Bytes of a frame of 48 rows and 64 columns that say so, and bytes that say 65535 of each.
+    JPEGLSLossless: (b"\x00\x30\x00\x40\x01", b"\xff\xff\xff\xff\x01"),  # T.87 C.2.2
+    JPEG2000Lossless: (b"\0\0\0\x40\0\0\0\x30", b"\0\0\xff\xff\0\0\xff\xff"),  # T.800 A.5.1
+}
+
+
+@pytest.mark.parametrize("syntax", SIZES, ids=lambda uid: uid.name)
+def test_a_compressed_frame_of_another_size_is_refused_before_it_is_decoded(compressed, syntax):
+    path = compressed(syntax) / "IM0002.dcm"
+    content = path.read_bytes()
+    assert SIZES[syntax][0] in content
+    path.write_bytes(content.replace(*SIZES[syntax], 1))
+    with pytest.raises(Unreadable, match=r"IM0002.dcm: its compressed frame says 65535 x 65535 pixels"):
+        read_volume(path.parent)
 
 
 def test_a_frame_that_unpacks_far_beyond_its_image_is_refused(series):

@@ -9,10 +9,13 @@ import torch
 from monai.data import MetaTensor
 from monai.inferers import SliceInferer
 from PIL import Image
+from pydicom import dcmread
+from scipy import ndimage
+from scipy.spatial.transform import Rotation
 
 from medtranslate.checkpoint import load_model
 from medtranslate.config import TranslateSettings
-from medtranslate.errors import InputRefused, OutputExists, SeriesRefused, UsageError
+from medtranslate.errors import GeometryRefused, InputRefused, OutputExists, SeriesRefused, UsageError
 from medtranslate.io import read_volume, write_volume
 from medtranslate.phantom import study
 from medtranslate.result import Translation, read_result
@@ -227,3 +230,64 @@ def test_real_volumes_come_back_on_their_own_grid(shared_data, small_model, tmp_
     before, after = nib.load(source), nib.load(tmp_path / "ct.nii.gz")
     assert before.shape[:3] == after.shape
     assert np.allclose(before.affine, after.affine, atol=1e-6)
+
+
+def tilt(folder, degrees):
+    """Give each file of a DICOM series the same slice under another gantry tilt; gaps stay."""
+    turned = Rotation.from_euler("x", degrees, degrees=True).as_matrix()
+    for path in folder.iterdir():
+        header = dcmread(path)
+        cosines = np.reshape(header.ImageOrientationPatient, (2, 3)).astype(float) @ turned.T
+        header.ImageOrientationPatient = [round(float(cosine), 9) for cosine in cosines.ravel()]
+        header.save_as(path)
+
+
+def test_tilted_slices_are_translated_each_on_its_own_place_and_regridded_for_nifti(
+    head, small_model, tmp_path
+):
+    write_volume(head.mr, tmp_path / "in")
+    tilt(tmp_path / "in", 12)
+    given = small_model, tmp_path, tmp_path / "in"
+    translate(settings(*given, "out"), quiet=True)
+    pairs = [
+        {
+            str(header.ImagePositionPatient): header.ImageOrientationPatient
+            for header in map(dcmread, folder.glob("*.dcm"))
+        }
+        for folder in (tmp_path / "in", tmp_path / "out")
+    ]
+    assert pairs[0] == pairs[1]
+    made = read_volume(tmp_path / "out", modality="ct")
+    assert "tilted by 12.0 degrees" in str(made.meta["slices"])
+    with pytest.raises(GeometryRefused, match="--regrid"):
+        translate(settings(*given, "x.nii.gz"), quiet=True)
+    assert not (tmp_path / "x.nii.gz").exists()
+    translate(settings(*given, "x.nii.gz", regrid=True), quiet=True)
+    assert read_volume(tmp_path / "x.nii.gz").shape[3] == made.shape[3]
+    with pytest.raises(UsageError, match="keeps its own slices"):
+        translate(settings(*given, "out2", regrid=True), quiet=True)
+
+
+@pytest.mark.parametrize("degrees", [0.0, 50.0])
+def test_far_oblique_volumes_are_translated_upright_and_come_back_on_their_own_grid(head, model, degrees):
+    # The head itself stands still; its voxel grid is turned, about the axis from left to right.
+    turned = np.eye(4)
+    turned[:3, :3] = Rotation.from_euler("x", degrees, degrees=True).as_matrix()
+    source = head.mr
+    centre = source.affine.numpy() @ [*(np.array(source.shape[1:]) / 2 - 0.5), 1]
+    move = np.eye(4)
+    move[:3, 3] = centre[:3]
+    affine = move @ turned @ np.linalg.inv(move) @ source.affine.numpy()
+    places = np.linalg.inv(source.affine.numpy()) @ affine
+    values = ndimage.affine_transform(source[0].numpy(), places, order=1)
+    oblique = MetaTensor(torch.from_numpy(values[None]), affine=affine, meta={"modality": "mr"})
+    made, record = translate_volume(oblique, model, "ct")
+    assert (made.shape, made.meta["modality"]) == (oblique.shape, "ct")
+    assert np.array_equal(made.affine, affine)
+    assert any("resampled along the patient's axes" in text for text in record.warnings) == (degrees > 35)
+    # What an upright head is translated to, seen on the same grid.
+    upright, _ = translate_volume(source, model, "ct")
+    expected = ndimage.affine_transform(upright[0].numpy(), places, order=1, cval=float(upright.min()))
+    apart = np.abs(made[0].numpy() - expected).mean()
+
+    assert apart < 0.2 * expected.std()

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import json
+import shutil
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from pydicom import dcmread
+
+from medtranslate.cli import invoke
+from medtranslate.errors import InputRefused, Unreadable
+from medtranslate.io import read_volume, write_volume
+from medtranslate.io.inventory import list_items
+
+
+@pytest.fixture
+def mess(series, tmp_path, make_volume, edit):
+    """A good CT, an MR that lacks a slice, a cut file, a NIfTI, pictures and a note, in folders."""
+    for path in series.iterdir():
+        edit(path, PatientName="CANARY", PatientID="CANARY", SeriesDescription="HEAD 3MM")
+    write_volume(make_volume("mr"), series / "mr")
+    (series / "mr" / "IM0003.dcm").unlink()
+    (series / "cut.dcm").write_bytes((series / "IM0001.dcm").read_bytes()[:300])
+    write_volume(make_volume(), series / "a.nii.gz")
+    (series / "pictures").mkdir()
+    for index in range(3):
+        Image.fromarray(np.zeros((4, 5), np.uint8)).save(series / "pictures" / f"{index}.png")
+    (series / "notes.txt").write_text("hello")
+    return series
+
+
+def test_everything_in_a_mess_is_listed_with_its_geometry_or_why_it_is_refused(mess):
+    ct, mr, cut, nifti, pictures = list_items(mess)
+    assert (ct.modality, ct.count, ct.size, ct.spacing_mm) == ("ct", 5, (8, 6, 5), (2.0, 1.5, 3.0))
+    assert (ct.geometry, ct.refused, ct.description) == ("regular", "", "HEAD 3MM")
+    assert ct.coding == "Explicit VR Little Endian"
+    assert read_volume(mess / "IM0001.dcm").meta["series"].endswith(ct.name.removeprefix("..."))
+    assert (mr.modality, mr.count, mr.size) == ("mr", 4, None)
+    assert "1 of 5 slices missing" in mr.refused
+    assert "cut.dcm" in cut.refused
+    assert (nifti.name, nifti.size, nifti.spacing_mm) == ("a.nii.gz", (8, 6, 5), (2.0, 1.5, 3.0))
+    assert (pictures.name, pictures.count, pictures.size) == ("pictures", 3, (5, 4, 1))
+
+
+def test_what_is_said_to_be_refused_is_refused_with_that_sentence(mess, unpack):
+    """The verdict is that of reading, for each series and for each file of real ones."""
+    folders = [path.parent for path in (unpack("awkward") / "failing").rglob("*.dcm")]
+    for folder in {*folders, unpack("ct-head-ge-tilt"), unpack("awkward") / "generic/rgb/001", mess / "mr"}:
+        (item,) = (item for item in list_items(folder) if item.format == "dicom")
+        said = ""
+        try:
+            volume = read_volume(folder)
+        except InputRefused as refusal:
+            said = str(refusal)
+        else:
+            assert item.size == tuple(volume.shape[1:])
+            assert item.geometry == str(volume.meta.get("slices", "regular"))
+        assert item.refused == said
+
+
+def test_the_command_prints_a_table_or_json_without_a_patient(mess, capsys):
+    assert invoke(["info", str(mess)]) == 0
+    table = capsys.readouterr().out
+    assert "regular" in table
+    assert "    refused: " in table
+    assert invoke(["info", str(mess), "--json"]) == 0
+    printed = capsys.readouterr().out
+    assert [item["format"] for item in json.loads(printed)["items"]] == ["dicom"] * 3 + ["nifti", "png"]
+    assert "CANARY" not in table + printed
+
+
+def test_pixels_are_not_looked_at(series):
+    for path in series.iterdir():
+        header = dcmread(path)
+        header.PixelData = b"gone"
+        header.save_as(path)
+    (item,) = list_items(series)
+    assert (item.refused, item.geometry) == ("", "regular")
+
+
+def test_an_archive_is_listed_and_a_path_that_is_not_there_refused(series, tmp_path):
+    shutil.make_archive(str(tmp_path / "study"), "zip", series)
+    assert zipfile.is_zipfile(tmp_path / "study.zip")
+    assert list_items(tmp_path / "study.zip") == list_items(series)
+    with pytest.raises(Unreadable, match="does not exist"):
+        list_items(Path("nowhere"))
