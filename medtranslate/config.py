@@ -271,6 +271,8 @@ class ConvertSettings:
     """Lowest and highest value that pictures show, in place of --window."""
     modality: Modality | None = None
     """Modality of the input, ct or mr, which DICOM output has to say and only DICOM input does."""
+    deidentify: bool = False
+    """Write no identity of the patient, by PS3.15's basic profile; faces and burned-in text remain."""
     overwrite: bool = False
     """Replace an existing output."""
 

@@ -8,6 +8,7 @@ study of its own, which says so.
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from monai.data import MetaTensor
@@ -15,7 +16,8 @@ from monai.data import MetaTensor
 from medtranslate.config import ConvertSettings, plain, stack_spacing
 from medtranslate.errors import GeometryRefused, SettingsError, UsageError
 from medtranslate.io import FORMATS, format_of_name, read_volume, write_volume
-from medtranslate.io.dicom_write import AIR_TO_BONE_HU, CT_LIMITS, MR_LIMIT, WINDOWED
+from medtranslate.io.deidentify import FACES
+from medtranslate.io.dicom_write import AIR_TO_BONE_HU, CT_LIMITS, MR_LIMIT, WINDOWED, write_deidentified
 from medtranslate.jobs import whole_output
 from medtranslate.result import Conversion, write_result
 from medtranslate.transforms import to_axial
@@ -46,16 +48,18 @@ def convert(settings: ConvertSettings) -> Conversion:
         regular=settings.regrid,
         stack=stack_spacing(settings),
     )
+    volume, notes = source, list[str]()
+    resent = settings.deidentify and name == source.meta["format"] == "dicom"
     if name == "png":
         volume, notes = as_pictures(source, shown)
-    elif name == "dicom":
+    elif name == "dicom" and not resent:
         volume, notes = as_dicom(source)
-    else:
-        volume, notes = source, []
     if source.meta["format"] == "png" and not settings.stack:
         notes.append("a picture does not say the size of its pixels: taken as 1 mm")
+    digest = None if settings.deidentify else source.meta["digest"]
+    notes += [FACES] if settings.deidentify else []
     done = Conversion(
-        source=describe(source),
+        source=replace(describe(source), digest=digest),
         output=settings.output.name,
         format=name,
         range=shown,
@@ -72,7 +76,10 @@ def convert(settings: ConvertSettings) -> Conversion:
         beside = settings.output.with_name(f"{settings.output.name}.conversion.json")
         record = fresh / "conversion.json" if as_folder else whole(beside)
         like = source if name == source.meta["format"] else None
-        write_volume(volume, fresh, like=like, format=name, overwrite=True)
+        if resent:
+            write_deidentified(source, fresh)
+        else:
+            write_volume(volume, fresh, like=like, format=name, overwrite=True)
         write_result(done, record)
     return done
 
@@ -113,7 +120,9 @@ def as_dicom(source: MetaTensor) -> tuple[MetaTensor, list[str]]:
     """
     path, modality = source.meta["path"], source.meta.get("modality")
     if source.meta["format"] == "dicom":
-        raise UsageError(f"{path}: is DICOM already; copy the files, or name another format")
+        raise UsageError(
+            f"{path}: is DICOM already; copy the files, name another format, or give --deidentify"
+        )
     if source.meta["format"] == "png":
         raise GeometryRefused(
             f"{path}: pictures have neither measured values nor a place, as DICOM would claim; write .nii.gz"

@@ -103,9 +103,9 @@ def _members(path: Path) -> Iterator[zipfile.Path]:
 
 
 def read_dicom(
-    file: File, tags: Sequence[str], *, pixels: bool = False, limit: int = HEADER_BYTES
+    file: File, tags: Sequence[str] | None, *, pixels: bool = False, limit: int = HEADER_BYTES
 ) -> FileDataset:
-    """The elements `tags` of a file; `file_of` tells later where they are from.
+    """The elements `tags` of a file, or all; `file_of` tells later where they are from.
 
     Args:
         pixels: read the pixel data, too.
@@ -114,7 +114,7 @@ def read_dicom(
     Raises:
         Unreadable: damaged, or over a bound.
     """
-    options: dict[str, Any] = {"stop_before_pixels": not pixels, "specific_tags": list(tags), "force": True}
+    options: dict[str, Any] = {"stop_before_pixels": not pixels, "specific_tags": tags, "force": True}
     with refusing_damage(file), _Guarded(_open(file)) as source:
         place = None
         try:

@@ -21,8 +21,9 @@ from pydicom.valuerep import format_number_as_ds
 
 from medtranslate.errors import GeometryRefused, UsageError
 from medtranslate.geometry import POSITION_MM, Stack, spacing, stack_slices, swap_lps_ras
+from medtranslate.io.bounds import MAX_BYTES
 from medtranslate.io.deidentify import declaration, deidentified
-from medtranslate.io.dicom_files import without_comment
+from medtranslate.io.dicom_files import file_of, read_dicom, refusing_damage, without_comment
 from medtranslate.io.dicom_header import (
     SOURCE_TAGS,
     check_uids,
@@ -111,6 +112,27 @@ def write(volume: MetaTensor, path: Path, like: MetaTensor | None, derivation: D
     _describe_plane(header, stack, sources)
     compress = derivation is not None and derivation.compress
     _write_slices(path, header, stored, stack, sources, compress=compress)
+
+
+@without_comment()
+def write_deidentified(like: MetaTensor, path: Path) -> None:
+    """Write the files of a series with de-identified headers (`deidentify`) and pixels as they are stored.
+
+    Args:
+        like: the series as it was read; its meta says where it is.
+        path: an empty folder.
+
+    Raises:
+        InputRefused: a file is gone or damaged.
+    """
+    headers, _ = read_headers(Path(like.meta["path"]), like.meta["series"])
+    for index, file in enumerate(dict.fromkeys(map(file_of, headers)), start=1):
+        with refusing_damage(file):
+            image = read_dicom(file, None, pixels=True, limit=MAX_BYTES)
+            clean = deidentified(image)
+        clean.file_meta = FileMetaDataset()
+        clean.file_meta.TransferSyntaxUID = image.file_meta.TransferSyntaxUID
+        clean.save_as(path / f"IM{index:04d}.dcm", enforce_file_format=True)
 
 
 def _sources(like: MetaTensor, derivation: Derivation) -> tuple[Sequence[Dataset], Stack]:

@@ -71,24 +71,29 @@ def patient(tmp_path):
     return folder
 
 
+TRANSLATE = ["translate", "--to", "ct"]
+
+
 @pytest.mark.parametrize(
-    ("output", "options"),
+    ("command", "output", "options"),
     [
-        ("out", []),
-        ("out", ["--compress", "--series", f"{UIDS}.2"]),
-        ("out", ["--format", "nifti"]),
-        ("out.nii.gz", ["--report", "report"]),
-        ("out", ["--report", "report", "--reference", "../CANARY^NAME/ct.nii.gz"]),
+        (["convert"], "out", ["--format", "dicom"]),
+        (["convert"], "out.nrrd", []),
+        (TRANSLATE, "out", []),
+        (TRANSLATE, "out", ["--compress", "--series", f"{UIDS}.2"]),
+        (TRANSLATE, "out", ["--format", "nifti"]),
+        (TRANSLATE, "out.nii.gz", ["--report", "report"]),
+        (TRANSLATE, "out", ["--report", "report", "--reference", "../CANARY^NAME/ct.nii.gz"]),
     ],
 )
 def test_nothing_that_was_planted_comes_out(
-    patient, tmp_path, small_model, monkeypatch, capfd, caplog, output, options
+    patient, tmp_path, small_model, monkeypatch, capfd, caplog, command, output, options
 ):
     written = tmp_path / "written"
     written.mkdir()
     monkeypatch.chdir(written)
-    command = ["translate", str(patient), output, "--to", "ct", "--model", str(small_model), "--deidentify"]
-    assert invoke([*command, *options]) == 0
+    model = ["--model", str(small_model)] if command == TRANSLATE else []
+    assert invoke([*command, str(patient), output, "--deidentify", *model, *options]) == 0
     said = capfd.readouterr()
     assert "still shows its face" in said.err
     files = {path.relative_to(written): path for path in written.rglob("*") if path.is_file()}
@@ -120,6 +125,20 @@ def test_a_deidentified_series_says_so_and_is_valid(patient, tmp_path, made, val
     sources = {item.SourceImageSequence[0].ReferencedSOPInstanceUID for item in headers}
     assert len(sources) == len(headers)
     assert len({(item.StudyInstanceUID, item.FrameOfReferenceUID) for item in headers}) == 1
+
+
+def test_a_deidentified_copy_keeps_pixels_and_geometry_and_fits_its_translation(patient, tmp_path, made):
+    source = read_volume(patient)
+    assert invoke(["convert", str(patient), str(tmp_path / "copy"), "--format", "dicom", "--deidentify"]) == 0
+    again = read_volume(tmp_path / "copy")
+    assert torch.equal(again.as_tensor(), source.as_tensor())
+    assert torch.equal(again.affine, source.affine)
+    write_volume(source * 0, tmp_path / "ct", like=source, derivation=made("ct", deidentify=True))
+    copies = {header.SOPInstanceUID: header for header in map(dcmread, (tmp_path / "copy").glob("*.dcm"))}
+    for header in map(dcmread, (tmp_path / "ct").iterdir()):
+        copy = copies[header.SourceImageSequence[0].ReferencedSOPInstanceUID]
+        for keyword in ("StudyInstanceUID", "FrameOfReferenceUID", "PatientID", "ImagePositionPatient"):
+            assert header[keyword].value == copy[keyword].value
 
 
 def test_the_same_uid_becomes_the_same_everywhere_under_one_key_and_the_standard_s_own_stay(monkeypatch):
