@@ -110,9 +110,22 @@ class TestJson:
         class Model:
             name, summary = "phantom", "digital heads"
 
-        stub("checkpoint", list_models=lambda: [Model], card=lambda name: f"# {name}")
+        known: dict[str, Any] = dict.fromkeys(("input", "output", "parameters", "digests"), {})
+        known |= {
+            "summary": "red \x1b[31m",
+            "network": {"size": 32},
+            "training": {"score": 1},
+            "card": "# card \x1b[2J",
+            "foreign": ["weights.pt"],
+        }
+        stub("checkpoint", list_models=lambda: [Model], facts=lambda name: known | {"name": name})
         assert self.parsed(["models", "list"], capsys) == {"models": {"phantom": "digital heads"}}
-        assert self.parsed(["models", "show", "phantom"], capsys)["card"] == "# phantom"
+        assert self.parsed(["models", "show", "phantom"], capsys) == known | {"name": "phantom"}
+        assert cli.invoke(["models", "show", "phantom"]) == 0
+        said = capsys.readouterr()
+        assert "training.score: 1" in said.out.splitlines()
+        assert "\x1b" not in said.out + said.err
+        assert "weights.pt" in said.err
 
     def test_a_failure_leaves_stdout_empty(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert cli.invoke(["phantom", "o", "--size", "3", "--json"]) == 2

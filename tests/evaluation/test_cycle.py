@@ -10,9 +10,10 @@ from PIL import Image
 from medtranslate.config import CycleSettings, EvaluateSettings, TranslateSettings, build
 from medtranslate.errors import OutputExists, UsageError
 from medtranslate.evaluation import cycle, evaluate
+from medtranslate.evaluation.summary import gathered_warnings
 from medtranslate.io import write_volume
 from medtranslate.phantom import study
-from medtranslate.result import Cycle, read_result
+from medtranslate.result import Cycle, Result, Scores, read_result
 from medtranslate.translation import translate
 
 
@@ -105,7 +106,14 @@ def test_a_folder_of_pictures_is_tested_one_by_one(head, settings, tmp_path):
         item.name for item in found.items
     }
     assert found.items[0].unit == "grey levels"
-    assert sum("limited to" in text for text in found.warnings) == 1
+
+
+def test_what_all_items_warn_of_is_said_once():
+    items = [
+        Result(profile="image", unit="HU", volume=Scores(), name=name, warnings=warnings)
+        for name, warnings in (("a", ["windowed", "windowed"]), ("b", ["windowed", "odd"]))
+    ]
+    assert gathered_warnings(items) == ["windowed (2 of 2)", "b: odd"]
 
 
 def test_deep_pictures_score_as_shallow_ones(head, settings, tmp_path):

@@ -261,7 +261,10 @@ def test_tilted_slices_are_translated_each_on_its_own_place_and_regridded_for_ni
     assert "tilted by 12.0 degrees" in str(made.meta["slices"])
     with pytest.raises(GeometryRefused, match="--regrid"):
         translate(settings(*given, "x.nii.gz"), quiet=True)
+    with pytest.raises(GeometryRefused, match="--regrid"):
+        translate(settings(*given, "y", uncertainty=tmp_path / "x.nii.gz"), quiet=True)
     assert not (tmp_path / "x.nii.gz").exists()
+    assert not (tmp_path / "y").exists()
     translate(settings(*given, "x.nii.gz", regrid=True), quiet=True)
     assert read_volume(tmp_path / "x.nii.gz").shape[3] == made.shape[3]
     with pytest.raises(UsageError, match="keeps its own slices"):
