@@ -110,7 +110,9 @@ def find_series(path: Path, tags: Sequence[str] = ()) -> Findings:
             if not is_dicom(file):
                 found.others.append(file)
             elif (header := _image_header(file, tags)) is not None:
-                found.series[str(header.get("SeriesInstanceUID", ""))].append(header)
+                with refusing_damage(file):
+                    uid = str(header.get("SeriesInstanceUID", ""))
+                found.series[uid].append(header)
         except InputRefused as refusal:
             found.refused.append(refusal)
     return found

@@ -1,7 +1,7 @@
 """Voxels as a stream of numbers: read block by block into float32, and back to the type of their file.
 
 No reader allocates more than the volume itself and one block, whatever a file holds or claims. Gzip goes
-through isal, which is several times as fast as zlib.
+through isal, which is faster than zlib.
 """
 
 # mypy: allow-untyped-calls
