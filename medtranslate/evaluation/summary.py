@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
@@ -10,11 +11,15 @@ from medtranslate.result import Result, Scores
 
 
 def mean_scores(scores: Iterable[Scores]) -> Scores:
-    """Mean of each score over those that have it."""
+    """Mean of each score over those that have it.
+
+    The infinite PSNR of equal images counts only where all are equal: one would drown the others.
+    """
     listed = list(scores)
 
     def mean(values: list[float | None]) -> float | None:
         known = [value for value in values if value is not None]
+        known = [value for value in known if math.isfinite(value)] or known
         return sum(known) / len(known) if known else None
 
     names = [entry.name for entry in fields(Scores)]

@@ -110,7 +110,7 @@ class TestJson:
         class Model:
             name, summary = "phantom", "digital heads"
 
-        known: dict[str, Any] = dict.fromkeys(("input", "output", "parameters", "digests"), {})
+        known: dict[str, Any] = {key: {} for key in ("input", "output", "parameters", "digests")}
         known |= {
             "summary": "red \x1b[31m",
             "network": {"size": 32},

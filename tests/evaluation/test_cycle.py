@@ -10,7 +10,7 @@ from PIL import Image
 from medtranslate.config import CycleSettings, EvaluateSettings, TranslateSettings, build
 from medtranslate.errors import OutputExists, UsageError
 from medtranslate.evaluation import cycle, evaluate
-from medtranslate.evaluation.summary import gathered_warnings
+from medtranslate.evaluation.summary import gathered_warnings, mean_scores
 from medtranslate.io import write_volume
 from medtranslate.phantom import study
 from medtranslate.result import Cycle, Result, Scores, read_result
@@ -114,6 +114,12 @@ def test_what_all_items_warn_of_is_said_once():
         for name, warnings in (("a", ["windowed", "windowed"]), ("b", ["windowed", "odd"]))
     ]
     assert gathered_warnings(items) == ["windowed (2 of 2)", "b: odd"]
+
+
+def test_one_equal_image_does_not_drown_the_mean():
+    inf = float("inf")
+    assert mean_scores([Scores(psnr=inf), Scores(psnr=20.0), Scores()]).psnr == 20
+    assert mean_scores([Scores(psnr=inf), Scores(psnr=inf)]).psnr == inf
 
 
 def test_deep_pictures_score_as_shallow_ones(head, settings, tmp_path):
