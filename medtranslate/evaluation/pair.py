@@ -132,6 +132,7 @@ def compare(
     mask, mask_rule, odd = scored_voxels(arrays, ranges, field, profile)
     warnings += odd
     ends, range_rule = declared or (seen_range(arrays["reference"], mask, "reference"), PERCENTILES)
+    unclipped = arrays["reference"]
     if declared and not fixed:
         warnings += warn_outside(arrays["reference"], mask, ends)
         for role in {"prediction", "reference", "mean_image"} & set(arrays):
@@ -165,7 +166,7 @@ def compare(
             mean_image=arrays.get("mean_image"),
             profile=profile,
         ),
-        tissues=tissue_scores(prediction, reference, mask, sayable) if unit == "HU" else {},
+        tissues=tissue_scores(prediction, unclipped, mask, sayable) if unit == "HU" else {},
         agreement=agreement(prediction, reference, mask),
         unmasked=score(prediction, reference, mask | field, ends, profile)[0] if unmasked else None,
         mask=Mask(rule=mask_rule, share=float(mask.mean())),

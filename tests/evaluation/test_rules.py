@@ -96,6 +96,7 @@ class TestTissues:
         result = score_pair(volume(head.clip(-20, 100)), volume(head), translation=made_by())
         assert [tissue.representable for tissue in result.tissues.values()] == [False] * 3
         assert [tissue.mae for tissue in result.tissues.values()] == [None] * 3
+        assert result.tissues["bone"].share > 0
         assert result.tissues["bone"].dice is None
         assert result.agreement is not None
 
