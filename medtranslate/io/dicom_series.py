@@ -183,7 +183,7 @@ def planes_of(header: FileDataset) -> list[FileDataset]:
         plane = FileDataset("", header[:], file_meta=header.file_meta)
         implicit, little = header.original_encoding
         plane.set_original_encoding(implicit, little, header.original_character_set)
-        plane.file, plane.ReferencedFrameNumber = file_of(header), number
+        plane.file, plane.place, plane.ReferencedFrameNumber = header.file, header.place, number
         for macro, keywords in _MACROS.items():
             items = own.get(macro) or shared.get(macro) or [Dataset()]
             for keyword in keywords:
