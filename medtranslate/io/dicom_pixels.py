@@ -58,7 +58,9 @@ def stored_values(planes: Sequence[FileDataset]) -> Iterator[NDArray[np.integer]
             if syntax not in _NATIVE:
                 coded = get_frame(raw, frame, number_of_frames=shape[0])
                 _check_coded(coded, syntax, shape[1:], name_of(plane))
-                yield get_decoder(syntax).as_array(image, index=frame)[0]
+                # For RLE pydicom's own decoder: that of pylibjpeg ends a damaged frame in a panic.
+                plugin = "pydicom" if syntax == RLELossless else ""
+                yield get_decoder(syntax).as_array(image, index=frame, decoding_plugin=plugin)[0]
                 continue
             count = shape[1] * shape[2]
             values = np.frombuffer(raw, np.dtype(f"<{kind}{bits // 8}"), count, frame * count * bits // 8)

@@ -15,7 +15,7 @@ from medtranslate.errors import SeriesRefused
 from medtranslate.geometry import Stack
 from medtranslate.io.dicom_files import file_of, refusing_damage, without_comment
 from medtranslate.io.dicom_pixels import stored_values
-from medtranslate.io.dicom_series import MODALITIES, name_of, numbers_of, read_headers
+from medtranslate.io.dicom_series import MODALITIES, name_of, numbers_of, read_headers, text_of
 from medtranslate.io.regrid import PADDING
 from medtranslate.io.scan import Scan
 
@@ -97,8 +97,8 @@ def _notes(headers: Sequence[FileDataset], stack: Stack, padding: float) -> list
         notes.append(f"no regular grid ({stack.slices}): each slice keeps its own place")
     if first.PhotometricInterpretation == "MONOCHROME1" and first.Modality == "MR":
         notes.append("MONOCHROME1 (meant to be shown inverted): values kept as stored")
-    if first.Modality == "CT" and first.get("RescaleType", "HU") != "HU":
-        notes.append(f"RescaleType is {first.RescaleType}, not HU: not for dose")
+    if first.Modality == "CT" and (unit := text_of(first, "RescaleType") or "HU") != "HU":
+        notes.append(f"RescaleType is {unit}, not HU: not for dose")
     if padding:
         notes.append(f"padding ({padding:.1%} of the voxels) became air of {PADDING['ct']:g} HU")
     return notes

@@ -110,9 +110,7 @@ def find_series(path: Path, tags: Sequence[str] = ()) -> Findings:
             if not is_dicom(file):
                 found.others.append(file)
             elif (header := _image_header(file, tags)) is not None:
-                with refusing_damage(file):
-                    uid = str(header.get("SeriesInstanceUID", ""))
-                found.series[uid].append(header)
+                found.series[text_of(header, "SeriesInstanceUID")].append(header)
         except InputRefused as refusal:
             found.refused.append(refusal)
     return found
@@ -183,7 +181,7 @@ def planes_of(header: FileDataset) -> list[FileDataset]:
         plane = FileDataset("", header[:], file_meta=header.file_meta)
         implicit, little = header.original_encoding
         plane.set_original_encoding(implicit, little, header.original_character_set)
-        plane.file, plane.ReferencedFrameNumber = file_of(header), number
+        plane.file, plane.place, plane.ReferencedFrameNumber = header.file, header.place, number
         for macro, keywords in _MACROS.items():
             items = own.get(macro) or shared.get(macro) or [Dataset()]
             for keyword in keywords:
@@ -198,6 +196,16 @@ def name_of(header: FileDataset) -> str:
     """The file, and the frame of it, that a header is from, for messages."""
     frame = header.get("ReferencedFrameNumber")
     return str(file_of(header)) if frame is None else f"{file_of(header)}, frame {frame}"
+
+
+def text_of(header: FileDataset, keyword: str) -> str:
+    """A header value as text; empty if it is not there.
+
+    Raises:
+        Unreadable: the element is damaged.
+    """
+    with refusing_damage(name_of(header)):
+        return str(header.get(keyword, ""))
 
 
 def _thicknesses(planes: Sequence[FileDataset]) -> list[float] | None:
@@ -216,7 +224,7 @@ def _choose(found: dict[str, list[FileDataset]], path: Path, series: str | None)
     if len(chosen) == 1:
         return found[chosen[0]]
     choices = "; ".join(
-        f"...{uid[-12:]} ({headers[0].get('Modality', 'no modality')}, {len(headers)} images)"
+        f"...{uid[-12:]} ({text_of(headers[0], 'Modality') or 'no modality'}, {len(headers)} images)"
         for uid, headers in found.items()
     )
     what = f"{len(found)} series" if series is None else f"{len(chosen)} series ending in {series}"

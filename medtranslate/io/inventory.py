@@ -23,7 +23,7 @@ from medtranslate.geometry import Floats, check_affine, spacing
 from medtranslate.io import detect_format, read_volume
 from medtranslate.io.dicom_files import File
 from medtranslate.io.dicom_pixels import check_coding
-from medtranslate.io.dicom_series import find_series, order_planes
+from medtranslate.io.dicom_series import find_series, order_planes, text_of
 
 _DESCRIPTION = 40
 
@@ -74,15 +74,11 @@ def list_items(path: Path) -> list[Item]:
 def _series(uid: str, headers: Sequence[FileDataset]) -> Item:
     """A series as far as it can be told, and whether and why it is refused."""
     first = headers[0]
-    text = "".join(c for c in str(first.get("SeriesDescription", "")) if c.isprintable())
-    item = Item(
-        name=f"...{uid[-12:]}",
-        format="dicom",
-        modality=str(first.get("Modality", "")).lower() or None,
-        description=text[:_DESCRIPTION],
-        count=len(headers),
-    )
+    item = Item(name=f"...{uid[-12:]}", format="dicom", count=len(headers))
     try:
+        text = "".join(c for c in text_of(first, "SeriesDescription") if c.isprintable())
+        modality = text_of(first, "Modality").lower() or None
+        item = replace(item, modality=modality, description=text[:_DESCRIPTION])
         planes, stack = order_planes(headers)
         item = replace(
             item,
