@@ -118,7 +118,8 @@ def save_model(
     tensors |= {f"means.{modality}": mean for modality, mean in means.items()}
     weights = safetensors.torch.save(
         {key: value.detach().cpu().half().contiguous() for key, value in tensors.items()},
-        metadata={"network": json.dumps(plain(network)), "scale": json.dumps(plain(scale))},
+        # One entry: safetensors writes several in an order of its own, and the digest would differ.
+        metadata={"meaning": json.dumps({"network": plain(network), "scale": plain(scale)})},
     )
     description = Description(
         name=name,
@@ -294,15 +295,15 @@ def _read_weights(folder: Path, description: Description) -> dict[str, Tensor]:
 def _check_meaning(raw: bytes, description: Description, path: Path) -> None:
     """Network and scale in model.json are those that the weights were written with, where they say so."""
     header = json.loads(raw[8 : 8 + int.from_bytes(raw[:8], "little")])
-    said = header.get("__metadata__", {})
     kinds = {"network": NetworkSettings, "scale": ScaleSettings}
     try:
+        said = json.loads(header.get("__metadata__", {}).get("meaning", "{}"))
         altered = [
             name
             for name, kind in kinds.items()
-            if name in said and build(kind, json.loads(said[name])) != getattr(description, name)
+            if name in said and build(kind, said[name]) != getattr(description, name)
         ]
-    except (ValueError, SettingsError) as error:
+    except (ValueError, AttributeError, SettingsError) as error:
         raise ModelRefused(f"{path}: damaged header ({error}); get the model anew") from None
     if altered:
         raise ModelRefused(

@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from medtranslate.checkpoint import MAX_TEXT, card, facts, list_models, load_model
+from medtranslate.checkpoint import MAX_TEXT, card, facts, list_models, load_model, save_model
 from medtranslate.errors import ModelRefused
 
 
@@ -32,6 +32,27 @@ def test_a_model_comes_back_as_it_was_saved(folder):
     assert first.means["ct"].shape == (1, 32, 32)
     assert first.info("ct").output_range == (-20, 100)
     assert first.info("mr").output_range == (0, 1000)
+
+
+def test_the_same_weights_have_the_same_digest_whenever_they_are_saved(folder, tmp_path):
+    model = load_model(str(folder))
+    digests = set()
+    for attempt in range(8):
+        again = tmp_path / str(attempt)
+        again.mkdir()
+        known = model.description
+        saved = save_model(
+            again,
+            model.generators,
+            model.means,
+            name=known.name,
+            summary=known.summary,
+            network=known.network,
+            scale=known.scale,
+            training={},
+        )
+        digests.add(saved.sha256)
+    assert digests == {model.description.sha256}
 
 
 def test_altered_weights_are_refused(folder):
