@@ -54,6 +54,12 @@ _TERMS = {
     "PatientIdentityRemoved": ("YES", "NO"),
 }
 
+_WITHOUT_SIDES = (
+    *("HEAD", "BRAIN", "SKULL", "FACE", "JAW", "NECK", "HEADNECK", "CSPINE", "TSPINE", "LSPINE"),
+    *("CHEST", "ABDOMEN", "PELVIS", "WHOLEBODY"),
+)
+"""Body parts (PS3.16 annex L) that are not one of a pair: Laterality must not be there (PS3.3 C.7.3.1)."""
+
 
 def uid(key: str, part: str) -> UID:
     """A UID that is the same for the same content (PS3.5 B.2: 2.25 and a UUID as one number)."""
@@ -133,7 +139,9 @@ def derived_header(sources: Sequence[Dataset], derivation: Derivation, key: str)
     header.StudyInstanceUID = first.StudyInstanceUID
     if first.get("FrameOfReferenceUID"):
         header.FrameOfReferenceUID = first.FrameOfReferenceUID
-    if "BodyPartExamined" not in header and "Laterality" not in header:
+    if header.get("BodyPartExamined") in _WITHOUT_SIDES:
+        header.pop("Laterality", None)
+    elif "Laterality" not in header:
         header.Laterality = ""
     if header.get("PatientIdentityRemoved") == "YES" and "DeidentificationMethod" not in header:
         header.DeidentificationMethod = "As the source series"
