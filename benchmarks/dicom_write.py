@@ -52,7 +52,7 @@ def main() -> None:
                     image.decode()
         times["plain"] = least(options.turns, lambda: save(images, folder / "plain"))
     rounded = {name: round(seconds, 3) for name, seconds in times.items()}
-    print(json.dumps({**rounded, "ours_to_plain": round(times["ours"] / times["plain"], 2)}))
+    print(json.dumps({**rounded, "ratio": round(times["ours"] / times["plain"], 2)}))
 
 
 def save(images: list, folder: Path) -> None:
