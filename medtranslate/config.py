@@ -208,7 +208,7 @@ class TranslateSettings:
     """Settings of `translate`."""
 
     input: Path
-    """A picture, a folder of pictures, a NIfTI file or a folder with one DICOM series."""
+    """Pictures (one, a folder), a volume (NIfTI, MetaImage, NRRD), or one DICOM series (folder, .zip)."""
     output: Path
     """File or folder to write."""
     to: Modality
@@ -312,7 +312,7 @@ class CycleSettings:
     """Settings of `cycle`."""
 
     input: Path
-    """A picture, a folder of pictures, a NIfTI file or a folder with one DICOM series."""
+    """Pictures (one, a folder), a volume (NIfTI, MetaImage, NRRD), or one DICOM series (folder, .zip)."""
     from_: Modality = Field(alias="from")
     """Modality of the input, to which it comes back: ct or mr."""
     out: Path
