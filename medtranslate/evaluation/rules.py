@@ -182,6 +182,5 @@ def warn_outside(reference: Volume, mask: Voxels, ends: Range) -> list[str]:
         return []
     return [
         f"{outside / inside.size:.1%} of the reference's voxels in the mask lie outside {ends[0]:g} to"
-        f" {ends[1]:g} and were clipped: scores that need them (bone, air, profiles of the whole CT range)"
-        " are not representable and not reported"
+        f" {ends[1]:g} and were clipped: scores that need them are not representable and not reported"
     ]

@@ -12,7 +12,7 @@ from scipy.stats import spearmanr
 from medtranslate.checkpoint import Model, load_model
 from medtranslate.config import Modality, TranslateSettings, plain, write_yaml
 from medtranslate.device import choose_device
-from medtranslate.errors import InputRefused
+from medtranslate.errors import InputRefused, UsageError
 from medtranslate.evaluation.baselines import mean_image
 from medtranslate.evaluation.files import members_of, pair_up, stem_of
 from medtranslate.evaluation.pair import align, compare
@@ -61,7 +61,11 @@ def translate_and_score(
         names, references = ["volume"], dict(zip(["volume"], references.values(), strict=False))
     model = load_model(settings.model, choose_device(settings.device))
     record, beside = _result_place(settings) if references and not settings.report else (None, {})
-    targets = outputs(jobs) | beside | ({settings.report: True} if settings.report else {})
+    targets = outputs(jobs) | beside
+    if settings.report:
+        if settings.report.resolve() in {path.resolve() for path in targets}:
+            raise UsageError(f"--report {settings.report}: is the output, too; name another folder")
+        targets[settings.report] = True
     with whole_outputs(targets, overwrite=settings.overwrite) as fresh:
         records, results = [], []
         for name, item in zip(names, translate_each(settings, jobs, model, fresh, quiet=quiet), strict=True):

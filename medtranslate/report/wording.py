@@ -78,7 +78,7 @@ def judge_cycle(result: Cycle, unit: str) -> Verdict:
         "unknown",
         f"{way}: mean absolute error {number(scores.mae)} {unit}",
         f"SSIM {number(scores.ssim, '.3f')}. Networks that only copied their input would reach"
-        f" {number(copied.mae)} {unit}. This says {result.meaning}. Score translations against real"
+        f" {number(copied.mae)} {unit}; the score says {result.meaning}. Score translations against real"
         " pairs where there are any, and repeat this test with --noise.",
     )
 
@@ -86,7 +86,7 @@ def judge_cycle(result: Cycle, unit: str) -> Verdict:
 def judge(scores: Scores, baselines: Mapping[str, Scores], unit: str) -> Verdict:
     """Compare with doing nothing (every baseline but the one that sees the reference).
 
-    Better (or worse) means a lower (higher) MAE and a higher (lower) SSIM than each of them.
+    Better (or worse) means a lower (higher) MAE and a higher (lower) PSNR and SSIM than each of them.
     """
     nothing = {name: s for name, s in baselines.items() if name != SEES_THE_REFERENCE}
     if scores.mae is None or not nothing:
@@ -98,6 +98,8 @@ def judge(scores: Scores, baselines: Mapping[str, Scores], unit: str) -> Verdict
     wins = [verdict for base in nothing.values() for verdict in _wins(scores, base)]
     against = " and ".join(f"{number(base.mae)} for the {name}" for name, base in nothing.items())
     sentence = f"Mean absolute error {number(scores.mae)} {unit}, against {against}"
+    sentence += f"; PSNR {number(scores.psnr)} dB, against "
+    sentence += " and ".join(number(base.psnr) for base in nothing.values())
     sentence += f"; {similarity_name(scores)} {number(similarity(scores), '.3f')}, against "
     sentence += " and ".join(number(similarity(base), ".3f") for base in nothing.values())
     matched = baselines.get(SEES_THE_REFERENCE)
@@ -131,8 +133,8 @@ def span(ends: Range) -> str:
 
 
 def _wins(scores: Scores, base: Scores) -> list[bool]:
-    """One verdict per score that both have: lower MAE, higher SSIM or MS-SSIM."""
-    pairs = ((base.mae, scores.mae), (similarity(scores), similarity(base)))
+    """One verdict per score that both have: lower MAE, higher PSNR, higher SSIM or MS-SSIM."""
+    pairs = ((base.mae, scores.mae), (scores.psnr, base.psnr), (similarity(scores), similarity(base)))
     return [larger > smaller for larger, smaller in pairs if larger is not None and smaller is not None]
 
 

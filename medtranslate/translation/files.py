@@ -108,9 +108,18 @@ def plan(settings: TranslateSettings) -> list[Job]:
 
 
 def outputs(jobs: list[Job]) -> dict[Path, bool]:
-    """The outputs of the jobs, and whether each is a folder."""
+    """The outputs of the jobs, and whether each is a folder.
+
+    Raises:
+        UsageError: two of them would be one file.
+    """
     found: dict[Path, bool] = {}
+    files: set[Path] = set()
     for root, name in (place for job in jobs for place in job.places()):
+        file = (root / name).resolve()
+        if file in files:
+            raise UsageError(f"{root / name}: is named for two outputs; give each a name of its own")
+        files.add(file)
         found[root] = bool(name) or found.get(root, False)
     return found
 

@@ -193,3 +193,11 @@ def test_coverage_and_correlation():
     assert spread_against_error(std, std * 3, everywhere) == (0.0, pytest.approx(1.0))
     assert spread_against_error(std, error, ~everywhere) == (None, None)
     assert spread_against_error(np.zeros_like(std), error, everywhere)[1] is None
+
+
+@pytest.mark.parametrize("clash", ["uncertainty", "report"])
+def test_two_outputs_of_one_name_are_refused(study_folder, settings, clash):
+    before = names(study_folder)
+    with pytest.raises(UsageError, match=r"fake\.nii\.gz: is"):
+        translate_and_score(settings(**{clash: "fake.nii.gz"}), quiet=True)
+    assert names(study_folder) == before
