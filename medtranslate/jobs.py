@@ -21,11 +21,14 @@ from tqdm import tqdm
 from medtranslate.errors import DiskFull, OutputExists, UsageError
 
 RECORDS = (
-    *("*translation.json", "conversion.json", "result.json", "settings.yaml", "phantom.json", "model.json"),
+    *("translation.json", "conversion.json", "result.json", "settings.yaml", "phantom.json", "model.json"),
     "prepared.json",
     "report.html",
 )
-"""Files of which every folder that a command writes holds one."""
+"""Files of which every folder that a command writes holds one.
+
+A record beside a file (`x.translation.json`) is none of them: its folder may be the user's.
+"""
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -42,7 +45,7 @@ def check_free(target: Path, *, overwrite: bool) -> None:
     if os.path.lexists(target) and not overwrite:
         raise OutputExists(f"{target}: exists already; give --overwrite to replace it")
     filled = target.is_dir() and not target.is_symlink() and any(target.iterdir())
-    if filled and not any(next(target.glob(name), None) for name in RECORDS):
+    if filled and not any((target / name).is_file() for name in RECORDS):
         raise OutputExists(
             f"{target}: a folder that medtranslate did not write is not replaced;"
             " name another, or remove it yourself"

@@ -9,7 +9,7 @@ from pathlib import Path
 from monai.data import MetaTensor
 
 from medtranslate.checkpoint import Model, load_model
-from medtranslate.config import TranslateSettings, plain, stack_spacing
+from medtranslate.config import TranslateSettings, plain, stack_spacing, write_yaml
 from medtranslate.device import choose_device
 from medtranslate.errors import UsageError
 from medtranslate.geometry import require_grid
@@ -21,6 +21,9 @@ from medtranslate.translation.volume import OTHER, sample_volume
 
 DRAWS = 16
 """Samples where --uncertainty is given without a number."""
+
+RECORD = "translation.json"
+"""What the one volume of a folder is recorded in."""
 
 Place = tuple[Path, str]
 """An output of the command, and the name of a file in it; "" is the output itself."""
@@ -60,7 +63,8 @@ class Item:
 def translate(settings: TranslateSettings, *, quiet: bool = False) -> Translation | list[Translation]:
     """Translate one volume, or each picture of a folder, and write it with its record.
 
-    A folder gets `translation.json` inside; a file `x.nii.gz` gets `x.translation.json` beside it.
+    A folder gets `translation.json` inside; a file `x.nii.gz` gets `x.translation.json` beside it. A folder
+    of pictures gets one for each of them, and `settings.yaml`.
     `settings.uncertainty` gets the standard deviation over samples of the posterior.
 
     Raises:
@@ -103,7 +107,7 @@ def plan(settings: TranslateSettings) -> list[Job]:
     source = Path("volume") if settings.deidentify else settings.input
     name = "" if apart else _name_in(source, format)
     return [
-        Job(settings.input, (settings.output, name), (settings.output, "translation.json"), spread, format)
+        Job(settings.input, (settings.output, name), (settings.output, RECORD), spread, format)
     ]
 
 
@@ -132,6 +136,9 @@ def translate_each(
     def at(place: Place) -> Path:
         return fresh[place[0]] / place[1] if place[1] else fresh[place[0]]
 
+    for root, folder in outputs(jobs).items():
+        if folder and (root, RECORD) not in {job.record for job in jobs}:
+            write_yaml(settings, fresh[root] / "settings.yaml")
     many = len(jobs) > 1
     samples = settings.samples or (DRAWS if settings.uncertainty else 0)
     with progress(len(jobs), "picture", f"translating to {settings.to}", quiet=quiet or not many) as pictures:
