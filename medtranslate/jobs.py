@@ -52,6 +52,19 @@ def check_free(target: Path, *, overwrite: bool) -> None:
         )
 
 
+def require_apart(outputs: Iterable[Path | None], inputs: Iterable[Path | None]) -> None:
+    """Refuse outputs that would replace what a command reads; None is one that was not given.
+
+    Raises:
+        UsageError: an input is, or lies in, an output; links are followed.
+    """
+    read = [path for path in inputs if path is not None]
+    for output in outputs:
+        for path in read if output is not None else ():
+            if path.resolve().is_relative_to(output.resolve()):
+                raise UsageError(f"{output}: is or holds the input {path}; name another output")
+
+
 @contextmanager
 def whole_output(target: Path, *, overwrite: bool, folder: bool) -> Iterator[Path]:
     """A temporary path beside `target` that takes its place when the block ends well.

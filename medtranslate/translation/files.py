@@ -15,7 +15,7 @@ from medtranslate.errors import UsageError
 from medtranslate.geometry import require_grid
 from medtranslate.io import FORMATS, detect_format, list_pictures, read_volume, write_volume
 from medtranslate.io.deidentify import FACES
-from medtranslate.jobs import progress, whole_outputs
+from medtranslate.jobs import progress, require_apart, whole_outputs
 from medtranslate.result import Derivation, Translation, write_result
 from medtranslate.translation.volume import OTHER, sample_volume
 
@@ -70,7 +70,7 @@ def translate(settings: TranslateSettings, *, quiet: bool = False) -> Translatio
     Raises:
         InputRefused: the input or the model is refused; nothing is written.
         OutputExists: an output is there and `overwrite` is not set.
-        UsageError: the output is the input, or a folder around it; or can't hold what it is to hold.
+        UsageError: an output is an input, or a folder around it; or can't hold what it is to hold.
     """
     if settings.reference or settings.report:
         raise UsageError("--reference and --report score too: call evaluation.translate_and_score")
@@ -89,8 +89,9 @@ def plan(settings: TranslateSettings) -> list[Job]:
         Unreadable: the input is of no known format.
         UsageError: as `translate`.
     """
-    if settings.input.resolve().is_relative_to(settings.output.resolve()):
-        raise UsageError(f"{settings.output}: is or holds the input; name another output")
+    require_apart(
+        [settings.output, settings.uncertainty, settings.report], [settings.input, settings.reference]
+    )
     found = detect_format(settings.input)
     stacked = stack_spacing(settings) is not None
     if settings.input.is_dir() and found == "png" and not stacked:
@@ -106,9 +107,7 @@ def plan(settings: TranslateSettings) -> list[Job]:
     apart = format == "dicom" or (stacked and format == "png")
     source = Path("volume") if settings.deidentify else settings.input
     name = "" if apart else _name_in(source, format)
-    return [
-        Job(settings.input, (settings.output, name), (settings.output, RECORD), spread, format)
-    ]
+    return [Job(settings.input, (settings.output, name), (settings.output, RECORD), spread, format)]
 
 
 def outputs(jobs: list[Job]) -> dict[Path, bool]:
