@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from itertools import permutations
 from pathlib import Path
 from types import FrameType
-from typing import Never
+from typing import Any, Never
 
 from tqdm import tqdm
 
@@ -247,23 +247,11 @@ def progress(total: int, unit: str, what: str, *, done: int = 0, quiet: bool = F
         done: units that were done before.
         quiet: show nothing.
     """
+    style: dict[str, Any] = {
+        "file": _Lines(),
+        "mininterval": 30.0,
+        "bar_format": "{desc}: {n_fmt} of {total_fmt} {unit}s, {elapsed} gone, {remaining} to go{postfix}",
+    }
     if sys.stderr.isatty():
-        return tqdm(
-            total=total,
-            initial=done,
-            unit=unit,
-            desc=what,
-            disable=quiet,
-            mininterval=0.2,
-            dynamic_ncols=True,
-        )
-    return tqdm(
-        total=total,
-        initial=done,
-        unit=unit,
-        desc=what,
-        disable=quiet,
-        file=_Lines(),
-        mininterval=30.0,
-        bar_format="{desc}: {n_fmt} of {total_fmt} {unit}s, {elapsed} gone, {remaining} to go{postfix}",
-    )
+        style = {"mininterval": 0.2, "dynamic_ncols": True}
+    return tqdm(total=total, initial=done, unit=unit, desc=what, disable=quiet, **style)
