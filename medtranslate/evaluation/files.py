@@ -50,21 +50,34 @@ def evaluate(settings: EvaluateSettings, *, quiet: bool = False) -> Result | Coh
     paths = {role: path for role, path in inputs.items() if path is not None}
     require_apart([settings.out], paths.values())
     with whole_output(settings.out, overwrite=settings.overwrite, folder=True) as folder:
-        members = {role: members_of(path) for role, path in paths.items()}
-        result: Result | Cohort
-        if any(members.values()):
-            result, pictures = _score_folders(settings, pair_up(paths, members), quiet=quiet)
-        else:
-            name = stem_of(settings.prediction)
-            result, picture = _score_paths(settings, paths, name)
-            pictures = {name: picture}
-        if (result.mean if isinstance(result, Cohort) else result.volume).mae is None:
-            raise InputRefused(
-                f"{settings.reference}: no voxel lies in the mask, so nothing can be scored; give --mask"
-            )
-        for write in VIEWS.values():
-            write(result, pictures, folder)
-        write_yaml(settings, folder / "settings.yaml")
+        return evaluate_into(folder, settings, paths, quiet=quiet)
+
+
+def evaluate_into(
+    folder: Path, settings: EvaluateSettings, paths: Mapping[str, Path], *, quiet: bool = False
+) -> Result | Cohort:
+    """Score what lies at `paths`, by role, and write the views into `folder`, which is there.
+
+    `settings` are what the records name: the files may take the places that they name later.
+
+    Raises:
+        GeometryRefused, InputRefused, ModelRefused, SettingsError: as `evaluate`.
+    """
+    members = {role: members_of(path) for role, path in paths.items()}
+    result: Result | Cohort
+    if any(members.values()):
+        result, pictures = _score_folders(settings, pair_up(paths, members), quiet=quiet)
+    else:
+        name = stem_of(paths["prediction"])
+        result, picture = _score_paths(settings, paths, name)
+        pictures = {name: picture}
+    if (result.mean if isinstance(result, Cohort) else result.volume).mae is None:
+        raise InputRefused(
+            f"{settings.reference}: no voxel lies in the mask, so nothing can be scored; give --mask"
+        )
+    for write in VIEWS.values():
+        write(result, pictures, folder)
+    write_yaml(settings, folder / "settings.yaml")
     return result
 
 
