@@ -18,7 +18,7 @@ from medtranslate.errors import GeometryRefused, SettingsError, UsageError
 from medtranslate.io import FORMATS, format_of_name, read_volume, write_volume
 from medtranslate.io.deidentify import FACES
 from medtranslate.io.dicom_write import AIR_TO_BONE_HU, CT_LIMITS, MR_LIMIT, WINDOWED, write_deidentified
-from medtranslate.jobs import whole_output
+from medtranslate.jobs import require_apart, whole_output
 from medtranslate.result import Conversion, write_result
 from medtranslate.transforms import to_axial
 from medtranslate.translation import describe
@@ -37,8 +37,7 @@ def convert(settings: ConvertSettings) -> Conversion:
         OutputExists: the output is there and `overwrite` is not set.
         UsageError: the output is the input, or a setting is missing or does not fit the format.
     """
-    if settings.input.resolve().is_relative_to(settings.output.resolve()):
-        raise UsageError(f"{settings.output}: is or holds the input; name another output")
+    require_apart([settings.output], [settings.input])
     name = _format(settings)
     shown = _shown(settings, name)
     source = read_volume(

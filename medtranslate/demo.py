@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 
 from medtranslate import phantom
-from medtranslate.config import DemoSettings, EvaluateSettings, PhantomSettings, TranslateSettings
-from medtranslate.evaluation import evaluate
-from medtranslate.jobs import check_free
-from medtranslate.result import Result
+from medtranslate.config import DemoSettings, EvaluateSettings, PhantomSettings, TranslateSettings, plain
+from medtranslate.evaluation import evaluate_into
+from medtranslate.jobs import whole_output
+from medtranslate.result import Result, Translation, write_result
 from medtranslate.translation import translate
 
 FIELD_MM = 256.0
@@ -24,40 +25,42 @@ def run_demo(settings: DemoSettings, *, quiet: bool = False) -> Result:
         OutputExists: the folder is there and `overwrite` is not set, or it is not a demo's.
     """
     out = settings.out
-    check_free(out, overwrite=settings.overwrite)
-    shutil.rmtree(out, ignore_errors=True)
-    try:
+    with whole_output(out, overwrite=settings.overwrite, folder=True) as folder:
         phantom.write_study(
             PhantomSettings(
-                out=out / "study",
+                out=folder / "study",
                 seed=settings.seed,
                 size=settings.size,
                 spacing=FIELD_MM / settings.size,
                 format="dicom",
             )
         )
-        translate(
-            TranslateSettings(
-                input=out / "study" / "mr",
-                output=out / "ct",
-                to="ct",
-                model=settings.model,
-                device=settings.device,
-            ),
-            quiet=quiet,
+        # The records name the places that the files take when all is done.
+        translation = TranslateSettings(
+            input=out / "study" / "mr",
+            output=out / "ct",
+            to="ct",
+            model=settings.model,
+            device=settings.device,
         )
-        result = evaluate(
-            EvaluateSettings(
-                prediction=out / "ct",
-                reference=out / "study" / "ct",
-                source=out / "study" / "mr",
-                out=out / "evaluation",
-            ),
-            quiet=quiet,
+        record = translate(
+            replace(translation, input=folder / "study" / "mr", output=folder / "ct"), quiet=quiet
         )
-        shutil.copy(out / "evaluation" / "report.html", out / "report.html")
-    except BaseException:
-        shutil.rmtree(out, ignore_errors=True)
-        raise
+        assert isinstance(record, Translation)
+        write_result(replace(record, settings=plain(translation)), folder / "ct" / "translation.json")
+        evaluation = EvaluateSettings(
+            prediction=out / "ct",
+            reference=out / "study" / "ct",
+            source=out / "study" / "mr",
+            out=out / "evaluation",
+        )
+        paths = {
+            "prediction": folder / "ct",
+            "reference": folder / "study" / "ct",
+            "source": folder / "study" / "mr",
+        }
+        (folder / "evaluation").mkdir()
+        result = evaluate_into(folder / "evaluation", evaluation, paths, quiet=quiet)
+        shutil.copy(folder / "evaluation" / "report.html", folder / "report.html")
     assert isinstance(result, Result)
     return result

@@ -14,18 +14,21 @@ from contextlib import ExitStack, contextmanager, suppress
 from itertools import permutations
 from pathlib import Path
 from types import FrameType
-from typing import Never
+from typing import Any, Never
 
 from tqdm import tqdm
 
 from medtranslate.errors import DiskFull, OutputExists, UsageError
 
 RECORDS = (
-    *("*translation.json", "conversion.json", "result.json", "settings.yaml", "phantom.json", "model.json"),
+    *("translation.json", "conversion.json", "result.json", "settings.yaml", "phantom.json", "model.json"),
     "prepared.json",
     "report.html",
 )
-"""Files of which every folder that a command writes holds one."""
+"""Files of which every folder that a command writes holds one.
+
+A record beside a file (`x.translation.json`) is none of them: its folder may be the user's.
+"""
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -42,11 +45,24 @@ def check_free(target: Path, *, overwrite: bool) -> None:
     if os.path.lexists(target) and not overwrite:
         raise OutputExists(f"{target}: exists already; give --overwrite to replace it")
     filled = target.is_dir() and not target.is_symlink() and any(target.iterdir())
-    if filled and not any(next(target.glob(name), None) for name in RECORDS):
+    if filled and not any((target / name).is_file() for name in RECORDS):
         raise OutputExists(
             f"{target}: a folder that medtranslate did not write is not replaced;"
             " name another, or remove it yourself"
         )
+
+
+def require_apart(outputs: Iterable[Path | None], inputs: Iterable[Path | None]) -> None:
+    """Refuse outputs that would replace what a command reads; None is one that was not given.
+
+    Raises:
+        UsageError: an input is, or lies in, an output; links are followed.
+    """
+    read = [path for path in inputs if path is not None]
+    for output in outputs:
+        for path in read if output is not None else ():
+            if path.resolve().is_relative_to(output.resolve()):
+                raise UsageError(f"{output}: is or holds the input {path}; name another output")
 
 
 @contextmanager
@@ -231,23 +247,11 @@ def progress(total: int, unit: str, what: str, *, done: int = 0, quiet: bool = F
         done: units that were done before.
         quiet: show nothing.
     """
+    style: dict[str, Any] = {
+        "file": _Lines(),
+        "mininterval": 30.0,
+        "bar_format": "{desc}: {n_fmt} of {total_fmt} {unit}s, {elapsed} gone, {remaining} to go{postfix}",
+    }
     if sys.stderr.isatty():
-        return tqdm(
-            total=total,
-            initial=done,
-            unit=unit,
-            desc=what,
-            disable=quiet,
-            mininterval=0.2,
-            dynamic_ncols=True,
-        )
-    return tqdm(
-        total=total,
-        initial=done,
-        unit=unit,
-        desc=what,
-        disable=quiet,
-        file=_Lines(),
-        mininterval=30.0,
-        bar_format="{desc}: {n_fmt} of {total_fmt} {unit}s, {elapsed} gone, {remaining} to go{postfix}",
-    )
+        style = {"mininterval": 0.2, "dynamic_ncols": True}
+    return tqdm(total=total, initial=done, unit=unit, desc=what, disable=quiet, **style)

@@ -127,15 +127,17 @@ def test_a_linked_folder_is_replaced_not_emptied(tmp_path: Path) -> None:
     assert tree(tmp_path / "out") == {"new": "new", "settings.yaml": "seed: 0"}
 
 
-def test_a_folder_of_something_else_is_not_replaced(tmp_path: Path) -> None:
-    put(tmp_path / "out", True, "old")
+@pytest.mark.parametrize("name", ["old", "x.translation.json", "x.mha.conversion.json", "x.result.json"])
+def test_a_folder_of_something_else_is_not_replaced(tmp_path: Path, name: str) -> None:
+    """A record beside a file lies in the user's own folder."""
+    put(tmp_path / "out", True, name)
     (tmp_path / "out" / "settings.yaml").unlink()
     with (
         pytest.raises(OutputExists, match="did not write"),
         whole_output(tmp_path / "out", overwrite=True, folder=True),
     ):
         pytest.fail("the block ran")
-    assert tree(tmp_path / "out") == {"old": "old"}
+    assert tree(tmp_path / "out") == {name: name}
 
 
 @pytest.mark.parametrize("target", [".", "..", "../..", "x/.."])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from medtranslate.evaluation.baselines import baselines, mean_image
 from medtranslate.evaluation.cycle import cycle, cycle_volume
-from medtranslate.evaluation.files import evaluate
+from medtranslate.evaluation.files import evaluate, evaluate_into
 from medtranslate.evaluation.pair import score_pair
 from medtranslate.evaluation.translated import spread_against_error, translate_and_score
 
@@ -16,6 +16,7 @@ __all__ = [
     "cycle",
     "cycle_volume",
     "evaluate",
+    "evaluate_into",
     "mean_image",
     "score_pair",
     "spread_against_error",

@@ -11,13 +11,12 @@ from monai.data import MetaTensor
 from medtranslate.checkpoint import Model, load_model
 from medtranslate.config import CycleSettings, Modality, plain, write_yaml
 from medtranslate.device import choose_device
-from medtranslate.errors import UsageError
 from medtranslate.evaluation.baselines import mean_image
 from medtranslate.evaluation.files import members_of, stem_of
 from medtranslate.evaluation.pair import align, compare
 from medtranslate.evaluation.summary import gathered_warnings, mean_baselines, mean_scores, telling
 from medtranslate.io import read_volume
-from medtranslate.jobs import progress, whole_output
+from medtranslate.jobs import progress, require_apart, whole_output
 from medtranslate.metrics import PROFILES, Range, score
 from medtranslate.report import VIEWS, Pictures, draw_differences
 from medtranslate.result import Cycle, Mask, Result
@@ -44,8 +43,7 @@ def cycle(settings: CycleSettings, *, quiet: bool = False) -> Cycle:
         OutputExists: `settings.out` is there and `overwrite` is not set.
         UsageError: the output is the input, or a folder around it.
     """
-    if settings.input.resolve().is_relative_to(settings.out.resolve()):
-        raise UsageError(f"{settings.out}: is or holds the input; name another folder")
+    require_apart([settings.out], [settings.input])
     model = load_model(settings.model, choose_device(settings.device))
     paths = members_of(settings.input) or {stem_of(settings.input): settings.input}
 

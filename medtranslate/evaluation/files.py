@@ -17,7 +17,7 @@ from medtranslate.evaluation.baselines import mean_image
 from medtranslate.evaluation.pair import align, compare
 from medtranslate.evaluation.summary import mean_baselines, mean_scores, telling
 from medtranslate.io import detect_format, list_pictures, list_volumes, read_volume
-from medtranslate.jobs import progress, whole_output
+from medtranslate.jobs import progress, require_apart, whole_output
 from medtranslate.report import VIEWS, Pictures
 from medtranslate.result import Cohort, Result, Translation, read_result
 
@@ -36,6 +36,7 @@ def evaluate(settings: EvaluateSettings, *, quiet: bool = False) -> Result | Coh
         OutputExists: `settings.out` is there and `overwrite` is not set.
         ModelRefused: `settings.model` is no model, or another than made the prediction.
         SettingsError: the range is empty or not the user's to give; a model's target is not known.
+        UsageError: `settings.out` is an input, or a folder around it.
     """
     if settings.range and not settings.range[0] < settings.range[1]:
         low, high = settings.range
@@ -47,22 +48,36 @@ def evaluate(settings: EvaluateSettings, *, quiet: bool = False) -> Result | Coh
         "mask": settings.mask,
     }
     paths = {role: path for role, path in inputs.items() if path is not None}
+    require_apart([settings.out], paths.values())
     with whole_output(settings.out, overwrite=settings.overwrite, folder=True) as folder:
-        members = {role: members_of(path) for role, path in paths.items()}
-        result: Result | Cohort
-        if any(members.values()):
-            result, pictures = _score_folders(settings, pair_up(paths, members), quiet=quiet)
-        else:
-            name = stem_of(settings.prediction)
-            result, picture = _score_paths(settings, paths, name)
-            pictures = {name: picture}
-        if (result.mean if isinstance(result, Cohort) else result.volume).mae is None:
-            raise InputRefused(
-                f"{settings.reference}: no voxel lies in the mask, so nothing can be scored; give --mask"
-            )
-        for write in VIEWS.values():
-            write(result, pictures, folder)
-        write_yaml(settings, folder / "settings.yaml")
+        return evaluate_into(folder, settings, paths, quiet=quiet)
+
+
+def evaluate_into(
+    folder: Path, settings: EvaluateSettings, paths: Mapping[str, Path], *, quiet: bool = False
+) -> Result | Cohort:
+    """Score what lies at `paths`, by role, and write the views into `folder`, which is there.
+
+    `settings` are what the records name: the files may take the places that they name later.
+
+    Raises:
+        GeometryRefused, InputRefused, ModelRefused, SettingsError: as `evaluate`.
+    """
+    members = {role: members_of(path) for role, path in paths.items()}
+    result: Result | Cohort
+    if any(members.values()):
+        result, pictures = _score_folders(settings, pair_up(paths, members), quiet=quiet)
+    else:
+        name = stem_of(paths["prediction"])
+        result, picture = _score_paths(settings, paths, name)
+        pictures = {name: picture}
+    if (result.mean if isinstance(result, Cohort) else result.volume).mae is None:
+        raise InputRefused(
+            f"{settings.reference}: no voxel lies in the mask, so nothing can be scored; give --mask"
+        )
+    for write in VIEWS.values():
+        write(result, pictures, folder)
+    write_yaml(settings, folder / "settings.yaml")
     return result
 
 

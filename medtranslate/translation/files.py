@@ -9,18 +9,21 @@ from pathlib import Path
 from monai.data import MetaTensor
 
 from medtranslate.checkpoint import Model, load_model
-from medtranslate.config import TranslateSettings, plain, stack_spacing
+from medtranslate.config import TranslateSettings, plain, stack_spacing, write_yaml
 from medtranslate.device import choose_device
 from medtranslate.errors import UsageError
 from medtranslate.geometry import require_grid
 from medtranslate.io import FORMATS, detect_format, list_pictures, read_volume, write_volume
 from medtranslate.io.deidentify import FACES
-from medtranslate.jobs import progress, whole_outputs
+from medtranslate.jobs import progress, require_apart, whole_outputs
 from medtranslate.result import Derivation, Translation, write_result
 from medtranslate.translation.volume import OTHER, sample_volume
 
 DRAWS = 16
 """Samples where --uncertainty is given without a number."""
+
+RECORD = "translation.json"
+"""What the one volume of a folder is recorded in."""
 
 Place = tuple[Path, str]
 """An output of the command, and the name of a file in it; "" is the output itself."""
@@ -60,13 +63,14 @@ class Item:
 def translate(settings: TranslateSettings, *, quiet: bool = False) -> Translation | list[Translation]:
     """Translate one volume, or each picture of a folder, and write it with its record.
 
-    A folder gets `translation.json` inside; a file `x.nii.gz` gets `x.translation.json` beside it.
+    A folder gets `translation.json` inside; a file `x.nii.gz` gets `x.translation.json` beside it. A folder
+    of pictures gets one for each of them, and `settings.yaml`.
     `settings.uncertainty` gets the standard deviation over samples of the posterior.
 
     Raises:
         InputRefused: the input or the model is refused; nothing is written.
         OutputExists: an output is there and `overwrite` is not set.
-        UsageError: the output is the input, or a folder around it; or can't hold what it is to hold.
+        UsageError: an output is an input, or a folder around it; or can't hold what it is to hold.
     """
     if settings.reference or settings.report:
         raise UsageError("--reference and --report score too: call evaluation.translate_and_score")
@@ -85,8 +89,9 @@ def plan(settings: TranslateSettings) -> list[Job]:
         Unreadable: the input is of no known format.
         UsageError: as `translate`.
     """
-    if settings.input.resolve().is_relative_to(settings.output.resolve()):
-        raise UsageError(f"{settings.output}: is or holds the input; name another output")
+    require_apart(
+        [settings.output, settings.uncertainty, settings.report], [settings.input, settings.reference]
+    )
     found = detect_format(settings.input)
     stacked = stack_spacing(settings) is not None
     if settings.input.is_dir() and found == "png" and not stacked:
@@ -102,9 +107,7 @@ def plan(settings: TranslateSettings) -> list[Job]:
     apart = format == "dicom" or (stacked and format == "png")
     source = Path("volume") if settings.deidentify else settings.input
     name = "" if apart else _name_in(source, format)
-    return [
-        Job(settings.input, (settings.output, name), (settings.output, "translation.json"), spread, format)
-    ]
+    return [Job(settings.input, (settings.output, name), (settings.output, RECORD), spread, format)]
 
 
 def outputs(jobs: list[Job]) -> dict[Path, bool]:
@@ -141,6 +144,9 @@ def translate_each(
     def at(place: Place) -> Path:
         return fresh[place[0]] / place[1] if place[1] else fresh[place[0]]
 
+    for root, folder in outputs(jobs).items():
+        if folder and (root, RECORD) not in {job.record for job in jobs}:
+            write_yaml(settings, fresh[root] / "settings.yaml")
     many = len(jobs) > 1
     samples = settings.samples or (DRAWS if settings.uncertainty else 0)
     with progress(len(jobs), "picture", f"translating to {settings.to}", quiet=quiet or not many) as pictures:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from medtranslate.config import EvaluateSettings
-from medtranslate.errors import GeometryRefused, InputRefused, OutputExists, SettingsError
+from medtranslate.errors import GeometryRefused, InputRefused, OutputExists, SettingsError, UsageError
 from medtranslate.evaluation import baselines, evaluate, score_pair
 from medtranslate.io import write_volume
 from medtranslate.result import Cohort, ModelInfo, Result, Source, Translation, read_result, write_result
@@ -287,6 +288,19 @@ def test_evaluate_replaces_only_when_told(settings: Callable[..., EvaluateSettin
         evaluate(settings(), quiet=True)
     evaluate(settings(overwrite=True), quiet=True)
     assert (tmp_path / "scores" / "report.html").exists()
+
+
+@pytest.mark.parametrize("role", ["prediction", "reference", "source", "mask"])
+def test_evaluate_never_replaces_what_it_reads(
+    settings: Callable[..., EvaluateSettings], tmp_path: Path, role: str
+) -> None:
+    out = tmp_path / "scores"
+    out.mkdir()
+    (out / "settings.yaml").write_text("seed: 0")
+    kept = shutil.copy(settings().reference, out)
+    with pytest.raises(UsageError, match="holds the input"):
+        evaluate(settings(overwrite=True, **{role: Path(kept)}), quiet=True)
+    assert Path(kept).is_file()
 
 
 def pictures(folder: Path, names: list[str], sigma: float = 0.0) -> Path:

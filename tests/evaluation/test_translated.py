@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -119,7 +121,7 @@ def test_folders_of_pictures(head, small_model, settings, tmp_path):
     assert isinstance(found, Cohort)
     assert len(records) == len(found.items) == 4
     assert found.mean.mae == pytest.approx(np.mean([item.volume.mae for item in found.items]))
-    assert names(tmp_path / "std") == {f"{index}.png" for index in (18, 21, 24, 27)}
+    assert names(tmp_path / "std") == {*(f"{index}.png" for index in (18, 21, 24, 27)), "settings.yaml"}
     pair = evaluate(
         EvaluateSettings(
             prediction=tmp_path / "fake",
@@ -152,6 +154,20 @@ def test_an_output_that_exists_keeps_all_from_being_written(study_folder, settin
 def test_outputs_in_each_other_are_refused(study_folder, settings):
     with pytest.raises(UsageError, match="another output"):
         translate_and_score(settings(output="out", report="out/page"), quiet=True)
+
+
+@pytest.mark.parametrize(
+    "outputs",
+    [{"report": "kept"}, {"output": "kept"}, {"uncertainty": "kept/ct.nii.gz", "samples": 2}],
+)
+def test_the_reference_is_never_replaced(study_folder, settings, outputs):
+    (study_folder / "kept").mkdir()
+    (study_folder / "kept" / "settings.yaml").write_text("seed: 0")
+    shutil.copy(study_folder / "ct.nii.gz", study_folder / "kept")
+    before = names(study_folder)
+    with pytest.raises(UsageError, match="holds the input"):
+        translate_and_score(settings(reference="kept/ct.nii.gz", overwrite=True, **outputs), quiet=True)
+    assert names(study_folder) == before
 
 
 def test_a_failure_at_the_end_leaves_nothing(study_folder, settings, monkeypatch):

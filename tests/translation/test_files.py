@@ -122,6 +122,8 @@ def test_pictures_keep_names_and_sizes(head, small_model, tmp_path):
         with Image.open(tmp_path / "out" / path.name) as made, Image.open(path) as given:
             assert made.size == given.size
             assert made.mode == "L"
+    again = settings(small_model, tmp_path, tmp_path / "in", "out", overwrite=True)
+    assert len(translate(again, quiet=True)) == 2
     with pytest.raises(UsageError, match="folder of pictures"):
         translate(settings(small_model, tmp_path, tmp_path / "in", "out.nii.gz"), quiet=True)
 
