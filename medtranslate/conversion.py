@@ -48,6 +48,8 @@ def convert(settings: ConvertSettings) -> Conversion:
         regular=settings.regrid,
         stack=stack_spacing(settings),
     )
+    if settings.deidentify:
+        source.meta.pop("files", None)
     volume, notes = source, list[str]()
     resent = settings.deidentify and name == source.meta["format"] == "dicom"
     if name == "png":

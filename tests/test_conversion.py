@@ -271,3 +271,17 @@ def test_a_name_with_a_newline_breaks_neither_error_nor_record(tmp_path, capsys,
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: ")
     assert f"a\\nb{suffix}: " in line
+
+
+def test_a_deidentified_stack_does_not_keep_its_pictures_names(tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for index in (1, 2, 3):
+        Image.fromarray(np.full((5, 7), 20 * index, np.uint8)).save(folder / f"DOE_JOHN_1957_{index}.png")
+    given = {"stack": True, "spacing": (1, 1, 1), "format": "png"}
+    run(folder, tmp_path / "out", deidentify=True, **given)
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        *("0001.png", "0002.png", "0003.png"),
+        "conversion.json",
+    }
+    assert "DOE" not in (tmp_path / "out" / "conversion.json").read_text()
