@@ -285,3 +285,10 @@ def test_a_deidentified_stack_does_not_keep_its_pictures_names(tmp_path):
         "conversion.json",
     }
     assert "DOE" not in (tmp_path / "out" / "conversion.json").read_text()
+
+
+def test_regridded_slices_are_no_dicom_series(ct, tmp_path):
+    run(ct, tmp_path / "series", format="dicom", modality="ct")
+    with pytest.raises(UsageError, match="--regrid: a DICOM series keeps its own slices"):
+        run(tmp_path / "series", tmp_path / "out", format="dicom", deidentify=True, regrid=True)
+    assert not (tmp_path / "out").exists()
