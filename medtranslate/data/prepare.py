@@ -65,8 +65,8 @@ def prepare_pictures(settings: PrepareSettings, *, quiet: bool) -> dict[str, Any
         clean = [picture for picture in pictures if not picture.doubtful]
         if not clean:
             raise InputRefused(
-                f"{settings.source} ({', '.join(names)}): none of {len(pictures)} {modality} pictures is clean,"
-                " all look like CT; check which folders hold which modality"
+                f"{settings.source} ({', '.join(names)}): none of {len(pictures)} {modality} pictures is"
+                " clean, all look like CT; check which folders hold which modality"
             )
         kept, groups = _grouped(clean, settings)
         if len(set(groups)) < 2:
