@@ -47,6 +47,8 @@ def convert(settings: ConvertSettings) -> Conversion:
         regular=settings.regrid,
         stack=stack_spacing(settings),
     )
+    if settings.deidentify:
+        source.meta.pop("files", None)
     volume, notes = source, list[str]()
     resent = settings.deidentify and name == source.meta["format"] == "dicom"
     if name == "png":
@@ -152,6 +154,8 @@ def _format(settings: ConvertSettings) -> str:
     name = settings.format or format_of_name(output)
     if name == "dicom" and output.suffix:
         raise UsageError(f"{output}: DICOM is a folder with a file for each slice; name it without suffix")
+    if name == "dicom" and settings.regrid:
+        raise UsageError("--regrid: a DICOM series keeps its own slices; name a file such as out.nii.gz")
     if FORMATS[name].folder_from is None and not output.suffix:
         raise UsageError(f"{output}: {name} is one file; end its name in {FORMATS[name].suffixes[-1]}")
     return name

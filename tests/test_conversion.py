@@ -271,3 +271,24 @@ def test_a_name_with_a_newline_breaks_neither_error_nor_record(tmp_path, capsys,
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: ")
     assert f"a\\nb{suffix}: " in line
+
+
+def test_a_deidentified_stack_does_not_keep_its_pictures_names(tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for index in (1, 2, 3):
+        Image.fromarray(np.full((5, 7), 20 * index, np.uint8)).save(folder / f"DOE_JOHN_1957_{index}.png")
+    given = {"stack": True, "spacing": (1, 1, 1), "format": "png"}
+    run(folder, tmp_path / "out", deidentify=True, **given)
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        *("0001.png", "0002.png", "0003.png"),
+        "conversion.json",
+    }
+    assert "DOE" not in (tmp_path / "out" / "conversion.json").read_text()
+
+
+def test_regridded_slices_are_no_dicom_series(ct, tmp_path):
+    run(ct, tmp_path / "series", format="dicom", modality="ct")
+    with pytest.raises(UsageError, match="--regrid: a DICOM series keeps its own slices"):
+        run(tmp_path / "series", tmp_path / "out", format="dicom", deidentify=True, regrid=True)
+    assert not (tmp_path / "out").exists()

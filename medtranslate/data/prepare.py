@@ -51,7 +51,8 @@ def prepare_pictures(settings: PrepareSettings, *, quiet: bool) -> dict[str, Any
     Raises:
         OutputExists: the output is there and `overwrite` is not set.
         SettingsError: a modality is a single group, which cannot be split.
-        InputRefused: a folder is missing or holds no pictures, or too many of them are unusable.
+        InputRefused: a folder is missing or holds no pictures, too many of them are unusable, or all MR
+            pictures look like CT.
     """
     check_free(settings.out, overwrite=settings.overwrite)
     places: dict[str, str] = {}
@@ -62,6 +63,11 @@ def prepare_pictures(settings: PrepareSettings, *, quiet: bool) -> dict[str, Any
     for modality, names in folders.items():
         pictures, failures = _read(settings.source, names, modality, quiet)
         clean = [picture for picture in pictures if not picture.doubtful]
+        if not clean:
+            raise InputRefused(
+                f"{settings.source} ({', '.join(names)}): none of {len(pictures)} {modality} pictures is"
+                " clean, all look like CT; check which folders hold which modality"
+            )
         kept, groups = _grouped(clean, settings)
         if len(set(groups)) < 2:
             raise SettingsError(

@@ -47,7 +47,7 @@ def stored_values(planes: Sequence[FileDataset]) -> Iterator[NDArray[np.integer]
             raw = image.get_item("PixelData").value
         if len(raw) > most:
             raise Unreadable(f"{name}: {len(raw)} bytes where {size} fit; copy or export it again")
-        if syntax in _NATIVE and len(raw) < size:
+        if not syntax.is_compressed and len(raw) < size:
             raise Unreadable(
                 f"{name}: truncated, {len(raw)} of {size} bytes of pixels; copy or export it again"
             )
@@ -56,8 +56,9 @@ def stored_values(planes: Sequence[FileDataset]) -> Iterator[NDArray[np.integer]
         frame = int(plane.get("ReferencedFrameNumber", 1)) - 1
         with refusing_damage(name_of(plane)):
             if syntax not in _NATIVE:
-                coded = get_frame(raw, frame, number_of_frames=shape[0])
-                _check_coded(coded, syntax, shape[1:], name_of(plane))
+                if syntax.is_compressed:
+                    coded = get_frame(raw, frame, number_of_frames=shape[0])
+                    _check_coded(coded, syntax, shape[1:], name_of(plane))
                 # For RLE pydicom's own decoder: that of pylibjpeg ends a damaged frame in a panic.
                 plugin = "pydicom" if syntax == RLELossless else ""
                 yield get_decoder(syntax).as_array(image, index=frame, decoding_plugin=plugin)[0]

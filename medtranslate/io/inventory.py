@@ -4,28 +4,30 @@ Headers only, and nothing that identifies a patient: a series goes by the end of
 scanner calls it.
 """
 
-# mypy: allow-untyped-calls
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import nibabel as nib
-import numpy as np
-from nibabel.filebasedimages import ImageFileError
 from PIL import Image
 from pydicom.dataset import FileDataset
 
 from medtranslate.errors import InputRefused, Unreadable
-from medtranslate.geometry import Floats, check_affine, spacing
-from medtranslate.io import detect_format, read_volume
+from medtranslate.geometry import Floats, spacing
+from medtranslate.io import detect_format, metaimage, nifti, nrrd
 from medtranslate.io.dicom_files import File
 from medtranslate.io.dicom_pixels import check_coding
 from medtranslate.io.dicom_series import find_series, order_planes, text_of
+from medtranslate.io.scan import Facts
 
 _DESCRIPTION = 40
+_FACTS: dict[str, Callable[[Path], Facts]] = {
+    "nifti": nifti.read_facts,
+    "mha": metaimage.read_facts,
+    "nrrd": nrrd.read_facts,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,29 +111,18 @@ def _others(path: Path, files: Iterable[File]) -> Iterator[Item]:
 
 
 def _volume(file: Path, format: str, name: str) -> Item:
-    """A volume by its header: nibabel's for NIfTI; other formats are read."""
+    """A volume by its header, as its reader understands it."""
     item = Item(name=name, format=format)
     try:
-        if format == "nifti":
-            image = nib.Nifti1Image.from_filename(file)
-            shape, affine, kind = image.shape, image.affine, image.get_data_dtype()
-        else:
-            volume = read_volume(file)
-            shape, affine, kind = volume.shape[1:], volume.affine.numpy(), np.dtype("f4")
-        columns, rows, slices = (int(length) for length in (*shape, 1, 1)[:3])
-        placed = check_affine(affine, str(file))
-        if kind.kind not in "iuf" or (shape[3:] and max(shape[3:]) > 1):
-            raise Unreadable(f"{file}: several volumes, or colour or complex numbers; split it")
+        facts = _FACTS[format](file)
     except InputRefused as refusal:
         return replace(item, refused=str(refusal))
-    except (OSError, ValueError, ImageFileError) as error:
-        return replace(item, refused=f"{file}: damaged {format} ({type(error).__name__}); export it again")
     return replace(
         item,
-        size=(columns, rows, slices),
-        spacing_mm=_three(spacing(placed)),
+        size=facts.shape,
+        spacing_mm=_three(spacing(facts.affine)),
         geometry="regular",
-        coding=kind.name,
+        coding=facts.dtype.name,
     )
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from medtranslate.errors import GeometryRefused
 from medtranslate.geometry import COSINE, check_affine, spacing, swap_lps_ras
-from medtranslate.io.scan import Scan
+from medtranslate.io.scan import Facts, Scan
 from medtranslate.io.text_header import TextHeader, read_body, read_lines
 from medtranslate.io.voxels import as_stored, write_voxels
 from medtranslate.result import Derivation
@@ -58,6 +58,23 @@ def read(path: Path, series: str | None = None) -> Scan:
         GeometryRefused: the directions are no unit vectors, or lie in a plane.
     """
     header = _read_header(path)
+    facts, name = _facts(header), header.word("ElementDataFile")
+    beside = None if name.upper() == "LOCAL" else name
+    packed = _flag(header, "CompressedData")
+    return facts.scan(read_body(header, facts.dtype, facts.shape, beside, packed=packed))
+
+
+def read_facts(path: Path) -> Facts:
+    """What `read` would find, without the voxels.
+
+    Raises:
+        Unreadable: as `read`, as far as the header tells.
+        GeometryRefused: the directions are no unit vectors, or lie in a plane.
+    """
+    return _facts(_read_header(path))
+
+
+def _facts(header: TextHeader) -> Facts:
     if header.word("ObjectType", "Image").lower() != "image":
         raise header.refuse(f"it holds a {header.word('ObjectType')[:60]!r}, not an image")
     if header.word("NDims") != "3":
@@ -72,18 +89,8 @@ def read(path: Path, series: str | None = None) -> Scan:
         raise header.refuse(f"its ElementType {header.word('ElementType')[:60]!r} is no number")
     order = ">" if _flag(header, "BinaryDataByteOrderMSB") else "<"
     dtype = np.dtype(order + _TYPES[header.word("ElementType")])
-    shape = header.shape("DimSize")
-    notes: list[str] = []
-    affine = _affine(header, notes)
-    name = header.word("ElementDataFile")
-    values = read_body(
-        header,
-        dtype,
-        shape,
-        None if name.upper() == "LOCAL" else name,
-        packed=_flag(header, "CompressedData"),
-    )
-    return Scan(values, affine, {"stored": dtype.name, "warnings": notes})
+    shape, notes = header.shape("DimSize"), list[str]()
+    return Facts(shape, _affine(header, notes), dtype, notes)
 
 
 def write(volume: MetaTensor, path: Path, like: MetaTensor | None, derivation: Derivation | None) -> None:

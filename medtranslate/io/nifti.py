@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from medtranslate.errors import GeometryRefused, Unreadable
 from medtranslate.geometry import check_affine
 from medtranslate.io.bounds import check_size
-from medtranslate.io.scan import Scan
+from medtranslate.io.scan import Facts, Scan
 from medtranslate.io.voxels import (
     DAMAGE,
     as_stored,
@@ -53,16 +53,22 @@ def read(path: Path, series: str | None = None) -> Scan:
     """
     with refusing_damage(path), open_plain_or_gzipped(path) as file:
         header = _read_header(file, path)
-        dtype, shape = _number_type(header, path), _shape(header, path)
-        offset = float(header["vox_offset"])
-        if not header.sizeof_hdr <= offset <= _MAX_OFFSET:
-            raise Unreadable(f"{path}: voxels start at byte {offset:g}; the header is damaged")
-        notes: list[str] = []
-        affine = _affine(header, path, notes)
-        file.seek(int(offset))
+        facts = _facts(header, path)
+        file.seek(int(header["vox_offset"]))
         slope, intercept = _scaling(header)
-        values = read_voxels(file, dtype, shape, path, slope=slope, intercept=intercept)
-    return Scan(values, affine, {"stored": dtype.name, "warnings": notes})
+        values = read_voxels(file, facts.dtype, facts.shape, path, slope=slope, intercept=intercept)
+    return facts.scan(values)
+
+
+def read_facts(path: Path) -> Facts:
+    """What `read` would find, without the voxels.
+
+    Raises:
+        Unreadable: as `read`, as far as the header tells.
+        GeometryRefused: the affine is degenerate.
+    """
+    with refusing_damage(path), open_plain_or_gzipped(path) as file:
+        return _facts(_read_header(file, path), path)
 
 
 def write(volume: MetaTensor, path: Path, like: MetaTensor | None, derivation: Derivation | None) -> None:
@@ -98,6 +104,15 @@ def _read_header(file: BinaryIO, path: Path) -> nib.Nifti1Header:
     return kind(block[: kind.sizeof_hdr], check=False)
 
 
+def _facts(header: nib.Nifti1Header, path: Path) -> Facts:
+    dtype, shape = _number_type(header, path), _shape(header, path)
+    offset = float(header["vox_offset"])
+    if not header.sizeof_hdr <= offset <= _MAX_OFFSET:
+        raise Unreadable(f"{path}: voxels start at byte {offset:g}; the header is damaged")
+    notes: list[str] = []
+    return Facts(shape, _affine(header, path, notes), dtype, notes)
+
+
 def _number_type(header: nib.Nifti1Header, path: Path) -> np.dtype[np.generic]:
     try:
         dtype: np.dtype[np.generic] = header.get_data_dtype()
@@ -109,7 +124,7 @@ def _number_type(header: nib.Nifti1Header, path: Path) -> np.dtype[np.generic]:
     return dtype
 
 
-def _shape(header: nib.Nifti1Header, path: Path) -> tuple[int, ...]:
+def _shape(header: nib.Nifti1Header, path: Path) -> tuple[int, int, int]:
     """Three lengths: trailing ones are dropped, a single slice gets its third axis."""
     rank = int(header["dim"][0])
     if not 1 <= rank <= 7:
@@ -118,9 +133,9 @@ def _shape(header: nib.Nifti1Header, path: Path) -> tuple[int, ...]:
     volumes = math.prod(lengths[3:])
     if volumes > 1:
         raise Unreadable(f"{path}: holds {volumes} volumes; split it and give one")
-    shape = (*lengths[:3], 1, 1)[:3]
-    check_size([*shape, volumes], str(path))
-    return shape
+    first, second, third = (*lengths[:3], 1, 1)[:3]
+    check_size([first, second, third, volumes], str(path))
+    return first, second, third
 
 
 def _affine(header: nib.Nifti1Header, path: Path, notes: list[str]) -> NDArray[np.float64]:

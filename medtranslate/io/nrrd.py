@@ -11,7 +11,7 @@ from monai.data.meta_tensor import MetaTensor
 from numpy.typing import NDArray
 
 from medtranslate.geometry import check_affine, swap_lps_ras
-from medtranslate.io.scan import Scan
+from medtranslate.io.scan import Facts, Scan
 from medtranslate.io.text_header import TextHeader, read_body, read_lines
 from medtranslate.io.voxels import as_stored, write_voxels
 from medtranslate.result import Derivation
@@ -56,6 +56,23 @@ def read(path: Path, series: str | None = None) -> Scan:
         GeometryRefused: the axes lie in a plane.
     """
     header = _read_header(path)
+    facts, packed = _facts(header), _PACKED[header.word("encoding").lower()]
+    return facts.scan(
+        read_body(header, facts.dtype, facts.shape, header.fields.get("data file"), packed=packed)
+    )
+
+
+def read_facts(path: Path) -> Facts:
+    """What `read` would find, without the voxels.
+
+    Raises:
+        Unreadable: as `read`, as far as the header tells.
+        GeometryRefused: the axes lie in a plane.
+    """
+    return _facts(_read_header(path))
+
+
+def _facts(header: TextHeader) -> Facts:
     if header.word("dimension") != "3":
         raise header.refuse(f"it has {header.word('dimension')[:60]!r} dimensions")
     if not set(header.word("kinds", "domain").lower().split()) <= _SPATIAL:
@@ -70,11 +87,8 @@ def read(path: Path, series: str | None = None) -> Scan:
     if endian not in ("little", "big"):
         raise header.refuse(f"its endian is {endian[:60]!r}")
     dtype = np.dtype((">" if endian == "big" else "<") + code)
-    shape = header.shape("sizes")
-    notes: list[str] = []
-    affine = _affine(header, notes)
-    values = read_body(header, dtype, shape, header.fields.get("data file"), packed=_PACKED[encoding])
-    return Scan(values, affine, {"stored": dtype.name, "warnings": notes})
+    shape, notes = header.shape("sizes"), list[str]()
+    return Facts(shape, _affine(header, notes), dtype, notes)
 
 
 def write(volume: MetaTensor, path: Path, like: MetaTensor | None, derivation: Derivation | None) -> None:

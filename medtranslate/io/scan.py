@@ -10,6 +10,27 @@ from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
+class Facts:
+    """What a header alone says of a volume.
+
+    Attributes:
+        shape: lengths of the array's axes [X, Y, Z], within the bounds.
+        affine: array index to RAS+ mm, [4, 4].
+        dtype: the numbers' type in the file.
+        notes: sentences on what was missing or changed.
+    """
+
+    shape: tuple[int, int, int]
+    affine: NDArray[np.float64]
+    dtype: np.dtype[np.generic]
+    notes: list[str]
+
+    def scan(self, values: NDArray[np.float32]) -> Scan:
+        """The volume with these voxels."""
+        return Scan(values, self.affine, {"stored": self.dtype.name, "warnings": self.notes})
+
+
+@dataclass(frozen=True)
 class Scan:
     """A volume as its file holds it.
 

@@ -158,6 +158,8 @@ def translate_each(
                 regular=settings.regrid,
                 stack=stack_spacing(settings),
             )
+            if settings.deidentify:
+                source.meta.pop("files", None)
             if job.format != "dicom" or job.spread:
                 require_grid(source.meta, str(job.source))
             depth = source.shape[3]

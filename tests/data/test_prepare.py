@@ -101,6 +101,15 @@ def test_what_cannot_be_prepared_is_refused_and_nothing_is_written(source: Path,
         prepare_pictures(settings(source), quiet=True)
 
 
+def test_mr_folders_that_hold_only_what_looks_like_ct_are_refused(
+    source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("medtranslate.data.prepare.shows_skull", lambda _: True)
+    with pytest.raises(InputRefused, match="none of 12 mr pictures is clean"):
+        prepare_pictures(settings(source), quiet=True)
+    assert not (source.parent / "out").exists()
+
+
 def test_the_command_says_what_it_did(source: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = source.parent / "made"
     assert cli.invoke(["prepare", str(source), str(out), "--quiet", "--json"]) == 0

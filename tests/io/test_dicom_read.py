@@ -11,9 +11,9 @@ import pydicom.data
 import pytest
 import SimpleITK
 from nibabel.orientations import io_orientation, ornt_transform
-from pydicom import dcmread
+from pydicom import dcmread, dcmwrite
 from pydicom.sequence import Sequence
-from pydicom.uid import JPEG2000Lossless, JPEGLSLossless, RLELossless, generate_uid
+from pydicom.uid import ExplicitVRBigEndian, JPEG2000Lossless, JPEGLSLossless, RLELossless, generate_uid
 
 from medtranslate.errors import GeometryRefused, InputRefused, SeriesRefused, Unreadable
 from medtranslate.geometry import swap_lps_ras
@@ -366,3 +366,34 @@ def test_meta_holds_no_identity(series, edit):
     volume = read_volume(series)
     assert "CANARY" not in repr(volume.meta)
     assert uid not in repr(volume.meta)
+
+
+@pytest.mark.parametrize(("bits", "signed", "vr"), [(8, 0, "OB"), (8, 0, "OW"), (16, 0, "OW"), (16, 1, "OW")])
+def test_big_endian_is_read_as_pydicom_reads_it(tmp_path, make_volume, bits, signed, vr):
+    """An odd number of bytes a slice, too: words of OW are swapped, bytes of OB are not (PS3.5 A.3)."""
+    write_volume(make_volume(shape=(7, 5, 3)), tmp_path / "big")
+    values = np.random.default_rng(0).integers(-100 if signed else 0, 120, (3, 5, 7))
+    for path, plane in zip(sorted((tmp_path / "big").iterdir()), values, strict=True):
+        header = dcmread(path)
+        header.BitsAllocated, header.BitsStored, header.HighBit = bits, bits, bits - 1
+        header.PixelRepresentation, header.RescaleIntercept, header.RescaleSlope = signed, 0, 1
+        raw = plane.astype(f">{'i' if signed else 'u'}{bits // 8}").tobytes()
+        raw += b"\0" * (len(raw) % 2)
+        if (bits, vr) == (8, "OW"):
+            raw = np.frombuffer(raw, ">u2").astype("<u2").tobytes()
+        header.add_new("PixelData", vr, raw)
+        header.file_meta.TransferSyntaxUID = ExplicitVRBigEndian
+        dcmwrite(path, header, implicit_vr=False, little_endian=False)
+        assert np.array_equal(dcmread(path).pixel_array, plane)
+    volume = read_volume(tmp_path / "big")
+    oracle = {
+        float(header.ImagePositionPatient[2]): header.pixel_array
+        for header in map(dcmread, (tmp_path / "big").iterdir())
+    }
+    assert np.array_equal(volume[0].numpy().T, np.stack([oracle[place] for place in sorted(oracle)]))
+    shutil.make_archive(str(tmp_path / "big"), "zip", tmp_path / "big")
+    assert np.array_equal(read_volume(tmp_path / "big.zip"), volume)
+    path = next((tmp_path / "big").iterdir())
+    path.write_bytes(path.read_bytes()[:-2])
+    with pytest.raises(Unreadable, match="truncated"):
+        read_volume(tmp_path / "big")

@@ -5,6 +5,7 @@ import shutil
 import zipfile
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 from PIL import Image
@@ -87,3 +88,51 @@ def test_an_archive_is_listed_and_a_path_that_is_not_there_refused(series, tmp_p
     assert list_items(tmp_path / "study.zip") == list_items(series)
     with pytest.raises(Unreadable, match="does not exist"):
         list_items(Path("nowhere"))
+
+
+def save_nifti(kind, path, unit="mm", shape=(5, 4, 3)):
+    image = kind(
+        np.zeros(shape, np.int16), np.diag([0.001, 0.002, 0.003, 1] if unit == "meter" else [1, 2, 3, 1])
+    )
+    image.header.set_xyzt_units(unit)
+    image.to_filename(path)
+
+
+def test_volumes_are_listed_as_their_readers_read_them(tmp_path, make_volume):
+    save_nifti(nib.Nifti2Image, tmp_path / "a.nii")
+    save_nifti(nib.Nifti1Image, tmp_path / "b.nii.gz", "meter")
+    for name in ("c.mha", "d.nrrd"):
+        write_volume(make_volume(stored="int16"), tmp_path / name)
+    items = list_items(tmp_path)
+    assert [item.name for item in items] == ["a.nii", "b.nii.gz", "c.mha", "d.nrrd"]
+    for item in items:
+        volume = read_volume(tmp_path / item.name)
+        assert (item.size, item.coding) == (tuple(volume.shape[1:]), "int16")
+        assert item.spacing_mm == pytest.approx(volume.pixdim.tolist())
+    assert items[1].spacing_mm == (1, 2, 3)
+
+
+def test_voxels_of_volumes_are_not_looked_at(tmp_path, make_volume):
+    for name in ("a.nii", "b.mha", "c.nrrd"):
+        write_volume(make_volume(), tmp_path / name)
+        (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:-100])
+    assert [item.refused for item in list_items(tmp_path)] == [""] * 3
+
+
+@pytest.mark.parametrize("kind", [nib.Nifti1Image, nib.Nifti2Image])
+@pytest.mark.parametrize(
+    "damage", [{"dim": [3, 30000, 30000, 30000, 1, 1, 1, 1]}, {"datatype": 77}, {"pixdim": np.nan}]
+)
+def test_a_bad_volume_is_a_refused_row_with_the_sentence_of_reading(tmp_path, kind, damage):
+    path = tmp_path / "a.nii"
+    save_nifti(kind, path)
+    content, size = path.read_bytes(), kind.header_class.sizeof_hdr
+    header = kind.header_class(content[:size])
+    header["sform_code"] = 0
+    for name, value in damage.items():
+        header[name] = value
+    path.write_bytes(header.binaryblock + content[size:])
+    (item,) = list_items(tmp_path)
+    with pytest.raises(InputRefused) as refusal:
+        read_volume(path)
+    assert item.refused == str(refusal.value)

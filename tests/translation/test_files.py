@@ -296,3 +296,16 @@ def test_far_oblique_volumes_are_translated_upright_and_come_back_on_their_own_g
     apart = np.abs(made[0].numpy() - expected).mean()
 
     assert apart < 0.2 * expected.std()
+
+
+def test_a_deidentified_stack_does_not_keep_its_pictures_names(head, small_model, tmp_path):
+    (tmp_path / "in").mkdir()
+    for index in range(1, 4):
+        grey = head.mr[0, :, :, 18 + index].numpy().T[::-1, ::-1] / 4
+        picture = Image.fromarray(grey.clip(0, 255).astype(np.uint8))
+        picture.save(tmp_path / "in" / f"DOE_JOHN_1957_{index}.png")
+    given = {"stack": True, "spacing": (6.0, 6.0, 6.0), "deidentify": True}
+    translate(settings(small_model, tmp_path, tmp_path / "in", "out", **given), quiet=True)
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {"0001.png", "0002.png", "0003.png", "translation.json"}
+    assert "DOE" not in (tmp_path / "out" / "translation.json").read_text()
