@@ -15,6 +15,7 @@ from monai.data import MetaTensor
 
 from medtranslate.config import ConvertSettings, plain, stack_spacing
 from medtranslate.errors import GeometryRefused, SettingsError, UsageError
+from medtranslate.geometry import require_grid
 from medtranslate.io import FORMATS, format_of_name, read_volume, write_volume
 from medtranslate.io.deidentify import FACES
 from medtranslate.io.dicom_write import AIR_TO_BONE_HU, CT_LIMITS, MR_LIMIT, WINDOWED, write_deidentified
@@ -47,6 +48,8 @@ def convert(settings: ConvertSettings) -> Conversion:
         regular=settings.regrid,
         stack=stack_spacing(settings),
     )
+    if name != "dicom":
+        require_grid(source.meta, str(settings.input))
     if settings.deidentify:
         source.meta.pop("files", None)
     volume, notes = source, list[str]()

@@ -59,8 +59,8 @@ def require_apart(outputs: Iterable[Path | None], inputs: Iterable[Path | None])
         UsageError: an input is, or lies in, an output; links are followed.
     """
     read = [path for path in inputs if path is not None]
-    for output in outputs:
-        for path in read if output is not None else ():
+    for output in (path for path in outputs if path is not None):
+        for path in read:
             if path.resolve().is_relative_to(output.resolve()):
                 raise UsageError(f"{output}: is or holds the input {path}; name another output")
 
@@ -79,6 +79,7 @@ def whole_output(target: Path, *, overwrite: bool, folder: bool) -> Iterator[Pat
 
     Raises:
         OutputExists: `check_free` refuses `target`.
+        UsageError: the folder of `target` can't be made or written to.
         DiskFull: the file system of `target` is full.
     """
     with whole_outputs({target: folder}, overwrite=overwrite) as fresh:
@@ -97,7 +98,7 @@ def whole_outputs(targets: Mapping[Path, bool], *, overwrite: bool) -> Iterator[
 
     Raises:
         OutputExists: `check_free` refuses a target.
-        UsageError: a target is, or lies in, another.
+        UsageError: a target is, or lies in, another; or its folder can't be made or written to.
         DiskFull: a file system is full.
     """
     _check_apart(list(targets))
@@ -129,8 +130,16 @@ def _stage(target: Path, folder: bool, cleared: ExitStack) -> Path:
     place = Path(os.path.abspath(target))
     missing = [parent for parent in place.parents if not parent.exists()]
     cleared.callback(_remove_empty, missing)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=".medtranslate-", dir=place.parent))
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=".medtranslate-", dir=place.parent))
+    except OSError as error:
+        if is_disk_full(error):
+            raise
+        reason = (error.strerror or "failed").lower()
+        raise UsageError(
+            f"{target}: cannot be written there ({reason}); check the path and your rights to it"
+        ) from error
     cleared.callback(shutil.rmtree, work, ignore_errors=True)
     fresh = work / place.name
     if folder:

@@ -301,3 +301,13 @@ def test_an_ignored_signal_stays_ignored_and_other_threads_ask_for_none(heard: l
     thread.start()
     thread.join()
     assert answers == [False]
+
+
+def test_a_file_in_the_place_of_a_folder_is_named(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with (
+        pytest.raises(UsageError, match=r"file/out\.nii: cannot be written there"),
+        whole_output(tmp_path / "file" / "out.nii", overwrite=False, folder=False),
+    ):
+        pytest.fail("the block must not run")
+    assert (tmp_path / "file").read_text() == "mine"

@@ -13,7 +13,7 @@ from medtranslate.config import TranslateSettings, plain, stack_spacing, write_y
 from medtranslate.device import choose_device
 from medtranslate.errors import UsageError
 from medtranslate.geometry import require_grid
-from medtranslate.io import FORMATS, detect_format, list_pictures, read_volume, write_volume
+from medtranslate.io import FORMATS, detect_format, format_of_name, list_pictures, read_volume, write_volume
 from medtranslate.io.deidentify import FACES
 from medtranslate.jobs import progress, require_apart, whole_outputs
 from medtranslate.result import Derivation, Translation, write_result
@@ -102,7 +102,8 @@ def plan(settings: TranslateSettings) -> list[Job]:
     spread = (settings.uncertainty, "") if settings.uncertainty else None
     if settings.output.suffix:
         target, record = (settings.output, ""), (record_beside(settings.output), "")
-        return [Job(settings.input, target, record, spread, settings.format)]
+        format = settings.format or format_of_name(settings.output)
+        return [Job(settings.input, target, record, spread, format)]
     format = settings.format or found
     apart = format == "dicom" or (stacked and format == "png")
     source = Path("volume") if settings.deidentify else settings.input
