@@ -33,14 +33,16 @@ class Answer:
     warnings: Sequence[str] = ()
 
     def show(self, *, as_json: bool, quiet: bool) -> None:
-        """Print to stdout: JSON, or the lines, or nothing."""
+        """Print to stdout: JSON, or the lines, or nothing; a line stays one whatever names are in it."""
+        from medtranslate.jobs import one_line
+
         if as_json:
             print(json.dumps(self.values, indent=2, allow_nan=False))
             return
         for warning in self.warnings:
-            print(f"warning: {warning}", file=sys.stderr)
+            print(f"warning: {one_line(warning)}", file=sys.stderr)
         for line in () if quiet else self.lines:
-            print(line)
+            print(one_line(line))
 
 
 class SettingsCommand(click.Command, Generic[Settings]):

@@ -16,13 +16,14 @@ from pydicom.dataset import FileDataset
 
 from medtranslate.errors import InputRefused, Unreadable
 from medtranslate.geometry import Floats, spacing
-from medtranslate.io import detect_format, metaimage, nifti, nrrd
+from medtranslate.io import FORMATS, detect_format, metaimage, nifti, nrrd
 from medtranslate.io.dicom_files import File
 from medtranslate.io.dicom_pixels import check_coding
 from medtranslate.io.dicom_series import find_series, order_planes, text_of
 from medtranslate.io.scan import Facts
 
 _DESCRIPTION = 40
+_SUFFIXES = tuple(suffix for format in FORMATS.values() for suffix in format.suffixes if suffix)
 _FACTS: dict[str, Callable[[Path], Facts]] = {
     "nifti": nifti.read_facts,
     "mha": metaimage.read_facts,
@@ -95,12 +96,14 @@ def _series(uid: str, headers: Sequence[FileDataset]) -> Item:
 
 
 def _others(path: Path, files: Iterable[File]) -> Iterator[Item]:
-    """Volumes one by one, pictures folder by folder; what is neither is passed over."""
+    """Volumes one by one, pictures folder by folder; what neither is nor is named like one is passed over."""
     pictures: dict[Path, list[Path]] = defaultdict(list)
     for file in (file for file in files if isinstance(file, Path)):
         try:
             format = detect_format(file)
-        except Unreadable:
+        except Unreadable as refusal:
+            if file == path or file.name.lower().endswith(_SUFFIXES):
+                yield Item(name=_name_in(path, file), format="unknown", refused=str(refusal))
             continue
         if format == "png":
             pictures[file.parent].append(file)

@@ -136,3 +136,14 @@ def test_a_bad_volume_is_a_refused_row_with_the_sentence_of_reading(tmp_path, ki
     with pytest.raises(InputRefused) as refusal:
         read_volume(path)
     assert item.refused == str(refusal.value)
+
+
+def test_what_is_named_like_an_image_and_is_none_is_refused_in_one_line(tmp_path, capsys):
+    (tmp_path / "text\n.nii.gz").write_text("hello")
+    (tmp_path / "notes.txt").write_text("hello")
+    (item,) = list_items(tmp_path)
+    assert "text, not an image" in item.refused
+    (alone,) = list_items(tmp_path / "notes.txt")
+    assert alone.refused
+    assert invoke(["info", str(tmp_path)]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 3
