@@ -15,7 +15,7 @@ from medtranslate.config import EvaluateSettings, Modality, plain, write_yaml
 from medtranslate.errors import InputRefused, ModelRefused, SettingsError
 from medtranslate.evaluation.baselines import mean_image
 from medtranslate.evaluation.pair import align, compare
-from medtranslate.evaluation.summary import mean_baselines, mean_scores, telling
+from medtranslate.evaluation.summary import gathered_warnings, mean_baselines, mean_scores, telling
 from medtranslate.io import detect_format, list_pictures, list_volumes, read_volume
 from medtranslate.jobs import progress, require_apart, whole_output
 from medtranslate.report import VIEWS, Pictures
@@ -174,7 +174,7 @@ def _score_folders(
         baselines=mean_baselines(items),
         unmasked=mean_scores(unmasked) if unmasked else None,
         settings=plain(settings),
-        warnings=[f"{item.name}: {text}" for item in items for text in item.warnings],
+        warnings=gathered_warnings(items),
     )
     return cohort, {name: _score_paths(settings, pairs[name], name)[1] for name in telling(items)}
 

@@ -125,6 +125,10 @@ def compare(
     warnings = [
         f"{role}: {text}" for role, volume in volumes.items() for text in volume.meta.get("warnings", [])
     ]
+    said = {text.partition(": ")[2] for text in warnings}
+    warnings += [
+        f"translation: {text}" for text in (translation.warnings if translation else []) if text not in said
+    ]
     arrays, field, notes = _prepared(volumes, None if on_scale else model)
 
     own_levels = levels_range(volumes.get("source"))
