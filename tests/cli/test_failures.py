@@ -134,7 +134,8 @@ def write_study(settings):
     with whole_output(settings.out, overwrite=False, folder=True) as folder:
         (folder / "half").write_text("half")
         print("ready", flush=True)
-        time.sleep(60)
+        for _ in range(600):  # one long sleep misses a signal that comes just before it
+            time.sleep(0.1)
 
 sys.modules["medtranslate.phantom"] = types.ModuleType("phantom")
 sys.modules["medtranslate.phantom"].write_study = write_study
