@@ -129,7 +129,7 @@ def number(value: float | None, form: str | None = None) -> str:
 
 def span(ends: Range) -> str:
     """A range in the page's words."""
-    return f"{ends[0]:g} to {ends[1]:g}"
+    return f"{round(ends[0], 1):g} to {round(ends[1], 1):g}"
 
 
 def _wins(scores: Scores, base: Scores) -> list[bool]:
