@@ -1,0 +1,83 @@
+"""The settings of every command: frozen, validated, unknown keys refused, kept as YAML.
+
+A command's options are the fields of its settings class (`medtranslate.cli.options` makes them), a
+pipeline file holds the same names, and the settings that a command ran with are written beside its
+output. The string under a field is its help text.
+"""
+
+from __future__ import annotations
+
+from medtranslate.config.commands import (
+    COMMANDS,
+    ConvertSettings,
+    CycleSettings,
+    DemoSettings,
+    EvaluateSettings,
+    InfoSettings,
+    PhantomSettings,
+    PrepareSettings,
+    TranslateSettings,
+    stack_spacing,
+)
+from medtranslate.config.kinds import (
+    Device,
+    DiscriminatorName,
+    Ends,
+    FormatName,
+    Fraction,
+    GeneratorName,
+    Modality,
+    ModelName,
+    PhantomContrast,
+    Positive,
+    Precision,
+    ProfileName,
+    Spacing,
+    StreamContrast,
+    Weight,
+)
+from medtranslate.config.training import (
+    AugmentSettings,
+    LossSettings,
+    NetworkSettings,
+    ScaleSettings,
+    TrainSettings,
+)
+from medtranslate.config.values import build, plain, read_yaml, write_yaml
+
+__all__ = [
+    "COMMANDS",
+    "AugmentSettings",
+    "ConvertSettings",
+    "CycleSettings",
+    "DemoSettings",
+    "Device",
+    "DiscriminatorName",
+    "Ends",
+    "EvaluateSettings",
+    "FormatName",
+    "Fraction",
+    "GeneratorName",
+    "InfoSettings",
+    "LossSettings",
+    "Modality",
+    "ModelName",
+    "NetworkSettings",
+    "PhantomContrast",
+    "PhantomSettings",
+    "Positive",
+    "Precision",
+    "PrepareSettings",
+    "ProfileName",
+    "ScaleSettings",
+    "Spacing",
+    "StreamContrast",
+    "TrainSettings",
+    "TranslateSettings",
+    "Weight",
+    "build",
+    "plain",
+    "read_yaml",
+    "stack_spacing",
+    "write_yaml",
+]

@@ -1,0 +1,250 @@
+"""Settings of the commands other than `train`, and which command has which."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+from medtranslate.config.kinds import (
+    FROZEN,
+    Device,
+    FormatName,
+    Fraction,
+    Modality,
+    PhantomContrast,
+    Positive,
+    ProfileName,
+    Spacing,
+)
+from medtranslate.config.training import TrainSettings
+from medtranslate.errors import SettingsError
+
+
+@dataclass(frozen=True, kw_only=True, config=FROZEN)
+class TranslateSettings:
+    """Settings of `translate`."""
+
+    input: Path
+    """Pictures (one, a folder), a volume (NIfTI, MetaImage, NRRD), or one DICOM series (folder, .zip)."""
+    output: Path
+    """File or folder to write."""
+    to: Modality
+    """Target modality: ct or mr."""
+    model: str
+    """Name of a model at hand, or the folder of one."""
+    series: str | None = None
+    """SeriesInstanceUID to take where a folder holds several."""
+    format: FormatName | None = None
+    """Format to write (default: the input's, or what the output's suffix says)."""
+    regrid: bool = False
+    """Resample tilted or uneven DICOM slices onto a regular grid, which a file such as NIfTI needs."""
+    stack: bool = False
+    """Take a folder of pictures as the slices of one volume, in natural order, from feet to head."""
+    spacing: Spacing | None = None
+    """With --stack: mm between columns, between rows and between pictures."""
+    batch: Positive = 16
+    """Slices per pass through the network."""
+    samples: Annotated[int, Field(ge=2, le=1000)] | None = None
+    """Draws of the posterior whose spread is measured (default: 16 with --uncertainty, else none)."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Seed of these draws."""
+    uncertainty: Path | None = None
+    """File for the standard deviation over the draws, in the output's unit (a folder for pictures)."""
+    reference: Path | None = None
+    """The truth on the source's grid: score the translation at once (default: none)."""
+    report: Path | None = None
+    """Folder for report.html, and result.json and slices.csv where there is a reference."""
+    device: Device = "auto"
+    """auto, cpu, cuda or cuda:N."""
+    deidentify: bool = False
+    """Write no identity of the patient, by PS3.15's basic profile; faces and burned-in text remain."""
+    compress: bool = False
+    """Keep the pixels of a DICOM output with lossless compression (JPEG-LS)."""
+    overwrite: bool = False
+    """Replace an existing output."""
+
+
+@dataclass(frozen=True, kw_only=True, config=FROZEN)
+class ConvertSettings:
+    """Settings of `convert`."""
+
+    input: Path
+    """A file, a folder with one DICOM series, or with --stack a folder of pictures."""
+    output: Path
+    """File or folder to write; without a suffix a folder, of DICOM or of pictures (--format)."""
+    series: str | None = None
+    """SeriesInstanceUID to take where a folder holds several."""
+    format: FormatName | None = None
+    """Format to write (default: what the output's suffix says)."""
+    stack: bool = False
+    """Take a folder of pictures as the slices of one volume, in natural order, from feet to head."""
+    spacing: Spacing | None = None
+    """With --stack: mm between columns, between rows and between pictures."""
+    regrid: bool = False
+    """Resample tilted or uneven DICOM slices onto a regular grid, which a file such as NIfTI needs."""
+    window: tuple[float, Annotated[float, Field(gt=0)]] | None = None
+    """Level and width that pictures show from black to white, such as 40 80 for brain in CT."""
+    range: tuple[float, float] | None = None
+    """Lowest and highest value that pictures show, in place of --window."""
+    modality: Modality | None = None
+    """Modality of the input, ct or mr, which DICOM output has to say and only DICOM input does."""
+    deidentify: bool = False
+    """Write no identity of the patient, by PS3.15's basic profile; faces and burned-in text remain."""
+    overwrite: bool = False
+    """Replace an existing output."""
+
+
+@dataclass(frozen=True, kw_only=True, config=FROZEN)
+class EvaluateSettings:
+    """Settings of `evaluate`."""
+
+    prediction: Path
+    """The translation: a file or folder of any readable format, or a folder of them paired by name."""
+    reference: Path
+    """The truth, on the same grid unless it is to be resampled."""
+    out: Path
+    """Folder for result.json, slices.csv and report.html."""
+    profile: ProfileName = "image"
+    """Definition of the scores (docs/metrics.md)."""
+    source: Path | None = None
+    """What was translated; adds the scores of doing nothing with it."""
+    mask: Path | None = None
+    """Where to score (default: the profile's rule)."""
+    range: tuple[float, float] | None = None
+    """Output range that scores refer to (default: the profile's rule)."""
+    modality: Modality | None = None
+    """What prediction and reference are, ct or mr (default: what the files or translation.json say)."""
+    model: str | None = None
+    """Name or folder of the model that made the prediction (default: what translation.json says)."""
+    resample_reference: bool = False
+    """Bring reference and mask onto the prediction's grid; what they do not reach is not scored."""
+    unmasked: bool = False
+    """Also score every voxel, background included."""
+    overwrite: bool = False
+    """Replace an existing output."""
+
+
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(**FROZEN, populate_by_name=True))
+class CycleSettings:
+    """Settings of `cycle`."""
+
+    input: Path
+    """Pictures (one, a folder), a volume (NIfTI, MetaImage, NRRD), or one DICOM series (folder, .zip)."""
+    from_: Modality = Field(alias="from")
+    """Modality of the input, to which it comes back: ct or mr."""
+    out: Path
+    """Folder for result.json, slices.csv, report.html and differences/*.png."""
+    model: str
+    """Name of a model at hand, or the folder of one."""
+    noise: Fraction = 0.0
+    """Noise on the image between, as a share of its range; it blurs what is hidden there."""
+    series: str | None = None
+    """SeriesInstanceUID to take where a folder holds several."""
+    batch: Positive = 16
+    """Slices per pass through the network."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Seed of the noise."""
+    device: Device = "auto"
+    """auto, cpu, cuda or cuda:N."""
+    overwrite: bool = False
+    """Replace an existing output."""
+
+
+@dataclass(frozen=True, kw_only=True, config=FROZEN)
+class InfoSettings:
+    """Settings of `info`."""
+
+    input: Path
+    """A file, a folder of anything, or a .zip of DICOM."""
+
+
+@dataclass(frozen=True, kw_only=True, config=FROZEN)
+class PhantomSettings:
+    """Settings of `phantom`."""
+
+    out: Path
+    """Folder for `ct` and `mr` in the chosen format, and `labels.nii.gz`."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Seed of the head: shape, pose, size, tissue, lesions, noise."""
+    size: Annotated[int, Field(ge=32, le=512)] = 256
+    """Voxels along each axis of the cube."""
+    spacing: Annotated[float, Field(gt=0.1, le=10.0)] = 1.0
+    """Voxel size in mm."""
+    contrast: PhantomContrast = "t1"
+    """MR contrast: a sequence, or random per tissue."""
+    format: Literal["dicom", "nifti"] = "nifti"
+    """Format of the two volumes."""
+    overwrite: bool = False
+    """Replace an existing output."""
+
+
+@dataclass(frozen=True, kw_only=True, config=FROZEN)
+class PrepareSettings:
+    """Settings of `prepare`."""
+
+    source: Path
+    """Folder that holds the folders of CT and of MR pictures."""
+    out: Path
+    """Folder for train/ct, train/mr, val/ct, val/mr, groups.csv and prepared.json."""
+    ct: tuple[str, ...] = ("trainA", "testA")
+    """Folders of CT pictures in it."""
+    mr: tuple[str, ...] = ("trainB", "testB")
+    """Folders of MR pictures in it."""
+    val_share: Annotated[float, Field(gt=0, lt=1)] = 0.13
+    """Share of the pictures to hold back for validation, by whole groups."""
+    alike: Fraction = 0.96
+    """Correlation of two pictures' thumbnails from which they are look-alikes and share a group."""
+    copies: Fraction = 0.995
+    """Correlation from which they are copies, of which one is kept."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Seed of the split."""
+    link: bool = False
+    """Link to the pictures instead of copying them."""
+    overwrite: bool = False
+    """Replace an existing output."""
+
+
+@dataclass(frozen=True, kw_only=True, config=FROZEN)
+class DemoSettings:
+    """Settings of `demo`."""
+
+    out: Path
+    """Folder for the study, its translation, the evaluation and report.html."""
+    model: str = "phantom"
+    """Name of a model at hand, or the folder of one."""
+    seed: Annotated[int, Field(ge=0)] = 900_000
+    """Seed of the phantom head; those of 900000 and above are never trained on."""
+    size: Annotated[int, Field(ge=64, le=512)] = 192
+    """Voxels along each axis of the head's cube."""
+    device: Device = "auto"
+    """auto, cpu, cuda or cuda:N."""
+    overwrite: bool = False
+    """Replace an existing output."""
+
+
+COMMANDS: dict[str, type] = {
+    "convert": ConvertSettings,
+    "cycle": CycleSettings,
+    "demo": DemoSettings,
+    "evaluate": EvaluateSettings,
+    "info": InfoSettings,
+    "phantom": PhantomSettings,
+    "prepare": PrepareSettings,
+    "train": TrainSettings,
+    "translate": TranslateSettings,
+}
+"""Commands that `run` can take from a pipeline file, with their settings."""
+
+
+def stack_spacing(settings: TranslateSettings | ConvertSettings) -> Spacing | None:
+    """The spacing of the stack of pictures that is asked for; None where none is.
+
+    Raises:
+        SettingsError: one of `stack` and `spacing` is given without the other.
+    """
+    if settings.stack != (settings.spacing is not None):
+        raise SettingsError(f"{settings.input}: --stack and --spacing X Y Z (in mm) go together; give both")
+    return settings.spacing

@@ -1,0 +1,70 @@
+"""Settings from plain values and YAML, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
+
+from medtranslate.errors import SettingsError
+
+Settings = TypeVar("Settings")
+
+
+def build(kind: type[Settings], values: Mapping[str, object], origin: str = "settings") -> Settings:
+    """Settings of `kind` from plain values.
+
+    Raises:
+        SettingsError: a key is unknown, a value is missing or out of range; names each of them.
+    """
+    try:
+        return TypeAdapter(kind).validate_python(dict(values))
+    except ValidationError as error:
+        problems = "; ".join(_problem(item) for item in error.errors())
+        raise SettingsError(f"{origin}: {problems}") from None
+
+
+def _problem(item: ErrorDetails) -> str:
+    name = ".".join(map(str, item["loc"])) or "value"
+    if item["type"] == "unexpected_keyword_argument":
+        return f"{name}: no setting of this name"
+    if item["type"] == "missing":
+        return f"{name}: missing"
+    return f"{name}: {item['msg'].lower()} (got {item['input']!r})"
+
+
+def plain(settings: object) -> dict[str, Any]:
+    """Settings as JSON-like values, in the order of the fields.
+
+    What a de-identified output was made from is left out: names of files may name a patient.
+    """
+    values: dict[str, Any] = TypeAdapter(type(settings)).dump_python(settings, mode="json", by_alias=True)
+    hidden = ("input", "series", "reference") if values.get("deidentify") else ()
+    return {name: value for name, value in values.items() if name not in hidden}
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file, by `safe_load`.
+
+    Raises:
+        SettingsError: the file is missing, is no YAML or holds no mapping.
+    """
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: cannot be read ({error}); name an existing YAML file") from None
+    except yaml.YAMLError as error:
+        reason = " ".join(str(error).split())
+        raise SettingsError(f"{path}: not plain YAML ({reason})") from None
+    if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
+        raise SettingsError(f"{path}: holds no `key: value` settings")
+    return values
+
+
+def write_yaml(settings: object, path: Path) -> None:
+    """Write the effective settings."""
+    path.write_text(yaml.safe_dump(plain(settings), sort_keys=False), encoding="utf-8")
