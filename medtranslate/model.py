@@ -52,7 +52,7 @@ class Generators(nn.Module):
         self.to_mr = GENERATORS[settings.generator](settings)
 
     def forward(self, batch: Batch, passes: PassSettings) -> Passes:
-        # Unpaired and phantom slices go through a generator together: one call, the same arithmetic.
+        # What can go through a generator together does: one call, the same arithmetic.
         into_ct = self.to_ct(_joined(batch.mr, batch.anchor_mr), draw=True)
         into_mr = self.to_mr(_joined(batch.ct, batch.anchor_ct), draw=True)
         posteriors: dict[str, Posterior] = {"mr": into_ct.posterior, "ct": into_mr.posterior}
@@ -70,13 +70,14 @@ class Generators(nn.Module):
             return Passes(posteriors=posteriors, anchor=anchor)
         fake_ct, fake_mr = into_ct.image[:unpaired], into_mr.image[:unpaired]
         cycled_ct = cycled_mr = identity_ct = identity_mr = None
-        if passes.cycle:
-            back_ct = self.to_ct(_noisy(fake_mr, passes.noise), draw=True)
-            back_mr = self.to_mr(_noisy(fake_ct, passes.noise), draw=True)
-            cycled_ct, cycled_mr = back_ct.image, back_mr.image
-            posteriors |= {"fake_mr": back_ct.posterior, "fake_ct": back_mr.posterior}
-        if passes.identity:
-            identity_ct, identity_mr = self.to_ct(batch.ct).image, self.to_mr(batch.mr).image
+        if passes.cycle or passes.identity:
+            again_ct = self.to_ct(_again(fake_mr, batch.ct, passes), draw=True)
+            again_mr = self.to_mr(_again(fake_ct, batch.mr, passes), draw=True)
+            posteriors |= {"again_ct": again_ct.posterior, "again_mr": again_mr.posterior}
+            if passes.cycle:
+                cycled_ct, cycled_mr = again_ct.image[:unpaired], again_mr.image[:unpaired]
+            if passes.identity:
+                identity_ct, identity_mr = again_ct.image[-unpaired:], again_mr.image[-unpaired:]
         return Passes(
             ct=batch.ct,
             mr=batch.mr,
@@ -155,6 +156,12 @@ class ImagePool:
 
 def _joined(*parts: Tensor | None) -> Tensor:
     return torch.cat([part for part in parts if part is not None])
+
+
+def _again(fake: Tensor, real: Tensor, passes: PassSettings) -> Tensor:
+    """What the generator that leads back is shown: the translation, and what is in its domain already."""
+    cycle = _noisy(fake, passes.noise) if passes.cycle else None
+    return _joined(cycle, real if passes.identity else None)
 
 
 def _noisy(image: Tensor, sigma: float) -> Tensor:

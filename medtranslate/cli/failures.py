@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
 
 import click
@@ -11,6 +12,7 @@ import click
 from medtranslate.errors import MedtranslateError, RunFailed, UsageError
 
 _INTERRUPTED = 130
+_TERMINATED = 128 + signal.SIGTERM
 _BROKEN_PIPE = 141
 _ENVIRONMENT = (
     errno.EACCES,
@@ -41,7 +43,7 @@ def _explain(error: BaseException) -> tuple[int, str]:
         case KeyboardInterrupt():
             return _INTERRUPTED, "interrupted"
         case SystemExit(code=int(code)):
-            return code, "terminated"
+            return code, "terminated" if code == _TERMINATED else ""
         case BrokenPipeError():
             # The reader (`| head`) has gone: nothing more to say, and no complaint at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

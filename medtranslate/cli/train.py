@@ -11,7 +11,9 @@ def act(settings: TrainSettings, quiet: bool) -> Answer:
     from medtranslate.training import fit
 
     summary = fit(settings, quiet=quiet)
-    return Answer(summary or {"out": str(settings.out)}, [f"run: {settings.out}"])
+    if not summary:
+        raise SystemExit(0)  # a process beside the first, which speaks for all
+    return Answer(summary, [f"run: {settings.out}"])
 
 
 command = SettingsCommand(

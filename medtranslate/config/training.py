@@ -133,7 +133,7 @@ class TrainSettings:
     images: Positive = 40_000
     """Length of the run: images shown per modality, augmented copies counted."""
     batch: Positive = 8
-    """Images per modality and step, augmented copies counted."""
+    """Images per modality and step in each process, augmented copies counted."""
     learning_rate: Annotated[float, Field(gt=0)] = 5e-4
     """Peak learning rate of the generators; constant, then linear to zero over the last part."""
     discriminator_rate: Annotated[float, Field(gt=0)] = 2e-4
@@ -158,6 +158,15 @@ class TrainSettings:
     """Seed of everything random."""
     device: Device = "auto"
     """auto, cpu, cuda or cuda:N."""
+    devices: Positive = 1
+    """Processes on this machine, each on a device of its own (or a share of the CPU's cores)."""
+    nodes: Positive = 1
+    """Machines that train together, each with as many devices."""
+    workers: Annotated[int, Field(ge=0, le=64)] | None = None
+    """Processes beside each device that draw batches ahead; 0 draws them within the step (default: 1 on a
+    CPU, several on a GPU)."""
+    compile: bool = False
+    """Compile the networks with torch.compile."""
     precision: Precision = "auto"
     """Arithmetic of the networks; auto takes bfloat16 where the device is fast at it."""
     every: Positive = 2_000

@@ -61,8 +61,11 @@ class MultiScaleDiscriminator(nn.Module):
         if str(k) not in self.adjustments:
             return features[k]
         deepest = features[-1].detach() if self.independent else features[-1]
-        wide = functional.interpolate(deepest, features[k].shape[-2:], mode="bilinear")
-        scale, shift = torch.chunk(self.adjustments[str(k)](wide), 2, dim=1)
+        # A 1 x 1 convolution and the interpolation commute, and at the deepest stage it costs least.
+        adjustment = functional.interpolate(
+            self.adjustments[str(k)](deepest), features[k].shape[-2:], mode="bilinear"
+        )
+        scale, shift = adjustment.chunk(2, dim=1)
         return features[k] * (1 + scale) + shift
 
 

@@ -1,6 +1,8 @@
 """Training: `fit` and what it stands on.
 
 loop        one step after the other, in plain sight
+step        what a step does to both sides
+processes   one process or many
 batches     the slices of a step, the anchor's among them
 validation  scores and pictures on slices that are not trained on
 signs       what in those scores says that a run is failing

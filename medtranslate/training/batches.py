@@ -1,11 +1,23 @@
-"""The slices of a step: unpaired ones with their augmented copies, and phantoms with their truth."""
+"""The slices of a step: unpaired ones with their augmented copies, and phantoms with their truth.
+
+Processes beside the training's own draw them ahead; on the device they are moved, as a batch, by a rotation,
+a zoom, a shift and a mirror. What a step is shown follows from the seed, its number and the process of the
+training alone, whoever draws it and when.
+"""
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import signal
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 
 from medtranslate import phantom
 from medtranslate.config import Modality, TrainSettings
@@ -22,27 +34,92 @@ ANCHOR_SEEDS = VALIDATION_SEED - 1_000
 MEAN_SLICES = 128
 """Training slices, spread over the source, whose mean is the baseline of knowing only the frame."""
 
+_AHEAD = 8
+"""Most processes that draw ahead for one device."""
 
-def draw_batch(
+
+class Seeds(NamedTuple):
+    """Of what is random in one step of one process."""
+
+    drawn: int
+    copied: int
+    anchored: int
+    passed: int
+    pooled: int
+
+
+def seeds(seed: int, step: int, process: int) -> Seeds:
+    """The seeds of a step; a run that goes on needs no more than its number to draw as it would have."""
+    return Seeds(*(int(word) for word in np.random.SeedSequence((seed, step, process)).generate_state(5)))
+
+
+class Drawn(Dataset[dict[str, Tensor]]):
+    """What each step is shown before anything moves: item n is that of step n, in half precision.
+
+    Args:
+        process: of the training; each draws slices of its own.
+    """
+
+    def __init__(self, settings: TrainSettings, sources: Mapping[str, Source], process: int) -> None:
+        self.settings, self.sources, self.process = settings, sources, process
+
+    def __getitem__(self, step: int) -> dict[str, Tensor]:
+        settings, random = self.settings, seeds(self.settings.seed, step, self.process)
+        generator = torch.Generator().manual_seed(random.drawn)
+        drawn: dict[str, Tensor] = {}
+        if settings.unpaired:
+            fresh = settings.batch // 2 if settings.augment.copy_each else settings.batch
+            drawn |= {key: self.sources[key].draw(fresh, generator) for key in ("ct", "mr")}
+        if settings.loss.anchor > 0:
+            share = settings.anchor_share if settings.unpaired else 1.0
+            count = max(1, round(settings.batch * share))
+            drawn |= still_anchor(settings, count, random.anchored % ANCHOR_SEEDS)
+        return {key: value.half() for key, value in drawn.items()}
+
+
+def batches(
     settings: TrainSettings,
-    sources: dict[str, Source],
-    copies: AugmentedCopyd | None,
-    generator: torch.Generator,
+    sources: Mapping[str, Source],
+    steps: range,
+    process: int,
     device: torch.device,
-) -> Batch:
-    """The slices of one step, on the device."""
-    unpaired: dict[str, Tensor] = {}
-    if settings.unpaired:
-        fresh = settings.batch // 2 if copies else settings.batch
-        unpaired = {key: sources[key].draw(max(1, fresh), generator) for key in ("ct", "mr")}
-        if copies:
-            copies.set_random_state(seed=_seed(generator))
-            unpaired = copies(unpaired)
-    anchor: dict[str, Tensor] = {}
-    if settings.loss.anchor > 0:
-        count = max(1, round(settings.batch * settings.anchor_share)) if settings.unpaired else settings.batch
-        anchor = anchor_slices(settings, count, _seed(generator, ANCHOR_SEEDS))
-    return Batch(**{key: value.to(device) for key, value in (unpaired | anchor).items()})
+) -> Iterator[Batch]:
+    """The batch of each step, on the device; the next ones are drawn meanwhile.
+
+    Args:
+        steps: numbers of the steps, counted from the start of the run.
+        process: of the training.
+    """
+    workers = worker_count(settings, device)
+    loader = DataLoader(
+        Drawn(settings, sources, process),
+        batch_size=None,
+        sampler=steps,
+        num_workers=workers,
+        worker_init_fn=_leave_signals,
+        # Forked processes share the decoded slices.
+        multiprocessing_context="fork" if workers and "fork" in _START_METHODS else None,
+        pin_memory=device.type == "cuda",
+    )
+    copies = AugmentedCopyd({"ct": "ct", "mr": "mr"}, settings.augment)
+    for step, drawn in zip(steps, loader, strict=True):
+        random = seeds(settings.seed, step, process)
+        shown = {key: value.to(device, non_blocking=True).float() for key, value in drawn.items()}
+        if settings.unpaired and settings.augment.copy_each:
+            copies.set_random_state(seed=random.copied)
+            shown = copies(shown)
+        if settings.loss.anchor > 0:
+            shown |= moved_anchor(settings, shown, random.anchored % ANCHOR_SEEDS)
+        yield Batch(**shown)
+
+
+def worker_count(settings: TrainSettings, device: torch.device) -> int:
+    """Processes that draw ahead: as set, else one beside a CPU's own work, several beside a GPU."""
+    if settings.workers is not None:
+        return settings.workers
+    if device.type == "cpu":
+        return 1
+    return max(1, min(_AHEAD, (os.cpu_count() or 1) // settings.devices - 1))
 
 
 def anchor_slices(settings: TrainSettings, count: int, seed: int) -> dict[str, Tensor]:
@@ -52,25 +129,33 @@ def anchor_slices(settings: TrainSettings, count: int, seed: int) -> dict[str, T
         anchor_ct, anchor_mr (contrast as the settings say) and anchor_wanted (the contrast that the
         model is to speak), each [count, 1, S, S] in [-1, 1].
     """
-    size = settings.network.size
+    return moved_anchor(settings, still_anchor(settings, count, seed), seed)
+
+
+def still_anchor(settings: TrainSettings, count: int, seed: int) -> dict[str, Tensor]:
+    """`anchor_slices` as they are framed."""
     heads = phantom.slices(
-        seed, count, size, contrast=settings.anchor_contrast, wanted=settings.phantom_contrast
+        seed,
+        count,
+        settings.network.size,
+        contrast=settings.anchor_contrast,
+        wanted=settings.phantom_contrast,
     )
     assert heads.wanted is not None
-    ct, mr, target = frame_pairs(heads.ct, heads.mr, heads.wanted, settings.network, settings.scale)
-    still = replace(settings.augment, mr_gamma=0.0)
-    moved = {
-        name: augment(images, "ct", still, torch.Generator().manual_seed(seed))
-        for name, images in (("anchor_ct", ct), ("anchor_mr", mr), ("anchor_wanted", target))
+    ct, mr, wanted = frame_pairs(heads.ct, heads.mr, heads.wanted, settings.network, settings.scale)
+    return {"anchor_ct": ct, "anchor_mr": mr, "anchor_wanted": wanted}
+
+
+def moved_anchor(settings: TrainSettings, still: Mapping[str, Tensor], seed: int) -> dict[str, Tensor]:
+    """`anchor_slices` from framed ones."""
+    bent = replace(settings.augment, mr_gamma=0.0)
+    return {
+        name: augment(still[name], "ct", bent, torch.Generator().manual_seed(seed))
+        for name in ("anchor_ct", "anchor_mr", "anchor_wanted")
     }
-    return moved
 
 
-def _seed(generator: torch.Generator, bound: int = 2**31) -> int:
-    return int(torch.randint(bound, (), generator=generator))
-
-
-def mean_slices(settings: TrainSettings, sources: dict[str, Source]) -> dict[Modality, Tensor]:
+def mean_slices(settings: TrainSettings, sources: Mapping[str, Source]) -> dict[Modality, Tensor]:
     """Mean framed training slice of each modality, [1, S, S]."""
     if settings.unpaired:
         return {
@@ -79,3 +164,12 @@ def mean_slices(settings: TrainSettings, sources: dict[str, Source]) -> dict[Mod
         }
     known = anchor_slices(settings, MEAN_SLICES, 0)
     return {"ct": known["anchor_ct"].mean(dim=0), "mr": known["anchor_wanted"].mean(dim=0)}
+
+
+_START_METHODS = multiprocessing.get_all_start_methods()
+
+
+def _leave_signals(worker: int) -> None:
+    """A terminal's Ctrl-C and a scheduler's SIGTERM reach every process; the training's own answers."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)

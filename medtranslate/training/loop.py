@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from math import ceil
 from pathlib import Path
 from statistics import fmean
 from typing import Any, Never
@@ -19,22 +20,18 @@ from typing import Any, Never
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from lightning_fabric.wrappers import _FabricModule, _FabricOptimizer
 from torch import Tensor
 from tqdm import tqdm
 
 from medtranslate.config import TrainSettings
 from medtranslate.data import Source, open_sources
-from medtranslate.device import choose_device, choose_precision
 from medtranslate.errors import Diverged, Interrupted, SettingsError
 from medtranslate.jobs import one_line, progress, stop_requests, warn
-from medtranslate.losses import LOSSES, Passes, weights
-from medtranslate.model import Batch, PassSettings
-from medtranslate.training.batches import draw_batch, mean_slices
+from medtranslate.training.batches import batches, mean_slices, seeds
 from medtranslate.training.journal import Journal, journal, require_tensorboard
+from medtranslate.training.processes import any_process, open_fabric, placed, together
 from medtranslate.training.run_folder import (
     State,
-    averaged,
     begin,
     fresh_state,
     keep_checkpoint,
@@ -44,8 +41,11 @@ from medtranslate.training.run_folder import (
     restore,
 )
 from medtranslate.training.signs import signs
+from medtranslate.training.step import sides, train_step
 from medtranslate.training.validation import validate
-from medtranslate.transforms import AugmentedCopyd
+
+LOGGED_STEPS = 8
+"""Steps whose losses are fetched from the device together."""
 
 
 def fit(settings: TrainSettings, *, quiet: bool = False) -> dict[str, Any]:
@@ -56,8 +56,12 @@ def fit(settings: TrainSettings, *, quiet: bool = False) -> dict[str, Any]:
     the images have been read, and grows while the run lasts. Signs of failure are printed on stderr when
     they are first met.
 
+    With several devices or nodes the command that called this is started again for each (or torchrun has
+    done so); the first of these processes writes and speaks.
+
     Returns:
-        The scores of the last validation, the folder of the model, images and seconds, warnings.
+        The scores of the last validation, the folder of the model, images and seconds, warnings; nothing in
+        processes beside the first.
 
     Raises:
         OutputExists: the folder holds a run, and neither `resume` nor `overwrite` is set.
@@ -66,46 +70,32 @@ def fit(settings: TrainSettings, *, quiet: bool = False) -> dict[str, Any]:
         InputRefused: training images are refused.
         Diverged: a loss or a weight is no longer finite.
         Interrupted: Ctrl-C or SIGTERM came; the last step is kept in the checkpoint.
+        RunFailed: a device is not there, or another process was lost.
     """
     _require_sense(settings)
+    settings = placed(settings)
+    fabric = open_fabric(settings)
+    quiet = quiet or not fabric.is_global_zero
     saved = read_checkpoint(settings) if settings.resume else None
-    if saved is None:
+    if saved is None and fabric.is_global_zero:
         require_vacant(settings)
-    fabric = _fabric(settings)
+    fabric.launch()
     opened = open_sources(settings, quiet=quiet)
-    warn(opened.warnings)
-    sources = opened.sources
-    state = fresh_state(settings, mean_slices(settings, sources), fabric.device)
+    state = fresh_state(settings, mean_slices(settings, opened.sources), fabric.device)
+    if fabric.is_global_zero:
+        warn(opened.warnings)
     data = {"warnings": opened.warnings, **opened.record}
-    if saved is None:
+    if saved is not None:
+        restore(settings, state, data, saved, fabric)
+        if fabric.is_global_zero:
+            _warn({name: text for name, text in state.warnings.items() if name not in saved["warnings"]})
+    elif fabric.is_global_zero:
         begin(settings, state, data)
-    else:
-        restore(settings, state, data, saved)
-        _warn({name: text for name, text in state.warnings.items() if name not in saved["warnings"]})
-    sides = _sides(fabric, state)
-    copies = (
-        AugmentedCopyd({"ct": "ct", "mr": "mr"}, settings.augment) if settings.augment.copy_each else None
-    )
-    started = time.monotonic() - state.seconds
-    bar = progress(settings.images, "image", "training", done=state.images, quiet=quiet)
-    with bar, journal(settings, state.images) as notes, stop_requests() as stop_is_asked:
-        while state.images < settings.images:
-            share = state.images / settings.images
-            sides.set_rates(settings, share)
-            batch = draw_batch(settings, sources, copies, state.generator, fabric.device)
-            made, values = _step_generators(settings, sides, state, batch, share)
-            values |= _step_discriminators(sides, state, batch, made)
-            state.images += settings.batch
-            state.seconds = time.monotonic() - started
-            _require_finite(values, state.images, settings.out)
-            notes.write_step(state.images, state.seconds, values)
-            bar.set_postfix({name: f"{value:.3f}" for name, value in values.items()}, refresh=False)
-            bar.update(settings.batch)
-            due = state.images % settings.every < settings.batch or state.images >= settings.images
-            if due:
-                _validate(settings, state, sources, notes)
-            if stop_is_asked() and state.images < settings.images:
-                _stop(settings, state, kept=due)
+    with together(fabric):
+        fabric.barrier()
+        _train(settings, fabric, state, opened.sources, quiet)
+    if not fabric.is_global_zero:
+        return {}
     return {
         **state.scores,
         "model": str(settings.out / "model"),
@@ -113,6 +103,126 @@ def fit(settings: TrainSettings, *, quiet: bool = False) -> dict[str, Any]:
         "seconds": round(state.seconds, 1),
         "warnings": [*opened.warnings, *state.warnings.values()],
     }
+
+
+def _train(
+    settings: TrainSettings, fabric: Fabric, state: State, sources: Mapping[str, Source], quiet: bool
+) -> None:
+    players, shown = sides(fabric, state, settings), settings.batch * fabric.world_size
+    steps = range(state.images // shown, ceil(settings.images / shown))
+    started = time.monotonic() - state.seconds
+    bar = progress(settings.images, "image", "training", done=state.images, quiet=quiet)
+    writes = journal(settings, state.images) if fabric.is_global_zero else nullcontext()
+    with bar, writes as notes, stop_requests() as stop_is_asked:
+        run = Run(settings, fabric, state, sources, notes, bar)
+        given = batches(settings, sources, steps, fabric.global_rank, fabric.device)
+        for step, batch in zip(steps, given, strict=True):
+            random = seeds(settings.seed, step, fabric.global_rank)
+            losses = train_step(settings, players, state, batch, random, state.images / settings.images)
+            state.images += shown
+            state.seconds = time.monotonic() - started
+            run.queued.append((state.images, state.seconds, losses))
+            bar.update(shown)
+            due = state.images % settings.every < shown or step == steps[-1]
+            # Several processes can't ask each other at every step without waiting at every step.
+            agreed = due or len(run.queued) == LOGGED_STEPS
+            stop = (
+                stop_is_asked() if fabric.world_size == 1 else agreed and any_process(fabric, stop_is_asked())
+            )
+            if agreed or stop:
+                run.write_losses()
+            if due:
+                run.validate()
+            if stop and step != steps[-1]:
+                run.stop(kept=due)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What the loop keeps at hand beside the state.
+
+    Attributes:
+        notes: None in every process but the first.
+        queued: images seen, seconds and losses of the steps that are not written yet.
+    """
+
+    settings: TrainSettings
+    fabric: Fabric
+    state: State
+    sources: Mapping[str, Source]
+    notes: Journal | None
+    bar: tqdm[Never]
+    queued: list[tuple[int, float, dict[str, Tensor]]] = field(default_factory=list)
+
+    def write_losses(self) -> None:
+        """Fetch the queued losses in one transfer, for a device works on while nobody waits for it."""
+        table = torch.stack([torch.stack(list(losses.values())) for *_, losses in self.queued]).tolist()
+        for (images, seconds, losses), values in zip(self.queued, table, strict=True):
+            row = dict(zip(losses, values, strict=True))
+            if not np.isfinite(values).all():
+                break
+            if "discriminator" in row:
+                self.state.judged.append(row["discriminator"])
+            if self.notes:
+                self.notes.write_step(images, seconds, row)
+            self.bar.set_postfix({name: f"{value:.3f}" for name, value in row.items()}, refresh=False)
+        self.require_finite(row, images)
+        self.queued.clear()
+
+    def validate(self) -> None:
+        """Score, keep the model and the state, and say which signs of failure are new."""
+        settings, state = self.settings, self.state
+        self.require_finite_weights()
+        if self.notes:
+            scores, sheet = validate(settings, state.average, self.sources)
+            if state.judged:
+                scores["discriminator"] = fmean(state.judged)
+            require_finite(scores, state.images, settings.out)
+            found = signs(scores, settings.network.latent_channels)
+            fresh = {name: text for name, text in found.items() if name not in state.warnings}
+            state.scores = scores
+            state.warnings |= {name: f"after {state.images} images {text}" for name, text in fresh.items()}
+            _warn({name: state.warnings[name] for name in fresh})
+            self.notes.write_validation(state.images, state.seconds, scores, " ".join(found), sheet)
+            keep_model(settings, state)
+        keep_checkpoint(settings, state, self.fabric)
+
+    def stop(self, *, kept: bool) -> Never:
+        """End a run that was asked to."""
+        if not kept:
+            self.require_finite_weights()
+            keep_checkpoint(self.settings, self.state, self.fabric)
+        raise Interrupted(
+            f"{self.settings.out}: interrupted after {self.state.images} of {self.settings.images} images,"
+            " and kept; give the same command with --resume to go on"
+        )
+
+    def require_finite(self, values: Mapping[str, float], images: int) -> None:
+        """Agree on it with the other processes, for a loss of one may not be finite where theirs are."""
+        broken = any(not np.isfinite(value) for value in values.values())
+        if any_process(self.fabric, broken):
+            require_finite(
+                values if broken else {"loss of another process": np.nan}, images, self.settings.out
+            )
+
+    def require_finite_weights(self) -> None:
+        """A step can break weights though its losses were finite; such weights are never kept."""
+        largest = torch.stack([weight.detach().abs().max() for weight in self.state.model.parameters()]).max()
+        self.require_finite({"weights": float(largest)}, self.state.images)
+
+
+def require_finite(values: Mapping[str, float], images: int, out: Path) -> None:
+    """Refuse to go on with broken numbers.
+
+    Raises:
+        Diverged: a value is not finite.
+    """
+    broken = [name for name, value in values.items() if not np.isfinite(value)]
+    if broken:
+        raise Diverged(
+            f"{out}: {', '.join(broken)} not finite after {images} images; the last good checkpoint is kept,"
+            " go on from it with --resume and a lower --learning-rate, or --precision float32"
+        )
 
 
 def _require_sense(settings: TrainSettings) -> None:
@@ -129,147 +239,6 @@ def _require_sense(settings: TrainSettings) -> None:
         require_tensorboard()
 
 
-def _validate(settings: TrainSettings, state: State, sources: dict[str, Source], notes: Journal) -> None:
-    """Score, keep the model and the state, and say which signs of failure are new."""
-    scores, sheet = validate(settings, averaged(state), sources)
-    if state.judged:
-        scores["discriminator"] = fmean(state.judged)
-    _require_finite(scores, state.images, settings.out)
-    _require_finite_weights(settings, state)
-    found = signs(scores, settings.network.latent_channels)
-    fresh = {name: text for name, text in found.items() if name not in state.warnings}
-    state.scores = scores
-    state.warnings |= {name: f"after {state.images} images {text}" for name, text in fresh.items()}
-    _warn({name: state.warnings[name] for name in fresh})
-    notes.write_validation(state.images, state.seconds, scores, " ".join(found), sheet)
-    keep_model(settings, state)
-    keep_checkpoint(settings, state)
-
-
-def _stop(settings: TrainSettings, state: State, *, kept: bool) -> Never:
-    if not kept:
-        _require_finite_weights(settings, state)
-        keep_checkpoint(settings, state)
-    raise Interrupted(
-        f"{settings.out}: interrupted after {state.images} of {settings.images} images, and kept;"
-        " give the same command with --resume to go on"
-    )
-
-
 def _warn(warnings: Mapping[str, str]) -> None:
     for name, text in warnings.items():
         tqdm.write(f"warning: {name}: {one_line(text)}", file=sys.stderr)
-
-
-def decayed(share: float, decay: float) -> float:
-    """Factor of the learning rate at a share of the run: one, then linear to zero over the last part."""
-    return min(1.0, (1.0 - share) / decay) if decay > 0 else 1.0
-
-
-@dataclass(frozen=True)
-class Sides:
-    """The two players as Fabric wraps them."""
-
-    fabric: Fabric
-    generators: _FabricModule
-    generator_optimiser: _FabricOptimizer
-    discriminators: _FabricModule
-    discriminator_optimiser: _FabricOptimizer
-
-    def set_rates(self, settings: TrainSettings, share: float) -> None:
-        """Learning rates at a share of the run."""
-        for optimiser, rate in (
-            (self.generator_optimiser, settings.learning_rate),
-            (self.discriminator_optimiser, settings.discriminator_rate),
-        ):
-            for group in optimiser.param_groups:
-                group["lr"] = rate * decayed(share, settings.decay)
-
-
-def _fabric(settings: TrainSettings) -> Fabric:
-    device = choose_device(settings.device)
-    precision = choose_precision(settings.precision, device)
-    fabric = Fabric(
-        accelerator=device.type,
-        devices=[device.index or 0] if device.type == "cuda" else 1,
-        precision="bf16-mixed" if precision is torch.bfloat16 else "32-true",
-    )
-    fabric.seed_everything(settings.seed, verbose=False)
-    return fabric
-
-
-def _sides(fabric: Fabric, state: State) -> Sides:
-    generators, generator_optimiser = fabric.setup(state.model.generators, state.optimisers["generators"])
-    discriminators, discriminator_optimiser = fabric.setup(
-        state.model.discriminators, state.optimisers["discriminators"]
-    )
-    discriminators.mark_forward_method("loss")
-    return Sides(fabric, generators, generator_optimiser, discriminators, discriminator_optimiser)
-
-
-def _step_generators(
-    settings: TrainSettings, sides: Sides, state: State, batch: Batch, share: float
-) -> tuple[Passes, dict[str, float]]:
-    loss = settings.loss
-    made: Passes = sides.generators(
-        batch, PassSettings(loss.cycle > 0, loss.identity > 0, settings.cycle_noise)
-    )
-    if settings.unpaired and loss.adversarial > 0:
-        with _frozen(state.model.discriminators):
-            judged_ct, judged_mr = sides.discriminators(made.fake_ct, made.fake_mr)
-        made = replace(made, judged_ct=judged_ct, judged_mr=judged_mr)
-    weighted = weights(loss, share)
-    terms = {name: LOSSES[name](made).to(sides.fabric.device) for name in weighted}
-    total = torch.stack([term * weighted[name] for name, term in terms.items()]).sum()
-    logged = {**terms, "total": total}
-    sides.generator_optimiser.zero_grad(set_to_none=True)
-    sides.fabric.backward(total)
-    sides.fabric.clip_gradients(
-        sides.generators, sides.generator_optimiser, max_norm=1.0, error_if_nonfinite=False
-    )
-    sides.generator_optimiser.step()
-    state.average.update_parameters(state.model.generators)
-    # One transfer, not one for each term: a device works on while nobody waits for it.
-    values = torch.stack(list(logged.values())).tolist()
-    return made, dict(zip(logged, values, strict=True))
-
-
-def _step_discriminators(sides: Sides, state: State, batch: Batch, made: Passes) -> dict[str, float]:
-    """Their loss; nothing where no discriminator takes part."""
-    if made.judged_ct is None or made.fake_ct is None or made.fake_mr is None:
-        return {}
-    shown = {
-        name: state.pools[name].exchange(fake, state.generator)
-        for name, fake in (("ct", made.fake_ct), ("mr", made.fake_mr))
-    }
-    loss: Tensor = sides.discriminators.loss(batch.ct, batch.mr, shown["ct"], shown["mr"])
-    sides.discriminator_optimiser.zero_grad(set_to_none=True)
-    sides.fabric.backward(loss)
-    sides.discriminator_optimiser.step()
-    state.judged.append(float(loss.detach()))
-    return {"discriminator": state.judged[-1]}
-
-
-@contextmanager
-def _frozen(module: torch.nn.Module) -> Iterator[None]:
-    """No gradient of the judges' own weights is computed while they judge for the generators."""
-    module.requires_grad_(False)
-    try:
-        yield
-    finally:
-        module.requires_grad_(True)
-
-
-def _require_finite(values: Mapping[str, float], images: int, out: Path) -> None:
-    broken = [name for name, value in values.items() if not np.isfinite(value)]
-    if broken:
-        raise Diverged(
-            f"{out}: {', '.join(broken)} not finite after {images} images; the last good checkpoint is kept,"
-            " go on from it with --resume and a lower --learning-rate, or --precision float32"
-        )
-
-
-def _require_finite_weights(settings: TrainSettings, state: State) -> None:
-    """A step can break weights though its losses were finite; such weights are never kept."""
-    largest = torch.stack([weight.detach().abs().max() for weight in state.model.parameters()]).max()
-    _require_finite({"weights": float(largest)}, state.images, settings.out)

@@ -7,19 +7,18 @@ machine and CPU, bit for bit the run that never stopped. It is read without unpi
 from __future__ import annotations
 
 import json
-import random
 import shutil
 from collections import deque
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile, ZipFile
 
-import numpy as np
 import torch
+from lightning_fabric import Fabric
 from torch import Tensor
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from medtranslate.checkpoint import save_model
 from medtranslate.config import Modality, TrainSettings, plain, write_yaml
@@ -27,14 +26,18 @@ from medtranslate.errors import OutputExists, SettingsError, Unreadable
 from medtranslate.jobs import check_free, whole_output
 from medtranslate.model import Generators, ImagePool, VAECycleGAN
 from medtranslate.training.journal import trim
+from medtranslate.training.processes import gathered, own_share
 from medtranslate.training.signs import WINDOW
 
-SCHEMA = "medtranslate/checkpoint/1"
+SCHEMA = "medtranslate/checkpoint/2"
 
-FREE = ("out", "resume", "overwrite", "every", "device", "name", "notes", "tensorboard")
+FREE = (
+    *("out", "resume", "overwrite", "every", "device", "workers", "compile"),
+    *("name", "notes", "tensorboard"),
+)
 """Settings that may change when a run goes on: nothing that is learnt depends on them."""
 
-STEERING = ("images", "learning_rate", "discriminator_rate", "decay", "precision")
+STEERING = ("images", "learning_rate", "discriminator_rate", "decay", "precision", "devices", "nodes")
 """Settings that may change too, but then it is another run than one that never stopped, and says so."""
 
 SAME_DATA = 1e-3
@@ -47,6 +50,7 @@ class State:
     """What changes while training; a checkpoint is this.
 
     Attributes:
+        average: exponential moving average of the generators.
         means: mean framed training slice of each modality; tells whether the images are the same.
         judged: the discriminators' losses of the last steps.
         scores: of the last validation.
@@ -54,10 +58,9 @@ class State:
     """
 
     model: VAECycleGAN
-    average: AveragedModel
+    average: Generators
     optimisers: dict[str, torch.optim.Optimizer]
     pools: dict[str, ImagePool]
-    generator: torch.Generator
     device: torch.device
     means: dict[Modality, Tensor]
     judged: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW))
@@ -73,20 +76,17 @@ def fresh_state(settings: TrainSettings, means: dict[Modality, Tensor], device: 
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
     return State(
         model=model,
-        average=AveragedModel(model.generators, multi_avg_fn=get_ema_multi_avg_fn(settings.ema)),
+        average=deepcopy(model.generators).requires_grad_(False),
         optimisers={
-            "generators": torch.optim.AdamW(
-                model.generators.parameters(), lr=settings.learning_rate, betas=(0.5, 0.99), weight_decay=1e-4
-            ),
-            "discriminators": torch.optim.AdamW(
-                model.discriminators.parameters(),
-                lr=settings.discriminator_rate,
-                betas=(0.5, 0.99),
-                weight_decay=1e-4,
-            ),
+            name: torch.optim.AdamW(
+                side.parameters(), lr=rate, betas=(0.5, 0.99), weight_decay=1e-4, fused=True
+            )
+            for name, side, rate in (
+                ("generators", model.generators, settings.learning_rate),
+                ("discriminators", model.discriminators, settings.discriminator_rate),
+            )
         },
         pools={"ct": ImagePool(settings.pool), "mr": ImagePool(settings.pool)},
-        generator=torch.Generator().manual_seed(settings.seed),
         device=device,
         means=means,
     )
@@ -118,7 +118,7 @@ def begin(settings: TrainSettings, state: State, data: Mapping[str, Any]) -> Non
     with whole_output(out, overwrite=settings.overwrite, folder=True) as folder:
         (folder / "pictures").mkdir()
         _write_origin(settings, data, folder)
-        _save(settings, state, folder / "checkpoint.pt")
+        _save(settings, state, {}, folder / "checkpoint.pt")
 
 
 def keep_model(settings: TrainSettings, state: State) -> None:
@@ -126,7 +126,7 @@ def keep_model(settings: TrainSettings, state: State) -> None:
     with whole_output(settings.out / "model", overwrite=True, folder=True) as folder:
         save_model(
             folder,
-            averaged(state),
+            state.average,
             state.means,
             name=settings.name,
             summary=settings.notes or f"{settings.name}: {state.images} images seen",
@@ -146,28 +146,22 @@ def keep_model(settings: TrainSettings, state: State) -> None:
         )
 
 
-def keep_checkpoint(settings: TrainSettings, state: State) -> None:
-    """Put a checkpoint in place of the last one."""
-    with whole_output(settings.out / "checkpoint.pt", overwrite=True, folder=False) as path:
-        _save(settings, state, path)
+def keep_checkpoint(settings: TrainSettings, state: State, fabric: Fabric) -> None:
+    """Put a checkpoint in place of the last one; every process gives its part, the first one writes."""
+    pools = {name: gathered(fabric, pool.images) for name, pool in state.pools.items()}
+    if fabric.is_global_zero:
+        with whole_output(settings.out / "checkpoint.pt", overwrite=True, folder=False) as path:
+            _save(settings, state, pools, path)
 
 
-def averaged(state: State) -> Generators:
-    """The generators of which the weights are the moving average."""
-    average = state.average.module
-    assert isinstance(average, Generators)
-    return average
-
-
-def _save(settings: TrainSettings, state: State, path: Path) -> None:
+def _save(settings: TrainSettings, state: State, pools: Mapping[str, list[Tensor]], path: Path) -> None:
     values = {
         "schema": SCHEMA,
         "settings": plain(settings),
         "model": state.model.state_dict(),
         "average": state.average.state_dict(),
         "optimisers": {name: optimiser.state_dict() for name, optimiser in state.optimisers.items()},
-        "pools": {name: pool.images for name, pool in state.pools.items()},
-        "random": _random_states(state),
+        "pools": {name: pools.get(name, []) for name in state.pools},
         "means": state.means,
         "judged": list(state.judged),
         "scores": state.scores,
@@ -216,8 +210,12 @@ def read_checkpoint(settings: TrainSettings) -> dict[str, Any]:
 _ANEW = "train anew with --overwrite"
 
 
-def restore(settings: TrainSettings, state: State, data: Mapping[str, Any], saved: Mapping[str, Any]) -> None:
+def restore(
+    settings: TrainSettings, state: State, data: Mapping[str, Any], saved: Mapping[str, Any], fabric: Fabric
+) -> None:
     """Go on from a checkpoint: the state as it was, and the folder without what came after.
+
+    The checkpoint may be that of another number of processes.
 
     Raises:
         SettingsError: the training images are not those of the checkpoint.
@@ -225,7 +223,7 @@ def restore(settings: TrainSettings, state: State, data: Mapping[str, Any], save
     """
     path = settings.out / "checkpoint.pt"
     try:
-        _load(state, saved)
+        _load(state, saved, fabric)
         same = all(
             torch.allclose(mean, saved["means"][modality], rtol=0, atol=SAME_DATA)
             for modality, mean in state.means.items()
@@ -243,6 +241,8 @@ def restore(settings: TrainSettings, state: State, data: Mapping[str, Any], save
                 f"{name} became {now} instead of {before} after {state.images} images: this is no longer"
                 " the run that either alone would have been"
             )
+    if not fabric.is_global_zero:
+        return
     _write_origin(settings, data, settings.out)
     for name in ("log.csv", "validation.csv"):
         trim(settings.out / name, state.images)
@@ -260,34 +260,14 @@ def _changed(settings: TrainSettings, saved: Mapping[str, Any]) -> list[str]:
     return [name for name in now if now[name] != then.get(name)]
 
 
-def _load(state: State, saved: Mapping[str, Any]) -> None:
+def _load(state: State, saved: Mapping[str, Any], fabric: Fabric) -> None:
     state.model.load_state_dict(saved["model"])
     state.average.load_state_dict(saved["average"])
     for name, optimiser in state.optimisers.items():
         optimiser.load_state_dict(saved["optimisers"][name])
     for name, pool in state.pools.items():
-        pool.images = [image.to(state.device) for image in saved["pools"][name]]
+        images = own_share(fabric, saved["pools"][name])[: pool.size]
+        pool.images = [image.to(state.device) for image in images]
     state.judged.extend(saved["judged"])
     state.scores, state.warnings = dict(saved["scores"]), dict(saved["warnings"])
     state.images, state.seconds = int(saved["images"]), float(saved["seconds"])
-    _set_random_states(state, saved["random"])
-
-
-def _random_states(state: State) -> dict[str, Any]:
-    kind, words, *rest = np.random.get_state()  # noqa: NPY002 - whatever draws from it shall go on alike
-    return {
-        "batches": state.generator.get_state(),
-        "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state(state.device) if state.device.type == "cuda" else None,
-        "numpy": (kind, np.asarray(words).tolist(), *rest),
-        "python": random.getstate(),
-    }
-
-
-def _set_random_states(state: State, saved: Mapping[str, Any]) -> None:
-    state.generator.set_state(saved["batches"])
-    torch.set_rng_state(saved["torch"])
-    if state.device.type == "cuda" and saved["cuda"] is not None:
-        torch.cuda.set_rng_state(saved["cuda"], state.device)
-    np.random.set_state(saved["numpy"])  # noqa: NPY002
-    random.setstate(saved["python"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -21,7 +23,7 @@ VALIDATION_SLICES = 32
 
 @torch.no_grad()
 def validate(
-    settings: TrainSettings, generators: Generators, sources: dict[str, Source]
+    settings: TrainSettings, generators: Generators, sources: Mapping[str, Source]
 ) -> tuple[dict[str, float], NDArray[np.uint8]]:
     """Cycle errors and latents on validation slices, paired errors on phantom slices, and a picture.
 

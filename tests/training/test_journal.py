@@ -12,10 +12,10 @@ from medtranslate.training import fit, journal, loop
 
 def test_tensorboard_holds_the_losses_scores_and_pictures(settings, rows, monkeypatch):
     settings = replace(settings, tensorboard=True)
-    draw, steps = loop.draw_batch, iter(range(3))
+    step, steps = loop.train_step, iter(range(3))
     with monkeypatch.context() as patch, pytest.raises(StopIteration):
         # Ends after a step that is logged and in no checkpoint, as a kill does.
-        patch.setattr(loop, "draw_batch", lambda *arguments: (next(steps), draw(*arguments))[1])
+        patch.setattr(loop, "train_step", lambda *arguments: (next(steps), step(*arguments))[1])
         fit(settings, quiet=True)
     fit(replace(settings, resume=True), quiet=True)
     events = EventAccumulator(str(settings.out / "tensorboard"))

@@ -13,7 +13,7 @@ from medtranslate.errors import Diverged, OutputExists, SettingsError, Unreadabl
 from medtranslate.model import ImagePool
 from medtranslate.networks import Posterior
 from medtranslate.training import fit, loop
-from medtranslate.training.loop import decayed
+from medtranslate.training.step import decayed
 from medtranslate.training.validation import latent_scores
 
 
@@ -99,7 +99,7 @@ def test_the_run_says_which_images_it_read_and_passed_over(settings, tmp_path, c
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_the_remedy_works(settings):
     with pytest.raises(Diverged, match=r"cycle.*after 12 images"):
-        loop._require_finite({"cycle": float("nan"), "kl": 1.0}, 12, settings.out)
+        loop.require_finite({"cycle": float("nan"), "kl": 1.0}, 12, settings.out)
     with pytest.raises(Diverged, match="--resume and a lower --learning-rate"):
         fit(replace(settings, learning_rate=1e30), quiet=True)
     assert fit(replace(settings, resume=True), quiet=True)["images"] == 16
@@ -107,15 +107,15 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_the_remedy_works(settings):
 
 def test_broken_weights_are_never_kept(settings, monkeypatch):
     """A step's losses are of the weights before it: the last step can break what they do not show."""
-    step = loop._step_discriminators
+    train_step = loop.train_step
 
-    def break_a_judge(sides, state, batch, made):
-        loss = step(sides, state, batch, made)
+    def break_a_judge(settings, players, state, *rest):
+        losses = train_step(settings, players, state, *rest)
         if state.images + settings.batch == 8:
             next(state.model.discriminators.parameters()).data[0] = float("inf")
-        return loss
+        return losses
 
-    monkeypatch.setattr(loop, "_step_discriminators", break_a_judge)
+    monkeypatch.setattr(loop, "train_step", break_a_judge)
     with pytest.raises(Diverged, match="weights not finite after 8 images"):
         fit(settings, quiet=True)
     assert torch.load(settings.out / "checkpoint.pt", weights_only=True)["images"] == 0

@@ -32,7 +32,7 @@ from medtranslate.training import batches, loop, run_folder, validation
 
 batches.MEAN_SLICES = validation.VALIDATION_SLICES = 4
 place, count = sys.argv.pop(1), int(sys.argv.pop(1))
-step, save = loop.draw_batch, run_folder._save
+step, save = loop.train_step, run_folder._save
 
 def die_in_a_step(*arguments):
     global count
@@ -41,16 +41,16 @@ def die_in_a_step(*arguments):
         os.kill(os.getpid(), signal.SIGKILL)
     return step(*arguments)
 
-def die_in_a_checkpoint(settings, state, path):
+def die_in_a_checkpoint(settings, state, pools, path):
     global count
     count -= 1
     if count == 0:
         path.write_bytes(b"half")
         os.kill(os.getpid(), signal.SIGKILL)
-    save(settings, state, path)
+    save(settings, state, pools, path)
 
 if place == "step":
-    loop.draw_batch = die_in_a_step
+    loop.train_step = die_in_a_step
 else:
     run_folder._save = die_in_a_checkpoint
 sys.exit(main())
@@ -92,23 +92,23 @@ def left(folder: Path, rows) -> dict[str, object]:
 
 @pytest.fixture
 def stop_after(monkeypatch):
-    """Send this process signals while it draws the batch of a step."""
-    monkeypatch.setattr(loop, "draw_batch", loop.draw_batch)
+    """Send this process signals at the begin of a step."""
+    monkeypatch.setattr(loop, "train_step", loop.train_step)
     # A shell's background jobs ignore an interrupt, and so would tests among them.
     former = signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def put(images: int, *numbers: signal.Signals) -> None:
-        draw, seen = loop.draw_batch, 0
+        step, seen = loop.train_step, 0
 
-        def draw_and_stop(settings, *rest):
+        def step_and_stop(settings, *rest):
             nonlocal seen
             seen += settings.batch
             if seen == images:
                 for number in numbers:
                     signal.raise_signal(number)
-            return draw(settings, *rest)
+            return step(settings, *rest)
 
-        monkeypatch.setattr(loop, "draw_batch", draw_and_stop)
+        monkeypatch.setattr(loop, "train_step", step_and_stop)
 
     yield put
     signal.signal(signal.SIGINT, former)
@@ -118,7 +118,7 @@ def test_a_run_that_was_killed_twice_ends_like_one_that_never_stopped(settings, 
     settings = replace(settings, images=24)
     fit(replace(settings, out=tmp_path / "whole"), quiet=True)
     killed(settings, "step", 4)
-    assert [row["images"] for row in rows(settings.out / "log.csv")] == ["4", "8", "12"]
+    assert [row["images"] for row in rows(settings.out / "log.csv")] == ["4", "8"]
     killed(settings, "checkpoint", 1, "--resume")
     assert [row["images"] for row in rows(settings.out / "validation.csv")] == ["8", "16"]
     assert read_checkpoint(settings)["images"] == 8
@@ -205,8 +205,8 @@ def test_a_run_does_not_go_on_with_other_images(settings, tmp_path):
 def test_a_full_disk_keeps_the_checkpoint_before(settings, monkeypatch):
     save, disks = run_folder._save, iter(["free", "full"])
 
-    def save_until_full(settings, state, path):
-        save(settings, state, path)
+    def save_until_full(settings, state, pools, path):
+        save(settings, state, pools, path)
         if next(disks) == "full":
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -226,7 +226,7 @@ class TestCheckpointsThatAreNone:
             raise KeyboardInterrupt
 
         with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
-            patch.setattr(loop, "_sides", stop)
+            patch.setattr(loop, "sides", stop)
             fit(settings, quiet=True)
         return settings.out
 
@@ -259,7 +259,7 @@ class TestCheckpointsThatAreNone:
     def test_parts_that_do_not_fit_are_refused(self, settings, run):
         path = run / "checkpoint.pt"
         saved = torch.load(path, weights_only=True)
-        for part in ("model", "optimisers", "random", "means"):
+        for part in ("model", "optimisers", "pools", "means"):
             torch.save({**saved, part: {}}, path)
             with pytest.raises((Unreadable, SettingsError), match="does not fit this version"):
                 fit(replace(settings, resume=True), quiet=True)

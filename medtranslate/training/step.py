@@ -1,0 +1,130 @@
+"""One step: the generators on all terms of their objective, then the discriminators.
+
+Nothing in it waits for the device: losses stay there until the loop fetches those of several steps at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+import torch
+from lightning_fabric import Fabric
+from lightning_fabric.wrappers import _FabricModule, _FabricOptimizer
+from torch import Tensor
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+from medtranslate.config import TrainSettings
+from medtranslate.losses import LOSSES, Passes, weights
+from medtranslate.model import Batch, PassSettings
+from medtranslate.training.batches import Seeds
+from medtranslate.training.run_folder import State
+
+
+@dataclass(frozen=True)
+class Sides:
+    """The two players as Fabric wraps them."""
+
+    fabric: Fabric
+    generators: _FabricModule
+    generator_optimiser: _FabricOptimizer
+    discriminators: _FabricModule
+    discriminator_optimiser: _FabricOptimizer
+
+    def set_rates(self, settings: TrainSettings, share: float) -> None:
+        """Learning rates at a share of the run."""
+        for optimiser, rate in (
+            (self.generator_optimiser, settings.learning_rate),
+            (self.discriminator_optimiser, settings.discriminator_rate),
+        ):
+            for group in optimiser.param_groups:
+                group["lr"] = rate * decayed(share, settings.decay)
+
+
+def sides(fabric: Fabric, state: State, settings: TrainSettings) -> Sides:
+    """Wrap the players for the processes that train them."""
+    if settings.compile:
+        for players in (state.model.generators, state.model.discriminators):
+            for network in players.children():
+                network.compile(dynamic=False)
+    generators, generator_optimiser = fabric.setup(state.model.generators, state.optimisers["generators"])
+    discriminators, discriminator_optimiser = fabric.setup(
+        state.model.discriminators, state.optimisers["discriminators"]
+    )
+    discriminators.mark_forward_method("loss")
+    return Sides(fabric, generators, generator_optimiser, discriminators, discriminator_optimiser)
+
+
+def train_step(
+    settings: TrainSettings, players: Sides, state: State, batch: Batch, random: Seeds, share: float
+) -> dict[str, Tensor]:
+    """Step both sides; the terms of the objective, on the device.
+
+    Args:
+        share: of the run that lies behind this step.
+    """
+    torch.manual_seed(random.passed)
+    players.set_rates(settings, share)
+    made, losses = _step_generators(settings, players, state, batch, share)
+    return losses | _step_discriminators(players, state, batch, made, random)
+
+
+def decayed(share: float, decay: float) -> float:
+    """Factor of the learning rate at a share of the run: one, then linear to zero over the last part."""
+    return min(1.0, (1.0 - share) / decay) if decay > 0 else 1.0
+
+
+def _step_generators(
+    settings: TrainSettings, players: Sides, state: State, batch: Batch, share: float
+) -> tuple[Passes, dict[str, Tensor]]:
+    loss, fabric = settings.loss, players.fabric
+    made: Passes = players.generators(
+        batch, PassSettings(loss.cycle > 0, loss.identity > 0, settings.cycle_noise)
+    )
+    if settings.unpaired and loss.adversarial > 0:
+        # Not through the wrapper: DDP would wait for gradients of judges that get none here.
+        with _frozen(state.model.discriminators), fabric.autocast():
+            judged_ct, judged_mr = state.model.discriminators(made.fake_ct, made.fake_mr)
+        made = replace(made, judged_ct=judged_ct, judged_mr=judged_mr)
+    weighted = weights(loss, share)
+    terms = {name: LOSSES[name](made).to(fabric.device) for name in weighted}
+    total = torch.stack([term * weighted[name] for name, term in terms.items()]).sum()
+    players.generator_optimiser.zero_grad(set_to_none=True)
+    fabric.backward(total)
+    fabric.clip_gradients(
+        players.generators, players.generator_optimiser, max_norm=1.0, error_if_nonfinite=False
+    )
+    players.generator_optimiser.step()
+    get_ema_multi_avg_fn(settings.ema)(
+        tuple(state.average.parameters()), tuple(state.model.generators.parameters()), 0
+    )
+    return made, {name: value.detach() for name, value in {**terms, "total": total}.items()}
+
+
+def _step_discriminators(
+    players: Sides, state: State, batch: Batch, made: Passes, random: Seeds
+) -> dict[str, Tensor]:
+    """Their loss; nothing where no discriminator takes part."""
+    if made.judged_ct is None or made.fake_ct is None or made.fake_mr is None:
+        return {}
+    generator = torch.Generator().manual_seed(random.pooled)
+    shown = {
+        name: state.pools[name].exchange(fake, generator)
+        for name, fake in (("ct", made.fake_ct), ("mr", made.fake_mr))
+    }
+    loss: Tensor = players.discriminators.loss(batch.ct, batch.mr, shown["ct"], shown["mr"])
+    players.discriminator_optimiser.zero_grad(set_to_none=True)
+    players.fabric.backward(loss)
+    players.discriminator_optimiser.step()
+    return {"discriminator": loss.detach()}
+
+
+@contextmanager
+def _frozen(module: torch.nn.Module) -> Iterator[None]:
+    """No gradient of the judges' own weights is computed while they judge for the generators."""
+    module.requires_grad_(False)
+    try:
+        yield
+    finally:
+        module.requires_grad_(True)
