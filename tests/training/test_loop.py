@@ -146,3 +146,14 @@ def test_a_collapsed_posterior_shows_in_the_scores():
     alive = latent_scores(Posterior(torch.randn(4, 3, 8, 8), torch.full((4, 3, 8, 8), -4.0)))
     assert alive["active"] == 3
     assert alive["kl"] > 1
+
+
+@pytest.mark.slow
+def test_compiled_networks_train_alike(settings, rows):
+    """Compiling rounds otherwise and changes nothing else."""
+    losses = []
+    for compiled in (False, True):
+        out = settings.out / str(compiled)
+        fit(replace(settings, compile=compiled, images=8, every=8, out=out), quiet=True)
+        losses.append(float(rows(out / "log.csv")[-1]["total"]))
+    assert losses[0] == pytest.approx(losses[1], rel=1e-2)
