@@ -126,6 +126,8 @@ class TrainSettings:
     """Share of the training images to hold back, by whole groups, where no val_ct or val_mr is given."""
     groups: Path | None = None
     """CSV `file,group` that tells whose each image is (default: a CSV's subject, DICOM's patient)."""
+    cache: Path | None = None
+    """Folder that keeps the framed slices for later runs and other processes (default: none)."""
     name: ModelName = "unnamed"
     """Name that the model carries in its card and in every result."""
     notes: str = ""

@@ -80,6 +80,7 @@ def open_sources(settings: TrainSettings, *, quiet: bool) -> Opened:
             _MODALITIES[key],
             settings.network,
             settings.scale,
+            folder=settings.cache,
             quiet=quiet,
         )
         for key, listing in listings.items()

@@ -1,30 +1,36 @@
 """Slices of files, decoded once and kept framed in half precision.
 
-They lie in a temporary file that is mapped into memory (a 256-pixel slice is 128 KiB), so that a set may
-be larger than the memory; the file has no name and is gone when the run is. Half precision is finer than
-0.4 HU in a window of 1,500 HU.
+They lie in a file that is mapped into memory (a 256-pixel slice is 128 KiB), so that a set may be larger
+than the memory: one without a name that is gone when the run is, or one in a folder where later runs and
+other processes find it. Half precision is finer than 0.4 HU in a window of 1,500 HU.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
 import torch
 from monai.transforms import Compose
 from torch import Tensor
 
+from medtranslate import __version__
 from medtranslate.config import Modality, NetworkSettings, ScaleSettings
 from medtranslate.data.failures import check_failures
 from medtranslate.data.items import Item, Listing
 from medtranslate.errors import GeometryRefused, InputRefused, SeriesRefused, Unreadable
 from medtranslate.io import read_volume
-from medtranslate.jobs import progress
+from medtranslate.jobs import progress, whole_output
 from medtranslate.transforms import AxialLayoutd, FrameHeadd, Normalised, to_slices
 
 MIN_VISIBLE = 0.02
@@ -64,6 +70,15 @@ class _Decoded:
     warnings: list[str]
 
 
+@dataclass(frozen=True)
+class _Facts:
+    """What is kept beside slices: which items of the listing they are of, and what is said of them."""
+
+    decoded: list[int]
+    digests: list[str]
+    record: dict[str, Any]
+
+
 def store(
     listing: Listing,
     where: str,
@@ -71,6 +86,7 @@ def store(
     network: NetworkSettings,
     scale: ScaleSettings,
     *,
+    folder: Path | None = None,
     quiet: bool,
 ) -> StoredSlices:
     """Framed slices of all images of a listing, in its order.
@@ -80,19 +96,84 @@ def store(
 
     Args:
         where: what the listing was made from.
+        folder: keep the slices there, and take them from there if files and settings are what they were
+            (names, sizes and times of change tell). No identities are kept.
 
     Raises:
         InputRefused: too many images are unusable, or no slice shows a head.
+        Unreadable: what was kept is damaged.
     """
+
+    def decode(file: IO[bytes]) -> _Facts:
+        return _decode_into(file, listing, where, modality, network, scale, quiet=quiet)
+
+    if folder is None:
+        with tempfile.TemporaryFile() as nameless:
+            return _mapped(nameless, decode(nameless), listing, network.size)
+    kept = folder / f"slices-{_key(listing, modality, network, scale)}"
+    if not kept.exists():
+        with whole_output(kept, overwrite=False, folder=True) as fresh:
+            with (fresh / "slices").open("wb") as made:
+                text = json.dumps(asdict(decode(made)))
+            (fresh / "slices.json").write_text(text, encoding="utf-8")
+    try:
+        facts = _Facts(**json.loads((kept / "slices.json").read_text(encoding="utf-8")))
+        with (kept / "slices").open("rb") as found:
+            return _mapped(found, facts, listing, network.size)
+    except (IndexError, KeyError, OSError, TypeError, ValueError) as error:
+        raise Unreadable(f"{kept}: damaged ({type(error).__name__}); remove it, it is made anew") from None
+
+
+def _mapped(file: IO[bytes], facts: _Facts, listing: Listing, size: int) -> StoredSlices:
+    shape = (facts.record["slices"], 1, size, size)
+    if os.fstat(file.fileno()).st_size != 2 * shape[0] * size**2:
+        raise ValueError("cut")
+    groups = (listing.items[index].group for index in facts.decoded)
+    return StoredSlices(
+        # Copy on write, because torch takes no read-only array; nothing is ever written.
+        torch.from_numpy(np.memmap(file, np.float16, "c", shape=shape)),
+        frozenset(facts.digests),
+        frozenset(group for group in groups if group),
+        facts.record,
+    )
+
+
+def _key(listing: Listing, modality: Modality, network: NetworkSettings, scale: ScaleSettings) -> str:
+    """Digest of all that the slices depend on."""
+
+    @cache
+    def files(path: Path) -> list[tuple[str, int, int]]:
+        found = sorted(path.rglob("*")) if path.is_dir() else [path]
+        stats = [(str(file.resolve()), file.stat()) for file in found if file.is_file()]
+        return [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
+
+    # A text header's voxels may lie in another file.
+    items = [
+        (item.series, files(item.path.parent if item.path.suffix in (".mhd", ".nhdr") else item.path))
+        for item in listing.items
+    ]
+    of = (__version__, modality, network.size, network.margin, asdict(scale), listing.failures, items)
+    return hashlib.sha256(json.dumps(of).encode()).hexdigest()[:32]
+
+
+def _decode_into(
+    file: IO[bytes],
+    listing: Listing,
+    where: str,
+    modality: Modality,
+    network: NetworkSettings,
+    scale: ScaleSettings,
+    *,
+    quiet: bool,
+) -> _Facts:
     failures, unsuited = list(listing.failures), list[str]()
-    digests: list[str] = []
-    groups: set[str] = set()
+    facts = _Facts([], [], {})
     notes: Counter[str] = Counter()
-    count, seen, size = 0, 0, network.size
+    groups: set[str] = set()
+    count, seen = 0, 0
     steps = _steps(modality, network, scale)
-    bar = progress(len(listing.items), "image", f"reading {modality}", quiet=quiet)
-    with tempfile.TemporaryFile() as file, bar:
-        for done in _decode(listing.items, steps, modality):
+    with progress(len(listing.items), "image", f"reading {modality}", quiet=quiet) as bar:
+        for index, done in enumerate(_decode(listing.items, steps, modality)):
             bar.update()
             if isinstance(done, SeriesRefused | GeometryRefused):
                 unsuited.append(str(done))
@@ -101,30 +182,29 @@ def store(
             else:
                 visible = done.slices[(done.slices > -0.8).float().mean(dim=(1, 2, 3)) > MIN_VISIBLE]
                 file.write(visible.numpy().tobytes())
-                digests.append(done.digest)
+                facts.decoded.append(index)
+                facts.digests.append(done.digest)
                 groups |= {done.item.group} if done.item.group else set()
                 notes.update(done.warnings)
                 count, seen = count + len(done.slices), seen + len(visible)
-        check_failures(failures, len(listing.items) + len(listing.failures) - len(unsuited), where)
-        if not seen:
-            raise Unreadable(
-                f"{where}: none of {count} slices shows a head; check modality and window"
-                + "".join(f"; {reason}" for reason in unsuited[:1])
-            )
-        file.flush()
-        # Copy on write, because torch takes no read-only array; nothing is ever written.
-        images = torch.from_numpy(np.memmap(file, np.float16, "c", shape=(seen, 1, size, size)))
-    record = {
-        "source": where,
-        "images": len(digests),
-        "slices": seen,
-        "groups": len(groups),
-        "other_modality": listing.others,
-        "unsuited_series": unsuited,
-        "failures": failures,
-        "warnings": dict(notes),
-    }
-    return StoredSlices(images, frozenset(digests), frozenset(groups), record)
+    check_failures(failures, len(listing.items) + len(listing.failures) - len(unsuited), where)
+    if not seen:
+        raise Unreadable(
+            f"{where}: none of {count} slices shows a head; check modality and window"
+            + "".join(f"; {reason}" for reason in unsuited[:1])
+        )
+    file.flush()
+    facts.record.update(
+        source=where,
+        images=len(facts.digests),
+        slices=seen,
+        groups=len(groups),
+        other_modality=listing.others,
+        unsuited_series=unsuited,
+        failures=failures,
+        warnings=dict(notes),
+    )
+    return facts
 
 
 def _steps(modality: Modality, network: NetworkSettings, scale: ScaleSettings) -> Compose:

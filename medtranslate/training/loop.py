@@ -80,7 +80,8 @@ def fit(settings: TrainSettings, *, quiet: bool = False) -> dict[str, Any]:
     if saved is None and fabric.is_global_zero:
         require_vacant(settings)
     fabric.launch()
-    opened = open_sources(settings, quiet=quiet)
+    with fabric.rank_zero_first() if settings.cache else nullcontext():
+        opened = open_sources(settings, quiet=quiet)
     state = fresh_state(settings, mean_slices(settings, opened.sources), fabric.device)
     if fabric.is_global_zero:
         warn(opened.warnings)

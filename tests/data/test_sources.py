@@ -13,7 +13,7 @@ from PIL import Image
 
 from medtranslate import phantom
 from medtranslate.config import NetworkSettings, ScaleSettings, TrainSettings, build
-from medtranslate.data import Opened, open_sources
+from medtranslate.data import Opened, open_sources, stored
 from medtranslate.errors import InputRefused, SettingsError, Unreadable
 from medtranslate.io import write_volume
 
@@ -137,6 +137,35 @@ def volume_bytes(folder: Path) -> bytes:
     path = folder / ".hidden" / "x.nii"
     write_volume(MetaTensor(torch.rand(1, 8, 8, 8)), path)
     return path.read_bytes()
+
+    def test_slices_that_were_kept_are_not_decoded_again(
+        self, pictures: Path, tmp_path: Path, draw_head: Draw, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        cache = tmp_path / "cache"
+        fresh = open_(ct=str(pictures))
+        kept = open_(ct=str(pictures), cache=cache)
+        assert torch.equal(slices(fresh, "ct"), slices(kept, "ct"))
+        with monkeypatch.context() as patch:
+            patch.setattr(stored, "_decode", None)
+            again = open_(ct=str(pictures), cache=cache)
+            assert torch.equal(slices(fresh, "ct"), slices(again, "ct"))
+            assert (again.record, again.warnings) == (fresh.record, fresh.warnings)
+        draw_head(pictures / "another.png")
+        assert len(slices(open_(ct=str(pictures), cache=cache), "ct")) == len(slices(fresh, "ct")) + 1
+        other = open_(ct=str(pictures), cache=cache, network=NetworkSettings(size=48))
+        assert slices(other, "ct").shape[-1] == 48
+
+    @pytest.mark.parametrize("damage", ["cut", "no json", "other json"])
+    def test_damaged_kept_slices_are_refused(self, pictures: Path, tmp_path: Path, damage: str) -> None:
+        cache = tmp_path / "cache"
+        open_(ct=str(pictures), cache=cache)
+        (kept,) = cache.iterdir()
+        if damage == "cut":
+            (kept / "slices").write_bytes((kept / "slices").read_bytes()[:-2])
+        else:
+            (kept / "slices.json").write_text("no" if damage == "no json" else "{}")
+        with pytest.raises(Unreadable, match="remove it"):
+            open_(ct=str(pictures), cache=cache)
 
 
 class TestTables:
