@@ -7,9 +7,9 @@ training alone, whoever draws it and when.
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import NamedTuple
@@ -97,8 +97,8 @@ def batches(
         sampler=steps,
         num_workers=workers,
         worker_init_fn=_leave_signals,
-        # Forked processes share the decoded slices.
-        multiprocessing_context="fork" if workers and "fork" in _START_METHODS else None,
+        # Forked processes share the decoded slices; elsewhere than on Linux forking is not safe.
+        multiprocessing_context="fork" if workers and sys.platform == "linux" else None,
         pin_memory=device.type == "cuda",
     )
     copies = AugmentedCopyd({"ct": "ct", "mr": "mr"}, settings.augment)
@@ -164,9 +164,6 @@ def mean_slices(settings: TrainSettings, sources: Mapping[str, Source]) -> dict[
         }
     known = anchor_slices(settings, MEAN_SLICES, 0)
     return {"ct": known["anchor_ct"].mean(dim=0), "mr": known["anchor_wanted"].mean(dim=0)}
-
-
-_START_METHODS = multiprocessing.get_all_start_methods()
 
 
 def _leave_signals(worker: int) -> None:

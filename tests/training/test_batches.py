@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from dataclasses import astuple, replace
+
+import pytest
+import torch
+
+from medtranslate.data import open_sources
+from medtranslate.training.batches import batches, seeds, worker_count
+
+CPU = torch.device("cpu")
+
+
+def shown(settings, steps: range, process: int = 0) -> list[tuple[torch.Tensor, ...]]:
+    sources = open_sources(settings, quiet=True).sources
+    return [astuple(batch) for batch in batches(settings, sources, steps, process, CPU)]
+
+
+def test_what_a_step_is_shown_does_not_depend_on_who_draws_it_and_when(settings):
+    whole = shown(replace(settings, workers=0), range(4))
+    ahead = shown(replace(settings, workers=3), range(4))
+    later = shown(settings, range(2, 4))
+    for one, other in zip(whole + whole[2:], ahead + later, strict=True):
+        assert all(map(torch.equal, one, other))
+
+
+def test_steps_and_processes_are_shown_slices_of_their_own(settings):
+    steps = [*shown(settings, range(2)), *shown(settings, range(1), process=1)]
+    for part in range(5):
+        assert not any(torch.equal(steps[a][part], steps[b][part]) for a, b in ((0, 1), (0, 2), (1, 2)))
+    assert (
+        len({word for step in range(50) for process in range(4) for word in seeds(1, step, process)}) == 1000
+    )
+
+
+def test_each_slice_comes_as_it_is_and_augmented(settings):
+    ((ct, *_),) = shown(replace(settings, batch=6), range(1))
+    as_they_are, moved = ct.chunk(2)
+    (still,) = shown(replace(settings, batch=3, augment=replace(settings.augment, copy_each=False)), range(1))
+    torch.testing.assert_close(as_they_are, still[0])
+    assert all((a - b).abs().mean() > 0.01 for a, b in zip(as_they_are, moved, strict=True))
+
+
+@pytest.mark.parametrize(("workers", "device", "expected"), [(0, "cuda", 0), (3, "cpu", 3), (None, "cpu", 1)])
+def test_as_many_draw_ahead_as_is_said(settings, workers, device, expected):
+    assert worker_count(replace(settings, workers=workers), torch.device(device)) == expected
+
+
+def test_beside_a_gpu_several_draw_ahead(settings, monkeypatch):
+    monkeypatch.setattr("os.cpu_count", lambda: 16)
+    assert worker_count(settings, torch.device("cuda")) == 8
+    assert worker_count(replace(settings, devices=4), torch.device("cuda")) == 3
