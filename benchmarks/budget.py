@@ -1,0 +1,275 @@
+"""What a training step and a translated slice cost on paper, and what this machine can do.
+
+    python -m benchmarks.budget [--threads 2] [--device cuda] [--paper]
+
+On paper (`--paper` stops there): floating-point operations of convolutions, matrix products and attention,
+a multiplication and an addition counted as two, and bytes, as if every operation read its inputs and
+wrote its outputs once. Nothing is computed for this, so it takes seconds at any size. Then the machine's
+ceilings, the floor that these set, and times by kind of operation.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from monai.networks.blocks import SpatialAttentionBlock
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.profiler import ProfilerActivity, profile
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import flop_registry, sdpa_backward_flop_count, sdpa_flop_count
+
+from benchmarks import published
+from benchmarks.training import contender
+from medtranslate.config import NetworkSettings
+from medtranslate.networks import MultiScaleDiscriminator, VariationalGenerator
+from medtranslate.networks.generator import Hourglass
+
+GENERATOR_PASSES = 6
+"""Of one pair of slices: two translations, two ways back, two identities; forward and backward each."""
+
+JUDGED = 4
+"""Slices that discriminators are shown in their own step, forward and backward: two real, two made."""
+
+JUDGED_FROZEN = 2
+"""Slices that they judge for the generators: forward, and backward to the image alone."""
+
+KINDS = {
+    "convolution": ("conv",),
+    "attention": ("scaled_dot_product", "addmm", "::mm", "bmm"),
+    "normalisation": ("norm",),
+    "resizing": ("upsample",),
+    "optimiser and average": ("_foreach", "_fused", "lerp"),
+    "copies and casts": ("copy", "cat", "clone", "contiguous", "fill", "zero", "pad"),
+}
+"""Kinds of operation by what their names contain; the first that fits. What is left is element by element."""
+
+_aten = torch.ops.aten
+_ATTENTION = {
+    _aten._scaled_dot_product_flash_attention_for_cpu: lambda q, k, v, *_, **__: sdpa_flop_count(
+        q.shape, k.shape, v.shape
+    ),
+    _aten._scaled_dot_product_flash_attention_for_cpu_backward: lambda g, q, k, v, *_, **__: (
+        sdpa_backward_flop_count(g.shape, q.shape, k.shape, v.shape)
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Floating-point operations, and bytes read and written."""
+
+    flop: float = 0.0
+    bytes: float = 0.0
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(self.flop + other.flop, self.bytes + other.bytes)
+
+    def __mul__(self, count: float) -> Cost:
+        return Cost(self.flop * count, self.bytes * count)
+
+
+class Tally(TorchDispatchMode):
+    """Adds up every operation that is no mere view."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cost = Cost()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+        out = func(*args, **(kwargs or {}))
+        if not func.is_view:
+            tensors = [leaf for leaf in tree_leaves((args, kwargs, out)) if isinstance(leaf, Tensor)]
+            packet = func.overloadpacket
+            if packet in _ATTENTION:
+                flop = _ATTENTION[packet](*args)
+            else:
+                flop = (
+                    flop_registry[packet](*args, **(kwargs or {}), out_val=out) if packet in flop_registry else 0
+                )
+            self.cost += Cost(flop, sum(one.numel() * one.element_size() for one in tensors))
+        return out
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--size", type=int, default=256, help="of what is measured")
+    parser.add_argument("--paper", action="store_true", help="count only")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    for size in (256, 512):
+        for name, parts in (("ours, bfloat16", ours(size)), ("as published, float32", theirs(size))):
+            print(f"\n{name}, {size} pixels" + " " * 12 + "forward         forward and backward")
+            for part, (forward, both) in parts.items():
+                print(f"  {part:30} {_written(forward)}   {_written(both)}")
+            print(f"  {'a step, per image':30} {'':22}   {_written(step_cost(parts))}")
+    if options.paper:
+        return
+    peaks = ceilings(options.device)
+    print("\nceilings:", ", ".join(f"{name} {value:.0f}" for name, value in peaks.items()))
+    cost = step_cost(ours(options.size))
+    floor = cost.flop / peaks["bfloat16 GFLOP/s"] / 1e9, cost.bytes / peaks["copy GB/s"] / 1e9
+    measured, kinds = timed_step(options)
+    print(f"ours, a step, per image: arithmetic at the ceiling {floor[0]:.3f} s, memory {floor[1]:.3f} s,")
+    print(f"measured {measured:.3f} s, of which")
+    for kind, share in kinds.most_common():
+        print(f"  {kind:30} {share:6.1%}")
+
+
+Parts = Mapping[str, tuple[Cost, Cost]]
+
+
+def ours(size: int, precision: torch.dtype = torch.bfloat16) -> Parts:
+    """Costs of one slice by part of our networks: forward, and forward with backward."""
+    settings = NetworkSettings(size=size)
+    generator, judge = VariationalGenerator(settings), MultiScaleDiscriminator(settings)
+    for network in (generator, judge):
+        network.to(memory_format=torch.channels_last)
+    with _paper(), _autocast(precision):
+        hourglasses = [module for module in generator.modules() if isinstance(module, Hourglass)]
+        outermost = [module for module in (*generator.encoder, *generator.decoder) if module in hourglasses]
+        attentions = [module for module in generator.modules() if isinstance(module, SpatialAttentionBlock)]
+        costs = _costs(
+            generator, {"hourglass": outermost, "attention": attentions, "unfold": [generator.unfold]}, size
+        )
+        bodies = {"body": [layer for layer in (*generator.encoder, *generator.decoder) if layer not in outermost]}
+        costs = _costs(generator, bodies, size) | costs
+        costs["hourglass"] = _less(costs["hourglass"], costs["attention"])
+        rest = ("body", "hourglass", "attention", "unfold")
+        costs["what is left"] = _less(costs["generator"], *(costs[name] for name in rest))
+        return costs | {"discriminator": _cost(judge, torch.empty(1, 1, size, size))} | _frozen(judge, size)
+
+
+def theirs(size: int) -> Parts:
+    """The same of the networks as published, in float32."""
+    generator, judge = published.ResNetGenerator(), published.PatchDiscriminator()
+    with _paper():
+        blocks = [layer for layer in generator if isinstance(layer, published.Residual)]
+        costs = _costs(generator, {"nine blocks": blocks}, size)
+        costs["ways in and out"] = _less(costs["generator"], costs["nine blocks"])
+        return costs | {"discriminator": _cost(judge, torch.empty(1, 1, size, size))} | _frozen(judge, size)
+
+
+def _paper() -> FakeTensorMode:
+    """Shapes without values."""
+    return FakeTensorMode(allow_non_fake_inputs=True)
+
+
+def _autocast(precision: torch.dtype) -> torch.autocast:
+    # Without its cache: weights are cast anew in every pass, as they are between two steps.
+    return torch.autocast("cpu", precision, enabled=precision is not torch.float32, cache_enabled=False)
+
+
+def step_cost(parts: Parts) -> Cost:
+    """One image of each modality through a whole step, without optimisers and losses."""
+    return (
+        parts["generator"][1] * GENERATOR_PASSES
+        + parts["discriminator"][1] * JUDGED
+        + parts["discriminator, frozen"][1] * JUDGED_FROZEN
+    )
+
+
+def _costs(generator: nn.Module, parts: Mapping[str, list[nn.Module]], size: int) -> dict[str, tuple[Cost, Cost]]:
+    """Costs of a generator and of parts of it, each on what it is given in a pass."""
+    given: dict[nn.Module, Tensor] = {}
+    hooks = [
+        part.register_forward_pre_hook(lambda module, inputs: given.update({module: inputs[0]}))
+        for chosen in parts.values()
+        for part in chosen
+    ]
+    image = torch.empty(1, 1, size, size)
+    generator(image)
+    for hook in hooks:
+        hook.remove()
+    costs = {"generator": _cost(generator, image)}
+    for name, chosen in parts.items():
+        each = [_cost(part, given[part]) for part in chosen]
+        costs[name] = sum((one[0] for one in each), Cost()), sum((one[1] for one in each), Cost())
+    return costs
+
+
+def _cost(module: nn.Module, given: Tensor) -> tuple[Cost, Cost]:
+    module.zero_grad()  # what accumulates would be counted too
+    with torch.no_grad(), Tally() as forward:
+        module(given)
+    with Tally() as both:
+        made = module(given.detach().requires_grad_())
+        heads = made if isinstance(made, list) else [getattr(made, "image", made)]
+        torch.autograd.backward(heads, [torch.ones_like(head) for head in heads])
+    return forward.cost, both.cost
+
+
+def _frozen(judge: nn.Module, size: int) -> dict[str, tuple[Cost, Cost]]:
+    judge.requires_grad_(False)
+    return {"discriminator, frozen": _cost(judge, torch.empty(1, 1, size, size))}
+
+
+def _less(whole: tuple[Cost, Cost], *parts: tuple[Cost, Cost]) -> tuple[Cost, Cost]:
+    forward, both = whole
+    for part in parts:
+        forward, both = forward + part[0] * -1, both + part[1] * -1
+    return forward, both
+
+
+def _written(cost: Cost) -> str:
+    return f"{cost.flop / 1e9:8.2f} GFLOP {cost.bytes / 2**20:8.0f} MiB"
+
+
+def ceilings(device: str) -> dict[str, float]:
+    """Best of several: products of square matrices, and a copy (bytes read and written)."""
+    found = {}
+    side = 2048 if device == "cpu" else 8192
+    for dtype in (torch.float32, torch.bfloat16):
+        a, b = (torch.rand(side, side, device=device).to(dtype) for _ in range(2))
+        found[f"{str(dtype).removeprefix('torch.')} GFLOP/s"] = 2 * side**3 / fastest(lambda: a @ b, device) / 1e9
+    block = torch.ones(2**28 // 4, device=device)
+    into = torch.empty_like(block)
+    found["copy GB/s"] = 2 * block.numel() * 4 / fastest(lambda: into.copy_(block), device) / 1e9
+    return found
+
+
+def fastest(act: Callable[[], object], device: str, turns: int = 12) -> float:
+    """Seconds of the fastest turn."""
+    times = []
+    for _ in range(turns):
+        started = time.perf_counter()
+        act()
+        if device != "cpu":
+            torch.cuda.synchronize()
+        times.append(time.perf_counter() - started)
+    return min(times)
+
+
+def timed_step(options: argparse.Namespace) -> tuple[float, Counter[str]]:
+    """Seconds of our step per image, and its time by kind of operation."""
+    step, batch = contender("ours", options)
+    image = torch.rand(batch, 1, options.size, options.size, device=options.device) * 2 - 1
+    seconds = fastest(lambda: step(image, image), options.device, turns=4) / batch
+    cuda = options.device != "cpu"
+    with profile(activities=[ProfilerActivity.CUDA if cuda else ProfilerActivity.CPU]) as watched:
+        step(image, image)
+    times: Counter[str] = Counter()
+    for event in watched.key_averages():
+        times[kind(event.key)] += event.self_device_time_total if cuda else event.self_cpu_time_total
+    return seconds, Counter({name: value / times.total() for name, value in times.items()})
+
+
+def kind(operation: str) -> str:
+    return next(
+        (name for name, words in KINDS.items() if any(word in operation for word in words)),
+        "element by element" if "aten::" in operation else "the rest",
+    )
+
+
+if __name__ == "__main__":
+    main()
