@@ -15,7 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 
 import torch
 from monai.networks.blocks import SpatialAttentionBlock
@@ -52,7 +52,7 @@ KINDS = {
 """Kinds of operation by what their names contain; the first that fits. What is left is element by element."""
 
 _aten = torch.ops.aten
-_ATTENTION = {
+COUNTED = flop_registry | {
     _aten._scaled_dot_product_flash_attention_for_cpu: lambda q, k, v, *_, **__: sdpa_flop_count(
         q.shape, k.shape, v.shape
     ),
@@ -60,6 +60,7 @@ _ATTENTION = {
         sdpa_backward_flop_count(g.shape, q.shape, k.shape, v.shape)
     ),
 }
+"""How operations are counted: by torch's table, which lacks attention on a CPU."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,12 @@ class Cost:
         return Cost(self.flop * count, self.bytes * count)
 
 
+Both = tuple[Cost, Cost]
+"""Of a forward pass, and of a forward and a backward one."""
+
+Parts = Mapping[str, Both]
+
+
 class Tally(TorchDispatchMode):
     """Adds up every operation that is no mere view."""
 
@@ -87,13 +94,8 @@ class Tally(TorchDispatchMode):
         out = func(*args, **(kwargs or {}))
         if not func.is_view:
             tensors = [leaf for leaf in tree_leaves((args, kwargs, out)) if isinstance(leaf, Tensor)]
-            packet = func.overloadpacket
-            if packet in _ATTENTION:
-                flop = _ATTENTION[packet](*args)
-            else:
-                flop = (
-                    flop_registry[packet](*args, **(kwargs or {}), out_val=out) if packet in flop_registry else 0
-                )
+            counted = COUNTED.get(func.overloadpacket)
+            flop = counted(*args, **(kwargs or {}), out_val=out) if counted else 0
             self.cost += Cost(flop, sum(one.numel() * one.element_size() for one in tensors))
         return out
 
@@ -126,9 +128,6 @@ def main() -> None:
         print(f"  {kind:30} {share:6.1%}")
 
 
-Parts = Mapping[str, tuple[Cost, Cost]]
-
-
 def ours(size: int, precision: torch.dtype = torch.bfloat16) -> Parts:
     """Costs of one slice by part of our networks: forward, and forward with backward."""
     settings = NetworkSettings(size=size)
@@ -136,17 +135,15 @@ def ours(size: int, precision: torch.dtype = torch.bfloat16) -> Parts:
     for network in (generator, judge):
         network.to(memory_format=torch.channels_last)
     with _paper(), _autocast(precision):
-        hourglasses = [module for module in generator.modules() if isinstance(module, Hourglass)]
-        outermost = [module for module in (*generator.encoder, *generator.decoder) if module in hourglasses]
-        attentions = [module for module in generator.modules() if isinstance(module, SpatialAttentionBlock)]
-        costs = _costs(
-            generator, {"hourglass": outermost, "attention": attentions, "unfold": [generator.unfold]}, size
-        )
-        bodies = {"body": [layer for layer in (*generator.encoder, *generator.decoder) if layer not in outermost]}
-        costs = _costs(generator, bodies, size) | costs
+        layers = [*generator.encoder, *generator.decoder]
+        parts = {
+            "body": [layer for layer in layers if not isinstance(layer, Hourglass)],
+            "hourglass": [layer for layer in layers if isinstance(layer, Hourglass)],
+            "attention": [one for one in generator.modules() if isinstance(one, SpatialAttentionBlock)],
+            "unfold": [generator.unfold],
+        }
+        costs = _costs(generator, parts, size)
         costs["hourglass"] = _less(costs["hourglass"], costs["attention"])
-        rest = ("body", "hourglass", "attention", "unfold")
-        costs["what is left"] = _less(costs["generator"], *(costs[name] for name in rest))
         return costs | {"discriminator": _cost(judge, torch.empty(1, 1, size, size))} | _frozen(judge, size)
 
 
@@ -179,7 +176,7 @@ def step_cost(parts: Parts) -> Cost:
     )
 
 
-def _costs(generator: nn.Module, parts: Mapping[str, list[nn.Module]], size: int) -> dict[str, tuple[Cost, Cost]]:
+def _costs(generator: nn.Module, parts: Mapping[str, list[nn.Module]], size: int) -> dict[str, Both]:
     """Costs of a generator and of parts of it, each on what it is given in a pass."""
     given: dict[nn.Module, Tensor] = {}
     hooks = [
@@ -198,7 +195,7 @@ def _costs(generator: nn.Module, parts: Mapping[str, list[nn.Module]], size: int
     return costs
 
 
-def _cost(module: nn.Module, given: Tensor) -> tuple[Cost, Cost]:
+def _cost(module: nn.Module, given: Tensor) -> Both:
     module.zero_grad()  # what accumulates would be counted too
     with torch.no_grad(), Tally() as forward:
         module(given)
@@ -209,12 +206,12 @@ def _cost(module: nn.Module, given: Tensor) -> tuple[Cost, Cost]:
     return forward.cost, both.cost
 
 
-def _frozen(judge: nn.Module, size: int) -> dict[str, tuple[Cost, Cost]]:
+def _frozen(judge: nn.Module, size: int) -> dict[str, Both]:
     judge.requires_grad_(False)
     return {"discriminator, frozen": _cost(judge, torch.empty(1, 1, size, size))}
 
 
-def _less(whole: tuple[Cost, Cost], *parts: tuple[Cost, Cost]) -> tuple[Cost, Cost]:
+def _less(whole: Both, *parts: Both) -> Both:
     forward, both = whole
     for part in parts:
         forward, both = forward + part[0] * -1, both + part[1] * -1
@@ -230,8 +227,9 @@ def ceilings(device: str) -> dict[str, float]:
     found = {}
     side = 2048 if device == "cpu" else 8192
     for dtype in (torch.float32, torch.bfloat16):
-        a, b = (torch.rand(side, side, device=device).to(dtype) for _ in range(2))
-        found[f"{str(dtype).removeprefix('torch.')} GFLOP/s"] = 2 * side**3 / fastest(lambda: a @ b, device) / 1e9
+        square = torch.rand(side, side, device=device).to(dtype)
+        seconds = fastest(partial(torch.matmul, square, square), device)
+        found[f"{str(dtype).removeprefix('torch.')} GFLOP/s"] = 2 * side**3 / seconds / 1e9
     block = torch.ones(2**28 // 4, device=device)
     into = torch.empty_like(block)
     found["copy GB/s"] = 2 * block.numel() * 4 / fastest(lambda: into.copy_(block), device) / 1e9

@@ -34,7 +34,7 @@ class CycleGAN(nn.Module):
         self.apply(_draw_weights)
 
     def generator_loss(self, ct: Tensor, mr: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Adversarial, cycle and identity terms weighted and summed; and the translations fake_ct, fake_mr."""
+        """All terms of the generators, weighted and summed, and the translations fake_ct and fake_mr."""
         fake_ct, fake_mr = self.to_ct(mr), self.to_mr(ct)
         adversarial = least_squares(self.judge_ct(fake_ct), 1.0) + least_squares(self.judge_mr(fake_mr), 1.0)
         cycle = functional.l1_loss(self.to_ct(fake_mr), ct) + functional.l1_loss(self.to_mr(fake_ct), mr)
@@ -78,8 +78,8 @@ class Trainer:
         for group in chain.from_iterable(optimiser.param_groups for optimiser in self.optimisers):
             group["lr"] = self.rate * min(1.0, 2.0 * (1.0 - share))
 
-    def step(self, ct: Tensor, mr: Tensor) -> dict[str, float]:
-        """One step of both directions; the losses."""
+    def step(self, ct: Tensor, mr: Tensor) -> dict[str, Tensor]:
+        """One step of both directions; the losses, left on the device."""
         generators, judges = self.optimisers
         for weight in self.judges:
             weight.requires_grad_(False)
@@ -97,7 +97,7 @@ class Trainer:
         judges.zero_grad()
         judged.backward()
         judges.step()
-        return {"generators": float(loss.detach()), "discriminators": float(judged.detach())}
+        return {"generators": loss.detach(), "discriminators": judged.detach()}
 
 
 class ResNetGenerator(nn.Sequential):
