@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -46,7 +46,7 @@ KINDS = {
     "attention": ("scaled_dot_product", "addmm", "::mm", "bmm"),
     "normalisation": ("norm",),
     "resizing": ("upsample",),
-    "optimiser and average": ("_foreach", "_fused", "lerp"),
+    "optimiser and average": ("_foreach", "_fused", "lerp", "Optimizer"),
     "copies and casts": ("copy", "cat", "clone", "contiguous", "fill", "zero", "pad"),
 }
 """Kinds of operation by what their names contain; the first that fits. What is left is element by element."""
@@ -84,11 +84,15 @@ Parts = Mapping[str, Both]
 
 
 class Tally(TorchDispatchMode):
-    """Adds up every operation that is no mere view."""
+    """Adds up every operation that is no mere view, by kind."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.cost = Cost()
+        self.kinds: defaultdict[str, Cost] = defaultdict(Cost)
+
+    @property
+    def cost(self) -> Cost:
+        return sum(self.kinds.values(), Cost())
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
         out = func(*args, **(kwargs or {}))
@@ -96,7 +100,8 @@ class Tally(TorchDispatchMode):
             tensors = [leaf for leaf in tree_leaves((args, kwargs, out)) if isinstance(leaf, Tensor)]
             counted = COUNTED.get(func.overloadpacket)
             flop = counted(*args, **(kwargs or {}), out_val=out) if counted else 0
-            self.cost += Cost(flop, sum(one.numel() * one.element_size() for one in tensors))
+            size = sum(one.numel() * one.element_size() for one in tensors)
+            self.kinds[kind(str(func.overloadpacket).replace(".", "::"))] += Cost(flop, size)
         return out
 
 
@@ -119,13 +124,17 @@ def main() -> None:
         return
     peaks = ceilings(options.device)
     print("\nceilings:", ", ".join(f"{name} {value:.0f}" for name, value in peaks.items()))
-    cost = step_cost(ours(options.size))
-    floor = cost.flop / peaks["bfloat16 GFLOP/s"] / 1e9, cost.bytes / peaks["copy GB/s"] / 1e9
-    measured, kinds = timed_step(options)
-    print(f"ours, a step, per image: arithmetic at the ceiling {floor[0]:.3f} s, memory {floor[1]:.3f} s,")
-    print(f"measured {measured:.3f} s, of which")
-    for kind, share in kinds.most_common():
-        print(f"  {kind:30} {share:6.1%}")
+    parts = ours(options.size)
+    for name, cost, seconds in (
+        ("a translated slice", parts["generator"][0], timed_slice(options)),
+        ("a step, per image", step_cost(parts), timed_step(options)),
+    ):
+        arithmetic = cost.flop / peaks["bfloat16 GFLOP/s"] / 1e9
+        memory = cost.bytes / peaks["copy GB/s"] / 1e9
+        print(f"ours, {name}: {seconds:.4f} s; at the ceilings {arithmetic:.4f} s of", end=" ")
+        print(f"arithmetic, {memory:.4f} s of memory")
+    for name, (share, rate, flow) in by_kind(options).items():
+        print(f"  {name:22} {share:6.1%} of the step's time {rate:7.0f} GFLOP/s {flow:6.1f} GB/s")
 
 
 def ours(size: int, precision: torch.dtype = torch.bfloat16) -> Parts:
@@ -248,24 +257,48 @@ def fastest(act: Callable[[], object], device: str, turns: int = 12) -> float:
     return min(times)
 
 
-def timed_step(options: argparse.Namespace) -> tuple[float, Counter[str]]:
-    """Seconds of our step per image, and its time by kind of operation."""
+def timed_slice(options: argparse.Namespace) -> float:
+    """Seconds of one translated slice, in batches."""
+    device, settings = options.device, NetworkSettings(size=options.size)
+    generator = VariationalGenerator(settings).eval().to(device).to(memory_format=torch.channels_last)
+    images = torch.rand(options.batch, 1, options.size, options.size, device=device) * 2 - 1
+    with torch.inference_mode(), torch.autocast(device, torch.bfloat16):
+        return fastest(lambda: generator(images), device) / options.batch
+
+
+def timed_step(options: argparse.Namespace) -> float:
+    """Seconds of our step per image."""
     step, batch = contender("ours", options)
     image = torch.rand(batch, 1, options.size, options.size, device=options.device) * 2 - 1
-    seconds = fastest(lambda: step(image, image), options.device, turns=4) / batch
-    cuda = options.device != "cpu"
-    with profile(activities=[ProfilerActivity.CUDA if cuda else ProfilerActivity.CPU]) as watched:
+    return fastest(lambda: step(image, image), options.device, turns=4) / batch
+
+
+def by_kind(options: argparse.Namespace) -> dict[str, tuple[float, float, float]]:
+    """Of each kind of operation in our step: share of time, GFLOP/s, and GB/s; the longest first."""
+    step, batch = contender("ours", options)
+    image = torch.rand(batch, 1, options.size, options.size, device=options.device) * 2 - 1
+    with Tally() as done:
         step(image, image)
-    times: Counter[str] = Counter()
+    cuda = options.device != "cpu"
+    with profile(activities=[ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * cuda) as watched:
+        step(image, image)
+    seconds: defaultdict[str, float] = defaultdict(float)
     for event in watched.key_averages():
-        times[kind(event.key)] += event.self_device_time_total if cuda else event.self_cpu_time_total
-    return seconds, Counter({name: value / times.total() for name, value in times.items()})
+        seconds[kind(event.key)] += (
+            event.self_device_time_total if cuda else event.self_cpu_time_total
+        ) / 1e6
+    whole = sum(seconds.values())
+    return {
+        name: (took / whole, done.kinds[name].flop / took / 1e9, done.kinds[name].bytes / took / 1e9)
+        for name, took in sorted(seconds.items(), key=lambda item: -item[1])
+        if took > 0
+    }
 
 
 def kind(operation: str) -> str:
     return next(
         (name for name, words in KINDS.items() if any(word in operation for word in words)),
-        "element by element" if "aten::" in operation else "the rest",
+        "element by element" if operation.startswith("aten::") else "the rest",
     )
 
 
