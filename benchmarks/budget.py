@@ -234,7 +234,7 @@ def _written(cost: Cost) -> str:
 def ceilings(device: str) -> dict[str, float]:
     """Best of several: products of square matrices, and a copy (bytes read and written)."""
     found = {}
-    side = 2048 if device == "cpu" else 8192
+    side = 1024 if device == "cpu" else 8192  # short enough to fit between what else a CPU does
     for dtype in (torch.float32, torch.bfloat16):
         square = torch.rand(side, side, device=device).to(dtype)
         seconds = fastest(partial(torch.matmul, square, square), device)
@@ -245,7 +245,7 @@ def ceilings(device: str) -> dict[str, float]:
     return found
 
 
-def fastest(act: Callable[[], object], device: str, turns: int = 12) -> float:
+def fastest(act: Callable[[], object], device: str, turns: int = 50) -> float:
     """Seconds of the fastest turn."""
     times = []
     for _ in range(turns):

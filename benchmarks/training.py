@@ -83,7 +83,11 @@ class Ours:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--size", type=int, default=256)
-    parser.add_argument("--batch", type=int, help="of ours and of `same` (default: 4, with --full 8)")
+    parser.add_argument(
+        "--batch",
+        type=int,
+        help="of ours and of `same` (default: 4, with --full 8, at which `same` needs 13 GiB on a CPU)",
+    )
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--compile", action="store_true", help="a row of ours with compiled networks too")
@@ -124,6 +128,7 @@ def measure(names: list[str], options: argparse.Namespace) -> dict[str, Row]:
         ends[name], other = context.Pipe()
         workers.append(context.Process(target=contend, args=(name, options, other), daemon=True))
         workers[-1].start()
+        other.close()  # so that a contender that dies, for lack of memory say, ends this too
         ends[name].recv()  # ready; one after the other, so that nobody's start disturbs a turn
     turns: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
     for _ in range(5 if options.full else 1):
@@ -151,6 +156,7 @@ def alone(act: Callable[[argparse.Namespace, Connection], None], options: argpar
     here, there = context.Pipe()
     worker = context.Process(target=act, args=(options, there))
     worker.start()
+    there.close()
     found: float = here.recv()
     worker.join()
     return found
