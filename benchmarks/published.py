@@ -1,0 +1,175 @@
+"""CycleGAN as it was published, from the paper alone: what medtranslate is measured against.
+
+Zhu, Park, Isola and Efros, "Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial
+Networks" (2017), section 4 and appendix (section 7): ResNet generators of nine blocks, 70 x 70
+PatchGANs, least squares, cycle weight 10, identity weight half of that, a pool of 50 images, Adam at
+2e-4 with batches of one, constant for the first half of the run and then linear to zero. Slices are
+[B, 1, S, S] in [-1, 1]; one channel instead of three is the only departure.
+"""
+
+from __future__ import annotations
+
+from itertools import chain
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from medtranslate.model import ImagePool
+
+CYCLE = 10.0
+IDENTITY = 0.5 * CYCLE
+POOL = 50
+RATE = 2e-4
+BETAS = (0.5, 0.999)
+
+
+class CycleGAN(nn.Module):
+    """Both generators and both discriminators, with the objective of each side."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.to_ct, self.to_mr = ResNetGenerator(), ResNetGenerator()
+        self.judge_ct, self.judge_mr = PatchDiscriminator(), PatchDiscriminator()
+        self.apply(_draw_weights)
+
+    def generator_loss(self, ct: Tensor, mr: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """All terms of the generators, weighted and summed, and the translations fake_ct and fake_mr."""
+        fake_ct, fake_mr = self.to_ct(mr), self.to_mr(ct)
+        adversarial = least_squares(self.judge_ct(fake_ct), 1.0) + least_squares(self.judge_mr(fake_mr), 1.0)
+        cycle = functional.l1_loss(self.to_ct(fake_mr), ct) + functional.l1_loss(self.to_mr(fake_ct), mr)
+        identity = functional.l1_loss(self.to_ct(ct), ct) + functional.l1_loss(self.to_mr(mr), mr)
+        return adversarial + CYCLE * cycle + IDENTITY * identity, fake_ct, fake_mr
+
+    def discriminator_loss(self, ct: Tensor, mr: Tensor, fake_ct: Tensor, fake_mr: Tensor) -> Tensor:
+        """Real slices against (pooled, detached) translations, halved so that the judges learn slower."""
+        real = least_squares(self.judge_ct(ct), 1.0) + least_squares(self.judge_mr(mr), 1.0)
+        fake = least_squares(self.judge_ct(fake_ct), 0.0) + least_squares(self.judge_mr(fake_mr), 0.0)
+        return 0.5 * (real + fake)
+
+
+class Trainer:
+    """A CycleGAN with what a step changes beside its weights.
+
+    Args:
+        precision: bfloat16 runs the forward passes under autocast; in channels-last layout on CUDA. On a CPU
+            that is slower for these networks, as instance normalisation turns every feature map around.
+    """
+
+    def __init__(
+        self, seed: int = 0, device: str = "cpu", precision: torch.dtype = torch.float32, rate: float = RATE
+    ) -> None:
+        torch.manual_seed(seed)
+        self.networks = CycleGAN().to(device)
+        self.mixed = precision is not torch.float32
+        if self.mixed and device != "cpu":
+            self.networks.to(memory_format=torch.channels_last)
+        net = self.networks
+        self.generators = [*net.to_ct.parameters(), *net.to_mr.parameters()]
+        self.judges = [*net.judge_ct.parameters(), *net.judge_mr.parameters()]
+        self.optimisers = [torch.optim.Adam(part, rate, BETAS) for part in (self.generators, self.judges)]
+        self.pools = {"ct": ImagePool(POOL), "mr": ImagePool(POOL)}
+        self.random = torch.Generator().manual_seed(seed)
+        self.rate = rate
+        self.device = torch.device(device)
+
+    def set_rate(self, share: float) -> None:
+        """Learning rate at a share of the run: constant for half of it, then linear to zero."""
+        for group in chain.from_iterable(optimiser.param_groups for optimiser in self.optimisers):
+            group["lr"] = self.rate * min(1.0, 2.0 * (1.0 - share))
+
+    def step(self, ct: Tensor, mr: Tensor) -> dict[str, Tensor]:
+        """One step of both directions; the losses, left on the device."""
+        generators, judges = self.optimisers
+        for weight in self.judges:
+            weight.requires_grad_(False)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.mixed):
+            loss, fake_ct, fake_mr = self.networks.generator_loss(ct, mr)
+        generators.zero_grad()
+        loss.backward()
+        generators.step()
+        for weight in self.judges:
+            weight.requires_grad_(True)
+        shown_ct = self.pools["ct"].exchange(fake_ct, self.random)
+        shown_mr = self.pools["mr"].exchange(fake_mr, self.random)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.mixed):
+            judged = self.networks.discriminator_loss(ct, mr, shown_ct, shown_mr)
+        judges.zero_grad()
+        judged.backward()
+        judges.step()
+        return {"generators": loss.detach(), "discriminators": judged.detach()}
+
+
+class ResNetGenerator(nn.Sequential):
+    """c7s1-64, d128, d256, R256 x 9, u128, u64, c7s1-1 and tanh, in the paper's names."""
+
+    def __init__(self, blocks: int = 9, width: int = 64) -> None:
+        super().__init__(
+            nn.ReflectionPad2d(3),
+            nn.Conv2d(1, width, kernel_size=7),
+            *_normed(width),
+            nn.Conv2d(width, 2 * width, kernel_size=3, stride=2, padding=1),
+            *_normed(2 * width),
+            nn.Conv2d(2 * width, 4 * width, kernel_size=3, stride=2, padding=1),
+            *_normed(4 * width),
+            *(Residual(4 * width) for _ in range(blocks)),
+            nn.ConvTranspose2d(4 * width, 2 * width, kernel_size=3, stride=2, padding=1, output_padding=1),
+            *_normed(2 * width),
+            nn.ConvTranspose2d(2 * width, width, kernel_size=3, stride=2, padding=1, output_padding=1),
+            *_normed(width),
+            nn.ReflectionPad2d(3),
+            nn.Conv2d(width, 1, kernel_size=7),
+            nn.Tanh(),
+        )
+
+
+class Residual(nn.Module):
+    """x + two convolutions with reflection padding and instance normalisation."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.around = nn.Sequential(
+            nn.ReflectionPad2d(1),
+            nn.Conv2d(width, width, kernel_size=3),
+            *_normed(width),
+            nn.ReflectionPad2d(1),
+            nn.Conv2d(width, width, kernel_size=3),
+            nn.InstanceNorm2d(width),
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features + self.around(features)
+
+
+class PatchDiscriminator(nn.Sequential):
+    """C64, C128, C256, C512 and one score for each patch of 70 x 70 pixels."""
+
+    def __init__(self, width: int = 64) -> None:
+        layers: list[nn.Module] = [nn.Conv2d(1, width, kernel_size=4, stride=2, padding=1), _leaky()]
+        for before, stride in ((width, 2), (2 * width, 2), (4 * width, 1)):
+            layers += [
+                nn.Conv2d(before, 2 * before, kernel_size=4, stride=stride, padding=1),
+                nn.InstanceNorm2d(2 * before),
+                _leaky(),
+            ]
+        super().__init__(*layers, nn.Conv2d(8 * width, 1, kernel_size=4, padding=1))
+
+
+def least_squares(scores: Tensor, target: float) -> Tensor:
+    """Mean over patches of (score - target)^2."""
+    return (scores.float() - target).square().mean()
+
+
+def _normed(width: int) -> list[nn.Module]:
+    return [nn.InstanceNorm2d(width), nn.ReLU(inplace=True)]
+
+
+def _leaky() -> nn.LeakyReLU:
+    return nn.LeakyReLU(0.2, inplace=True)
+
+
+def _draw_weights(layer: nn.Module) -> None:
+    if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
+        nn.init.normal_(layer.weight, 0.0, 0.02)
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)
