@@ -11,7 +11,8 @@ from medtranslate.metrics.agreement import TISSUES, agreement, tissue_scores
 from medtranslate.metrics.arrays import Range, Volume, Voxels, covers, percentile_range, require_finite
 from medtranslate.metrics.masks import body_mask, head_mask
 from medtranslate.metrics.profiles import PROFILES, WHOLE_CT, Profile, score
-from medtranslate.metrics.scores import SSIM_WINDOW, mae, ms_ssim, psnr, ssim_map, ssim_map_3d
+from medtranslate.metrics.scores import SSIM_WINDOW, mae, psnr, ssim_map
+from medtranslate.metrics.windowed import ms_ssim, ssim_map_3d
 
 __all__ = [
     "PROFILES",
