@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic.dataclasses import dataclass
 
-from medtranslate.result.translation import FROZEN, Translation
+from medtranslate.result.translation import FROZEN, Source, Translation
 
 
 @dataclass(frozen=True, kw_only=True, config=FROZEN)
@@ -83,6 +83,83 @@ class Agreement:
 
 
 @dataclass(frozen=True, kw_only=True, config=FROZEN)
+class Histograms:
+    """How often values occur among the scored voxels.
+
+    Attributes:
+        edges: of the bins, ascending, in the result's unit; the last bin holds both its ends.
+        counts: voxels in each bin, of `prediction` and `reference`.
+        below: voxels under the first edge, of the same.
+        above: voxels over the last edge.
+    """
+
+    edges: list[float]
+    counts: dict[str, list[int]]
+    below: dict[str, int]
+    above: dict[str, int]
+
+
+@dataclass(frozen=True, kw_only=True, config=FROZEN)
+class Coverage:
+    """How a map of standard deviations fits the errors of the scored voxels.
+
+    Attributes:
+        within_1_sd: share of the voxels whose absolute error is at most one standard deviation.
+        within_2_sd: likewise, two.
+        expected: what both are for normal errors of just these deviations.
+        mean_sd: mean of the map, in the result's unit.
+        rms_ratio: root mean square of the errors over that of the deviations; 1 where their size is right.
+        correlation: Spearman's, of deviation and absolute error; None where one of them does not vary.
+    """
+
+    within_1_sd: float
+    within_2_sd: float
+    expected: tuple[float, float] = (0.6827, 0.9545)
+    mean_sd: float
+    rms_ratio: float | None = None
+    correlation: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, config=FROZEN)
+class Registration:
+    """The rigid motion that brought a reference to the place of what was translated.
+
+    Attributes:
+        target: what the reference was moved to: the source where there is one, else the prediction.
+        matrix: 4 x 4, row by row: a point of the target in RAS+ millimetres to the place in the
+            reference, as its header has it, where the same anatomy was found.
+        rotation_degrees: angle of the rotation about its own axis.
+        translation_mm: how far the centre of the target's grid is moved.
+        mutual_information: of target and reference in nats over the same samples: `before`, as the headers
+            say (absent where nothing overlaps), and `after`.
+        overlap: share of the target's voxels that the moved reference reaches.
+        applied: whether the motion was used; without a gain in mutual information it is not, and the
+            reference lies as its header says.
+    """
+
+    target: Literal["source", "prediction"]
+    matrix: tuple[tuple[float, float, float, float], ...]
+    rotation_degrees: float
+    translation_mm: float
+    mutual_information: dict[str, float]
+    overlap: float
+    applied: bool
+
+
+@dataclass(frozen=True, kw_only=True, config=FROZEN)
+class Provenance:
+    """What was compared, and with what.
+
+    Attributes:
+        inputs: the files by role (`prediction`, `reference`, ...), with digest and geometry.
+        versions: of medtranslate and the libraries that the numbers depend on.
+    """
+
+    inputs: dict[str, Source]
+    versions: dict[str, str]
+
+
+@dataclass(frozen=True, kw_only=True, config=FROZEN)
 class Result:
     """Scores of one prediction against its reference.
 
@@ -92,6 +169,12 @@ class Result:
         tissues: errors by tissue; only for CT in HU.
         unmasked: scores over every voxel, where these were asked for.
         reference: what was done to the reference before it was scored.
+        histograms: of prediction and reference.
+        seams: mean jump between neighbouring slices, |v(z-1) - 2 v(z) + v(z+1)| over the scored voxels as a
+            share of `data_range`, of prediction and reference; None for pictures and fewer than 3 slices.
+        coverage: how the uncertainty map that was given fits the errors.
+        registration: the rigid motion of the reference, where one was asked for.
+        provenance: of a result that was computed from files.
     """
 
     schema: Literal["medtranslate/result/1"] = "medtranslate/result/1"
@@ -108,6 +191,11 @@ class Result:
     unmasked: Scores | None = None
     mask: Mask | None = None
     reference: list[str] = field(default_factory=list)
+    histograms: Histograms | None = None
+    seams: dict[str, float] | None = None
+    coverage: Coverage | None = None
+    registration: Registration | None = None
+    provenance: Provenance | None = None
     translation: Translation | None = None
     settings: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)

@@ -7,28 +7,38 @@ from typing import Any, Literal
 
 from pydantic.dataclasses import dataclass
 
-from medtranslate.result.pair import Result, Scores
+from medtranslate.result.pair import Result, Scores, Tissue
 from medtranslate.result.translation import FROZEN, ModelInfo
 
 
 @dataclass(frozen=True, kw_only=True, config=FROZEN)
 class Summary:
-    """Results of several items, or of one, with their mean."""
+    """Results of several items, or of one, with their mean.
+
+    Attributes:
+        tissues: mean of each tissue's share, error and overlap over the items that have them.
+    """
 
     schema: str
     items: list[Result]
     mean: Scores
     baselines: dict[str, Scores] = field(default_factory=dict)
     unmasked: Scores | None = None
+    tissues: dict[str, Tissue] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True, config=FROZEN)
 class Cohort(Summary):
-    """Results of a folder."""
+    """Results of a folder.
+
+    Attributes:
+        failed: pairs that could not be scored, by name, and why.
+    """
 
     schema: Literal["medtranslate/cohort/1"] = "medtranslate/cohort/1"
+    failed: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, config=FROZEN)
