@@ -113,6 +113,8 @@ class EvaluateSettings:
     """What was translated; adds the scores of doing nothing with it."""
     mask: Path | None = None
     """Where to score (default: the profile's rule)."""
+    uncertainty: Path | None = None
+    """Standard deviation of the prediction in its unit, on its grid: adds how it fits the errors."""
     range: tuple[float, float] | None = None
     """Output range that scores refer to (default: the profile's rule)."""
     modality: Modality | None = None

@@ -9,7 +9,7 @@ from medtranslate.evaluation.baselines import baselines, mean_image
 from medtranslate.evaluation.cycle import cycle, cycle_volume
 from medtranslate.evaluation.files import evaluate, evaluate_into
 from medtranslate.evaluation.pair import score_pair
-from medtranslate.evaluation.translated import spread_against_error, translate_and_score
+from medtranslate.evaluation.translated import translate_and_score
 
 __all__ = [
     "baselines",
@@ -19,6 +19,5 @@ __all__ = [
     "evaluate_into",
     "mean_image",
     "score_pair",
-    "spread_against_error",
     "translate_and_score",
 ]

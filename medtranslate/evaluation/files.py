@@ -46,6 +46,7 @@ def evaluate(settings: EvaluateSettings, *, quiet: bool = False) -> Result | Coh
         "reference": settings.reference,
         "source": settings.source,
         "mask": settings.mask,
+        "uncertainty": settings.uncertainty,
     }
     paths = {role: path for role, path in inputs.items() if path is not None}
     require_apart([settings.out], paths.values())

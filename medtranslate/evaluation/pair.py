@@ -18,6 +18,7 @@ from medtranslate.evaluation.rules import (
     PERCENTILES,
     check_kind,
     check_profile,
+    check_uncertainty,
     declared_range,
     levels_range,
     on_model_scale,
@@ -31,9 +32,13 @@ from medtranslate.metrics import (
     SSIM_WINDOW,
     Range,
     Volume,
+    Voxels,
     agreement,
+    coverage,
+    histograms,
     percentile_range,
     score,
+    seams,
     tissue_scores,
 )
 from medtranslate.report import Pictures
@@ -51,6 +56,7 @@ def score_pair(
     profile: ProfileName = "image",
     source: MetaTensor | None = None,
     mask: MetaTensor | None = None,
+    uncertainty: MetaTensor | None = None,
     mean_image: MetaTensor | None = None,
     data_range: Range | None = None,
     translation: Translation | None = None,
@@ -74,6 +80,7 @@ def score_pair(
         profile: definition of the scores.
         source: what was translated; adds its baselines and widens the mask.
         mask: voxels above 0 count (default: the profile's rule).
+        uncertainty: standard deviation of the prediction in its unit; adds how it fits the errors.
         mean_image: mean of the target modality on this grid; adds a baseline.
         data_range: lowest and highest value that scores refer to.
         translation: how the prediction was made.
@@ -94,6 +101,7 @@ def score_pair(
         resample_reference=resample_reference,
         source=source,
         mask=mask,
+        uncertainty=uncertainty,
         mean_image=mean_image,
     )
     return compare(volumes, profile, data_range, translation, name, unmasked=unmasked)[0]
@@ -118,6 +126,7 @@ def compare(
     model = model or (translation.model if translation else None)
     check_kind(volumes["prediction"], volumes["reference"], model)
     check_profile(profile, volumes, data_range, model)
+    check_uncertainty(volumes)
     levels = volumes["reference"].meta.get("levels")
     declared = declared_range(profile, data_range, levels, model)
     fixed = PROFILES[profile].hu_range is not None
@@ -152,6 +161,8 @@ def compare(
         warnings.append(f"slices of {sides} are smaller than the window of {SSIM_WINDOW}: SSIM not measured")
     affine = np.asarray(volumes["reference"].affine, dtype=np.float64)
     sayable = None if fixed else declared and declared[0]
+    images = {"prediction": prediction, "reference": reference}
+    errors = np.abs(prediction - reference) if "uncertainty" in arrays else None
     result = Result(
         profile=profile,
         unit=unit,
@@ -175,6 +186,9 @@ def compare(
         unmasked=score(prediction, reference, mask | field, ends, profile)[0] if unmasked else None,
         mask=Mask(rule=mask_rule, share=float(mask.mean())),
         reference=notes,
+        histograms=histograms(images, mask),
+        seams=None if levels else _seams(images, mask, ends),
+        coverage=None if errors is None else coverage(arrays["uncertainty"], errors, mask),
         translation=translation,
         warnings=warnings,
     )
@@ -198,6 +212,11 @@ def _prepared(
         arrays["reference"], note = on_model_scale(arrays["reference"], field, model)
         notes.append(note)
     return arrays, field, notes
+
+
+def _seams(images: Mapping[str, Volume], mask: Voxels, ends: Range) -> dict[str, float] | None:
+    found = {name: seams(image, mask, ends) for name, image in images.items()}
+    return {name: value for name, value in found.items() if value is not None} or None
 
 
 def _slice_scores(planes: list[Scores], affine: npt.NDArray[np.float64] | None) -> list[SliceScores]:

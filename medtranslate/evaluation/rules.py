@@ -71,6 +71,23 @@ def check_profile(
         )
 
 
+def check_uncertainty(volumes: Mapping[str, MetaTensor]) -> None:
+    """An uncertainty map, where there is one, holds standard deviations in the prediction's unit.
+
+    Raises:
+        InputRefused: a value is negative, or it alone (or the prediction alone) is a picture.
+    """
+    if (given := volumes.get("uncertainty")) is None:
+        return
+    name = f"uncertainty ({where(given)})"
+    if (lowest := float(given.min())) < 0:
+        raise InputRefused(f"{name}: holds {lowest:g}; give standard deviations, which are not negative")
+    if given.meta.get("levels") != volumes["prediction"].meta.get("levels"):
+        raise InputRefused(
+            f"{name}: grey levels and volumes do not compare; give it in the prediction's unit"
+        )
+
+
 def declared_range(
     profile: ProfileName, given: Range | None, levels: int | None, model: ModelInfo | None
 ) -> tuple[Range, str] | None:

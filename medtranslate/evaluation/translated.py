@@ -6,9 +6,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-from scipy.stats import spearmanr
-
 from medtranslate.checkpoint import Model, load_model
 from medtranslate.config import Modality, TranslateSettings, plain, write_yaml
 from medtranslate.device import choose_device
@@ -19,7 +16,7 @@ from medtranslate.evaluation.pair import align, compare
 from medtranslate.evaluation.summary import gathered_warnings, mean_baselines, mean_scores, telling
 from medtranslate.io import read_volume
 from medtranslate.jobs import whole_outputs
-from medtranslate.metrics import Volume, Voxels, head_mask
+from medtranslate.metrics import head_mask
 from medtranslate.report import VIEWS, Pictures, Shown, write_translation
 from medtranslate.result import Cohort, Result, Translation, write_result
 from medtranslate.transforms import to_axial
@@ -89,21 +86,6 @@ def translate_and_score(
     return records, found
 
 
-def spread_against_error(spread: Volume, error: Volume, mask: Voxels) -> tuple[float | None, float | None]:
-    """What standard deviations say of absolute errors, both [X, Y, Z] in one unit, inside the mask.
-
-    Returns:
-        Share of voxels with an error of at most two standard deviations (0.95 for normal errors of
-        that deviation), and Spearman's rank correlation; None where nothing is inside or nothing varies.
-    """
-    inside, errors = spread[mask], error[mask]
-    if not inside.size:
-        return None, None
-    varies = np.ptp(inside) > 0 and np.ptp(errors) > 0
-    rank = float(spearmanr(inside, errors).statistic) if varies else None
-    return float(np.mean(errors <= 2 * inside)), rank
-
-
 def _references(settings: TranslateSettings, names: Sequence[str]) -> dict[str, Path]:
     """The reference of each job; none without --reference."""
     if settings.reference is None:
@@ -137,17 +119,20 @@ def _score(item: Item, reference: Path, model: Model, name: str) -> tuple[Result
             reference=read_volume(reference, modality=to),
             source=item.source,
             mean_image=mean_image(item.source, model, to),
+            uncertainty=item.spread,
         ),
         "image",
         None,
         item.record,
         name,
     )
-    if item.spread is None or item.record.uncertainty is None:
+    if result.coverage is None or item.record.uncertainty is None:
         return result, pictures
-    error = np.abs(pictures.prediction - pictures.reference)
-    coverage, correlation = spread_against_error(to_axial(item.spread).numpy()[0], error, pictures.mask)
-    known = replace(item.record.uncertainty, coverage=coverage, correlation=correlation)
+    known = replace(
+        item.record.uncertainty,
+        coverage=result.coverage.within_2_sd,
+        correlation=result.coverage.correlation,
+    )
     return replace(result, translation=replace(item.record, uncertainty=known)), pictures
 
 

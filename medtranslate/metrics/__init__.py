@@ -7,11 +7,13 @@ function of arrays [X, Y, Z] whose last axis counts the axial slices.
 
 from __future__ import annotations
 
-from medtranslate.metrics.agreement import TISSUES, agreement, tissue_scores
+from medtranslate.metrics.agreement import TISSUES, agreement, coverage, tissue_scores
+from medtranslate.metrics.appearance import histograms, seams
 from medtranslate.metrics.arrays import Range, Volume, Voxels, covers, percentile_range, require_finite
 from medtranslate.metrics.masks import body_mask, head_mask
 from medtranslate.metrics.profiles import PROFILES, WHOLE_CT, Profile, score
-from medtranslate.metrics.scores import SSIM_WINDOW, mae, ms_ssim, psnr, ssim_map, ssim_map_3d
+from medtranslate.metrics.scores import SSIM_WINDOW, mae, psnr, ssim_map
+from medtranslate.metrics.windowed import ms_ssim, ssim_map_3d
 
 __all__ = [
     "PROFILES",
@@ -24,14 +26,17 @@ __all__ = [
     "Voxels",
     "agreement",
     "body_mask",
+    "coverage",
     "covers",
     "head_mask",
+    "histograms",
     "mae",
     "ms_ssim",
     "percentile_range",
     "psnr",
     "require_finite",
     "score",
+    "seams",
     "ssim_map",
     "ssim_map_3d",
     "tissue_scores",

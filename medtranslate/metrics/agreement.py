@@ -1,4 +1,4 @@
-"""How a prediction errs: tissue by tissue, on average, and in its histogram."""
+"""How a prediction errs: tissue by tissue, on average, in its histogram, and as far as it was foreseen."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import math
 from dataclasses import replace
 
 import numpy as np
+from scipy.stats import spearmanr
 
 from medtranslate.metrics.arrays import Range, Volume, Voxels, covers
 from medtranslate.metrics.profiles import WHOLE_CT
 from medtranslate.metrics.scores import difference, mae
-from medtranslate.result import Agreement, Tissue
+from medtranslate.result import Agreement, Coverage, Tissue
 
 AIR_HU = -200.0
 """Below it lies air, with lungs, sinuses and the rim around the body."""
@@ -77,6 +78,32 @@ def tissue_scores(
         ours, theirs = (mask & _between(volume, BONE_HU, None) for volume in (prediction, reference))
         found["bone"] = replace(found["bone"], dice=_dice(ours, theirs))
     return found
+
+
+def coverage(deviation: Volume, errors: Volume, mask: Voxels) -> Coverage | None:
+    """How standard deviations fit absolute errors inside the mask; None for an empty one.
+
+    Of normal errors with just these deviations 68.27 % lie within one of them and 95.45 % within two. Shares
+    within intervals are compared with their nominal probability as by Kuleshov, Fenner and Ermon, "Accurate
+    uncertainties for deep learning using calibrated regression", ICML 2018.
+
+    Args:
+        deviation: [X, Y, Z], not negative, in the unit of `errors`.
+        errors: absolute, likewise.
+        mask: likewise.
+    """
+    if not mask.any():
+        return None
+    spread, found = deviation[mask], errors[mask]
+    varies = np.ptp(spread) > 0 and np.ptp(found) > 0
+    sizes = [float(np.sqrt(np.mean(np.square(values, dtype=np.float64)))) for values in (found, spread)]
+    return Coverage(
+        within_1_sd=float(np.mean(found <= spread)),
+        within_2_sd=float(np.mean(found <= 2 * spread)),
+        mean_sd=float(np.mean(spread, dtype=np.float64)),
+        rms_ratio=sizes[0] / sizes[1] if sizes[1] else None,
+        correlation=float(spearmanr(spread, found).statistic) if varies else None,
+    )
 
 
 def _between(volume: Volume, low: float | None, high: float | None) -> Voxels:

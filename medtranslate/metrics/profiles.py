@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+from numpy.typing import NDArray
+
 from medtranslate.config import ProfileName
 from medtranslate.errors import GeometryRefused, InputRefused
 from medtranslate.metrics.arrays import Range, Volume, Voxels, require_finite
 from medtranslate.metrics.masks import BODY_HU, BODY_RIM, body_mask, head_mask
-from medtranslate.metrics.scores import mae, mean, ms_ssim, psnr, ssim_map, ssim_map_3d
+from medtranslate.metrics.scores import Sums, error_sums, mean, ssim_map
+from medtranslate.metrics.windowed import ms_ssim, ssim_map_3d
 from medtranslate.result import Scores
 
 WHOLE_CT: Range = (-1024.0, 3071.0)
@@ -50,17 +54,9 @@ def score_image(
     prediction: Volume, reference: Volume, mask: Voxels, data_range: Range
 ) -> tuple[Scores, list[Scores]]:
     """Profile `image`: MAE and PSNR over the mask, SSIM per axial slice averaged over the mask."""
+    whole, slices = _errors(prediction, reference, mask, data_range)
     similarity = ssim_map(prediction, reference, data_range)
-
-    def inside(planes: slice) -> Scores:
-        fake, real, voxels = prediction[..., planes], reference[..., planes], mask[..., planes]
-        return Scores(
-            mae=mae(fake, real, voxels),
-            psnr=psnr(fake, real, voxels, data_range),
-            ssim=None if similarity is None else mean(similarity[..., planes][voxels]),
-        )
-
-    return _whole_and_slices(inside, mask)
+    return (whole, slices) if similarity is None else _with_ssim(whole, slices, similarity, mask)
 
 
 def score_synthrad2023(
@@ -71,13 +67,8 @@ def score_synthrad2023(
     Raises:
         InputRefused: the volume is too small for the SSIM's window.
     """
-    similarity, counted = ssim_map_3d(prediction, reference, mask, data_range)
-    pointwise = _pointwise(prediction, reference, mask, data_range)
-
-    def inside(planes: slice) -> Scores:
-        return replace(pointwise(planes), ssim=mean(similarity[..., planes][counted[..., planes]]))
-
-    return _whole_and_slices(inside, mask)
+    errors = _errors(prediction, reference, mask, data_range, clip=True)
+    return _with_ssim(*errors, *ssim_map_3d(prediction, reference, mask, data_range))
 
 
 def score_synthrad2025(
@@ -90,7 +81,7 @@ def score_synthrad2025(
     Raises:
         InputRefused: the mask is too small for the coarsest scale of the MS-SSIM.
     """
-    whole, slices = _whole_and_slices(_pointwise(prediction, reference, mask, data_range), mask)
+    whole, slices = _errors(prediction, reference, mask, data_range, clip=True)
     return replace(whole, ms_ssim=ms_ssim(prediction, reference, mask, data_range)), slices
 
 
@@ -165,18 +156,26 @@ def score(
     return definition.score(prediction, reference, mask, definition.hu_range or data_range)
 
 
-def _pointwise(
-    prediction: Volume, reference: Volume, mask: Voxels, data_range: Range
-) -> Callable[[slice], Scores]:
-    """What both challenges share: MAE of the volumes as they are, PSNR of them clipped to the range."""
+def _errors(
+    prediction: Volume, reference: Volume, mask: Voxels, data_range: Range, *, clip: bool = False
+) -> tuple[Scores, list[Scores]]:
+    """MAE of the volumes as they are, PSNR of them as they are or clipped to the range."""
+    sums = [
+        error_sums(fake, real, voxels, data_range if clip else None)
+        for fake, real, voxels in zip(prediction.T, reference.T, mask.T, strict=True)
+    ]
+    whole, *slices = (
+        Scores(mae=found.mae, psnr=found.psnr(data_range)) for found in (sum(sums, Sums()), *sums)
+    )
+    return whole, slices
 
-    def inside(planes: slice) -> Scores:
-        fake, real, voxels = prediction[..., planes], reference[..., planes], mask[..., planes]
-        clipped = fake.clip(*data_range), real.clip(*data_range)
-        return Scores(mae=mae(fake, real, voxels), psnr=psnr(*clipped, voxels, data_range))
 
-    return inside
-
-
-def _whole_and_slices(inside: Callable[[slice], Scores], mask: Voxels) -> tuple[Scores, list[Scores]]:
-    return inside(slice(None)), [inside(slice(k, k + 1)) for k in range(mask.shape[-1])]
+def _with_ssim(
+    whole: Scores, slices: list[Scores], similarity: NDArray[np.floating], counted: Voxels
+) -> tuple[Scores, list[Scores]]:
+    """The scores with the mean of a map over the voxels that count."""
+    planes = zip(slices, similarity.T, counted.T, strict=True)
+    return (
+        replace(whole, ssim=mean(similarity[counted])),
+        [replace(scores, ssim=mean(values[voxels])) for scores, values, voxels in planes],
+    )

@@ -17,6 +17,7 @@ import torch
 from monai.data import MetaTensor
 from torch import Tensor
 
+from medtranslate import metrics
 from medtranslate.checkpoint import Model
 from medtranslate.config import Modality
 from medtranslate.metrics import head_mask
@@ -175,15 +176,13 @@ def _noise(shape: torch.Size, seed: int, sample: int, place: int) -> Tensor:
 
 
 def seams(unit: Tensor) -> float:
-    """Jumps between slices: mean |v(z-1) - 2 v(z) + v(z+1)| over visible voxels, as a share of the range.
+    """`metrics.seams` over the visible voxels; 0 where nothing is visible.
 
     Args:
         unit: [1, X, Y, Z] in [-1, 1], axial layout.
     """
-    middle = unit[..., 1:-1]
-    jumps = (unit[..., :-2] - 2 * middle + unit[..., 2:]).abs()
-    visible = middle > 2 * VISIBLE - 1
-    return float(jumps[visible].mean() / 2) if visible.any() else 0.0
+    values = unit[0].numpy()
+    return metrics.seams(values, values > 2 * VISIBLE - 1, (-1.0, 1.0)) or 0.0
 
 
 def describe(volume: MetaTensor) -> Source:

@@ -7,7 +7,7 @@ import pytest
 
 from medtranslate.config import EvaluateSettings, TranslateSettings
 from medtranslate.errors import GeometryRefused, InputRefused, OutputExists, UsageError
-from medtranslate.evaluation import evaluate, spread_against_error, translate_and_score
+from medtranslate.evaluation import evaluate, translate_and_score
 from medtranslate.evaluation import translated as room
 from medtranslate.io import read_volume, write_volume
 from medtranslate.phantom import study
@@ -78,6 +78,7 @@ def test_samples_are_held_against_the_error(study_folder, settings):
     assert (found.samples, found.seed, found.output) == (3, 4, "std.nii.gz")
     assert 0 <= found.coverage <= 1
     assert -1 <= found.correlation <= 1
+    assert (result.coverage.within_2_sd, result.coverage.correlation) == (found.coverage, found.correlation)
     assert records[0].uncertainty.coverage is None
     source, std = read_volume(study_folder / "mr.nii.gz"), read_volume(study_folder / "std.nii.gz")
     assert std.shape == source.shape
@@ -196,19 +197,6 @@ def test_a_reference_on_another_grid_is_refused(study_folder, settings):
 def test_translate_alone_does_not_pass_over_a_reference(study_folder, settings):
     with pytest.raises(UsageError, match="translate_and_score"):
         translate(settings(reference="ct.nii.gz"), quiet=True)
-
-
-def test_coverage_and_correlation():
-    rng = np.random.default_rng(0)
-    std = rng.uniform(1, 5, (40, 40, 40)).astype(np.float32)
-    error = np.abs(rng.normal(0, std)).astype(np.float32)
-    everywhere = np.ones(std.shape, bool)
-    coverage, correlation = spread_against_error(std, error, everywhere)
-    assert coverage == pytest.approx(0.9545, abs=0.003)  # of a normal distribution within 2 sigma
-    assert 0.2 < correlation < 0.9
-    assert spread_against_error(std, std * 3, everywhere) == (0.0, pytest.approx(1.0))
-    assert spread_against_error(std, error, ~everywhere) == (None, None)
-    assert spread_against_error(np.zeros_like(std), error, everywhere)[1] is None
 
 
 @pytest.mark.parametrize("clash", ["uncertainty", "report"])

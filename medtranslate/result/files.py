@@ -1,0 +1,44 @@
+"""Records as JSON files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from medtranslate.errors import Unreadable
+from medtranslate.result.pair import Result
+from medtranslate.result.several import Cohort, Cycle
+from medtranslate.result.translation import Conversion, Translation
+
+Record = Translation | Conversion | Result | Cohort | Cycle
+
+R = TypeVar("R", Translation, Conversion, Result, Cohort, Cycle)
+
+
+def to_json(result: Record) -> dict[str, Any]:
+    """JSON-like values with the `None`s left out and infinity as the string "Infinity"."""
+    plain: dict[str, Any] = json.loads(TypeAdapter(type(result)).dump_json(result, exclude_none=True))
+    return plain
+
+
+def write_result(result: Record, path: Path) -> None:
+    """Write as JSON (UTF-8, two-space indent)."""
+    path.write_text(json.dumps(to_json(result), indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def read_result(kind: type[R], path: Path) -> R:
+    """Read what `write_result` wrote.
+
+    Raises:
+        Unreadable: not JSON, or not of the schema of `kind`.
+    """
+    try:
+        values: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return TypeAdapter(kind).validate_python(values)
+    except (OSError, ValueError, ValidationError) as error:
+        first = str(error).splitlines()[0]
+        raise Unreadable(f"{path}: not a {kind.__name__.lower()} of this version ({first})") from None

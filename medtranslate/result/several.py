@@ -1,0 +1,62 @@
+"""What the evaluation of several pairs, and a test of generation, produced."""
+
+from __future__ import annotations
+
+from dataclasses import field
+from typing import Any, Literal
+
+from pydantic.dataclasses import dataclass
+
+from medtranslate.result.pair import Result, Scores, Tissue
+from medtranslate.result.translation import FROZEN, ModelInfo
+
+
+@dataclass(frozen=True, kw_only=True, config=FROZEN)
+class Summary:
+    """Results of several items, or of one, with their mean.
+
+    Attributes:
+        tissues: mean of each tissue's share, error and overlap over the items that have them.
+    """
+
+    schema: str
+    items: list[Result]
+    mean: Scores
+    baselines: dict[str, Scores] = field(default_factory=dict)
+    unmasked: Scores | None = None
+    tissues: dict[str, Tissue] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True, config=FROZEN)
+class Cohort(Summary):
+    """Results of a folder.
+
+    Attributes:
+        failed: pairs that could not be scored, by name, and why.
+    """
+
+    schema: Literal["medtranslate/cohort/1"] = "medtranslate/cohort/1"
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, config=FROZEN)
+class Cycle(Summary):
+    """A test of generation: from a modality to the other and back, scored against where it began.
+
+    Attributes:
+        path: modalities on the way, the first and the last the same.
+        model: of the way back.
+        noise: on the image between, as a share of its range.
+        meaning: what the scores say and do not say.
+    """
+
+    schema: Literal["medtranslate/cycle/1"] = "medtranslate/cycle/1"
+    path: tuple[Literal["ct", "mr"], Literal["ct", "mr"], Literal["ct", "mr"]]
+    model: ModelInfo
+    noise: float = 0.0
+    meaning: str = (
+        "how much of the source comes back; no evidence that the image between is right: a network that"
+        " copies its input, or hides the source in faint patterns of the image between, scores well too"
+    )

@@ -1,0 +1,133 @@
+"""What a translation and a conversion produced."""
+
+from __future__ import annotations
+
+from dataclasses import field
+from typing import Any, Literal
+
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass
+
+FROZEN = ConfigDict(extra="forbid", ser_json_inf_nan="strings")
+
+
+@dataclass(frozen=True, kw_only=True, config=FROZEN)
+class Source:
+    """Where a volume came from; no patient identity.
+
+    Attributes:
+        digest: SHA-256 of the pixel values and the geometry as they were read; None for a volume that
+            was made in memory.
+        shape: voxels along the array's axes.
+        spacing_mm: voxel size along the array's axes.
+        affine: array index to RAS+ millimetres, 4 x 4, row by row.
+    """
+
+    digest: str | None = None
+    format: str | None = None
+    modality: Literal["ct", "mr"] | None = None
+    shape: tuple[int, int, int]
+    spacing_mm: tuple[float, float, float]
+    affine: tuple[tuple[float, float, float, float], ...]
+
+
+@dataclass(frozen=True, kw_only=True, config=FROZEN)
+class ModelInfo:
+    """Which model made a translation, and what it can say.
+
+    Attributes:
+        output_range: lowest and highest value that a translation can hold, in `unit`.
+        mr_percentile: percentile of a volume's foreground that stands for the upper end of an MR's output
+            range; None for CT.
+    """
+
+    name: str
+    sha256: str
+    to: Literal["ct", "mr"]
+    output_range: tuple[float, float]
+    unit: str
+    mr_percentile: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, config=FROZEN)
+class Derivation:
+    """How a derived image came to be, which it has to declare, and how it is to be kept.
+
+    Attributes:
+        source: modality of the image that was translated.
+        seed: of a random sample; None for the posterior mean.
+        deidentify: take nothing over that identifies the patient (DICOM).
+        compress: keep the pixels with lossless compression (DICOM).
+    """
+
+    model: ModelInfo
+    source: Literal["ct", "mr"]
+    seed: int | None = None
+    deidentify: bool = False
+    compress: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, config=FROZEN)
+class Uncertainty:
+    """How far samples of the model's posterior lie apart.
+
+    Attributes:
+        samples: draws of z ~ q(z|x), each decoded.
+        mean_std: voxelwise standard deviation over the draws, averaged over the head, in `unit`.
+        output: file of the standard deviations, if one was written.
+        coverage: share of the scored voxels whose absolute error is at most two standard deviations;
+            needs a reference.
+        correlation: Spearman's, of standard deviation and absolute error over the scored voxels; likewise.
+    """
+
+    samples: int
+    seed: int
+    unit: str
+    mean_std: float | None = None
+    output: str | None = None
+    coverage: float | None = None
+    correlation: float | None = None
+    meaning: str = (
+        "spread of the model's own posterior for this input; not the error of the translation, which can be"
+        " large where the spread is small, and not calibrated"
+    )
+
+
+@dataclass(frozen=True, kw_only=True, config=FROZEN)
+class Translation:
+    """One translated input.
+
+    Attributes:
+        saturated: share of source voxels in the frame that lay outside the model's input window.
+        seams: mean absolute second difference along the axis, {"source": ..., "output": ...},
+            each relative to its own range; None for pictures.
+        uncertainty: None where no samples were drawn.
+    """
+
+    schema: Literal["medtranslate/translation/1"] = "medtranslate/translation/1"
+    source: Source
+    model: ModelInfo
+    output: str
+    saturated: float | None = None
+    seams: dict[str, float] | None = None
+    uncertainty: Uncertainty | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+    seconds: float | None = None
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True, config=FROZEN)
+class Conversion:
+    """One converted input.
+
+    Attributes:
+        range: values that became black and white, where pictures were written of anything else.
+    """
+
+    schema: Literal["medtranslate/conversion/1"] = "medtranslate/conversion/1"
+    source: Source
+    output: str
+    format: str
+    range: tuple[float, float] | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
