@@ -30,6 +30,9 @@ RECORDS = (
 A record beside a file (`x.translation.json`) is none of them: its folder may be the user's.
 """
 
+VIEW_SUFFIXES = (".html", ".htm", ".pdf", ".json", ".csv")
+"""Of files that lie in a folder of results; whoever names one does not mean the folder."""
+
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -102,7 +105,11 @@ def whole_outputs(targets: Mapping[Path, bool], *, overwrite: bool) -> Iterator[
         DiskFull: a file system is full.
     """
     _check_apart(list(targets))
-    for target in targets:
+    for target, folder in targets.items():
+        if folder and target.suffix.lower() in VIEW_SUFFIXES:
+            raise UsageError(
+                f"{target}: names a file, but a folder is written here; leave {target.suffix} out"
+            )
         check_free(target, overwrite=overwrite)
     try:
         with ExitStack() as cleared, ExitStack() as undone:

@@ -18,17 +18,18 @@ from medtranslate.evaluation.pair import align, compare
 from medtranslate.evaluation.summary import gathered_warnings, mean_baselines, mean_scores, telling
 from medtranslate.io import detect_format, list_pictures, list_volumes, read_volume
 from medtranslate.jobs import progress, require_apart, whole_output
-from medtranslate.report import VIEWS, Pictures
+from medtranslate.report import VIEWS, Pictures, write_case
 from medtranslate.result import Cohort, Result, Translation, read_result
 
 
 def evaluate(settings: EvaluateSettings, *, quiet: bool = False) -> Result | Cohort:
     """Score a file against a file, or a folder against a folder paired by file stem.
 
-    Writes `settings.out` with result.json, slices.csv, report.html and settings.yaml, whole or not
-    at all. A `translation.json` beside the prediction (in its folder; `NAME.translation.json` beside a
-    file) tells which model made it and what that model can say; `settings.model` tells it where there is
-    none. With a source, that model's mean image is one of the baselines, if the model is at hand.
+    Writes `settings.out` with result.json, slices.csv, report.html and settings.yaml, and of a folder the
+    page of each pair in cases/, whole or not at all. A `translation.json` beside the prediction (in its
+    folder; `NAME.translation.json` beside a file) tells which model made it and what that model can say;
+    `settings.model` tells it where there is none. With a source, that model's mean image is one of the
+    baselines, if the model is at hand.
 
     Raises:
         GeometryRefused: the grids of a pair differ.
@@ -67,7 +68,7 @@ def evaluate_into(
     members = {role: members_of(path) for role, path in paths.items()}
     result: Result | Cohort
     if any(members.values()):
-        result, pictures = _score_folders(settings, pair_up(paths, members), quiet=quiet)
+        result, pictures = _score_folders(settings, pair_up(paths, members), folder, quiet=quiet)
     else:
         name = stem_of(paths["prediction"])
         result, picture = _score_paths(settings, paths, name)
@@ -160,13 +161,15 @@ def _load(folder: Path, sha256: str) -> Model:
 
 
 def _score_folders(
-    settings: EvaluateSettings, pairs: Mapping[str, Mapping[str, Path]], *, quiet: bool
+    settings: EvaluateSettings, pairs: Mapping[str, Mapping[str, Path]], folder: Path, *, quiet: bool
 ) -> tuple[Cohort, dict[str, Pictures]]:
-    """Score each pair; keep pictures of the best, the median and the worst by MAE only."""
+    """Score each pair and write its page; keep pictures of the best, the median and the worst by MAE only."""
     items = []
     with progress(len(pairs), "pair", "evaluate", quiet=quiet) as bar:
         for name, paths in pairs.items():
-            items.append(_score_paths(settings, paths, name)[0])
+            item, drawn = _score_paths(settings, paths, name)
+            write_case(item, drawn, folder)
+            items.append(item)
             bar.update()
     unmasked = [item.unmasked for item in items if item.unmasked]
     cohort = Cohort(

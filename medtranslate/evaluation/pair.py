@@ -5,7 +5,7 @@ docs/metrics.md is the user's account of the rules that are applied here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -130,7 +130,7 @@ def compare(
     levels = volumes["reference"].meta.get("levels")
     declared = declared_range(profile, data_range, levels, model)
     fixed = PROFILES[profile].hu_range is not None
-    unit = "HU" if fixed else _unit(volumes, levels, model)
+    unit = "HU" if fixed else _unit([volumes["reference"], volumes["prediction"]], levels is not None, model)
     warnings = [
         f"{role}: {text}" for role, volume in volumes.items() for text in volume.meta.get("warnings", [])
     ]
@@ -193,7 +193,19 @@ def compare(
         warnings=warnings,
     )
     across, along, up = (float(length) for length in spacing(affine))
-    return result, Pictures(prediction, reference, mask, shown, (across, along, up), source, source_range)
+    return result, Pictures(
+        prediction,
+        reference,
+        mask,
+        shown,
+        (across, along, up),
+        source,
+        source_range,
+        source_unit=_unit([volumes["source"]] if source is not None else [], own_levels is not None),
+        unclipped=None if np.array_equal(reference, unclipped) else unclipped,
+        spread=arrays.get("uncertainty"),
+        affine=None if levels else affine,
+    )
 
 
 def _prepared(
@@ -236,9 +248,10 @@ def _slice_scores(planes: list[Scores], affine: npt.NDArray[np.float64] | None) 
     ]
 
 
-def _unit(volumes: Mapping[str, MetaTensor], levels: int | None, model: ModelInfo | None) -> str:
-    if levels:
+def _unit(volumes: Sequence[MetaTensor], grey: bool, model: ModelInfo | None = None) -> str:
+    """Unit of the first volume whose modality is known, else of what the model makes."""
+    if grey:
         return "grey levels"
-    known = [volumes[role].meta.get("modality") for role in ("reference", "prediction")]
+    known = [volume.meta.get("modality") for volume in volumes]
     modality = next((m for m in [*known, model and model.to] if m), None)
     return UNITS[modality] if modality else "units as stored"
