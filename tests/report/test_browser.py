@@ -100,13 +100,14 @@ class Browser:
         ActionChains(self.driver).move_to_element_with_offset(frame, int(x), int(y)).click().perform()
 
     def complaints(self) -> list[str]:
-        """What the console says, and every request that is not for the page itself."""
-        said = [str(entry["message"]) for entry in self.driver.get_log("browser")]
+        """Errors of the console, and every request of a page that is not for the page itself."""
+        said = [str(entry) for entry in self.driver.get_log("browser") if entry["level"] == "SEVERE"]
         events = [json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance")]
         asked = [
             event["params"]["request"]["url"]
             for event in events
             if event["method"] == "Network.requestWillBeSent"
+            and event["params"]["documentURL"].startswith("file:")
         ]
         assert asked
         return said + [url for url in asked if not url.startswith(OURS)]
@@ -175,8 +176,8 @@ def test_a_scored_volume(template: Path, shared_data: Path, browser: Browser) ->
     for across, down in ((0.5, 0.5), (0.3, 0.62), (0.52, 0.09), (0.97, 0.03)):
         browser.click("translation", across, down)
         voxel = browser.voxel()
-        assert voxel[0] == pytest.approx(across * 91, abs=1)
-        assert voxel[1] == pytest.approx(down * 109, abs=1)
+        assert voxel[0] == pytest.approx(across * 91, abs=2)
+        assert voxel[1] == pytest.approx(down * 109, abs=2)
         for name, array in arrays.items():
             step = {"source": 1.0, "translation": 0.05, "reference": 1.0}[name]
             assert browser.value(name) == pytest.approx(float(array[voxel]), abs=0.501 * step + 0.005)
@@ -231,10 +232,9 @@ def test_windows_are_chosen_typed_and_dragged(template: Path, browser: Browser) 
     assert bone < first
     assert browser.grey("source") == source
     assert browser.find("#width-target").get_property("value") == "2000"
-    width = browser.find("#width-target")
-    width.clear()
-    width.send_keys("400", Keys.TAB)
+    browser.find("#width-target").send_keys(Keys.CONTROL + "a" + Keys.NULL, "400", Keys.TAB)
     assert browser.grey("reference") != bone
+    assert browser.find("#width-target").get_property("value") == "400"
     assert preset.first_selected_option.text == "own"
     browser.find('input[name="drag"][value="window"] + span').click()
     frame = browser.frame("translation")
@@ -242,9 +242,7 @@ def test_windows_are_chosen_typed_and_dragged(template: Path, browser: Browser) 
     browser.drawn()
     assert float(browser.find("#width-target").get_property("value")) > 500
     whole = browser.grey("error")
-    limit = browser.find("#limit-error")
-    limit.clear()
-    limit.send_keys("10", Keys.TAB)
+    browser.find("#limit-error").send_keys(Keys.CONTROL + "a" + Keys.NULL, "10", Keys.TAB)
     assert browser.grey("error") > whole
     assert browser.complaints() == []
 
