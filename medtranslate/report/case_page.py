@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from medtranslate.errors import InputRefused
 from medtranslate.report import wording
-from medtranslate.report.charts import Histogram, draw_histograms
+from medtranslate.report.charts import draw_histograms
 from medtranslate.report.drawing import (
     Curve,
     Plane,
@@ -20,6 +20,7 @@ from medtranslate.report.drawing import (
 )
 from medtranslate.report.page import render
 from medtranslate.report.pictures import Pictures
+from medtranslate.report.signs import inputs, signs
 from medtranslate.report.trust import chosen, how_far, method, provenance
 from medtranslate.report.viewer import Image, Viewer, build_viewer, offered_windows
 from medtranslate.report.wording import Words, number
@@ -87,14 +88,16 @@ def case_page(result: Result | Cycle, pictures: Pictures | None, home: str | Non
         own=words.own,
         item=item,
         baselines=result.baselines,
-        drawn_histogram=drawn and _histogram(drawn, words),
+        histogram=item.histograms
+        and draw_histograms(item.histograms, {"prediction": words.prediction, "reference": words.reference}),
+        signs=signs(item),
         gallery=drawn and gallery(item, drawn, "", MOST_PLANES, error_limit(drawn)),
         words=words,
         wording=wording,
         notes=wording.NOTES,
         unmasked_note=wording.UNMASKED,
         colours=error_colours(),
-        facts=[*method([item]), *(wording.about_translation(item.translation) if item.translation else [])],
+        facts=method([item]),
         provenance=origin(result, item),
         number=number,
         span=wording.span,
@@ -161,7 +164,7 @@ def origin(result: Result | Cycle, item: Result) -> list[tuple[str, str]]:
     """What it was made from, by which model, with which settings."""
     found = provenance(item.translation) if item.translation else []
     settings = chosen(result.settings or item.settings)
-    return [*found, *([("Settings", settings)] if settings else [])]
+    return [*found, *inputs(item), *([("Settings", settings)] if settings else [])]
 
 
 def plot(
@@ -205,14 +208,6 @@ def _curves(result: Result) -> list[Chart]:
             planes = [(plane.index, plane.position_mm) for plane in result.slices]
             charts.append(plot(title, planes, values, high=high))
     return charts
-
-
-def _histogram(pictures: Pictures, words: Words) -> Histogram:
-    values = {
-        words.prediction: pictures.prediction[pictures.mask],
-        words.reference: pictures.reference[pictures.mask],
-    }
-    return draw_histograms(values, pictures.data_range)
 
 
 def _check_same(item: Result, pictures: Pictures | None) -> None:

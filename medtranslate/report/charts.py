@@ -8,11 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from medtranslate.metrics import Range
 from medtranslate.report.drawing import round_ticks
+from medtranslate.result import Histograms
 
 WIDTH, HEIGHT = 420, 150
-BINS = 84
 ROW = 44
 """Height of a row of dots."""
 LANES = 5
@@ -22,7 +21,7 @@ FENCE = 1.5
 
 
 @dataclass(frozen=True)
-class Histogram:
+class HistogramChart:
     """Outlines of histograms by name, in a box of `width` x `height` with y downward."""
 
     width: int
@@ -62,29 +61,26 @@ class Strips:
     x_ticks: list[tuple[float, str]]
 
 
-def draw_histograms(values: Mapping[str, npt.NDArray[np.floating]], ends: Range) -> Histogram:
-    """Histograms of values, one over the other on one scale.
+def draw_histograms(found: Histograms, names: Mapping[str, str]) -> HistogramChart:
+    """Histograms, one over the other on one scale.
 
-    The first and the last bin hold what lies outside `ends` too; where they would dwarf the rest, they
-    are cut off.
+    The first and the last bin hold what a window cuts off; where they would dwarf the rest they end at the
+    height of the others.
+
+    Args:
+        found: of the images.
+        names: what these are called on the page.
     """
-    edges = np.linspace(*ends, BINS + 1)
-    shares = {
-        name: np.histogram(given.clip(*ends), edges)[0] / max(1, given.size) for name, given in values.items()
-    }
-    highest = max(float(share[1:-1].max()) for share in shares.values()) or 1.0
-    x = np.repeat(np.interp(edges, ends, (0, WIDTH)), 2)[1:-1]
-    outlines = {
-        name: " ".join(
-            f"{a:.1f},{b:.1f}"
-            for a, b in zip(x, np.repeat(HEIGHT * (1 - (share / highest).clip(max=1)), 2), strict=True)
-        )
-        for name, share in shares.items()
-    }
+    ends = found.edges[0], found.edges[-1]
+    highest = max(max(counts[1:-1], default=0) for counts in found.counts.values()) or 1
+    x = np.repeat(np.interp(found.edges, ends, (0, WIDTH)), 2)[1:-1]
+    outlines = {}
+    for key, counts in found.counts.items():
+        y = np.repeat(HEIGHT * (1 - (np.array(counts) / highest).clip(max=1)), 2)
+        outlines[names[key]] = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True))
     ticks = [tick for tick in round_ticks(*ends, 6) if ends[0] <= tick <= ends[1]]
-    return Histogram(
-        WIDTH, HEIGHT, outlines, [(float(np.interp(tick, ends, (0, WIDTH))), f"{tick:g}") for tick in ticks]
-    )
+    marks = [(float(np.interp(tick, ends, (0, WIDTH))), f"{tick:g}") for tick in ticks]
+    return HistogramChart(WIDTH, HEIGHT, outlines, marks)
 
 
 def draw_strips(scores: Mapping[str, Mapping[str, float]]) -> Strips:

@@ -188,7 +188,7 @@ def pack(values: Volume, levels: int = LEVELS[0], coarsest: float = math.inf) ->
     if high - low < 65536 and np.array_equal(values, np.rint(values)):
         step = 1.0 if levels == LEVELS[0] else max(1.0, step)
     low = math.floor(low / step) * step
-    codes = np.rint((values.T - low) / step).astype(np.int32).ravel()
+    codes = np.rint((values.T.astype(np.float64) - low) / step).astype(np.int32).ravel()
     wide = bool(codes.max() > 255)
     half = 32768 if wide else 128
     change = (np.diff(codes, prepend=0) + half) % (2 * half) - half

@@ -15,9 +15,12 @@ from medtranslate.report import VIEWS, Pictures, Shown, write_translation
 from medtranslate.result import (
     Agreement,
     Cohort,
+    Coverage,
     Cycle,
+    Histograms,
     Mask,
     ModelInfo,
+    Provenance,
     Result,
     Scores,
     SliceScores,
@@ -264,11 +267,36 @@ def test_tissues_agreement_and_unmasked_scores_are_shown(tmp_path: Path) -> None
     assert "33.2" in text
     assert "not representable" in text
     assert "0.871" in text
-    assert "Bias -7.5 HU, limits of agreement -207.5 to 192.5 HU" in text
+    assert "-7.5 HU; limits of agreement -207.5 to 192.5 HU" in text
     assert "14.2 HU apart" in text
     assert "Every voxel" in text
     assert "flattered" in text
     assert "brought onto the prediction's grid" in text
+
+
+def test_histograms_seams_and_coverage_are_shown(tmp_path: Path) -> None:
+    found = result(
+        histograms=Histograms(
+            edges=[-20.0, 0.0, 40.0, 100.0],
+            counts={"prediction": [90, 5, 9], "reference": [50, 10, 7]},
+            below={"prediction": 0, "reference": 0},
+            above={"prediction": 0, "reference": 0},
+        ),
+        seams={"prediction": 0.061, "reference": 0.042},
+        coverage=Coverage(within_1_sd=0.2, within_2_sd=0.39, mean_sd=1.5, rms_ratio=12.0, correlation=0.82),
+        provenance=Provenance(
+            inputs={"reference": replace(translation("m").source, digest="b" * 64)}, versions={"numpy": "2.4"}
+        ),
+    )
+    page = page_of(found, {}, tmp_path)
+    lines = [line["points"] for line in page.all("polyline") if "outline" in (line["class"] or "")]
+    assert len(lines) == 2
+    first = [tuple(map(float, point.split(","))) for point in (lines[0] or "").split()]
+    assert first[2][1] == first[3][1] == 75.0  # 5 of 10, the highest of the inner bins
+    assert "prediction 6.1%, reference 4.2%" in page.text
+    assert "39% within two (95%)" in page.text
+    assert f"SHA-256 {'b' * 64}" in page.text
+    assert "numpy 2.4" in page.text
 
 
 def test_what_was_not_asked_for_is_not_shown(tmp_path: Path) -> None:
