@@ -79,6 +79,7 @@ def case_page(result: Result | Cycle, pictures: Pictures | None, home: str | Non
         home=home,
         home_many=words.many,
         verdict=verdict,
+        against="" if isinstance(result, Cycle) else verdict.sentence,
         told=_told(result, item, verdict.sentence),
         warnings=item.warnings[:MOST_WARNINGS],
         more_warnings=max(0, len(item.warnings) - MOST_WARNINGS),
@@ -117,7 +118,7 @@ def pair_viewer(item: Result, pictures: Pictures, words: Words) -> Viewer:
     ]
     if pictures.source is not None:
         own, unit = pictures.source_range, pictures.source_unit
-        own_windows = offered_windows(unit, pictures.source, pictures.mask, own, "as a whole")
+        own_windows = offered_windows(unit, pictures.source, pictures.mask, own, "standard")
         images.insert(0, Image("source", words.source, unit, pictures.source, own, own_windows))
     if pictures.spread is not None:
         spread = spread_limit([pictures.spread[pictures.mask]])

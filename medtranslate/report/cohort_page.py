@@ -38,6 +38,7 @@ def cohort_page(result: Cohort | Cycle, pictures: Mapping[str, Pictures], links:
         kind=words.kind,
         home=None,
         verdict=verdict,
+        against="" if isinstance(result, Cycle) else verdict.sentence,
         told=_told(result, verdict.sentence, subject, odd),
         warnings=result.warnings[:MOST_WARNINGS],
         more_warnings=max(0, len(result.warnings) - MOST_WARNINGS),

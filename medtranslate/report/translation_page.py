@@ -153,7 +153,7 @@ def _spreads(shown: Sequence[Shown]) -> list[Volume]:
 
 def _viewer(shown: Shown, limit: float) -> Viewer:
     source, made = shown.source, shown.translation
-    own = offered_windows(shown.source_unit, source, shown.mask, shown.source_range, "as a whole")
+    own = offered_windows(shown.source_unit, source, shown.mask, shown.source_range, "standard")
     other = offered_windows(shown.unit, made, shown.mask, shown.range, "model's range")
     images = [
         Image("source", "Source", shown.source_unit, source, shown.source_range, own),

@@ -37,7 +37,6 @@ HU_WINDOWS: dict[str, Range] = {
 }
 """Ends of the usual windows of head CT (level 40, width 80; 40, 400; 500, 2000)."""
 PERCENTILES: dict[str, Range] = {
-    "standard": (0.5, 99.5),
     "grey and white matter": (20.0, 95.0),
     "dark tissue": (0.0, 60.0),
     "bright tissue": (50.0, 100.0),
@@ -109,7 +108,7 @@ def build_viewer(
         mask: the head, or what was scored; it tells where to begin.
         spacing_mm: voxel size along x, y and z.
         affine: array index to RAS+ mm; without it sides and places are not named.
-        regular: whether coronal and sagittal planes can be shown.
+        regular: whether coronal and sagittal planes can be shown, and places named.
         error: `limit` of its scale, `unit`, and `clip`, the range that the reference is clipped to before
             it is compared; where it is given, the script shows translation - reference.
         slices: MAE by axial slice.
@@ -127,7 +126,8 @@ def build_viewer(
         "shape": [math.ceil(mask.shape[0] / stride), math.ceil(mask.shape[1] / stride), mask.shape[2]],
         "stride": [stride, stride, 1],
         "spacing": [spacing_mm[0] * stride, spacing_mm[1] * stride, spacing_mm[2]],
-        "affine": None if affine is None else affine.tolist(),
+        "sides": affine is not None,
+        "affine": affine.tolist() if affine is not None and regular else None,
         "regular": regular and mask.shape[2] > 1,
         "start": [middle[0] // stride, middle[1] // stride, middle[2]],
         "images": [
@@ -147,7 +147,9 @@ def build_viewer(
         "slices": {str(index): mae for index, mae in (slices or {}).items()},
         "colours": list(colours),
     }
-    return Viewer(facts, {key: found.text for key, found in packed.items()}, _notes(images, steps, stride))
+    return Viewer(
+        facts, {key: found.text for key, found in packed.items()}, _notes(images, steps, stride, regular)
+    )
 
 
 _OTHERS = ((1, 2), (0, 2), (0, 1))
@@ -237,9 +239,11 @@ def _round_step(least: float) -> float:
     return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= least * (1 - 1e-9))
 
 
-def _notes(images: Sequence[Image], steps: Mapping[str, Packed], stride: int) -> list[str]:
+def _notes(images: Sequence[Image], steps: Mapping[str, Packed], stride: int, regular: bool) -> list[str]:
     told = ", ".join(f"{image.title} {steps[image.key].step:g} {image.unit}" for image in images)
     notes = [f"Values are shown in steps of: {told}."]
+    if not regular:
+        notes.append("The slices are tilted or lie at uneven distances: no other plane can be shown of them.")
     if stride > 1:
         ordinal = {2: "second", 3: "third"}.get(stride, f"{stride}th")
         notes.append(

@@ -145,9 +145,10 @@ def test_windows_have_hounsfield_units_or_percentiles() -> None:
     ct = offered_windows("HU", values, mask, (-20.0, 100.0), "scored range")
     assert list(ct)[:4] == ["scored range", "brain", "soft tissue", "bone"]
     assert ct["brain"] == (0.0, 80.0)
-    mr = offered_windows("a.u.", values, mask, (0.0, 10.0), "as a whole")
+    mr = offered_windows("a.u.", values, mask, (0.0, 10.0), "standard")
+    assert list(mr)[0] == "standard"
     assert all(low < high for low, high in mr.values())
-    assert mr["standard"] == pytest.approx((-985, 1985), abs=20)
+    assert mr["bright tissue"] == pytest.approx((500, 2000), abs=90)
 
 
 def test_one_slice_and_pictures_offer_no_planes_and_no_sides(tmp_path: Path) -> None:
@@ -159,6 +160,14 @@ def test_one_slice_and_pictures_offer_no_planes_and_no_sides(tmp_path: Path) -> 
     assert "no side is named" in page
     assert "Coronal" not in page
     assert read_page(tmp_path / "report.html")[0]["regular"] is False
+
+
+def test_uneven_slices_have_sides_but_no_places_and_no_other_planes() -> None:
+    image = Image("source", "Source", "HU", volume(0, 9))
+    mask = np.ones(SHAPE, bool)
+    found = build_viewer([image], mask, spacing_mm=(1, 1, 1), affine=AFFINE, regular=False)
+    assert (found.facts["sides"], found.facts["affine"], found.facts["regular"]) == (True, None, False)
+    assert "uneven distances" in found.notes[1]
 
 
 @pytest.mark.parametrize("name", ["plain-1.2", "../../up", "a/b", "ümlaut <b>", "."])

@@ -412,10 +412,10 @@
     const label = `${one.title}, ${name}`;
     const canvas = element("canvas", { width, height, role: "img", "aria-label": label });
     const [upright, level] = ["upright", "level"].map((kind) => element("i", { class: kind }));
-    const sides = facts.affine ? [...plane.sides].map((side) => element("b", { class: "side" }, side)) : [];
+    const sides = facts.sides ? [...plane.sides].map((side) => element("b", { class: "side" }, side)) : [];
     const frame = element("div", { class: "frame" }, canvas, upright, level, ...sides);
     frame.style.setProperty("--ratio", ratio);
-    const output = element("output", { "data-value": one.key });
+    const output = element("output", { "data-value": one.key, "aria-live": "off" });
     const button = element("button", { type: "button", class: "enlarge", "aria-pressed": "false",
       "aria-label": `Enlarge ${label}`, title: "Enlarge (or double click)" }, "\u2922");
     const heading = element("div", { class: "heading" }, element("span", {}, one.title), button, output);
