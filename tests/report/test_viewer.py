@@ -146,7 +146,7 @@ def test_windows_have_hounsfield_units_or_percentiles() -> None:
     assert list(ct)[:4] == ["scored range", "brain", "soft tissue", "bone"]
     assert ct["brain"] == (0.0, 80.0)
     mr = offered_windows("a.u.", values, mask, (0.0, 10.0), "standard")
-    assert list(mr)[0] == "standard"
+    assert next(iter(mr)) == "standard"
     assert all(low < high for low, high in mr.values())
     assert mr["bright tissue"] == pytest.approx((500, 2000), abs=90)
 
