@@ -16,7 +16,7 @@
 
   const at = [...facts.start];
   const state = { plane: "axial", drag: "slices", signed: false };
-  const images = facts.images.map((image) => ({ ...image, scale: image.key }));
+  const images = facts.images;
   const scales = {};
   const panes = [];
   let mask = null;
@@ -231,7 +231,7 @@
       aim(pane, event);
     } else {
       // A finger that moves up or down moves the page, so it scrolls slices sideways.
-      const pixels = start.touch ? dx : dy;
+      const pixels = start.touch ? dx : -dy;
       const count = facts.shape[pane.plane.through];
       move(pane.plane.through, start.position + pixels * Math.max(0.1, Math.min(1, count / 300)));
     }
@@ -264,13 +264,13 @@
     frame.addEventListener("wheel", (event) => {
       if (event.ctrlKey) return; // the browser's zoom
       const position = at[pane.plane.through];
-      const end = event.deltaY > 0 ? facts.shape[pane.plane.through] - 1 : 0;
+      const end = event.deltaY < 0 ? facts.shape[pane.plane.through] - 1 : 0; // up is toward the head
       if (position === end) return; // at the end of the stack the page scrolls on
       event.preventDefault();
       wheel += event.deltaMode === 1 ? event.deltaY * 40 : event.deltaY;
       const steps = Math.trunc(wheel / 40) || 0;
       wheel -= steps * 40;
-      if (steps) move(pane.plane.through, position + clamp(steps, -3, 3));
+      if (steps) move(pane.plane.through, position - clamp(steps, -3, 3));
     }, { passive: false });
   }
 
@@ -433,13 +433,10 @@
 
   function build() {
     for (const one of images) {
+      const [low, high] = one.window;
       const heat = one.key === "spread";
-      one.scale = heat || one.key === "source" ? one.key : "target";
-      const told = one.key === "reference" || !scales[one.scale];
-      if (told) {
-        const [low, high] = one.window;
-        scales[one.scale] = { low, high, windows: heat ? null : one.windows };
-      }
+      one.scale = heat || one.key === "source" ? one.key : "target"; // translation and reference share one
+      scales[one.scale] = { low, high, windows: heat ? null : one.windows };
     }
     if (facts.error) {
       const step = Math.min(image("translation").step, image("reference").step);
