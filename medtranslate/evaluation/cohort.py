@@ -58,8 +58,8 @@ def score_folders(
             ):
                 for name, result in results:
                     if isinstance(result, Result):
-                        found[name] = result
                         kept.keep(keys[name], to_json(result))
+                        found[name] = result
                     else:
                         failed[name] = result
                     bar.update()
