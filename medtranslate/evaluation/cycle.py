@@ -12,9 +12,15 @@ from medtranslate.checkpoint import Model, load_model
 from medtranslate.config import CycleSettings, Modality, plain, write_yaml
 from medtranslate.device import choose_device
 from medtranslate.evaluation.baselines import mean_image
-from medtranslate.evaluation.files import members_of, stem_of
+from medtranslate.evaluation.folders import members_of, stem_of
 from medtranslate.evaluation.pair import align, compare
-from medtranslate.evaluation.summary import gathered_warnings, mean_baselines, mean_scores, telling
+from medtranslate.evaluation.summary import (
+    gathered_warnings,
+    mean_baselines,
+    mean_scores,
+    mean_tissues,
+    telling,
+)
 from medtranslate.io import read_volume
 from medtranslate.jobs import progress, require_apart, whole_output
 from medtranslate.metrics import PROFILES, Range, score
@@ -61,6 +67,7 @@ def cycle(settings: CycleSettings, *, quiet: bool = False) -> Cycle:
             items=items,
             mean=mean_scores(item.volume for item in items),
             baselines=mean_baselines(items),
+            tissues=mean_tissues(items),
             settings=plain(settings),
             warnings=gathered_warnings(items),
         )

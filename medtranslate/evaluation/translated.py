@@ -13,9 +13,15 @@ from medtranslate.config import Modality, TranslateSettings, plain, write_yaml
 from medtranslate.device import choose_device
 from medtranslate.errors import InputRefused, UsageError
 from medtranslate.evaluation.baselines import mean_image
-from medtranslate.evaluation.files import members_of, pair_up, stem_of
+from medtranslate.evaluation.folders import members_of, pair_up, stem_of
 from medtranslate.evaluation.pair import UNITS, align, compare
-from medtranslate.evaluation.summary import gathered_warnings, mean_baselines, mean_scores, telling
+from medtranslate.evaluation.summary import (
+    gathered_warnings,
+    mean_baselines,
+    mean_scores,
+    mean_tissues,
+    telling,
+)
 from medtranslate.io import read_volume
 from medtranslate.jobs import whole_outputs
 from medtranslate.metrics import head_mask, percentile_range
@@ -161,6 +167,7 @@ def _found(results: Sequence[Result], settings: TranslateSettings) -> Result | C
         items=list(results),
         mean=mean_scores(item.volume for item in results),
         baselines=mean_baselines(results),
+        tissues=mean_tissues(results),
         settings=plain(settings),
         warnings=gathered_warnings(results),
     )

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from medtranslate.report import as_csv, as_html, as_json
-from medtranslate.report.as_html import write_case
+from medtranslate.report.as_html import case_place, write_case
 from medtranslate.report.drawing import draw_differences
 from medtranslate.report.pictures import Pictures, Shown
 from medtranslate.report.translation_page import write_translation, write_translation_case
@@ -20,6 +20,7 @@ __all__ = [
     "Pictures",
     "Shown",
     "View",
+    "case_place",
     "draw_differences",
     "write_case",
     "write_translation",

@@ -45,7 +45,7 @@ def write_case(result: Result | Cycle, pictures: Pictures, folder: Path) -> None
     """Write the page of one of many, a pair or a round trip, to which the page of all leads."""
     name = result.name if isinstance(result, Result) else result.items[0].name
     place = case_place(folder, name)
-    place.parent.mkdir(exist_ok=True)
+    place.parent.mkdir(parents=True, exist_ok=True)
     place.write_text(case_page(result, pictures, home="../report.html"), encoding="utf-8")
 
 

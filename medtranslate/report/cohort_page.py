@@ -45,6 +45,7 @@ def cohort_page(result: Cohort | Cycle, pictures: Mapping[str, Pictures], links:
         own=f"Mean over the {words.many}",
         result=result,
         items=items,
+        failed=result.failed if isinstance(result, Cohort) else {},
         unit=first.unit,
         distributions=_distributions(result),
         odd=odd,

@@ -46,7 +46,7 @@ def write_translation(
 def write_translation_case(record: Translation, name: str, shown: Shown, folder: Path) -> None:
     """Write the page of one of many translations, to which the page of all leads."""
     place = case_place(folder, name)
-    place.parent.mkdir(exist_ok=True)
+    place.parent.mkdir(parents=True, exist_ok=True)
     place.write_text(_lone(record, name, shown, home="../report.html"), encoding="utf-8")
 
 

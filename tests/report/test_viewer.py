@@ -17,7 +17,7 @@ from medtranslate.errors import InputRefused
 from medtranslate.report import VIEWS, Pictures, viewer, write_case
 from medtranslate.report.as_html import case_place
 from medtranslate.report.viewer import COARSEST_HU, Image, Packed, build_viewer, offered_windows, pack, unpack
-from medtranslate.result import Cohort, Result, Scores, SliceScores
+from medtranslate.result import Cohort, Result, Scores, SliceScores, Tissue
 
 SHAPE = (12, 10, 8)
 AFFINE = np.diag([-1.0, -1.5, 3.0, 1.0])
@@ -191,8 +191,12 @@ def test_outliers_are_named(tmp_path: Path) -> None:
         pair(name=f"case{k}", volume=Scores(mae=10.0 + k / 10, psnr=20.0, ssim=0.8 + k / 1000))[0]
         for k in range(9)
     ] + [pair(name="odd", volume=Scores(mae=60.0, psnr=10.0, ssim=0.2))[0]]
-    VIEWS["html"](Cohort(items=items, mean=items[0].volume), {}, tmp_path)
+    bone = Tissue(range_hu=(200.0, None), share=0.123, mae=77.7, dice=0.8)
+    found = Cohort(items=items, mean=items[0].volume, tissues={"bone": bone}, failed={"lost": "is <empty>"})
+    VIEWS["html"](found, {}, tmp_path)
     page = (tmp_path / "report.html").read_text()
+    assert "<li>lost: is &lt;empty&gt;</li>" in page
+    assert "<td>12.3 %</td><td>77.7</td><td>0.800</td>" in page
     assert "<li>odd: MAE 60.0 HU; SSIM 0.200</li>" in page
     assert "1 of 10 stand out" in page
     assert "<li>case" not in page
