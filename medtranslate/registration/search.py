@@ -94,18 +94,18 @@ def _nearest(fixed: SimpleITK.Image, moving: SimpleITK.Image) -> Floats:
     Among them are quarter turns: what a wrong header lays on its side is found there and can be refused,
     rather than fitted badly where it stands.
     """
-    small, smaller = (_joined(image, COARSE_MM) for image in (fixed, moving))
-    here, there = _centre_of_mass(small), _centre_of_mass(smaller)
+    fixed, moving = (_joined(image, COARSE_MM) for image in (fixed, moving))
+    here, there = _centre_of_mass(fixed), _centre_of_mass(moving)
     tilts = Rotation.from_euler("xyz", list(product(TILTS, repeat=3)), degrees=True)
-    places = [np.eye(4), _about(np.eye(3), _centre(small), _centre(smaller))]
+    places = [np.eye(4), _about(np.eye(3), _centre(fixed), _centre(moving))]
     places += [_about(turn, here, there) for turn in tilts.as_matrix()]
     places += [_about(turn, here, there) for turn in Rotation.create_group("O").as_matrix()]
 
     def shared(place: Floats) -> float:
-        return _mutual_information(small, smaller, place) or 0.0
+        return _mutual_information(fixed, moving, place) or 0.0
 
     ranked = sorted(places, key=shared, reverse=True)[:TRIED]
-    return max((_refined(small, smaller, place, (1,)) for place in ranked), key=shared)
+    return max((_refined(fixed, moving, place, (1,)) for place in ranked), key=shared)
 
 
 def _about(turn: Floats, here: Floats, there: Floats) -> Floats:
