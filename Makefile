@@ -5,7 +5,7 @@ STAMP := .venv/.installed
 
 SUDO := $(shell test $$(id -u) = 0 || echo sudo)
 
-.PHONY: demo test test-pacs check clean
+.PHONY: demo test test-browser test-pacs check clean
 
 demo: $(STAMP)
 	$(BIN)/medtranslate demo demo-out --overwrite
@@ -19,6 +19,13 @@ test-pacs: $(STAMP)
 	dpkg -s dcmtk orthanc orthanc-dicomweb > /dev/null 2>&1 || \
 		$(SUDO) apt-get install --yes --no-install-recommends dcmtk orthanc orthanc-dicomweb
 	$(BIN)/pytest -m pacs
+
+# Debian; on Ubuntu, where chromium is a snap, install Chromium and its driver first.
+test-browser: $(STAMP)
+	command -v chromium > /dev/null && command -v chromedriver > /dev/null || \
+		$(SUDO) apt-get install --yes --no-install-recommends chromium chromium-driver
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[browser]'
+	$(BIN)/pytest -m browser
 
 check: $(STAMP)
 	$(BIN)/ruff check

@@ -17,6 +17,9 @@ from medtranslate.config import build
 
 Settings = TypeVar("Settings")
 
+SOME_FAILED = 4
+"""Exit code of a command that did many things, and some of them not."""
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -26,11 +29,13 @@ class Answer:
         values: the JSON object.
         lines: for people.
         warnings: for people, on stderr.
+        failure: of a part of the work, in one sentence; the command ends with `SOME_FAILED` then.
     """
 
     values: Mapping[str, Any]
     lines: Sequence[str] = ()
     warnings: Sequence[str] = ()
+    failure: str = ""
 
     def show(self, *, as_json: bool, quiet: bool) -> None:
         """Print to stdout: JSON, or the lines, or nothing; a line stays one whatever names are in it."""
@@ -85,8 +90,13 @@ class SettingsCommand(click.Command, Generic[Settings]):
         for name, value in ctx.params.items():
             if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
                 values = merge(values, nest(path_of(name), value))
+        from medtranslate.jobs import one_line
+
         answer = self.act(build(self.kind, values, self.origin), quiet)
         answer.show(as_json=as_json, quiet=quiet)
+        if answer.failure:
+            print(f"error: {one_line(answer.failure)}", file=sys.stderr)
+            ctx.exit(SOME_FAILED)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The arguments explained, and the options under a heading for each group of settings."""

@@ -10,11 +10,17 @@ def act(settings: EvaluateSettings, quiet: bool) -> Answer:
     """Score a pair, or two folders."""
     from medtranslate.cli.scores import lines
     from medtranslate.evaluation import evaluate
-    from medtranslate.result import to_json
+    from medtranslate.result import Cohort, to_json
 
     result = evaluate(settings, quiet=quiet)
     report = f"report: {settings.out / 'report.html'}"
-    return Answer(to_json(result), [*lines(result), report], result.warnings)
+    failure = ""
+    if isinstance(result, Cohort) and result.failed:
+        count, total = len(result.failed), len(result.failed) + len(result.items)
+        failure = (
+            f"{count} of {total} pairs could not be scored: {', '.join(result.failed)}; see the warnings"
+        )
+    return Answer(to_json(result), [*lines(result), report], result.warnings, failure)
 
 
 command = SettingsCommand(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from medtranslate.result import Cohort, Cycle, Result, Scores, Tissue, worst_slices
 
 
@@ -18,23 +20,32 @@ def lines(result: Result | Cohort | Cycle) -> list[str]:
     if result.unmasked:
         rows["unmasked, background included"] = result.unmasked
     told = [_line(name, row, unit) for name, row in rows.items()]
-    return [*told, *_where_it_errs(result)] if isinstance(result, Result) else told
+    return [*told, *(_where_it_errs(result) if isinstance(result, Result) else _by_tissue(result.tissues))]
 
 
 def _where_it_errs(result: Result) -> list[str]:
-    told = []
-    if result.tissues:
-        told.append(", ".join(_tissue(name, tissue) for name, tissue in result.tissues.items()))
+    told = [f"reference {result.reference[0]}"] if result.registration else []
+    told += _by_tissue(result.tissues)
     if result.agreement:
         bias, (low, high) = result.agreement.bias, result.agreement.limits
         told.append(
             f"bias {bias:+.2f} {result.unit}, limits of agreement {low:+.2f} to {high:+.2f}, Wasserstein"
             f" distance of the histograms {result.agreement.wasserstein:.2f}"
         )
+    if found := result.coverage:
+        one, two = found.expected
+        told.append(
+            f"errors within one standard deviation {found.within_1_sd:.1%} (normal errors: {one:.1%}), within"
+            f" two {found.within_2_sd:.1%} ({two:.1%})"
+        )
     worst = worst_slices(result)
     if worst:
         told.append("worst slices: " + ", ".join(f"{plane.index} (MAE {plane.mae:.2f})" for plane in worst))
     return told
+
+
+def _by_tissue(tissues: Mapping[str, Tissue]) -> list[str]:
+    return [", ".join(_tissue(name, tissue) for name, tissue in tissues.items())] if tissues else []
 
 
 def _tissue(name: str, tissue: Tissue) -> str:

@@ -123,8 +123,12 @@ class EvaluateSettings:
     """Name or folder of the model that made the prediction (default: what translation.json says)."""
     resample_reference: bool = False
     """Bring reference and mask onto the prediction's grid; what they do not reach is not scored."""
+    register: Literal["none", "rigid"] = "none"
+    """rigid: find how the reference lies by mutual information and bring it there, resampled once."""
     unmasked: bool = False
     """Also score every voxel, background included."""
+    workers: Positive | None = None
+    """Processes for the pairs of a folder (default: one for each core, where it is worth it)."""
     overwrite: bool = False
     """Replace an existing output."""
 

@@ -12,13 +12,19 @@ from medtranslate.checkpoint import Model, load_model
 from medtranslate.config import CycleSettings, Modality, plain, write_yaml
 from medtranslate.device import choose_device
 from medtranslate.evaluation.baselines import mean_image
-from medtranslate.evaluation.files import members_of, stem_of
+from medtranslate.evaluation.folders import members_of, stem_of
 from medtranslate.evaluation.pair import align, compare
-from medtranslate.evaluation.summary import gathered_warnings, mean_baselines, mean_scores, telling
+from medtranslate.evaluation.summary import (
+    gathered_warnings,
+    mean_baselines,
+    mean_scores,
+    mean_tissues,
+    telling,
+)
 from medtranslate.io import read_volume
 from medtranslate.jobs import progress, require_apart, whole_output
 from medtranslate.metrics import PROFILES, Range, score
-from medtranslate.report import VIEWS, Pictures, draw_differences
+from medtranslate.report import VIEWS, Pictures, draw_differences, write_case
 from medtranslate.result import Cycle, Mask, Result
 from medtranslate.transforms import to_axial
 from medtranslate.translation import OTHER, as_spoken, framed_alone, translate_volume
@@ -34,9 +40,9 @@ NAMES = {
 def cycle(settings: CycleSettings, *, quiet: bool = False) -> Cycle:
     """Translate there and back by the posterior's mean, and score what comes back against the source.
 
-    Writes `settings.out` with result.json, slices.csv, report.html, settings.yaml and
-    differences/NAME.png, whole or not at all. The pictures (or NIfTI volumes) of a folder are tested one
-    by one.
+    Writes `settings.out` with result.json, slices.csv, report.html, settings.yaml, differences/NAME.png and,
+    of several images, the page of each in cases/, whole or not at all. The pictures (or NIfTI volumes) of a
+    folder are tested one by one.
 
     Raises:
         InputRefused: the input or the model is refused, or no head is found in an image between.
@@ -53,6 +59,19 @@ def cycle(settings: CycleSettings, *, quiet: bool = False) -> Cycle:
             source, settings.from_, model, settings.batch, noise=settings.noise, seed=settings.seed, name=name
         )
 
+    def gathered(items: list[Result]) -> Cycle:
+        return Cycle(
+            path=(settings.from_, OTHER[settings.from_], settings.from_),
+            model=model.info(settings.from_),
+            noise=settings.noise,
+            items=items,
+            mean=mean_scores(item.volume for item in items),
+            baselines=mean_baselines(items),
+            tissues=mean_tissues(items),
+            settings=plain(settings),
+            warnings=gathered_warnings(items),
+        )
+
     items = []
     title = f"{settings.from_} to {OTHER[settings.from_]} and back"
     with (
@@ -63,18 +82,11 @@ def cycle(settings: CycleSettings, *, quiet: bool = False) -> Cycle:
         for name in paths:
             result, drawn = one(name)
             draw_differences(drawn, folder / "differences", name)
+            if len(paths) > 1:
+                write_case(gathered([result]), drawn, folder)
             items.append(result)
             bar.update()
-        found = Cycle(
-            path=(settings.from_, OTHER[settings.from_], settings.from_),
-            model=model.info(settings.from_),
-            noise=settings.noise,
-            items=items,
-            mean=mean_scores(item.volume for item in items),
-            baselines=mean_baselines(items),
-            settings=plain(settings),
-            warnings=gathered_warnings(items),
-        )
+        found = gathered(items)
         pictures = {name: drawn} if len(items) == 1 else {name: one(name)[1] for name in telling(items)}
         for write in VIEWS.values():
             write(found, pictures, folder)

@@ -49,16 +49,16 @@ def _resampled(volumes: Mapping[str, MetaTensor]) -> dict[str, MetaTensor]:
     """Reference with its field of view, and mask, on the prediction's grid where theirs are others."""
     prediction, reference, mask = volumes["prediction"], volumes["reference"], volumes.get("mask")
     moved = {}
-    if _mismatch(reference, prediction):
+    if mismatch(reference, prediction):
         moved["reference"], moved["field"] = _onto_grid(prediction, reference)
-    if mask is not None and _mismatch(mask, prediction):
+    if mask is not None and mismatch(mask, prediction):
         moved["mask"] = _regrid(mask, prediction, "nearest")
     return moved
 
 
 def _check_grid(volume: MetaTensor, reference: MetaTensor, what: str) -> None:
     """Refuse a volume that is not on the reference's grid."""
-    found = _mismatch(volume, reference)
+    found = mismatch(volume, reference)
     if found:
         raise GeometryRefused(
             f"{what}: {found}; resample one to the other's grid first, or, where reference and mask alone lie"
@@ -66,7 +66,7 @@ def _check_grid(volume: MetaTensor, reference: MetaTensor, what: str) -> None:
         )
 
 
-def _mismatch(volume: MetaTensor, reference: MetaTensor) -> str | None:
+def mismatch(volume: MetaTensor, reference: MetaTensor) -> str | None:
     """How two grids differ: shape, corners by `CORNER_TOLERANCE_MM`, axes by `DIRECTION_TOLERANCE`."""
     if volume.shape != reference.shape:
         ours, theirs = (" x ".join(map(str, v.shape[1:])) for v in (volume, reference))

@@ -5,7 +5,8 @@ docs/metrics.md is the user's account of the rules that are applied here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,7 @@ from monai.data import MetaTensor
 from medtranslate.config import ProfileName
 from medtranslate.evaluation.baselines import baselines
 from medtranslate.evaluation.grids import align, array
+from medtranslate.evaluation.moved import register_reference, with_registration
 from medtranslate.evaluation.rules import (
     PERCENTILES,
     check_kind,
@@ -62,6 +64,7 @@ def score_pair(
     translation: Translation | None = None,
     name: str = "",
     resample_reference: bool = False,
+    register: Literal["none", "rigid"] = "none",
     unmasked: bool = False,
 ) -> Result:
     """Scores of a prediction against the truth on the same grid.
@@ -87,6 +90,7 @@ def score_pair(
         name: of the pair, without patient identity.
         resample_reference: bring reference and mask onto the prediction's grid where theirs differ; what
             the reference does not reach is not scored.
+        register: "rigid" finds the reference's place by mutual information and resamples it there.
         unmasked: score every voxel beside those in the mask.
 
     Raises:
@@ -95,16 +99,21 @@ def score_pair(
             prediction's model cannot say what the profile scores.
         SettingsError: `data_range` is given and the profile fixes its own.
     """
-    volumes = align(
-        prediction,
-        reference,
-        resample_reference=resample_reference,
-        source=source,
-        mask=mask,
-        uncertainty=uncertainty,
-        mean_image=mean_image,
-    )
-    return compare(volumes, profile, data_range, translation, name, unmasked=unmasked)[0]
+    given = {
+        "prediction": prediction,
+        "reference": reference,
+        "source": source,
+        "mask": mask,
+        "uncertainty": uncertainty,
+        "mean_image": mean_image,
+    }
+    volumes = {role: volume for role, volume in given.items() if volume is not None}
+    registration = None
+    if register == "rigid":
+        volumes, registration = register_reference(volumes)
+    aligned = align(**volumes, resample_reference=resample_reference or registration is not None)
+    result = compare(aligned, profile, data_range, translation, name, unmasked=unmasked)[0]
+    return with_registration(result, registration)
 
 
 def compare(
@@ -130,7 +139,7 @@ def compare(
     levels = volumes["reference"].meta.get("levels")
     declared = declared_range(profile, data_range, levels, model)
     fixed = PROFILES[profile].hu_range is not None
-    unit = "HU" if fixed else _unit(volumes, levels, model)
+    unit = "HU" if fixed else _unit([volumes["reference"], volumes["prediction"]], levels is not None, model)
     warnings = [
         f"{role}: {text}" for role, volume in volumes.items() for text in volume.meta.get("warnings", [])
     ]
@@ -193,7 +202,19 @@ def compare(
         warnings=warnings,
     )
     across, along, up = (float(length) for length in spacing(affine))
-    return result, Pictures(prediction, reference, mask, shown, (across, along, up), source, source_range)
+    return result, Pictures(
+        prediction,
+        reference,
+        mask,
+        shown,
+        (across, along, up),
+        source,
+        source_range,
+        source_unit=_unit([volumes["source"]] if source is not None else [], own_levels is not None),
+        unclipped=None if np.array_equal(reference, unclipped) else unclipped,
+        spread=arrays.get("uncertainty"),
+        affine=None if levels else affine,
+    )
 
 
 def _prepared(
@@ -236,9 +257,10 @@ def _slice_scores(planes: list[Scores], affine: npt.NDArray[np.float64] | None) 
     ]
 
 
-def _unit(volumes: Mapping[str, MetaTensor], levels: int | None, model: ModelInfo | None) -> str:
-    if levels:
+def _unit(volumes: Sequence[MetaTensor], grey: bool, model: ModelInfo | None = None) -> str:
+    """Unit of the first volume whose modality is known, else of what the model makes."""
+    if grey:
         return "grey levels"
-    known = [volumes[role].meta.get("modality") for role in ("reference", "prediction")]
+    known = [volume.meta.get("modality") for volume in volumes]
     modality = next((m for m in [*known, model and model.to] if m), None)
     return UNITS[modality] if modality else "units as stored"

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
 
-from medtranslate.result import Result, Scores
+from medtranslate.result import Result, Scores, Tissue
 
 
 def mean_scores(scores: Iterable[Scores]) -> Scores:
@@ -32,6 +32,26 @@ def mean_baselines(items: Sequence[Result]) -> dict[str, Scores]:
     return {
         name: mean_scores(item.baselines[name] for item in items if name in item.baselines) for name in names
     }
+
+
+def mean_tissues(items: Sequence[Result]) -> dict[str, Tissue]:
+    """Mean of each tissue's share, error and overlap over the items that have them."""
+
+    def mean(values: Iterable[float | None]) -> float | None:
+        known = [value for value in values if value is not None]
+        return sum(known) / len(known) if known else None
+
+    found = {}
+    for name in dict.fromkeys(name for item in items for name in item.tissues):
+        tissues = [item.tissues[name] for item in items if name in item.tissues]
+        found[name] = Tissue(
+            range_hu=tissues[0].range_hu,
+            share=sum(tissue.share for tissue in tissues) / len(tissues),
+            mae=mean(tissue.mae for tissue in tissues),
+            dice=mean(tissue.dice for tissue in tissues),
+            representable=all(tissue.representable for tissue in tissues),
+        )
+    return found
 
 
 def telling(items: Iterable[Result]) -> list[str]:

@@ -6,18 +6,33 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from medtranslate.checkpoint import Model, load_model
 from medtranslate.config import Modality, TranslateSettings, plain, write_yaml
 from medtranslate.device import choose_device
 from medtranslate.errors import InputRefused, UsageError
 from medtranslate.evaluation.baselines import mean_image
-from medtranslate.evaluation.files import members_of, pair_up, stem_of
-from medtranslate.evaluation.pair import align, compare
-from medtranslate.evaluation.summary import gathered_warnings, mean_baselines, mean_scores, telling
+from medtranslate.evaluation.folders import members_of, pair_up, stem_of
+from medtranslate.evaluation.pair import UNITS, align, compare
+from medtranslate.evaluation.summary import (
+    gathered_warnings,
+    mean_baselines,
+    mean_scores,
+    mean_tissues,
+    telling,
+)
 from medtranslate.io import read_volume
 from medtranslate.jobs import whole_outputs
-from medtranslate.metrics import head_mask
-from medtranslate.report import VIEWS, Pictures, Shown, write_translation
+from medtranslate.metrics import head_mask, percentile_range
+from medtranslate.report import (
+    VIEWS,
+    Pictures,
+    Shown,
+    write_case,
+    write_translation,
+    write_translation_case,
+)
 from medtranslate.result import Cohort, Result, Translation, write_result
 from medtranslate.transforms import to_axial
 from medtranslate.translation import (
@@ -67,8 +82,14 @@ def translate_and_score(
         records, results = [], []
         for name, item in zip(names, translate_each(settings, jobs, model, fresh, quiet=quiet), strict=True):
             records.append(item.record)
+            page = fresh[settings.report] if settings.report and len(jobs) > 1 else None
             if references:
-                results.append(_score(item, references[name], model, name)[0])
+                result, drawn = _score(item, references[name], model, name)
+                results.append(result)
+                if page:
+                    write_case(result, drawn, page)
+            elif page:
+                write_translation_case(item.record, name, _shown(item, model), page)
 
         def again(wanted: Sequence[str]) -> Iterable[tuple[str, Item]]:
             """Some of the items anew, so that not all have to be held: what is drawn is little."""
@@ -146,6 +167,7 @@ def _found(results: Sequence[Result], settings: TranslateSettings) -> Result | C
         items=list(results),
         mean=mean_scores(item.volume for item in results),
         baselines=mean_baselines(results),
+        tissues=mean_tissues(results),
         settings=plain(settings),
         warnings=gathered_warnings(results),
     )
@@ -174,20 +196,26 @@ def _report(
 
 
 def _shown(item: Item, model: Model) -> Shown:
-    """A translation laid out for drawing."""
-    scale, to = model.description.scale, item.record.model.to
-    grey = "levels" in item.source.meta
+    """A translation laid out for drawing; the source opens with the range that the model sees of it."""
+    scale, to, grey = model.description.scale, item.record.model.to, "levels" in item.source.meta
     ends = {"ct": scale.ct_window, "mr": scale.mr_range}
-    source_range, range = ((0.0, 255.0),) * 2 if grey else (ends[OTHER[to]], ends[to])
-    source = to_axial(as_spoken(item.source, OTHER[to], model))
+    spoken_range, range = ((0.0, 255.0),) * 2 if grey else (ends[OTHER[to]], ends[to])
+    spoken = to_axial(as_spoken(item.source, OTHER[to], model)).numpy()[0]
+    source = to_axial(item.source)
     translation = to_axial(read_volume(item.path, modality=to)).numpy()[0]
+    mask = head_mask([spoken, translation], [spoken_range, range])
+    arbitrary = to == "ct" and not grey and mask.any()
     columns, rows, depth = (float(length) for length in source.pixdim)
     return Shown(
         source=source.numpy()[0],
         translation=translation,
         spread=None if item.spread is None else to_axial(item.spread).numpy()[0],
-        mask=head_mask([source.numpy()[0], translation], [source_range, range]),
-        source_range=source_range,
+        mask=mask,
+        source_range=percentile_range(source.numpy()[0], mask) if arbitrary else spoken_range,
         range=range,
         spacing_mm=(columns, rows, depth),
+        source_unit="grey levels" if grey else UNITS[OTHER[to]],
+        unit="grey levels" if grey else item.record.model.unit,
+        affine=None if grey else np.asarray(source.affine, dtype=np.float64),
+        regular="slices" not in item.source.meta,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,7 +58,13 @@ def error_limit(pictures: Pictures) -> float:
     """
     errors = np.abs(pictures.prediction - pictures.reference)[pictures.mask]
     low, high = pictures.data_range
-    return min(_ticks(0.0, float(np.percentile(errors, 99.5)) or 1.0)[-1], high - low)
+    return min(round_ticks(0.0, float(np.percentile(errors, 99.5)) or 1.0)[-1], high - low)
+
+
+def spread_limit(spreads: Iterable[Volume]) -> float:
+    """End of the colour scale of standard deviations: a round number above 99.5 % of them; 0 for none."""
+    highest = max((float(np.percentile(spread, 99.5)) for spread in spreads if spread.size), default=0.0)
+    return round_ticks(0.0, highest)[-1] if highest else 0.0
 
 
 def error_colours(steps: int = 9) -> list[str]:
@@ -140,11 +146,11 @@ def draw_curve(x: Sequence[float], y: Sequence[float], *, highest_is_worst: bool
         highest_is_worst: whether the worst slice is the highest.
     """
     width, height = 420, 150
-    rows = _ticks(min(0.0, *y), max(y)) if highest_is_worst else _ticks(min(y), max(y))
+    rows = round_ticks(min(0.0, *y), max(y)) if highest_is_worst else round_ticks(min(y), max(y))
     across = np.interp(x, (x[0], x[-1]), (0, width))
     down = np.interp(y, (rows[0], rows[-1]), (height, 0))
     worst = int(np.argmax(y) if highest_is_worst else np.argmin(y))
-    columns = [tick for tick in _ticks(x[0], x[-1], 6) if x[0] <= tick <= x[-1]]
+    columns = [tick for tick in round_ticks(x[0], x[-1], 6) if x[0] <= tick <= x[-1]]
     return Curve(
         width=width,
         height=height,
@@ -156,7 +162,7 @@ def draw_curve(x: Sequence[float], y: Sequence[float], *, highest_is_worst: bool
     )
 
 
-def _ticks(low: float, high: float, count: int = 4) -> list[float]:
+def round_ticks(low: float, high: float, count: int = 4) -> list[float]:
     """Round numbers that enclose low and high; from 0 to 1 or beyond where these are equal."""
     if low == high:
         low, high = min(low, 0.0), max(high, 1.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from medtranslate.geometry import Floats
 from medtranslate.metrics import Range, Volume, Voxels
 
 
@@ -19,6 +20,10 @@ class Pictures:
         spacing_mm: voxel size along x, y and z.
         source: what was translated, in its own unit, or None.
         source_range: values of `source` shown as black and white.
+        source_unit: unit of `source`.
+        unclipped: the truth as it is, or None where it was scored as it is.
+        spread: standard deviation over samples in the result's unit, or None.
+        affine: array index to RAS+ mm, or None where the images have no place (pictures).
     """
 
     prediction: Volume
@@ -28,6 +33,10 @@ class Pictures:
     spacing_mm: tuple[float, float, float]
     source: Volume | None = None
     source_range: Range = (0.0, 1.0)
+    source_unit: str = "units as stored"
+    unclipped: Volume | None = None
+    spread: Volume | None = None
+    affine: Floats | None = None
 
 
 @dataclass(frozen=True)
@@ -35,12 +44,16 @@ class Shown:
     """A translation without a reference, on one grid in the layout LPS, [X, Y, Z].
 
     Attributes:
-        source: what was translated, as the model sees it.
-        translation: in the record's unit.
+        source: what was translated, in its own unit.
+        translation: in `unit`.
         spread: standard deviation over samples in the same unit, or None.
         mask: the head.
         source_range, range: values shown as black and white.
         spacing_mm: voxel size along x, y and z.
+        source_unit, unit: units of `source` and of `translation`.
+        affine: array index to RAS+ mm, or None where the images have no place (pictures).
+        regular: False for slices that are tilted or lie at uneven distances, of which no other planes
+            can be shown.
     """
 
     source: Volume
@@ -50,3 +63,7 @@ class Shown:
     source_range: Range
     range: Range
     spacing_mm: tuple[float, float, float]
+    source_unit: str = "units as stored"
+    unit: str = "units as stored"
+    affine: Floats | None = None
+    regular: bool = True

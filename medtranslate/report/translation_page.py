@@ -5,14 +5,26 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 
-from medtranslate.report.as_html import MOST_PLANES, PAGES
-from medtranslate.report.drawing import draw_shown, error_colours, spread_planes
+from medtranslate.metrics import Volume
+from medtranslate.report.as_html import CASES, case_place
+from medtranslate.report.case_page import MOST_PLANES, Chart, plot
+from medtranslate.report.drawing import draw_shown, error_colours, spread_limit, spread_planes
+from medtranslate.report.page import render
 from medtranslate.report.pictures import Shown
-from medtranslate.report.wording import about_translation, span
+from medtranslate.report.trust import chosen, provenance, what_it_lacks
+from medtranslate.report.viewer import Image, Viewer, build_viewer, offered_windows
+from medtranslate.report.wording import Verdict, about_translation, number, say_made, say_model, span
 from medtranslate.result import Translation
+
+FAIR_SHARE = 0.1
+"""Of the head's largest slice: what lies in smaller ones is too little for a mean."""
+UNSCORED = Verdict(
+    "unknown", "Not scored", "There is no reference: nothing here was compared with the truth."
+)
 
 
 def write_translation(
@@ -20,31 +32,162 @@ def write_translation(
 ) -> None:
     """Write `folder/report.html` of one translation, or of those of a folder.
 
+    A page of many leads to the pages that `write_translation_case` wrote into the folder before.
+
     Args:
         records: of all translations.
         shown: those that are drawn, by name: several slices of a lone volume, one slice each of several.
+        folder: is there.
     """
-    first = records[0]
-    spreads = [view.spread[view.mask] for _, view in shown if view.spread is not None and view.mask.any()]
-    limit = max((float(np.percentile(spread, 99.5)) for spread in spreads), default=0.0)
-    planes = [
-        (f"{name}, slice {index}" if view.mask.shape[2] > 1 else name, draw_shown(view, index, limit or 1.0))
-        for name, view in shown
-        for index in spread_planes(view.mask, MOST_PLANES if len(shown) == 1 else 1)
-    ]
-    counts = Counter(text for record in records for text in record.warnings)
-    facts = [("Model", f"{first.model.name}, to {first.model.to.upper()}, digest {first.model.sha256[:12]}")]
-    page = PAGES.get_template("translation.html").render(
-        title=first.output if len(records) == 1 else f"{len(records)} translations",
-        kind="medtranslate translation",
-        subject=f"Translated to {first.model.to.upper()} by the model {first.model.name}.",
-        first=first,
-        warnings=[text if len(records) == 1 else f"{text} ({count})" for text, count in counts.items()],
-        planes=planes,
-        limit=limit,
-        unit=first.uncertainty.unit if first.uncertainty else "",
-        colours=error_colours(),
-        facts=facts + (about_translation(first) if len(records) == 1 else []),
-        span=span,
-    )
+    page = _lone(records[0], *shown[0]) if len(records) == 1 else _many(records, shown, folder)
     (folder / "report.html").write_text(page, encoding="utf-8")
+
+
+def write_translation_case(record: Translation, name: str, shown: Shown, folder: Path) -> None:
+    """Write the page of one of many translations, to which the page of all leads."""
+    place = case_place(folder, name)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text(_lone(record, name, shown, home="../report.html"), encoding="utf-8")
+
+
+def _lone(record: Translation, name: str, shown: Shown, home: str | None = None) -> str:
+    limit = spread_limit(_spreads([shown]))
+    several = shown.mask.shape[2] > 1
+    return render(
+        "translation.html",
+        "viewer.js",
+        title=name,
+        **_common([record], limit, shown),
+        home=home,
+        home_many="translations",
+        told=[
+            ("What was done", [_subject([record]), UNSCORED.sentence]),
+            ("With which model", [say_model(record.model)]),
+            ("How far to trust it", what_it_lacks(record) or ["Nothing was measured that would say."]),
+        ],
+        warnings=record.warnings,
+        viewer=_viewer(shown, limit),
+        curves=_curves(shown),
+        rows=[],
+        links={},
+        planes=[
+            (f"slice {index}" if several else name, draw_shown(shown, index, limit or 1.0))
+            for index in spread_planes(shown.mask, MOST_PLANES)
+        ]
+        if shown.mask.any()
+        else [],
+        facts=about_translation(record),
+        provenance=[*provenance(record), *_settings(record)],
+    )
+
+
+def _many(records: Sequence[Translation], shown: Sequence[tuple[str, Shown]], folder: Path) -> str:
+    names = [Path(record.output.removesuffix(".gz")).stem for record in records]
+    limit = spread_limit(_spreads([view for _, view in shown]))
+    model = records[0].model
+    counts = Counter(text for record in records for text in record.warnings)
+    return render(
+        "translation.html",
+        "cohort.js",
+        title=f"{len(records)} translations",
+        **_common(records, limit, shown[0][1]),
+        home=None,
+        told=[
+            ("What was done", [_subject(records), UNSCORED.sentence]),
+            ("With which model", [say_model(model)]),
+            ("How far to trust it", what_it_lacks(records[0]) or ["Nothing was measured that would say."]),
+        ],
+        warnings=[f"{text} ({count})" for text, count in counts.items()],
+        viewer=None,
+        curves=[],
+        rows=list(zip(names, records, strict=True)),
+        links={
+            name: quote(f"{CASES}/{place.name}")
+            for name in names
+            if (place := case_place(folder, name)).is_file()
+        },
+        planes=[
+            (
+                f"{name}, slice {index}" if view.mask.shape[2] > 1 else name,
+                draw_shown(view, index, limit or 1.0),
+            )
+            for name, view in shown
+            if view.mask.any()
+            for index in spread_planes(view.mask, 1)
+        ],
+        facts=[],
+        provenance=[
+            ("Model", f"{model.name}, SHA-256 {model.sha256}"),
+            *_settings(records[0]),
+        ],
+    )
+
+
+def _common(records: Sequence[Translation], limit: float, shown: Shown) -> dict[str, object]:
+    return {
+        "kind": "medtranslate translation",
+        "verdict": UNSCORED,
+        "shown_range": shown.range,
+        "limit": limit,
+        "unit": shown.unit,
+        "colours": error_colours(),
+        "number": number,
+        "span": span,
+    }
+
+
+def _subject(records: Sequence[Translation]) -> str:
+    if len(records) == 1:
+        return say_made(records[0])
+    return f"{len(records)} images were translated to {records[0].model.to.upper()}, slice by slice."
+
+
+def _settings(record: Translation) -> list[tuple[str, str]]:
+    told = chosen(record.settings)
+    return [("Settings", told)] if told else []
+
+
+def _spreads(shown: Sequence[Shown]) -> list[Volume]:
+    return [view.spread[view.mask] for view in shown if view.spread is not None]
+
+
+def _viewer(shown: Shown, limit: float) -> Viewer:
+    source, made = shown.source, shown.translation
+    own = offered_windows(shown.source_unit, source, shown.mask, shown.source_range, "standard")
+    other = offered_windows(shown.unit, made, shown.mask, shown.range, "model's range")
+    images = [
+        Image("source", "Source", shown.source_unit, source, shown.source_range, own),
+        Image("translation", "Translation", shown.unit, made, shown.range, other),
+    ]
+    if shown.spread is not None:
+        images.append(Image("spread", "Uncertainty", shown.unit, shown.spread, (0.0, limit or 1.0)))
+    return build_viewer(
+        images,
+        shown.mask,
+        spacing_mm=shown.spacing_mm,
+        affine=shown.affine,
+        regular=shown.regular,
+        colours=error_colours(),
+    )
+
+
+def _curves(shown: Shown) -> list[Chart]:
+    """What can be said slice by slice without a truth: spread of the samples, jumps between neighbours."""
+    depth = shown.mask.shape[2]
+    area = shown.mask.sum(axis=(0, 1))
+    inside = [index for index in range(1, depth - 1) if area[index] >= FAIR_SHARE * max(1, area.max())]
+    if len(inside) < 3:
+        return []
+    width = shown.range[1] - shown.range[0]
+    made = shown.translation
+    jumps = []
+    for index in inside:
+        jump = np.abs(made[..., index - 1] - 2 * made[..., index] + made[..., index + 1])
+        jumps.append(100 * float(jump[shown.mask[..., index]].mean()) / width)
+    planes = [(index, None) for index in inside]
+    charts = [plot("Seams: mean jump to the neighbouring slices, % of the range", planes, jumps, high=True)]
+    if shown.spread is not None:
+        spreads = [float(shown.spread[..., index][shown.mask[..., index]].mean()) for index in inside]
+        title = f"Standard deviation per slice, {shown.unit}"
+        charts.insert(0, plot(title, planes, spreads, high=True))
+    return charts

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from medtranslate.metrics import Range
-from medtranslate.result import Cohort, Cycle, Result, Scores, Tissue, Translation
+from medtranslate.result import Cohort, Cycle, ModelInfo, Result, Scores, Tissue, Translation
 
 SEES_THE_REFERENCE = "histogram match"
 NOTES = {
@@ -171,6 +171,40 @@ def say_pairs(items: list[Result]) -> str:
         return f"{len(items)} translated images{made} scored against their references, pair by pair."
     planes = f"{len(first.slices)} axial slices" if len(first.slices) != 1 else "one slice"
     return f"A translated {kind}{made} scored against its reference on {planes}."
+
+
+def say_model(model: ModelInfo) -> str:
+    """Which model it was, and what it can say."""
+    return (
+        f"{model.name} (SHA-256 {model.sha256[:12]}…), which can say {span(model.output_range)} {model.unit}."
+    )
+
+
+def say_made(record: Translation) -> str:
+    """What a model made of what, in one sentence."""
+    source, target = record.source, record.model.to.upper()
+    kind = {"ct": "A CT", "mr": "An MR"}.get(source.modality or "", "An image")
+    if source.shape[2] == 1:
+        return f"{kind} slice was translated to {target}."
+    voxels = " × ".join(map(str, source.shape))
+    size = " × ".join(f"{length:.3g}" for length in source.spacing_mm)
+    return f"{kind} of {voxels} voxels of {size} mm was translated to {target}, slice by slice."
+
+
+def say_compared(result: Result) -> str:
+    """Against what it was scored, in one sentence."""
+    truth = {"HU": "the true CT", "a.u.": "the true MR"}.get(result.unit, "the true image")
+    planes = f"on {len(result.slices)} axial slices" if len(result.slices) != 1 else "on one slice"
+    return f"It was compared with {truth} of the same head, voxel by voxel, {planes}."
+
+
+def say_error(scores: Scores, baselines: Mapping[str, Scores], unit: str) -> str:
+    """The mean absolute error, and that of doing nothing, in one sentence."""
+    nothing = [
+        f"{number(base.mae)} for the {name}" for name, base in baselines.items() if name != SEES_THE_REFERENCE
+    ]
+    against = f"; without any translation it would be {' and '.join(nothing)}" if nothing else ""
+    return f"A voxel is off by {number(scores.mae)} {unit} on average{against}."
 
 
 def about_translation(record: Translation) -> list[tuple[str, str]]:

@@ -6,7 +6,7 @@ is left out of the file.
 
 from __future__ import annotations
 
-from medtranslate.result.files import Record, read_result, to_json, write_result
+from medtranslate.result.files import Record, from_json, read_result, to_json, write_result
 from medtranslate.result.pair import (
     Agreement,
     Coverage,
@@ -51,6 +51,7 @@ __all__ = [
     "Tissue",
     "Translation",
     "Uncertainty",
+    "from_json",
     "read_result",
     "to_json",
     "worst_slices",

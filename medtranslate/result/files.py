@@ -38,7 +38,23 @@ def read_result(kind: type[R], path: Path) -> R:
     """
     try:
         values: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise _foreign(kind, str(path), error) from None
+    return from_json(kind, values, str(path))
+
+
+def from_json(kind: type[R], values: Mapping[str, Any], where: str) -> R:
+    """The record that `to_json` made `values` of; `where` is for messages.
+
+    Raises:
+        Unreadable: they are not of the schema of `kind`.
+    """
+    try:
         return TypeAdapter(kind).validate_python(values)
-    except (OSError, ValueError, ValidationError) as error:
-        first = str(error).splitlines()[0]
-        raise Unreadable(f"{path}: not a {kind.__name__.lower()} of this version ({first})") from None
+    except ValidationError as error:
+        raise _foreign(kind, where, error) from None
+
+
+def _foreign(kind: type, where: str, error: Exception) -> Unreadable:
+    first = str(error).splitlines()[0]
+    return Unreadable(f"{where}: not a {kind.__name__.lower()} of this version ({first})")

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from medtranslate.cli.scores import lines
-from medtranslate.result import Agreement, Cohort, Result, Scores, SliceScores, Tissue
+from medtranslate.result import Agreement, Cohort, Coverage, Registration, Result, Scores, SliceScores, Tissue
 
 
 def test_a_result_says_where_it_errs() -> None:
@@ -27,5 +27,32 @@ def test_a_result_says_where_it_errs() -> None:
         "bias -3.00 HU, limits of agreement -103.00 to +97.00, Wasserstein distance of the histograms 12.50",
         "worst slices: 2 (MAE 51.00), 0 (MAE 50.00), 1 (MAE 50.00)",
     ]
-    cohort = Cohort(items=[found], mean=found.volume, unmasked=found.unmasked)
-    assert [line.split(":")[0] for line in lines(cohort)] == ["mean of 1", "unmasked, background included"]
+    cohort = Cohort(items=[found], mean=found.volume, unmasked=found.unmasked, tissues=found.tissues)
+    assert [line.split(":")[0] for line in lines(cohort)] == [
+        "mean of 1",
+        "unmasked, background included",
+        "air not representable, soft tissue MAE 20.00 HU, bone none, Dice 0.500",
+    ]
+
+
+def test_a_result_says_how_its_reference_was_moved_and_what_its_uncertainty_is_worth() -> None:
+    found = Result(
+        profile="image",
+        unit="HU",
+        volume=Scores(mae=61.5),
+        reference=["moved rigidly to the source: rotation 3.00 degrees"],
+        registration=Registration(
+            target="source",
+            matrix=((1.0, 0.0, 0.0, 0.0),) * 4,
+            rotation_degrees=3.0,
+            translation_mm=1.0,
+            mutual_information={"after": 0.5},
+            overlap=0.9,
+            applied=True,
+        ),
+        coverage=Coverage(within_1_sd=0.3, within_2_sd=0.5, mean_sd=4.0),
+    )
+    assert lines(found)[1:] == [
+        "reference moved rigidly to the source: rotation 3.00 degrees",
+        "errors within one standard deviation 30.0% (normal errors: 68.3%), within two 50.0% (95.5%)",
+    ]

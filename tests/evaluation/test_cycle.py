@@ -106,6 +106,10 @@ def test_a_folder_of_pictures_is_tested_one_by_one(head, settings, tmp_path):
         item.name for item in found.items
     }
     assert found.items[0].unit == "grey levels"
+    case = (tmp_path / "out" / "cases" / "ct20.html").read_text()
+    assert "CT that came back" in case
+    assert "All round trips" in case
+    assert 'href="cases/ct20.html"' in (tmp_path / "out" / "report.html").read_text()
 
 
 def test_what_all_items_warn_of_is_said_once():

@@ -376,4 +376,4 @@ def test_real_templates_score_and_report(shared_data: Path, tmp_path: Path) -> N
     assert len(result.slices) == 91
     # A T1 with values in the thousands, clipped to the window, is white all over.
     assert (result.volume.mae or 0) > (result.baselines["source copied"].mae or 0)
-    assert (tmp_path / "o" / "report.html").stat().st_size < 2**20
+    assert (tmp_path / "o" / "report.html").stat().st_size < 2**22

@@ -87,7 +87,7 @@ def test_samples_are_held_against_the_error(study_folder, settings):
     page = study_folder / "page"
     assert names(page) == {"report.html", "result.json", "slices.csv", "settings.yaml"}
     assert not (study_folder / "fake.result.json").exists()
-    assert "two standard deviations" in (page / "report.html").read_text()
+    assert "within two (95%)" in (page / "report.html").read_text()
 
 
 def test_a_report_without_a_reference(study_folder, settings):
@@ -134,7 +134,11 @@ def test_folders_of_pictures(head, small_model, settings, tmp_path):
     )
     assert pair.mean == found.mean
     translate_and_score(settings("in", "again", report="view"), quiet=True)
-    assert (tmp_path / "view" / "report.html").is_file()
+    for folder in (tmp_path / "page", tmp_path / "view", tmp_path / "p"):
+        listed = (folder / "report.html").read_text()
+        for index in (18, 21, 24, 27):
+            assert f'href="cases/{index}.html"' in listed
+            assert 'id="volume-translation"' in (folder / "cases" / f"{index}.html").read_text()
     (tmp_path / "truth" / "21.png").unlink()
     with pytest.raises(InputRefused, match="no reference"):
         translate_and_score(settings("in", "third", reference="truth"), quiet=True)
@@ -150,6 +154,13 @@ def test_an_output_that_exists_keeps_all_from_being_written(study_folder, settin
         translate_and_score(settings(report="page", uncertainty="std.nii.gz", samples=2), quiet=True)
     assert names(study_folder) == before
     assert (study_folder / taken).read_text() == "precious"
+
+
+def test_a_report_named_like_a_file_is_refused(study_folder, settings):
+    before = names(study_folder)
+    with pytest.raises(UsageError, match=r"page\.html: names a file, but a folder is written here"):
+        translate_and_score(settings(report="page.html"), quiet=True)
+    assert names(study_folder) == before
 
 
 def test_outputs_in_each_other_are_refused(study_folder, settings):

@@ -1,22 +1,15 @@
-"""Outputs that are whole or absent, progress that goes to stderr, and signals that wait for a step's end."""
+"""Outputs that are whole or absent."""
 
 from __future__ import annotations
 
 import errno
 import os
 import shutil
-import signal
-import sys
 import tempfile
-import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import permutations
 from pathlib import Path
-from types import FrameType
-from typing import Any, Never
-
-from tqdm import tqdm
 
 from medtranslate.errors import DiskFull, OutputExists, UsageError
 
@@ -29,6 +22,9 @@ RECORDS = (
 
 A record beside a file (`x.translation.json`) is none of them: its folder may be the user's.
 """
+
+VIEW_SUFFIXES = (".html", ".htm", ".pdf", ".json", ".csv")
+"""Of files that lie in a folder of results; whoever names one does not mean the folder."""
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -102,7 +98,11 @@ def whole_outputs(targets: Mapping[Path, bool], *, overwrite: bool) -> Iterator[
         DiskFull: a file system is full.
     """
     _check_apart(list(targets))
-    for target in targets:
+    for target, folder in targets.items():
+        if folder and target.suffix.lower() in VIEW_SUFFIXES:
+            raise UsageError(
+                f"{target}: names a file, but a folder is written here; leave {target.suffix} out"
+            )
         check_free(target, overwrite=overwrite)
     try:
         with ExitStack() as cleared, ExitStack() as undone:
@@ -189,78 +189,3 @@ def is_disk_full(error: BaseException) -> bool:
             return True
         cause = cause.__cause__ or cause.__context__
     return False
-
-
-@contextmanager
-def stop_requests() -> Iterator[Callable[[], bool]]:
-    """Let the first Ctrl-C or SIGTERM be a request, which the block asks for where it can stop.
-
-    The second does what a signal does outside: it ends the work at once. A signal that was ignored
-    before stays so, as that of a shell's background job is. Python hears signals in the main thread
-    alone; in others the block is never asked to stop.
-
-    Yields:
-        Whether a signal has come.
-    """
-    asked = threading.Event()
-    former = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    heard = [number for number, handler in former.items() if handler not in (signal.SIG_IGN, None)]
-    if threading.current_thread() is not threading.main_thread():
-        heard = []
-
-    def give_back() -> None:
-        for number in heard:
-            signal.signal(number, former[number])
-
-    def note(number: int, frame: FrameType | None) -> None:
-        asked.set()
-        give_back()
-
-    for number in heard:
-        signal.signal(number, note)
-    try:
-        yield asked.is_set
-    finally:
-        give_back()
-
-
-def warn(sentences: Iterable[str]) -> None:
-    """Print warnings to stderr, each in one line whatever names are in it."""
-    for sentence in sentences:
-        print(f"warning: {one_line(sentence)}", file=sys.stderr)
-
-
-def one_line(text: str) -> str:
-    """Control characters (of file names, say) escaped."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
-
-
-class _Lines:
-    """Turns the redrawn bar into lines, for logs and pipes."""
-
-    def write(self, text: str) -> None:
-        if line := text.strip():
-            sys.stderr.write(line + "\n")
-
-    def flush(self) -> None:
-        sys.stderr.flush()
-
-
-def progress(total: int, unit: str, what: str, *, done: int = 0, quiet: bool = False) -> tqdm[Never]:
-    """A bar on a terminal, a plain line every half minute elsewhere; always on stderr.
-
-    Args:
-        total: units of the whole work.
-        unit: a singular noun: image, slice.
-        what: the work in a word or two.
-        done: units that were done before.
-        quiet: show nothing.
-    """
-    style: dict[str, Any] = {
-        "file": _Lines(),
-        "mininterval": 30.0,
-        "bar_format": "{desc}: {n_fmt} of {total_fmt} {unit}s, {elapsed} gone, {remaining} to go{postfix}",
-    }
-    if sys.stderr.isatty():
-        style = {"mininterval": 0.2, "dynamic_ncols": True}
-    return tqdm(total=total, initial=done, unit=unit, desc=what, disable=quiet, **style)

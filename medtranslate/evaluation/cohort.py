@@ -1,0 +1,187 @@
+"""Many pairs: scored in parallel, each kept as it is done, the ones that are refused listed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Callable, Generator, Mapping
+from contextlib import closing, suppress
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from medtranslate.checkpoint import describe, find_model
+from medtranslate.config import EvaluateSettings, plain
+from medtranslate.errors import InputRefused, Interrupted, ModelRefused, Unreadable
+from medtranslate.evaluation.paths import LIBRARIES, record_of, score_paths, versions
+from medtranslate.evaluation.summary import (
+    gathered_warnings,
+    mean_baselines,
+    mean_scores,
+    mean_tissues,
+    telling,
+)
+from medtranslate.jobs import Journal, cores, in_processes, journal, progress
+from medtranslate.report import Pictures, case_place, write_case
+from medtranslate.result import Cohort, Result, from_json, to_json
+
+Paths = Mapping[str, Path]
+"""The files of a pair by role."""
+WORTH_SECONDS = 10.0
+"""Work for one process below which starting several is not worth it."""
+UNTOLD = ("overwrite", "workers")
+"""Settings that change no score."""
+
+
+def score_folders(
+    settings: EvaluateSettings, pairs: Mapping[str, Paths], folder: Path, *, quiet: bool
+) -> tuple[Cohort, dict[str, Pictures]]:
+    """Score each pair, and write its page into `folder`, which is there.
+
+    Of the arrays, those of the best, the median and the worst by MAE are handed over.
+
+    Raises:
+        InputRefused: not one pair could be scored.
+        Interrupted: Ctrl-C; what is done is kept for the same command.
+        RunFailed: a process was ended from outside.
+    """
+    path, pages = journal_path(settings.out), pages_beside(settings.out)
+    with journal(path) as kept:
+        keys = {name: _key(settings, paths) for name, paths in pairs.items()}
+        found = {
+            name: known
+            for name, key in keys.items()
+            if (known := _known(kept, key)) and case_place(pages, name).is_file()
+        }
+        left = {name: (name, paths) for name, paths in pairs.items() if name not in found}
+        failed: dict[str, str] = {}
+        try:
+            with (
+                progress(len(pairs), "pair", "evaluate", done=len(found), quiet=quiet) as bar,
+                closing(_each(partial(_attempt, settings, pages), left, settings.workers)) as results,
+            ):
+                for name, result in results:
+                    if isinstance(result, Result):
+                        kept.keep(keys[name], to_json(result))
+                        found[name] = result
+                    else:
+                        failed[name] = result
+                    bar.update()
+        except KeyboardInterrupt:
+            raise Interrupted(
+                f"interrupted; {len(found)} of {len(pairs)} pairs are kept in {path}, and the same command"
+                " goes on from there"
+            ) from None
+    for name in found:
+        place = case_place(folder, name)
+        place.parent.mkdir(exist_ok=True)
+        shutil.copy(case_place(pages, name), place)
+    items = [found[name] for name in pairs if name in found]
+    failed = {name: failed[name] for name in pairs if name in failed}
+    if not items:
+        name, reason = next(iter(failed.items()))
+        raise InputRefused(f"none of {len(pairs)} pairs could be scored; the first, {name}: {reason}")
+    unmasked = [item.unmasked for item in items if item.unmasked]
+    lost = [f"not scored and in no mean: {name} ({reason})" for name, reason in failed.items()]
+    cohort = Cohort(
+        items=items,
+        mean=mean_scores(item.volume for item in items),
+        baselines=mean_baselines(items),
+        unmasked=mean_scores(unmasked) if unmasked else None,
+        tissues=mean_tissues(items),
+        failed=failed,
+        settings=plain(settings),
+        warnings=[*lost, *gathered_warnings(items)],
+    )
+    return cohort, {name: score_paths(settings, pairs[name], name)[1] for name in telling(items)}
+
+
+def journal_path(out: Path) -> Path:
+    """Where finished pairs are kept while an evaluation into `out` is not: beside it."""
+    return out.with_name(f"{out.name}.pairs.jsonl")
+
+
+def pages_beside(out: Path) -> Path:
+    """Where the pages of finished pairs are kept meanwhile, beside the journal."""
+    return out.with_name(f"{out.name}.pairs.pages")
+
+
+def forget(out: Path, cohort: Cohort) -> None:
+    """Remove what was kept beside `out` for going on; nothing that is not ours."""
+    journal_path(out).unlink(missing_ok=True)
+    places = [case_place(pages_beside(out), item.name) for item in cohort.items]
+    for place in places:
+        place.unlink(missing_ok=True)
+    with suppress(OSError):
+        places[0].parent.rmdir()
+        pages_beside(out).rmdir()
+
+
+def _each(
+    act: Callable[[tuple[str, Paths]], Result | str],
+    left: Mapping[str, tuple[str, Paths]],
+    workers: int | None,
+) -> Generator[tuple[str, Result | str], None, None]:
+    """Results by name, as they come; by default in several processes if the first says it is worth it."""
+    waiting = dict(left)
+    if workers is None and waiting:
+        name, pair = next(iter(waiting.items()))
+        started = time.monotonic()
+        yield name, act(pair)
+        del waiting[name]
+        if len(waiting) * (time.monotonic() - started) < WORTH_SECONDS:
+            workers = 1
+    workers = min(workers or cores(), len(waiting))
+    if workers > 1:
+        yield from in_processes(act, waiting, workers, _prepare)
+    else:
+        yield from ((name, act(pair)) for name, pair in waiting.items())
+
+
+def _attempt(settings: EvaluateSettings, pages: Path, pair: tuple[str, Paths]) -> Result | str:
+    """The result of a pair, whose page is written, or why it is refused."""
+    name, paths = pair
+    try:
+        result, pictures = score_paths(settings, paths, name)
+    except InputRefused as reason:
+        return str(reason)
+    write_case(result, pictures, pages)
+    return result
+
+
+def _prepare() -> None:
+    torch.set_num_threads(1)
+
+
+def _known(kept: Journal, key: str) -> Result | None:
+    """A result that was kept, if it is one of this version."""
+    with suppress(Unreadable):
+        return from_json(Result, kept.done[key], str(kept.path)) if key in kept.done else None
+    return None
+
+
+def _key(settings: EvaluateSettings, paths: Paths) -> str:
+    """Digest of all that the scores of a pair depend on: its files, records, model, settings, versions."""
+    files = dict(paths) | {"record": record_of(paths["prediction"]), "model": record_of(settings.prediction)}
+    model = ""
+    if settings.model:
+        with suppress(ModelRefused):
+            model = describe(find_model(settings.model)).sha256
+    told = {
+        "files": {role: _digest(path) for role, path in files.items()},
+        "model": model,
+        "settings": {key: value for key, value in plain(settings).items() if key not in UNTOLD},
+        "versions": versions(LIBRARIES),
+    }
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+
+def _digest(path: Path) -> str:
+    """SHA-256 of a file; empty where there is none."""
+    if not path.is_file():
+        return ""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

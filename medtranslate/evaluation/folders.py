@@ -1,0 +1,45 @@
+"""Which files of several folders belong together, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from medtranslate.errors import InputRefused
+from medtranslate.io import detect_format, list_pictures, list_volumes
+
+
+def members_of(path: Path) -> dict[str, Path]:
+    """Pictures or volume files of a folder by stem; none where `path` is one volume (a file, a series)."""
+    if not path.is_dir() or detect_format(path) == "dicom":
+        return {}
+    files = list_pictures(path) or list_volumes(path)
+    members: dict[str, Path] = {}
+    for file in files:
+        if stem_of(file) in members:
+            raise InputRefused(
+                f"{file}: {members[stem_of(file)].name} has the same stem; keep one of the two"
+            )
+        members[stem_of(file)] = file
+    return members
+
+
+def pair_up(
+    paths: Mapping[str, Path], members: Mapping[str, Mapping[str, Path]]
+) -> dict[str, dict[str, Path]]:
+    """The files of each pair by role; every role must have them all."""
+    names = {name: None for files in members.values() for name in files}
+    for role, files in members.items():
+        missing = [name for name in names if name not in files]
+        if missing:
+            shown = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
+            raise InputRefused(
+                f"{paths[role]}: {len(missing)} of {len(names)} names have no {role} ({shown});"
+                " give folders that hold the same names, or one file each"
+            )
+    return {name: {role: files[name] for role, files in members.items()} for name in names}
+
+
+def stem_of(path: Path) -> str:
+    """The name of a file without its suffixes; of a folder, its name."""
+    return path.name if path.is_dir() else Path(path.name.removesuffix(".gz")).stem

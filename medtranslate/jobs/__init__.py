@@ -1,0 +1,33 @@
+"""Whole outputs, work in several processes, what was done before, progress on stderr, signals."""
+
+from __future__ import annotations
+
+from medtranslate.jobs.journal import Journal, journal
+from medtranslate.jobs.outputs import (
+    RECORDS,
+    check_free,
+    is_disk_full,
+    require_apart,
+    whole_output,
+    whole_outputs,
+)
+from medtranslate.jobs.parallel import cores, in_processes
+from medtranslate.jobs.progress import one_line, progress, warn
+from medtranslate.jobs.signals import stop_requests
+
+__all__ = [
+    "RECORDS",
+    "Journal",
+    "check_free",
+    "cores",
+    "in_processes",
+    "is_disk_full",
+    "journal",
+    "one_line",
+    "progress",
+    "require_apart",
+    "stop_requests",
+    "warn",
+    "whole_output",
+    "whole_outputs",
+]

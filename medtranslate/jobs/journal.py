@@ -1,0 +1,55 @@
+"""What a long command has done so far, so that the same command goes on from there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+
+@dataclass(frozen=True)
+class Journal:
+    """Finished pieces of work by key; a key is a digest of everything that the piece depends on.
+
+    Attributes:
+        path: its file, one JSON object a line.
+        done: what was finished before.
+    """
+
+    path: Path
+    done: Mapping[str, Any]
+    _file: TextIO
+
+    def keep(self, key: str, value: Any) -> None:
+        """Write a finished piece down, at once."""
+        self._file.write(json.dumps({"key": key, "value": value}, allow_nan=False) + "\n")
+        self._file.flush()
+
+
+@contextmanager
+def journal(path: Path) -> Iterator[Journal]:
+    """The journal at `path`, made where there is none and left where it is; an empty one is removed.
+
+    A line that was cut short, by a full disk or a kill, counts as not done.
+    """
+    done: dict[str, Any] = {}
+    if path.is_file():
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+            try:
+                entry = json.loads(line)
+                done[str(entry["key"])] = entry["value"]
+            except (ValueError, TypeError, KeyError):
+                continue
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # A new line first: the last one may have been cut short.
+    with path.open("a", encoding="utf-8") as file:
+        file.write("\n" if done else "")
+        try:
+            yield Journal(path, done, file)
+        finally:
+            file.flush()
+            if not path.stat().st_size:
+                path.unlink()

@@ -1,0 +1,51 @@
+"""What is said on stderr while a command works."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from typing import Any, Never
+
+from tqdm import tqdm
+
+
+def warn(sentences: Iterable[str]) -> None:
+    """Print warnings to stderr, each in one line whatever names are in it."""
+    for sentence in sentences:
+        print(f"warning: {one_line(sentence)}", file=sys.stderr)
+
+
+def one_line(text: str) -> str:
+    """Control characters (of file names, say) escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+class _Lines:
+    """Turns the redrawn bar into lines, for logs and pipes."""
+
+    def write(self, text: str) -> None:
+        if line := text.strip():
+            sys.stderr.write(line + "\n")
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+
+def progress(total: int, unit: str, what: str, *, done: int = 0, quiet: bool = False) -> tqdm[Never]:
+    """A bar on a terminal, a plain line every half minute elsewhere; always on stderr.
+
+    Args:
+        total: units of the whole work.
+        unit: a singular noun: image, slice.
+        what: the work in a word or two.
+        done: units that were done before.
+        quiet: show nothing.
+    """
+    style: dict[str, Any] = {
+        "file": _Lines(),
+        "mininterval": 30.0,
+        "bar_format": "{desc}: {n_fmt} of {total_fmt} {unit}s, {elapsed} gone, {remaining} to go{postfix}",
+    }
+    if sys.stderr.isatty():
+        style = {"mininterval": 0.2, "dynamic_ncols": True}
+    return tqdm(total=total, initial=done, unit=unit, desc=what, disable=quiet, **style)

@@ -1,0 +1,140 @@
+"""What a motion has to be to be believed, and what it does to a volume."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from monai.data import MetaTensor
+
+from medtranslate.errors import GeometryRefused, InputRefused
+from medtranslate.geometry import Floats, require_grid, swap_lps_ras
+from medtranslate.metrics import require_finite
+from medtranslate.registration.search import find_motion
+from medtranslate.result import Registration
+
+MOST_DEGREES = 30.0
+"""Rotation above which a result is not believed: nobody lies in a scanner like that twice."""
+LEAST_GAIN = 0.005
+"""Mutual information, in nats, below which a motion is no better than the headers."""
+LEAST_INFORMATION = 0.05
+"""Mutual information, in nats, of images that have nothing in common but chance, and some more."""
+LEAST_OVERLAP = 0.25
+"""Of the smaller volume, that has to lie in the other."""
+LEAST_SLICES = 8
+"""Voxels along each axis, below which three rotations are not to be had."""
+
+
+def register(
+    reference: MetaTensor, target: MetaTensor, role: Literal["source", "prediction"]
+) -> Registration:
+    """The rigid motion that brings a reference to the place of the target.
+
+    Maximises Mattes' mutual information (Mattes et al., IEEE TMI 22(1), 2003) over three rotations and
+    three translations, from coarse to fine. It starts where coarse images have most information in common:
+    as the headers say, centre on centre, or with the centres of mass on each other and turned one way or
+    another. Samples are drawn by a fixed seed, on one thread, so that the same files give the same motion.
+
+    Args:
+        reference: [1, X, Y, Z], RAS+ affine, any modality.
+        target: likewise, on its own grid.
+        role: what the target is.
+
+    Raises:
+        GeometryRefused: one of them is a picture, too thin, or no regular grid.
+        InputRefused: one of them is constant, or nothing plausible is found; says what was.
+    """
+    volumes = {"reference": reference, role: target}
+    for name, volume in volumes.items():
+        _check(volume, f"{name} ({_where(volume)})")
+    try:
+        motion, before, after = find_motion(target, reference)
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise InputRefused(
+            f"{_both(volumes)}: could not be registered ({reason}); align them first"
+        ) from None
+    applied = before is None or after - before >= LEAST_GAIN
+    matrix = swap_lps_ras(motion) @ np.diag([-1.0, -1.0, 1.0, 1.0]) if applied else np.eye(4)
+    rotation = float(np.degrees(np.arccos(np.clip((np.trace(matrix[:3, :3]) - 1) / 2, -1, 1))))
+    centre = np.asarray(target.affine, np.float64) @ [*((n - 1) / 2 for n in target.shape[1:]), 1.0]
+    overlap = _overlap(target, reference, matrix)
+    found = Registration(
+        target=role,
+        matrix=tuple((a, b, c, d) for a, b, c, d in matrix.tolist()),
+        rotation_degrees=rotation,
+        translation_mm=float(np.linalg.norm((matrix @ centre - centre)[:3])),
+        mutual_information={"after": max(after, before or 0.0)}
+        | ({} if before is None else {"before": before}),
+        overlap=overlap,
+        applied=applied,
+    )
+    _require_plausible(found, min(1.0, _litres(reference) / _litres(target)), _both(volumes))
+    return found
+
+
+def moved(volume: MetaTensor, registration: Registration) -> MetaTensor:
+    """A volume that lies where the reference does, at the place where the reference was found to belong."""
+    affine = np.linalg.inv(np.array(registration.matrix)) @ np.asarray(volume.affine, np.float64)
+    meta = {key: value for key, value in volume.meta.items() if key != "affine"}
+    return MetaTensor(volume.as_tensor(), affine=torch.from_numpy(affine), meta=meta)
+
+
+def _check(volume: MetaTensor, what: str) -> None:
+    require_grid(volume.meta, what)
+    if "levels" in volume.meta:
+        raise GeometryRefused(f"{what}: a picture has no place in millimetres; leave --register out")
+    if min(volume.shape[1:]) < LEAST_SLICES:
+        sides = " x ".join(map(str, volume.shape[1:]))
+        raise GeometryRefused(
+            f"{what}: {sides} voxels are too thin to be turned in space, {LEAST_SLICES} along each axis are"
+            " needed; leave --register out"
+        )
+    require_finite(volume.numpy(), what)
+    if volume.min() == volume.max():
+        raise InputRefused(
+            f"{what}: is {float(volume.min()):g} everywhere, which lies nowhere; give an image"
+        )
+
+
+def _require_plausible(found: Registration, possible: float, both: str) -> None:
+    information = found.mutual_information["after"]
+    said = (
+        f"rotation {found.rotation_degrees:.1f} degrees, translation {found.translation_mm:.1f} mm, overlap"
+        f" {found.overlap:.0%}, mutual information {information:.3f}"
+    )
+    wrong = {
+        f"more than {MOST_DEGREES:g} degrees": found.rotation_degrees > MOST_DEGREES,
+        "hardly any overlap": found.overlap < LEAST_OVERLAP * possible,
+        "nothing in common but chance": information < LEAST_INFORMATION,
+    }
+    for reason, holds in wrong.items():
+        if holds:
+            raise InputRefused(
+                f"{both}: registration is not believed, {reason} ({said}); check that they show the same"
+                " patient, or align them first"
+            )
+
+
+def _overlap(target: MetaTensor, reference: MetaTensor, matrix: Floats) -> float:
+    """Share of the target's voxels that lie in the moved reference's field of view."""
+    steps = [np.arange(0, n, max(1, n // 64)) for n in target.shape[1:]]
+    indices = np.stack([*np.meshgrid(*steps, indexing="ij"), np.ones([len(s) for s in steps])], axis=-1)
+    onto = np.linalg.inv(np.asarray(reference.affine)) @ matrix @ np.asarray(target.affine)
+    places = (indices @ onto.T)[..., :3]
+    inside = (places >= -0.5) & (places <= np.array(reference.shape[1:]) - 0.5)
+    return float(inside.all(axis=-1).mean())
+
+
+def _litres(volume: MetaTensor) -> float:
+    return volume.numel() * abs(float(np.linalg.det(np.asarray(volume.affine)[:3, :3]))) / 1e6
+
+
+def _both(volumes: dict[str, MetaTensor]) -> str:
+    return " and ".join(f"{name} ({_where(volume)})" for name, volume in volumes.items())
+
+
+def _where(volume: MetaTensor) -> str:
+    return Path(str(volume.meta.get("path", "in memory"))).name

@@ -1,0 +1,220 @@
+"""The page of one pair, or of one round trip: its slices to scroll through, its scores, where it errs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from medtranslate.errors import InputRefused
+from medtranslate.report import wording
+from medtranslate.report.charts import draw_histograms
+from medtranslate.report.drawing import (
+    Curve,
+    Plane,
+    draw_curve,
+    draw_plane,
+    error_colours,
+    error_limit,
+    spread_limit,
+    spread_planes,
+)
+from medtranslate.report.page import render
+from medtranslate.report.pictures import Pictures
+from medtranslate.report.signs import inputs, signs
+from medtranslate.report.trust import chosen, how_far, method, provenance
+from medtranslate.report.viewer import Image, Viewer, build_viewer, offered_windows
+from medtranslate.report.wording import Words, number
+from medtranslate.result import Cycle, Result, SliceScores, worst_slices
+
+MOST_PLANES = 6
+MOST_WARNINGS = 20
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Slices of one pair that share an error scale ending at `limit`."""
+
+    title: str
+    planes: list[tuple[str, Plane]]
+    limit: float
+    pictures: Pictures
+    link: str | None = None
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A curve along the stack, and the slice of each of its points."""
+
+    title: str
+    label: str
+    drawn: Curve
+    slices: list[int]
+
+
+def case_page(result: Result | Cycle, pictures: Pictures | None, home: str | None = None) -> str:
+    """The page as text.
+
+    Args:
+        result: of a pair, or a cycle test of one image.
+        pictures: what was compared; None leaves the slices out.
+        home: link to the page of all, if this is one of many.
+
+    Raises:
+        InputRefused: result and pictures are not of the same volume.
+    """
+    item = result if isinstance(result, Result) else result.items[0]
+    words = wording.name_images(result)
+    drawn = pictures if pictures is not None and pictures.mask.any() else None
+    _check_same(item, drawn)
+    verdict = (
+        wording.judge_cycle(result, item.unit)
+        if isinstance(result, Cycle)
+        else wording.judge(item.volume, item.baselines, item.unit)
+    )
+    return render(
+        "case.html",
+        "viewer.js" if drawn else None,
+        title=item.name or "Translation",
+        kind=words.kind,
+        home=home,
+        home_many=words.many,
+        verdict=verdict,
+        against="" if isinstance(result, Cycle) else verdict.sentence,
+        told=_told(result, item, verdict.sentence),
+        warnings=item.warnings[:MOST_WARNINGS],
+        more_warnings=max(0, len(item.warnings) - MOST_WARNINGS),
+        viewer=drawn and pair_viewer(item, drawn, words),
+        curves=_curves(item),
+        worst=worst_slices(item),
+        own=words.own,
+        item=item,
+        baselines=result.baselines,
+        histogram=item.histograms
+        and draw_histograms(item.histograms, {"prediction": words.prediction, "reference": words.reference}),
+        signs=signs(item),
+        gallery=drawn and gallery(item, drawn, "", MOST_PLANES, error_limit(drawn)),
+        words=words,
+        wording=wording,
+        notes=wording.NOTES,
+        unmasked_note=wording.UNMASKED,
+        colours=error_colours(),
+        facts=method([item]),
+        provenance=origin(result, item),
+        number=number,
+        span=wording.span,
+        where=where,
+    )
+
+
+def pair_viewer(item: Result, pictures: Pictures, words: Words) -> Viewer:
+    """Source, translation, reference, error and spread of a pair, as far as there are."""
+    truth = pictures.reference if pictures.unclipped is None else pictures.unclipped
+    scored = "scored range" if item.data_range == pictures.data_range else "standard"
+    offered = offered_windows(item.unit, truth, pictures.mask, pictures.data_range, scored)
+    limit = error_limit(pictures)
+    images = [
+        Image("translation", words.prediction, item.unit, pictures.prediction, pictures.data_range, offered),
+        Image("reference", words.reference, item.unit, truth, pictures.data_range, offered),
+    ]
+    if pictures.source is not None:
+        own, unit = pictures.source_range, pictures.source_unit
+        own_windows = offered_windows(unit, pictures.source, pictures.mask, own, "standard")
+        images.insert(0, Image("source", words.source, unit, pictures.source, own, own_windows))
+    if pictures.spread is not None:
+        spread = spread_limit([pictures.spread[pictures.mask]])
+        images.append(Image("spread", "Uncertainty", item.unit, pictures.spread, (0.0, spread or 1.0)))
+    return build_viewer(
+        images,
+        pictures.mask,
+        spacing_mm=pictures.spacing_mm,
+        affine=pictures.affine,
+        error={
+            "limit": limit,
+            "unit": item.unit,
+            "clip": item.data_range if pictures.unclipped is not None else None,
+        },
+        slices={plane.index: plane.mae for plane in item.slices if plane.mae is not None},
+        colours=error_colours(),
+    )
+
+
+def gallery(
+    result: Result, pictures: Pictures, title: str, count: int, limit: float, link: str | None = None
+) -> Gallery:
+    """Pictures of up to `count` slices, the worst among them."""
+    scores = {plane.index: plane for plane in result.slices}
+    worst = [plane.index for plane in worst_slices(result, 1)] if count > 1 else []
+    chosen_planes = sorted({*spread_planes(pictures.mask, count - len(worst)), *worst})
+    captions = [
+        (f"{where(scores[index]).capitalize()}: " if pictures.mask.shape[2] > 1 else "")
+        + f"MAE {number(scores[index].mae)} {result.unit}"
+        + ("" if scores[index].ssim is None else f", SSIM {number(scores[index].ssim, '.3f')}")
+        + (", the worst slice" if index in worst else "")
+        for index in chosen_planes
+    ]
+    planes = [draw_plane(pictures, index, limit) for index in chosen_planes]
+    return Gallery(title, list(zip(captions, planes, strict=True)), limit, pictures, link)
+
+
+def where(plane: SliceScores) -> str:
+    """A slice by its number, and its height where that is known."""
+    return f"slice {plane.index}" + ("" if plane.position_mm is None else f" ({plane.position_mm:+.1f} mm)")
+
+
+def origin(result: Result | Cycle, item: Result) -> list[tuple[str, str]]:
+    """What it was made from, by which model, with which settings."""
+    found = provenance(item.translation) if item.translation else []
+    settings = chosen(result.settings or item.settings)
+    return [*found, *inputs(item), *([("Settings", settings)] if settings else [])]
+
+
+def plot(
+    title: str, planes: Sequence[tuple[int, float | None]], values: Sequence[float], *, high: bool
+) -> Chart:
+    """A curve along the stack; `planes` are slices with their height, `high` whether high is bad."""
+    heights = [mm for _, mm in planes if mm is not None]
+    known = len(heights) == len(planes)
+    label = "position along the stack in mm, feet to head" if known else "slice"
+    x = heights if known else [float(index) for index, _ in planes]
+    return Chart(title, label, draw_curve(x, values, highest_is_worst=high), [index for index, _ in planes])
+
+
+def _told(result: Result | Cycle, item: Result, sentence: str) -> list[tuple[str, list[str]]]:
+    """What was done, with which model, how far to trust it."""
+    record, told = item.translation, []
+    if isinstance(result, Cycle):
+        done, trust = [wording.say_cycle(result)], [sentence]
+    else:
+        made = [wording.say_made(record)] if record else []
+        done, trust = (
+            [*made, wording.say_compared(item)],
+            [wording.say_error(item.volume, item.baselines, item.unit), *how_far(item)],
+        )
+    told.append(("What was done", done))
+    if record:
+        told.append(("With which model", [wording.say_model(record.model)]))
+    return [*told, ("How far to trust it", trust)]
+
+
+def _curves(result: Result) -> list[Chart]:
+    """The scores that change along the stack."""
+    named = (
+        (f"Mean absolute error per slice, {result.unit} (lower is better)", "mae", True),
+        ("SSIM per slice (higher is better)", "ssim", False),
+    )
+    charts = []
+    for title, score, high in named:
+        values = [getattr(plane, score) for plane in result.slices]
+        if len(values) > 2 and None not in values:
+            planes = [(plane.index, plane.position_mm) for plane in result.slices]
+            charts.append(plot(title, planes, values, high=high))
+    return charts
+
+
+def _check_same(item: Result, pictures: Pictures | None) -> None:
+    last = max((plane.index for plane in item.slices), default=0)
+    if pictures is not None and last >= pictures.mask.shape[2]:
+        raise InputRefused(
+            f"{item.name or 'result'}: scores of slice {last}, but the volume has {pictures.mask.shape[2]}"
+            " slices; render the volumes that were scored"
+        )

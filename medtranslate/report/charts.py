@@ -1,0 +1,133 @@
+"""Distributions as data for a template: histograms of one pair, scores of many."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from medtranslate.report.drawing import round_ticks
+from medtranslate.result import Histograms
+
+WIDTH, HEIGHT = 420, 150
+ROW = 44
+"""Height of a row of dots."""
+LANES = 5
+"""Dots that would cover each other are laid out on as many lines."""
+FENCE = 1.5
+"""Interquartile ranges beyond the quartiles from which on a value is an outlier (Tukey 1977)."""
+
+
+@dataclass(frozen=True)
+class HistogramChart:
+    """Outlines of histograms by name, in a box of `width` x `height` with y downward."""
+
+    width: int
+    height: int
+    outlines: dict[str, str]
+    x_ticks: list[tuple[float, str]]
+
+
+@dataclass(frozen=True)
+class Dot:
+    """One case in a row of dots."""
+
+    name: str
+    value: float
+    x: float
+    y: float
+    outlier: bool
+
+
+@dataclass(frozen=True)
+class Row:
+    """The scores of all cases by one method, and where their quartiles lie."""
+
+    name: str
+    dots: list[Dot]
+    quartiles: tuple[float, float, float]
+    y: float
+
+
+@dataclass(frozen=True)
+class Strips:
+    """Rows of dots over one axis, in a box of `width` x `height` with y downward."""
+
+    width: int
+    height: int
+    rows: list[Row]
+    x_ticks: list[tuple[float, str]]
+
+
+def draw_histograms(found: Histograms, names: Mapping[str, str]) -> HistogramChart:
+    """Histograms, one over the other on one scale.
+
+    The first and the last bin hold what a window cuts off; where they would dwarf the rest they end at the
+    height of the others.
+
+    Args:
+        found: of the images.
+        names: what these are called on the page.
+    """
+    ends = found.edges[0], found.edges[-1]
+    highest = max(max(counts[1:-1], default=0) for counts in found.counts.values()) or 1
+    x = np.repeat(np.interp(found.edges, ends, (0, WIDTH)), 2)[1:-1]
+    outlines = {}
+    for key, counts in found.counts.items():
+        y = np.repeat(HEIGHT * (1 - (np.array(counts) / highest).clip(max=1)), 2)
+        outlines[names[key]] = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True))
+    ticks = [tick for tick in round_ticks(*ends, 6) if ends[0] <= tick <= ends[1]]
+    marks = [(float(np.interp(tick, ends, (0, WIDTH))), f"{tick:g}") for tick in ticks]
+    return HistogramChart(WIDTH, HEIGHT, outlines, marks)
+
+
+def draw_strips(scores: Mapping[str, Mapping[str, float]]) -> Strips:
+    """Scores of cases, a row of dots for each method: {method: {case: score}}."""
+    everything = [value for row in scores.values() for value in row.values()]
+    ticks = round_ticks(min(0.0, *everything), max(everything), 6)
+    ends = ticks[0], ticks[-1]
+    rows = []
+    for index, (name, row) in enumerate(scores.items()):
+        middle = (index + 0.5) * ROW
+        odd = outliers(row)
+        values = list(row.values())
+        x = np.interp(values, ends, (0, WIDTH))
+        lanes = _lanes(x)
+        dots = [
+            Dot(case, value, float(x[k]), middle + lanes[k] * 5.0, case in odd)
+            for k, (case, value) in enumerate(row.items())
+        ]
+        first, second, third = (
+            float(q) for q in np.interp(np.percentile(values, (25, 50, 75)), ends, (0, WIDTH))
+        )
+        rows.append(Row(name, dots, (first, second, third), middle))
+    return Strips(
+        WIDTH,
+        ROW * len(rows),
+        rows,
+        [(float(np.interp(tick, ends, (0, WIDTH))), f"{tick:g}") for tick in ticks],
+    )
+
+
+def outliers(scores: Mapping[str, float]) -> list[str]:
+    """Cases whose score lies beyond Tukey's fences, on either side; none among fewer than five."""
+    if len(scores) < 5:
+        return []
+    first, third = np.percentile(list(scores.values()), (25, 75))
+    reach = FENCE * (third - first)
+    return [case for case, value in scores.items() if not first - reach <= value <= third + reach]
+
+
+def _lanes(x: Sequence[float] | npt.NDArray[np.floating]) -> list[int]:
+    """A line for each dot, -2 to 2, so that neighbours lie on different ones."""
+    order = np.argsort(x)
+    lanes = [0] * len(order)
+    last = [-np.inf] * LANES
+    by_nearness = (0, 1, -1, 2, -2)
+    for k in order:
+        free = next((lane for lane in range(LANES) if x[k] - last[lane] >= 7), int(np.argmin(last)))
+        last[free] = x[k]
+        lanes[k] = by_nearness[free]
+    return lanes

@@ -1,0 +1,148 @@
+"""The page of many pairs or round trips: their means, how they spread, and the way to each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from medtranslate.report import wording
+from medtranslate.report.case_page import MOST_WARNINGS, Gallery, gallery
+from medtranslate.report.charts import Strips, draw_strips, outliers
+from medtranslate.report.drawing import error_colours, error_limit
+from medtranslate.report.page import render
+from medtranslate.report.pictures import Pictures
+from medtranslate.report.trust import chosen, limited, method
+from medtranslate.report.wording import number, similarity, similarity_name
+from medtranslate.result import Cohort, Cycle, Result
+
+
+def cohort_page(result: Cohort | Cycle, pictures: Mapping[str, Pictures], links: Mapping[str, str]) -> str:
+    """The page as text.
+
+    Args:
+        result: at least one item.
+        pictures: of the items that are drawn, by name.
+        links: to the pages of items, by name.
+    """
+    items, first = result.items, result.items[0]
+    words = wording.name_images(result)
+    if isinstance(result, Cycle):
+        verdict, subject = wording.judge_cycle(result, first.unit), wording.say_cycle(result)
+    else:
+        verdict = wording.judge(result.mean, result.baselines, first.unit)
+        subject = wording.say_pairs(items)
+    odd = _odd(items)
+    return render(
+        "cohort.html",
+        "cohort.js",
+        title=f"{len(items)} {words.many}",
+        kind=words.kind,
+        home=None,
+        verdict=verdict,
+        against="" if isinstance(result, Cycle) else verdict.sentence,
+        told=_told(result, verdict.sentence, subject, odd),
+        warnings=result.warnings[:MOST_WARNINGS],
+        more_warnings=max(0, len(result.warnings) - MOST_WARNINGS),
+        own=f"Mean over the {words.many}",
+        result=result,
+        items=items,
+        failed=result.failed if isinstance(result, Cohort) else {},
+        unit=first.unit,
+        distributions=_distributions(result),
+        odd=odd,
+        links=links,
+        galleries=_galleries(items, pictures, links),
+        words=words,
+        wording=wording,
+        notes=wording.NOTES,
+        unmasked_note=wording.UNMASKED,
+        colours=error_colours(),
+        facts=method(items),
+        provenance=_origin(result),
+        number=number,
+        span=wording.span,
+    )
+
+
+def _told(
+    result: Cohort | Cycle, sentence: str, subject: str, odd: Mapping[str, Sequence[str]]
+) -> list[tuple[str, list[str]]]:
+    """What was done, with which models, how far to trust it."""
+    items, unit = result.items, result.items[0].unit
+    models = {item.translation.model for item in items if item.translation}
+    ranked = sorted((item.volume.mae, item.name) for item in items if item.volume.mae is not None)
+    means_nothing = isinstance(result, Cycle)
+    trust = [sentence if means_nothing else wording.say_error(result.mean, result.baselines, unit)]
+    if len(ranked) > 1:
+        (best, best_name), (worst, worst_name) = ranked[0], ranked[-1]
+        trust.append(
+            f"The best, {best_name}, is off by {number(best)} {unit} on average, the worst, {worst_name}, by"
+            f" {number(worst)} {unit}."
+        )
+    if odd:
+        trust.append(f"{len(odd)} of {len(items)} stand out from the rest: look at them first.")
+    trust += [said for model in sorted(models, key=lambda model: model.name) if (said := limited(model))]
+    with_model = [wording.say_model(model) for model in models]
+    return [
+        ("What was done", [subject]),
+        *([("With which model", with_model)] if with_model else []),
+        ("How far to trust it", trust),
+    ]
+
+
+def _distributions(result: Cohort | Cycle) -> list[tuple[str, Strips]]:
+    """MAE of the items beside their baselines', and their similarity."""
+    items, unit = result.items, result.items[0].unit
+    if len(items) < 3:
+        return []
+    own = "as translated"
+    errors = {own: {item.name: item.volume.mae for item in items}}
+    similar = {own: {item.name: similarity(item.volume) for item in items}}
+    for name in result.baselines:
+        scores = {item.name: item.baselines[name] for item in items if name in item.baselines}
+        errors[name] = {case: found.mae for case, found in scores.items()}
+        similar[name] = {case: similarity(found) for case, found in scores.items()}
+    title = similarity_name(result.mean)
+    named = ((f"MAE, {unit} (lower is better)", errors), (f"{title} (higher is better)", similar))
+    return [
+        (heading, draw_strips(rows))
+        for heading, given in named
+        if (rows := {name: known for name, row in given.items() if (known := _known(row))}) and own in rows
+    ]
+
+
+def _known(row: Mapping[str, float | None]) -> dict[str, float]:
+    return {name: value for name, value in row.items() if value is not None}
+
+
+def _odd(items: Sequence[Result]) -> dict[str, list[str]]:
+    """Why an item is an outlier, by its name; worst first."""
+    unit, title = items[0].unit, similarity_name(items[0].volume)
+    errors = _known({item.name: item.volume.mae for item in items})
+    similar = _known({item.name: similarity(item.volume) for item in items})
+    found: dict[str, list[str]] = {}
+    for name in sorted(outliers(errors), key=lambda name: -errors[name]):
+        found.setdefault(name, []).append(f"MAE {number(errors[name])} {unit}")
+    for name in sorted(outliers(similar), key=lambda name: similar[name]):
+        found.setdefault(name, []).append(f"{title} {number(similar[name], '.3f')}")
+    return found
+
+
+def _galleries(
+    items: Sequence[Result], pictures: Mapping[str, Pictures], links: Mapping[str, str]
+) -> list[Gallery]:
+    """One slice each of the items that pictures are at hand for, best first."""
+    shown = [item for item in items if item.name in pictures and pictures[item.name].mask.any()]
+    shown.sort(key=lambda item: item.volume.mae or 0.0)
+    limit = max((error_limit(pictures[item.name]) for item in shown), default=1.0)
+    ranks = ["Best"] + ["Median"] * (len(shown) - 2) + ["Worst"]
+    return [
+        gallery(item, pictures[item.name], f"{rank}: {item.name}", 1, limit, links.get(item.name))
+        for rank, item in zip(ranks, shown, strict=False)
+    ]
+
+
+def _origin(result: Cohort | Cycle) -> list[tuple[str, str]]:
+    models = {item.translation.model for item in result.items if item.translation}
+    found = [("Model", f"{model.name}, SHA-256 {model.sha256}") for model in models]
+    settings = chosen(result.settings)
+    return [*found, *([("Settings", settings)] if settings else [])]

@@ -1,0 +1,139 @@
+"""How far a translation can be trusted, in sentences that need no statistics, and where it came from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from statistics import median
+
+from medtranslate.metrics import PROFILES, WHOLE_CT, covers
+from medtranslate.report.wording import number, span
+from medtranslate.result import ModelInfo, Result, SliceScores, Source, Translation
+
+CALIBRATED = 0.95
+"""Share of normal errors within two of their own standard deviations."""
+
+
+def how_far(result: Result) -> list[str]:
+    """What scores of one pair say to somebody who wants to use the image: slices, voxels, spread, seams."""
+    said = []
+    ranked = ranked_slices(result)
+    if len(ranked) > 2:
+        worst, middle = ranked[-1], median(plane.mae or 0.0 for plane in ranked)
+        said.append(
+            f"Half of the slices err by {number(middle)} {result.unit} or less on average, the worst, slice"
+            f" {worst.index}, by {number(worst.mae)} {result.unit}."
+        )
+    if result.agreement:
+        low, high = result.agreement.limits
+        said.append(
+            f"A single voxel can be far off: 95 % of the differences lie between {number(low)} and"
+            f" {number(high)} {result.unit}, if they are normally distributed."
+        )
+    if result.translation:
+        said += what_it_lacks(result.translation)
+    return said
+
+
+def what_it_lacks(record: Translation) -> list[str]:
+    """What a translation cannot say, and what its own signs of doubt are worth."""
+    said, model = [], record.model
+    if limit := limited(model):
+        said.append(limit)
+    if record.seams and (before := record.seams.get("source")) and "output" in record.seams:
+        ratio = record.seams["output"] / before
+        said.append(
+            f"Neighbouring slices differ {number(ratio)} times as much as in the source"
+            + (": slices were translated one by one, and it shows." if ratio > 1.2 else ".")
+        )
+    if (found := record.uncertainty) and found.coverage is not None:
+        said.append(
+            f"Two standard deviations of the samples hold {found.coverage:.0%} of the errors"
+            + (
+                f" ({CALIBRATED:.0%} would be calibrated): the model is surer of itself than it is right."
+                if found.coverage < CALIBRATED - 0.05
+                else "."
+            )
+        )
+    elif found:
+        said.append(
+            "Where samples differ much, doubt the translation; where they agree, it can still be wrong."
+        )
+    return said
+
+
+def limited(model: ModelInfo) -> str | None:
+    """What a CT of a windowed model is not good for."""
+    if model.to == "mr" or covers(model.output_range, WHOLE_CT):
+        return None
+    return (
+        f"The model says nothing outside {span(model.output_range)} {model.unit}: bone and air cannot be"
+        " judged by it, and no dose can be computed on it."
+    )
+
+
+def ranked_slices(result: Result) -> list[SliceScores]:
+    """The slices by MAE, the best first."""
+    return sorted((plane for plane in result.slices if plane.mae is not None), key=lambda p: p.mae or 0.0)
+
+
+def method(items: Sequence[Result]) -> list[tuple[str, str]]:
+    """What scores mean nothing without: mask, range, what was done to the reference, definitions."""
+    result = items[0]
+    found = [("Profile", result.profile)]
+    if result.mask:
+        share = f" ({result.mask.share:.0%} of the voxels)" if len(items) == 1 else ""
+        found.append(("Scored voxels", result.mask.rule + share))
+    ranges = {item.data_range for item in items if item.data_range}
+    numbers = f"{span(ranges.pop())} {result.unit}: " if len(ranges) == 1 else ""
+    found.append(("Range", f"{numbers}{result.data_range_rule or 'not stated'}"))
+    found += [("Reference", words) for words in result.reference]
+    known = PROFILES.get(result.profile)  # type: ignore[call-overload]  # a result may name any
+    return [*found, *(known.definitions.items() if known else [])]
+
+
+def provenance(record: Translation) -> list[tuple[str, str]]:
+    """By which model a translation was made, and from what."""
+    model, source = record.model, record.source
+    found = [
+        ("Model", f"{model.name}, to {model.to.upper()}, {span(model.output_range)} {model.unit}"),
+        ("Model digest", f"SHA-256 {model.sha256}"),
+        ("Source", _geometry(source)),
+    ]
+    if source.digest:
+        found.append(("Source digest", f"SHA-256 {source.digest}"))
+    if record.saturated:
+        found.append(("Saturated", f"{record.saturated:.2%} of the source lay outside the model's window"))
+    return found
+
+
+def _geometry(source: Source) -> str:
+    shape = " x ".join(map(str, source.shape))
+    size = " x ".join(f"{length:.3g}" for length in source.spacing_mm)
+    kind = " ".join(word for word in (source.format, (source.modality or "").upper()) if word)
+    return f"{kind or 'in memory'}, {shape} voxels of {size} mm"
+
+
+def chosen(settings: Mapping[str, object]) -> str:
+    """The settings that were chosen, in one line; paths are left out, which name people and machines."""
+    kept = {
+        key: value
+        for key, value in settings.items()
+        if key not in _PATHS and value not in (None, False, "") and not isinstance(value, dict)
+    }
+    return ", ".join(f"{key} {value}" for key, value in kept.items())
+
+
+_PATHS = (
+    *(
+        "input",
+        "output",
+        "out",
+        "source",
+        "prediction",
+        "reference",
+        "mask",
+        "report",
+        "uncertainty",
+        "model",
+    ),
+)

@@ -1,0 +1,253 @@
+"""The volumes of a page's viewer: what its script reads, small enough for the page to open at once.
+
+A volume travels as whole numbers, `value = low + step * code`, deflated and written in base64. A voxel
+under the crosshair is a voxel of the array to half a step; none is interpolated.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain, product, repeat
+
+import numpy as np
+import numpy.typing as npt
+from isal import isal_zlib
+
+from medtranslate.geometry import Floats
+from medtranslate.metrics import Range, Volume, Voxels, require_finite
+
+MOST_TEXT = 23_000_000
+"""Characters that the volumes of a page may take; the page itself needs little."""
+MOST_VOXELS = 16_000_000
+"""Voxels per volume; 512 x 512 x 61. A browser holds two bytes of each in memory."""
+LEVELS = (4096, 1024, 512, 256)
+"""Steps that a range is told in, finest first: 4096 are 12 bits, 256 what a screen can show."""
+COARSEST_HU = 5.0
+"""Largest step of a CT, below the noise of any; a brain window would show more."""
+SPREAD_LEVELS = 1024
+"""Of a map that is looked at rather than measured."""
+
+HU_WINDOWS: dict[str, Range] = {
+    "brain": (0.0, 80.0),
+    "soft tissue": (-160.0, 240.0),
+    "bone": (-500.0, 1500.0),
+}
+"""Ends of the usual windows of head CT (level 40, width 80; 40, 400; 500, 2000)."""
+PERCENTILES: dict[str, Range] = {
+    "grey and white matter": (20.0, 95.0),
+    "dark tissue": (0.0, 60.0),
+    "bright tissue": (50.0, 100.0),
+}
+"""Windows of what has no unit, by percentiles of the values in the mask."""
+
+
+@dataclass(frozen=True)
+class Image:
+    """One volume of the viewer.
+
+    Attributes:
+        key: source, translation, reference, spread or mask.
+        values: [X, Y, Z] in the layout LPS.
+        window: values that it opens with as black and white.
+        windows: others that are offered, by name.
+    """
+
+    key: str
+    title: str
+    unit: str
+    values: Volume
+    window: Range = (0.0, 1.0)
+    windows: Mapping[str, Range] | None = None
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A volume as text.
+
+    Codes run along x first, then y, then z. Each but the first is told as its difference d from the one
+    before, modulo the numbers that one byte can hold, or two if `wide`, and folded to a number without sign
+    (0, -1, 1, -2 to 0, 1, 2, 3): the low bytes of all, then the high bytes, deflated (zlib), in base64.
+    """
+
+    low: float
+    step: float
+    wide: bool
+    text: str
+
+
+@dataclass(frozen=True)
+class Viewer:
+    """What a page's script reads: `facts` as JSON, and the text of each volume by its key.
+
+    `notes` say in words what is coarser than the arrays.
+    """
+
+    facts: dict[str, object]
+    texts: dict[str, str]
+    notes: list[str]
+
+
+def build_viewer(
+    images: Sequence[Image],
+    mask: Voxels,
+    *,
+    spacing_mm: tuple[float, float, float],
+    affine: Floats | None = None,
+    regular: bool = True,
+    error: Mapping[str, object] | None = None,
+    slices: Mapping[int, float] | None = None,
+    colours: Sequence[str] = (),
+) -> Viewer:
+    """The viewer of volumes on one grid.
+
+    Args:
+        images: in the order of the panes.
+        mask: the head, or what was scored; it tells where to begin.
+        spacing_mm: voxel size along x, y and z.
+        affine: array index to RAS+ mm; without it sides and places are not named.
+        regular: whether coronal and sagittal planes can be shown, and places named.
+        error: `limit` of its scale, `unit`, and `clip`, the range that the reference is clipped to before
+            it is compared; where it is given, the script shows translation - reference.
+        slices: MAE by axial slice.
+        colours: of the error's scale, from zero to its end.
+
+    Raises:
+        InputRefused: a volume holds a value that is not finite.
+    """
+    for image in images:
+        require_finite(image.values, image.title)
+    packed, stride = _fit([*images, Image("mask", "Mask", "", mask.astype(np.float32))])
+    steps = {image.key: packed[image.key] for image in images}
+    middle = [int(np.mean(np.flatnonzero(mask.any(axis=rest)) if mask.any() else 0)) for rest in _OTHERS]
+    facts: dict[str, object] = {
+        "shape": [math.ceil(mask.shape[0] / stride), math.ceil(mask.shape[1] / stride), mask.shape[2]],
+        "stride": [stride, stride, 1],
+        "spacing": [spacing_mm[0] * stride, spacing_mm[1] * stride, spacing_mm[2]],
+        "sides": affine is not None,
+        "affine": affine.tolist() if affine is not None and regular else None,
+        "regular": regular and mask.shape[2] > 1,
+        "start": [middle[0] // stride, middle[1] // stride, middle[2]],
+        "images": [
+            {
+                "key": image.key,
+                "title": image.title,
+                "unit": image.unit,
+                "window": image.window,
+                "windows": dict(image.windows or {}),
+                "low": steps[image.key].low,
+                "step": steps[image.key].step,
+                "wide": steps[image.key].wide,
+            }
+            for image in images
+        ],
+        "error": error,
+        "slices": {str(index): mae for index, mae in (slices or {}).items()},
+        "colours": list(colours),
+    }
+    return Viewer(
+        facts, {key: found.text for key, found in packed.items()}, _notes(images, steps, stride, regular)
+    )
+
+
+_OTHERS = ((1, 2), (0, 2), (0, 1))
+
+
+def offered_windows(unit: str, values: Volume, mask: Voxels, own: Range, name: str) -> dict[str, Range]:
+    """The windows that a reader may choose from: the one that it opens with (`own`), then the usual.
+
+    Args:
+        unit: HU has fixed windows; anything else is shown by percentiles inside the mask.
+        values: [X, Y, Z].
+        mask: likewise.
+        own: ends of the window that it opens with.
+        name: of that window.
+    """
+    whole = {"everything": (float(values.min()), float(values.max()))}
+    if unit == "HU":
+        return {name: own, **HU_WINDOWS, **whole}
+    inside = values[mask] if mask.any() else values.ravel()
+    found = {title: np.percentile(inside, ends) for title, ends in PERCENTILES.items()}
+    tissue = {title: (float(low), float(high)) for title, (low, high) in found.items() if low < high}
+    return {name: own, **tissue, **whole}
+
+
+def pack(values: Volume, levels: int = LEVELS[0], coarsest: float = math.inf) -> Packed:
+    """A volume as text.
+
+    Whole numbers stay exact up to 65,536 of them at the finest level; else the step is 1, 2 or 5 times a
+    power of ten, so that zero is kept.
+
+    Args:
+        values: [X, Y, Z].
+        levels: steps that the values' range may take.
+        coarsest: largest step.
+    """
+    low, high = float(values.min()), float(values.max())
+    step = min(coarsest, _round_step((high - low) / levels))
+    if high - low < 65536 and np.array_equal(values, np.rint(values)):
+        step = 1.0 if levels == LEVELS[0] else max(1.0, step)
+    low = math.floor(low / step) * step
+    codes = np.rint((values.T.astype(np.float64) - low) / step).astype(np.int32).ravel()
+    wide = bool(codes.max() > 255)
+    half = 32768 if wide else 128
+    change = (np.diff(codes, prepend=0) + half) % (2 * half) - half
+    folded = (change << 1) ^ (change >> 31)
+    data = folded.astype(np.uint8).tobytes() + ((folded >> 8).astype(np.uint8).tobytes() if wide else b"")
+    return Packed(low, step, wide, base64.b64encode(isal_zlib.compress(data, 3)).decode("ascii"))
+
+
+def unpack(packed: Packed, shape: tuple[int, int, int]) -> npt.NDArray[np.float64]:
+    """The values [X, Y, Z] as the page's script reads them."""
+    count = math.prod(shape)
+    data = np.frombuffer(isal_zlib.decompress(base64.b64decode(packed.text)), np.uint8).astype(np.int64)
+    folded = data[:count] + (data[count:] << 8 if packed.wide else 0)
+    codes = np.cumsum((folded >> 1) ^ -(folded & 1)) % (65536 if packed.wide else 256)
+    return packed.low + packed.step * codes.reshape(shape[::-1]).T
+
+
+def _fit(images: Sequence[Image]) -> tuple[dict[str, Packed], int]:
+    """The volumes as text within the bounds, and the stride in plane that this takes."""
+    size = images[0].values.size
+    for levels, stride in _rungs():
+        if size / stride**2 > MOST_VOXELS:
+            continue
+        found = {}
+        for image in images:
+            most = min(levels, SPREAD_LEVELS) if image.key == "spread" else levels
+            coarsest = COARSEST_HU if image.unit == "HU" else math.inf
+            found[image.key] = pack(image.values[::stride, ::stride], most, coarsest)
+        if sum(len(packed.text) for packed in found.values()) <= MOST_TEXT:
+            return found, stride
+    raise AssertionError("unreachable: strides grow")
+
+
+def _rungs() -> Iterator[tuple[int, int]]:
+    """(levels, stride in plane) from the finest down: first the steps grow, then pixels are left out."""
+    coarser = product(range(2, 1000), LEVELS[1::2])
+    return chain(zip(LEVELS, repeat(1)), ((levels, stride) for stride, levels in coarser))
+
+
+def _round_step(least: float) -> float:
+    """The smallest of 1, 2, 5 times a power of ten that is at least `least`; 1 for 0."""
+    if least <= 0:
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(least))
+    # Powers of ten are not exact in binary.
+    return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= least * (1 - 1e-9))
+
+
+def _notes(images: Sequence[Image], steps: Mapping[str, Packed], stride: int, regular: bool) -> list[str]:
+    told = ", ".join(f"{image.title} {steps[image.key].step:g} {image.unit}" for image in images)
+    notes = [f"Values are shown in steps of: {told}."]
+    if not regular:
+        notes.append("The slices are tilted or lie at uneven distances: no other plane can be shown of them.")
+    if stride > 1:
+        ordinal = {2: "second", 3: "third"}.get(stride, f"{stride}th")
+        notes.append(
+            f"To keep the page small only every {ordinal} pixel along each row and column is shown; the"
+            " scores are those of all pixels."
+        )
+    return notes
