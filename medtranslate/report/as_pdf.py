@@ -112,7 +112,8 @@ def _opening(
     kind: str, title: str, subject: str, verdict: Verdict, trust: Sequence[str], warnings: Sequence[str]
 ) -> list[Flowable]:
     """What was done, how far to trust it, and what to bear in mind."""
-    told = [text(verdict.headline, "verdict"), text(verdict.sentence), *points(trust)]
+    doubt = text("A translated image can show what is not there and miss what is.", "soft")
+    told = [text(verdict.headline, "verdict"), text(verdict.sentence), *points(trust), doubt]
     box = boxed(JUDGED.get(verdict.kind, SOFT), *told)
     parts: list[Flowable] = [text(kind, "kind"), text(title, "title"), text(subject), Spacer(1, 4), box]
     if not warnings:
