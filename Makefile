@@ -16,8 +16,9 @@ test: $(STAMP)
 
 # Debian or Ubuntu; needs root or sudo where something has to be installed.
 test-pacs: $(STAMP)
-	dpkg -s dcmtk orthanc orthanc-dicomweb > /dev/null 2>&1 || \
-		$(SUDO) apt-get install --yes --no-install-recommends dcmtk orthanc orthanc-dicomweb
+	dpkg -s dcmtk orthanc orthanc-dicomweb poppler-utils > /dev/null 2>&1 || \
+		$(SUDO) apt-get install --yes --no-install-recommends dcmtk orthanc orthanc-dicomweb \
+		poppler-utils
 	$(BIN)/pytest -m pacs
 
 # Debian; on Ubuntu, where chromium is a snap, install Chromium and its driver first.

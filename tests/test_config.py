@@ -95,8 +95,10 @@ def test_the_names_in_the_settings_are_those_of_the_dicts() -> None:
     from medtranslate.io import FORMATS
     from medtranslate.metrics import PROFILES
     from medtranslate.networks import DISCRIMINATORS, GENERATORS
+    from medtranslate.report import TRANSLATION_VIEWS, VIEWS
 
     assert set(get_args(config.GeneratorName)) == set(GENERATORS)
     assert set(get_args(config.DiscriminatorName)) == set(DISCRIMINATORS)
     assert set(get_args(config.ProfileName)) == set(PROFILES)
     assert set(get_args(config.FormatName)) == set(FORMATS)
+    assert set(get_args(config.ViewName)) == {*VIEWS, "dicom"} >= set(TRANSLATION_VIEWS)

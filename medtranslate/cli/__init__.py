@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("medtranslate.cli.train", "Train on CT and MR images without pairs."),
     "translate": ("medtranslate.cli.translate", "Translate CT to MR or MR to CT."),
     "evaluate": ("medtranslate.cli.evaluate", "Score a translation against the truth."),
+    "report": ("medtranslate.cli.report", "Show what was recorded: pages, a PDF, DICOM for the study."),
     "cycle": ("medtranslate.cli.cycle", "Translate there and back, and score what returns."),
     "convert": ("medtranslate.cli.convert", "Convert files between formats, geometry kept."),
     "phantom": ("medtranslate.cli.phantom", "Write a digital head in both modalities."),

@@ -26,6 +26,7 @@ command = SettingsCommand(
     by one.
 
     A good score is no evidence that the image between is right; --noise makes it harder to hide the
-    source in it. Writes result.json, slices.csv, report.html and differences/*.png.""",
+    source in it. Writes result.json, slices.csv, report.html, report.pdf and
+    differences/*.png.""",
     arguments=("input",),
 )

@@ -28,6 +28,6 @@ command = SettingsCommand(
     EvaluateSettings,
     act,
     help="""Score PREDICTION against REFERENCE, which lies on the same grid; two folders are paired by
-    name. Writes result.json, slices.csv and report.html.""",
+    name. Writes result.json, slices.csv, report.html and report.pdf.""",
     arguments=("prediction", "reference"),
 )

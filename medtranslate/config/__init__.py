@@ -16,6 +16,7 @@ from medtranslate.config.commands import (
     InfoSettings,
     PhantomSettings,
     PrepareSettings,
+    ReportSettings,
     TranslateSettings,
     stack_spacing,
 )
@@ -34,6 +35,7 @@ from medtranslate.config.kinds import (
     ProfileName,
     Spacing,
     StreamContrast,
+    ViewName,
     Weight,
 )
 from medtranslate.config.training import (
@@ -69,11 +71,13 @@ __all__ = [
     "Precision",
     "PrepareSettings",
     "ProfileName",
+    "ReportSettings",
     "ScaleSettings",
     "Spacing",
     "StreamContrast",
     "TrainSettings",
     "TranslateSettings",
+    "ViewName",
     "Weight",
     "build",
     "plain",

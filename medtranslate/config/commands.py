@@ -18,6 +18,7 @@ from medtranslate.config.kinds import (
     Positive,
     ProfileName,
     Spacing,
+    ViewName,
 )
 from medtranslate.config.training import TrainSettings
 from medtranslate.errors import SettingsError
@@ -56,7 +57,7 @@ class TranslateSettings:
     reference: Path | None = None
     """The truth on the source's grid: score the translation at once (default: none)."""
     report: Path | None = None
-    """Folder for report.html, and result.json and slices.csv where there is a reference."""
+    """Folder for report.html and report.pdf, and result.json and slices.csv where there is a reference."""
     device: Device = "auto"
     """auto, cpu, cuda or cuda:N."""
     deidentify: bool = False
@@ -106,7 +107,7 @@ class EvaluateSettings:
     reference: Path
     """The truth, on the same grid unless it is to be resampled."""
     out: Path
-    """Folder for result.json, slices.csv and report.html."""
+    """Folder for result.json, slices.csv, report.html and report.pdf."""
     profile: ProfileName = "image"
     """Definition of the scores (docs/metrics.md)."""
     source: Path | None = None
@@ -142,7 +143,7 @@ class CycleSettings:
     from_: Modality = Field(alias="from")
     """Modality of the input, to which it comes back: ct or mr."""
     out: Path
-    """Folder for result.json, slices.csv, report.html and differences/*.png."""
+    """Folder for result.json, slices.csv, report.html, report.pdf and differences/*.png."""
     model: str
     """Name of a model at hand, or the folder of one."""
     noise: Fraction = 0.0
@@ -155,6 +156,34 @@ class CycleSettings:
     """Seed of the noise."""
     device: Device = "auto"
     """auto, cpu, cuda or cuda:N."""
+    overwrite: bool = False
+    """Replace an existing output."""
+
+
+@dataclass(frozen=True, kw_only=True, config=FROZEN)
+class ReportSettings:
+    """Settings of `report`."""
+
+    result: Path
+    """result.json or a translation.json, or the folder of one."""
+    out: Path
+    """Folder for the views."""
+    view: Annotated[tuple[ViewName, ...], Field(min_length=1)] = ("html", "pdf")
+    """What to render: html, pdf, csv, json; dicom files pdf, scores and uncertainty with the patient."""
+    prediction: Path | None = None
+    """The translation (default, here and below: where the record says, if it is still the same)."""
+    reference: Path | None = None
+    """The truth that it was scored against."""
+    source: Path | None = None
+    """What was translated; the view dicom needs its DICOM series."""
+    mask: Path | None = None
+    """Where it was scored, if a mask was given."""
+    uncertainty: Path | None = None
+    """Standard deviations that `translate --uncertainty` wrote."""
+    series: str | None = None
+    """SeriesInstanceUID to take where the source's folder holds several."""
+    deidentify: bool = False
+    """Write no identity of the patient into DICOM, by PS3.15's basic profile."""
     overwrite: bool = False
     """Replace an existing output."""
 
@@ -239,6 +268,7 @@ COMMANDS: dict[str, type] = {
     "info": InfoSettings,
     "phantom": PhantomSettings,
     "prepare": PrepareSettings,
+    "report": ReportSettings,
     "train": TrainSettings,
     "translate": TranslateSettings,
 }

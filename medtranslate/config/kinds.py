@@ -20,6 +20,7 @@ GeneratorName = Literal["vae"]
 DiscriminatorName = Literal["multiscale"]
 ProfileName = Literal["image", "synthrad2023", "synthrad2025"]
 FormatName = Literal["dicom", "nifti", "mha", "nrrd", "png"]
+ViewName = Literal["html", "pdf", "csv", "json", "dicom"]
 PhantomContrast = Literal["t1", "t2", "flair", "random"]
 StreamContrast = Literal["t1", "t2", "flair", "physics", "random", "both"]
 

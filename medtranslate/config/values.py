@@ -43,8 +43,11 @@ def plain(settings: object) -> dict[str, Any]:
     What a de-identified output was made from is left out: names of files may name a patient.
     """
     values: dict[str, Any] = TypeAdapter(type(settings)).dump_python(settings, mode="json", by_alias=True)
-    hidden = ("input", "series", "reference") if values.get("deidentify") else ()
+    hidden = _SOURCES if values.get("deidentify") else ()
     return {name: value for name, value in values.items() if name not in hidden}
+
+
+_SOURCES = ("input", "series", "reference", "result", "prediction", "source", "mask", "uncertainty")
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

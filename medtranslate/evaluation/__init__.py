@@ -9,15 +9,18 @@ from medtranslate.evaluation.baselines import baselines, mean_image
 from medtranslate.evaluation.cycle import cycle, cycle_volume
 from medtranslate.evaluation.files import evaluate, evaluate_into
 from medtranslate.evaluation.pair import score_pair
+from medtranslate.evaluation.rendered import Rendered, render
 from medtranslate.evaluation.translated import translate_and_score
 
 __all__ = [
+    "Rendered",
     "baselines",
     "cycle",
     "cycle_volume",
     "evaluate",
     "evaluate_into",
     "mean_image",
+    "render",
     "score_pair",
     "translate_and_score",
 ]

@@ -26,11 +26,11 @@ from medtranslate.io import read_volume
 from medtranslate.jobs import whole_outputs
 from medtranslate.metrics import head_mask, percentile_range
 from medtranslate.report import (
+    TRANSLATION_VIEWS,
     VIEWS,
     Pictures,
     Shown,
     write_case,
-    write_translation,
     write_translation_case,
 )
 from medtranslate.result import Cohort, Result, Translation, write_result
@@ -187,7 +187,8 @@ def _report(
         names = [stem_of(Path(record.output)) for record in records]
         step = max(1, len(names) // SHOWN)
         views = [(name, _shown(item, model)) for name, item in again(names[::step][:SHOWN])]
-        write_translation(records, views, folder)
+        for write_page in TRANSLATION_VIEWS.values():
+            write_page(records, views, folder)
         return
     wanted = telling(found.items if isinstance(found, Cohort) else [found])
     pictures = {name: _score(item, references[name], model, name)[1] for name, item in again(wanted)}

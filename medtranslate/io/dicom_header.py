@@ -27,16 +27,20 @@ from medtranslate.errors import SeriesRefused
 from medtranslate.io.dicom_series import name_of
 from medtranslate.result import Derivation
 
-_MANUFACTURER = "The medtranslate project"  # dcm2niix takes a name that starts with ME for another maker
-_TAKEN = (  # type 2: written empty where the source has nothing valid
+MANUFACTURER = "The medtranslate project"  # dcm2niix takes a name that starts with ME for another maker
+_PATIENT_AND_STUDY = (
     *("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID"),
-    *("AccessionNumber", "ReferringPhysicianName", "PositionReferenceIndicator", "PatientPosition"),
+    *("AccessionNumber", "ReferringPhysicianName"),
 )
-_TAKEN_IF_THERE = (
+# Type 2: written empty where the source has nothing valid.
+_TAKEN = (*_PATIENT_AND_STUDY, "PositionReferenceIndicator", "PatientPosition")
+_MORE_OF_PATIENT_AND_STUDY = (
     *("IssuerOfPatientID", "StudyDescription", "PatientAge", "PatientSize", "PatientWeight"),
     *("BodyPartExamined", "Laterality", "PatientIdentityRemoved", "DeidentificationMethod"),
-    "SliceThickness",
 )
+_TAKEN_IF_THERE = (*_MORE_OF_PATIENT_AND_STUDY, "SliceThickness")
+PATIENT_AND_STUDY = (*_PATIENT_AND_STUDY, *_MORE_OF_PATIENT_AND_STUDY)
+"""What an object takes over from a source that is no slice of its own."""
 _LOSSY = ("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod")
 SOURCE_TAGS = (
     *_TAKEN,
@@ -67,24 +71,30 @@ def uid(key: str, part: str) -> UID:
 
 
 def _new_header(modality: str, key: str, *, dated: bool = True) -> Dataset:
-    """What every file of this package's series says of itself."""
-    now, header = datetime.now(), Dataset()
-    for keyword in ("InstanceCreation", "Series", "Content") if dated else ():
-        setattr(header, f"{keyword}Date", now.strftime("%Y%m%d"))
-        setattr(header, f"{keyword}Time", now.strftime("%H%M%S"))
-    header.Modality = modality.upper()
-    header.SOPClassUID = CTImageStorage if modality == "ct" else MRImageStorage
-    header.SeriesInstanceUID = uid(key, "series")
+    """What every image of this package's series says of itself."""
+    header = own_header(modality.upper(), CTImageStorage if modality == "ct" else MRImageStorage, key, dated)
     header.FrameOfReferenceUID = uid(key, "frame")
-    header.Manufacturer = _MANUFACTURER
-    header.ManufacturerModelName = "medtranslate"
-    header.SoftwareVersions = _version()
     header.SyntheticData = "YES"
     header.BurnedInAnnotation = "NO"
     return header
 
 
-def _version() -> str:
+def own_header(modality: str, kind: UID, key: str, dated: bool) -> Dataset:
+    """What every file of this package says of itself, and when it was made unless that is to stay unsaid."""
+    now, header = datetime.now(), Dataset()
+    for keyword in ("InstanceCreation", "Series", "Content") if dated else ():
+        setattr(header, f"{keyword}Date", now.strftime("%Y%m%d"))
+        setattr(header, f"{keyword}Time", now.strftime("%H%M%S"))
+    header.Modality, header.SOPClassUID = modality, kind
+    header.SeriesInstanceUID = uid(key, "series")
+    header.Manufacturer = MANUFACTURER
+    header.ManufacturerModelName = "medtranslate"
+    header.SoftwareVersions = software_version()
+    return header
+
+
+def software_version() -> str:
+    """The version of this package, as headers say it."""
     try:
         return version("medtranslate")
     except PackageNotFoundError:
@@ -131,36 +141,51 @@ def derived_header(sources: Sequence[Dataset], derivation: Derivation, key: str)
     """Identity and study from the source, everything about the image itself new."""
     first, modality, model = sources[0], derivation.model.to, derivation.model
     header = _new_header(modality, key, dated=not derivation.deidentify)
-    header.SpecificCharacterSet = _character_set(first)
-    for keyword in (*_TAKEN, *_TAKEN_IF_THERE):
-        taken = valid(first, keyword)
-        if taken is not None or keyword in _TAKEN:
-            setattr(header, keyword, taken or "")
-    header.StudyInstanceUID = first.StudyInstanceUID
+    take_over(header, first, (*_TAKEN, *_TAKEN_IF_THERE))
     if first.get("FrameOfReferenceUID"):
         header.FrameOfReferenceUID = first.FrameOfReferenceUID
-    if header.get("BodyPartExamined") in _WITHOUT_SIDES:
-        header.pop("Laterality", None)
-    elif "Laterality" not in header:
-        header.Laterality = ""
-    if header.get("PatientIdentityRemoved") == "YES" and "DeidentificationMethod" not in header:
-        header.DeidentificationMethod = "As the source series"
     if any(source.get("BurnedInAnnotation") == "YES" for source in sources):
         header.BurnedInAnnotation = "YES"
     lossy = next((source for source in sources if source.get("LossyImageCompression") == "01"), Dataset())
     for keyword in _LOSSY:
         if (taken := valid(lossy, keyword)) is not None:
             setattr(header, keyword, taken)
-    name = re.sub(r"[^ -\[\]-~]", "?", model.name)
+    name = basic(model.name)
     what = f"SYNTHETIC {modality.upper()}, RESEARCH ONLY"
     made = f"Computed from {derivation.source.upper()} by model {name} (sha256 {model.sha256})"
-    header.SeriesNumber = 9000 + int(valid(first, "SeriesNumber") or 0) % 1000
+    header.SeriesNumber = series_number(first, 9000)
     header.SeriesDescription = f"{what}, {name}"
     header.DerivationDescription = f"{made}; not acquired by a scanner; research only"
     header.DerivationCodeSequence = [coded(codes.DCM.ArtificialIntelligence)]
     header.ImageType = ["DERIVED", "SECONDARY", "AXIAL" if modality == "ct" else "OTHER"]
     header.ContributingEquipmentSequence = [*_scanner(first), _this_software(header, made)]
     return header
+
+
+def take_over(header: Dataset, source: Dataset, keywords: Sequence[str]) -> None:
+    """Patient and study of a source: what is valid of `keywords`, empty where the standard wants one."""
+    header.SpecificCharacterSet = _character_set(source)
+    for keyword in keywords:
+        taken = valid(source, keyword)
+        if taken is not None or keyword in _TAKEN:
+            setattr(header, keyword, taken or "")
+    header.StudyInstanceUID = source.StudyInstanceUID
+    if header.get("BodyPartExamined") in _WITHOUT_SIDES:
+        header.pop("Laterality", None)
+    elif "Laterality" not in header:
+        header.Laterality = ""
+    if header.get("PatientIdentityRemoved") == "YES" and "DeidentificationMethod" not in header:
+        header.DeidentificationMethod = "As the source series"
+
+
+def series_number(source: Dataset, base: int) -> int:
+    """A number for a derived series: `base` and the last three digits of the source's."""
+    return base + int(valid(source, "SeriesNumber") or 0) % 1000
+
+
+def basic(text: str) -> str:
+    """Text in the characters that every character set of DICOM has, others as question marks."""
+    return re.sub(r"[^ -\[\]-~]", "?", text)
 
 
 def check_uids(sources: Sequence[FileDataset]) -> None:

@@ -94,8 +94,8 @@ def write(volume: MetaTensor, path: Path, like: MetaTensor | None, derivation: D
             header = unknown_header(modality, key)
     elif like is not None and derivation is not None and like.meta.get("format") == "dicom":
         modality, limits = derivation.model.to, derivation.model.output_range
-        sources, stack = _sources(like, derivation)
-        _check_grid(volume, stack, len(sources), path)
+        sources, stack = sources_of(like, deidentify=derivation.deidentify)
+        check_grid(volume, stack, len(sources), path)
         stored = _store(planes, modality, limits[1])
         key = f"{_digest(stored)}/{like.meta['digest']}/{sources[0].SeriesInstanceUID}/{derivation}"
         header = derived_header(sources, derivation, key)
@@ -135,11 +135,15 @@ def write_deidentified(like: MetaTensor, path: Path) -> None:
         clean.save_as(path / f"IM{index:04d}.dcm", enforce_file_format=True)
 
 
-def _sources(like: MetaTensor, derivation: Derivation) -> tuple[Sequence[Dataset], Stack]:
-    """Headers of the source's slices in the order of the array, without identity if that is asked for."""
+def sources_of(like: MetaTensor, *, deidentify: bool) -> tuple[Sequence[Dataset], Stack]:
+    """Headers of a series that was read, in the order of its slices, without identity if that is asked for.
+
+    Raises:
+        InputRefused: a file is gone or changed, or an identifier is no UID.
+    """
     headers, stack = read_headers(Path(like.meta["path"]), like.meta["series"], SOURCE_TAGS)
     check_uids(headers)
-    return [deidentified(header) for header in headers] if derivation.deidentify else headers, stack
+    return [deidentified(header) for header in headers] if deidentify else headers, stack
 
 
 def _digest(stored: Stored) -> str:
@@ -161,7 +165,12 @@ def _orientation(lps: ArrayLike) -> NDArray[np.float64]:
     return np.ravel((axes / np.linalg.norm(axes, axis=0)).T)
 
 
-def _check_grid(volume: MetaTensor, stack: Stack, count: int, path: Path) -> None:
+def check_grid(volume: MetaTensor, stack: Stack, count: int, path: Path) -> None:
+    """Refuse a volume that does not lie on the slices of its source.
+
+    Raises:
+        GeometryRefused: says by how much.
+    """
     corners = np.array(np.meshgrid(*[(0, length - 1) for length in volume.shape[1:]])).reshape(3, -1)
     apart = (volume.affine.numpy() - stack.affine)[:3] @ np.vstack([corners, np.ones(8)])
     if volume.shape[3] != count or not (abs(apart) <= POSITION_MM).all():

@@ -5,17 +5,18 @@ A new view is one file here and one line in `VIEWS`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from medtranslate.report import as_csv, as_html, as_json
+from medtranslate.report import as_csv, as_html, as_json, as_pdf
 from medtranslate.report.as_html import case_place, write_case
 from medtranslate.report.drawing import draw_differences
 from medtranslate.report.pictures import Pictures, Shown
 from medtranslate.report.translation_page import write_translation, write_translation_case
-from medtranslate.result import Cohort, Cycle, Result
+from medtranslate.result import Cohort, Cycle, Result, Translation
 
 __all__ = [
+    "TRANSLATION_VIEWS",
     "VIEWS",
     "Pictures",
     "Shown",
@@ -23,7 +24,6 @@ __all__ = [
     "case_place",
     "draw_differences",
     "write_case",
-    "write_translation",
     "write_translation_case",
 ]
 
@@ -34,4 +34,14 @@ VIEWS: dict[str, View] = {
     "json": as_json.write,
     "csv": as_csv.write,
     "html": as_html.write,
+    "pdf": as_pdf.write,
 }
+
+TranslationView = Callable[[Sequence[Translation], Sequence[tuple[str, Shown]], Path], None]
+"""(records, those that are drawn by name, folder) to a file in the folder."""
+
+TRANSLATION_VIEWS: dict[str, TranslationView] = {
+    "html": write_translation,
+    "pdf": as_pdf.write_translation,
+}
+"""Views of translations that have no reference."""

@@ -73,29 +73,46 @@ def error_colours(steps: int = 9) -> list[str]:
 
 
 def draw_plane(pictures: Pictures, index: int, limit: float) -> Plane:
-    """The axial slice `index` in radiological view, cropped to the mask with a margin.
+    """The axial slice `index` as `compare_plane` draws it."""
+    drawn = {name: _png(image) for name, image in compare_plane(pictures, index, limit).items()}
+    return Plane(index, drawn.get("source"), drawn["prediction"], drawn["reference"], drawn["error"])
 
-    Rows run anterior to posterior, columns from the patient's right to left. The error map is black
-    outside the mask.
+
+def compare_plane(
+    pictures: Pictures, index: int, limit: float, spread_limit: float | None = None
+) -> dict[str, Image.Image]:
+    """Source, prediction, reference, error and spread of an axial slice, as far as there are, by name.
+
+    The scale of the error ends at `limit`, and so does that of the spread unless `spread_limit` ends it; the
+    error is black outside the mask. All are cropped to the mask with a margin (`width_mm`). Rows run anterior
+    to posterior, columns from the patient's right to left.
     """
     box = _frame(pictures.mask)
     inside = pictures.mask[..., index][box]
     fake, real = pictures.prediction[..., index][box], pictures.reference[..., index][box]
     errors = np.where(inside, np.abs(fake - real), 0.0) / limit
-    source = pictures.source
-    return Plane(
-        index=index,
-        source=None
-        if source is None
-        else _png(_grey(source[..., index][box], pictures.source_range), pictures.spacing_mm),
-        prediction=_png(_grey(fake, pictures.data_range), pictures.spacing_mm),
-        reference=_png(_grey(real, pictures.data_range), pictures.spacing_mm),
-        error=_png(_heat(errors), pictures.spacing_mm),
+    planes = (
+        {}
+        if pictures.source is None
+        else {"source": _grey(pictures.source[..., index][box], pictures.source_range)}
     )
+    planes |= {
+        "prediction": _grey(fake, pictures.data_range),
+        "reference": _grey(real, pictures.data_range),
+        "error": _heat(errors),
+    }
+    if pictures.spread is not None:
+        planes["spread"] = _heat(pictures.spread[..., index][box] / (spread_limit or limit))
+    return {name: _picture(plane, pictures.spacing_mm) for name, plane in planes.items()}
 
 
 def draw_shown(shown: Shown, index: int, limit: float) -> list[str]:
-    """Source, translation and, where there is one, spread of an axial slice, drawn as by `draw_plane`."""
+    """The axial slice `index` as `show_plane` draws it."""
+    return [_png(image) for image in show_plane(shown, index, limit)]
+
+
+def show_plane(shown: Shown, index: int, limit: float) -> list[Image.Image]:
+    """Source, translation and, where there is one, spread of a slice, framed as by `compare_plane`."""
     box = _frame(shown.mask)
     planes = [
         _grey(shown.source[..., index][box], shown.source_range),
@@ -103,7 +120,14 @@ def draw_shown(shown: Shown, index: int, limit: float) -> list[str]:
     ]
     if shown.spread is not None:
         planes.append(_heat(shown.spread[..., index][box] / limit))
-    return [_png(plane, shown.spacing_mm) for plane in planes]
+    return [_picture(plane, shown.spacing_mm) for plane in planes]
+
+
+def width_mm(pictures: Pictures | Shown) -> float:
+    """What a picture of a slice spans from the patient's right to left."""
+    columns, _ = _frame(pictures.mask)
+    count = len(range(pictures.mask.shape[0])[columns])
+    return count * pictures.spacing_mm[0]
 
 
 def draw_differences(pictures: Pictures, folder: Path, name: str) -> None:
@@ -200,8 +224,8 @@ def _picture(
     return picture.resize((max(1, round(size_mm[0] * per_mm)), max(1, round(size_mm[1] * per_mm))))
 
 
-def _png(plane: npt.NDArray[np.uint8], spacing_mm: tuple[float, float, float]) -> str:
-    """The picture of a plane as a data URI."""
+def _png(picture: Image.Image) -> str:
+    """A picture as a data URI."""
     file = io.BytesIO()
-    _picture(plane, spacing_mm).save(file, "PNG", optimize=True)
+    picture.save(file, "PNG", optimize=True)
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode("ascii")

@@ -39,7 +39,7 @@ def write_translation(
         shown: those that are drawn, by name: several slices of a lone volume, one slice each of several.
         folder: is there.
     """
-    page = _lone(records[0], *shown[0]) if len(records) == 1 else _many(records, shown, folder)
+    page = _lone(records[0], *shown[0]) if len(records) == len(shown) == 1 else _many(records, shown, folder)
     (folder / "report.html").write_text(page, encoding="utf-8")
 
 

@@ -20,6 +20,8 @@ NOTES = {
 }
 UNMASKED = "background included: flattered by it, and no measure of the head"
 
+CAUTION = "For research only. Not for diagnosis, treatment planning or dose calculation."
+
 
 @dataclass(frozen=True)
 class Words:
@@ -120,7 +122,7 @@ def judge(scores: Scores, baselines: Mapping[str, Scores], unit: str) -> Verdict
 
 def number(value: float | None, form: str | None = None) -> str:
     """A score in the page's words: three digits or so, an infinity sign, or n/a."""
-    if value is None:
+    if value is None or math.isnan(value):
         return "n/a"
     if math.isinf(value):
         return "∞"

@@ -254,6 +254,7 @@ def test_evaluate_writes_what_it_returns(settings: Callable[..., EvaluateSetting
         "result.json",
         "slices.csv",
         "report.html",
+        "report.pdf",
         "settings.yaml",
     }
     assert read_result(Result, out / "result.json") == result

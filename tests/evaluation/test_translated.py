@@ -85,7 +85,7 @@ def test_samples_are_held_against_the_error(study_folder, settings):
     assert np.allclose(std.affine, source.affine)
     assert std.min() == 0 < std.max()
     page = study_folder / "page"
-    assert names(page) == {"report.html", "result.json", "slices.csv", "settings.yaml"}
+    assert names(page) == {"report.html", "report.pdf", "result.json", "slices.csv", "settings.yaml"}
     assert not (study_folder / "fake.result.json").exists()
     assert "within two (95%)" in (page / "report.html").read_text()
 
@@ -94,7 +94,7 @@ def test_a_report_without_a_reference(study_folder, settings):
     records, result = translate_and_score(settings(report="page", samples=2), quiet=True)
     assert result is None
     assert records[0].uncertainty.output is None
-    assert names(study_folder / "page") == {"report.html", "settings.yaml"}
+    assert names(study_folder / "page") == {"report.html", "report.pdf", "settings.yaml"}
     assert "Not scored" in (study_folder / "page" / "report.html").read_text()
 
 

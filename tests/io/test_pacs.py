@@ -1,4 +1,7 @@
-"""A derived series in an archive of another make: Orthanc with DICOMweb, and dcmtk's storescu."""
+"""A derived series, and what is filed beside it, in programs of another make.
+
+Orthanc with DICOMweb, dcmtk's storescu, dsrdump and dsr2html, poppler's pdftotext and pdffonts.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,8 @@ import pytest
 import torch
 from pydicom import dcmread
 
+from medtranslate.config import EvaluateSettings, ReportSettings
+from medtranslate.evaluation import evaluate, render
 from medtranslate.io import read_volume, write_volume
 
 pytestmark = pytest.mark.pacs
@@ -93,7 +98,9 @@ def archive(tmp_path_factory):
 
 def send_by_dimse(archive: Archive, files: list[Path], syntax: str) -> None:
     peer = ["127.0.0.1", str(archive.dicom)]
-    subprocess.run(["/usr/bin/storescu", syntax, *peer, *files], check=True, capture_output=True)
+    subprocess.run(
+        ["/usr/bin/storescu", "--required", syntax, *peer, *files], check=True, capture_output=True
+    )
 
 
 def send_by_web(archive: Archive, files: list[Path], syntax: str) -> None:
@@ -146,3 +153,64 @@ def test_an_archive_takes_finds_and_returns_a_derived_series(
         assert header.file_meta.TransferSyntaxUID == sent.file_meta.TransferSyntaxUID
         assert np.array_equal(header.pixel_array, sent.pixel_array)
         assert header.to_json_dict() == sent.to_json_dict()
+
+
+@pytest.fixture
+def filed(tmp_path, request, make_volume, made) -> list[Path]:
+    """Report, scores and uncertainty of a translated series, as files for its study; each test its own."""
+    mr = make_volume("mr", (40, 30, 5)).clip(0) / 6 + len(request.node.name)
+    write_volume(mr, tmp_path / "source", format="dicom")
+    source = read_volume(tmp_path / "source")
+    ramp = torch.linspace(-1000, 1500, source.numel()).reshape(source.shape).round()
+    write_volume(
+        source.clone().copy_(ramp), tmp_path / "fake", like=source, derivation=made("ct", -1024, 3071)
+    )
+    write_volume(source.clone().copy_(ramp + 20), tmp_path / "truth.nii.gz")
+    write_volume(source.clone().copy_(ramp.abs() / 100), tmp_path / "sd.nii.gz")
+    volumes = {
+        "prediction": tmp_path / "fake",
+        "reference": tmp_path / "truth.nii.gz",
+        "source": tmp_path / "source",
+        "uncertainty": tmp_path / "sd.nii.gz",
+    }
+    scores, views = tmp_path / "scores", tmp_path / "views"
+    evaluate(EvaluateSettings(out=scores, **volumes), quiet=True)
+    render(ReportSettings(result=scores, out=views, view=("pdf", "dicom"), **volumes))
+    return sorted((views / "dicom").iterdir())
+
+
+@pytest.mark.parametrize("send", [send_by_dimse, send_by_web])
+def test_an_archive_takes_and_returns_what_is_filed_with_the_patient(archive, filed, send):
+    assert [path.stem for path in filed] == ["report", "scores", "uncertainty"]
+    send(archive, filed, "--propose-little")
+    for sent in map(dcmread, filed):
+        query = f"SeriesInstanceUID={sent.SeriesInstanceUID}"
+        (found,) = json.loads(archive.ask(f"/dicom-web/series?{query}", Accept="application/dicom+json"))
+        assert found["0020000D"]["Value"] == [sent.StudyInstanceUID]
+        assert found["00080060"]["Value"] == [sent.Modality]
+        (part,) = fetch(archive, sent.StudyInstanceUID, sent.SeriesInstanceUID)
+        assert dcmread(BytesIO(part)).to_json_dict() == sent.to_json_dict()
+
+
+def run(*command: object) -> str:
+    done = subprocess.run(list(map(str, command)), check=True, capture_output=True, text=True)
+    return done.stdout
+
+
+def test_dcmtk_reads_the_scores(archive, filed):
+    text = run("/usr/bin/dsrdump", filed[1])
+    assert 'NUM:(,,"Mean absolute error")="20.0" ([hnsf\'U],UCUM,"Hounsfield unit")' in text
+    assert "For research only" in run("/usr/bin/dsrdump", "+Pl", filed[1])
+    page = run("/usr/bin/dsr2html", filed[1])
+    assert "Mean absolute error" in page
+    assert "bone" in page
+
+
+def test_poppler_reads_the_report(archive, filed):
+    pdf = filed[0].parents[1] / "report.pdf"
+    text = run("/usr/bin/pdftotext", pdf, "-")
+    for words in ("Scores", "Bland–Altman", "limits of agreement", "Profile", "For research only"):
+        assert words in text
+    fonts = [line.split() for line in run("/usr/bin/pdffonts", pdf).splitlines()[2:]]
+    assert fonts
+    assert all(font[-5:-2] == ["yes", "yes", "yes"] for font in fonts), "embedded, subset, in Unicode"

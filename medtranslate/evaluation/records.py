@@ -1,0 +1,124 @@
+"""Records that lie in files, and the volumes that they are about."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+from monai.data import MetaTensor
+
+from medtranslate.errors import InputRefused, Unreadable
+from medtranslate.io import read_volume
+from medtranslate.result import Cohort, Cycle, Result, Translation, read_result
+
+NAMES = ("result.json", "translation.json")
+READERS: dict[str, Callable[[Path], Result | Cohort | Cycle | Translation]] = {
+    "medtranslate/result/1": partial(read_result, Result),
+    "medtranslate/cohort/1": partial(read_result, Cohort),
+    "medtranslate/cycle/1": partial(read_result, Cycle),
+    "medtranslate/translation/1": partial(read_result, Translation),
+}
+"""What a report can be made of, by schema."""
+MOST_BYTES = 2**28
+"""Of a record: that of a thousand volumes of 500 slices takes about 100 MB."""
+ROLES = ("prediction", "reference", "source", "mask", "uncertainty")
+
+
+def open_record(path: Path) -> tuple[Path, Result | Cohort | Cycle | Translation]:
+    """The record at a path, or in a folder, and its file.
+
+    Raises:
+        Unreadable: there is none, or it is of another schema.
+    """
+    file = next((path / name for name in NAMES if (path / name).is_file()), path)
+    if not file.is_file():
+        raise Unreadable(
+            f"{path}: holds neither {' nor '.join(NAMES)}; name a record, or the folder that evaluate, cycle"
+            " or translate wrote it to"
+        )
+    size = file.stat().st_size
+    if size > MOST_BYTES:
+        raise Unreadable(
+            f"{file}: {size / 2**20:.0f} MiB; records of up to {MOST_BYTES // 2**20} MiB are read"
+        )
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        raise Unreadable(f"{file}: is no JSON; name a record such as result.json") from None
+    schema = values.get("schema") if isinstance(values, dict) else None
+    if not isinstance(schema, str) or schema not in READERS:
+        raise Unreadable(f"{file}: its schema is {schema!r}; reports are made of {', '.join(READERS)}")
+    return file, READERS[schema](file)
+
+
+def digests(record: Result) -> dict[str, str]:
+    """SHA-256 of the volumes that were scored, by role."""
+    inputs = record.provenance.inputs if record.provenance else {}
+    known = {role: source.digest for role, source in inputs.items()}
+    if record.translation:
+        known.setdefault("source", record.translation.source.digest)
+    return {role: digest for role, digest in known.items() if digest}
+
+
+def recorded_paths(settings: Mapping[str, object]) -> dict[str, Path]:
+    """The paths that a command was given: of `evaluate` by role, of `translate` under its own names."""
+    own = {**settings, "source": settings.get("source") or settings.get("input")}
+    if "input" in settings:
+        own["prediction"] = settings.get("output")
+    return {role: Path(path) for role in ROLES if isinstance(path := own.get(role), str)}
+
+
+def read_volumes(
+    given: Mapping[str, Path],
+    recorded: Mapping[str, Path],
+    known: Mapping[str, str],
+    settings: Mapping[str, object],
+    series: str | None = None,
+    free: Sequence[str] = (),
+) -> tuple[dict[str, MetaTensor], list[str]]:
+    """Volumes by role, and why those that a record names are missing.
+
+    Args:
+        given: paths that have to be right.
+        recorded: paths that may be.
+        known: digests.
+        settings: of the command that wrote the record.
+        series: to take of a source's folder.
+        free: roles that need no digest to be taken from where they were recorded.
+
+    Raises:
+        InputRefused: a given path can't be read, or is not the volume that was recorded.
+    """
+    volumes, notes = {}, []
+    for role, path in {**recorded, **given}.items():
+        if role not in given and role not in known and role not in free:
+            notes.append(f"{role}: no digest of it is recorded; name it with --{role} to show it")
+            continue
+        try:
+            volumes[role] = _read(path, role, known.get(role), settings, series)
+        except InputRefused as refusal:
+            if role in given:
+                raise
+            notes.append(f"{role}: left out, {refusal}")
+    return volumes, notes
+
+
+def _read(
+    path: Path, role: str, digest: str | None, settings: Mapping[str, object], series: str | None
+) -> MetaTensor:
+    chosen = series or settings.get("series") if role == "source" else None
+    modality = settings.get("to") or settings.get("modality") if role in ("prediction", "reference") else None
+    volume = read_volume(
+        path,
+        series=chosen if isinstance(chosen, str) else None,
+        modality=modality if isinstance(modality, str) else None,
+    )
+    found = str(volume.meta["digest"])
+    if digest is not None and found != digest:
+        raise InputRefused(
+            f"{path}: is not the {role} of this record (SHA-256 {found[:12]}..., recorded {digest[:12]}...);"
+            " give the very volume, or leave it away"
+        )
+    return volume

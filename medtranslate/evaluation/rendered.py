@@ -1,0 +1,244 @@
+"""Views of what was recorded before: the command `report`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from monai.data import MetaTensor
+
+from medtranslate.config import ReportSettings, write_yaml
+from medtranslate.errors import GeometryRefused, UsageError
+from medtranslate.evaluation.folders import members_of
+from medtranslate.evaluation.grids import align, array, where
+from medtranslate.evaluation.pair import UNITS, compare
+from medtranslate.evaluation.records import ROLES, digests, open_record, read_volumes, recorded_paths
+from medtranslate.evaluation.summary import telling
+from medtranslate.jobs import require_apart, whole_output
+from medtranslate.metrics import PROFILES, head_mask, percentile_range
+from medtranslate.report import TRANSLATION_VIEWS, VIEWS, Pictures, Shown
+from medtranslate.result import Cohort, Cycle, Registration, Result, Translation
+from medtranslate.transforms import to_axial
+from medtranslate.translation import OTHER
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """What was written into the output folder, and what was left out and why."""
+
+    files: list[str]
+    notes: list[str]
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a record can be shown with.
+
+    Attributes:
+        views: each writes its file into a folder.
+        volumes: by role as they were read.
+        notes: why others are missing.
+    """
+
+    views: Mapping[str, Callable[[Path], None]]
+    volumes: dict[str, MetaTensor] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+def render(settings: ReportSettings) -> Rendered:
+    """Write views of a record into `settings.out`, whole or not at all.
+
+    Pictures and DICOM need the volumes: those that are given, else those that the record names where they
+    are still there. Each is held against its digest in the record. What is not at hand is left out of a
+    view, which says so.
+
+    Raises:
+        Unreadable: no record, or one of another schema.
+        InputRefused: a volume that is given is not the record's.
+        UsageError: a view does not exist of this record, or the view dicom has no DICOM series to file in;
+            `settings.out` is an input, or a folder around it.
+        OutputExists: `settings.out` is there and `overwrite` is not set.
+    """
+    path, record = open_record(settings.result)
+    require_apart([settings.out], [path, *_given(settings).values()])
+    if isinstance(record, Translation):
+        found = _of_translation(record, path, settings)
+    elif isinstance(record, Result):
+        found = _of_pair(record, settings)
+    else:
+        found = _of_several(record, settings)
+    offered = [*found.views, *(["dicom"] if isinstance(record, Result | Translation) else [])]
+    for view in settings.view:
+        if view not in offered:
+            raise UsageError(f"--view {view}: {path.name} has none; take {', '.join(offered)}")
+    with whole_output(settings.out, overwrite=settings.overwrite, folder=True) as folder:
+        for view in dict.fromkeys(settings.view):
+            if view == "dicom":
+                assert isinstance(record, Result | Translation)
+                _file(record, found, settings, folder / "dicom")
+            else:
+                found.views[view](folder)
+        written = sorted(str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file())
+        write_yaml(settings, folder / "settings.yaml")
+    return Rendered(written, found.notes)
+
+
+def _of_pair(record: Result, settings: ReportSettings) -> Material:
+    recorded = recorded_paths(record.settings)
+    volumes, notes = read_volumes(
+        _given(settings), recorded, digests(record), record.settings, settings.series
+    )
+    drawn = _pictures(record, volumes, notes)
+    return Material(_views(record, {} if drawn is None else {record.name: drawn}), volumes, notes)
+
+
+def _of_several(record: Cohort | Cycle, settings: ReportSettings) -> Material:
+    """Pictures of the items that tell most."""
+    if isinstance(record, Cycle):
+        return Material(
+            _views(record, {}),
+            notes=["pictures are left out: the images between are not kept; run cycle again"],
+        )
+    given = {role: members_of(path) for role, path in _given(settings).items()}
+    named = {
+        role: members_of(path) for role, path in recorded_paths(record.settings).items() if path.exists()
+    }
+    drawn: dict[str, Pictures] = {}
+    notes: list[str] = []
+    for item in (item for item in record.items if item.name in telling(record.items)):
+        volumes, said = read_volumes(
+            {role: files[item.name] for role, files in given.items() if item.name in files},
+            {role: files[item.name] for role, files in named.items() if item.name in files},
+            digests(item),
+            record.settings,
+        )
+        pictures = _pictures(item, volumes, said)
+        drawn |= {} if pictures is None else {item.name: pictures}
+        notes += [f"{item.name}: {note}" for note in said]
+    return Material(_views(record, drawn), notes=notes)
+
+
+def _of_translation(record: Translation, path: Path, settings: ReportSettings) -> Material:
+    """The output lies beside its record; it has no digest there, so its grid is what can be checked."""
+    output = path.parent if record.output == path.parent.name else path.parent / Path(record.output).name
+    recorded = {**recorded_paths(record.settings), "prediction": output}
+    recorded.pop("reference", None)
+    known = {"source": record.source.digest} if record.source.digest else {}
+    volumes, notes = read_volumes(
+        _given(settings),
+        recorded,
+        known,
+        record.settings,
+        settings.series,
+        free=("prediction", "uncertainty"),
+    )
+    shown = _shown(record, volumes, notes)
+    listed = [] if shown is None else [(record.output, shown)]
+    views: dict[str, Callable[[Path], None]] = {
+        name: partial(write, [record], listed) for name, write in TRANSLATION_VIEWS.items()
+    }
+    return Material(views, volumes, notes)
+
+
+def _views(
+    record: Result | Cohort | Cycle, drawn: Mapping[str, Pictures]
+) -> dict[str, Callable[[Path], None]]:
+    return {name: partial(write, record, drawn) for name, write in VIEWS.items()}
+
+
+def _given(settings: ReportSettings) -> dict[str, Path]:
+    paths = {role: getattr(settings, role) for role in ROLES}
+    return {role: path for role, path in paths.items() if path is not None}
+
+
+def _pictures(record: Result, volumes: Mapping[str, MetaTensor], notes: list[str]) -> Pictures | None:
+    """The arrays as they were scored; None, with a note, where they cannot be had."""
+    if not {"prediction", "reference"} <= volumes.keys():
+        notes.append("pictures are left out: they take prediction and reference")
+        return None
+    if record.profile not in PROFILES or (record.settings.get("model") and not record.translation):
+        notes.append("pictures are left out: profile or model are not known here")
+        return None
+    fixed = PROFILES[record.profile].hu_range is not None
+    resample = bool(record.settings.get("resample_reference"))
+    if record.registration and record.registration.applied:
+        volumes, resample = _in_place(volumes, record.registration), True
+    aligned = align(**volumes, resample_reference=resample)
+    ends = None if fixed else record.data_range
+    return compare(aligned, record.profile, ends, record.translation, record.name)[1]
+
+
+def _in_place(volumes: Mapping[str, MetaTensor], found: Registration) -> dict[str, MetaTensor]:
+    """The volumes with the reference, and a mask on its grid, where registration put them."""
+    back = np.linalg.inv(np.array(found.matrix))
+    prediction, reference = (volumes[role].affine.numpy() for role in ("prediction", "reference"))
+    placed = dict(volumes)
+    for role in {"reference", "mask"} & set(volumes):
+        own = volumes[role].affine.numpy()
+        if role == "reference" or (np.allclose(own, reference) and not np.allclose(own, prediction)):
+            there = torch.from_numpy(back @ own)
+            placed[role] = MetaTensor(volumes[role].as_tensor(), meta={**volumes[role].meta, "affine": there})
+    return placed
+
+
+def _shown(record: Translation, volumes: Mapping[str, MetaTensor], notes: list[str]) -> Shown | None:
+    if not {"prediction", "source"} <= volumes.keys():
+        notes.append("pictures are left out: they take source and translation")
+        return None
+    axial = {role: to_axial(volume) for role, volume in volumes.items()}
+    source = array(axial["source"])
+    for role, volume in axial.items():
+        if volume.shape != axial["source"].shape or not np.allclose(
+            volume.affine, axial["source"].affine, atol=0.01
+        ):
+            raise GeometryRefused(
+                f"{role} ({where(volume)}): lies on another grid than the source; give the record's"
+            )
+    translation, affine = array(axial["prediction"]), axial["source"].affine
+    grey = "levels" in axial["source"].meta
+    ends = (0.0, 255.0) if grey else record.model.output_range
+    own = ends if grey else percentile_range(source, np.ones(source.shape, np.bool_))
+    columns, rows, depth = (float(length) for length in axial["source"].pixdim)
+    return Shown(
+        source=source,
+        translation=translation,
+        spread=array(axial["uncertainty"]) if "uncertainty" in axial else None,
+        mask=head_mask([source, translation], [own, ends]),
+        source_range=own,
+        range=ends,
+        spacing_mm=(columns, rows, depth),
+        source_unit="grey levels" if grey else UNITS[OTHER[record.model.to]],
+        unit="grey levels" if grey else record.model.unit,
+        affine=None if grey else np.asarray(affine, np.float64),
+        regular="slices" not in axial["source"].meta,
+    )
+
+
+def _file(record: Result | Translation, found: Material, settings: ReportSettings, folder: Path) -> None:
+    """Write the DICOM objects of a report: the PDF, the scores and the uncertainty, as far as there are."""
+    from medtranslate.io.dicom_objects import open_study
+    from medtranslate.report import as_dicom
+
+    if "source" not in found.volumes:
+        raise UsageError(
+            "--view dicom: needs the headers of the DICOM series that was translated; name it with --source"
+        )
+    deidentify = settings.deidentify or bool(record.settings.get("deidentify"))
+    study = open_study(found.volumes["source"], deidentify=deidentify)
+    made = record if isinstance(record, Translation) else record.translation
+    folder.mkdir()
+    found.views["pdf"](folder)
+    title = f"{made.model.name}, to {made.model.to.upper()}" if made else "scores"
+    as_dicom.file_report(folder / "report.pdf", title, study, folder)
+    (folder / "report.pdf").unlink()
+    if isinstance(record, Result):
+        prediction = found.volumes.get("prediction")
+        scored = prediction is not None and prediction.meta["format"] == "dicom"
+        about = open_study(prediction, deidentify=deidentify) if prediction is not None and scored else study
+        as_dicom.file_scores(record, study, about.sources, folder)
+    if (spread := found.volumes.get("uncertainty")) is not None:
+        as_dicom.file_spread(spread, record, study, folder)

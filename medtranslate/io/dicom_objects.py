@@ -1,0 +1,287 @@
+"""What stands beside a derived series in the patient's study: a document, scores, a map of real numbers.
+
+Each is one file. Patient and study are the source's, read again and checked as for a derived series; UIDs
+follow the same rule (`dicom_header.uid`). Encapsulated PDF: PS3.3 A.45.1; Enhanced SR: A.35.2; Parametric
+Map: A.75. The last two are put together by highdicom.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from highdicom import VOILUTTransformation, pm, sr
+from highdicom.coding_schemes import CodingSchemeIdentificationItem
+from monai.data.meta_tensor import MetaTensor
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.sr.codedict import codes
+from pydicom.uid import (
+    UID,
+    CTImageStorage,
+    EncapsulatedPDFStorage,
+    EnhancedSRStorage,
+    ExplicitVRLittleEndian,
+    MRImageStorage,
+    ParametricMapStorage,
+)
+
+from medtranslate.errors import UsageError
+from medtranslate.geometry import Stack
+from medtranslate.io.deidentify import declaration
+from medtranslate.io.dicom_files import without_comment
+from medtranslate.io.dicom_header import (
+    PATIENT_AND_STUDY,
+    basic,
+    own_header,
+    series_number,
+    take_over,
+    uid,
+)
+from medtranslate.io.dicom_write import check_grid, sources_of
+
+SCHEME = "99MEDTRANSLATE"
+"""Designator of the codes that no public scheme has; 99 is for private ones (PS3.3 8.2)."""
+UNITS = {"HU": codes.UCUM.HounsfieldUnit, "a.u.": codes.UCUM.ArbitraryUnit}
+"""UCUM code of a result's unit; others have none."""
+_NO_DATE, _NO_TIME = "19000101", "000000"
+"""What the standard wants where it wants a date and none may be told (PS3.15 E.1)."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """A patient's study as its source series tells it.
+
+    Attributes:
+        sources: headers of the series' slices along their normal.
+        stack: their grid.
+        digest: of its voxels.
+        deidentify: the headers have lost what identifies the patient, and objects are not dated.
+    """
+
+    sources: Sequence[Dataset]
+    stack: Stack
+    digest: str
+    deidentify: bool
+
+
+@without_comment()
+def open_study(like: MetaTensor, *, deidentify: bool = False) -> Study:
+    """The study of a DICOM series as `read_volume` gave it.
+
+    Raises:
+        UsageError: it is no DICOM series.
+        InputRefused: its files are gone or changed, or an identifier is no UID.
+    """
+    if like.meta.get("format") != "dicom":
+        raise UsageError(
+            f"{like.meta.get('path', 'the source')}: is no DICOM series, so there is no study to file in;"
+            " give the series that was translated (--source), or leave the view dicom away"
+        )
+    return Study(*sources_of(like, deidentify=deidentify), like.meta["digest"], deidentify)
+
+
+def write_pdf(document: bytes, title: str, study: Study, path: Path) -> None:
+    """Write a PDF as an Encapsulated PDF (PS3.3 C.24)."""
+    header = _header(study, "DOC", EncapsulatedPDFStorage, document, f"REPORT, RESEARCH ONLY, {title}", 6000)
+    header.ConversionType = "SYN"
+    header.BurnedInAnnotation = "NO"
+    header.AcquisitionDateTime = None
+    for keyword in ("ContentDate", "ContentTime"):
+        header.setdefault(keyword, None)
+    header.DocumentTitle = basic(title)[:1024]
+    header.ConceptNameCodeSequence = []
+    header.VerificationFlag = "UNVERIFIED"
+    header.MIMETypeOfEncapsulatedDocument = "application/pdf"
+    header.SourceInstanceSequence = [_reference(image) for image in images_of(study.sources)]
+    header.EncapsulatedDocument = document + bytes(len(document) % 2)
+    header.EncapsulatedDocumentLength = len(document)
+    _save(header, path)
+
+
+def write_scores(
+    content: sr.MeasurementReport, about: Sequence[Dataset], title: str, study: Study, path: Path
+) -> None:
+    """Write a measurement report (PS3.16 TID 1500) as an Enhanced SR.
+
+    Args:
+        content: made by highdicom.
+        about: headers of the images that it refers to.
+        title: of the series.
+    """
+    key = content[0].to_json().encode()
+    header = _header(study, "SR", EnhancedSRStorage, key, f"SCORES, RESEARCH ONLY, {title}", 7000)
+    _date(header)
+    made = sr.EnhancedSR(
+        evidence=[_bare(image, header.SeriesInstanceUID) for image in images_of(about)],
+        content=content,
+        series_instance_uid=header.SeriesInstanceUID,
+        series_number=header.SeriesNumber,
+        sop_instance_uid=header.SOPInstanceUID,
+        instance_number=1,
+        manufacturer=header.Manufacturer,
+        is_complete=True,
+        coding_schemes=[
+            CodingSchemeIdentificationItem(
+                SCHEME, name="medtranslate", responsible_organization=header.Manufacturer
+            )
+        ],
+    )
+    made.update(header)
+    _separate(made)
+    _save(made, path)
+
+
+def write_map(spread: MetaTensor, unit: str, meaning: str, study: Study, path: Path) -> None:
+    """Write standard deviations as a Parametric Map of 32-bit floats, one frame per slice of the source.
+
+    Args:
+        spread: [1, X, Y, Z] on the source's grid.
+        unit: a result's.
+        meaning: of the map, in a few words.
+
+    Raises:
+        GeometryRefused: the map is not on the source's grid.
+    """
+    check_grid(spread, study.stack, len(study.sources), path)
+    planes = np.ascontiguousarray(spread.numpy(force=True)[0].T, np.float32)
+    header = _header(
+        study, "OT", ParametricMapStorage, planes.tobytes(), f"UNCERTAINTY, RESEARCH ONLY, {meaning}", 8000
+    )
+    _date(header)
+    header.SyntheticData = "YES"
+    frame = uid(header.SOPInstanceUID, "frame")
+    places = [uid(header.SOPInstanceUID, str(index)) for index in range(len(planes))]
+    top = max(float(planes.max()), 1e-6)
+    made = pm.ParametricMap(
+        source_images=[
+            _as_slice(_bare(source, frame), place)
+            for source, place in zip(study.sources, places, strict=True)
+        ],
+        pixel_array=planes,
+        series_instance_uid=header.SeriesInstanceUID,
+        series_number=header.SeriesNumber,
+        sop_instance_uid=header.SOPInstanceUID,
+        instance_number=1,
+        manufacturer=header.Manufacturer,
+        manufacturer_model_name=header.ManufacturerModelName,
+        software_versions=header.SoftwareVersions,
+        device_serial_number="none",
+        contains_recognizable_visual_features=True,
+        real_world_value_mappings=[
+            pm.RealWorldValueMapping(
+                lut_label="SD",
+                lut_explanation=basic(meaning)[:64],
+                unit=UNITS.get(unit, codes.UCUM.NoUnits),
+                value_range=(float(planes.min()), float(planes.max())),
+                slope=1.0,
+                intercept=0.0,
+                quantity_definition=codes.DCM.StandardDeviation,
+            )
+        ],
+        voi_lut_transformations=[VOILUTTransformation(top / 2, top, voi_lut_function="LINEAR_EXACT")],
+        content_label="UNCERTAINTY",
+        content_description=basic(meaning)[:64],
+    )
+    _refer(made, dict(zip(places, study.sources, strict=True)))
+    made.update(header)
+    _save(made, path)
+
+
+def _header(study: Study, modality: str, kind: UID, content: bytes, description: str, base: int) -> Dataset:
+    """Patient, study, series and equipment of an object; its UIDs follow from content and source."""
+    first = study.sources[0]
+    key = f"{hashlib.sha256(content).hexdigest()}/{study.digest}/{first.SeriesInstanceUID}/{kind}"
+    header = own_header(modality, kind, key, dated=not study.deidentify)
+    take_over(header, first, PATIENT_AND_STUDY)
+    header.SOPInstanceUID = uid(key, "0")
+    header.InstanceNumber = 1
+    header.SeriesNumber = series_number(first, base)
+    header.SeriesDescription = basic(description)[:64]
+    header.update(declaration() if study.deidentify else {})
+    return header
+
+
+def _date(header: Dataset) -> None:
+    """Dates where the standard wants them and highdicom would put today's."""
+    for keyword in ("InstanceCreation", "Content"):
+        header.setdefault(f"{keyword}Date", _NO_DATE)
+        header.setdefault(f"{keyword}Time", _NO_TIME)
+
+
+def images_of(planes: Sequence[Dataset]) -> list[Dataset]:
+    """One header for each image, of which an enhanced one has many planes."""
+    return list({plane.SOPInstanceUID: plane for plane in planes}.values())
+
+
+def _separate(item: Dataset) -> None:
+    """Call content a list of items, not running text, in which a reader would leave out their names."""
+    if "ContinuityOfContent" in item:
+        item.ContinuityOfContent = "SEPARATE"
+    for child in item.get("ContentSequence", []):
+        _separate(child)
+
+
+def _reference(image: Dataset) -> Dataset:
+    item = Dataset()
+    item.ReferencedSOPClassUID = image.SOPClassUID
+    item.ReferencedSOPInstanceUID = image.SOPInstanceUID
+    return item
+
+
+def _refer(made: Dataset, sources: Mapping[str, Dataset]) -> None:
+    """Put real references, with the frame of an enhanced image, in the place of those to `sources`."""
+    for element in made:
+        for item in element.value if element.VR == "SQ" else ():
+            source = sources.get(item.get("ReferencedSOPInstanceUID", ""))
+            if source is None:
+                _refer(item, sources)
+                continue
+            item.update(_reference(source))
+            if "ReferencedFrameNumber" in source:
+                item.ReferencedFrameNumber = source.ReferencedFrameNumber
+
+
+def _bare(source: Dataset, frame: UID) -> Dataset:
+    """What highdicom reads of a slice, without identity: the object's own header brings that, checked.
+
+    Args:
+        source: header of the slice.
+        frame: of reference, for a source that has none.
+    """
+    bare = Dataset()
+    bare.FrameOfReferenceUID = frame
+    for keyword in _PLACE:
+        if keyword in source:
+            setattr(bare, keyword, source[keyword].value)
+    for keyword in _IDENTITY:
+        setattr(bare, keyword, "")
+    return bare
+
+
+def _as_slice(bare: Dataset, instance: UID) -> Dataset:
+    """A frame as a slice of its own: highdicom takes one enhanced image, or slices, but no frames."""
+    bare.SOPClassUID = CTImageStorage if bare.Modality == "CT" else MRImageStorage
+    bare.SOPInstanceUID = instance
+    return bare
+
+
+_IDENTITY = (
+    *("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID"),
+    *("AccessionNumber", "ReferringPhysicianName"),
+)
+_PLACE = (
+    *("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "FrameOfReferenceUID"),
+    *("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness", "Rows", "Columns"),
+    "Modality",
+)
+
+
+def _save(made: Dataset, path: Path) -> None:
+    """Write with a file header of our own."""
+    made.file_meta = FileMetaDataset()
+    made.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    made.preamble = bytes(128)
+    made.save_as(path, enforce_file_format=True)

@@ -1,0 +1,183 @@
+"""Views that are filed with the patient: the report as a PDF, its scores as SR, the spread as a map.
+
+The scores follow PS3.16 TID 1500 (Measurement Report). What no public scheme has a code for (mean absolute
+error, the similarities) has one of this package's own, as the standard provides.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from highdicom.sr import (
+    AlgorithmIdentification,
+    CodedConcept,
+    DeviceObserverIdentifyingAttributes,
+    Measurement,
+    MeasurementReport,
+    MeasurementsAndQualitativeEvaluations,
+    ObservationContext,
+    ObserverContext,
+    QualitativeEvaluation,
+    SourceImageForMeasurementGroup,
+    TrackingIdentifier,
+)
+from monai.data import MetaTensor
+from pydicom.dataset import Dataset
+from pydicom.sr.codedict import codes
+
+from medtranslate.io.dicom_header import MANUFACTURER, basic, software_version, uid
+from medtranslate.io.dicom_objects import SCHEME, UNITS, Study, images_of, write_map, write_pdf, write_scores
+from medtranslate.report.wording import CAUTION, tissue_range
+from medtranslate.result import Result, Scores, Tissue, Translation
+
+CODES = {
+    "mae": ("MAE", "Mean absolute error"),
+    "psnr": ("PSNR", "Peak signal-to-noise ratio"),
+    "ssim": ("SSIM", "Structural similarity"),
+    "ms_ssim": ("MSSSIM", "Multi-scale structural similarity"),
+    "bias": ("BIAS", "Mean difference, translation minus reference"),
+    "lower": ("LOALOWER", "Lower limit of agreement"),
+    "upper": ("LOAUPPER", "Upper limit of agreement"),
+    "wasserstein": ("WASSERSTEIN", "Wasserstein distance of the histograms"),
+    "share": ("SHARE", "Share of the scored voxels"),
+    "dice": ("DICE", "Dice coefficient"),
+    "coverage": ("COVERAGE", "Share of errors within two standard deviations"),
+    "mean_std": ("MEANSD", "Mean of the map of standard deviations"),
+}
+"""Code value and meaning of what is measured, in the scheme `SCHEME`."""
+UNITLESS = ("ssim", "ms_ssim", "share", "dice", "coverage")
+
+
+def file_report(pdf: Path, title: str, study: Study, folder: Path) -> None:
+    """Write `folder/report.dcm`, the PDF of a result or a translation."""
+    write_pdf(pdf.read_bytes(), title, study, folder / "report.dcm")
+
+
+def file_spread(spread: MetaTensor, record: Result | Translation, study: Study, folder: Path) -> None:
+    """Write `folder/uncertainty.dcm`, the standard deviations as they are.
+
+    Args:
+        spread: [1, X, Y, Z] on the grid of the study's source.
+        record: what they belong to.
+        study: of the source.
+    """
+    made = record if isinstance(record, Translation) else record.translation
+    unit = record.unit if isinstance(record, Result) else record.model.unit
+    drawn = f" of {made.uncertainty.samples} samples" if made and made.uncertainty else ""
+    write_map(spread, unit, f"Standard deviation{drawn}", study, folder / "uncertainty.dcm")
+
+
+def file_scores(result: Result, study: Study, about: Sequence[Dataset], folder: Path) -> None:
+    """Write `folder/scores.dcm`, the scores of the volume, of doing nothing, and by tissue.
+
+    Args:
+        result: of one pair.
+        study: of its source.
+        about: headers of the images that were scored, or of their source where these are no DICOM.
+    """
+    title = basic(result.translation.model.name if result.translation else result.profile)
+    write_scores(_report(result, study, about), about, title, study, folder / "scores.dcm")
+
+
+def _report(result: Result, study: Study, about: Sequence[Dataset]) -> MeasurementReport:
+    device = DeviceObserverIdentifyingAttributes(
+        uid=uid("device", software_version()),
+        name="medtranslate",
+        manufacturer_name=MANUFACTURER,
+        model_name=f"medtranslate {software_version()}",
+    )
+    observer = ObserverContext(observer_type=codes.DCM.Device, observer_identifying_attributes=device)
+    return MeasurementReport(
+        observation_context=ObservationContext(observer_device_context=observer),
+        procedure_reported=codes.SCT.ImagingProcedure,
+        imaging_measurements=list(_groups(result, study, about)),
+        title=codes.DCM.ImagingMeasurementReport,
+    )
+
+
+def _groups(
+    result: Result, study: Study, about: Sequence[Dataset]
+) -> Iterator[MeasurementsAndQualitativeEvaluations]:
+    """The volume, then what doing nothing scores, then each tissue."""
+    unit, key = result.unit, f"{study.digest}/{result.profile}/{result.name}"
+
+    def tracked(name: str) -> TrackingIdentifier:
+        return TrackingIdentifier(uid(key, name), basic(name))
+
+    yield MeasurementsAndQualitativeEvaluations(
+        tracked("translation, whole volume"),
+        algorithm_id=_algorithm(result),
+        measurements=[*_scored(result.volume, unit), *_spread_out(result)],
+        source_images=[
+            SourceImageForMeasurementGroup(image.SOPClassUID, image.SOPInstanceUID)
+            for image in images_of(about)
+        ],
+    )
+    for name, scores in result.baselines.items():
+        if measured := _scored(scores, unit):
+            yield MeasurementsAndQualitativeEvaluations(
+                tracked(f"not the translation, for comparison: {name}"), measurements=measured
+            )
+    for name, tissue in result.tissues.items():
+        yield MeasurementsAndQualitativeEvaluations(
+            tracked(f"translation, {name}: reference {tissue_range(tissue)}"),
+            measurements=_of_tissue(tissue),
+            qualitative_evaluations=[
+                QualitativeEvaluation(
+                    CodedConcept("REPRESENTABLE", SCHEME, "Can be represented by the model"),
+                    codes.SCT.Yes if tissue.representable else codes.SCT.No,
+                )
+            ],
+        )
+
+
+def _algorithm(result: Result) -> AlgorithmIdentification:
+    """By which rules it was scored, what made the image, and what it is not for."""
+    said = [CAUTION, f"Scored by the profile {result.profile}"]
+    if result.translation:
+        model = result.translation.model
+        said.append(f"Translated to {model.to.upper()} by the model {model.name}, SHA-256 {model.sha256}")
+    if result.mask:
+        said.append(f"Scored voxels: {result.mask.rule}")
+    said += [f"Reference: {words}" for words in result.reference]
+    said += [f"Warning: {words}" for words in result.warnings]
+    return AlgorithmIdentification(
+        name="medtranslate evaluate", version=software_version(), parameters=[basic(words) for words in said]
+    )
+
+
+def _scored(scores: Scores, unit: str) -> list[Measurement]:
+    named = (("mae", scores.mae), ("psnr", scores.psnr), ("ssim", scores.ssim), ("ms_ssim", scores.ms_ssim))
+    return _measured(named, unit)
+
+
+def _spread_out(result: Result) -> list[Measurement]:
+    """Agreement, and what the samples' spread was worth."""
+    named: list[tuple[str, float | None]] = []
+    if found := result.agreement:
+        low, high = found.limits
+        named += [("bias", found.bias), ("lower", low), ("upper", high), ("wasserstein", found.wasserstein)]
+    if coverage := result.coverage:
+        named += [("mean_std", coverage.mean_sd), ("coverage", coverage.within_2_sd)]
+    elif result.translation and (spread := result.translation.uncertainty):
+        named += [("mean_std", spread.mean_std), ("coverage", spread.coverage)]
+    return _measured(named, result.unit)
+
+
+def _of_tissue(tissue: Tissue) -> list[Measurement]:
+    return _measured((("share", tissue.share), ("mae", tissue.mae), ("dice", tissue.dice)), "HU")
+
+
+def _measured(named: Sequence[tuple[str, float | None]], unit: str) -> list[Measurement]:
+    """Measurements of what is known; NUM holds finite numbers, so that of equal images has no PSNR."""
+    made = []
+    for name, value in named:
+        if value is None or not math.isfinite(value):
+            continue
+        value_code, meaning = CODES[name]
+        code = codes.UCUM.NoUnits if name in UNITLESS else UNITS.get(unit, codes.UCUM.NoUnits)
+        code = codes.UCUM.Decibel if name == "psnr" else code
+        made.append(Measurement(CodedConcept(value_code, SCHEME, meaning), float(f"{value:.6g}"), code))
+    return made

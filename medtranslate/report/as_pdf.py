@@ -1,0 +1,220 @@
+"""report.pdf: the result on a few pages of A4, to file and to print."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from reportlab.platypus import Flowable, KeepTogether, Spacer
+
+from medtranslate import __version__
+from medtranslate.report.case_page import where
+from medtranslate.report.drawing import draw_curve
+from medtranslate.report.pdf_figures import Chart, curve_chart, histogram_chart
+from medtranslate.report.pdf_layout import (
+    JUDGED,
+    SOFT,
+    boxed,
+    facts,
+    points,
+    section,
+    side_by_side,
+    table,
+    text,
+    write_pages,
+)
+from medtranslate.report.pdf_pictures import (
+    slices_by_rank,
+    slices_of_pair,
+    slices_of_translation,
+)
+from medtranslate.report.pictures import Pictures, Shown
+from medtranslate.report.signs import inputs, signs
+from medtranslate.report.translation_page import UNSCORED
+from medtranslate.report.trust import chosen, how_far, method, provenance, what_it_lacks
+from medtranslate.report.wording import (
+    NOTES,
+    UNMASKED,
+    Verdict,
+    Words,
+    about_translation,
+    judge,
+    judge_cycle,
+    name_images,
+    number,
+    say_cycle,
+    say_pairs,
+    similarity,
+    similarity_name,
+    tissue_error,
+    tissue_range,
+)
+from medtranslate.result import Cohort, Cycle, Result, Scores, Translation, worst_slices
+
+MOST_WARNINGS = 12
+MAKER = f"medtranslate {__version__}"
+
+
+def write(result: Result | Cohort | Cycle, pictures: Mapping[str, Pictures], folder: Path) -> None:
+    """Write `folder/report.pdf`: summary, scores, curves, pictures, and how they came to be.
+
+    Text from outside is printed as it is, never read as markup.
+    """
+    items = [result] if isinstance(result, Result) else result.items
+    first, words = items[0], name_images(result)
+    lone = first if len(items) == 1 and not isinstance(result, Cohort) else None
+    scores = result.volume if isinstance(result, Result) else result.mean
+    title = (lone.name or "Translation") if lone else f"{len(items)} {words.many}"
+    if isinstance(result, Cycle):
+        subject, verdict = say_cycle(result), judge_cycle(result, first.unit)
+    else:
+        subject, verdict = say_pairs(items), judge(scores, result.baselines, first.unit)
+    story = _opening(words.kind, title, subject, verdict, how_far(lone) if lone else [], result.warnings)
+    own = words.own if lone else f"Mean over the {words.many}"
+    story += _scores(result, scores, own, first.unit)
+    story += _where_it_errs(lone) + _along(lone, words) if lone else _all_items(items)
+    story += section("How this was measured", facts(method(items)))
+    story += section("Where it came from", facts(_origin(result, items)))
+    if lone:
+        story += slices_of_pair(lone, words, pictures.get(lone.name))
+    else:
+        story += slices_by_rank(items, words, pictures)
+    write_pages(story, folder / "report.pdf", title=title, subject=subject, maker=MAKER)
+
+
+def write_translation(
+    records: Sequence[Translation], shown: Sequence[tuple[str, Shown]], folder: Path
+) -> None:
+    """Write `folder/report.pdf` of translations that have no reference.
+
+    Args:
+        records: of all translations.
+        shown: those that are drawn, by name: several slices of a lone volume, one slice each of several.
+        folder: is there.
+    """
+    first, lone = records[0], len(records) == 1
+    title = first.output if lone else f"{len(records)} translations"
+    subject = f"Translated to {first.model.to.upper()} by the model {first.model.name}."
+    counts = Counter(words for record in records for words in record.warnings)
+    warnings = [words if lone else f"{words} ({count})" for words, count in counts.items()]
+    doubts = what_it_lacks(first) if lone else []
+    story = _opening("medtranslate translation", title, subject, UNSCORED, doubts, warnings)
+    if lone and (measured := about_translation(first)):
+        story += section("Signs of doubt", facts(measured))
+    story += section("Where it came from", facts(_made(first)))
+    story += slices_of_translation(shown, first)
+    write_pages(story, folder / "report.pdf", title=title, subject=subject, maker=MAKER)
+
+
+def _opening(
+    kind: str, title: str, subject: str, verdict: Verdict, trust: Sequence[str], warnings: Sequence[str]
+) -> list[Flowable]:
+    """What was done, how far to trust it, and what to bear in mind."""
+    doubt = text("A translated image can show what is not there and miss what is.", "soft")
+    told = [text(verdict.headline, "verdict"), text(verdict.sentence), *points(trust), doubt]
+    box = boxed(JUDGED.get(verdict.kind, SOFT), *told)
+    parts: list[Flowable] = [text(kind, "kind"), text(title, "title"), text(subject), Spacer(1, 4), box]
+    if not warnings:
+        return parts
+    more = len(warnings) - MOST_WARNINGS
+    lines = [*warnings[:MOST_WARNINGS], *([f"and {more} more in result.json"] if more > 0 else [])]
+    return [*parts, *section("To bear in mind", *points(lines))]
+
+
+def _scores(result: Result | Cohort | Cycle, scores: Scores, own: str, unit: str) -> list[Flowable]:
+    """The scores beside those of doing nothing."""
+    rows = [(own, "", scores)]
+    rows += [(name, NOTES.get(name, ""), base) for name, base in result.baselines.items()]
+    if result.unmasked:
+        rows.append(("Every voxel", UNMASKED, result.unmasked))
+    head = ["", f"MAE, {unit}", "PSNR, dB", similarity_name(scores)]
+    cells = [(name, note, _cells(row)) for name, note, row in rows]
+    note = text("Lower MAE is better, higher PSNR and similarity are better.", "soft")
+    return section("Scores", table(head, cells, own=True), Spacer(1, 2), note)
+
+
+def _cells(scores: Scores) -> list[str]:
+    return [number(scores.mae), number(scores.psnr, ".1f"), number(similarity(scores), ".3f")]
+
+
+def _where_it_errs(result: Result) -> list[Flowable]:
+    """Errors by tissue, agreement, seams, and what the spread of samples was worth."""
+    parts: list[Flowable] = []
+    if result.tissues:
+        rows = []
+        for name, tissue in result.tissues.items():
+            dice = "" if tissue.dice is None else number(tissue.dice, ".3f")
+            rows.append((name, tissue_range(tissue), [f"{tissue.share:.1%}", tissue_error(tissue), dice]))
+        parts.append(
+            table(["Tissue of the reference", "Share of the scored voxels", "MAE, HU", "Dice"], rows)
+        )
+    if measured := signs(result):
+        parts += [Spacer(1, 5), KeepTogether(facts(measured))]
+    return section("Where it errs", *parts) if parts else []
+
+
+def _along(result: Result, words: Words) -> list[Flowable]:
+    """Scores along the stack, and histograms, as vectors."""
+    heights = [plane.position_mm for plane in result.slices if plane.position_mm is not None]
+    known = len(heights) == len(result.slices)
+    x = heights if known else [float(plane.index) for plane in result.slices]
+    label = "position in mm, feet to head" if known else "slice"
+    named: tuple[tuple[str, list[float | None], bool], ...] = (
+        (f"Mean absolute error, {result.unit}", [plane.mae for plane in result.slices], True),
+        ("SSIM", [plane.ssim for plane in result.slices], False),
+        ("PSNR, dB", [plane.psnr for plane in result.slices], False),
+    )
+    charts = [chart for title, y, high in named if (chart := _curve(title, label, x, y, high))]
+    notes = [text("A dot marks the worst slice.", "soft")] if charts else []
+    if worst := worst_slices(result):
+        listed = "; ".join(f"{where(plane)} with {number(plane.mae)} {result.unit}" for plane in worst)
+        notes.append(text(f"Highest mean absolute errors: {listed}.", "soft"))
+    title = "Slice by slice" if charts else "How often values occur"
+    if result.histograms:
+        names = {"prediction": words.prediction, "reference": words.reference}
+        charts.append(histogram_chart(result.histograms, names, result.unit))
+    return section(title, side_by_side(charts), *notes, room=130) if charts else []
+
+
+def _curve(
+    title: str, label: str, x: list[float], y: Sequence[float | None], highest_is_worst: bool
+) -> Chart | None:
+    """A chart of the slices that have a finite score, if there are more than two."""
+    known = [
+        (place, value)
+        for place, value in zip(x, y, strict=True)
+        if value is not None and math.isfinite(value)
+    ]
+    if len(known) < 3 or x != sorted(x):
+        return None
+    places, values = zip(*known, strict=True)
+    return curve_chart(title, label, draw_curve(places, values, highest_is_worst=highest_is_worst))
+
+
+def _all_items(items: Sequence[Result]) -> list[Flowable]:
+    head = ["Name", f"MAE, {items[0].unit}", "PSNR, dB", similarity_name(items[0].volume)]
+    rows = [(item.name, "", _cells(item.volume)) for item in items]
+    return section(f"All {len(items)}", table(head, rows))
+
+
+def _origin(result: Result | Cohort | Cycle, items: Sequence[Result]) -> list[tuple[str, str]]:
+    """From what, by which model, with which versions and settings."""
+    records = {item.translation.model.sha256: item.translation for item in items if item.translation}
+    made: list[tuple[str, str]] = []
+    if len(items) == 1 and records:
+        made = _made(*records.values(), reported=False)
+    else:
+        made = [("Model", f"{r.model.name}, SHA-256 {r.model.sha256}") for r in records.values()]
+    if len(items) == 1:
+        made += inputs(items[0])
+    if (line := chosen(result.settings)) and line not in dict(made).values():
+        made.append(("Settings", line))
+    return [*made, ("Reported by", MAKER)]
+
+
+def _made(record: Translation, *, reported: bool = True) -> list[tuple[str, str]]:
+    used = chosen(record.settings)
+    found = [*provenance(record), *([("Translated with", used)] if used else [])]
+    return [*found, *([("Reported by", MAKER)] if reported else [])]

@@ -1,0 +1,205 @@
+"""How a printed report looks: A4 pages, type, tables; ReportLab lays it out.
+
+Lengths are points (1/72 inch). Whatever text comes in is printed as it is: markup in it is escaped, control
+characters are spelt out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+from xml.sax.saxutils import escape
+
+import matplotlib
+from reportlab.lib.colors import Color, HexColor
+from reportlab.lib.enums import TA_RIGHT
+from reportlab.lib.pagesizes import A4
+from reportlab.lib.styles import ParagraphStyle
+from reportlab.lib.units import mm
+from reportlab.pdfbase import pdfmetrics
+from reportlab.pdfbase.ttfonts import TTFont
+from reportlab.pdfgen.canvas import Canvas
+from reportlab.platypus import (
+    BaseDocTemplate,
+    CondPageBreak,
+    Flowable,
+    Frame,
+    PageTemplate,
+    Paragraph,
+    Spacer,
+    Table,
+)
+
+from medtranslate.jobs import one_line
+from medtranslate.report.wording import CAUTION
+
+MARGIN = 17 * mm
+WIDTH = A4[0] - 2 * MARGIN
+"""Of the text."""
+INK, SOFT, LINE, ACCENT = (HexColor(code) for code in ("#1f2629", "#566166", "#d5dad8", "#1f6f78"))
+WORST = HexColor("#b03a2e")
+JUDGED = {"better": HexColor("#2c7a4b"), "mixed": HexColor("#8a5f0e"), "worse": WORST}
+"""Colour of a verdict, by its kind."""
+PLAIN, BOLD = "DejaVuSans", "DejaVuSans-Bold"
+
+
+def _styles() -> dict[str, ParagraphStyle]:
+    body = ParagraphStyle("body", fontName=PLAIN, fontSize=8.6, leading=12.4, textColor=INK, spaceAfter=4)
+    return {
+        "body": body,
+        "title": ParagraphStyle("title", body, fontName=BOLD, fontSize=17, leading=21, spaceAfter=3),
+        "heading": ParagraphStyle(
+            "heading", body, fontName=BOLD, fontSize=11, leading=14, spaceBefore=12, keepWithNext=1
+        ),
+        "verdict": ParagraphStyle("verdict", body, fontName=BOLD, fontSize=12, leading=16),
+        "strong": ParagraphStyle("strong", body, fontName=BOLD, spaceAfter=0),
+        "cell": ParagraphStyle("cell", body, spaceAfter=0),
+        "number": ParagraphStyle("number", body, spaceAfter=0, alignment=TA_RIGHT),
+        "strong number": ParagraphStyle(
+            "strong number", body, fontName=BOLD, spaceAfter=0, alignment=TA_RIGHT
+        ),
+        "soft": ParagraphStyle("soft", body, fontSize=7.4, leading=10, textColor=SOFT, spaceAfter=0),
+        "kind": ParagraphStyle("kind", body, fontSize=7.6, textColor=ACCENT, spaceAfter=1),
+        "point": ParagraphStyle(
+            "point", body, leftIndent=10, bulletFontName=PLAIN, bulletFontSize=8, spaceAfter=2
+        ),
+    }
+
+
+STYLES = _styles()
+
+
+@cache
+def embed_fonts() -> None:
+    """DejaVu Sans, which comes with matplotlib: readers without it show the same page."""
+    folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+    for name in (PLAIN, BOLD):
+        pdfmetrics.registerFont(TTFont(name, folder / f"{name}.ttf"))
+
+
+def text(words: str, style: str = "body") -> Paragraph:
+    """A paragraph of plain text."""
+    embed_fonts()
+    return Paragraph(escape(one_line(words)), STYLES[style])
+
+
+def points(lines: Sequence[str]) -> list[Flowable]:
+    """A paragraph for each line, with a dot."""
+    embed_fonts()
+    return [Paragraph(escape(one_line(line)), STYLES["point"], bulletText="•") for line in lines]
+
+
+def labelled(words: str, note: str = "", style: str = "cell") -> list[Paragraph]:
+    """A table's cell: words, and a note under them."""
+    return [text(words, style), *([text(note, "soft")] if note else [])]
+
+
+def section(title: str, *parts: Flowable, room: float = 60) -> list[Flowable]:
+    """A heading that stays with what follows: it starts a page where less than `room` is left."""
+    return [CondPageBreak(room + 30), text(title, "heading"), *parts]
+
+
+def table(
+    head: Sequence[str], rows: Sequence[tuple[str, str, Sequence[str]]], *, own: bool = False
+) -> Flowable:
+    """Numbers by name: rows of (name, note, numbers); `own` sets the first row in bold.
+
+    It may break between rows, and repeats its head on the next page.
+    """
+    embed_fonts()
+    first = WIDTH * max(0.34, 1 - 0.18 * (len(head) - 1))
+    rest = (WIDTH - first) / max(1, len(head) - 1)
+    cells: list[list[Any]] = [[text(head[0], "strong"), *(text(word, "strong number") for word in head[1:])]]
+    for index, (name, note, numbers) in enumerate(rows):
+        first_style, style = ("strong", "strong number") if own and index == 0 else ("cell", "number")
+        cells.append([labelled(name, note, first_style), *(text(number, style) for number in numbers)])
+    lines = [
+        ("VALIGN", (0, 0), (-1, 0), "BOTTOM"),
+        ("LINEBELOW", (0, 0), (-1, 0), 0.8, SOFT),
+        ("LINEBELOW", (0, 1), (-1, -1), 0.4, LINE),
+    ]
+    return _grid(cells, [first, *[rest] * (len(head) - 1)], (3, 3, 2.6, 3), lines, repeatRows=1)
+
+
+def facts(pairs: Sequence[tuple[str, str]]) -> Flowable:
+    """Terms beside what they mean; it may break between them."""
+    rows = [[text(term, "soft"), text(meaning, "soft")] for term, meaning in pairs]
+    return _grid(rows, [WIDTH * 0.22, WIDTH * 0.78], (0, 8, 1.2, 1.2))
+
+
+def boxed(colour: Color, *parts: Flowable) -> Flowable:
+    """Parts beside a thick line of a colour."""
+    lines = [("BOX", (0, 0), (-1, -1), 0.5, LINE), ("LINEBEFORE", (0, 0), (0, -1), 4, colour)]
+    return _grid([[list(parts)]], [WIDTH], (12, 8, 7, 6), lines)
+
+
+def side_by_side(parts: Sequence[Flowable]) -> Flowable:
+    """Parts in columns of equal width, two to a row."""
+    rows = [[*parts[k : k + 2], *([""] * (2 - len(parts[k : k + 2])))] for k in range(0, len(parts), 2)]
+    return _grid(rows, [WIDTH / 2] * 2, (0, 0, 3, 3))
+
+
+def _grid(
+    rows: Sequence[list[Any]],
+    widths: Sequence[float],
+    padding: tuple[float, float, float, float],
+    lines: Sequence[tuple[Any, ...]] = (),
+    **more: Any,
+) -> Flowable:
+    """Cells in columns, with padding left, right, above and below each."""
+    sides = zip(("LEFT", "RIGHT", "TOP", "BOTTOM"), padding, strict=True)
+    style = [
+        ("FONTNAME", (0, 0), (-1, -1), PLAIN),
+        ("VALIGN", (0, 0), (-1, -1), "TOP"),
+        *((f"{side}PADDING", (0, 0), (-1, -1), size) for side, size in sides),
+        *lines,
+    ]
+    return Table(rows, colWidths=widths, style=style, hAlign="LEFT", **more)
+
+
+class _Numbered(Canvas):
+    """A canvas whose feet know how many pages there are."""
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **{**named, "initialFontName": PLAIN})
+        self.pages: list[dict[str, Any]] = []
+
+    def showPage(self) -> None:  # noqa: N802  # the name is ReportLab's
+        self.pages.append(dict(self.__dict__))
+        self._startPage()  # type: ignore[attr-defined]  # missing in the stubs
+
+    def save(self) -> None:
+        for number, page in enumerate(self.pages, start=1):
+            self.__dict__.update(page)
+            self.setFont(PLAIN, 7)
+            self.setFillColor(SOFT)
+            self.drawString(MARGIN, 10 * mm, CAUTION)
+            self.drawRightString(A4[0] - MARGIN, 10 * mm, f"{number} / {len(self.pages)}")
+            super().showPage()
+        super().save()
+
+
+def write_pages(story: Sequence[Flowable], path: Path, *, title: str, subject: str, maker: str) -> None:
+    """Write the parts one after the other on numbered A4 pages, with the caution at each foot.
+
+    Equal parts give equal bytes: the file holds no date and no name of a machine.
+    """
+    embed_fonts()
+    document = BaseDocTemplate(
+        str(path),
+        pagesize=A4,
+        title=one_line(title),
+        subject=one_line(subject),
+        author=maker,
+        creator=maker,
+        producer="ReportLab",
+        lang="en-GB",
+        displayDocTitle=True,
+        invariant=1,
+        pageCompression=1,
+    )
+    frame = Frame(MARGIN, 17 * mm, WIDTH, A4[1] - 31 * mm, 0, 0, 0, 0)
+    document.addPageTemplates([PageTemplate("page", [frame])])
+    document.build([*story, Spacer(1, 1)], canvasmaker=_Numbered)
