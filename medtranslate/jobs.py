@@ -10,11 +10,12 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import permutations
 from pathlib import Path
 from types import FrameType
-from typing import Any, Never
+from typing import Any, Never, TypeVar
 
 from tqdm import tqdm
 
@@ -29,6 +30,11 @@ RECORDS = (
 
 A record beside a file (`x.translation.json`) is none of them: its folder may be the user's.
 """
+
+Item = TypeVar("Item")
+Given = TypeVar("Given")
+Made = TypeVar("Made")
+Done = TypeVar("Done")
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -189,6 +195,46 @@ def is_disk_full(error: BaseException) -> bool:
             return True
         cause = cause.__cause__ or cause.__context__
     return False
+
+
+def staged(
+    items: Iterable[Item],
+    read: Callable[[Item], Given],
+    work: Callable[[Given], Made],
+    write: Callable[[Made], Done],
+) -> Iterator[Done]:
+    """`write(work(read(item)))` of each item, in order: the next is read and the last written meanwhile.
+
+    `read` and `write` have a thread each; `work` runs where the results are asked for. One item at most
+    waits between two stages, so four are held at a time, however many there are. What a stage raises comes
+    after the results of the items before it, and nothing is begun after it. When the iterator ends, is
+    closed or interrupted, what is under way is waited for, and no thread is left.
+    """
+    left = iter(items)
+    with ThreadPoolExecutor(1, "read") as reader, ThreadPoolExecutor(1, "write") as writer:
+
+        def begin() -> Future[Given] | None:
+            return next((reader.submit(read, item) for item in left), None)
+
+        going: Future[Done] | None = None
+        try:
+            coming = begin()
+            while coming is not None:
+                given = coming.result()
+                coming = begin()
+                made = work(given)
+                del given
+                if going is not None:
+                    yield going.result()
+                going = writer.submit(write, made)
+                del made
+        except Exception:
+            if going is not None:
+                last, going = going, None
+                yield last.result()
+            raise
+        if going is not None:
+            yield going.result()
 
 
 @contextmanager

@@ -220,9 +220,9 @@ def test_an_empty_volume_is_refused(small_model, tmp_path):
 
 
 def test_seams_of_a_ramp_are_zero_and_of_alternating_slices_are_not():
-    ramp = torch.linspace(-0.5, 0.5, 9).expand(1, 4, 4, 9)
+    ramp = torch.linspace(-0.5, 0.5, 9)[:, None, None, None].expand(9, 1, 4, 4)
     assert seams(ramp) == pytest.approx(0, abs=1e-6)
-    zigzag = torch.tensor([0.0, 0.4] * 4).expand(1, 4, 4, 8)
+    zigzag = torch.tensor([0.0, 0.4] * 4)[:, None, None, None].expand(8, 1, 4, 4)
     assert seams(zigzag) == pytest.approx(0.4)
 
 
