@@ -160,16 +160,18 @@ def series(folder: Path, size: int, options: argparse.Namespace) -> dict[str, ob
     found = in_turns(kinds, 5 if options.full else 2, options)
     (whole, peak), (parts, _) = found["whole"], found["parts"]
     least = {key: min(turn[key] for turn in turns) for turns in (whole, parts) for key in turns[0]}
-    larger = max(least["network"], least["read"] + least["write"])
+    ratios = {
+        suffix: least[f"total{suffix}"]
+        / max(least[f"network{suffix}"], least[f"read{suffix}"] + least[f"write{suffix}"])
+        for suffix in ("", "_cpu")
+    }
     volume = read_volume(folder / "mr").nbytes
     allowed = (2 * volume + 10**9) / 2**20
-    print(f"series through {size} px:", ", ".join(f"{key} {value:.2f} s" for key, value in least.items()))
-    print(
-        f"  total over the larger: {least['total'] / larger:.2f}; peak {peak:.0f} of {allowed:.0f} MiB",
-        flush=True,
-    )
+    print(f"series through {size} px:", ", ".join(f"{key} {value:.2f}" for key, value in least.items()), "s")
+    print(f"  total over the larger: {ratios['']:.2f}, of the CPU {ratios['_cpu']:.2f};", end=" ")
+    print(f"peak {peak:.0f} of {allowed:.0f} MiB allowed", flush=True)
     return {
-        f"series_{size}": round(least["total"] / larger, 2),
+        **{f"series_{size}{suffix}": round(ratio, 2) for suffix, ratio in ratios.items()},
         f"seconds_{size}": {key: round(value, 2) for key, value in least.items()},
         f"series_peak_mib_{size}": round(peak),
         "allowed_mib": round(allowed),
@@ -180,7 +182,7 @@ def whole_turn(options: argparse.Namespace, settings: TranslateSettings) -> Call
     """The command, with everything loaded."""
 
     def turn() -> Figures:
-        return {"total": seconds(lambda: translate(settings, quiet=True))}
+        return seconds("total", lambda: translate(settings, quiet=True))
 
     if not settings.output.exists():
         turn()
@@ -204,21 +206,21 @@ def parts_turn(options: argparse.Namespace, settings: TranslateSettings) -> Call
 
     def turn() -> Figures:
         with tempfile.TemporaryDirectory(dir=settings.input.parent) as name:
-            return {
-                "read": seconds(lambda: read_volume(settings.input)),
-                "network": seconds(passes),
-                "write": seconds(
-                    lambda: write_volume(made, Path(name) / "ct", like=source, derivation=derivation)
-                ),
-            }
+            written = Path(name) / "ct"
+            return (
+                seconds("read", lambda: read_volume(settings.input))
+                | seconds("network", passes)
+                | seconds("write", lambda: write_volume(made, written, like=source, derivation=derivation))
+            )
 
     return turn
 
 
-def seconds(act: Callable[[], object]) -> float:
-    started = time.perf_counter()
+def seconds(name: str, act: Callable[[], object]) -> Figures:
+    """Of the clock, and of the CPU (all threads)."""
+    started, busy = time.perf_counter(), time.process_time()
     act()
-    return time.perf_counter() - started
+    return {name: time.perf_counter() - started, f"{name}_cpu": time.process_time() - busy}
 
 
 def in_turns(

@@ -5,8 +5,10 @@ import pytest
 import torch
 from monai.data import MetaTensor
 
+from medtranslate import metrics
 from medtranslate.checkpoint import load_model
 from medtranslate.config import NetworkSettings
+from medtranslate.jobs import staged
 from medtranslate.phantom import study
 from medtranslate.transforms import (
     AIR,
@@ -111,9 +113,8 @@ def whole(source, model, to):
 
 
 def curved(slices):
-    middle = slices[1:-1]
-    bent = (slices[:-2] - 2 * middle + slices[2:]).abs()
-    return float(bent[middle > 2 * VISIBLE - 1].mean()) / 2
+    unit = from_slices(slices)[0].numpy()
+    return metrics.seams(unit, unit > 2 * VISIBLE - 1, (-1.0, 1.0))
 
 
 @pytest.mark.parametrize("to", ["ct", "mr"])
@@ -157,6 +158,22 @@ def test_a_pass_holds_as_many_slices_as_fit(monkeypatch):
 
     assert [taken(size, 2**40) for size in (128, 256, 512, 1024)] == [32, 8, 2, 1]
     assert [taken(256, free) for free in (0, 2**30, 2**31)] == [1, 2, 5]
+
+
+def test_the_threads_of_the_stages_compute_with_as_many_as_are_asked_for():
+    before = torch.get_num_threads()
+    try:
+        for wanted in (1, 3):
+            torch.set_num_threads(wanted)
+            found = staged(
+                [0],
+                lambda _: [torch.get_num_threads()],
+                lambda counts: [*counts, torch.get_num_threads()],
+                lambda counts: [*counts, torch.get_num_threads()],
+            )
+            assert list(found) == [[wanted] * 3]
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_bfloat16_changes_little_and_is_said(head, small_model, model):
