@@ -28,7 +28,7 @@ from medtranslate.translation.stack import Stack, stack
 
 OTHER: dict[Modality, Modality] = {"ct": "mr", "mr": "ct"}
 
-PIXELS = {"cpu": 2**19, "cuda": 2**22}
+PIXELS = {"cpu": 2**18, "cuda": 2**22}
 """Pixels of a pass that keep a device busy. A CPU is slower with more of them: they leave its caches."""
 
 _PIXEL_BYTES = 32

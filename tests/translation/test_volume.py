@@ -156,8 +156,8 @@ def test_a_pass_holds_as_many_slices_as_fit(monkeypatch):
         monkeypatch.setattr(volume, "free_memory", lambda device: free)
         return volume.slices_per_pass(NetworkSettings(size=size), cpu)
 
-    assert [taken(size, 2**40) for size in (128, 256, 512, 1024)] == [32, 8, 2, 1]
-    assert [taken(256, free) for free in (0, 2**30, 2**31)] == [1, 2, 5]
+    assert [taken(size, 2**40) for size in (128, 256, 512, 1024)] == [16, 4, 1, 1]
+    assert [taken(256, free) for free in (0, 2**30, 2**31)] == [1, 2, 4]
 
 
 def test_the_threads_of_the_stages_compute_with_as_many_as_are_asked_for():
