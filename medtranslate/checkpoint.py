@@ -69,18 +69,29 @@ class Description:
 
 
 class Model:
-    """Both generators, in float32 and evaluation mode, with their description.
+    """Both generators, with weights in float32 and in evaluation mode, with their description.
 
     Attributes:
         means: mean framed training slice [1, size, size] of each modality in [-1, 1].
+        precision: arithmetic of the generators' convolutions; their posterior is in float32 in any.
     """
 
     def __init__(
-        self, description: Description, generators: Generators, means: Mapping[Modality, Tensor]
+        self,
+        description: Description,
+        generators: Generators,
+        means: Mapping[Modality, Tensor],
+        precision: torch.dtype = torch.float32,
     ) -> None:
         self.description = description
         self.generators = generators
         self.means = means
+        self.precision = precision
+
+    @property
+    def device(self) -> torch.device:
+        """Where the generators are."""
+        return next(self.generators.parameters()).device
 
     def translator(self, to: Modality) -> VariationalGenerator:
         """The generator into a modality."""
@@ -135,8 +146,10 @@ def save_model(
     return description
 
 
-def load_model(name_or_folder: str, device: torch.device | None = None) -> Model:
-    """The model of a name at hand or of a folder.
+def load_model(
+    name_or_folder: str, device: torch.device | None = None, precision: torch.dtype = torch.float32
+) -> Model:
+    """The model of a name at hand or of a folder, on a device, to compute in a precision.
 
     Raises:
         ModelRefused: there is no such model, its weights are not those that its description
@@ -161,7 +174,10 @@ def load_model(name_or_folder: str, device: torch.device | None = None) -> Model
         )
     generators.load_state_dict(parts["generators"], assign=True)
     means: dict[Modality, Tensor] = {"ct": parts["means"]["ct"], "mr": parts["means"]["mr"]}
-    return Model(description, generators.eval().requires_grad_(False).to(device), means)
+    # Convolutions are about half as fast again with the channels last in memory.
+    generators = generators.eval().requires_grad_(False).to(device)
+    generators.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return Model(description, generators, means, precision)
 
 
 def _shapes(parts: Mapping[str, Mapping[str, Tensor]]) -> dict[str, dict[str, tuple[int, ...]]]:

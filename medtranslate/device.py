@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from pathlib import Path
+
 import torch
 
 from medtranslate.config import Precision
@@ -23,6 +26,40 @@ def choose_device(name: str) -> torch.device:
             " take --device cpu or auto"
         )
     return device
+
+
+def fast_precision(precision: Precision, device: torch.device) -> torch.dtype:
+    """Arithmetic of a translation; `auto` is bfloat16 where the device computes in it, CPUs included.
+
+    Training on a CPU stays in float32 (`choose_precision`).
+    """
+    if precision == "auto" and device.type == "cpu":
+        # Others have bfloat16 by conversion at best, which gains nothing.
+        return torch.bfloat16 if torch.cpu._is_avx512_bf16_supported() else torch.float32
+    return choose_precision(precision, device)
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes that can be allocated on a device at once; of a CPU, what the system and a container leave.
+
+    Where that is not known (it is under Linux), 2 GiB.
+    """
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    known = [1024 * number for number in _numbers("/proc/meminfo", "MemAvailable:")]
+    # Memory of a container (cgroup v2): its limit less what is not merely cached.
+    limit, used = _numbers("/sys/fs/cgroup/memory.max"), _numbers("/sys/fs/cgroup/memory.stat", "anon")
+    known += [total - taken for total, taken in zip(limit, used, strict=False)]
+    return max(0, min(known, default=2**31))
+
+
+def _numbers(path: str, name: str | None = None) -> list[int]:
+    """The number in a file of the system, or beside a name in it; none where it is not there."""
+    with suppress(OSError):
+        rows = [line.split() for line in Path(path).read_text(encoding="ascii").splitlines()]
+        found = [row[:1] if name is None else row[1:2] for row in rows if name in (None, row[0])]
+        return [int(word) for words in found for word in words if word.isdigit()]
+    return []
 
 
 def choose_precision(precision: Precision, device: torch.device) -> torch.dtype:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 from medtranslate.errors import DiskFull, OutputExists, UsageError
-from medtranslate.jobs import progress, stop_requests, whole_output, whole_outputs
+from medtranslate.jobs import progress, staged, stop_requests, whole_output, whole_outputs
 
 
 def tree(folder: Path) -> dict[str, str | None]:
@@ -311,3 +312,90 @@ def test_a_file_in_the_place_of_a_folder_is_named(tmp_path):
     ):
         pytest.fail("the block must not run")
     assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_stages_overlap_in_order_with_little_between_them():
+    held, most, lock = 0, 0, threading.Lock()
+    read_ahead, written_behind = threading.Event(), threading.Event()
+
+    def read(number):
+        nonlocal held, most
+        with lock:
+            held += 1
+            most = max(most, held)
+        if number == 1:
+            read_ahead.set()
+        return number
+
+    def work(number):
+        # Neither wait would end if the stages ran one after the other.
+        assert number > 0 or read_ahead.wait(10)
+        if number == 1:
+            written_behind.set()
+        return number
+
+    def write(number):
+        nonlocal held
+        assert number > 0 or written_behind.wait(10)
+        with lock:
+            held -= 1
+        return -number
+
+    assert list(staged(range(50), read, work, write)) == [-number for number in range(50)]
+    assert most <= 4
+    assert list(staged([], read, work, write)) == []
+
+
+@pytest.mark.parametrize("stage", ["read", "work", "write"])
+def test_a_stage_that_fails_lets_those_before_it_end_and_begins_no_more(stage):
+    before, begun, threads = [], [], threading.active_count()
+
+    def step(name):
+        def act(number):
+            begun.append((name, number))
+            if (name, number) == (stage, 3):
+                raise OSError("the third")
+            return number
+
+        return act
+
+    with pytest.raises(OSError, match="the third"):
+        for done in staged(range(9), step("read"), step("work"), step("write")):
+            before.append(done)
+    assert before == [0, 1, 2]
+    assert max(number for _, number in begun) <= 5
+    assert ("write", 4) not in begun
+    assert threading.active_count() == threads
+
+
+def test_of_two_failures_the_one_of_the_earlier_item_is_told():
+    def fail(at, text):
+        def act(number):
+            if number == at:
+                raise OSError(text)
+            return number
+
+        return act
+
+    with pytest.raises(OSError, match="second item"):
+        list(staged(range(5), fail(3, "third item"), int, fail(2, "second item")))
+
+
+def test_an_interruption_between_stages_leaves_no_thread():
+    threads, written = threading.active_count(), []
+
+    def work(number):
+        if number == 2:
+            raise KeyboardInterrupt
+        return number
+
+    with pytest.raises(KeyboardInterrupt):
+        list(staged(range(9), int, work, written.append))
+    assert threading.active_count() == threads
+    assert written == [0, 1]
+    for done in staged(range(9), int, int, int):
+        assert done == 0
+        break
+    del done
+    gc.collect()
+    assert threading.active_count() == threads

@@ -16,6 +16,7 @@ from medtranslate.config.kinds import (
     Modality,
     PhantomContrast,
     Positive,
+    Precision,
     ProfileName,
     Spacing,
     ViewName,
@@ -46,8 +47,8 @@ class TranslateSettings:
     """Take a folder of pictures as the slices of one volume, in natural order, from feet to head."""
     spacing: Spacing | None = None
     """With --stack: mm between columns, between rows and between pictures."""
-    batch: Positive = 16
-    """Slices per pass through the network."""
+    batch: Positive | None = None
+    """Slices per pass through the network (default: by their size and the free memory)."""
     samples: Annotated[int, Field(ge=2, le=1000)] | None = None
     """Draws of the posterior whose spread is measured (default: 16 with --uncertainty, else none)."""
     seed: Annotated[int, Field(ge=0)] = 0
@@ -60,6 +61,8 @@ class TranslateSettings:
     """Folder for report.html and report.pdf, and result.json and slices.csv where there is a reference."""
     device: Device = "auto"
     """auto, cpu, cuda or cuda:N."""
+    precision: Precision = "auto"
+    """auto, float32 or bfloat16; auto is bfloat16 where the processor computes in it."""
     deidentify: bool = False
     """Write no identity of the patient, by PS3.15's basic profile; faces and burned-in text remain."""
     compress: bool = False

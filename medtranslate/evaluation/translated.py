@@ -8,9 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from medtranslate.checkpoint import Model, load_model
+from medtranslate.checkpoint import Model
 from medtranslate.config import Modality, TranslateSettings, plain, write_yaml
-from medtranslate.device import choose_device
 from medtranslate.errors import InputRefused, UsageError
 from medtranslate.evaluation.baselines import mean_image
 from medtranslate.evaluation.folders import members_of, pair_up, stem_of
@@ -39,6 +38,7 @@ from medtranslate.translation import (
     OTHER,
     Item,
     as_spoken,
+    load_for,
     outputs,
     plan,
     record_beside,
@@ -71,7 +71,7 @@ def translate_and_score(
     references = _references(settings, names)
     if settings.deidentify:
         names, references = ["volume"], dict(zip(["volume"], references.values(), strict=False))
-    model = load_model(settings.model, choose_device(settings.device))
+    model = load_for(settings)
     record, beside = _result_place(settings) if references and not settings.report else (None, {})
     targets = outputs(jobs) | beside
     if settings.report:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import io
 import re
+import threading
 import warnings
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -47,12 +48,30 @@ def is_archive(path: Path) -> bool:
         return start.read(4) == b"PK\x03\x04"
 
 
+_lock, _silent, _inside = threading.Lock(), ExitStack(), 0
+
+
 @contextmanager
 def without_comment() -> Iterator[None]:
-    """Keep pydicom from validating values (real headers hold over-long numbers) and from quoting them."""
-    with warnings.catch_warnings(), pydicom_config.disable_value_validation():
-        warnings.simplefilter("ignore")
+    """Keep pydicom from validating values (real headers hold over-long numbers) and from quoting them.
+
+    What is switched off is global, so of several threads the first to come switches it and the last to go
+    switches it back.
+    """
+    global _inside
+    with _lock:
+        if _inside == 0:
+            _silent.enter_context(warnings.catch_warnings())
+            _silent.enter_context(pydicom_config.disable_value_validation())
+            warnings.simplefilter("ignore")
+        _inside += 1
+    try:
         yield
+    finally:
+        with _lock:
+            _inside -= 1
+            if _inside == 0:
+                _silent.close()
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Whole outputs, work in several processes, what was done before, progress on stderr, signals."""
+"""Whole outputs, work in stages and in processes, what was done before, progress on stderr, signals."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from medtranslate.jobs.outputs import (
 from medtranslate.jobs.parallel import cores, in_processes
 from medtranslate.jobs.progress import one_line, progress, warn
 from medtranslate.jobs.signals import stop_requests
+from medtranslate.jobs.stages import staged
 
 __all__ = [
     "RECORDS",
@@ -26,6 +27,7 @@ __all__ = [
     "one_line",
     "progress",
     "require_apart",
+    "staged",
     "stop_requests",
     "warn",
     "whole_output",

@@ -102,6 +102,8 @@ class Translation:
         seams: mean absolute second difference along the axis, {"source": ..., "output": ...},
             each relative to its own range; None for pictures.
         uncertainty: None where no samples were drawn.
+        precision: arithmetic of the network's convolutions.
+        seconds: that the network and what is around it took, without reading and writing.
     """
 
     schema: Literal["medtranslate/translation/1"] = "medtranslate/translation/1"
@@ -111,6 +113,7 @@ class Translation:
     saturated: float | None = None
     seams: dict[str, float] | None = None
     uncertainty: Uncertainty | None = None
+    precision: Literal["float32", "bfloat16"] | None = None
     settings: dict[str, Any] = field(default_factory=dict)
     seconds: float | None = None
     warnings: list[str] = field(default_factory=list)

@@ -7,7 +7,8 @@ margin, and without headrest or text.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -58,6 +59,29 @@ class Frame:
     height: int
     width: int
 
+    def inside(self, rows: int, columns: int) -> tuple[slice, slice]:
+        """Rows and columns of a slice that the frame holds."""
+        bottom, right = min(self.top + self.height, rows), min(self.left + self.width, columns)
+        return slice(max(self.top, 0), bottom), slice(max(self.left, 0), right)
+
+    def seen_from(self, rows: slice, columns: slice) -> Frame:
+        """The frame in a part of the slice."""
+        return replace(self, top=self.top - rows.start, left=self.left - columns.start)
+
+
+@dataclass(frozen=True)
+class Overview:
+    """A stack of axial slices [Z, 1, Y, X] in [-1, 1], seen coarsely.
+
+    Attributes:
+        values: means [z, y, x] over `steps` voxels along each axis.
+        shape: Z, Y, X of the stack.
+    """
+
+    values: Tensor
+    steps: tuple[int, int, int]
+    shape: tuple[int, int, int]
+
 
 @dataclass(frozen=True)
 class Head:
@@ -75,18 +99,35 @@ class Head:
     columns: tuple[int, int]
 
 
-def find_head(slices: Tensor, modality: Modality) -> Head | None:
-    """The head in slices [Z, 1, Y, X] in [-1, 1], or None where there is none.
+def coarse_steps(shape: Sequence[int]) -> tuple[int, int, int]:
+    """Voxels of a stack Z, Y, X that a voxel of its overview stands for."""
+    depth, height, width = (-(-extent // _COARSE) for extent in shape)
+    return depth, height, width
+
+
+def coarsen(slices: Tensor, steps: tuple[int, int, int]) -> Tensor:
+    """Means [z, y, x] of slices [Z, 1, Y, X]; slabs of whole steps may be taken one by one."""
+    planes = slices[None, :, 0].float()
+    # The last slab of a stack may be thinner than a step, which no pooling takes.
+    kernel = (min(steps[0], len(slices)), *steps[1:])
+    return functional.avg_pool3d(planes, kernel, ceil_mode=True, count_include_pad=False)[0]
+
+
+def overview(slices: Tensor) -> Overview:
+    """The overview of slices [Z, 1, Y, X]."""
+    shape = slices.shape[0], slices.shape[2], slices.shape[3]
+    steps = coarse_steps(shape)
+    return Overview(coarsen(slices, steps), steps, shape)
+
+
+def find_head(seen: Overview, modality: Modality) -> Head | None:
+    """The head in a stack of axial slices, or None where there is none.
 
     It is the largest connected component of what is visible, after an opening that removes headrests,
     text and noise. In MR the dark skull parts scalp from brain, so gaps of its width are closed first.
     """
-    depth, _, height, width = slices.shape
-    steps = (-(-depth // _COARSE), -(-height // _COARSE), -(-width // _COARSE))
-    coarse = functional.avg_pool3d(
-        slices[None, :, 0].float(), steps, ceil_mode=True, count_include_pad=False
-    )[0]
-    visible = coarse.numpy() > 2 * VISIBLE - 1
+    steps, (_, height, width) = seen.steps, seen.shape
+    visible = seen.values.numpy() > 2 * VISIBLE - 1
     if modality == "mr":
         visible = ndimage.binary_closing(np.pad(visible, ((0, 0), (3, 3), (3, 3))), _CROSS, iterations=3)[
             :, 3:-3, 3:-3
@@ -106,25 +147,29 @@ def find_head(slices: Tensor, modality: Modality) -> Head | None:
     )
 
 
-def isolate(slices: Tensor, head: Head) -> Tensor:
-    """Slices [Z, 1, Y, X] with air in place of what is not the head: headrest, text, other objects."""
-    near = torch.from_numpy(head.mask)
-    for axis, (step, extent) in enumerate(zip(head.steps, (slices.shape[0], *slices.shape[2:]), strict=True)):
-        near = near.repeat_interleave(step, dim=axis).narrow(axis, 0, extent)
-    return slices.where(near[:, None], AIR)
+def isolate(slices: Tensor, head: Head, places: Sequence[NDArray[np.intp]] = ()) -> Tensor:
+    """Slices [Z, 1, Y, X] with air in place of what is not the head: headrest, text, other objects.
+
+    Args:
+        places: which slices, rows and columns of the head's stack these are, if not all of them.
+    """
+    at = places or [np.arange(extent) for extent in (slices.shape[0], *slices.shape[2:])]
+    near = head.mask[np.ix_(*(where // step for where, step in zip(at, head.steps, strict=True)))]
+    return slices.where(torch.from_numpy(near)[:, None], AIR)
 
 
 def find_frame(
-    slices: Tensor,
+    slices: Tensor | Overview,
     modality: Modality,
     margin: float,
     pixel_mm: tuple[float, float] = (1.0, 1.0),
     where: str = "image",
     scale: ScaleSettings = _BRAIN,
 ) -> tuple[Frame, Head]:
-    """The frame of a stack of axial slices [Z, 1, Y, X] in [-1, 1], the same for all of them.
+    """The frame of a stack of axial slices, the same for all of them.
 
     Args:
+        slices: [Z, 1, Y, X] in [-1, 1], or their overview.
         margin: air on each side, as a share of the frame.
         pixel_mm: row and column spacing.
         where: what the slices were read from, for the message.
@@ -133,12 +178,12 @@ def find_frame(
     Raises:
         InputRefused: nothing that could be a head is visible.
     """
-    head = find_head(slices, modality)
+    seen = slices if isinstance(slices, Overview) else overview(slices)
+    head = find_head(seen, modality)
     if head is None:
         raise InputRefused(
             f"{where}: no head found: nothing connected above {VISIBLE:.0%} of the range in"
-            f" {slices.shape[0]} slices"
-            f" of {slices.shape[2]} x {slices.shape[3]}; check the modality and the window"
+            f" {seen.shape[0]} slices of {seen.shape[1]} x {seen.shape[2]}; check the modality and the window"
         )
     (top, bottom), (left, right) = head.rows, head.columns
     lower, upper = scale.ct_window

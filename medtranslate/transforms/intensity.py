@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 from monai.data import MetaTensor
 from torch import Tensor
 
@@ -19,13 +20,13 @@ VISIBLE = 0.1
 def scale_ct(values: Tensor, window: tuple[float, float]) -> Tensor:
     """HU to [-1, 1] over the window; values outside it saturate."""
     lower, upper = window
-    return ((values - lower) * (2.0 / (upper - lower)) - 1.0).clamp(-1.0, 1.0)
+    return (values - lower).mul_(2.0 / (upper - lower)).sub_(1.0).clamp_(-1.0, 1.0)
 
 
 def unscale_ct(values: Tensor, window: tuple[float, float]) -> Tensor:
     """[-1, 1] to HU: the exact inverse of `scale_ct` inside the window."""
     lower, upper = window
-    return (values + 1.0) * ((upper - lower) / 2.0) + lower
+    return (values + 1.0).mul_((upper - lower) / 2.0).add_(lower)
 
 
 def mr_top(values: Tensor, percentile: float, where: str = "image") -> float:
@@ -35,13 +36,12 @@ def mr_top(values: Tensor, percentile: float, where: str = "image") -> float:
         InputRefused: the volume is constant or has no positive value.
     """
     # A percentile of 200,000 voxels is exact to a fraction of the noise, and the sort stays short.
-    flat = values.flatten()
-    sample = flat[:: max(1, flat.numel() // 200_000)]
+    sample = values.take(torch.arange(0, values.numel(), max(1, values.numel() // 200_000)))
     foreground = sample[sample > sample.mean()]
     top = float(np.percentile(foreground.numpy(), percentile)) if foreground.numel() else 0.0
     if top <= 0.0:
         raise InputRefused(
-            f"{where}: MR values from {float(flat.min()):g} to {float(flat.max()):g} show no foreground;"
+            f"{where}: MR values from {float(values.min()):g} to {float(values.max()):g} show no foreground;"
             " give an image with positive contrast"
         )
     return top
@@ -52,8 +52,8 @@ def scale_mr(values: Tensor, top: float) -> Tensor:
     return (values * (2.0 / top) - 1.0).clamp(-1.0, 1.0)
 
 
-def normalise(volume: MetaTensor, modality: Modality, scale: ScaleSettings) -> tuple[Tensor, float]:
-    """Physical units to [-1, 1] by the rules of the modality, and the share of voxels that saturated.
+def input_range(volume: MetaTensor, modality: Modality, scale: ScaleSettings) -> tuple[float, float]:
+    """The values of a volume that become -1 and +1, by the rules of the modality.
 
     A picture's grey values are taken to be the CT window already (8-bit CT pictures are windowed),
     so black is the window's lower end and white its upper; MR pictures go by percentile like volumes.
@@ -62,17 +62,27 @@ def normalise(volume: MetaTensor, modality: Modality, scale: ScaleSettings) -> t
         InputRefused: the image is constant, or an MR without foreground.
     """
     values = volume.as_tensor()
-    if values.min() == values.max():
-        value = float(values.min())
-        raise InputRefused(f"{origin(volume)}: every voxel is {value:g}; give an image of a head")
+    lowest, highest = values.amin(), values.amax()
+    if lowest == highest:
+        raise InputRefused(f"{origin(volume)}: every voxel is {float(lowest):g}; give an image of a head")
     if modality == "mr":
-        lower, upper = 0.0, mr_top(values, scale.mr_percentile, origin(volume))
-    elif "levels" in volume.meta:
-        lower, upper = 0.0, float(volume.meta["levels"])
-    else:
-        lower, upper = scale.ct_window
-    saturated = float(((values < lower) | (values > upper)).float().mean())
-    return scale_ct(values, (lower, upper)), saturated
+        return 0.0, mr_top(values, scale.mr_percentile, origin(volume))
+    return (0.0, float(volume.meta["levels"])) if "levels" in volume.meta else scale.ct_window
+
+
+def normalise(volume: MetaTensor, modality: Modality, scale: ScaleSettings) -> tuple[Tensor, float]:
+    """Physical units to [-1, 1] over `input_range`, and the share of voxels that saturated.
+
+    Raises:
+        InputRefused: the image is constant, or an MR without foreground.
+    """
+    ends, values = input_range(volume, modality, scale), volume.as_tensor()
+    return scale_ct(values, ends), outside(values, ends) / values.numel()
+
+
+def outside(values: Tensor, ends: tuple[float, float]) -> int:
+    """Number of voxels that saturate."""
+    return int(((values < ends[0]) | (values > ends[1])).count_nonzero())
 
 
 def denormalise(values: Tensor, modality: Modality, scale: ScaleSettings) -> Tensor:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from medtranslate.translation.files import (
     Item,
+    load_for,
     outputs,
     plan,
     record_beside,
     translate,
     translate_each,
 )
+from medtranslate.translation.jumps import seams
 from medtranslate.translation.volume import (
     OTHER,
     Translated,
@@ -17,7 +19,6 @@ from medtranslate.translation.volume import (
     describe,
     framed_alone,
     sample_volume,
-    seams,
     translate_volume,
 )
 
@@ -28,6 +29,7 @@ __all__ = [
     "as_spoken",
     "describe",
     "framed_alone",
+    "load_for",
     "outputs",
     "plan",
     "record_beside",

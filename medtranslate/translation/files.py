@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,14 +10,15 @@ from monai.data import MetaTensor
 
 from medtranslate.checkpoint import Model, load_model
 from medtranslate.config import TranslateSettings, plain, stack_spacing, write_yaml
-from medtranslate.device import choose_device
+from medtranslate.device import choose_device, fast_precision
 from medtranslate.errors import UsageError
 from medtranslate.geometry import require_grid
 from medtranslate.io import FORMATS, detect_format, format_of_name, list_pictures, read_volume, write_volume
 from medtranslate.io.deidentify import FACES
-from medtranslate.jobs import progress, require_apart, whole_outputs
+from medtranslate.jobs import progress, require_apart, staged, whole_outputs
 from medtranslate.result import Derivation, Translation, write_result
-from medtranslate.translation.volume import OTHER, sample_volume
+from medtranslate.translation.stack import Stack, stack
+from medtranslate.translation.volume import OTHER, Translated, sample_stacks, slices_per_pass
 
 DRAWS = 16
 """Samples where --uncertainty is given without a number."""
@@ -75,11 +76,17 @@ def translate(settings: TranslateSettings, *, quiet: bool = False) -> Translatio
     if settings.reference or settings.report:
         raise UsageError("--reference and --report score too: call evaluation.translate_and_score")
     jobs = plan(settings)
-    model = load_model(settings.model, choose_device(settings.device))
+    model = load_for(settings)
     with whole_outputs(outputs(jobs), overwrite=settings.overwrite) as fresh:
         done = [item.record for item in translate_each(settings, jobs, model, fresh, quiet=quiet)]
     pictures = settings.input.is_dir() and jobs[0].format == "png" and not settings.stack
     return done if pictures else done[0]
+
+
+def load_for(settings: TranslateSettings) -> Model:
+    """The model on the device and in the precision that the settings ask for."""
+    device = choose_device(settings.device)
+    return load_model(settings.model, device, fast_precision(settings.precision, device))
 
 
 def plan(settings: TranslateSettings) -> list[Job]:
@@ -136,7 +143,7 @@ def translate_each(
     *,
     quiet: bool,
 ) -> Iterator[Item]:
-    """Translate and write one job after the other.
+    """Translate and write one job after the other; the next are read and the last written meanwhile.
 
     Args:
         fresh: path at which each of `outputs(jobs)` is written.
@@ -150,53 +157,81 @@ def translate_each(
             write_yaml(settings, fresh[root] / "settings.yaml")
     many = len(jobs) > 1
     samples = settings.samples or (DRAWS if settings.uncertainty else 0)
+    side = settings.batch or slices_per_pass(model.description.network, model.device)
+    groups = [jobs[start : start + side] for start in range(0, len(jobs), side)]
+
+    def read(group: list[Job]) -> tuple[list[Job], list[Stack]]:
+        return group, [stack(_read(settings, job), OTHER[settings.to], model) for job in group]
+
+    def pass_through(given: tuple[list[Job], list[Stack]]) -> list[tuple[Job, MetaTensor, Translated]]:
+        group, stacks = given
+        depth = sum(seen.source.shape[3] for seen in stacks)
+        with progress(depth, "slice", f"translating to {settings.to}", quiet=quiet or many) as slices:
+            made = sample_stacks(
+                stacks,
+                model,
+                settings.to,
+                side,
+                samples=samples,
+                seed=settings.seed,
+                advance=slices.update,
+            )
+            slices.update(depth - slices.n)
+        return [(job, seen.source, done) for job, seen, done in zip(group, stacks, made, strict=True)]
+
+    def write(made: list[tuple[Job, MetaTensor, Translated]]) -> list[Item]:
+        return [_write(settings, job, source, done, at) for job, source, done in made]
+
     with progress(len(jobs), "picture", f"translating to {settings.to}", quiet=quiet or not many) as pictures:
-        for job in jobs:
-            source = read_volume(
-                job.source,
-                series=settings.series,
-                modality=OTHER[settings.to],
-                regular=settings.regrid,
-                stack=stack_spacing(settings),
-            )
-            if settings.deidentify:
-                source.meta.pop("files", None)
-            if job.format != "dicom" or job.spread:
-                require_grid(source.meta, str(job.source))
-            depth = source.shape[3]
-            with progress(depth, "slice", f"translating to {settings.to}", quiet=quiet or many) as slices:
-                done = sample_volume(
-                    source,
-                    model,
-                    settings.to,
-                    settings.batch,
-                    samples=samples,
-                    seed=settings.seed,
-                    advance=slices.update,
-                )
-                slices.update(depth - slices.n)
-            path, record = at(job.target), done.record
-            write_volume(
-                done.volume,
-                path,
-                like=source,
-                derivation=Derivation(
-                    model=record.model,
-                    source=OTHER[settings.to],
-                    deidentify=settings.deidentify,
-                    compress=settings.compress,
-                ),
-                format=job.format,
-                overwrite=True,
-            )
-            if job.spread and done.spread is not None and record.uncertainty:
-                write_volume(done.spread, at(job.spread), like=source, overwrite=True)
-                named = job.spread[1] or job.spread[0].name
-                record = replace(record, uncertainty=replace(record.uncertainty, output=named))
-            record = _recorded(record, settings, job.target[1] or job.target[0].name)
-            write_result(record, at(job.record))
-            yield Item(job, source, path, done.spread, record)
-            pictures.update()
+        for items in staged(groups, read, pass_through, write):
+            for item in items:
+                yield item
+                pictures.update()
+
+
+def _read(settings: TranslateSettings, job: Job) -> MetaTensor:
+    source = read_volume(
+        job.source,
+        series=settings.series,
+        modality=OTHER[settings.to],
+        regular=settings.regrid,
+        stack=stack_spacing(settings),
+    )
+    if settings.deidentify:
+        source.meta.pop("files", None)
+    if job.format != "dicom" or job.spread:
+        require_grid(source.meta, str(job.source))
+    return source
+
+
+def _write(
+    settings: TranslateSettings,
+    job: Job,
+    source: MetaTensor,
+    done: Translated,
+    at: Callable[[Place], Path],
+) -> Item:
+    path, record = at(job.target), done.record
+    write_volume(
+        done.volume,
+        path,
+        like=source,
+        derivation=Derivation(
+            model=record.model,
+            source=OTHER[settings.to],
+            deidentify=settings.deidentify,
+            compress=settings.compress,
+        ),
+        format=job.format,
+        overwrite=True,
+    )
+    if job.spread and done.spread is not None and record.uncertainty:
+        write_volume(done.spread, at(job.spread), like=source, overwrite=True)
+        named = job.spread[1] or job.spread[0].name
+        record = replace(record, uncertainty=replace(record.uncertainty, output=named))
+    record = _recorded(record, settings, job.target[1] or job.target[0].name)
+    write_result(record, at(job.record))
+    return Item(job, source, path, done.spread, record)
 
 
 def record_beside(output: Path, kind: str = "translation") -> Path:

@@ -2,14 +2,13 @@
 
     volume --axial layout--> normalise --frame--> generator --frame back--> target scale --layout back-->
 
-Memory holds the source, its normalised copies and the output; slices pass through the network in
-batches.
+Memory holds the source and the output; slices are normalised and pass through the network in batches.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,16 +16,23 @@ import torch
 from monai.data import MetaTensor
 from torch import Tensor
 
-from medtranslate import metrics
 from medtranslate.checkpoint import Model
-from medtranslate.config import Modality
+from medtranslate.config import Modality, NetworkSettings
+from medtranslate.device import free_memory
 from medtranslate.metrics import head_mask
 from medtranslate.networks import Posterior, VariationalGenerator
 from medtranslate.result import Source, Translation, Uncertainty
-from medtranslate.transforms import VISIBLE, from_slices, to_slices
+from medtranslate.transforms import from_slices
+from medtranslate.translation.jumps import seams
 from medtranslate.translation.stack import Stack, stack
 
 OTHER: dict[Modality, Modality] = {"ct": "mr", "mr": "ct"}
+
+PIXELS = {"cpu": 2**18, "cuda": 2**22}
+"""Pixels of a pass that keep a device busy. A CPU is slower with more of them: they leave its caches."""
+
+_PIXEL_BYTES = 32
+"""Memory of a pass for each pixel and channel at the network's full width; more than any network takes."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +55,7 @@ def translate_volume(
     source: MetaTensor,
     model: Model,
     to: Modality,
-    batch: int = 16,
+    batch: int | None = None,
     *,
     advance: Callable[[int], object] = lambda slices: None,
 ) -> tuple[MetaTensor, Translation]:
@@ -62,7 +68,7 @@ def sample_volume(
     source: MetaTensor,
     model: Model,
     to: Modality,
-    batch: int = 16,
+    batch: int | None = None,
     *,
     samples: int = 0,
     seed: int = 0,
@@ -76,7 +82,7 @@ def sample_volume(
     Args:
         source: [1, X, Y, Z] in physical units, RAS+ affine. If it is far from the patient's axes it is
             resampled along them for the network, and the translation back (`transforms.upright`).
-        batch: slices per pass.
+        batch: slices per pass (default: `slices_per_pass`).
         samples: draws of the posterior, 0 or at least 2.
         seed: of the draws; the same seed gives the same spread, whatever the batch and the device.
         advance: called with the number of slices that are done.
@@ -84,40 +90,96 @@ def sample_volume(
     Raises:
         InputRefused: no head is found.
     """
-    started = time.monotonic()
-    scale, size = model.description.scale, model.description.network.size
     seen = stack(source, OTHER[to], model)
-    generator = model.translator(to)
-    device = next(generator.parameters()).device
-    made, spread = seen.blank(), seen.blank(0.0) if samples else None
-    with torch.inference_mode():
-        for places in seen.shown().split(batch):
-            given = generator(seen.framed(places, size).to(device))
-            made[places] = seen.unframed(given.image.cpu())
-            if spread is not None:
-                spread[places] = _spread(generator, given.posterior, seen, places, samples, seed)
-            advance(len(places))
-    output = from_slices(made)
+    return sample_stacks([seen], model, to, batch, samples=samples, seed=seed, advance=advance)[0]
+
+
+def sample_stacks(
+    stacks: Sequence[Stack],
+    model: Model,
+    to: Modality,
+    batch: int | None = None,
+    *,
+    samples: int = 0,
+    seed: int = 0,
+    advance: Callable[[int], object] = lambda slices: None,
+) -> list[Translated]:
+    """`sample_volume` of several at once: small ones, such as pictures, share their passes."""
+    started = time.monotonic()
+    network, generator = model.description.network, model.translator(to)
+    device, fast = next(generator.parameters()).device, model.precision is not torch.float32
+    made = [seen.blank() for seen in stacks]
+    spread = [seen.blank(0.0) if samples else None for seen in stacks]
+    batches = _batches([seen.shown for seen in stacks], batch or slices_per_pass(network, device))
+    with torch.inference_mode(), torch.autocast(device.type, model.precision, enabled=fast):
+        for parts in batches:
+            framed = torch.cat([stacks[index].framed(places, network.size) for index, places in parts])
+            given = generator(framed.to(device))
+            images, start = given.image.cpu(), 0
+            for index, places in parts:
+                seen, drawn, own = stacks[index], spread[index], slice(start, start + len(places))
+                rows, columns = seen.box
+                made[index][places, :, rows, columns] = seen.unframed(images[own])
+                if drawn is not None:
+                    posterior = Posterior(given.posterior.mean[own], given.posterior.log_variance[own])
+                    deviation = _spread(generator, posterior, seen, places, samples, seed)
+                    drawn[places, :, rows, columns] = deviation
+                start = own.stop
+            advance(len(images))
+    seconds = (time.monotonic() - started) / len(stacks)
+    return [
+        _translated(seen, model, to, image, deviation, samples, seed, seconds)
+        for seen, image, deviation in zip(stacks, made, spread, strict=True)
+    ]
+
+
+def slices_per_pass(network: NetworkSettings, device: torch.device) -> int:
+    """As many slices as keep the device busy, within a quarter of its free memory; at least one."""
+    pixels = network.size**2
+    room = free_memory(device) // 4 // (_PIXEL_BYTES * network.channels[0] * pixels)
+    return max(1, min(PIXELS[device.type] // pixels, room))
+
+
+def _batches(shown: Sequence[Tensor], batch: int) -> Iterator[list[tuple[int, Tensor]]]:
+    """Slices of several stacks, `batch` at a time, as parts: which stack, and which of its slices."""
+    owners = torch.cat([torch.full_like(places, index) for index, places in enumerate(shown)])
+    for owner, places in zip(owners.split(batch), torch.cat(list(shown)).split(batch), strict=True):
+        yield [(int(index), places[owner == index]) for index in owner.unique()]
+
+
+def _translated(
+    seen: Stack,
+    model: Model,
+    to: Modality,
+    made: Tensor,
+    spread: Tensor | None,
+    samples: int,
+    seed: int,
+    seconds: float,
+) -> Translated:
+    """What was made of a stack's slices, both [Z, 1, Y, X], as volumes; uses up their memory."""
+    scale, source, (rows, columns) = model.description.scale, seen.source, seen.box
     record = Translation(
         source=describe(source),
         model=model.info(to),
         output="",
         saturated=seen.saturated,
-        seams={"source": seams(seen.unit), "output": seams(output)} if source.shape[3] > 2 else None,
-        seconds=round(time.monotonic() - started, 3),
+        seams={"source": seen.seams, "output": seams(made[:, :, rows, columns])} if len(made) > 2 else None,
+        precision="float32" if model.precision is torch.float32 else "bfloat16",
+        seconds=round(seconds, 3),
         warnings=[*seen.axial.meta.get("warnings", []), *_windowed(to, model)],
     )
-    volume = seen.volume(made, to, scale)
     if spread is None:
-        return Translated(volume, None, record)
-    deviation = from_slices(spread) * seen.gain(to, scale)
-    head = head_mask([seen.unit[0].numpy(), output[0].numpy()], [(-1.0, 1.0)] * 2)
+        return Translated(seen.volume(made, to, scale), None, record)
+    deviation = from_slices(spread.mul_(seen.gain(to, scale)))
+    head = head_mask([from_slices(unit)[0].numpy() for unit in (seen.unit(), made)], [(-1.0, 1.0)] * 2)
     uncertainty = Uncertainty(
         samples=samples,
         seed=seed,
         unit="grey levels" if "levels" in source.meta else record.model.unit,
         mean_std=float(deviation[0].numpy()[head].mean()) if head.any() else None,
     )
+    volume = seen.volume(made, to, scale)
     return Translated(volume, seen.on_source(deviation), replace(record, uncertainty=uncertainty))
 
 
@@ -130,7 +192,7 @@ def as_spoken(source: MetaTensor, modality: Modality, model: Model) -> MetaTenso
         InputRefused: no head is found.
     """
     seen = stack(source, modality, model)
-    return seen.volume(to_slices(seen.unit), modality, model.description.scale)
+    return seen.volume(seen.unit(), modality, model.description.scale)
 
 
 def framed_alone(source: MetaTensor, modality: Modality, model: Model) -> MetaTensor:
@@ -140,9 +202,9 @@ def framed_alone(source: MetaTensor, modality: Modality, model: Model) -> MetaTe
         InputRefused: no head is found.
     """
     seen = stack(source, modality, model)
-    made = seen.blank()
-    for places in seen.shown().split(64):
-        made[places] = seen.unframed(seen.framed(places, model.description.network.size))
+    made, (rows, columns) = seen.blank(), seen.box
+    for places in seen.shown.split(16):
+        made[places, :, rows, columns] = seen.unframed(seen.framed(places, model.description.network.size))
     return seen.volume(made, modality, model.description.scale)
 
 
@@ -154,7 +216,7 @@ def _spread(
     samples: int,
     seed: int,
 ) -> Tensor:
-    """Standard deviation over generator(z), z ~ q(z|x), on the source's pixels [B, 1, Y, X].
+    """Standard deviation over generator(z), z ~ q(z|x), on the source's pixels in the frame's box.
 
     Mean and sum of squares run along with the draws (Welford, Technometrics 4(3), 1962), so that memory
     does not grow with their number.
@@ -173,16 +235,6 @@ def _noise(shape: torch.Size, seed: int, sample: int, place: int) -> Tensor:
     """Standard normal noise that belongs to one sample of one slice, in whatever order they are drawn."""
     rng = np.random.default_rng((seed, sample, place))
     return torch.from_numpy(rng.standard_normal(tuple(shape), dtype=np.float32))
-
-
-def seams(unit: Tensor) -> float:
-    """`metrics.seams` over the visible voxels; 0 where nothing is visible.
-
-    Args:
-        unit: [1, X, Y, Z] in [-1, 1], axial layout.
-    """
-    values = unit[0].numpy()
-    return metrics.seams(values, values > 2 * VISIBLE - 1, (-1.0, 1.0)) or 0.0
 
 
 def describe(volume: MetaTensor) -> Source:

@@ -52,6 +52,7 @@ def test_a_cycle_is_two_translations_and_an_evaluation(head, small_model, settin
                 output=tmp_path / f"{target}.nii.gz",
                 to=to,
                 model=str(small_model),
+                precision="float32",
             ),
             quiet=True,
         )

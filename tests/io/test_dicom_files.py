@@ -4,21 +4,24 @@ import gc
 import io
 import shutil
 import tracemalloc
+import warnings
 import zipfile
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pydicom.data
 import pytest
-from pydicom import dcmread
+from pydicom import config, dcmread
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import EnhancedMRImageStorage, RLELossless
 
 from medtranslate.errors import GeometryRefused, InputRefused, SeriesRefused, Unreadable
 from medtranslate.io import read_volume
+from medtranslate.io.dicom_files import without_comment
 from medtranslate.io.dicom_pixels import MAX_RLE_BYTES
 
 PYDICOM_FILES = Path(pydicom.data.__file__).parent / "test_files"
@@ -35,6 +38,19 @@ def zipped(series, tmp_path):
         archive.writestr("../../outside.txt", b"not written anywhere")
         archive.write(PYDICOM_FILES / "dicomdirtests" / "DICOMDIR", "a/DICOMDIR")
     return path
+
+
+def test_validation_stays_off_until_the_last_thread_is_done_and_comes_back():
+    before, filters = config.settings.reading_validation_mode, list(warnings.filters)
+    first, second = without_comment(), without_comment()
+    with ThreadPoolExecutor(1) as thread:
+        first.__enter__()
+        off = config.settings.reading_validation_mode
+        thread.submit(second.__enter__).result()
+        first.__exit__(None, None, None)
+        assert config.settings.reading_validation_mode == off != before
+        thread.submit(second.__exit__, None, None, None).result()
+    assert (config.settings.reading_validation_mode, list(warnings.filters)) == (before, filters)
 
 
 def test_an_archive_is_read_as_its_folder_and_leaves_nothing_behind(series, zipped, tmp_path):

@@ -15,7 +15,14 @@ from scipy.spatial.transform import Rotation
 
 from medtranslate.checkpoint import load_model
 from medtranslate.config import TranslateSettings
-from medtranslate.errors import GeometryRefused, InputRefused, OutputExists, SeriesRefused, UsageError
+from medtranslate.errors import (
+    GeometryRefused,
+    InputRefused,
+    OutputExists,
+    SeriesRefused,
+    Unreadable,
+    UsageError,
+)
 from medtranslate.io import read_volume, write_volume
 from medtranslate.phantom import study
 from medtranslate.result import Translation, read_result
@@ -128,6 +135,26 @@ def test_pictures_keep_names_and_sizes(head, small_model, tmp_path):
         translate(settings(small_model, tmp_path, tmp_path / "in", "out.nii.gz"), quiet=True)
 
 
+def test_pictures_share_passes_and_one_that_is_refused_leaves_nothing(head, small_model, tmp_path):
+    (tmp_path / "in").mkdir()
+    for index in range(7):
+        grey = head.mr[0, :, :, 17 + index].numpy().T[::-1, ::-1] / 4
+        Image.fromarray(grey.clip(0, 255).astype(np.uint8)).save(tmp_path / "in" / f"a{index}.png")
+    for batch in (1, 3, 64):
+        given = {"batch": batch, "precision": "float32"}
+        done = translate(settings(small_model, tmp_path, tmp_path / "in", f"by-{batch}", **given), quiet=True)
+        assert [item.output for item in done] == [f"a{index}.png" for index in range(7)]
+        assert {item.precision for item in done} == {"float32"}
+    for index in range(7):
+        one, *others = (np.asarray(Image.open(tmp_path / f"by-{n}" / f"a{index}.png")) for n in (1, 3, 64))
+        assert all(np.abs(one.astype(int) - other).max() <= 1 for other in others)
+        assert one.std() > 0
+    (tmp_path / "in" / "a5.png").write_bytes((tmp_path / "in" / "a5.png").read_bytes()[:200])
+    with pytest.raises(Unreadable, match=r"a5\.png"):
+        translate(settings(small_model, tmp_path, tmp_path / "in", "none", batch=2), quiet=True)
+    assert {path.name for path in tmp_path.iterdir()} == {"in", "by-1", "by-3", "by-64"}
+
+
 def test_a_stack_is_translated_as_one_volume_into_pictures_or_a_file(head, small_model, tmp_path):
     (tmp_path / "in").mkdir()
     for index in range(15, 25):
@@ -220,9 +247,9 @@ def test_an_empty_volume_is_refused(small_model, tmp_path):
 
 
 def test_seams_of_a_ramp_are_zero_and_of_alternating_slices_are_not():
-    ramp = torch.linspace(-0.5, 0.5, 9).expand(1, 4, 4, 9)
+    ramp = torch.linspace(-0.5, 0.5, 9)[:, None, None, None].expand(9, 1, 4, 4)
     assert seams(ramp) == pytest.approx(0, abs=1e-6)
-    zigzag = torch.tensor([0.0, 0.4] * 4).expand(1, 4, 4, 8)
+    zigzag = torch.tensor([0.0, 0.4] * 4)[:, None, None, None].expand(8, 1, 4, 4)
     assert seams(zigzag) == pytest.approx(0.4)
 
 

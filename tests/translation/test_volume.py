@@ -3,13 +3,31 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from monai.data import MetaTensor
 
+from medtranslate import metrics
 from medtranslate.checkpoint import load_model
+from medtranslate.config import NetworkSettings
+from medtranslate.jobs import staged
 from medtranslate.phantom import study
-from medtranslate.transforms import to_axial
-from medtranslate.translation import framed_alone, sample_volume, translate_volume
+from medtranslate.transforms import (
+    AIR,
+    VISIBLE,
+    denormalise,
+    find_frame,
+    from_axial,
+    from_slices,
+    into_frame,
+    isolate,
+    normalise,
+    out_of_frame,
+    pixel_mm,
+    to_axial,
+    to_slices,
+)
+from medtranslate.translation import OTHER, framed_alone, sample_volume, translate_volume, volume
 from medtranslate.translation.stack import stack
-from medtranslate.translation.volume import _noise
+from medtranslate.translation.volume import _noise, sample_stacks
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +65,7 @@ def test_the_spread_is_the_standard_deviation_of_decoded_samples(head, model, to
     source = head.mr if to == "ct" else head.ct
     done = sample_volume(source, model, to, samples=4, seed=1)
     seen = stack(source, "mr" if to == "ct" else "ct", model)
-    place = int(seen.shown()[len(seen.shown()) // 2])
+    place = int(seen.shown[len(seen.shown) // 2])
     generator, one = model.translator(to), torch.tensor([place])
     posterior = generator.encode(seen.framed(one, 32))
     shape = posterior.mean.shape[1:]
@@ -58,7 +76,8 @@ def test_the_spread_is_the_standard_deviation_of_decoded_samples(head, model, to
         for k in range(4)
     ]
     expected = np.std(torch.cat(drawn).numpy(), axis=0, ddof=1)[0].T * gain
-    found = to_axial(done.spread).numpy()[0, :, :, place]
+    rows, columns = seen.box
+    found = to_axial(done.spread).numpy()[0, columns, rows, place]
     assert found.max() > 0
     np.testing.assert_allclose(found, expected, atol=1e-4 * gain)
 
@@ -68,6 +87,104 @@ def test_the_spread_is_an_image_of_no_modality_and_zero_where_nothing_is_transla
     assert "modality" not in done.spread.meta
     assert done.spread[0, 0, 0, 0] == 0
     assert torch.equal(done.spread.affine, head.mr.affine)
+
+
+def whole(source, model, to):
+    """The steps of a translation one after the other, each on the whole volume."""
+    description, modality = model.description, OTHER[to]
+    axial = to_axial(source)
+    unit, saturated = normalise(axial, modality, description.scale)
+    slices = to_slices(unit)
+    frame, head = find_frame(
+        slices, modality, description.network.margin, pixel_mm(axial), scale=description.scale
+    )
+    seen = isolate(slices, head)
+    shown = (seen > 2 * VISIBLE - 1).flatten(1).any(dim=1).nonzero().flatten()
+    made = torch.full_like(slices, AIR)
+    for places in shown.split(7):
+        image = model.translator(to)(into_frame(seen[places], frame, description.network.size)).image
+        made[places] = out_of_frame(image, frame, tuple(slices.shape[2:])).clamp(-1, 1)
+    output = MetaTensor(
+        from_slices(denormalise(made, to, description.scale)),
+        meta=axial.meta,
+        applied_operations=axial.applied_operations,
+    )
+    return from_axial(output), saturated, [curved(volume) for volume in (slices, made)]
+
+
+def curved(slices):
+    unit = from_slices(slices)[0].numpy()
+    return metrics.seams(unit, unit > 2 * VISIBLE - 1, (-1.0, 1.0))
+
+
+@pytest.mark.parametrize("to", ["ct", "mr"])
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (0, 3, 1, 2)])
+def test_a_volume_in_slabs_is_bit_for_bit_that_of_whole_arrays(model, monkeypatch, to, order):
+    monkeypatch.setattr(
+        "medtranslate.translation.jumps.SLAB", 2000
+    )  # slabs of a slice or two, the last one thinner
+    given = study(910_002, size=101, spacing=2.4)
+    source = given.mr if to == "ct" else given.ct
+    values = source.as_tensor().permute(order).contiguous()
+    affine = source.affine[:, [*(axis - 1 for axis in order[1:]), 3]]
+    source = MetaTensor(values, affine=affine, meta={"modality": OTHER[to]})
+    made, record = translate_volume(source, model, to, 7)
+    expected, saturated, (before, after) = whole(source, model, to)
+    assert torch.equal(made.as_tensor(), expected.as_tensor())
+    assert record.saturated == saturated
+    assert record.seams == pytest.approx({"source": before, "output": after}, rel=1e-5)
+    assert made.as_tensor().std() > 0
+
+
+def test_several_stacks_share_their_passes_and_are_translated_as_alone(head, model):
+    passes = []
+    model.translator("ct").register_forward_hook(lambda _, given, made: passes.append(len(given[0])))
+    slices = [MetaTensor(head.mr[..., z : z + 1], meta=head.mr.meta) for z in (15, 17, 19, 21, 23)]
+    stacks = [stack(source, "mr", model) for source in slices]
+    together = sample_stacks(stacks, model, "ct", 4, samples=2)
+    assert passes == [4, 1]
+    for source, done in zip(slices, together, strict=True):
+        alone = sample_volume(source, model, "ct", samples=2)
+        torch.testing.assert_close(done.volume.as_tensor(), alone.volume.as_tensor(), atol=1e-3, rtol=0)
+        torch.testing.assert_close(done.spread.as_tensor(), alone.spread.as_tensor(), atol=1e-3, rtol=0)
+
+
+def test_a_pass_holds_as_many_slices_as_fit(monkeypatch):
+    cpu = torch.device("cpu")
+
+    def taken(size, free):
+        monkeypatch.setattr(volume, "free_memory", lambda device: free)
+        return volume.slices_per_pass(NetworkSettings(size=size), cpu)
+
+    assert [taken(size, 2**40) for size in (128, 256, 512, 1024)] == [16, 4, 1, 1]
+    assert [taken(256, free) for free in (0, 2**30, 2**31)] == [1, 2, 4]
+
+
+def test_the_threads_of_the_stages_compute_with_as_many_as_are_asked_for():
+    before = torch.get_num_threads()
+    try:
+        for wanted in (1, 3):
+            torch.set_num_threads(wanted)
+            found = staged(
+                [0],
+                lambda _: [torch.get_num_threads()],
+                lambda counts: [*counts, torch.get_num_threads()],
+                lambda counts: [*counts, torch.get_num_threads()],
+            )
+            assert list(found) == [[wanted] * 3]
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_bfloat16_changes_little_and_is_said(head, small_model, model):
+    coarse = load_model(str(small_model), precision=torch.bfloat16)
+    exact, record = translate_volume(head.mr, model, "ct")
+    near, said = translate_volume(head.mr, coarse, "ct")
+    assert (record.precision, said.precision) == ("float32", "bfloat16")
+    apart = (exact.as_tensor() - near.as_tensor()).abs()
+    assert 0 < apart.max() < 0.02 * 120
+    posterior = coarse.translator("ct").encode(torch.zeros(1, 1, 32, 32))
+    assert posterior.mean.dtype == posterior.log_variance.dtype == torch.float32
 
 
 def test_noise_of_slices_and_samples_is_independent():

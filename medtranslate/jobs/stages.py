@@ -1,0 +1,52 @@
+"""Reading, work and writing of several items at the same time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Given = TypeVar("Given")
+Made = TypeVar("Made")
+Done = TypeVar("Done")
+
+
+def staged(
+    items: Iterable[Item],
+    read: Callable[[Item], Given],
+    work: Callable[[Given], Made],
+    write: Callable[[Made], Done],
+) -> Iterator[Done]:
+    """`write(work(read(item)))` of each item, in order: the next is read and the last written meanwhile.
+
+    `read` and `write` have a thread each; `work` runs where the results are asked for. One item at most
+    waits between two stages, so four are held at a time, however many there are. What a stage raises comes
+    after the results of the items before it, and nothing is begun after it. When the iterator ends, is
+    closed or interrupted, what is under way is waited for, and no thread is left.
+    """
+    left = iter(items)
+    with ThreadPoolExecutor(1, "read") as reader, ThreadPoolExecutor(1, "write") as writer:
+
+        def begin() -> Future[Given] | None:
+            return next((reader.submit(read, item) for item in left), None)
+
+        going: Future[Done] | None = None
+        try:
+            coming = begin()
+            while coming is not None:
+                given = coming.result()
+                coming = begin()
+                made = work(given)
+                del given
+                if going is not None:
+                    yield going.result()
+                going = writer.submit(write, made)
+                del made
+        except Exception:
+            if going is not None:
+                last, going = going, None
+                yield last.result()
+            raise
+        if going is not None:
+            yield going.result()
