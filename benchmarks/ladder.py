@@ -21,7 +21,7 @@ import io
 import os
 import subprocess
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import product
 from math import nan
@@ -51,7 +51,12 @@ ANATOMY = (
     *("spread_area", "spread_width", "constant_width", "binned_width"),
 )
 
+REPORTING = "real reporting"
+HEAD = f"{'rung':18} seeds  images  hours  MAE, PSNR, SSIM"
+
 Row = dict[str, Any]
+Tables = dict[tuple[str, str, float], dict[tuple[str, float], list[Row]]]
+"""Rows by ground, direction and pixels, then by rung and images seen."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +105,8 @@ def climb(
         append(options.out / "anatomy.csv", ANATOMY, more)
         append(options.out / "ladder.csv", COLUMNS, rows)  # last, for it says that the run is done
         for row in rows:
-            print({name: row[name] for name in (*RUN, "wall_s", *SCORES)}, flush=True)
+            if row["ground"] != REPORTING:
+                print({name: _text(row[name]) for name in (*RUN, "wall_s", *SCORES)}, flush=True)
 
 
 def plan(rungs: Iterable[str], seeds: Iterable[int]) -> list[Run]:
@@ -212,34 +218,31 @@ def summary(rows: list[Row], *, reporting: bool = False) -> str:
     Args:
         reporting: show the reporting cases too, which are looked at last.
     """
-    shown = [row for row in rows if reporting or row["ground"] != "real reporting"]
-    groups: dict[tuple[str, str, float], dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
-    for row in shown:
-        groups[row["ground"], row["direction"], row["size"]][row["rung"]].append(row)
+    tables: Tables = defaultdict(lambda: defaultdict(list))
+    for row in rows:
+        if reporting or row["ground"] != REPORTING:
+            tables[row["ground"], row["direction"], row["size"]][row["rung"], row["images_seen"]].append(row)
     lines = []
-    for (ground, direction, size), rungs in sorted(groups.items()):
-        lines += [
-            f"{ground}, {direction}, {size} pixels",
-            f"{'rung':18} seeds  images  hours  MAE, PSNR, SSIM",
-        ]
-        for rung, found in sorted(rungs.items(), key=lambda item: _means(item[1])["mae"]):
+    for (ground, direction, size), rungs in sorted(tables.items()):
+        lines += [f"{ground}, {direction}, {size:.0f} pixels", HEAD]
+        for (rung, images), found in sorted(rungs.items(), key=lambda item: _means(item[1])["mae"]):
             scores = "  ".join(
                 f"{mean:.3f} ± {_spread(found, name):.3f}" for name, mean in _means(found).items()
             )
             wall = fmean(row["wall_s"] for row in found) / 3600
-            lines.append(f"{rung:18} {len(found):5}  {found[0]['images_seen']:6.0f}  {wall:5.2f}  {scores}")
+            lines.append(f"{rung:18} {len(found):5}  {images:6.0f}  {wall:5.2f}  {scores}")
         lines.append("")
-    return "\n".join([*lines, *_alike(groups)])
+    return "\n".join([*lines, *_alike(tables)])
 
 
-def _alike(groups: Mapping[tuple[str, str, float], Mapping[str, list[Row]]]) -> list[str]:
+def _alike(tables: Tables) -> list[str]:
     """Spearman's rank correlation of the rungs' errors on phantoms and on real pairs."""
     lines = []
-    for (ground, direction, size), real in sorted(groups.items()):
-        known = groups.get(("phantom", direction, size), {}) if ground != "phantom" else {}
-        shared = sorted((real.keys() & known.keys()) - set(BASELINES))
+    for (ground, direction, size), real in sorted(tables.items()):
+        known = tables.get(("phantom", direction, size), {}) if ground != "phantom" else {}
+        shared = sorted(key for key in real.keys() & known.keys() if key[0] not in BASELINES)
         if len(shared) > 2:
-            errors = [[_means(rows[rung])["mae"] for rung in shared] for rows in (known, real)]
+            errors = [[_means(rows[key])["mae"] for key in shared] for rows in (known, real)]
             alike = float(spearmanr(*errors).statistic)
             lines.append(f"{direction}: phantom and {ground} rank {len(shared)} rungs alike by {alike:.2f}")
     return lines

@@ -120,6 +120,9 @@ def test_summary_shows_means_and_spread_and_keeps_reporting_cases_back(options: 
     assert "real reporting" not in text
     assert "real reporting" in summary(table, reporting=True)
     assert "to ct: phantom and real choosing rank 6 rungs alike by 1.00" in text
+    # A longer run of the same rung is a line of its own.
+    options.images = 99
+    assert summary(table + rows_of(Run("unit", 0), options)).count("unit ") == text.count("unit ") + 2
 
 
 def test_baselines_are_scored_as_any_other_rung() -> None:
