@@ -80,8 +80,11 @@ def one(
     matched = arrays[2].copy()
     matched[mask] = match_histograms(arrays[2][mask], arrays[0][mask])
     shifted = np.roll(arrays[0], 2, axis=0)
-    scores = {"mae": result.volume.mae, "psnr": result.volume.psnr, "ssim": result.volume.ssim}
-    scores |= {f"mae {key}": value.mae for key, value in result.baselines.items()}
+    scores = {
+        f"{score} {name}".strip(): getattr(scored, score)
+        for name, scored in {"": result.volume, **result.baselines}.items()
+        for score in ("mae", "psnr", "ssim")
+    }
     scores |= {"mae matched": mae(matched, arrays[0], mask), "mae floor": mae(shifted, arrays[0], mask)}
     error: MetaTensor | torch.Tensor = (made - truth).abs()
     sheet = [volume.numpy()[0, :, :, 0].T for volume in (source, made, truth, error)]

@@ -31,7 +31,7 @@ class CycleGAN(nn.Module):
         super().__init__()
         self.to_ct, self.to_mr = ResNetGenerator(), ResNetGenerator()
         self.judge_ct, self.judge_mr = PatchDiscriminator(), PatchDiscriminator()
-        self.apply(_draw_weights)
+        self.apply(draw_weights)
 
     def generator_loss(self, ct: Tensor, mr: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """All terms of the generators, weighted and summed, and the translations fake_ct and fake_mr."""
@@ -168,7 +168,7 @@ def _leaky() -> nn.LeakyReLU:
     return nn.LeakyReLU(0.2, inplace=True)
 
 
-def _draw_weights(layer: nn.Module) -> None:
+def draw_weights(layer: nn.Module) -> None:
     if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
         nn.init.normal_(layer.weight, 0.0, 0.02)
         if layer.bias is not None:

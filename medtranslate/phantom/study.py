@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import torch
@@ -155,6 +155,7 @@ def slices(
     *,
     contrast: StreamContrast = "both",
     wanted: StreamContrast | None = None,
+    lesions: bool = True,
 ) -> Slices:
     """Axial slices, each of a new head at a random height.
 
@@ -167,23 +168,26 @@ def slices(
         contrast: of the MR: a sequence; "physics" (clinical sequences at random), "random" (per
             tissue) or "both" (half and half).
         wanted: of a second MR of the same slices.
+        lesions: False leaves them out of the same heads and the same planes.
     """
     contrasts = (contrast,) if wanted is None else (contrast, wanted)
     images = np.empty((1 + len(contrasts), count, 1, size, size), np.float32)
     inside = np.empty((count, 1, size, size), np.bool_)
     for index in range(count):
-        images[:, index, 0], inside[index, 0] = _slice(seed, index, size, contrasts)
+        images[:, index, 0], inside[index, 0] = _slice(seed, index, size, contrasts, lesions)
     ct, mr, *second = map(torch.from_numpy, images)
     return Slices(ct, mr, torch.from_numpy(inside), second[0] if second else None)
 
 
 def _slice(
-    seed: int, index: int, size: int, contrasts: tuple[StreamContrast, ...]
+    seed: int, index: int, size: int, contrasts: tuple[StreamContrast, ...], lesions: bool
 ) -> tuple[Floats, NDArray[np.bool_]]:
     """CT and MRs [1 + contrasts, size, size], and the head."""
     rng = np.random.default_rng([seed, index, 2])
     head = draw_head(int(rng.integers(2**62)))
     plane = _axial(rng, head, size)
+    if not lesions:
+        head = replace(head, lesions=())
     softness, grain = rng.uniform(0.9, 2.2), rng.uniform(1.0, 5.0)
     streams = [np.random.default_rng([seed, index, 3 + which]) for which in range(len(contrasts))]
     values = [mr_values(stream, contrast) for stream, contrast in zip(streams, contrasts, strict=True)]

@@ -1,0 +1,193 @@
+"""The rungs of the ladder: how each is trained, and one way to translate with any of them.
+
+Methods as they were published see one slice of each modality a step, unaugmented; rungs of our own are
+settings of `medtranslate train` (ladder.yaml). Baselines are not trained. Whatever it is, a rung ends as a
+`checkpoint.Model`, so that the same code scores it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks import cut, published, unit
+from benchmarks.training import Ours
+from medtranslate.checkpoint import Description, Model, load_model
+from medtranslate.config import Modality, TrainSettings, build, read_yaml
+from medtranslate.data import Source, open_sources
+from medtranslate.networks import Generated, Posterior
+from medtranslate.training import fit
+from medtranslate.training.batches import mean_slices
+
+PUBLISHED = {"cyclegan": published.Trainer, "unit": unit.Trainer, "cut": cut.Trainer}
+
+OURS: dict[str, Any] = read_yaml(Path(__file__).with_name("ladder.yaml"))
+
+BASELINES = ("source copied", "histogram match", "mean image")
+"""As `evaluation.baselines` names them."""
+
+RUNGS = (*BASELINES, *PUBLISHED, *OURS)
+
+FIRST = (*PUBLISHED, "plain", "anchor", "default")
+"""Those that are trained with several seeds and on every ground."""
+
+PACED = 3
+"""Steps over which a rung's pace is measured."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What came of a run: images seen of each modality, seconds of training, signs of failure."""
+
+    model: Model
+    images: int
+    seconds: float
+    signs: list[str]
+
+
+def settings_of(rung: str, base: Mapping[str, Any]) -> TrainSettings:
+    """Settings of a rung on a ground; those of a rung that is not ours say size, images, seed and data."""
+    return build(TrainSettings, merged(base, OURS.get(rung, {})), rung)
+
+
+def merged(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested values with some of them changed."""
+    return {
+        **base,
+        **{
+            key: merged(base.get(key, {}), value) if isinstance(value, Mapping) else value
+            for key, value in change.items()
+        },
+    }
+
+
+def train(rung: str, settings: TrainSettings) -> Trained:
+    """Train a rung into the folder `settings.out`; one of ours goes on where it was killed."""
+    if rung in OURS:
+        return _ours(settings)
+    return _baseline(rung, settings) if rung in BASELINES else _published(rung, settings)
+
+
+def pace(rung: str, settings: TrainSettings) -> tuple[float, float]:
+    """Seconds per image by the clock and of the CPU, of a few steps with the drawing of their slices."""
+    sources = open_sources(settings, quiet=True).sources
+    if rung in OURS:
+        ours = Ours(settings)
+        given = ours.batches(sources, PACED + 1)
+        steps = [lambda: ours.step(next(given))] * (PACED + 1)
+        images = PACED * settings.batch
+    else:
+        trainer, draws = PUBLISHED[rung](settings.seed, settings.device), torch.Generator()
+        steps = [lambda: trainer.step(*_drawn(sources, settings, draws))] * (PACED + 1)
+        images = PACED
+    steps[0]()
+    wall, cpu = time.perf_counter(), time.process_time()
+    for step in steps[1:]:
+        step()
+    if settings.device != "cpu":
+        torch.cuda.synchronize()
+    return (time.perf_counter() - wall) / images, (time.process_time() - cpu) / images
+
+
+@torch.no_grad()
+def translated(model: Model, images: Tensor, to: Modality) -> Tensor:
+    """Translations of slices [B, 1, S, S] in [-1, 1], on the CPU."""
+    generator = model.translator(to)
+    device = next(generator.parameters()).device
+    return torch.cat([generator(part.to(device)).image.float().cpu() for part in images.split(16)])
+
+
+class Wrapped(Model):
+    """A model whose translations are those of any networks with `to_ct` and `to_mr`."""
+
+    def __init__(
+        self, name: str, networks: nn.Module, settings: TrainSettings, means: Mapping[Modality, Tensor]
+    ):
+        description = Description(
+            name=name, summary=name, sha256="0" * 64, network=settings.network, scale=settings.scale
+        )
+        super().__init__(description, networks.eval().requires_grad_(False), means)  # type: ignore[arg-type]
+
+    def translator(self, to: Modality) -> nn.Module:  # type: ignore[override]
+        return _Speaking(self.generators, to)
+
+
+class _Speaking(nn.Module):
+    """One direction of some networks, in the form of a generator of ours."""
+
+    def __init__(self, networks: nn.Module, to: Modality) -> None:
+        super().__init__()
+        self.networks, self.to_modality = networks, to
+
+    def forward(self, image: Tensor) -> Generated:
+        made = getattr(self.networks, f"to_{self.to_modality}")(image)
+        return Generated(made, Posterior(torch.zeros(()), torch.zeros(())))
+
+
+class _Copy(nn.Module):
+    """The source is its own translation."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.nothing = nn.Parameter(torch.zeros(()))
+
+    def to_ct(self, mr: Tensor) -> Tensor:
+        return mr
+
+    def to_mr(self, ct: Tensor) -> Tensor:
+        return ct
+
+
+class _Mean(nn.Module):
+    """Every slice becomes the mean training slice."""
+
+    def __init__(self, means: Mapping[Modality, Tensor]) -> None:
+        super().__init__()
+        self.ct, self.mr = nn.Parameter(means["ct"]), nn.Parameter(means["mr"])
+
+    def to_ct(self, mr: Tensor) -> Tensor:
+        return self.ct.expand_as(mr)
+
+    def to_mr(self, ct: Tensor) -> Tensor:
+        return self.mr.expand_as(ct)
+
+
+def _ours(settings: TrainSettings) -> Trained:
+    begun = (settings.out / "checkpoint.pt").is_file()
+    done = fit(replace(settings, resume=begun), quiet=True)
+    model = load_model(done["model"], torch.device(settings.device))
+    return Trained(model, done["images"], done["seconds"], done["warnings"])
+
+
+def _published(rung: str, settings: TrainSettings) -> Trained:
+    sources = open_sources(settings, quiet=True).sources
+    started = time.monotonic()
+    trainer = PUBLISHED[rung](settings.seed, settings.device)
+    draws = torch.Generator().manual_seed(settings.seed)
+    for images in range(settings.images):
+        trainer.set_rate(images / settings.images)
+        losses = trainer.step(*_drawn(sources, settings, draws))
+    signs = [f"{name} not finite" for name, loss in losses.items() if not torch.isfinite(loss)]
+    seconds = time.monotonic() - started
+    settings.out.mkdir(parents=True, exist_ok=True)
+    weights = trainer.networks.state_dict()
+    kept = {name: weight.half() for name, weight in weights.items() if "judge" not in name}
+    torch.save(kept, settings.out / "networks.pt")
+    means = mean_slices(settings, sources)
+    return Trained(Wrapped(rung, trainer.networks, settings, means), settings.images, seconds, signs)
+
+
+def _baseline(rung: str, settings: TrainSettings) -> Trained:
+    means = mean_slices(settings, open_sources(settings, quiet=True).sources)
+    networks = _Mean(means) if rung == "mean image" else _Copy()
+    return Trained(Wrapped(rung, networks, settings, means), 0, 0.0, [])
+
+
+def _drawn(sources: Mapping[str, Source], settings: TrainSettings, draws: torch.Generator) -> list[Tensor]:
+    return [sources[side].draw(1, draws).to(settings.device) for side in ("ct", "mr")]

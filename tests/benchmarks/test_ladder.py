@@ -1,0 +1,185 @@
+"""The ladder goes on where it was, keeps its budget, and scores every rung alike."""
+
+from argparse import Namespace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks import ladder
+from benchmarks.grounds import GROUNDS, slice_scores, summed
+from benchmarks.ladder import ANATOMY, COLUMNS, Row, Run, append, climb, done, hours, plan, read, summary
+from benchmarks.rungs import FIRST, OURS, RUNGS, Wrapped, merged, settings_of, translated
+from medtranslate.config import NetworkSettings, TrainSettings, plain
+
+BASE = {"ct": "phantom:0-9", "mr": "phantom:10-19", "out": "unused", "network": {"size": 32}}
+MEANS = {"ct": torch.zeros(1, 32, 32), "mr": torch.ones(1, 32, 32)}
+
+
+@pytest.fixture
+def options(tmp_path: Path) -> Namespace:
+    return Namespace(
+        out=tmp_path, ground="phantom", data=None, images=16, size=32, hours=9.0, threads=1, device="cpu"
+    )
+
+
+def rows_of(run: Run, options: Namespace, wall: float = 3600.0, mae: float = 20.0) -> list[Row]:
+    said = {"rung": run.rung, "seed": run.seed, "images_seen": options.images, "size": options.size}
+    said |= {"wall_s": wall, "device": "cpu", "commit": "1e400", "mae": mae, "psnr": 20.0, "ssim": 0.5}
+    return [
+        {**said, "ground": ground, "direction": f"to {to}", "threads": 1}
+        for ground in GROUNDS[options.ground].rows
+        for to in ("ct", "mr")
+    ]
+
+
+def stub(calls: list[Run]) -> object:
+    def carry_out(run: Run, options: Namespace) -> tuple[list[Row], list[Row]]:
+        calls.append(run)
+        return rows_of(run, options), []
+
+    return carry_out
+
+
+def left(runs: list[Run], options: Namespace) -> list[Run]:
+    written = read(options.out / "ladder.csv")
+    return [run for run in runs if not done(run, written, options)]
+
+
+def test_a_run_whose_rows_are_there_is_passed_over(options: Namespace) -> None:
+    runs, calls = plan(["unit", "default"], [0, 1]), []
+    climb(left(runs[:3], options), options, stub(calls))
+    assert left(runs, options) == runs[3:]
+    climb(left(runs, options), options, stub(calls))
+    assert calls == runs
+    assert len(read(options.out / "ladder.csv")) == 8
+    # Other lengths, sizes and grounds are other runs.
+    for change in ({"images": 160}, {"size": 64}, {"ground": "real"}):
+        assert left(runs, Namespace(**vars(options) | change)) == runs
+
+
+def test_a_run_that_was_killed_is_done_again(options: Namespace) -> None:
+    run, table = Run("unit", 0), options.out / "ladder.csv"
+    append(table, COLUMNS, rows_of(Run("cut", 0), options))
+    append(table, COLUMNS, rows_of(run, options, mae=99)[:1])  # one direction of two
+    with table.open("a") as file:
+        file.write("unit,0,phantom,to mr,16,36")  # and half a line
+    assert left([Run("cut", 0), run], options) == [run]
+    climb([run], options, stub([]))
+    assert left([run], options) == []
+    found = read(table)
+    assert len(found) == 4
+    assert {row["mae"] for row in found} == {20.0}
+    assert set(found[0]) == set(COLUMNS)
+    assert found[0]["commit"] == "1e400"
+
+
+def test_no_run_is_begun_when_the_hours_are_spent(
+    options: Namespace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options.hours, calls = 2.0, []
+    climb(plan(["unit", "cut", "plain"], [0]), options, stub(calls))
+    assert [run.rung for run in calls] == ["unit", "cut"]
+    assert "2.0 of 2 hours are spent" in capsys.readouterr().out
+    assert hours(read(options.out / "ladder.csv")) == 2.0
+
+
+def test_one_seed_of_all_rungs_comes_first_and_parts_have_no_other() -> None:
+    runs = plan(["mean image", "unit", "no-kl", "default"], [0, 1, 2])
+    assert [run.rung for run in runs[:4]] == ["mean image", "unit", "no-kl", "default"]
+    assert [(run.rung, run.seed) for run in runs[4:]] == [
+        ("unit", 1),
+        ("default", 1),
+        ("unit", 2),
+        ("default", 2),
+    ]
+
+
+@pytest.mark.parametrize("rung", RUNGS)
+def test_every_rung_has_settings(rung: str) -> None:
+    settings = settings_of(rung, BASE)
+    changed = plain(settings) != plain(settings_of("default", BASE))
+    assert changed == (rung in OURS and rung != "default")
+    assert settings.network.size == 32
+
+
+def test_nested_settings_are_merged() -> None:
+    assert merged({"a": {"b": 1, "c": 2}, "d": 3}, {"a": {"b": 4}}) == {"a": {"b": 4, "c": 2}, "d": 3}
+
+
+def test_summary_shows_means_and_spread_and_keeps_reporting_cases_back(options: Namespace) -> None:
+    table: list[Row] = []
+    for ground in GROUNDS:
+        options.ground = ground
+        for rank, rung in enumerate(FIRST):
+            for seed in (0, 1):
+                table += rows_of(Run(rung, seed), options, mae=10 * rank + seed)
+    text = summary(table)
+    assert "0.500 ± 0.707" in text  # of 0 and 1
+    assert "real reporting" not in text
+    assert "real reporting" in summary(table, reporting=True)
+    assert "to ct: phantom and real choosing rank 6 rungs alike by 1.00" in text
+    # A longer run of the same rung is a line of its own.
+    options.images = 99
+    assert summary(table + rows_of(Run("unit", 0), options)).count("unit ") == text.count("unit ") + 2
+
+
+def test_baselines_are_scored_as_any_other_rung() -> None:
+    rng = np.random.default_rng(0)
+    truth, source = (np.zeros((32, 32, 1), np.float32) for _ in range(2))
+    truth[4:28, 4:28, 0] = 60 + 20 * rng.random((24, 24))
+    source[4:28, 4:28, 0] = 120
+    made = truth + 5
+    mean = np.full_like(truth, 70)
+    found = {name: {"0": [value]} for name, value in slice_scores(truth, source, made, mean).items()}
+    assert summed(found, "unit")["mae"] == pytest.approx(5, abs=1e-4)
+    assert summed(found, "source copied")["mae"] == pytest.approx(np.abs(truth - source)[4:28, 4:28].mean())
+    assert summed(found, "mean image")["mae"] == pytest.approx(
+        np.abs(truth - mean)[4:28, 4:28].mean(), rel=1e-4
+    )
+    # A level that is off is a matter of contrast alone; two pixels are the floor of misalignment.
+    assert summed(found, "unit")["mae_matched"] == pytest.approx(0, abs=1e-4)
+    assert summed(found, "unit")["mae_floor"] > 5
+    # What is made does not move the mask.
+    brighter = slice_scores(truth, source, np.full_like(truth, 255), mean)
+    assert brighter["mae source copied"] == pytest.approx(found["mae source copied"]["0"][0])
+
+
+def test_a_wrapped_rung_translates_either_way() -> None:
+    class Networks(torch.nn.Linear):
+        def to_ct(self, mr: torch.Tensor) -> torch.Tensor:
+            return -mr
+
+        def to_mr(self, ct: torch.Tensor) -> torch.Tensor:
+            return 0.5 * ct
+
+    settings = TrainSettings(ct="", mr="", out=Path("unused"), network=NetworkSettings(size=32))
+    model = Wrapped("half", Networks(1, 1), settings, MEANS)
+    images = torch.rand(20, 1, 32, 32)
+    assert torch.equal(translated(model, images, "ct"), -images)
+    assert torch.equal(translated(model, images, "mr"), 0.5 * images)
+
+
+def test_a_baseline_runs_on_phantoms(options: Namespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmarks.grounds.TESTED", 4)
+    rows, more = ladder.carried_out(Run("mean image", 0), options)
+    assert [row["direction"] for row in rows] == ["to ct", "to mr"]
+    assert all(row["mae_low"] <= row["mae"] <= row["mae_high"] for row in rows)
+    assert all(set(row) <= set(COLUMNS) for row in rows)
+    assert all(set(row) <= set(ANATOMY) for row in more)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rung", ["cyclegan", "default", "anchor"])
+def test_a_run_ends_in_rows(rung: str, options: Namespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmarks.grounds.TESTED", 4)
+    climb([Run(rung, 0)], options, ladder.carried_out)
+    assert left([Run(rung, 0)], options) == []
+    first = read(options.out / "ladder.csv")
+    # Killed before it was written: ours is scored from what was kept, others are trained again, alike.
+    (options.out / "ladder.csv").unlink()
+    climb([Run(rung, 0)], options, ladder.carried_out)
+    again = read(options.out / "ladder.csv")
+    assert [row["mae"] for row in again] == [row["mae"] for row in first]
+    assert len(read(options.out / "anatomy.csv")) == 2
