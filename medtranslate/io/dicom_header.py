@@ -216,6 +216,9 @@ def valid(source: Dataset, keyword: str) -> Any:
         return None
     if isinstance(element.value, bytes) or not str(element.value).isprintable():
         return None
+    # PS3.5 6.2: a component group of a name has 64 characters at most; pydicom takes names as they come.
+    if element.VR == "PN" and any(len(group) > 64 for group in str(element.value).split("=")):
+        return None
     allowed = _TERMS.get(keyword)
     return element.value or None if allowed is None or element.value in allowed else None
 

@@ -414,7 +414,20 @@ def test_a_path_for_a_patient_id_is_a_value_and_no_path(series, tmp_path, made, 
     assert dcmread(tmp_path / "mr" / "IM0001.dcm").PatientID == "../../etc/passwd"
 
 
-TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\\"), max_size=80)
+def test_a_name_that_is_too_long_is_left_out(series, tmp_path, made, edit):
+    with without_comment():
+        for path in series.iterdir():
+            edit(path, PatientName="A" * 64, ReferringPhysicianName="B" * 65)
+    source = read_volume(series)
+    write_volume(source * 0, tmp_path / "mr", like=source, derivation=made("mr"))
+    header = dcmread(tmp_path / "mr" / "IM0001.dcm")
+    assert (header.PatientName, header.ReferringPhysicianName) == ("A" * 64, "")
+
+
+# dciodvfy counts the blank that pads an odd number of bytes, so texts just as long as allowed are left out.
+TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\\"), max_size=80).filter(
+    lambda text: len(text) != 64
+)
 
 
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
