@@ -4,13 +4,14 @@
     python -m benchmarks.ladder --ground phantom --hours 40               run it; the same again goes on
     python -m benchmarks.ladder --summary                                 the table
 
-Every run sees as many images of each modality; the seconds that it took stand beside. What the anchor adds
-is not counted: its slices are drawn, not acquired. Each run adds its rows to `ladder.csv` (one for each
-direction, named by what is made, and each set of cases) and to `anatomy.csv` (further measures) in `--out`. A
-run whose rows are there is passed over; one that was killed is done again, or goes on where it is ours.
-Several processes may share the files, each with rungs of its own. The plan is printed and kept in `plan.txt`
-before the first run; once the hours of all runs in `ladder.csv` reach `--hours`, no other is begun. `grounds`
-says what is trained and tested on, `rungs` and `ladder.yaml` what the rungs are.
+Every run sees as many images of each modality; the seconds that it took, by the clock and of the CPU, stand
+beside. What the anchor adds is not counted: its slices are drawn, not acquired. Each run adds its rows to
+`ladder.csv` (one for each direction, named by what is made, and each set of cases) and to `anatomy.csv`
+(further measures) in `--out`. A run whose rows are there is passed over; one that was killed is done again,
+or goes on where it is ours. Several processes may share the files, each with rungs of its own. The plan is
+printed and kept in `plan.txt` before the first run; once the hours of all runs in `ladder.csv` reach
+`--hours`, no other is begun. `grounds` says what is trained and tested on, `rungs` and `ladder.yaml` what the
+rungs are.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ COLUMNS = (
     *RUN,
     *("wall_s", "device", "commit"),
     *SCORES,
-    *("mae_low", "mae_high", "mae_matched", "mae_floor", "size", "threads"),
+    *("mae_low", "mae_high", "mae_matched", "mae_floor", "size", "threads", "cpu_s"),
 )
 ANATOMY = (
     *(*RUN, "size", "cycle_mae", "sliced_wasserstein", "checkerboard", "displacement", "displacement_95"),
@@ -144,6 +145,7 @@ def carried_out(run: Run, options: argparse.Namespace) -> tuple[list[Row], list[
     }
     ran: Row = {
         "wall_s": round(trained.seconds, 1),
+        "cpu_s": round(trained.cpu_seconds, 1),
         "device": _device(options.device),
         "commit": commit(),
         "threads": options.threads,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from math import nan
 from pathlib import Path
 from typing import Any
 
@@ -43,11 +44,13 @@ PACED = 3
 
 @dataclass(frozen=True)
 class Trained:
-    """What came of a run: images seen of each modality, seconds of training, signs of failure."""
+    """What came of a run: images seen of each modality, seconds of training by the clock and of the CPU (not
+    a number for a run that was resumed), signs of failure."""
 
     model: Model
     images: int
     seconds: float
+    cpu_seconds: float
     signs: list[str]
 
 
@@ -160,33 +163,35 @@ class _Mean(nn.Module):
 
 def _ours(settings: TrainSettings) -> Trained:
     begun = (settings.out / "checkpoint.pt").is_file()
+    started = time.process_time()
     done = fit(replace(settings, resume=begun), quiet=True)
+    busy = nan if begun else time.process_time() - started
     model = load_model(done["model"], torch.device(settings.device))
-    return Trained(model, done["images"], done["seconds"], done["warnings"])
+    return Trained(model, done["images"], done["seconds"], busy, done["warnings"])
 
 
 def _published(rung: str, settings: TrainSettings) -> Trained:
     sources = open_sources(settings, quiet=True).sources
-    started = time.monotonic()
+    started, busy = time.monotonic(), time.process_time()
     trainer = PUBLISHED[rung](settings.seed, settings.device)
     draws = torch.Generator().manual_seed(settings.seed)
     for images in range(settings.images):
         trainer.set_rate(images / settings.images)
         losses = trainer.step(*_drawn(sources, settings, draws))
     signs = [f"{name} not finite" for name, loss in losses.items() if not torch.isfinite(loss)]
-    seconds = time.monotonic() - started
+    seconds, busy = time.monotonic() - started, time.process_time() - busy
     settings.out.mkdir(parents=True, exist_ok=True)
     weights = trainer.networks.state_dict()
     kept = {name: weight.half() for name, weight in weights.items() if "judge" not in name}
     torch.save(kept, settings.out / "networks.pt")
     means = mean_slices(settings, sources)
-    return Trained(Wrapped(rung, trainer.networks, settings, means), settings.images, seconds, signs)
+    return Trained(Wrapped(rung, trainer.networks, settings, means), settings.images, seconds, busy, signs)
 
 
 def _baseline(rung: str, settings: TrainSettings) -> Trained:
     means = mean_slices(settings, open_sources(settings, quiet=True).sources)
     networks = _Mean(means) if rung == "mean image" else _Copy()
-    return Trained(Wrapped(rung, networks, settings, means), 0, 0.0, [])
+    return Trained(Wrapped(rung, networks, settings, means), 0, 0.0, 0.0, [])
 
 
 def _drawn(sources: Mapping[str, Source], settings: TrainSettings, draws: torch.Generator) -> list[Tensor]:
