@@ -22,6 +22,7 @@ _ENVIRONMENT = (
     errno.EISDIR,
     errno.ENAMETOOLONG,
     errno.EIO,
+    errno.EFBIG,
     errno.EMFILE,
 )
 """Errors of the system that the user, not the programmer, can mend."""

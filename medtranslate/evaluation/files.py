@@ -75,8 +75,9 @@ def evaluate_into(
         result, picture = score_paths(settings, paths, name)
         pictures = {name: picture}
     if (result.mean if isinstance(result, Cohort) else result.volume).mae is None:
+        blame = f"--mask {settings.mask}" if settings.mask else str(settings.reference)
         raise InputRefused(
-            f"{settings.reference}: no voxel lies in the mask, so nothing can be scored; give --mask"
+            f"{blame}: no voxel lies in the mask, so nothing can be scored; give a mask with voxels above 0"
         )
     for write in VIEWS.values():
         write(result, pictures, folder)

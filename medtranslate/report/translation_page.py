@@ -36,10 +36,14 @@ def write_translation(
 
     Args:
         records: of all translations.
-        shown: those that are drawn, by name: several slices of a lone volume, one slice each of several.
+        shown: those that are drawn, by name: several slices of a lone volume, one slice each of several;
+            none where the images are not at hand.
         folder: is there.
     """
-    page = _lone(records[0], *shown[0]) if len(records) == len(shown) == 1 else _many(records, shown, folder)
+    if len(records) == 1:
+        page = _lone(records[0], *(shown[0] if shown else (records[0].output, None)))
+    else:
+        page = _many(records, shown, folder)
     (folder / "report.html").write_text(page, encoding="utf-8")
 
 
@@ -50,14 +54,13 @@ def write_translation_case(record: Translation, name: str, shown: Shown, folder:
     place.write_text(_lone(record, name, shown, home="../report.html"), encoding="utf-8")
 
 
-def _lone(record: Translation, name: str, shown: Shown, home: str | None = None) -> str:
-    limit = spread_limit(_spreads([shown]))
-    several = shown.mask.shape[2] > 1
+def _lone(record: Translation, name: str, shown: Shown | None, home: str | None = None) -> str:
+    limit = spread_limit(_spreads([shown] if shown else []))
     return render(
         "translation.html",
-        "viewer.js",
+        "viewer.js" if shown else None,
         title=name,
-        **_common([record], limit, shown),
+        **_common(record, limit, shown),
         home=home,
         home_many="translations",
         told=[
@@ -66,15 +69,15 @@ def _lone(record: Translation, name: str, shown: Shown, home: str | None = None)
             ("How far to trust it", what_it_lacks(record) or ["Nothing was measured that would say."]),
         ],
         warnings=record.warnings,
-        viewer=_viewer(shown, limit),
-        curves=_curves(shown),
+        viewer=_viewer(shown, limit) if shown else None,
+        curves=_curves(shown) if shown else [],
         rows=[],
         links={},
         planes=[
-            (f"slice {index}" if several else name, draw_shown(shown, index, limit or 1.0))
+            (f"slice {index}" if shown.mask.shape[2] > 1 else name, draw_shown(shown, index, limit or 1.0))
             for index in spread_planes(shown.mask, MOST_PLANES)
         ]
-        if shown.mask.any()
+        if shown and shown.mask.any()
         else [],
         facts=about_translation(record),
         provenance=[*provenance(record), *_settings(record)],
@@ -90,7 +93,7 @@ def _many(records: Sequence[Translation], shown: Sequence[tuple[str, Shown]], fo
         "translation.html",
         "cohort.js",
         title=f"{len(records)} translations",
-        **_common(records, limit, shown[0][1]),
+        **_common(records[0], limit, shown[0][1] if shown else None),
         home=None,
         told=[
             ("What was done", [_subject(records), UNSCORED.sentence]),
@@ -123,13 +126,13 @@ def _many(records: Sequence[Translation], shown: Sequence[tuple[str, Shown]], fo
     )
 
 
-def _common(records: Sequence[Translation], limit: float, shown: Shown) -> dict[str, object]:
+def _common(record: Translation, limit: float, shown: Shown | None) -> dict[str, object]:
     return {
         "kind": "medtranslate translation",
         "verdict": UNSCORED,
-        "shown_range": shown.range,
+        "shown_range": shown.range if shown else record.model.output_range,
         "limit": limit,
-        "unit": shown.unit,
+        "unit": shown.unit if shown else record.model.unit,
         "colours": error_colours(),
         "number": number,
         "span": span,

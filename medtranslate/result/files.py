@@ -57,4 +57,9 @@ def from_json(kind: type[R], values: Mapping[str, Any], where: str) -> R:
 
 def _foreign(kind: type, where: str, error: Exception) -> Unreadable:
     first = str(error).splitlines()[0]
-    return Unreadable(f"{where}: not a {kind.__name__.lower()} of this version ({first})")
+    if isinstance(error, ValidationError):
+        flaw = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        first = f"{'.'.join(map(str, flaw['loc']))}: {flaw['msg'].lower()}"
+    return Unreadable(
+        f"{where}: not a {kind.__name__.lower()} of this version ({first}); give it as it was written"
+    )

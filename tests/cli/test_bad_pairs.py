@@ -80,7 +80,7 @@ def test_masks(run: Run, tmp_path: Path, head: np.ndarray) -> None:  # type: ign
     write(tmp_path / "short.nii.gz", np.ones((30, 32, 11)))
     write(tmp_path / "empty.nii.gz", np.zeros(head.shape))
     refused(run("--mask", "short.nii.gz"), "mask (short.nii.gz)", "30 x 32 x 11")
-    refused(run("--mask", "empty.nii.gz"), "no voxel lies in the mask")
+    refused(run("--mask", "empty.nii.gz"), "--mask", "empty.nii.gz: no voxel lies in the mask")
 
 
 @pytest.mark.parametrize("role", ["fake", "real", "mr"])

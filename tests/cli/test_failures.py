@@ -62,6 +62,7 @@ def chained(cause: BaseException) -> BaseException:
         (KeyboardInterrupt(), 130, "interrupted"),
         (OSError(errno.ENOSPC, "No space left on device", "/x/y"), 5, "/x/y: the file system is full"),
         (OSError(errno.EDQUOT, os.strerror(errno.EDQUOT)), 5, "full"),
+        (OSError(errno.EFBIG, os.strerror(errno.EFBIG)), 5, "too large"),
         (RuntimeError("I/O error: No space left on device (os error 28)"), 5, "full"),
         (chained(OSError(errno.ENOSPC, "No space left on device")), 5, "full"),
         (MemoryError(), 5, "out of memory"),

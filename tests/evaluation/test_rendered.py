@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -134,6 +135,20 @@ def test_a_translation_is_shown_without_a_reference(settings, place, tmp_path):
     assert np.array_equal(np.sort(found, axis=None), np.sort(spread, axis=None))
 
 
+@pytest.mark.parametrize("result", ["scores/result.json", "fake/translation.json"])
+def test_a_record_alone_is_shown_without_pictures(place, result, tmp_path):
+    record = json.loads((place / result).read_text())
+    record["settings"] = {}
+    alone = tmp_path / Path(result).name
+    alone.write_text(json.dumps(record))
+    done = render(ReportSettings(result=alone, out=tmp_path / "report", view=("html", "pdf")))
+    assert any("pictures are left out" in note for note in done.notes)
+    assert pictures_in(tmp_path / "report") == 0
+    page = (tmp_path / "report" / "report.html").read_text()
+    assert "Left out: the images were not at hand." in page
+    assert "<script" not in page
+
+
 def test_a_volume_that_is_not_the_records_is_refused(settings, place, tmp_path, capsys):
     with pytest.raises(InputRefused, match="is not the reference of this record"):
         render(settings(reference=place / "fake"))
@@ -225,7 +240,14 @@ def test_an_output_is_not_replaced_and_holds_no_input(settings, place, tmp_path)
     ("text", "said"),
     [
         ('{"schema": "medtranslate/result/2"}', "its schema is 'medtranslate/result/2'"),
-        ('{"schema": "medtranslate/result/1", "volume": {}}', "not a result of this version"),
+        (
+            '{"schema": "medtranslate/result/1", "volume": {}}',
+            "not a result of this version (profile: field required)",
+        ),
+        (
+            '{"schema": "medtranslate/result/1", "profile": "image", "unit": "HU", "volume": {"mae": "low"}}',
+            "volume.mae: input should be a valid number",
+        ),
         ('{"schema": "medtranslate/conversion/1"}', "its schema is"),
         ('{"schema": ["<script>"]}', "its schema is"),
         ("[1, 2]", "its schema is None"),
