@@ -107,6 +107,7 @@ class Model:
             output_range=scale.ct_window if to == "ct" else scale.mr_range,
             unit="HU" if to == "ct" else "arbitrary units",
             mr_percentile=scale.mr_percentile if to == "mr" else None,
+            summary=self.description.summary or None,
         )
 
 

@@ -33,7 +33,15 @@ from medtranslate.report.pdf_pictures import (
 from medtranslate.report.pictures import Pictures, Shown
 from medtranslate.report.signs import inputs, signs
 from medtranslate.report.translation_page import UNSCORED
-from medtranslate.report.trust import chosen, how_far, method, provenance, what_it_lacks
+from medtranslate.report.trust import (
+    chosen,
+    how_far,
+    limits,
+    method,
+    models_limits,
+    provenance,
+    what_it_lacks,
+)
 from medtranslate.report.wording import (
     NOTES,
     UNMASKED,
@@ -71,7 +79,8 @@ def write(result: Result | Cohort | Cycle, pictures: Mapping[str, Pictures], fol
         subject, verdict = say_cycle(result), judge_cycle(result, first.unit)
     else:
         subject, verdict = say_pairs(items), judge(scores, result.baselines, first.unit)
-    story = _opening(words.kind, title, subject, verdict, how_far(lone) if lone else [], result.warnings)
+    trust = how_far(lone) if lone else models_limits(items)
+    story = _opening(words.kind, title, subject, verdict, trust, result.warnings)
     own = words.own if lone else f"Mean over the {words.many}"
     story += _scores(result, scores, own, first.unit)
     story += _where_it_errs(lone) + _along(lone, words) if lone else _all_items(items)
@@ -99,7 +108,7 @@ def write_translation(
     subject = f"Translated to {first.model.to.upper()} by the model {first.model.name}."
     counts = Counter(words for record in records for words in record.warnings)
     warnings = [words if lone else f"{words} ({count})" for words, count in counts.items()]
-    doubts = what_it_lacks(first) if lone else []
+    doubts = what_it_lacks(first) if lone else limits(first.model)
     story = _opening("medtranslate translation", title, subject, UNSCORED, doubts, warnings)
     if lone and (measured := about_translation(first)):
         story += section("Signs of doubt", facts(measured))

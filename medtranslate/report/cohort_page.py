@@ -10,7 +10,7 @@ from medtranslate.report.charts import Strips, draw_strips, outliers
 from medtranslate.report.drawing import error_colours, error_limit
 from medtranslate.report.page import render
 from medtranslate.report.pictures import Pictures
-from medtranslate.report.trust import chosen, limited, method
+from medtranslate.report.trust import chosen, method, models_limits
 from medtranslate.report.wording import number, similarity, similarity_name
 from medtranslate.result import Cohort, Cycle, Result
 
@@ -80,7 +80,7 @@ def _told(
         )
     if odd:
         trust.append(f"{len(odd)} of {len(items)} stand out from the rest: look at them first.")
-    trust += [said for model in sorted(models, key=lambda model: model.name) if (said := limited(model))]
+    trust += models_limits(items)
     with_model = [wording.say_model(model) for model in models]
     return [
         ("What was done", [subject]),

@@ -36,9 +36,7 @@ def how_far(result: Result) -> list[str]:
 
 def what_it_lacks(record: Translation) -> list[str]:
     """What a translation cannot say, and what its own signs of doubt are worth."""
-    said, model = [], record.model
-    if limit := limited(model):
-        said.append(limit)
+    said = limits(record.model)
     if record.seams and (before := record.seams.get("source")) and "output" in record.seams:
         ratio = record.seams["output"] / before
         said.append(
@@ -61,14 +59,21 @@ def what_it_lacks(record: Translation) -> list[str]:
     return said
 
 
-def limited(model: ModelInfo) -> str | None:
-    """What a CT of a windowed model is not good for."""
-    if model.to == "mr" or covers(model.output_range, WHOLE_CT):
-        return None
-    return (
-        f"The model says nothing outside {span(model.output_range)} {model.unit}: bone and air cannot be"
-        " judged by it, and no dose can be computed on it."
-    )
+def limits(model: ModelInfo) -> list[str]:
+    """What the model's own card says of it, and what a CT of a windowed model is not good for."""
+    said = [f"The card of the model says: {model.summary}"] if model.summary else []
+    if model.to == "ct" and not covers(model.output_range, WHOLE_CT):
+        said.append(
+            f"The model says nothing outside {span(model.output_range)} {model.unit}: bone and air cannot be"
+            " judged by it, and no dose can be computed on it."
+        )
+    return said
+
+
+def models_limits(items: Sequence[Result]) -> list[str]:
+    """`limits` of every model that made one of several."""
+    models = {item.translation.model for item in items if item.translation}
+    return [said for model in sorted(models, key=lambda model: model.name) for said in limits(model)]
 
 
 def ranked_slices(result: Result) -> list[SliceScores]:

@@ -39,6 +39,7 @@ class ModelInfo:
         output_range: lowest and highest value that a translation can hold, in `unit`.
         mr_percentile: percentile of a volume's foreground that stands for the upper end of an MR's output
             range; None for CT.
+        summary: what its card says of it in one line, such as what it was trained on and is not fit for.
     """
 
     name: str
@@ -47,6 +48,7 @@ class ModelInfo:
     output_range: tuple[float, float]
     unit: str
     mr_percentile: float | None = None
+    summary: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, config=FROZEN)

@@ -79,7 +79,8 @@ def translation(name: str = "m", **changes: object) -> Translation:
     source = Source(
         digest="a" * 64, format="nifti", shape=SHAPE, spacing_mm=(4, 4, 3), affine=((1, 0, 0, 0),) * 4
     )
-    model = ModelInfo(name=name, sha256="c" * 64, to="ct", output_range=(-20, 100), unit="HU")
+    card = {"name": name, "summary": f"No patients. {name}"}
+    model = ModelInfo(**card, sha256="c" * 64, to="ct", output_range=(-20, 100), unit="HU")
     return Translation(source=source, model=model, output="out.nii.gz", **changes)  # type: ignore[arg-type]
 
 
@@ -169,6 +170,7 @@ def test_text_from_outside_is_printed_as_it_is(many: bool, tmp_path: Path) -> No
     cohort = Cohort(items=[lone, replace(lone, name="b")], mean=Scores(mae=1.0), warnings=[ATTACK])
     document = written(cohort if many else lone, {}, tmp_path)
     assert "img src=" in document.text()
+    assert "No patients." in document.text()
     assert r"\x1b" in document.text()
     for action in (b"/URI", b"/JavaScript", b"/JS", b"/Launch", b"/EmbeddedFile", b"/Annot"):
         assert action not in document.objects

@@ -60,7 +60,8 @@ def translation(name: str) -> Translation:
     source = Source(
         digest="a" * 64, format="png", shape=(1, 1, 1), spacing_mm=(1, 1, 1), affine=((1, 0, 0, 0),) * 4
     )
-    model = ModelInfo(name=name, sha256="c" * 64, to="ct", output_range=(-20, 100), unit="HU")
+    card = {"name": name, "summary": f"No patients. {name}"}
+    model = ModelInfo(**card, sha256="c" * 64, to="ct", output_range=(-20, 100), unit="HU")
     return Translation(source=source, model=model, output="o")
 
 
@@ -192,6 +193,13 @@ def test_the_page_needs_no_network_and_forbids_it(tmp_path: Path) -> None:
     rules = [rule.split(" ", 1) for rule in page.policy().split("; ")]
     assert rules[:2] == [["default-src", "'none'"], ["img-src", "data:"]]
     assert all(value.startswith("'sha256-") for _, value in rules[2:])
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_pages_say_what_the_card_of_the_model_says(many: bool, tmp_path: Path) -> None:
+    made = result("one", translation=translation("m"))
+    VIEWS["html"](replace(cohort(), items=[made, result("two")]) if many else made, {}, tmp_path)
+    assert "The card of the model says: No patients." in Page(tmp_path).text
 
 
 def test_every_picture_says_what_it_shows(tmp_path: Path) -> None:
