@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from monai.data.meta_tensor import MetaTensor
 from numpy.typing import ArrayLike, NDArray
-from pydicom import dcmread
 from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.filebase import DicomBytesIO, DicomIO
+from pydicom.filewriter import write_data_element, write_file_meta_info
+from pydicom.tag import BaseTag
 from pydicom.uid import ExplicitVRLittleEndian, JPEGLSLossless
 from pydicom.valuerep import format_number_as_ds
 
@@ -49,6 +50,8 @@ MR_LIMIT = 4095.0
 """Largest value of 12 bits without sign."""
 WINDOWS = {"SOFT TISSUE": (-160.0, 240.0), "BONE": (-500.0, 1500.0)}
 """Lower and upper HU that a CT from air to bone is shown with; viewers open with the first."""
+_PIXEL_DATA = b"\xe0\x7f\x10\x00OW\x00\x00"
+"""Tag and VR of uncompressed PixelData in explicit VR (PS3.5 7.1.2); the length follows."""
 _SAMPLES = 2**19
 _BRIGHT = 99.5
 """Percentile of an MR's foreground that is shown white, so that a few bright voxels darken nothing."""
@@ -249,34 +252,47 @@ def _describe_plane(header: Dataset, stack: Stack, sources: Sequence[Dataset]) -
 def _write_slices(
     path: Path, header: Dataset, stored: Stored, stack: Stack, sources: Sequence[Dataset], *, compress: bool
 ) -> None:
-    """Write the slices through one header that is encoded once; only what differs is set anew."""
+    """Write the slices: what they have in common is encoded once, and beside it what is a slice's own."""
     lps = swap_lps_ras(stack.affine)
     header.Rows, header.Columns = stored.shape[1:]
     header.SeriesDescription = header.SeriesDescription[:64]
-    header.SOPInstanceUID = header.SeriesInstanceUID
-    header.file_meta = FileMetaDataset()
-    header.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    encoded = BytesIO()
-    header.save_as(encoded, enforce_file_format=True)
-    encoded.seek(0)
-    image = dcmread(encoded)
+    common, meta = _encoded(header), FileMetaDataset()
+    meta.TransferSyntaxUID = JPEGLSLossless if compress else ExplicitVRLittleEndian
+    meta.MediaStorageSOPClassUID = header.SOPClassUID
     for index, plane in enumerate(stored):
         position, orientation = lps[:3, 3] + index * lps[:3, 2], _orientation(lps)
+        own = Dataset()
         if sources:
             source = sources[index]
             position, orientation = source.ImagePositionPatient, source.ImageOrientationPatient
-            image.SliceThickness = valid(source, "SliceThickness") or header.SliceThickness
-            refer_to(image, source)
-        image.ImagePositionPatient = _decimals(position)
-        image.ImageOrientationPatient = _decimals(orientation)
-        image.SOPInstanceUID = uid(header.SeriesInstanceUID, str(index))
-        image.file_meta.MediaStorageSOPInstanceUID = image.SOPInstanceUID
-        image.InstanceNumber = index + 1
+            own.SliceThickness = valid(source, "SliceThickness") or header.SliceThickness
+            refer_to(own, source)
+        own.ImagePositionPatient = _decimals(position)
+        own.ImageOrientationPatient = _decimals(orientation)
+        own.SOPInstanceUID = uid(header.SeriesInstanceUID, str(index))
+        own.InstanceNumber = index + 1
+        meta.MediaStorageSOPInstanceUID = own.SOPInstanceUID
+        pixels: list[bytes | memoryview] = [_PIXEL_DATA, plane.nbytes.to_bytes(4, "little"), plane.data]
         if compress:
-            image.compress(JPEGLSLossless, plane, generate_instance_uid=False)
-        else:
-            image.add_new("PixelData", "OW", plane.tobytes())
-        image.save_as(path / f"IM{index + 1:04d}.dcm", enforce_file_format=True)
+            header.compress(JPEGLSLossless, plane, generate_instance_uid=False)
+            own.add(header["PixelData"])
+            pixels = []
+        elements = common | _encoded(own)
+        with (path / f"IM{index + 1:04d}.dcm").open("wb") as file:
+            file.write(bytes(128) + b"DICM")
+            write_file_meta_info(DicomIO(file), meta)
+            file.writelines([*(elements[tag] for tag in sorted(elements)), *pixels])
+
+
+def _encoded(header: Dataset) -> dict[BaseTag, bytes]:
+    """The elements of a header as a file holds them (explicit VR, little-endian), each by itself."""
+    encoded = {}
+    for element in header:
+        buffer = DicomBytesIO()
+        buffer.is_implicit_VR, buffer.is_little_endian = False, True
+        write_data_element(buffer, element, header.get("SpecificCharacterSet"))
+        encoded[element.tag] = buffer.getvalue()
+    return encoded
 
 
 def _decimals(numbers: Sequence[float] | NDArray[np.float64]) -> list[str]:

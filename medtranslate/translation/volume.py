@@ -19,6 +19,7 @@ from torch import Tensor
 from medtranslate.checkpoint import Model
 from medtranslate.config import Modality, NetworkSettings
 from medtranslate.device import free_memory
+from medtranslate.jobs import staged
 from medtranslate.metrics import head_mask
 from medtranslate.networks import Posterior, VariationalGenerator
 from medtranslate.result import Source, Translation, Uncertainty
@@ -30,6 +31,9 @@ OTHER: dict[Modality, Modality] = {"ct": "mr", "mr": "ct"}
 
 PIXELS = {"cpu": 2**18, "cuda": 2**22}
 """Pixels of a pass that keep a device busy. A CPU is slower with more of them: they leave its caches."""
+
+Parts = list[tuple[int, Tensor]]
+"""Slices of a pass: which stack, and which of its slices."""
 
 _PIXEL_BYTES = 32
 """Memory of a pass for each pixel and channel at the network's full width; more than any network takes."""
@@ -111,21 +115,34 @@ def sample_stacks(
     made = [seen.blank() for seen in stacks]
     spread = [seen.blank(0.0) if samples else None for seen in stacks]
     batches = _batches([seen.shown for seen in stacks], batch or slices_per_pass(network, device))
+
+    @torch.inference_mode()
+    def frame(parts: Parts) -> tuple[Parts, Tensor]:
+        return parts, torch.cat([stacks[index].framed(places, network.size) for index, places in parts])
+
+    def pass_through(framed: tuple[Parts, Tensor]) -> tuple[Parts, Tensor]:
+        parts, given = framed[0], generator(framed[1].to(device))
+        sizes, seen_as = [len(places) for _, places in parts], given.posterior
+        means, log_variances = seen_as.mean.split(sizes), seen_as.log_variance.split(sizes)
+        for (index, places), *moments in zip(parts, means, log_variances, strict=True):
+            if (drawn := spread[index]) is not None:
+                rows, columns = stacks[index].box
+                deviation = _spread(generator, Posterior(*moments), stacks[index], places, samples, seed)
+                drawn[places, :, rows, columns] = deviation
+        return parts, given.image.cpu()
+
+    @torch.inference_mode()
+    def put_back(made_of: tuple[Parts, Tensor]) -> int:
+        parts, images = made_of
+        sizes = [len(places) for _, places in parts]
+        for (index, places), image in zip(parts, images.split(sizes), strict=True):
+            rows, columns = stacks[index].box
+            made[index][places, :, rows, columns] = stacks[index].unframed(image)
+        return len(images)
+
     with torch.inference_mode(), torch.autocast(device.type, model.precision, enabled=fast):
-        for parts in batches:
-            framed = torch.cat([stacks[index].framed(places, network.size) for index, places in parts])
-            given = generator(framed.to(device))
-            images, start = given.image.cpu(), 0
-            for index, places in parts:
-                seen, drawn, own = stacks[index], spread[index], slice(start, start + len(places))
-                rows, columns = seen.box
-                made[index][places, :, rows, columns] = seen.unframed(images[own])
-                if drawn is not None:
-                    posterior = Posterior(given.posterior.mean[own], given.posterior.log_variance[own])
-                    deviation = _spread(generator, posterior, seen, places, samples, seed)
-                    drawn[places, :, rows, columns] = deviation
-                start = own.stop
-            advance(len(images))
+        for done in staged(batches, frame, pass_through, put_back):
+            advance(done)
     seconds = (time.monotonic() - started) / len(stacks)
     return [
         _translated(seen, model, to, image, deviation, samples, seed, seconds)
@@ -140,8 +157,8 @@ def slices_per_pass(network: NetworkSettings, device: torch.device) -> int:
     return max(1, min(PIXELS[device.type] // pixels, room))
 
 
-def _batches(shown: Sequence[Tensor], batch: int) -> Iterator[list[tuple[int, Tensor]]]:
-    """Slices of several stacks, `batch` at a time, as parts: which stack, and which of its slices."""
+def _batches(shown: Sequence[Tensor], batch: int) -> Iterator[Parts]:
+    """Slices of several stacks, `batch` at a time."""
     owners = torch.cat([torch.full_like(places, index) for index, places in enumerate(shown)])
     for owner, places in zip(owners.split(batch), torch.cat(list(shown)).split(batch), strict=True):
         yield [(int(index), places[owner == index]) for index in owner.unique()]
