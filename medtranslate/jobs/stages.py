@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -17,7 +17,7 @@ def staged(
     read: Callable[[Item], Given],
     work: Callable[[Given], Made],
     write: Callable[[Made], Done],
-) -> Iterator[Done]:
+) -> Generator[Done, None, None]:
     """`write(work(read(item)))` of each item, in order: the next is read and the last written meanwhile.
 
     `read` and `write` have a thread each; `work` runs where the results are asked for. One item at most

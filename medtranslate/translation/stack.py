@@ -59,7 +59,6 @@ class Stack:
         head: where it lies.
         shown: indices of the slices in which something of the head is visible.
         saturated: share of voxels outside the model's input window.
-        seams: of the source (`jumps.seams`).
     """
 
     source: MetaTensor
@@ -69,7 +68,6 @@ class Stack:
     head: Head
     shown: Tensor
     saturated: float
-    seams: float
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -85,6 +83,13 @@ class Stack:
     def unit(self) -> Tensor:
         """Slices [Z, 1, Y, X] in [-1, 1], as they were read."""
         return scale_ct(to_slices(self.axial.as_tensor()), self.ends)
+
+    def seams(self) -> float:
+        """`jumps.seams` of the source."""
+        slices, (depth, rows, columns) = to_slices(self.axial.as_tensor()), self.shape
+        parts = slabs(depth, rows * columns, self.head.steps[0])
+        units = (scale_ct(slices[max(0, start - 2) : stop].contiguous(), self.ends) for start, stop in parts)
+        return share([jumps(unit) for unit in units])
 
     def framed(self, places: Tensor, size: int) -> Tensor:
         """[B, 1, size, size]: these slices in [-1, 1], the head alone, seen through the frame."""
@@ -147,18 +152,15 @@ def stack(source: MetaTensor, modality: Modality, model: Model) -> Stack:
     slices = to_slices(axial.as_tensor())
     shape = slices.shape[0], slices.shape[2], slices.shape[3]
     steps = coarse_steps(shape)
-    coarse, brightest, bent, saturated, before = [], [], [], 0, slices[:0]
+    coarse, brightest, saturated = [], [], 0
     for start, stop in slabs(shape[0], shape[1] * shape[2], steps[0]):
         slab = slices[start:stop].contiguous()
         saturated += outside(slab, ends)
         unit = scale_ct(slab, ends)
         coarse.append(coarsen(unit, steps))
         brightest.append(functional.max_pool2d(unit, steps[1:], ceil_mode=True)[:, 0])
-        joined = torch.cat([before, unit])
-        bent.append(jumps(joined))
-        before = joined[-2:]
     seen = Overview(torch.cat(coarse), steps, shape)
     frame, head = find_frame(seen, modality, network.margin, pixel_mm(axial), origin(source), scale)
     near = torch.from_numpy(head.mask)[torch.arange(shape[0]) // steps[0]]
     shown = (near & (torch.cat(brightest) > 2 * VISIBLE - 1)).flatten(1).any(dim=1).nonzero().flatten()
-    return Stack(source, axial, ends, frame, head, shown, saturated / slices.numel(), share(bent))
+    return Stack(source, axial, ends, frame, head, shown, saturated / slices.numel())

@@ -2,13 +2,16 @@
 
     volume --axial layout--> normalise --frame--> generator --frame back--> target scale --layout back-->
 
-Memory holds the source and the output; slices are normalised and pass through the network in batches.
+Memory holds the source and the output; slices are normalised and pass through the network in batches. While
+the network works on one, the next is framed, the last put back, and the source's seams are looked for.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -111,19 +114,19 @@ def sample_stacks(
     """`sample_volume` of several at once: small ones, such as pictures, share their passes."""
     started = time.monotonic()
     network, generator = model.description.network, model.translator(to)
-    device, fast = next(generator.parameters()).device, model.precision is not torch.float32
+    device = next(generator.parameters()).device
     made = [seen.blank() for seen in stacks]
     spread = [seen.blank(0.0) if samples else None for seen in stacks]
     batches = _batches([seen.shown for seen in stacks], batch or slices_per_pass(network, device))
 
-    @torch.inference_mode()
+    @torch.inference_mode()  # which torch keeps for each thread
     def frame(parts: Parts) -> tuple[Parts, Tensor]:
         return parts, torch.cat([stacks[index].framed(places, network.size) for index, places in parts])
 
     def pass_through(framed: tuple[Parts, Tensor]) -> tuple[Parts, Tensor]:
         parts, given = framed[0], generator(framed[1].to(device))
-        sizes, seen_as = [len(places) for _, places in parts], given.posterior
-        means, log_variances = seen_as.mean.split(sizes), seen_as.log_variance.split(sizes)
+        sizes, posterior = [len(places) for _, places in parts], given.posterior
+        means, log_variances = posterior.mean.split(sizes), posterior.log_variance.split(sizes)
         for (index, places), *moments in zip(parts, means, log_variances, strict=True):
             if (drawn := spread[index]) is not None:
                 rows, columns = stacks[index].box
@@ -132,21 +135,24 @@ def sample_stacks(
         return parts, given.image.cpu()
 
     @torch.inference_mode()
-    def put_back(made_of: tuple[Parts, Tensor]) -> int:
-        parts, images = made_of
+    def put_back(passed: tuple[Parts, Tensor]) -> int:
+        parts, images = passed
         sizes = [len(places) for _, places in parts]
         for (index, places), image in zip(parts, images.split(sizes), strict=True):
             rows, columns = stacks[index].box
             made[index][places, :, rows, columns] = stacks[index].unframed(image)
         return len(images)
 
-    with torch.inference_mode(), torch.autocast(device.type, model.precision, enabled=fast):
-        for done in staged(batches, frame, pass_through, put_back):
-            advance(done)
+    fast = torch.autocast(device.type, model.precision, enabled=model.precision is not torch.float32)
+    with ThreadPoolExecutor(1, "seams") as beside, torch.inference_mode(), fast:
+        bent = [beside.submit(seen.seams) for seen in stacks]
+        with closing(staged(batches, frame, pass_through, put_back)) as passes:
+            for done in passes:
+                advance(done)
     seconds = (time.monotonic() - started) / len(stacks)
     return [
-        _translated(seen, model, to, image, deviation, samples, seed, seconds)
-        for seen, image, deviation in zip(stacks, made, spread, strict=True)
+        _translated(seen, model, to, image, deviation, samples, seed, seconds, before.result())
+        for seen, image, deviation, before in zip(stacks, made, spread, bent, strict=True)
     ]
 
 
@@ -173,15 +179,19 @@ def _translated(
     samples: int,
     seed: int,
     seconds: float,
+    before: float,
 ) -> Translated:
-    """What was made of a stack's slices, both [Z, 1, Y, X], as volumes; uses up their memory."""
+    """What was made of a stack's slices, both [Z, 1, Y, X], as volumes; uses up their memory.
+
+    `before` are the seams of its source.
+    """
     scale, source, (rows, columns) = model.description.scale, seen.source, seen.box
     record = Translation(
         source=describe(source),
         model=model.info(to),
         output="",
         saturated=seen.saturated,
-        seams={"source": seen.seams, "output": seams(made[:, :, rows, columns])} if len(made) > 2 else None,
+        seams={"source": before, "output": seams(made[:, :, rows, columns])} if len(made) > 2 else None,
         precision="float32" if model.precision is torch.float32 else "bfloat16",
         seconds=round(seconds, 3),
         warnings=[*seen.axial.meta.get("warnings", []), *_windowed(to, model)],

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 import torch
@@ -26,7 +28,7 @@ from medtranslate.transforms import (
     to_slices,
 )
 from medtranslate.translation import OTHER, framed_alone, sample_volume, translate_volume, volume
-from medtranslate.translation.stack import stack
+from medtranslate.translation.stack import Stack, stack
 from medtranslate.translation.volume import _noise, sample_stacks
 
 
@@ -134,6 +136,33 @@ def test_a_volume_in_slabs_is_bit_for_bit_that_of_whole_arrays(model, monkeypatc
     assert record.saturated == saturated
     assert record.seams == pytest.approx({"source": before, "output": after}, rel=1e-5)
     assert made.as_tensor().std() > 0
+
+
+@pytest.mark.parametrize("stage", ["framed", "unframed", "seams"])
+def test_a_stage_that_fails_ends_the_translation_and_leaves_no_thread(head, model, monkeypatch, stage):
+    def fail(*given):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Stack, stage, fail)
+    before = threading.active_count()
+    with pytest.raises(ZeroDivisionError):
+        translate_volume(head.mr, model, "ct", 2)
+    assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("within", ["the network", "the callback"])
+def test_an_interruption_ends_the_translation_and_leaves_no_thread(head, model, within):
+    def interrupt(*given):
+        raise KeyboardInterrupt
+
+    before, network = threading.active_count(), model.translator("ct")
+    hook = network.register_forward_hook(interrupt) if within == "the network" else None
+    # What pytest holds keeps the frames of the translation alive.
+    with pytest.raises(KeyboardInterrupt) as _held:
+        translate_volume(head.mr, model, "ct", 2, advance=interrupt)
+    assert threading.active_count() == before
+    if hook is not None:
+        hook.remove()
 
 
 def test_several_stacks_share_their_passes_and_are_translated_as_alone(head, model):
