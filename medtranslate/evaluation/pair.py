@@ -26,12 +26,13 @@ from medtranslate.evaluation.rules import (
     on_model_scale,
     scored_voxels,
     seen_range,
+    warn_constant,
     warn_outside,
+    warn_small,
 )
 from medtranslate.geometry import spacing
 from medtranslate.metrics import (
     PROFILES,
-    SSIM_WINDOW,
     Range,
     Volume,
     Voxels,
@@ -140,19 +141,13 @@ def compare(
     declared = declared_range(profile, data_range, levels, model)
     fixed = PROFILES[profile].hu_range is not None
     unit = "HU" if fixed else _unit([volumes["reference"], volumes["prediction"]], levels is not None, model)
-    warnings = [
-        f"{role}: {text}" for role, volume in volumes.items() for text in volume.meta.get("warnings", [])
-    ]
-    said = {text.partition(": ")[2] for text in warnings}
-    warnings += [
-        f"translation: {text}" for text in (translation.warnings if translation else []) if text not in said
-    ]
+    warnings = _said(volumes, translation)
     arrays, field, notes = _prepared(volumes, None if on_scale else model)
 
     own_levels = levels_range(volumes.get("source"))
     ranges = {"reference": declared and declared[0], "source": own_levels}
     mask, mask_rule, odd = scored_voxels(arrays, ranges, field, profile)
-    warnings += odd
+    warnings += [*odd, *warn_constant(arrays["prediction"], arrays["reference"], mask)]
     ends, range_rule = declared or (seen_range(arrays["reference"], mask, "reference"), PERCENTILES)
     unclipped = arrays["reference"]
     if declared and not fixed:
@@ -165,9 +160,7 @@ def compare(
     # No head fills the whole CT range: stretched to it, the source would look worse than it is.
     shown = percentile_range(reference, mask) if fixed and mask.any() else ends
     whole, planes = score(prediction, reference, mask, ends, profile)
-    if whole.ssim is None and whole.ms_ssim is None and mask.any():
-        sides = " x ".join(map(str, mask.shape[:2]))
-        warnings.append(f"slices of {sides} are smaller than the window of {SSIM_WINDOW}: SSIM not measured")
+    warnings += warn_small(whole, mask)
     affine = np.asarray(volumes["reference"].affine, dtype=np.float64)
     sayable = None if fixed else declared and declared[0]
     images = {"prediction": prediction, "reference": reference}
@@ -215,6 +208,14 @@ def compare(
         spread=arrays.get("uncertainty"),
         affine=None if levels else affine,
     )
+
+
+def _said(volumes: Mapping[str, MetaTensor], translation: Translation | None) -> list[str]:
+    """What reading the volumes and making the translation warned of."""
+    said = [f"{role}: {text}" for role, volume in volumes.items() for text in volume.meta.get("warnings", [])]
+    told = {text.partition(": ")[2] for text in said}
+    made = translation.warnings if translation else []
+    return [*said, *(f"translation: {text}" for text in made if text not in told)]
 
 
 def _prepared(

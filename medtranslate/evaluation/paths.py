@@ -20,6 +20,7 @@ from medtranslate.evaluation.folders import stem_of
 from medtranslate.evaluation.grids import align
 from medtranslate.evaluation.moved import register_reference, with_registration
 from medtranslate.evaluation.pair import compare
+from medtranslate.evaluation.rules import warn_source
 from medtranslate.io import read_volume
 from medtranslate.report import Pictures
 from medtranslate.result import Provenance, Result, Translation, read_result
@@ -37,17 +38,19 @@ def score_paths(settings: EvaluateSettings, paths: Mapping[str, Path], name: str
         inputs={role: describe(volume) for role, volume in read.items()},
         versions=versions(LIBRARIES),
     )
+    own = translation_of(paths["prediction"])
+    # The record of a folder can speak for the model of all its files, not for the source of each.
+    translation = own or translation_of(settings.prediction)
+    warnings = warn_source(read.get("source"), own)
     registration = None
     if settings.register == "rigid":
         read, registration = register_reference(read)
     resample = settings.resample_reference or registration is not None
     volumes = align(**read, resample_reference=resample)
-    translation = translation_of(paths["prediction"]) or translation_of(settings.prediction)
     model = _model_named(settings.model, translation) if settings.model else _model_at_hand(translation)
     to = _target(volumes, translation)
     if settings.model and to is None:
         raise SettingsError(f"--model {settings.model}: made CT or MR? It is not recorded; add --modality")
-    warnings = []
     if "source" in volumes and (translation or model):
         try:
             volumes["mean_image"] = _mean_image(volumes["source"], model, to)

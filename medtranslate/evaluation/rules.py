@@ -12,8 +12,17 @@ from monai.data import MetaTensor
 from medtranslate.config import ProfileName, ScaleSettings
 from medtranslate.errors import InputRefused, SettingsError
 from medtranslate.evaluation.grids import where
-from medtranslate.metrics import PROFILES, WHOLE_CT, Range, Volume, Voxels, covers, percentile_range
-from medtranslate.result import ModelInfo
+from medtranslate.metrics import (
+    PROFILES,
+    SSIM_WINDOW,
+    WHOLE_CT,
+    Range,
+    Volume,
+    Voxels,
+    covers,
+    percentile_range,
+)
+from medtranslate.result import ModelInfo, Scores, Translation
 from medtranslate.transforms import denormalise, mr_top, scale_mr
 
 LARGEST_HEAD = 0.8
@@ -201,3 +210,40 @@ def warn_outside(reference: Volume, mask: Voxels, ends: Range) -> list[str]:
         f"{outside / inside.size:.1%} of the reference's voxels in the mask lie outside {ends[0]:g} to"
         f" {ends[1]:g} and were clipped: scores that need them are not representable and not reported"
     ]
+
+
+def warn_source(source: MetaTensor | None, translation: Translation | None) -> list[str]:
+    """A source, as it was read from its file, that is not the one which the translation's record names.
+
+    A digest tells only files of one format apart: the same image in another, such as a stack of pictures or
+    a resampled series that was converted, has another digest. A de-identified record has none.
+    """
+    if source is None or translation is None or translation.source.digest is None:
+        return []
+    found, recorded = source.meta["digest"], translation.source.digest
+    if found == recorded or source.meta["format"] != translation.source.format:
+        return []
+    return [
+        f"source ({where(source)}): is not the volume that was translated (SHA-256 {found[:12]}..., recorded"
+        f" {recorded[:12]}...), so the scores of doing nothing are not those of this translation; give the"
+        " one that was"
+    ]
+
+
+def warn_constant(prediction: Volume, reference: Volume, mask: Voxels) -> list[str]:
+    """A prediction that shows nothing where the reference shows something."""
+    values = prediction[mask]
+    if not values.size or np.ptp(values) or not np.ptp(reference[mask]):
+        return []
+    return [
+        f"the prediction holds one value only, {values[0]:g}, all over the mask: it shows nothing, whatever"
+        " its scores"
+    ]
+
+
+def warn_small(scores: Scores, mask: Voxels) -> list[str]:
+    """Slices that similarity cannot be measured on."""
+    if scores.ssim is not None or scores.ms_ssim is not None or not mask.any():
+        return []
+    sides = " x ".join(map(str, mask.shape[:2]))
+    return [f"slices of {sides} are smaller than the window of {SSIM_WINDOW}: SSIM not measured"]

@@ -31,9 +31,13 @@ def inputs(item: Result) -> list[tuple[str, str]]:
     found = [("Registration", _moved(item.registration))] if item.registration else []
     if item.provenance:
         kept = {role: source.digest for role, source in item.provenance.inputs.items() if source.digest}
-        if item.translation:
+        if item.translation and kept.get("source") == item.translation.source.digest:
             kept.pop("source", None)  # told by the translation's own record
-        found += [(f"{role} digest".capitalize(), f"SHA-256 {digest}") for role, digest in kept.items()]
+        named = {"source": "Source of the scores"} if item.translation else {}
+        found += [
+            (f"{named.get(role, role.capitalize())} digest", f"SHA-256 {digest}")
+            for role, digest in kept.items()
+        ]
         versions = item.provenance.versions.items()
         found.append(("Versions", ", ".join(f"{name} {version}" for name, version in versions)))
     return found

@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from PIL import Image
 from medtranslate.config import EvaluateSettings
 from medtranslate.errors import GeometryRefused, InputRefused, OutputExists, SettingsError, UsageError
 from medtranslate.evaluation import baselines, evaluate, score_pair
-from medtranslate.io import write_volume
+from medtranslate.io import read_volume, write_volume
 from medtranslate.result import Cohort, ModelInfo, Result, Source, Translation, read_result, write_result
 
 AFFINE = np.array([[-2.0, 0, 0, 30], [0, -1.5, 0, 40], [0, 0, 3, -50], [0, 0, 0, 1]])  # LPS
@@ -198,6 +199,19 @@ def test_slices_too_small_for_ssim_are_called_out() -> None:
     assert "10 x 44 are smaller than the window of 11" in result.warnings[-1]
 
 
+def test_a_prediction_that_shows_nothing_is_called_out() -> None:
+    truth = volume(head())
+    flat = score_pair(volume(np.full(head().shape, 40.0)), truth)
+    assert [w for w in flat.warnings if "holds one value only, 40, all over the mask" in w]
+    sharp = np.where(head() > -1000, 40.0, -1000.0)
+    assert [w for w in score_pair(volume(sharp), truth).warnings if "one value" in w] != []
+    assert [w for w in score_pair(volume(noisy(head(), 1)), truth).warnings if "one value" in w] == []
+    spot = np.zeros(head().shape)
+    spot[20, 20, 4] = 1
+    one = score_pair(volume(sharp), truth, mask=volume(spot), data_range=(0.0, 80.0))
+    assert [w for w in one.warnings if "one value" in w] == []
+
+
 def test_warnings_of_reading_reach_the_result() -> None:
     odd = volume(head(), warnings=["transparency ignored"])
     assert "reference: transparency ignored" in score_pair(volume(head()), odd).warnings
@@ -264,6 +278,32 @@ def test_evaluate_writes_what_it_returns(settings: Callable[..., EvaluateSetting
     assert result.data_range == (-20.0, 100.0)
 
 
+def strangers(result: Result | Cohort) -> list[str]:
+    return [text for text in result.warnings if "is not the volume that was translated" in text]
+
+
+def test_a_source_that_was_not_translated_is_called_out(
+    settings: Callable[..., EvaluateSettings], tmp_path: Path
+) -> None:
+    source = read_volume(tmp_path / "mr.nii.gz")
+    record = window_model()
+    write_result(record, tmp_path / "fake.translation.json")
+    (told,) = strangers(evaluate(settings(), quiet=True))
+    digest = source.meta["digest"]
+    assert told.startswith(
+        f"source (mr.nii.gz): is not the volume that was translated (SHA-256 {digest[:12]}"
+    )
+    assert f"recorded {'a' * 12}" in told
+    page = (tmp_path / "scores" / "report.html").read_text()
+    assert "is not the volume that was translated" in page
+    assert f"Source of the scores digest</dt><dd>SHA-256 {digest}" in page
+
+    for known in ({"digest": digest}, {"digest": None}, {"format": "dicom"}):
+        own = replace(record, source=replace(record.source, **known))
+        write_result(own, tmp_path / "fake.translation.json")
+        assert strangers(evaluate(settings(overwrite=True), quiet=True)) == []
+
+
 def test_evaluate_holds_perfect_scores(settings: Callable[..., EvaluateSettings], tmp_path: Path) -> None:
     result = evaluate(settings(prediction=tmp_path / "truth.nii.gz"), quiet=True)
     assert isinstance(result, Result)
@@ -315,7 +355,9 @@ def pictures(folder: Path, names: list[str], sigma: float = 0.0) -> Path:
 def test_folders_of_pictures_are_a_cohort(tmp_path: Path) -> None:
     names = ["a.png", "b.png", "c.png", "d.png"]
     fake = pictures(tmp_path / "fake", names, sigma=6)
-    write_result(window_model(), fake / "translation.json")
+    record = window_model()
+    record = replace(record, source=replace(record.source, format="png"))
+    write_result(record, fake / "translation.json")
     real = pictures(tmp_path / "real", names)
     cohort = evaluate(
         EvaluateSettings(prediction=fake, reference=real, source=real, out=tmp_path / "o"), quiet=True
@@ -326,7 +368,8 @@ def test_folders_of_pictures_are_a_cohort(tmp_path: Path) -> None:
     assert maes == sorted(maes)
     assert cohort.mean.mae == pytest.approx(np.mean(maes))
     assert cohort.baselines["source copied"].mae == 0
-    assert cohort.items[0].translation == window_model()
+    assert cohort.items[0].translation == record
+    assert strangers(cohort) == []
     assert read_result(Cohort, tmp_path / "o" / "result.json") == cohort
     page = (tmp_path / "o" / "report.html").read_text(encoding="utf-8")
     assert all(
