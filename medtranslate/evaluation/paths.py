@@ -34,10 +34,7 @@ def score_paths(settings: EvaluateSettings, paths: Mapping[str, Path], name: str
     """Read and score one pair; `paths` by role."""
     known = {"prediction": settings.modality, "reference": settings.modality}
     read = {role: read_volume(path, modality=known.get(role)) for role, path in paths.items()}
-    provenance = Provenance(
-        inputs={role: describe(volume) for role, volume in read.items()},
-        versions=versions(LIBRARIES),
-    )
+    provenance = provenance_of(read)
     own = translation_of(paths["prediction"])
     # The record of a folder can speak for the model of all its files, not for the source of each.
     translation = own or translation_of(settings.prediction)
@@ -72,6 +69,12 @@ def score_paths(settings: EvaluateSettings, paths: Mapping[str, Path], name: str
         warnings=[*result.warnings, *warnings],
     )
     return result, pictures
+
+
+def provenance_of(read: Mapping[str, MetaTensor]) -> Provenance:
+    """What volumes were scored, by role as they were read, and what computed the scores."""
+    inputs = {role: describe(volume) for role, volume in read.items()}
+    return Provenance(inputs=inputs, versions=versions(LIBRARIES))
 
 
 def _mean_image(source: MetaTensor, model: Model | None, to: Modality | None) -> MetaTensor:

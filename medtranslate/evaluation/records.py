@@ -62,12 +62,19 @@ def digests(record: Result) -> dict[str, str]:
     return {role: digest for role, digest in known.items() if digest}
 
 
-def recorded_paths(settings: Mapping[str, object]) -> dict[str, Path]:
-    """The paths that a command was given: of `evaluate` by role, of `translate` under its own names."""
+def recorded_paths(settings: Mapping[str, object], made: Translation | None = None) -> dict[str, Path]:
+    """The paths that a command was given: of `evaluate` by role, of `translate` under its own names.
+
+    `made` is what `translate` recorded: of one file in its output's folder that is the prediction.
+    """
     own = {**settings, "source": settings.get("source") or settings.get("input")}
     if "input" in settings:
         own["prediction"] = settings.get("output")
-    return {role: Path(path) for role in ROLES if isinstance(path := own.get(role), str)}
+    paths = {role: Path(path) for role in ROLES if isinstance(path := own.get(role), str)}
+    if made and "input" in settings and "prediction" in paths:
+        file = paths["prediction"] / Path(made.output).name
+        paths["prediction"] = file if file.is_file() else paths["prediction"]
+    return paths
 
 
 def read_volumes(

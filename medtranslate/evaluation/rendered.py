@@ -88,7 +88,7 @@ def render(settings: ReportSettings) -> Rendered:
 
 
 def _of_pair(record: Result, settings: ReportSettings) -> Material:
-    recorded = recorded_paths(record.settings)
+    recorded = recorded_paths(record.settings, record.translation)
     volumes, notes = read_volumes(
         _given(settings), recorded, digests(record), record.settings, settings.series
     )

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from monai.data import MetaTensor
 
 from medtranslate.checkpoint import Model
 from medtranslate.config import Modality, TranslateSettings, plain, write_yaml
@@ -14,6 +15,7 @@ from medtranslate.errors import InputRefused, UsageError
 from medtranslate.evaluation.baselines import mean_image
 from medtranslate.evaluation.folders import members_of, pair_up, stem_of
 from medtranslate.evaluation.pair import UNITS, align, compare
+from medtranslate.evaluation.paths import provenance_of
 from medtranslate.evaluation.summary import (
     gathered_warnings,
     mean_baselines,
@@ -32,7 +34,7 @@ from medtranslate.report import (
     write_case,
     write_translation_case,
 )
-from medtranslate.result import Cohort, Result, Translation, write_result
+from medtranslate.result import Cohort, Provenance, Result, Translation, write_result
 from medtranslate.transforms import to_axial
 from medtranslate.translation import (
     OTHER,
@@ -134,10 +136,15 @@ def _result_place(settings: TranslateSettings) -> tuple[tuple[Path, str], dict[P
 def _score(item: Item, reference: Path, model: Model, name: str) -> tuple[Result, Pictures]:
     """Score a translation as it was written."""
     to: Modality = item.record.model.to
+    read = {
+        "prediction": read_volume(item.path, modality=to),
+        "reference": read_volume(reference, modality=to),
+        "source": item.source,
+    }
     result, pictures = compare(
         align(
-            prediction=read_volume(item.path, modality=to),
-            reference=read_volume(reference, modality=to),
+            read["prediction"],
+            read["reference"],
             source=item.source,
             mean_image=mean_image(item.source, model, to),
             uncertainty=item.spread,
@@ -147,6 +154,7 @@ def _score(item: Item, reference: Path, model: Model, name: str) -> tuple[Result
         item.record,
         name,
     )
+    result = replace(result, provenance=_provenance(item, read))
     if result.coverage is None or item.record.uncertainty is None:
         return result, pictures
     known = replace(
@@ -155,6 +163,16 @@ def _score(item: Item, reference: Path, model: Model, name: str) -> tuple[Result
         correlation=result.coverage.correlation,
     )
     return replace(result, translation=replace(item.record, uncertainty=known)), pictures
+
+
+def _provenance(item: Item, read: Mapping[str, MetaTensor]) -> Provenance:
+    """What was scored; by the digest of an original nobody finds the patient of a de-identified one."""
+    written = {"uncertainty": read_volume(item.spread_path)} if item.spread_path else {}
+    found = provenance_of({**read, **written})
+    if not item.record.settings.get("deidentify"):
+        return found
+    hidden = {role: replace(found.inputs[role], digest=None) for role in ("reference", "source")}
+    return replace(found, inputs=found.inputs | hidden)
 
 
 def _found(results: Sequence[Result], settings: TranslateSettings) -> Result | Cohort | None:

@@ -52,6 +52,7 @@ class Item:
     Attributes:
         path: where the translation was written; the output takes its own place later.
         spread: standard deviation over samples, or None.
+        spread_path: where that was written, likewise, or None.
     """
 
     job: Job
@@ -59,6 +60,7 @@ class Item:
     path: Path
     spread: MetaTensor | None
     record: Translation
+    spread_path: Path | None = None
 
 
 def translate(settings: TranslateSettings, *, quiet: bool = False) -> Translation | list[Translation]:
@@ -211,7 +213,7 @@ def _write(
     done: Translated,
     at: Callable[[Place], Path],
 ) -> Item:
-    path, record = at(job.target), done.record
+    path, record, spread_path = at(job.target), done.record, None
     write_volume(
         done.volume,
         path,
@@ -226,12 +228,13 @@ def _write(
         overwrite=True,
     )
     if job.spread and done.spread is not None and record.uncertainty:
-        write_volume(done.spread, at(job.spread), like=source, overwrite=True)
+        spread_path = at(job.spread)
+        write_volume(done.spread, spread_path, like=source, overwrite=True)
         named = job.spread[1] or job.spread[0].name
         record = replace(record, uncertainty=replace(record.uncertainty, output=named))
     record = _recorded(record, settings, job.target[1] or job.target[0].name)
     write_result(record, at(job.record))
-    return Item(job, source, path, done.spread, record)
+    return Item(job, source, path, done.spread, record, spread_path)
 
 
 def record_beside(output: Path, kind: str = "translation") -> Path:

@@ -5,10 +5,11 @@ import shutil
 import numpy as np
 import pytest
 
-from medtranslate.config import EvaluateSettings, TranslateSettings
+from medtranslate.config import EvaluateSettings, ReportSettings, TranslateSettings
 from medtranslate.errors import GeometryRefused, InputRefused, OutputExists, UsageError
-from medtranslate.evaluation import evaluate, translate_and_score
+from medtranslate.evaluation import evaluate, render, translate_and_score
 from medtranslate.evaluation import translated as room
+from medtranslate.evaluation.records import digests
 from medtranslate.io import read_volume, write_volume
 from medtranslate.phantom import study
 from medtranslate.result import Cohort, Result, Translation, read_result
@@ -65,6 +66,7 @@ def test_the_scores_are_those_of_evaluate(study_folder, settings):
     assert result.mask == pair.mask
     assert result.baselines == pair.baselines
     assert set(result.baselines) == {"source copied", "histogram match", "mean image"}
+    assert digests(result) == digests(pair)
     assert read_result(Result, study_folder / "fake.result.json") == result
     assert (
         result.translation == records[0] == read_result(Translation, study_folder / "fake.translation.json")
@@ -96,6 +98,28 @@ def test_a_report_without_a_reference(study_folder, settings):
     assert records[0].uncertainty.output is None
     assert names(study_folder / "page") == {"report.html", "report.pdf", "settings.yaml"}
     assert "Not scored" in (study_folder / "page" / "report.html").read_text()
+
+
+def test_a_later_report_finds_the_images_by_their_digests(study_folder, settings):
+    translate_and_score(
+        settings(output="out", reference="ct.nii.gz", uncertainty="std.nii.gz", samples=2), quiet=True
+    )
+    asked = ReportSettings(result=study_folder / "out", out=study_folder / "page")
+    assert render(asked).notes == []
+    page = (study_folder / "page" / "report.html").read_text()
+    digest = read_volume(study_folder / "ct.nii.gz").meta["digest"]
+    assert f"Reference digest</dt><dd>SHA-256 {digest}" in page
+    assert 'id="volume-spread"' in page
+
+
+def test_a_deidentified_score_names_no_original(head, study_folder, settings):
+    write_volume(head.mr, study_folder / "series")
+    asked = settings("series", "out", reference="ct.nii.gz", report="page", deidentify=True)
+    translate_and_score(asked, quiet=True)
+    told = (study_folder / "page" / "result.json").read_text()
+    for original in ("series", "ct.nii.gz"):
+        assert read_volume(study_folder / original).meta["digest"] not in told
+    assert read_volume(study_folder / "out").meta["digest"] in told
 
 
 def test_a_dicom_series_gets_its_spread_as_a_file_of_numbers(head, settings, tmp_path):
