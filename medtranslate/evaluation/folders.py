@@ -6,14 +6,20 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from medtranslate.errors import InputRefused
-from medtranslate.io import detect_format, list_pictures, list_volumes
+from medtranslate.io import FORMATS, detect_format, list_pictures, list_volumes
 
 
 def members_of(path: Path) -> dict[str, Path]:
-    """Pictures or volume files of a folder by stem; none where `path` is one volume (a file, a series)."""
-    if not path.is_dir() or detect_format(path) == "dicom":
+    """Pictures or volume files of a folder by stem; none where `path` is one volume (a file, a series).
+
+    A damaged file that is named like the others counts: it is refused when its turn comes, not passed over.
+    """
+    if not path.is_dir() or (format := detect_format(path)) == "dicom":
         return {}
     files = list_pictures(path) or list_volumes(path)
+    named = [file for file in sorted(path.iterdir()) if file.is_file() and file.name[0] != "."]
+    suffixes = FORMATS[format].suffixes
+    files += [file for file in named if file.name.lower().endswith(suffixes) and file not in files]
     members: dict[str, Path] = {}
     for file in files:
         if stem_of(file) in members:

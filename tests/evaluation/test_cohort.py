@@ -157,6 +157,24 @@ def test_a_refused_pair_is_listed_and_the_others_are_scored(
     assert not journal_path(tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("damage", [b"", b"no picture", b"\x89PNG\r\n\x1a\n"])
+def test_a_damaged_file_fails_its_own_pair_alone(
+    settings: Callable[..., EvaluateSettings],
+    damage: bytes,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    settings()
+    (tmp_path / "real" / "slice-3.png").write_bytes(damage)
+    command = ["evaluate", str(tmp_path / "fake"), str(tmp_path / "real"), "--out", str(tmp_path / "out")]
+    assert cli.invoke([*command, "--json"]) == 4
+    printed = capsys.readouterr()
+    assert "1 of 6 pairs could not be scored: slice-3" in printed.err
+    answer = json.loads(printed.out)
+    assert "slice-3.png" in answer["failed"]["slice-3"]
+    assert len(answer["items"]) == 5
+
+
 def test_nothing_is_written_where_every_pair_is_refused(
     settings: Callable[..., EvaluateSettings], tmp_path: Path
 ) -> None:
