@@ -66,11 +66,14 @@ def _check_grid(volume: MetaTensor, reference: MetaTensor, what: str) -> None:
         )
 
 
-def mismatch(volume: MetaTensor, reference: MetaTensor) -> str | None:
-    """How two grids differ: shape, corners by `CORNER_TOLERANCE_MM`, axes by `DIRECTION_TOLERANCE`."""
+def mismatch(volume: MetaTensor, reference: MetaTensor, name: str = "reference") -> str | None:
+    """How two grids differ: shape, corners by `CORNER_TOLERANCE_MM`, axes by `DIRECTION_TOLERANCE`.
+
+    `name` is what the second is called.
+    """
     if volume.shape != reference.shape:
         ours, theirs = (" x ".join(map(str, v.shape[1:])) for v in (volume, reference))
-        return f"{ours} voxels (LPS), the reference has {theirs}"
+        return f"{ours} voxels (LPS), the {name} has {theirs}"
     affines = [np.asarray(v.affine, dtype=np.float64) for v in (volume, reference)]
     corners = np.array([(*c, 1.0) for c in product(*((-0.5, n - 0.5) for n in volume.shape[1:]))])
     apart = np.linalg.norm(corners @ (affines[0] - affines[1]).T, axis=1).max()
@@ -79,7 +82,7 @@ def mismatch(volume: MetaTensor, reference: MetaTensor) -> str | None:
     if apart <= CORNER_TOLERANCE_MM and turned <= DIRECTION_TOLERANCE:
         return None
     return (
-        f"its corners lie up to {apart:.3f} mm from the reference's (tolerance {CORNER_TOLERANCE_MM} mm),"
+        f"its corners lie up to {apart:.3f} mm from the {name}'s (tolerance {CORNER_TOLERANCE_MM} mm),"
         f" its axes differ by {turned:.1e} (tolerance {DIRECTION_TOLERANCE:.0e})"
     )
 

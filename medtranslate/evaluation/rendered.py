@@ -14,7 +14,7 @@ from monai.data import MetaTensor
 from medtranslate.config import ReportSettings, write_yaml
 from medtranslate.errors import GeometryRefused, UsageError
 from medtranslate.evaluation.folders import members_of
-from medtranslate.evaluation.grids import align, array, where
+from medtranslate.evaluation.grids import align, array, mismatch, where
 from medtranslate.evaluation.pair import UNITS, compare
 from medtranslate.evaluation.records import ROLES, digests, open_record, read_volumes, recorded_paths
 from medtranslate.evaluation.summary import telling
@@ -192,11 +192,9 @@ def _shown(record: Translation, volumes: Mapping[str, MetaTensor], notes: list[s
     axial = {role: to_axial(volume) for role, volume in volumes.items()}
     source = array(axial["source"])
     for role, volume in axial.items():
-        if volume.shape != axial["source"].shape or not np.allclose(
-            volume.affine, axial["source"].affine, atol=0.01
-        ):
+        if found := mismatch(volume, axial["source"], "source"):
             raise GeometryRefused(
-                f"{role} ({where(volume)}): lies on another grid than the source; give the record's"
+                f"{role} ({where(volume)}): {found}; give the {role} that belongs to this record"
             )
     translation, affine = array(axial["prediction"]), axial["source"].affine
     grey = "levels" in axial["source"].meta

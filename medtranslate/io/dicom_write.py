@@ -247,6 +247,8 @@ def _describe_plane(header: Dataset, stack: Stack, sources: Sequence[Dataset]) -
     given = sources[0].PixelSpacing if sources else (row, column)
     header.PixelSpacing = _decimals(given)
     header.setdefault("SliceThickness", format_number_as_ds(float(step)))
+    if len(sources) == 1:  # whose distance to the next no position tells
+        header.SpacingBetweenSlices = format_number_as_ds(float(step))
 
 
 def _write_slices(

@@ -10,7 +10,7 @@ from pydicom import dcmread
 
 from medtranslate import cli
 from medtranslate.config import EvaluateSettings, ReportSettings, TranslateSettings
-from medtranslate.errors import InputRefused, OutputExists, Unreadable, UsageError
+from medtranslate.errors import GeometryRefused, InputRefused, OutputExists, Unreadable, UsageError
 from medtranslate.evaluation import evaluate, render, translate_and_score
 from medtranslate.evaluation.records import open_record
 from medtranslate.io import read_volume, write_volume
@@ -171,6 +171,16 @@ def test_volumes_that_moved_are_left_out_and_said(settings, place, tmp_path):
     )
     assert render(given).notes == []
     assert pictures_in(tmp_path / "two") == 12
+
+
+def test_a_translation_on_another_grid_is_refused_with_numbers(settings, place, tmp_path):
+    volume = read_volume(place / "sd.nii.gz")
+    volume.affine[2, 3] += 0.5
+    write_volume(volume, tmp_path / "moved.nii.gz")
+    write_volume(volume[..., 1:], tmp_path / "short.nii.gz")
+    for name, numbers in (("moved", "0.500 mm from the source's"), ("short", "the source has 40 x 40 x 40")):
+        with pytest.raises(GeometryRefused, match=numbers):
+            render(settings("fake", uncertainty=tmp_path / f"{name}.nii.gz"))
 
 
 def test_what_has_no_digest_is_shown_only_where_it_is_named(place, tmp_path):

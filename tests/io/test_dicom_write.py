@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from monai.data.meta_tensor import MetaTensor
 from pydicom import Dataset, dcmread
+from pydicom.data import get_testdata_file
 from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import RawDataElement
 from pydicom.tag import Tag
@@ -88,6 +89,16 @@ def test_slices_go_where_they_came_from_whatever_the_files_are_called(series, tm
     for path in (tmp_path / "mr").iterdir():
         header = dcmread(path)
         assert header.ImagePositionPatient[2] == -30 + 3 * int(header.pixel_array[0, 0])
+
+
+@pytest.mark.parametrize("to", ["ct", "mr"])
+def test_a_single_slice_keeps_its_distance_to_the_next(tmp_path, made, validator_errors, to):
+    source = read_volume(get_testdata_file("693_J2KI.dcm"))
+    assert source.pixdim[2] != dcmread(get_testdata_file("693_J2KI.dcm")).SliceThickness
+    write_volume(source, tmp_path / "derived", like=source, derivation=made(to))
+    (path,) = (tmp_path / "derived").iterdir()
+    assert validator_errors("dciodvfy", "-new", path) == []
+    assert np.allclose(read_volume(path).affine, source.affine, atol=1e-6)
 
 
 def test_source_and_derived_series_are_one_consistent_study(series, tmp_path, made, validator_errors):
