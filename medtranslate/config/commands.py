@@ -54,7 +54,7 @@ class TranslateSettings:
     seed: Annotated[int, Field(ge=0)] = 0
     """Seed of these draws."""
     uncertainty: Path | None = None
-    """File for the standard deviation over the draws, in the output's unit (a folder for pictures)."""
+    """File for the standard deviation over the draws (a folder for pictures; .dcm: a Parametric Map)."""
     reference: Path | None = None
     """The truth on the source's grid: score the translation at once (default: none)."""
     report: Path | None = None

@@ -40,6 +40,7 @@ from medtranslate.translation import (
     OTHER,
     Item,
     as_spoken,
+    is_map,
     load_for,
     outputs,
     plan,
@@ -167,7 +168,9 @@ def _score(item: Item, reference: Path, model: Model, name: str) -> tuple[Result
 
 def _provenance(item: Item, read: Mapping[str, MetaTensor]) -> Provenance:
     """What was scored; by the digest of an original nobody finds the patient of a de-identified one."""
-    written = {"uncertainty": read_volume(item.spread_path)} if item.spread_path else {}
+    spread = item.spread_path
+    # A map is no volume that is read.
+    written = {"uncertainty": read_volume(spread)} if spread and not is_map(spread) else {}
     found = provenance_of({**read, **written})
     if not item.record.settings.get("deidentify"):
         return found

@@ -12,6 +12,7 @@ from medtranslate.translation.files import (
     translate_each,
 )
 from medtranslate.translation.jumps import seams
+from medtranslate.translation.spread import is_map
 from medtranslate.translation.volume import (
     OTHER,
     Translated,
@@ -29,6 +30,7 @@ __all__ = [
     "as_spoken",
     "describe",
     "framed_alone",
+    "is_map",
     "load_for",
     "outputs",
     "plan",

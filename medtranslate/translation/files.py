@@ -17,6 +17,7 @@ from medtranslate.io import FORMATS, detect_format, format_of_name, list_picture
 from medtranslate.io.deidentify import FACES
 from medtranslate.jobs import progress, require_apart, staged, whole_outputs
 from medtranslate.result import Derivation, Translation, write_result
+from medtranslate.translation.spread import check_slices, check_spread, write_spread
 from medtranslate.translation.stack import Stack, stack
 from medtranslate.translation.volume import OTHER, Translated, sample_stacks, slices_per_pass
 
@@ -107,7 +108,7 @@ def plan(settings: TranslateSettings) -> list[Job]:
         return _plan_pictures(settings)
     if settings.regrid and (settings.format or found) == "dicom" and not settings.output.suffix:
         raise UsageError("--regrid: a DICOM series keeps its own slices; name an output such as out.nii.gz")
-    _check_spread(settings.uncertainty, found)
+    check_spread(settings.uncertainty, found, settings.regrid)
     spread = (settings.uncertainty, "") if settings.uncertainty else None
     if settings.output.suffix:
         target, record = (settings.output, ""), (record_beside(settings.output), "")
@@ -201,8 +202,10 @@ def _read(settings: TranslateSettings, job: Job) -> MetaTensor:
     )
     if settings.deidentify:
         source.meta.pop("files", None)
-    if job.format != "dicom" or job.spread:
+    if job.format != "dicom":
         require_grid(source.meta, str(job.source))
+    if job.spread:
+        check_slices(source, job.spread[0])
     return source
 
 
@@ -229,7 +232,7 @@ def _write(
     )
     if job.spread and done.spread is not None and record.uncertainty:
         spread_path = at(job.spread)
-        write_volume(done.spread, spread_path, like=source, overwrite=True)
+        write_spread(done.spread, record.uncertainty, spread_path, source, deidentify=settings.deidentify)
         named = job.spread[1] or job.spread[0].name
         record = replace(record, uncertainty=replace(record.uncertainty, output=named))
     record = _recorded(record, settings, job.target[1] or job.target[0].name)
@@ -269,18 +272,6 @@ def _plan_pictures(settings: TranslateSettings) -> list[Job]:
         )
         for path in list_pictures(settings.input)
     ]
-
-
-def _check_spread(path: Path | None, found: str) -> None:
-    """A standard deviation is no CT or MR: DICOM has another kind of object for it, a picture only grey."""
-    able = [name for name in FORMATS if name != "dicom" and (name != "png" or found == "png")]
-    suffixes = [suffix for name in able for suffix in FORMATS[name].suffixes]
-    if path is None or any(path.name.lower().endswith(suffix) for suffix in suffixes):
-        return
-    raise UsageError(
-        f"--uncertainty {path}: standard deviations are written as a file of real numbers, not as DICOM"
-        f" or a picture of a volume; name one that ends in {', '.join(suffixes)}"
-    )
 
 
 def _name_in(path: Path, format: str) -> str:

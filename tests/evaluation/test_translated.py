@@ -4,6 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
+from pydicom import dcmread
 
 from medtranslate.config import EvaluateSettings, ReportSettings, TranslateSettings
 from medtranslate.errors import GeometryRefused, InputRefused, OutputExists, UsageError
@@ -124,14 +125,19 @@ def test_a_deidentified_score_names_no_original(head, study_folder, settings):
 
 def test_a_dicom_series_gets_its_spread_as_a_file_of_numbers(head, settings, tmp_path):
     write_volume(head.mr, tmp_path / "series")
-    for path in ("std", "std.dcm", "std.png"):
-        with pytest.raises(UsageError, match=r"not as DICOM.*\.nii\.gz"):
+    for path in ("std", "std.png"):
+        with pytest.raises(UsageError, match=r"not as a series.*\.nii\.gz.*\.dcm$"):
             translate_and_score(settings("series", "fake", uncertainty=path), quiet=True)
     translate_and_score(settings("series", "fake", uncertainty="std.nii.gz"), quiet=True)
     source, std = read_volume(tmp_path / "series"), read_volume(tmp_path / "std.nii.gz")
     assert std.shape == source.shape
     assert np.allclose(std.affine, source.affine, atol=1e-4)
     assert read_result(Translation, tmp_path / "fake" / "translation.json").uncertainty.samples == 16
+    more = {"uncertainty": "std.dcm", "samples": 2, "report": "page"}
+    write_volume(head.ct, tmp_path / "truth")
+    translate_and_score(settings("series", "again", reference="truth", **more), quiet=True)
+    assert dcmread(tmp_path / "std.dcm").Modality == "OT"
+    assert "uncertainty" not in read_result(Result, tmp_path / "page" / "result.json").provenance.inputs
 
 
 def test_folders_of_pictures(head, small_model, settings, tmp_path):

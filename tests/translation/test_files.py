@@ -10,6 +10,7 @@ from monai.data import MetaTensor
 from monai.inferers import SliceInferer
 from PIL import Image
 from pydicom import dcmread
+from pydicom.uid import ParametricMapStorage
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
@@ -290,7 +291,7 @@ def test_tilted_slices_are_translated_each_on_its_own_place_and_regridded_for_ni
     assert "tilted by 12.0 degrees" in str(made.meta["slices"])
     with pytest.raises(GeometryRefused, match="--regrid"):
         translate(settings(*given, "x.nii.gz"), quiet=True)
-    with pytest.raises(GeometryRefused, match="--regrid"):
+    with pytest.raises(GeometryRefused, match=r"tilted by 12\.0 degrees.*ends in \.dcm"):
         translate(settings(*given, "y", uncertainty=tmp_path / "x.nii.gz"), quiet=True)
     assert not (tmp_path / "x.nii.gz").exists()
     assert not (tmp_path / "y").exists()
@@ -298,6 +299,28 @@ def test_tilted_slices_are_translated_each_on_its_own_place_and_regridded_for_ni
     assert read_volume(tmp_path / "x.nii.gz").shape[3] == made.shape[3]
     with pytest.raises(UsageError, match="keeps its own slices"):
         translate(settings(*given, "out2", regrid=True), quiet=True)
+    with pytest.raises(UsageError, match=r"ends in .*\.nrrd$"):
+        translate(settings(*given, "z.nii.gz", regrid=True, uncertainty=tmp_path / "z.dcm"), quiet=True)
+
+
+@pytest.mark.parametrize("deidentify", [False, True])
+def test_the_spread_of_tilted_slices_is_a_map_of_the_patients_study(head, small_model, tmp_path, deidentify):
+    write_volume(head.mr, tmp_path / "in")
+    tilt(tmp_path / "in", 12)
+    more = {"uncertainty": tmp_path / "sd.dcm", "samples": 2, "deidentify": deidentify}
+    record = translate(settings(small_model, tmp_path, tmp_path / "in", "out", **more), quiet=True)
+    assert record.uncertainty.output == "sd.dcm"
+    made, sources = dcmread(tmp_path / "sd.dcm"), [dcmread(path) for path in (tmp_path / "in").iterdir()]
+    assert made.SOPClassUID == ParametricMapStorage
+    assert (made.StudyInstanceUID == sources[0].StudyInstanceUID) != deidentify
+    places = {
+        str(frame.PlanePositionSequence[0].ImagePositionPatient)
+        for frame in made.PerFrameFunctionalGroupsSequence
+    }
+    assert places == {str(source.ImagePositionPatient) for source in sources}
+    assert made.pixel_array.shape == (40, 40, 40)
+    assert made.pixel_array.min() == 0
+    assert record.uncertainty.mean_std < made.pixel_array.max()
 
 
 @pytest.mark.parametrize("degrees", [0.0, 50.0])

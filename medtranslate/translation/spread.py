@@ -1,0 +1,69 @@
+"""Standard deviations over samples, as files: a volume of real numbers, or DICOM's Parametric Map."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from monai.data import MetaTensor
+
+from medtranslate.errors import GeometryRefused, UsageError
+from medtranslate.io import FORMATS, write_volume
+from medtranslate.result import Uncertainty
+
+MAP = ".dcm"
+"""Suffix of a Parametric Map."""
+
+
+def check_spread(path: Path | None, found: str, regrid: bool = False) -> None:
+    """Refuse a name that can't hold standard deviations.
+
+    They are no CT or MR: DICOM has a map for them, on the source's slices, and a picture only grey.
+
+    Args:
+        path: what is named, if anything.
+        found: format of the source.
+        regrid: whether its slices are resampled.
+
+    Raises:
+        UsageError: says what can.
+    """
+    able = [name for name in FORMATS if name != "dicom" and (name != "png" or found == "png")]
+    suffixes = [suffix for name in able for suffix in FORMATS[name].suffixes]
+    suffixes += [MAP] if found == "dicom" and not regrid else []
+    if path is None or any(path.name.lower().endswith(suffix) for suffix in suffixes):
+        return
+    raise UsageError(
+        f"--uncertainty {path}: standard deviations are written as a file of real numbers, not as a series"
+        f" or a picture of a volume; name one that ends in {', '.join(suffixes)}"
+    )
+
+
+def check_slices(source: MetaTensor, path: Path) -> None:
+    """Refuse slices that only a map can hold.
+
+    Raises:
+        GeometryRefused: they are tilted or uneven, and `path` names no map.
+    """
+    if (slices := source.meta.get("slices")) is not None and not is_map(path):
+        raise GeometryRefused(
+            f"--uncertainty {path}: the slices of {source.meta['path']} are no regular grid ({slices}), which"
+            " such a file needs; name one that ends in .dcm, a map that keeps each slice at its own place"
+        )
+
+
+def is_map(path: Path) -> bool:
+    """Whether a path names a Parametric Map."""
+    return path.name.lower().endswith(MAP)
+
+
+def write_spread(
+    spread: MetaTensor, found: Uncertainty, path: Path, source: MetaTensor, *, deidentify: bool
+) -> None:
+    """Write standard deviations on the source's grid, in the format that the path names."""
+    if not is_map(path):
+        write_volume(spread, path, like=source, overwrite=True)
+        return
+    from medtranslate.io.dicom_objects import open_study, write_map
+
+    study = open_study(source, deidentify=deidentify)
+    write_map(spread, found.unit, f"Standard deviation of {found.samples} samples", study, path)
