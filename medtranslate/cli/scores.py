@@ -30,7 +30,7 @@ def _where_it_errs(result: Result) -> list[str]:
         bias, (low, high) = result.agreement.bias, result.agreement.limits
         told.append(
             f"bias {bias:+.2f} {result.unit}, limits of agreement {low:+.2f} to {high:+.2f}, Wasserstein"
-            f" distance of the histograms {result.agreement.wasserstein:.2f}"
+            f" distance of the histograms {result.agreement.wasserstein:.2f} {result.unit}"
         )
     if found := result.coverage:
         one, two = found.expected

@@ -24,6 +24,8 @@ def act(settings: TranslateSettings, quiet: bool) -> Answer:
         warning if len(items) == 1 else f"{warning} ({count} of {len(items)} pictures)"
         for warning, count in counts.items()
     ]
+    if card := items[0].model.summary:
+        warnings.append(f"the card of the model {items[0].model.name} says: {card}")
     said = [f"written: {settings.output}"]
     if settings.uncertainty:
         said.append(f"standard deviation: {settings.uncertainty}")

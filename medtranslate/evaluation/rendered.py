@@ -73,6 +73,11 @@ def render(settings: ReportSettings) -> Rendered:
         found = _of_several(record, settings)
     offered = [*found.views, *(["dicom"] if isinstance(record, Result | Translation) else [])]
     for view in settings.view:
+        if view == "dicom" and isinstance(record, Cohort):
+            raise UsageError(
+                f"--view dicom: {path.name} is of {len(record.items)} cases, and one case is filed with its"
+                " patient; evaluate that pair by itself, and report on its result.json"
+            )
         if view not in offered:
             raise UsageError(f"--view {view}: {path.name} has none; take {', '.join(offered)}")
     with whole_output(settings.out, overwrite=settings.overwrite, folder=True) as folder:

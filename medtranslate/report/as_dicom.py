@@ -139,6 +139,7 @@ def _algorithm(result: Result) -> AlgorithmIdentification:
     if result.translation:
         model = result.translation.model
         said.append(f"Translated to {model.to.upper()} by the model {model.name}, SHA-256 {model.sha256}")
+        said += [f"The card of the model says: {model.summary}"] if model.summary else []
     if result.mask:
         said.append(f"Scored voxels: {result.mask.rule}")
     said += [f"Reference: {words}" for words in result.reference]

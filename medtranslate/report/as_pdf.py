@@ -10,7 +10,7 @@ from pathlib import Path
 from reportlab.platypus import Flowable, KeepTogether, Spacer
 
 from medtranslate import __version__
-from medtranslate.report.case_page import where
+from medtranslate.report.case_page import thinned, where
 from medtranslate.report.drawing import draw_curve
 from medtranslate.report.pdf_figures import Chart, curve_chart, histogram_chart
 from medtranslate.report.pdf_layout import (
@@ -166,17 +166,18 @@ def _where_it_errs(result: Result) -> list[Flowable]:
 
 def _along(result: Result, words: Words) -> list[Flowable]:
     """Scores along the stack, and histograms, as vectors."""
-    heights = [plane.position_mm for plane in result.slices if plane.position_mm is not None]
-    known = len(heights) == len(result.slices)
-    x = heights if known else [float(plane.index) for plane in result.slices]
+    slices, note = thinned(result.slices)
+    heights = [plane.position_mm for plane in slices if plane.position_mm is not None]
+    known = len(heights) == len(slices)
+    x = heights if known else [float(plane.index) for plane in slices]
     label = "position in mm, feet to head" if known else "slice"
     named: tuple[tuple[str, list[float | None], bool], ...] = (
-        (f"Mean absolute error, {result.unit}", [plane.mae for plane in result.slices], True),
-        ("SSIM", [plane.ssim for plane in result.slices], False),
-        ("PSNR, dB", [plane.psnr for plane in result.slices], False),
+        (f"Mean absolute error, {result.unit}", [plane.mae for plane in slices], True),
+        ("SSIM", [plane.ssim for plane in slices], False),
+        ("PSNR, dB", [plane.psnr for plane in slices], False),
     )
     charts = [chart for title, y, high in named if (chart := _curve(title, label, x, y, high))]
-    notes = [text("A dot marks the worst slice.", "soft")] if charts else []
+    notes = [text(f"A dot marks the worst slice{note}.", "soft")] if charts else []
     if worst := worst_slices(result):
         listed = "; ".join(f"{where(plane)} with {number(plane.mae)} {result.unit}" for plane in worst)
         notes.append(text(f"Highest mean absolute errors: {listed}.", "soft"))

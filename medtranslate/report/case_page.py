@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -28,6 +29,8 @@ from medtranslate.result import Cycle, Result, SliceScores, worst_slices
 
 MOST_PLANES = 6
 MOST_WARNINGS = 20
+MOST_SLICES = 4000
+"""Points of a curve, several for each pixel of a screen; no scanner gives as many slices."""
 
 
 @dataclass(frozen=True)
@@ -203,12 +206,23 @@ def _curves(result: Result) -> list[Chart]:
         ("SSIM per slice (higher is better)", "ssim", False),
     )
     charts = []
+    drawn, note = thinned(result.slices)
     for title, score, high in named:
-        values = [getattr(plane, score) for plane in result.slices]
+        values = [getattr(plane, score) for plane in drawn]
         if len(values) > 2 and None not in values:
-            planes = [(plane.index, plane.position_mm) for plane in result.slices]
-            charts.append(plot(title, planes, values, high=high))
+            planes = [(plane.index, plane.position_mm) for plane in drawn]
+            charts.append(plot(title + note, planes, values, high=high))
     return charts
+
+
+def thinned(slices: Sequence[SliceScores]) -> tuple[Sequence[SliceScores], str]:
+    """`MOST_SLICES` for a curve, evenly chosen, and the worst; a note where others are left out."""
+    if len(slices) <= MOST_SLICES:
+        return slices, ""
+    step = math.ceil(len(slices) / MOST_SLICES)
+    worst = max(range(len(slices)), key=lambda k: slices[k].mae or 0.0)
+    chosen_slices = [slices[k] for k in sorted({*range(0, len(slices), step), worst})]
+    return chosen_slices, f"; one in {step} of {len(slices)} slices is drawn"
 
 
 def _check_same(item: Result, pictures: Pictures | None) -> None:

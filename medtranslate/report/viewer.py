@@ -240,7 +240,7 @@ def _round_step(least: float) -> float:
 
 
 def _notes(images: Sequence[Image], steps: Mapping[str, Packed], stride: int, regular: bool) -> list[str]:
-    told = ", ".join(f"{image.title} {steps[image.key].step:g} {image.unit}" for image in images)
+    told = ", ".join(f"{image.title} {_amount(steps[image.key].step, image.unit)}" for image in images)
     notes = [f"Values are shown in steps of: {told}."]
     if not regular:
         notes.append("The slices are tilted or lie at uneven distances: no other plane can be shown of them.")
@@ -251,3 +251,7 @@ def _notes(images: Sequence[Image], steps: Mapping[str, Packed], stride: int, re
             " scores are those of all pixels."
         )
     return notes
+
+
+def _amount(step: float, unit: str) -> str:
+    return f"{step:g} {unit.removesuffix('s') if step == 1 and unit == 'grey levels' else unit}"

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +145,13 @@ def test_people_get_lines_and_warnings(
     printed = capsys.readouterr()
     assert printed.out == "written: out\n"
     assert printed.err == "warning: half of the source lies outside the window\n"
+    named = replace(translation, model=replace(translation.model, summary="Not fit for patients."))
+    stub("evaluation", translate_and_score=lambda settings, quiet: ([named] * 2, None))
+    assert cli.invoke(["translate", "in", "out", "--to", "ct", "--model", "m", "--quiet"]) == 0
+    assert capsys.readouterr().err.splitlines()[1:] == [
+        "warning: the card of the model phantom says: Not fit for patients."
+    ]
+    stub("evaluation", evaluate=lambda settings, quiet: result)
     assert cli.invoke(["evaluate", "p", "r", "--out", "o"]) == 0
     assert capsys.readouterr().out.splitlines() == [
         "profile image: MAE 3.25 HU, PSNR inf dB, SSIM -",

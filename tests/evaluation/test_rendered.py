@@ -109,6 +109,8 @@ def test_dicom_views_join_the_patients_study(settings, place, tmp_path):
         header = dcmread(tmp_path / "report" / name)
         assert header.StudyInstanceUID == source.StudyInstanceUID
         assert header.PatientID == source.PatientID
+    told = (tmp_path / "report" / "dicom/scores.dcm").read_bytes()
+    assert b"The card of the model says: untrained, for tests" in told
     scored = dcmread(next((place / "fake").glob("*.dcm")))
     evidence = dcmread(tmp_path / "report" / "dicom/scores.dcm").CurrentRequestedProcedureEvidenceSequence
     assert evidence[0].ReferencedSeriesSequence[0].SeriesInstanceUID == scored.SeriesInstanceUID
@@ -309,7 +311,7 @@ def test_a_cohort_shows_the_cases_that_tell_most(place, tmp_path):
     assert done.notes == []
     # Prediction and error of three cases; their common reference is stored once.
     assert pictures_in(tmp_path / "report") == 7
-    with pytest.raises(UsageError, match="--view dicom"):
+    with pytest.raises(UsageError, match=r"is of 3 cases.*evaluate that pair by itself"):
         render(ReportSettings(result=tmp_path / "scores", out=tmp_path / "two", view=("dicom",)))
 
 

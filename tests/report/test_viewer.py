@@ -127,6 +127,13 @@ def test_a_large_volume_becomes_coarser_and_the_page_says_so(monkeypatch: pytest
     assert np.abs(found - values[::stride, ::stride]).max() <= COARSEST_HU / 2 + 1e-6
 
 
+@pytest.mark.parametrize(("unit", "said"), [("grey levels", "1 grey level."), ("a.u.", "1 a.u..")])
+def test_one_grey_level_is_one(unit: str, said: str) -> None:
+    grey = volume(0, 255).round()
+    notes = build_viewer([Image("source", "Source", unit, grey)], grey > 0, spacing_mm=(1, 1, 1)).notes
+    assert notes == [f"Values are shown in steps of: Source {said}"]
+
+
 def test_what_is_not_finite_is_refused() -> None:
     values = volume(0, 1)
     values[3, 3, 3] = np.nan

@@ -343,3 +343,15 @@ def test_a_page_without_reference_claims_no_score(spread: bool, tmp_path: Path) 
     assert ("not calibrated" in page.text) == spread
     assert len(page.all("img")) == 6 * (3 if spread else 2)
     assert_inert(page)
+
+
+def test_a_page_of_ever_so_many_slices_stays_small(tmp_path: Path) -> None:
+    slices = [SliceScores(index=k, mae=1.0 + (k == 12_345), psnr=20.0, ssim=0.5) for k in range(50_000)]
+    found = result(slices=slices)
+    for name in ("html", "pdf"):
+        VIEWS[name](found, {}, tmp_path)
+    page = (tmp_path / "report.html").read_text()
+    assert len(page) < 1_000_000
+    assert "one in 13 of 50000 slices is drawn" in page
+    assert "slice 12345" in page
+    assert (tmp_path / "report.pdf").stat().st_size < 1_000_000
