@@ -60,14 +60,9 @@ def _lone(record: Translation, name: str, shown: Shown | None, home: str | None 
         "translation.html",
         "viewer.js" if shown else None,
         title=name,
-        **_common(record, limit, shown),
+        **_common([record], limit, shown),
         home=home,
         home_many="translations",
-        told=[
-            ("What was done", [_subject([record]), UNSCORED.sentence]),
-            ("With which model", [say_model(record.model)]),
-            ("How far to trust it", what_it_lacks(record) or ["Nothing was measured that would say."]),
-        ],
         warnings=record.warnings,
         viewer=_viewer(shown, limit) if shown else None,
         curves=_curves(shown) if shown else [],
@@ -93,13 +88,8 @@ def _many(records: Sequence[Translation], shown: Sequence[tuple[str, Shown]], fo
         "translation.html",
         "cohort.js",
         title=f"{len(records)} translations",
-        **_common(records[0], limit, shown[0][1] if shown else None),
+        **_common(records, limit, shown[0][1] if shown else None),
         home=None,
-        told=[
-            ("What was done", [_subject(records), UNSCORED.sentence]),
-            ("With which model", [say_model(model)]),
-            ("How far to trust it", what_it_lacks(records[0]) or ["Nothing was measured that would say."]),
-        ],
         warnings=[f"{text} ({count})" for text, count in counts.items()],
         viewer=None,
         curves=[],
@@ -126,8 +116,15 @@ def _many(records: Sequence[Translation], shown: Sequence[tuple[str, Shown]], fo
     )
 
 
-def _common(record: Translation, limit: float, shown: Shown | None) -> dict[str, object]:
+def _common(records: Sequence[Translation], limit: float, shown: Shown | None) -> dict[str, object]:
+    """What pages of one and of many show alike; what is said of the first holds of all."""
+    record = records[0]
     return {
+        "told": [
+            ("What was done", [_subject(records), UNSCORED.sentence]),
+            ("With which model", [say_model(record.model)]),
+            ("How far to trust it", what_it_lacks(record) or ["Nothing was measured that would say."]),
+        ],
         "kind": "medtranslate translation",
         "verdict": UNSCORED,
         "shown_range": shown.range if shown else record.model.output_range,
