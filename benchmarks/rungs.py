@@ -130,7 +130,7 @@ class _Speaking(nn.Module):
 
     def forward(self, image: Tensor) -> Generated:
         made = getattr(self.networks, f"to_{self.to_modality}")(image)
-        return Generated(made, Posterior(torch.zeros(()), torch.zeros(())))
+        return Generated(made, Posterior(*torch.zeros(2, len(made))))
 
 
 class _Copy(nn.Module):

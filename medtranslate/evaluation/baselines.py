@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 from monai.data import MetaTensor
 from skimage.exposure import match_histograms
 from torch import Tensor, nn
@@ -81,7 +80,7 @@ class _MeanSlice(nn.Module):
         self.mean = nn.Parameter(mean, requires_grad=False)
 
     def forward(self, image: Tensor) -> Generated:
-        nothing = torch.zeros(())
+        nothing = image.new_zeros(len(image))
         return Generated(self.mean.expand(len(image), -1, -1, -1), Posterior(nothing, nothing))
 
 
