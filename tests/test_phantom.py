@@ -230,6 +230,17 @@ def test_random_contrast_takes_either_polarity() -> None:
     assert 3 < sum(brighter) < 21
 
 
+def test_heads_without_their_base_keep_brain_and_vault() -> None:
+    whole, without = (phantom.slices(5, 12, 64, contrast="t1", skull_base=base) for base in (True, False))
+    changed = (whole.ct - without.ct).abs().flatten(1).mean(dim=1)
+    assert (changed == 0).sum() >= 4  # slices above the base are the same
+    assert changed.max() > 30
+    missing = (whole.ct > 300) & (without.ct < 100)
+    assert missing.sum() > 50
+    again = phantom.slices(5, 12, 64, contrast="t1")
+    assert torch.equal(whole.ct, again.ct)
+
+
 def test_air_in_the_head_is_in_front_which_is_up() -> None:
     made = phantom.slices(2, 40, 64, contrast="t2")
     rows = torch.arange(64.0)[None, :, None].expand(40, 1, 64, 64)

@@ -162,6 +162,16 @@ def test_the_frame_is_square_in_millimetres_around_the_head_and_leaves_the_headr
     assert isolate(slices, found)[5, 0, 66, 30] == AIR
 
 
+def test_a_slice_as_it_comes_is_shown_whole():
+    slices = to_slices(normalise(head(), "ct", SCALE)[0])
+    frame, found = find_frame(slices, "ct", 0.1, (2.0, 3.0), around="slice")
+    rows, columns = slices.shape[2:]
+    side = max(rows * 2.0, columns * 3.0)
+    assert (frame.height * 2.0, frame.width * 3.0) == (side, side)
+    assert frame.inside(rows, columns) == (slice(0, rows), slice(0, columns))
+    assert torch.equal(isolate(slices, found), slices)  # the headrest among them
+
+
 @pytest.mark.parametrize("modality", ["ct", "mr"])
 def test_the_same_head_is_framed_alike_at_any_resolution(modality):
     unit, _ = normalise(head(modality=modality), modality, SCALE)

@@ -14,6 +14,7 @@ from medtranslate.config.kinds import (
     DiscriminatorName,
     Ends,
     Fraction,
+    FrameName,
     GeneratorName,
     ModelName,
     Positive,
@@ -44,6 +45,9 @@ class NetworkSettings:
     """Side of the square slices that the networks see, in pixels."""
     margin: Fraction = 0.06
     """Air around the head in the frame, as a fraction of the frame's side."""
+    frame: FrameName = "head"
+    """What is seen: the head, framed alike in both modalities, or the whole slice as it comes. The latter
+    teaches that heads change their size and is there to show it (docs/method.md)."""
     generator: GeneratorName = "vae"
     """Network that translates."""
     fold: Literal[1, 2, 4] = 4
@@ -152,6 +156,10 @@ class TrainSettings:
     """Phantom slices per unpaired slice in a step (used where the anchor's weight is not 0)."""
     anchor_contrast: StreamContrast = "both"
     """Contrast of the phantom MR that is translated: a sequence, any of them, random, or both."""
+    anchor_lesions: bool = True
+    """Show the anchor's phantom heads with their lesions."""
+    anchor_skull_base: bool = True
+    """Show the anchor's phantom heads with the base of the skull, the orbits and the sinuses."""
     phantom_contrast: StreamContrast = "t1"
     """Contrast of the phantom MR that is asked for, and of MR slices that come from `phantom:`."""
     unpaired: bool = True

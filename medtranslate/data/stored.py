@@ -152,7 +152,8 @@ def _key(listing: Listing, modality: Modality, network: NetworkSettings, scale: 
         (item.series, files(item.path.parent if item.path.suffix in (".mhd", ".nhdr") else item.path))
         for item in listing.items
     ]
-    of = (__version__, modality, network.size, network.margin, asdict(scale), listing.failures, items)
+    frame = network.size, network.margin, network.frame
+    of = (__version__, modality, *frame, asdict(scale), listing.failures, items)
     return hashlib.sha256(json.dumps(of).encode()).hexdigest()[:32]
 
 
@@ -212,7 +213,7 @@ def _steps(modality: Modality, network: NetworkSettings, scale: ScaleSettings) -
         [
             AxialLayoutd("image"),
             Normalised("image", modality, scale),
-            FrameHeadd("image", modality, network.size, network.margin, scale),
+            FrameHeadd("image", modality, network.size, network.margin, scale, network.frame),
         ]
     )
 

@@ -9,7 +9,10 @@ from torch import Tensor
 
 from medtranslate import phantom
 from medtranslate.config import Modality, NetworkSettings, ScaleSettings, StreamContrast
-from medtranslate.transforms import find_frame, into_frame, isolate, mr_top, scale_ct, scale_mr
+from medtranslate.transforms import Frame, find_frame, into_frame, isolate, mr_top, scale_ct, scale_mr
+
+FIELD = 1.5
+"""Field of a CT that comes as it is, over that of an MR: scanners show the headrest and much air."""
 
 
 @dataclass(frozen=True)
@@ -34,9 +37,17 @@ class PhantomSlices:
         heads = phantom.slices(seed, count, self.network.size, contrast=self.contrast)
         if self.modality == "ct":
             images = scale_ct(heads.ct, self.scale.ct_window)
+            if self.network.frame == "slice":
+                images = _in_wider_field(images)
         else:
             images = scale_mr_each(heads.mr, self.scale)
         return frame_each(images, self.modality, self.network, self.scale)
+
+
+def _in_wider_field(images: Tensor) -> Tensor:
+    side = images.shape[-1]
+    edge = round(side * (FIELD - 1) / 2)
+    return into_frame(images, Frame(-edge, -edge, side + 2 * edge, side + 2 * edge), side)
 
 
 def frame_each(images: Tensor, modality: Modality, network: NetworkSettings, scale: ScaleSettings) -> Tensor:
@@ -71,5 +82,5 @@ def _framed(
     guide: Tensor, images: Tensor, modality: Modality, network: NetworkSettings, scale: ScaleSettings
 ) -> Tensor:
     """Images of one slice [N, 1, S, S], framed to the head that `guide` [1, 1, S, S] shows."""
-    frame, head = find_frame(guide, modality, network.margin, scale=scale)
+    frame, head = find_frame(guide, modality, network.margin, scale=scale, around=network.frame)
     return torch.cat([into_frame(isolate(image[None], head), frame, network.size) for image in images])

@@ -82,7 +82,7 @@ class Head:
         brow: mm that the frontal bone is thicker above the nose.
         muscle: thickness of the temporal muscle in mm.
         face: mm that the face stands out; `neck`: mm that the neck is thicker.
-        parts: of the face, the base of the skull and the deep brain.
+        parts: of the face, the base of the skull (may be left out) and the deep brain.
     """
 
     seed: int

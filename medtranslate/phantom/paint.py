@@ -51,7 +51,8 @@ def paint(head: Head, plane: Plane, values: Floats, softness: float = 1.0) -> Ca
     _soft_tissue(head, canvas, points, folded, inside, skull, coarse, fine)
     _paint_parts(head.parts["face"], frame, canvas, fine)
     _skull(head, canvas, inside, skull)
-    _paint_parts(head.parts["base"], frame, canvas, fine)
+    if "base" in head.parts:
+        _paint_parts(head.parts["base"], frame, canvas, fine)
     brain = _box(inside < 2.0)
     if brain is None:
         _paint_parts(head.parts["deep"], frame, canvas, fine, only=_SPINAL)

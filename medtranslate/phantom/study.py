@@ -156,6 +156,7 @@ def slices(
     contrast: StreamContrast = "both",
     wanted: StreamContrast | None = None,
     lesions: bool = True,
+    skull_base: bool = True,
 ) -> Slices:
     """Axial slices, each of a new head at a random height.
 
@@ -169,18 +170,25 @@ def slices(
             tissue) or "both" (half and half).
         wanted: of a second MR of the same slices.
         lesions: False leaves them out of the same heads and the same planes.
+        skull_base: False likewise leaves out the base of the skull, the orbits and the sinuses; the vault
+            stays closed below the brain.
     """
     contrasts = (contrast,) if wanted is None else (contrast, wanted)
     images = np.empty((1 + len(contrasts), count, 1, size, size), np.float32)
     inside = np.empty((count, 1, size, size), np.bool_)
     for index in range(count):
-        images[:, index, 0], inside[index, 0] = _slice(seed, index, size, contrasts, lesions)
+        images[:, index, 0], inside[index, 0] = _slice(seed, index, size, contrasts, lesions, skull_base)
     ct, mr, *second = map(torch.from_numpy, images)
     return Slices(ct, mr, torch.from_numpy(inside), second[0] if second else None)
 
 
 def _slice(
-    seed: int, index: int, size: int, contrasts: tuple[StreamContrast, ...], lesions: bool
+    seed: int,
+    index: int,
+    size: int,
+    contrasts: tuple[StreamContrast, ...],
+    lesions: bool,
+    skull_base: bool,
 ) -> tuple[Floats, NDArray[np.bool_]]:
     """CT and MRs [1 + contrasts, size, size], and the head."""
     rng = np.random.default_rng([seed, index, 2])
@@ -188,6 +196,8 @@ def _slice(
     plane = _axial(rng, head, size)
     if not lesions:
         head = replace(head, lesions=())
+    if not skull_base:
+        head = replace(head, parts={name: head.parts[name] for name in ("face", "deep")})
     softness, grain = rng.uniform(0.9, 2.2), rng.uniform(1.0, 5.0)
     streams = [np.random.default_rng([seed, index, 3 + which]) for which in range(len(contrasts))]
     values = [mr_values(stream, contrast) for stream, contrast in zip(streams, contrasts, strict=True)]

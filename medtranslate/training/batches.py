@@ -140,6 +140,8 @@ def still_anchor(settings: TrainSettings, count: int, seed: int) -> dict[str, Te
         settings.network.size,
         contrast=settings.anchor_contrast,
         wanted=settings.phantom_contrast,
+        lesions=settings.anchor_lesions,
+        skull_base=settings.anchor_skull_base,
     )
     assert heads.wanted is not None
     ct, mr, wanted = frame_pairs(heads.ct, heads.mr, heads.wanted, settings.network, settings.scale)

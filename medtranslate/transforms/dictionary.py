@@ -11,7 +11,7 @@ from monai.transforms import MapTransform, Randomizable
 from monai.transforms.inverse import InvertibleTransform
 from torch import Tensor
 
-from medtranslate.config import AugmentSettings, Modality, ScaleSettings
+from medtranslate.config import AugmentSettings, FrameName, Modality, ScaleSettings
 from medtranslate.transforms.augmentation import augment
 from medtranslate.transforms.framing import find_frame, into_frame, isolate, out_of_frame
 from medtranslate.transforms.intensity import denormalise, normalise, origin
@@ -67,16 +67,24 @@ class FrameHeadd(MapTransform, InvertibleTransform):
         size: side of the frame in pixels.
         margin: air around the head, as a share of the frame.
         scale: what [-1, 1] stands for.
+        around: the head, or the slice as it comes.
     """
 
     def __init__(
-        self, keys: KeysCollection, modality: Modality, size: int, margin: float, scale: ScaleSettings
+        self,
+        keys: KeysCollection,
+        modality: Modality,
+        size: int,
+        margin: float,
+        scale: ScaleSettings,
+        around: FrameName = "head",
     ) -> None:
         super().__init__(keys)
         self.modality = modality
         self.scale = scale
         self.size = size
         self.margin = margin
+        self.around = around
 
     def __call__(self, data: Data) -> dict[Hashable, MetaTensor]:
         framed = dict(data)
@@ -84,7 +92,7 @@ class FrameHeadd(MapTransform, InvertibleTransform):
             volume = data[key]
             slices = to_slices(volume.as_tensor())
             frame, head = find_frame(
-                slices, self.modality, self.margin, pixel_mm(volume), origin(volume), self.scale
+                slices, self.modality, self.margin, pixel_mm(volume), origin(volume), self.scale, self.around
             )
             framed[key] = _like(volume, from_slices(into_frame(isolate(slices, head), frame, self.size)))
             self.push_transform(  # type: ignore[no-untyped-call]

@@ -17,7 +17,7 @@ from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional
 
-from medtranslate.config import Modality, ScaleSettings
+from medtranslate.config import FrameName, Modality, ScaleSettings
 from medtranslate.errors import InputRefused
 from medtranslate.transforms.intensity import AIR, VISIBLE
 
@@ -168,6 +168,7 @@ def find_frame(
     pixel_mm: tuple[float, float] = (1.0, 1.0),
     where: str = "image",
     scale: ScaleSettings = _BRAIN,
+    around: FrameName = "head",
 ) -> tuple[Frame, Head]:
     """The frame of a stack of axial slices, the same for all of them.
 
@@ -177,6 +178,7 @@ def find_frame(
         pixel_mm: row and column spacing.
         where: what the slices were read from, for the message.
         scale: what [-1, 1] stands for; a CT's window says whether the scalp is seen.
+        around: the head, or the slice as it comes, all of which then counts as the head.
 
     Raises:
         InputRefused: nothing that could be a head is visible.
@@ -188,9 +190,12 @@ def find_frame(
             f"{where}: no head found: nothing connected above {VISIBLE:.0%} of the range in"
             f" {seen.shape[0]} slices of {seen.shape[1]} x {seen.shape[2]}; check the modality and the window"
         )
+    if around == "slice":
+        _, height, width = seen.shape
+        head, margin = Head(np.ones_like(head.mask), seen.steps, (0, height), (0, width)), 0.0
     (top, bottom), (left, right) = head.rows, head.columns
     lower, upper = scale.ct_window
-    scalp_is_hidden = modality == "ct" and lower + VISIBLE * (upper - lower) > _FAT_HU
+    scalp_is_hidden = around == "head" and modality == "ct" and lower + VISIBLE * (upper - lower) > _FAT_HU
     hidden = 1 + 2 * SCALP if scalp_is_hidden else 1.0
     side = max((bottom - top) * pixel_mm[0], (right - left) * pixel_mm[1]) * hidden / (1 - 2 * margin)
     height, width = max(2, round(side / pixel_mm[0])), max(2, round(side / pixel_mm[1]))

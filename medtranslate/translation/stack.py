@@ -160,7 +160,9 @@ def stack(source: MetaTensor, modality: Modality, model: Model) -> Stack:
         coarse.append(coarsen(unit, steps))
         brightest.append(functional.max_pool2d(unit, steps[1:], ceil_mode=True)[:, 0])
     seen = Overview(torch.cat(coarse), steps, shape)
-    frame, head = find_frame(seen, modality, network.margin, pixel_mm(axial), origin(source), scale)
+    frame, head = find_frame(
+        seen, modality, network.margin, pixel_mm(axial), origin(source), scale, network.frame
+    )
     near = torch.from_numpy(head.mask)[torch.arange(shape[0]) // steps[0]]
     shown = (near & (torch.cat(brightest) > 2 * VISIBLE - 1)).flatten(1).any(dim=1).nonzero().flatten()
     return Stack(source, axial, ends, frame, head, shown, saturated / slices.numel())

@@ -48,6 +48,17 @@ def test_phantom_slices_follow_the_generator(key: str) -> None:
     assert not torch.equal(first, source.draw(2, torch.Generator().manual_seed(2)))
 
 
+def test_as_they_come_ct_heads_fill_less_of_their_slice() -> None:
+    shown = {}
+    for frame in ("head", "slice"):
+        network = NetworkSettings(size=64, frame=frame)
+        for key in ("ct", "mr"):
+            seen = open_(network=network).sources[key].fixed(8) > -0.8
+            shown[frame, key] = float(seen.any(dim=2).float().mean(dim=2).median())  # share of the columns
+    assert shown["head", "ct"] == pytest.approx(shown["head", "mr"], abs=0.15)
+    assert shown["slice", "ct"] < 0.75 * shown["slice", "mr"]
+
+
 @pytest.mark.parametrize("text", ["phantom:", "phantom:5", "phantom:9-3", "phantom:0-900000"])
 def test_a_wrong_range_of_seeds_is_refused_and_so_are_held_out_heads(text: str) -> None:
     with pytest.raises(SettingsError, match="below 900000"):
@@ -154,6 +165,8 @@ def volume_bytes(folder: Path) -> bytes:
         assert len(slices(open_(ct=str(pictures), cache=cache), "ct")) == len(slices(fresh, "ct")) + 1
         other = open_(ct=str(pictures), cache=cache, network=NetworkSettings(size=48))
         assert slices(other, "ct").shape[-1] == 48
+        as_they_come = open_(ct=str(pictures), cache=cache, network=NetworkSettings(size=32, frame="slice"))
+        assert not torch.equal(slices(as_they_come, "ct")[0], slices(fresh, "ct")[0])
 
     @pytest.mark.parametrize("damage", ["cut", "no json", "other json"])
     def test_damaged_kept_slices_are_refused(self, pictures: Path, tmp_path: Path, damage: str) -> None:

@@ -33,6 +33,15 @@ def test_steps_and_processes_are_shown_slices_of_their_own(settings):
     )
 
 
+def test_what_the_anchor_leaves_out_changes_its_slices_alone(settings):
+    whole = shown(settings, range(3))
+    for change in ({"anchor_lesions": False}, {"anchor_skull_base": False}):
+        poorer = shown(replace(settings, **change), range(3))
+        for one, other in zip(whole, poorer, strict=True):
+            assert all(map(torch.equal, one[:2], other[:2]))
+        assert any(not torch.equal(one[2], other[2]) for one, other in zip(whole, poorer, strict=True))
+
+
 def test_each_slice_comes_as_it_is_and_augmented(settings):
     ((ct, *_),) = shown(replace(settings, batch=6), range(1))
     as_they_are, moved = ct.chunk(2)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import torch
 from monai.data import MetaTensor
 
 from medtranslate import metrics
-from medtranslate.checkpoint import load_model
+from medtranslate.checkpoint import Model, load_model
 from medtranslate.config import NetworkSettings
 from medtranslate.jobs import staged
 from medtranslate.phantom import study
@@ -97,8 +98,9 @@ def whole(source, model, to):
     axial = to_axial(source)
     unit, saturated = normalise(axial, modality, description.scale)
     slices = to_slices(unit)
+    network = description.network
     frame, head = find_frame(
-        slices, modality, description.network.margin, pixel_mm(axial), scale=description.scale
+        slices, modality, network.margin, pixel_mm(axial), scale=description.scale, around=network.frame
     )
     seen = isolate(slices, head)
     shown = (seen > 2 * VISIBLE - 1).flatten(1).any(dim=1).nonzero().flatten()
@@ -163,6 +165,15 @@ def test_an_interruption_ends_the_translation_and_leaves_no_thread(head, model, 
     assert threading.active_count() == before
     if hook is not None:
         hook.remove()
+
+
+def test_a_model_of_slices_as_they_come_is_shown_them_so(model):
+    network = replace(model.description.network, frame="slice")
+    other = Model(replace(model.description, network=network), model.generators, model.means)
+    source = study(910_002, size=60, spacing=4.0).mr
+    made, expected = translate_volume(source, other, "ct", 7)[0], whole(source, other, "ct")[0]
+    assert torch.equal(made.as_tensor(), expected.as_tensor())
+    assert (made[0, 0] != made.min()).any()  # the first column, which no frame around a head holds
 
 
 def test_several_stacks_share_their_passes_and_are_translated_as_alone(head, model):
