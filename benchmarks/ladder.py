@@ -52,6 +52,9 @@ ANATOMY = (
     *("spread_area", "spread_width", "constant_width", "binned_width"),
 )
 
+POINTS = 12
+"""Validations in a run of ours, for its curve; each costs about a second at 64 pixels."""
+
 REPORTING = "real reporting"
 HEAD = f"{'rung':18} seeds  images  hours  MAE, PSNR, SSIM"
 
@@ -264,6 +267,7 @@ def _settings(run: Run, options: argparse.Namespace) -> TrainSettings:
         **ground.base(options.data),
         "out": options.out / "runs" / f"{run.name}-{options.ground}-{options.size}-{options.images}",
         "images": options.images,
+        "every": max(1, options.images // POINTS),
         "seed": run.seed,
         "device": options.device,
         "workers": 0 if options.device == "cpu" else None,  # or ours would use cores that others don't
