@@ -1,4 +1,4 @@
-"""What a run writes down as it goes: two CSV files, pictures and, where asked for, TensorBoard's log."""
+"""What a run writes down as it goes: CSV files, pictures and, where asked for, TensorBoard's log."""
 
 from __future__ import annotations
 
@@ -10,16 +10,19 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from medtranslate.config import TrainSettings
 from medtranslate.errors import RunFailed
 from medtranslate.jobs import whole_output
+from medtranslate.training.latent import channels, latent_figure
+from medtranslate.training.validation import Validation
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
+
+TABLES = ("log.csv", "validation.csv", "latent.csv")
+"""The CSV files of a run: losses, scores, and the latent channel by channel."""
 
 Row = Mapping[str, int | float | str]
 
@@ -31,6 +34,7 @@ class Journal:
     pictures: Path
     steps: TextIO
     validations: TextIO
+    latents: TextIO
     board: SummaryWriter | None
 
     def write_step(self, images: int, seconds: float, values: Mapping[str, float]) -> None:
@@ -39,17 +43,21 @@ class Journal:
         self._show("training", images, values)
 
     def write_validation(
-        self, images: int, seconds: float, scores: Mapping[str, float], found: str, sheet: NDArray[np.uint8]
+        self, images: int, seconds: float, scores: Mapping[str, float], found: str, seen: Validation
     ) -> None:
-        """The scores of a validation, the names of the signs that it found, and its picture."""
+        """The scores of a validation, the names of the signs that it found, its latents and its pictures."""
         timed = {"images": images, "seconds": round(seconds, 1)}
         write_row(self.validations, {**timed, **scores, "warnings": found})
-        picture = self.pictures / f"{images:08d}.png"
-        with whole_output(picture, overwrite=True, folder=False) as path:
-            Image.fromarray(sheet).save(path)
+        for side, posterior in seen.posteriors.items():
+            for index, values in enumerate(channels(posterior)):
+                write_row(self.latents, {"images": images, "side": side, "channel": index, **values})
+        with whole_output(self.pictures / f"{images:08d}.png", overwrite=True, folder=False) as path:
+            Image.fromarray(seen.sheet).save(path)
+        with whole_output(self.pictures / "latent.png", overwrite=True, folder=False) as path:
+            latent_figure(seen.posteriors).savefig(path, format="png")
         self._show("validation", images, scores)
         if self.board:
-            self.board.add_image("validation", sheet, images, dataformats="HW")
+            self.board.add_image("validation", seen.sheet, images, dataformats="HW")
             self.board.flush()
 
     def _show(self, group: str, images: int, values: Mapping[str, float]) -> None:
@@ -63,12 +71,11 @@ def journal(settings: TrainSettings, images: int) -> Iterator[Journal]:
     """The journal of a run that has seen `images`; what is there already is added to."""
     out = settings.out
     with ExitStack() as files:
-        steps, validations = (
-            files.enter_context((out / name).open("a", newline="", encoding="utf-8"))
-            for name in ("log.csv", "validation.csv")
+        steps, validations, latents = (
+            files.enter_context((out / name).open("a", newline="", encoding="utf-8")) for name in TABLES
         )
         board = files.enter_context(closing(_board(out, images))) if settings.tensorboard else None
-        yield Journal(out / "pictures", steps, validations, board)
+        yield Journal(out / "pictures", steps, validations, latents, board)
 
 
 def write_row(file: TextIO, row: Row) -> None:

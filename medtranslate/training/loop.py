@@ -52,9 +52,9 @@ def fit(settings: TrainSettings, *, quiet: bool = False) -> dict[str, Any]:
     """Train as the settings say, into the folder `settings.out`.
 
     The folder holds settings.yaml, data.json (what was read), log.csv (losses), validation.csv,
-    pictures/, checkpoint.pt (to go on from) and model/ (what `--model` takes). It is put in place when
-    the images have been read, and grows while the run lasts. Signs of failure are printed on stderr when
-    they are first met.
+    latent.csv, pictures/, checkpoint.pt (to go on from) and model/ (what `--model` takes). It is put in
+    place when the images have been read, and grows while the run lasts. Signs of failure are printed on
+    stderr when they are first met.
 
     With several devices or nodes the command that called this is started again for each (or torchrun has
     done so); the first of these processes writes and speaks.
@@ -175,7 +175,8 @@ class Run:
         settings, state = self.settings, self.state
         self.require_finite_weights()
         if self.notes:
-            scores, sheet = validate(settings, state.average, self.sources)
+            seen = validate(settings, state.average, self.sources)
+            scores = dict(seen.scores)
             if state.judged:
                 scores["discriminator"] = fmean(state.judged)
             require_finite(scores, state.images, settings.out)
@@ -184,7 +185,7 @@ class Run:
             state.scores = scores
             state.warnings |= {name: f"after {state.images} images {text}" for name, text in fresh.items()}
             _warn({name: state.warnings[name] for name in fresh})
-            self.notes.write_validation(state.images, state.seconds, scores, " ".join(found), sheet)
+            self.notes.write_validation(state.images, state.seconds, scores, " ".join(found), seen)
             keep_model(settings, state)
         keep_checkpoint(settings, state, self.fabric)
 

@@ -25,7 +25,7 @@ from medtranslate.config import Modality, TrainSettings, plain, write_yaml
 from medtranslate.errors import OutputExists, SettingsError, Unreadable
 from medtranslate.jobs import check_free, whole_output
 from medtranslate.model import Generators, ImagePool, VAECycleGAN
-from medtranslate.training.journal import trim
+from medtranslate.training.journal import TABLES, trim
 from medtranslate.training.processes import gathered, own_share
 from medtranslate.training.signs import WINDOW
 
@@ -244,7 +244,7 @@ def restore(
     if not fabric.is_global_zero:
         return
     _write_origin(settings, data, settings.out)
-    for name in ("log.csv", "validation.csv"):
+    for name in TABLES:
         trim(settings.out / name, state.images)
     for left_over in settings.out.glob(".medtranslate-*"):
         shutil.rmtree(left_over, ignore_errors=True)

@@ -1,27 +1,49 @@
 """Signs that a run is failing, read from the scores of a validation.
 
-Cycle error falls nicely in each of these failures; that is why they have signs of their own.
+Cycle error falls nicely in each of these failures; that is why they have signs of their own. What healthy
+models show was measured on phantoms and on real pictures (docs/method.md).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-import torch
-from torch import Tensor
-
 COLLAPSED_KL = 0.05
 """KL per latent element, in nats, below which a posterior says next to nothing of its slice: that of
 means spread by 0.3 around zero at sigma = 1. A run starts at 1.3 (a sure posterior), healthy ones stay
-between 1.3 and 1.9."""
+between 1.3 and 2."""
 
 ACTIVE_SHARE = 1 / 8
 """Share of active channels up to which a posterior counts as collapsed; healthy runs use all of them."""
 
+PRIOR_GAP = 1.0
+"""Nats per channel between aggregated posterior and prior above which the prior was ignored: variances above
+4.5 or below 0.05, or a mean beyond 1.4. Healthy runs stay below 0.4."""
+
 IDENTITY = 0.9
 """|Correlation| of source and translation from which a translation is its source in other grey values:
 four fifths of its variance are a linear function of the source. A phantom's true CT and MR correlate by
-0.1 to 0.35, translations of healthy models by 0.1 to 0.55."""
+0.1 to 0.6, and so do translations of healthy models."""
+
+NEARER = 0.5
+"""Likeness to the target below which intensities are nearer to the source's; healthy models have 0.67 to
+0.9, half-way copies 0.5."""
+
+LIKE_ITS_TARGET = 0.6
+"""Likeness from which a translation says something of polarity; beginners, which show hardly anything, have
+0.5 to 0.55."""
+
+LIKE_ITS_SOURCE = 0.5
+"""|Correlation| from which intensities nearer to the source's mean that it is handed on."""
+
+BRIGHT_BONE = 0.75
+"""Chance that bone is brighter in MR than another pixel of the head from which polarity is turned around.
+True pairs have 0.03 to 0.2, in random contrast too, healthy models as much, heads moved out of place up to
+0.6, translations that make bone of what is bright 1."""
+
+RESIZED = 1.15
+"""Factor by which heads may grow or shrink, beyond what a phantom's CT and MR differ by. Healthy models stay
+within 1.03."""
 
 VICTORY = 0.05
 """Mean loss below which the discriminators tell every real slice from every translation: heads are within
@@ -36,25 +58,16 @@ def signs(scores: Mapping[str, float], latent_channels: int) -> dict[str, str]:
     """What fails, by name: one line each, with its numbers and a remedy.
 
     Args:
-        scores: of one validation. `kl_SIDE`, `active_SIDE` and `linear_SIDE` for each SIDE that is
-            translated; `discriminator` where there are discriminators.
+        scores: of one validation. For each SIDE that is translated those of its latent (`kl_SIDE`,
+            `active_SIDE`, `prior_gap_SIDE`) and of the traps (`linear_SIDE`, `likeness_SIDE`, `bone_SIDE`,
+            `size_SIDE`); `discriminator` where there are discriminators.
         latent_channels: of the generators.
     """
-    found = {}
+    found: dict[str, str] = {}
     for side in (name.removeprefix("kl_") for name in scores if name.startswith("kl_")):
-        kl, active, linear = (scores[f"{name}_{side}"] for name in ("kl", "active", "linear"))
-        if collapsed(kl, active, latent_channels):
-            found[f"collapsed_{side}"] = (
-                f"the posterior of {side} slices has collapsed: KL {kl:.3g} per element (healthy above"
-                f" {COLLAPSED_KL}), {active:.0f} of {latent_channels} channels active;"
-                " train with a lower --loss.kl or a longer --loss.warmup"
-            )
-        if near_identity(linear):
-            found[f"identity_{side}"] = (
-                f"translations of {side} slices are their source in other grey values: correlation"
-                f" {linear:.3f} (healthy below {IDENTITY}); train with lower --loss.identity and"
-                " --loss.cycle, or a higher --loss.anchor"
-            )
+        own = {name.removesuffix(f"_{side}"): value for name, value in scores.items()}
+        texts = _of_the_latent(side, own, latent_channels) | _of_the_traps(side, own)
+        found |= {f"{name}_{side}": text for name, text in texts.items()}
     if discriminators_won(scores.get("discriminator", 0.5)):
         found["discriminators_won"] = (
             f"the discriminators tell every translation: mean loss {scores['discriminator']:.3g} over the"
@@ -64,28 +77,60 @@ def signs(scores: Mapping[str, float], latent_channels: int) -> dict[str, str]:
     return found
 
 
+def _of_the_latent(side: str, scores: Mapping[str, float], latent_channels: int) -> dict[str, str]:
+    kl, active, gap = (scores[name] for name in ("kl", "active", "prior_gap"))
+    found = {}
+    if collapsed(kl, active, latent_channels):
+        found["collapsed"] = (
+            f"the posterior of {side} slices has collapsed: KL {kl:.3g} per element (healthy above"
+            f" {COLLAPSED_KL}), {active:.0f} of {latent_channels} channels active;"
+            " train with a lower --loss.kl or a longer --loss.warmup"
+        )
+    elif gap > PRIOR_GAP:
+        found["prior_ignored"] = (
+            f"the latent of {side} slices ignores its prior: {gap:.3g} nats per channel between them (healthy"
+            f" below {PRIOR_GAP:g}); train with a higher --loss.kl"
+        )
+    return found
+
+
+def _of_the_traps(side: str, scores: Mapping[str, float]) -> dict[str, str]:
+    linear, likeness, bone, size = (scores[name] for name in ("linear", "likeness", "bone", "size"))
+    found = {}
+    if bone > BRIGHT_BONE and likeness > LIKE_ITS_TARGET:
+        found["polarity"] = (
+            f"polarity is turned around in translations of {side} slices: bone is brighter in MR than"
+            f" {bone:.0%} of the head (healthy below {BRIGHT_BONE:.0%}); train with a higher --loss.anchor"
+            " or a lower --loss.cycle"
+        )
+    elif near_identity(linear, likeness):
+        found["identity"] = (
+            f"translations of {side} slices are their source in other grey values: correlation"
+            f" {linear:.3f} (healthy below {IDENTITY}), likeness to the target {likeness:.2f} (healthy above"
+            f" {NEARER}); train with lower --loss.identity and --loss.cycle, or a higher --loss.anchor"
+        )
+    if not 1 / RESIZED <= size <= RESIZED:
+        found["framing"] = (
+            f"heads change their size in translations of {side} slices, {size:.2f} times what it should be"
+            f" (healthy within {1 / RESIZED:.2f} and {RESIZED}); look whether both sets show heads alike, and"
+            " train with a higher --loss.anchor"
+        )
+    return found
+
+
 def collapsed(kl: float, active: float, latent_channels: int) -> bool:
     """Whether a posterior carries nothing: it is the prior, or hardly a channel moves with the slice."""
     return kl < COLLAPSED_KL or active <= ACTIVE_SHARE * latent_channels
 
 
-def near_identity(linear: float) -> bool:
-    """Whether a translation is its source after a linear map, as a strong identity or cycle term makes it."""
-    return linear > IDENTITY
+def near_identity(linear: float, likeness: float) -> bool:
+    """Whether a source is handed on, as a strong identity or cycle term makes it.
+
+    Either a linear map tells all of the translation, or half of it and its intensities stay the source's.
+    """
+    return linear > IDENTITY or (likeness < NEARER and linear > LIKE_ITS_SOURCE)
 
 
 def discriminators_won(loss: float) -> bool:
     """Whether the discriminators separate real and fake so fully that generators learn nothing from them."""
     return loss < VICTORY
-
-
-def linear_correlation(source: Tensor, made: Tensor) -> float:
-    """|Correlation| of two sets of slices where the source shows something, 0 where either is constant.
-
-    It is the correlation of `made` with the linear map of `source` that comes closest to it.
-    """
-    seen = source > -0.94
-    pair = torch.stack([source[seen], made[seen]]).double()
-    spread = (pair - pair.mean(dim=1, keepdim=True)) / pair.shape[1] ** 0.5
-    variance, covariance = spread.square().sum(dim=1), (spread[0] * spread[1]).sum()
-    return float(covariance.abs() / variance.prod().sqrt()) if variance.min() > 1e-8 else 0.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -11,75 +11,103 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from medtranslate.config import TrainSettings
+from medtranslate.config import Modality, TrainSettings
 from medtranslate.data import Source
-from medtranslate.losses import kl_map
 from medtranslate.model import Generators
 from medtranslate.networks import Posterior
 from medtranslate.training.batches import VALIDATION_SEED, anchor_slices
-from medtranslate.training.signs import linear_correlation
+from medtranslate.training.latent import latent_scores
+from medtranslate.training.traps import (
+    VISIBLE,
+    bone_brightness,
+    linear_correlation,
+    relative_size,
+    target_likeness,
+)
 
 VALIDATION_SLICES = 32
 
+_WAYS: tuple[tuple[Modality, Modality], ...] = (("ct", "mr"), ("mr", "ct"))
+
+
+@dataclass(frozen=True)
+class Validation:
+    """What a validation found.
+
+    Attributes:
+        scores: by name.
+        sheet: rows of slices, [height, width].
+        posteriors: of the slices that were translated, by their modality.
+    """
+
+    scores: dict[str, float]
+    sheet: NDArray[np.uint8]
+    posteriors: dict[Modality, Posterior]
+
 
 @torch.no_grad()
-def validate(
-    settings: TrainSettings, generators: Generators, sources: Mapping[str, Source]
-) -> tuple[dict[str, float], NDArray[np.uint8]]:
-    """Cycle errors and latents on validation slices, paired errors on phantom slices, and a picture.
+def validate(settings: TrainSettings, generators: Generators, sources: Mapping[str, Source]) -> Validation:
+    """Cycle errors, latents and traps on validation slices, paired errors on phantom slices, and a picture.
 
     Where the settings name no validation images, phantom slices take their place. Errors are means over
     what is visible as a share of the range; `_ct` is what starts from a CT slice.
     """
     device = next(generators.parameters()).device
-    scores: dict[str, float] = {}
-    rows: list[Tensor] = []
     # Whatever the anchor leaves out, heads that validate have it, so that runs can be compared.
     whole = replace(settings, anchor_lesions=True, anchor_skull_base=True)
     known = {
         key: value.to(device)
         for key, value in anchor_slices(whole, VALIDATION_SLICES, VALIDATION_SEED).items()
     }
-    for side, there, back in (
-        ("ct", generators.to_mr, generators.to_ct),
-        ("mr", generators.to_ct, generators.to_mr),
-    ):
-        source = sources.get(f"val_{side}")
-        real = source.fixed(VALIDATION_SLICES).to(device) if source else known[f"anchor_{side}"]
-        made = there(real)
+    real: dict[Modality, Tensor] = {
+        side: source.fixed(VALIDATION_SLICES).to(device)
+        for side, _ in _WAYS
+        if (source := sources.get(f"val_{side}"))
+    }
+    # A phantom of a translation's own contrast stands for the target that there is no image of.
+    targets = {"ct": known["anchor_ct"], "mr": known["anchor_wanted"], **real}
+    scores: dict[str, float] = {}
+    rows: list[Tensor] = []
+    posteriors: dict[Modality, Posterior] = {}
+    to_ct, to_mr = generators.to_ct, generators.to_mr
+    for side, other in _WAYS:
+        there, back = (to_mr, to_ct) if side == "ct" else (to_ct, to_mr)
+        seen = real.get(side, known[f"anchor_{side}"])
+        made = there(seen)
         cycled = back(made.image).image
-        scores[f"cycle_{side}"] = _error(cycled, real)
-        scores[f"linear_{side}"] = linear_correlation(real, made.image)
-        scores |= {f"{name}_{side}": value for name, value in latent_scores(made.posterior).items()}
-        rows += [real, made.image, cycled]
-    fake_ct = generators.to_ct(known["anchor_mr"]).image
-    fake_mr = generators.to_mr(known["anchor_ct"]).image
+        ct, mr = (seen, made.image) if side == "ct" else (made.image, seen)
+        found = {
+            "cycle": _error(cycled, seen),
+            "linear": linear_correlation(seen, made.image),
+            "likeness": target_likeness(seen, made.image, targets[other]),
+            "bone": bone_brightness(ct, mr, settings.scale),
+            "size": _size(seen, made.image, other, known),
+            **latent_scores(made.posterior),
+        }
+        scores |= {f"{name}_{side}": value for name, value in found.items()}
+        posteriors[side] = made.posterior
+        rows += [seen, made.image, cycled]
+    fake_ct = to_ct(known["anchor_mr"]).image
+    fake_mr = to_mr(known["anchor_ct"]).image
     scores["phantom_ct"] = _error(fake_ct, known["anchor_ct"])
     scores["phantom_mr"] = _error(fake_mr, known["anchor_wanted"])
     rows += [known["anchor_mr"], fake_ct, known["anchor_ct"], fake_mr, known["anchor_wanted"]]
-    return scores, _sheet(rows)
+    return Validation(scores, _sheet(rows), posteriors)
 
 
-def latent_scores(posterior: Posterior) -> dict[str, float]:
-    """Signs of a collapsed or ignored latent.
+def _size(source: Tensor, made: Tensor, to: Modality, known: Mapping[str, Tensor]) -> float:
+    """How much larger heads become than a phantom's own; 1 where it cannot be told.
 
-    Returns:
-        kl: mean per latent element; active: channels whose mean varies by more than 0.01 over slices
-        and places (Burda et al., 2016); aggregate_mean and aggregate_variance of the aggregated
-        posterior, 0 and 1 where it is the prior.
+    A window that hides the scalp makes a true CT's head smaller than its MR's.
     """
-    mean, variance = posterior.mean, posterior.log_variance.exp()
-    return {
-        "kl": float(kl_map(posterior).mean()),
-        "active": float((mean.var(dim=(0, 2, 3)) > 0.01).sum()),
-        "aggregate_mean": float(mean.mean()),
-        "aggregate_variance": float(mean.var() + variance.mean()),
-    }
+    pair = known["anchor_ct"], known["anchor_mr"]
+    found, true = relative_size(source, made, to), relative_size(*(pair if to == "mr" else pair[::-1]), to)
+    return found / true if found and true else 1.0
 
 
 def _error(made: Tensor, truth: Tensor) -> float:
     """Mean absolute error over what either shows, as a share of the range."""
-    visible = torch.maximum(made, truth) > -0.94
+    visible = torch.maximum(made, truth) > VISIBLE
     return float((made - truth).abs()[visible].mean() / 2)
 
 

@@ -15,9 +15,11 @@ from medtranslate.transforms.framing import (
     coarse_steps,
     coarsen,
     find_frame,
+    find_head,
     into_frame,
     isolate,
     out_of_frame,
+    overview,
 )
 from medtranslate.transforms.intensity import (
     AIR,
@@ -57,6 +59,7 @@ __all__ = [
     "coarsen",
     "denormalise",
     "find_frame",
+    "find_head",
     "from_axial",
     "from_slices",
     "input_range",
@@ -68,6 +71,7 @@ __all__ = [
     "origin",
     "out_of_frame",
     "outside",
+    "overview",
     "pixel_mm",
     "scale_ct",
     "scale_mr",

@@ -13,8 +13,8 @@ from medtranslate.errors import Diverged, OutputExists, SettingsError, Unreadabl
 from medtranslate.model import ImagePool
 from medtranslate.networks import Posterior
 from medtranslate.training import fit, loop
+from medtranslate.training.latent import latent_scores
 from medtranslate.training.step import decayed
-from medtranslate.training.validation import latent_scores
 
 
 def weights(folder):
@@ -32,7 +32,8 @@ def test_a_run_leaves_model_log_pictures_and_a_checkpoint(settings, rows):
     for side in ("ct", "mr"):  # there is no val_mr: phantom slices take its place
         assert {f"{name}_{side}" for name in ("cycle", "linear", "kl", "active")} <= set(validation[-1])
     assert done["linear_mr"] == pytest.approx(float(validation[-1]["linear_mr"]), rel=1e-5)
-    assert len(list((settings.out / "pictures").iterdir())) == 2
+    pictures = {path.name for path in (settings.out / "pictures").iterdir()}
+    assert pictures == {"00000008.png", "00000016.png", "latent.png"}
     assert load_model(done["model"]).description.training["images"] == 16
     assert {"settings.yaml", "data.json", "checkpoint.pt"} <= {path.name for path in settings.out.iterdir()}
 
@@ -142,7 +143,13 @@ def test_the_pool_shows_past_images_about_half_the_time():
 
 def test_a_collapsed_posterior_shows_in_the_scores():
     collapsed = latent_scores(Posterior(torch.zeros(4, 3, 8, 8), torch.zeros(4, 3, 8, 8)))
-    assert collapsed == {"kl": 0, "active": 0, "aggregate_mean": 0, "aggregate_variance": 1}
+    assert collapsed == {
+        "kl": 0,
+        "active": 0,
+        "aggregate_mean": 0,
+        "aggregate_variance": 1,
+        "prior_gap": 0,
+    }
     alive = latent_scores(Posterior(torch.randn(4, 3, 8, 8), torch.full((4, 3, 8, 8), -4.0)))
     assert alive["active"] == 3
     assert alive["kl"] > 1
