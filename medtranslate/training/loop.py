@@ -180,7 +180,7 @@ class Run:
             if state.judged:
                 scores["discriminator"] = fmean(state.judged)
             require_finite(scores, state.images, settings.out)
-            found = signs(scores, settings.network.latent_channels)
+            found = signs(scores, settings.network.latent_channels, state.images / settings.images)
             fresh = {name: text for name, text in found.items() if name not in state.warnings}
             state.scores = scores
             state.warnings |= {name: f"after {state.images} images {text}" for name, text in fresh.items()}

@@ -45,6 +45,9 @@ RESIZED = 1.15
 """Factor by which heads may grow or shrink, beyond what a phantom's CT and MR differ by. Healthy models stay
 within 1.03."""
 
+TOLD_FROM = 0.5
+"""Share of a run from which traps are named: beginners show grey discs, which are of any size and polarity."""
+
 VICTORY = 0.05
 """Mean loss below which the discriminators tell every real slice from every translation: heads are within
 0.16 of their targets. Judges who can't tell stand at 0.5; over 100 steps healthy runs stay within 0.36 and
@@ -54,7 +57,7 @@ WINDOW = 100
 """Steps over which the discriminators' loss is averaged."""
 
 
-def signs(scores: Mapping[str, float], latent_channels: int) -> dict[str, str]:
+def signs(scores: Mapping[str, float], latent_channels: int, share: float = 1.0) -> dict[str, str]:
     """What fails, by name: one line each, with its numbers and a remedy.
 
     Args:
@@ -62,11 +65,14 @@ def signs(scores: Mapping[str, float], latent_channels: int) -> dict[str, str]:
             `active_SIDE`, `prior_gap_SIDE`) and of the traps (`linear_SIDE`, `likeness_SIDE`, `bone_SIDE`,
             `size_SIDE`); `discriminator` where there are discriminators.
         latent_channels: of the generators.
+        share: of the run that lies behind.
     """
     found: dict[str, str] = {}
     for side in (name.removeprefix("kl_") for name in scores if name.startswith("kl_")):
         own = {name.removesuffix(f"_{side}"): value for name, value in scores.items()}
-        texts = _of_the_latent(side, own, latent_channels) | _of_the_traps(side, own)
+        texts = _of_the_latent(side, own, latent_channels)
+        if share >= TOLD_FROM:
+            texts |= _of_the_traps(side, own)
         found |= {f"{name}_{side}": text for name, text in texts.items()}
     if discriminators_won(scores.get("discriminator", 0.5)):
         found["discriminators_won"] = (

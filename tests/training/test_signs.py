@@ -121,6 +121,13 @@ def test_one_that_changes_the_size_of_heads_shows(shipped, sources, factor):
     assert found(shipped, model, sources) == {"framing_ct", "framing_mr"}
 
 
+def test_beginners_are_in_no_trap_yet():
+    scores = {"kl_ct": 1.5, "active_ct": 8.0, "prior_gap_ct": 0.2}
+    scores |= {"linear_ct": 0.95, "likeness_ct": 0.7, "bone_ct": 0.0, "size_ct": 1.3}
+    assert signs(scores, 8, share=0.4) == {}
+    assert set(signs(scores, 8, share=0.6)) == {"identity_ct", "framing_ct"}
+
+
 def found(settings, model, sources) -> set[str]:
     return set(signs(validate(settings, model, sources).scores, LATENT))
 
