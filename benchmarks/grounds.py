@@ -29,7 +29,7 @@ from benchmarks import paired_pictures
 from benchmarks.anatomy import Twins, displacement, lesions, twins
 from benchmarks.appearance import checkerboard, sliced_wasserstein
 from benchmarks.rungs import BASELINES, translated
-from benchmarks.spread import binned_spread, interval_width, sparsification
+from benchmarks.spread import binned_spread, interval_width, sampled, sparsification
 from medtranslate import phantom
 from medtranslate.checkpoint import Model
 from medtranslate.config import Modality, TrainSettings
@@ -218,20 +218,15 @@ def _appearance(model: Model, source: Tensor, real: Tensor, made: Tensor, to: Mo
     }
 
 
-@torch.no_grad()
 def _spread(model: Model, source: Tensor, truth: Tensor, to: Modality) -> dict[str, float]:
     """Whether samples of the posterior differ where the translation errs; nothing where there are none."""
     generator = model.translator(to)
     if not isinstance(generator, VariationalGenerator):
         return {}
-    torch.manual_seed(0)
-    images = source.to(next(generator.parameters()).device)
-    posterior = generator.encode(images)
-    drawn = torch.stack([generator.decode(posterior.draw()).float().cpu() for _ in range(SAMPLES)])
-    made = generator.decode(posterior.mean).float().cpu()
+    made, deviation = sampled(generator, source, SAMPLES)
     mask = torch.maximum(source, truth) > -0.94
     spread, errors, values = (
-        slices[mask].double().numpy() * 127.5 for slices in (drawn.std(dim=0), (made - truth).abs(), made)
+        slices[mask].double().numpy() * 127.5 for slices in (deviation, (made - truth).abs(), made)
     )
     return {
         "spread_area": sparsification(spread, errors),

@@ -6,12 +6,26 @@ Arrays are the scored pixels of all slices, [n]: standard deviations and absolut
 from __future__ import annotations
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from scipy.stats import norm
+from torch import Tensor
+
+from medtranslate.networks import VariationalGenerator
 
 Numbers = NDArray[np.floating]
 
 STEPS = 50
 """Shares of the pixels that are left out, from none to nearly all."""
+
+
+@torch.no_grad()
+def sampled(generator: VariationalGenerator, source: Tensor, samples: int) -> tuple[Tensor, Tensor]:
+    """The translation of slices [B, 1, S, S] and the standard deviation of samples, on the CPU."""
+    torch.manual_seed(0)
+    posterior = generator.encode(source.to(next(generator.parameters()).device))
+    drawn = torch.stack([generator.decode(posterior.draw()).float().cpu() for _ in range(samples)])
+    return generator.decode(posterior.mean).float().cpu(), drawn.std(dim=0)
 
 
 def sparsification(spread: Numbers, errors: Numbers) -> float:
@@ -44,13 +58,24 @@ def interval_width(spread: Numbers, errors: Numbers, share: float = 0.9) -> floa
     return float(np.quantile(factors, share) * spread.mean())
 
 
-def binned_spread(values: Numbers, errors: Numbers, bins: int = 16) -> Numbers:
+def binned_spread(values: Numbers, errors: Numbers, at: Numbers | None = None, bins: int = 16) -> Numbers:
     """The mean error of pixels with about the same intensity, for each pixel: what needs no samples.
 
     Args:
         values: of the translation.
+        at: values of the pixels that are asked for, if others.
     """
     edges = np.quantile(values, np.linspace(0, 1, bins + 1)[1:-1])
     places = np.searchsorted(edges, values)
     sums = np.bincount(places, errors, bins) / np.maximum(np.bincount(places, minlength=bins), 1)
-    return sums[places]
+    return sums[places if at is None else np.searchsorted(edges, at)]
+
+
+def temperature(spread: Numbers, errors: Numbers, share: float = 0.9) -> float:
+    """The factor on `spread` with which normal intervals of probability `share` hold as many errors."""
+    return float(np.quantile(errors / np.maximum(spread, 1e-9), share) / norm.ppf((1 + share) / 2))
+
+
+def held(spread: Numbers, errors: Numbers, share: float) -> float:
+    """Share of the errors inside the normal intervals of probability `share`."""
+    return float(np.mean(errors <= norm.ppf((1 + share) / 2) * spread))

@@ -46,7 +46,7 @@ RESIZED = 1.15
 within 1.03."""
 
 TOLD_FROM = 0.5
-"""Share of a run from which traps are named: beginners show grey discs, which are of any size and polarity."""
+"""Share of a run from which traps are named; beginners show grey discs of any size and polarity."""
 
 VICTORY = 0.05
 """Mean loss below which the discriminators tell every real slice from every translation: heads are within

@@ -1,0 +1,223 @@
+"""Does the spread of samples foresee errors, and is it worth more than a constant?
+
+    python -m benchmarks.uncertainty phantom
+    python -m benchmarks.uncertainty RUN-0/model RUN-1/model RUN-2/model --pairs paired-ct-mr
+
+Models are measured one by one and, where there are several, as an ensemble whose spread is that of its
+members' translations. One number, the temperature, is fitted to each on other heads than those scored: on
+phantoms of other seeds; on pictures of the choosing cases it is fitted on two of them and scored on the
+third, in turn. Beside it stand intervals of constant width, and of a width that follows from the
+translation's intensity alone, fitted alike. Errors and widths are in grey values (0 to 255), inside what
+source or truth show. Intervals of 90 % are compared at equal coverage: as wide as holds 90 % of the errors.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from scipy.stats import spearmanr
+from torch import Tensor
+
+from benchmarks.anatomy import twins
+from benchmarks.grounds import CASES, DIRECTIONS, SCORED_SEED
+from benchmarks.paired_pictures import FOLDERS
+from benchmarks.spread import (
+    Numbers,
+    binned_spread,
+    held,
+    interval_width,
+    sampled,
+    sparsification,
+    temperature,
+)
+from medtranslate.checkpoint import Model, load_model
+from medtranslate.config import Modality
+from medtranslate.io import read_volume
+from medtranslate.metrics import head_mask
+from medtranslate.phantom import HELD_OUT
+from medtranslate.training.traps import VISIBLE
+from medtranslate.translation import OTHER, sample_volume
+
+FITTED_SEED = HELD_OUT + 7_000
+"""Phantom slices on which temperatures are fitted; others are scored."""
+
+SHARES = (0.68, 0.9, 0.95)
+"""Probabilities of the intervals whose coverage is told."""
+
+Row = dict[str, str | float]
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """Scored pixels [n]: the translation, its absolute error, and the spread of samples or members."""
+
+    made: Numbers
+    errors: Numbers
+    spread: Numbers
+
+
+Widths = dict[str, Callable[[Pixels, Pixels], Numbers]]
+
+WIDTHS: Widths = {
+    "samples": lambda fitted, scored: scored.spread,
+    "constant": lambda fitted, scored: np.ones_like(scored.errors),
+    "by intensity": lambda fitted, scored: binned_spread(fitted.made, fitted.errors, scored.made),
+}
+"""What intervals are as wide as, up to a factor: (pixels to fit on, pixels to score) to the latter's widths."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("models", nargs="+", help="names or folders; several are an ensemble, too")
+    parser.add_argument("--slices", type=int, default=64, help="phantom slices that are scored, half to fit")
+    parser.add_argument("--contrast", default="t1")
+    parser.add_argument("--samples", type=int, default=16)
+    parser.add_argument("--pairs", type=Path, help="folder of CT and MRI pictures of the choosing cases")
+    options = parser.parse_args()
+    models = [load_model(name) for name in options.models]
+    rows: list[Row] = []
+    for to in DIRECTIONS:
+        grounds = {"phantom": [phantom_pixels(models, to, options)]}
+        if options.pairs:
+            grounds["pictures"] = paired_pixels(models, to, options)
+        for ground, folds in grounds.items():
+            for who in folds[0][0]:
+                splits = [(fitted[who], scored[who]) for fitted, scored in folds]
+                rows += [{"ground": ground, "to": to, "who": who, **row} for row in compared(splits)]
+    print(table(rows))
+    print(json.dumps(rows))
+
+
+def compared(folds: list[tuple[Pixels, Pixels]]) -> list[Row]:
+    """The kinds of intervals, each fitted on one set of pixels and scored on another, over all folds."""
+    rows: list[Row] = []
+    errors = np.concatenate([scored.errors for _, scored in folds])
+    for kind, width in WIDTHS.items():
+        raw = [width(fitted, scored) for fitted, scored in folds]
+        factors = [temperature(width(fitted, fitted), fitted.errors) for fitted, _ in folds]
+        before = np.concatenate(raw)
+        after = np.concatenate([spread * factor for spread, factor in zip(raw, factors, strict=True)])
+        varies = np.ptp(before) > 0
+        rows.append(
+            {
+                "intervals": kind,
+                "rank": float(spearmanr(before, errors).statistic) if varies else 0.0,
+                "area": sparsification(before, errors) if varies else 1.0,
+                "temperature": float(np.mean(factors)),
+                **{f"before {share:.0%}": held(before, errors, share) for share in SHARES},
+                **{f"after {share:.0%}": held(after, errors, share) for share in SHARES},
+                "width": interval_width(after, errors),
+                "error": float(errors.mean()),
+            }
+        )
+    return rows
+
+
+def phantom_pixels(
+    models: list[Model], to: Modality, options: argparse.Namespace
+) -> tuple[dict[str, Pixels], dict[str, Pixels]]:
+    """Of phantom slices to fit on, and of others to score, for each model and the ensemble."""
+    found = []
+    for seed, count in ((FITTED_SEED, options.slices // 2), (SCORED_SEED, options.slices)):
+        description = models[0].description
+        pairs = twins(seed, count, description.network, description.scale, options.contrast)
+        (source, _), (truth, _) = pairs.of(OTHER[to]), pairs.of(to)
+        made = [
+            [sampled(model.translator(to), part, options.samples) for part in source.split(16)]
+            for model in models
+        ]
+        members = [tuple(torch.cat(parts) for parts in zip(*batches, strict=True)) for batches in made]
+        seen = torch.maximum(source, truth) > VISIBLE
+        found.append(
+            each([(image[seen], spread[seen]) for image, spread in members], truth[seen], gain=127.5)
+        )
+    return found[0], found[1]
+
+
+def paired_pixels(
+    models: list[Model], to: Modality, options: argparse.Namespace
+) -> list[tuple[dict[str, Pixels], dict[str, Pixels]]]:
+    """Of pictures: each choosing case is scored once, and the others are fitted on."""
+    cases = {
+        case: joined(
+            [
+                picture_pixels(models, to, options, path.name)
+                for path in sorted((options.pairs / "CT").glob(f"{case}*.png"))
+            ]
+        )
+        for case in CASES["real choosing"]
+    }
+    return [
+        (joined([pixels for other, pixels in cases.items() if other != case]), scored)
+        for case, scored in cases.items()
+    ]
+
+
+def picture_pixels(
+    models: list[Model], to: Modality, options: argparse.Namespace, name: str
+) -> dict[str, Pixels]:
+    source = read_volume(options.pairs / FOLDERS[OTHER[to]] / name, modality=OTHER[to])
+    truth = read_volume(options.pairs / FOLDERS[to] / name, modality=to)
+    mask = torch.from_numpy(head_mask([volume.numpy()[0] for volume in (truth, source)], [(0.0, 255.0)] * 2))
+    members = []
+    for model in models:
+        done = sample_volume(source, model, to, samples=options.samples)
+        assert done.spread is not None
+        members.append((done.volume.as_tensor()[0][mask], done.spread.as_tensor()[0][mask]))
+    return each(members, truth.as_tensor()[0][mask], gain=1.0)
+
+
+def each(members: list[tuple[Tensor, Tensor]], truth: Tensor, gain: float) -> dict[str, Pixels]:
+    """Pixels of each model and, of several, of their ensemble."""
+    views = {f"model {number}": member for number, member in enumerate(members)}
+    if len(members) > 1:
+        images = torch.stack([image for image, _ in members])
+        views["ensemble"] = images.mean(dim=0), images.std(dim=0)
+    return {
+        who: Pixels(*(gain * values.double().numpy() for values in (image, (image - truth).abs(), spread)))
+        for who, (image, spread) in views.items()
+    }
+
+
+def joined(several: list[dict[str, Pixels]]) -> dict[str, Pixels]:
+    return {
+        who: Pixels(
+            *(
+                np.concatenate([getattr(found[who], name) for found in several])
+                for name in ("made", "errors", "spread")
+            )
+        )
+        for who in several[0]
+    }
+
+
+def table(rows: list[Row]) -> str:
+    """Markdown."""
+    lines = [
+        "| ground | to | model | intervals | rank correlation | sparsification | temperature"
+        " | held before, 68, 90, 95 % | after | half width at 90 % |",
+        "| --- " * 10 + "|",
+    ]
+    for row in rows:
+        before, after = (
+            ", ".join(f"{100 * float(row[f'{when} {share:.0%}']):.0f}" for share in SHARES)
+            for when in ("before", "after")
+        )
+        known = row["intervals"] == "samples"  # the others have no size of their own
+        factor = f"{row['temperature']:.2f}" if known else ""
+        lines.append(
+            f"| {row['ground']} | {row['to']} | {row['who']} | {row['intervals']} | {row['rank']:.2f}"
+            f" | {row['area']:.2f} | {factor}"
+            f" | {before if known else ''} | {after} | {row['width']:.1f} |"
+        )
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
