@@ -2,7 +2,8 @@
 
     python -m benchmarks.ladder --ground phantom --hours 40 --dry-run     the plan, with hours estimated
     python -m benchmarks.ladder --ground phantom --hours 40               run it; the same again goes on
-    python -m benchmarks.ladder --summary                                 the table
+    python -m benchmarks.ladder --summary                                 the tables, as Markdown
+    python -m benchmarks.ladder --curves FILE.svg --rungs default plain   errors over images seen
 
 Every run sees as many images of each modality; the seconds that it took, by the clock and of the CPU, stand
 beside. What the anchor adds is not counted: its slices are drawn, not acquired. Each run adds its rows to
@@ -17,50 +18,22 @@ rungs are.
 from __future__ import annotations
 
 import argparse
-import csv
-import io
-import os
 import subprocess
-from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import product
-from math import nan
 from pathlib import Path
-from statistics import fmean, stdev
-from typing import Any
 
 import torch
-from scipy.stats import spearmanr
 
 from benchmarks.grounds import DIRECTIONS, GROUNDS, summed
+from benchmarks.results import ANATOMY, COLUMNS, REPORTING, RUN, SCORES, Row, append, as_text, hours, read
 from benchmarks.rungs import BASELINES, FIRST, OURS, PUBLISHED, RUNGS, pace, settings_of, train
+from benchmarks.summary import draw_curves, summary
 from medtranslate.config import TrainSettings
-
-RUN = ("rung", "seed", "ground", "direction", "images_seen")
-TEXTS = ("rung", "ground", "direction", "device", "commit")
-SCORES = ("mae", "psnr", "ssim")
-COLUMNS = (
-    *RUN,
-    *("wall_s", "device", "commit"),
-    *SCORES,
-    *("mae_low", "mae_high", "mae_matched", "mae_floor", "size", "threads", "cpu_s"),
-)
-ANATOMY = (
-    *(*RUN, "size", "cycle_mae", "sliced_wasserstein", "checkerboard", "displacement", "displacement_95"),
-    *("lesions", "lesions_kept", "lesion_contrast", "slices", "slices_invented"),
-    *("spread_area", "spread_width", "constant_width", "binned_width"),
-)
 
 POINTS = 12
 """Validations in a run of ours, for its curve; each costs about a second at 64 pixels."""
-
-REPORTING = "real reporting"
-HEAD = f"{'rung':18} seeds  images  hours  MAE, PSNR, SSIM"
-
-Row = dict[str, Any]
-Tables = dict[tuple[str, str, float], dict[tuple[str, float], list[Row]]]
-"""Rows by ground, direction and pixels, then by rung and images seen."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +52,11 @@ def main() -> None:
     options = _options()
     torch.set_num_threads(options.threads)
     if options.summary:
-        print(summary(read(options.out / "ladder.csv"), reporting=options.reporting))
+        tables = (read(options.out / name) for name in ("ladder.csv", "anatomy.csv"))
+        print(summary(*tables, reporting=options.reporting))
+    if options.curves:
+        draw_curves(options.out, options.curves, options.rungs)
+    if options.summary or options.curves:
         return
     runs = plan(options.rungs, options.seeds)
     written = read(options.out / "ladder.csv")
@@ -110,7 +87,7 @@ def climb(
         append(options.out / "ladder.csv", COLUMNS, rows)  # last, for it says that the run is done
         for row in rows:
             if row["ground"] != REPORTING:
-                print({name: _text(row[name]) for name in (*RUN, "wall_s", *SCORES)}, flush=True)
+                print({name: as_text(row[name]) for name in (*RUN, "wall_s", *SCORES)}, flush=True)
 
 
 def plan(rungs: Iterable[str], seeds: Iterable[int]) -> list[Run]:
@@ -182,85 +159,6 @@ def described(runs: list[Run], options: argparse.Namespace) -> str:
     return "\n".join([*lines, f"about {total:.1f} hours in all, {busy:.1f} of a core"])
 
 
-def read(path: Path) -> list[Row]:
-    """Whole rows of a CSV; of a run that was done twice, the last ones."""
-    if not path.is_file():
-        return []
-    whole, end, _ = path.read_text(encoding="utf-8").rpartition("\n")  # a line that was cut off has no end
-    rows = [
-        {name: text if name in TEXTS else float(text) for name, text in row.items()}
-        for row in csv.DictReader((whole + end).splitlines())
-    ]
-    return list({tuple(row[name] for name in (*RUN, "size")): row for row in rows}.values())
-
-
-def append(path: Path, columns: tuple[str, ...], rows: list[Row]) -> None:
-    """Write rows at once, after what is there; a line that was cut off goes."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, restval="nan", lineterminator="\n")
-    before = path.read_bytes() if path.is_file() else b""
-    if not before.endswith(b"\n") and before:
-        os.truncate(path, before.rfind(b"\n") + 1)
-    if b"\n" not in before:
-        writer.writeheader()
-    writer.writerows({name: _text(value) for name, value in row.items()} for row in rows)
-    with path.open("a", encoding="utf-8") as file:
-        file.write(text.getvalue())
-
-
-def hours(rows: Iterable[Row]) -> float:
-    """Of all runs in the results; a run's seconds stand in each of its rows."""
-    runs = {
-        (row["rung"], row["seed"], row["ground"].split()[0], row["images_seen"], row["size"]): row
-        for row in rows
-    }
-    return float(sum(row["wall_s"] for row in runs.values())) / 3600
-
-
-def summary(rows: list[Row], *, reporting: bool = False) -> str:
-    """Mean and spread over seeds by ground, direction and rung, and how alike the grounds rank the rungs.
-
-    Args:
-        reporting: show the reporting cases too, which are looked at last.
-    """
-    tables: Tables = defaultdict(lambda: defaultdict(list))
-    for row in rows:
-        if reporting or row["ground"] != REPORTING:
-            tables[row["ground"], row["direction"], row["size"]][row["rung"], row["images_seen"]].append(row)
-    lines = []
-    for (ground, direction, size), rungs in sorted(tables.items()):
-        lines += [f"{ground}, {direction}, {size:.0f} pixels", HEAD]
-        for (rung, images), found in sorted(rungs.items(), key=lambda item: _means(item[1])["mae"]):
-            scores = "  ".join(
-                f"{mean:.3f} ± {_spread(found, name):.3f}" for name, mean in _means(found).items()
-            )
-            wall = fmean(row["wall_s"] for row in found) / 3600
-            lines.append(f"{rung:18} {len(found):5}  {images:6.0f}  {wall:5.2f}  {scores}")
-        lines.append("")
-    return "\n".join([*lines, *_alike(tables)])
-
-
-def _alike(tables: Tables) -> list[str]:
-    """Spearman's rank correlation of the rungs' errors on phantoms and on real pairs."""
-    lines = []
-    for (ground, direction, size), real in sorted(tables.items()):
-        known = tables.get(("phantom", direction, size), {}) if ground != "phantom" else {}
-        shared = sorted(key for key in real.keys() & known.keys() if key[0] not in BASELINES)
-        if len(shared) > 2:
-            errors = [[_means(rows[key])["mae"] for key in shared] for rows in (known, real)]
-            alike = float(spearmanr(*errors).statistic)
-            lines.append(f"{direction}: phantom and {ground} rank {len(shared)} rungs alike by {alike:.2f}")
-    return lines
-
-
-def _means(rows: list[Row]) -> dict[str, float]:
-    return {name: fmean(row[name] for row in rows) for name in SCORES}
-
-
-def _spread(rows: list[Row], name: str) -> float:
-    return stdev(row[name] for row in rows) if len(rows) > 1 else nan
-
-
 def _settings(run: Run, options: argparse.Namespace) -> TrainSettings:
     ground = GROUNDS[options.ground]
     base = {
@@ -293,10 +191,6 @@ def _device(name: str) -> str:
     return "cpu" if name == "cpu" else torch.cuda.get_device_name(name)
 
 
-def _text(value: object) -> object:
-    return f"{value:.5g}" if isinstance(value, float) else value
-
-
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument(
@@ -317,6 +211,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     parser.add_argument("--dry-run", action="store_true")
     parser.add_argument("--summary", action="store_true")
+    parser.add_argument("--curves", type=Path, help="draw errors over images seen into this SVG")
     parser.add_argument("--reporting", action="store_true", help="in the summary, the reporting cases too")
     options = parser.parse_args()
     parts = list(OURS) if options.ground == "phantom" else []

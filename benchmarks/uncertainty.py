@@ -6,8 +6,9 @@
 Models are measured one by one and, where there are several, as an ensemble whose spread is that of its
 members' translations. One number, the temperature, is fitted to each on other heads than those scored: on
 phantoms of other seeds; on pictures of the choosing cases it is fitted on two of them and scored on the
-third, in turn. Beside it stand intervals of constant width, and of a width that follows from the
-translation's intensity alone, fitted alike. Errors and widths are in grey values (0 to 255), inside what
+third, in turn. Where samples agree they leave errors that no factor covers, so a second number, a floor under
+their spread, is tried too. Beside these stand intervals of constant width, and of a width that follows from
+the translation's intensity alone, fitted alike. Errors and widths are in grey values (0 to 255), inside what
 source or truth show. Intervals of 90 % are compared at equal coverage: as wide as holds 90 % of the errors.
 """
 
@@ -66,10 +67,21 @@ Widths = dict[str, Callable[[Pixels, Pixels], Numbers]]
 
 WIDTHS: Widths = {
     "samples": lambda fitted, scored: scored.spread,
+    "samples, floor": lambda fitted, scored: scored.spread + floor(fitted),
     "constant": lambda fitted, scored: np.ones_like(scored.errors),
     "by intensity": lambda fitted, scored: binned_spread(fitted.made, fitted.errors, scored.made),
 }
-"""What intervals are as wide as, up to a factor: (pixels to fit on, pixels to score) to the latter's widths."""
+"""What intervals are as wide as, up to a factor: (pixels to fit on, pixels to score) to widths of these."""
+
+
+FLOORS = (0.0, *(2.0**power for power in range(-2, 8)))
+"""Floors that are tried, in mean spreads."""
+
+
+def floor(fitted: Pixels) -> float:
+    """What is to be added to every spread, so that intervals of equal coverage are narrowest."""
+    floors = [float(fitted.spread.mean()) * share for share in FLOORS]
+    return min(floors, key=lambda added: interval_width(fitted.spread + added, fitted.errors))
 
 
 def main() -> None:

@@ -9,8 +9,10 @@ import torch
 
 from benchmarks import ladder
 from benchmarks.grounds import GROUNDS, slice_scores, summed
-from benchmarks.ladder import ANATOMY, COLUMNS, Row, Run, append, climb, done, hours, plan, read, summary
+from benchmarks.ladder import Run, climb, done, plan
+from benchmarks.results import ANATOMY, COLUMNS, Row, append, hours, read
 from benchmarks.rungs import FIRST, OURS, RUNGS, Wrapped, merged, settings_of, translated
+from benchmarks.summary import draw_curves, summary
 from medtranslate.config import NetworkSettings, TrainSettings, plain
 
 BASE = {"ct": "phantom:0-9", "mr": "phantom:10-19", "out": "unused", "network": {"size": 32}}
@@ -116,13 +118,49 @@ def test_summary_shows_means_and_spread_and_keeps_reporting_cases_back(options: 
             for seed in (0, 1):
                 table += rows_of(Run(rung, seed), options, mae=10 * rank + seed)
     text = summary(table)
-    assert "0.500 ± 0.707" in text  # of 0 and 1
+    assert "| 0.50 ± 0.71 |" in text  # of 0 and 1
     assert "real reporting" not in text
     assert "real reporting" in summary(table, reporting=True)
     assert "to ct: phantom and real choosing rank 6 rungs alike by 1.00" in text
     # A longer run of the same rung is a line of its own.
     options.images = 99
-    assert summary(table + rows_of(Run("unit", 0), options)).count("unit ") == text.count("unit ") + 2
+    longer = summary(table + rows_of(Run("unit", 0), options))
+    assert longer.count("| unit |") == text.count("| unit |") + 2
+    assert "checkerboard" not in text  # nothing is said of what was not measured
+
+
+def test_summary_has_what_was_measured_beside_the_scores(options: Namespace) -> None:
+    rows = rows_of(Run("unit", 0), options) + rows_of(Run("unit", 1), options)
+    said = {
+        "rung": "unit",
+        "seed": 0,
+        "ground": "phantom",
+        "direction": "to ct",
+        "images_seen": 16,
+        "size": 32,
+    }
+    measures = {"lesions": 40, "lesions_kept": 10, "slices": 8, "slices_invented": 2, "checkerboard": 1.5}
+    first, *_ = summary(rows, [said | measures]).split("### phantom, to mr")
+    heads, _, line = (part for part in first.splitlines() if part.startswith("|"))
+    cells = dict(zip(heads.split("|"), line.split("|"), strict=True))
+    assert float(cells[" lesions kept "]) == float(cells[" invented "]) == 0.25
+    assert float(cells[" checkerboard "]) == 1.5
+    assert (float(cells[" hours "]), cells[" seeds "]) == (1.0, " 2 ")
+
+
+def test_curves_are_drawn_of_logs_and_of_runs_of_several_lengths(options: Namespace, tmp_path: Path) -> None:
+    for seed, ground in ((0, "phantom"), (1, "phantom"), (0, "real")):
+        run = tmp_path / "runs" / f"no-kl-{seed}-{ground}-32-64"
+        run.mkdir(parents=True)
+        (run / "validation.csv").write_text(
+            "images,phantom_ct,phantom_mr,warnings\n8,0.2,0.3,\n16,0.1,0.2,x\n"
+        )
+    append(tmp_path / "ladder.csv", COLUMNS, rows_of(Run("unit", 0), options))
+    figure = draw_curves(tmp_path, tmp_path / "curves.svg", ["source copied", "unit", "no-kl"])
+    above, _, below, _ = ([line.get_xydata().tolist() for line in plot.get_lines()] for plot in figure.axes)
+    assert above == [[[8, 51], [16, 25.5]]] * 2  # of 255 grey values, two seeds
+    assert below == [[[16, 20]]]
+    assert (tmp_path / "curves.svg").stat().st_size > 5000
 
 
 def test_baselines_are_scored_as_any_other_rung() -> None:
