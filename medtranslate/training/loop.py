@@ -40,7 +40,7 @@ from medtranslate.training.run_folder import (
     require_vacant,
     restore,
 )
-from medtranslate.training.signs import signs
+from medtranslate.training.signs import PASSING, signs
 from medtranslate.training.step import sides, train_step
 from medtranslate.training.validation import validate
 
@@ -183,6 +183,9 @@ class Run:
             found = signs(scores, settings.network.latent_channels, state.images / settings.images)
             fresh = {name: text for name, text in found.items() if name not in state.warnings}
             state.scores = scores
+            for name in state.warnings.keys() - found.keys():
+                if name.startswith(PASSING):
+                    del state.warnings[name]
             state.warnings |= {name: f"after {state.images} images {text}" for name, text in fresh.items()}
             _warn({name: state.warnings[name] for name in fresh})
             self.notes.write_validation(state.images, state.seconds, scores, " ".join(found), seen)

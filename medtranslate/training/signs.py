@@ -48,6 +48,9 @@ within 1.03."""
 TOLD_FROM = 0.5
 """Share of a run from which traps are named; beginners show grey discs of any size and polarity."""
 
+PASSING = ("identity_", "polarity_", "framing_")
+"""Names of signs begin so that a run can come out of; those that hold no more are no longer told."""
+
 VICTORY = 0.05
 """Mean loss below which the discriminators tell every real slice from every translation: heads are within
 0.16 of their targets. Judges who can't tell stand at 0.5; over 100 steps healthy runs stay within 0.36 and

@@ -188,6 +188,27 @@ def test_a_sign_is_said_once_and_kept(settings, rows, monkeypatch, capsys):
     assert "warning" not in capsys.readouterr().err
 
 
+def test_a_trap_that_a_run_comes_out_of_is_not_kept(settings, rows, monkeypatch, capsys):
+    validate, sizes = loop.validate, iter((1.4, 1.0))
+
+    def large(*arguments):
+        seen = validate(*arguments)
+        return replace(
+            seen, scores={**seen.scores, "size_ct": next(sizes), "linear_mr": 0.95, "bone_mr": 0.0}
+        )
+
+    monkeypatch.setattr(loop, "validate", large)
+    done = fit(settings, quiet=True)
+    assert "warning: framing_ct: after 8 images" in capsys.readouterr().err
+    found = [row["warnings"].split() for row in rows(settings.out / "validation.csv")]
+    assert [("framing_ct" in names, "identity_mr" in names) for names in found] == [
+        (True, True),
+        (False, True),
+    ]
+    assert not any("heads change their size in translations of ct" in text for text in done["warnings"])
+    assert any("translations of mr slices are their source" in text for text in done["warnings"])
+
+
 def dead(validate):
     """A validation in which the posterior of CT slices carries nothing."""
 
