@@ -26,7 +26,7 @@ four fifths of its variance are a linear function of the source. A phantom's tru
 0.1 to 0.6, and so do translations of healthy models."""
 
 NEARER = 0.5
-"""Likeness to the target below which intensities are nearer to the source's; healthy models have 0.67 to
+"""Likeness to the target below which intensities are nearer to the source's; healthy models have 0.65 to
 0.9, half-way copies 0.5."""
 
 LIKE_ITS_TARGET = 0.6
@@ -38,7 +38,7 @@ LIKE_ITS_SOURCE = 0.5
 
 BRIGHT_BONE = 0.75
 """Chance that bone is brighter in MR than another pixel of the head from which polarity is turned around.
-True pairs have 0.03 to 0.2, in random contrast too, healthy models as much, heads moved out of place up to
+True pairs have 0.03 to 0.2, in random contrast too, healthy models up to 0.3, heads moved out of place up to
 0.6, translations that make bone of what is bright 1."""
 
 RESIZED = 1.15
