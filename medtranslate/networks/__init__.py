@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from medtranslate.config import DiscriminatorName, GeneratorName, NetworkSettings
 from medtranslate.networks.discriminator import MultiScaleDiscriminator
+from medtranslate.networks.gate import KINDS, MODALITIES, SliceGate, pooled, shrink
 from medtranslate.networks.generator import Generated, Posterior, VariationalGenerator
 
 GENERATORS: dict[GeneratorName, Callable[[NetworkSettings], VariationalGenerator]] = {
@@ -18,8 +19,13 @@ DISCRIMINATORS: dict[DiscriminatorName, Callable[[NetworkSettings], MultiScaleDi
 __all__ = [
     "DISCRIMINATORS",
     "GENERATORS",
+    "KINDS",
+    "MODALITIES",
     "Generated",
     "MultiScaleDiscriminator",
     "Posterior",
+    "SliceGate",
     "VariationalGenerator",
+    "pooled",
+    "shrink",
 ]
