@@ -39,6 +39,9 @@ PIXELS = {"cpu": 2**18, "cuda": 2**22}
 Parts = list[tuple[int, Tensor]]
 """Slices of a pass: which stack, and which of its slices."""
 
+JUDGED = 32
+"""Slices of a volume, spread over those that show something, that the input gate looks at at most."""
+
 _PIXEL_BYTES = 32
 """Memory of a pass for each pixel and channel at the network's full width; more than any network takes."""
 
@@ -118,6 +121,7 @@ def sample_stacks(
     device = next(generator.parameters()).device
     made = [seen.blank() for seen in stacks]
     spread = [seen.blank(0.0) if samples else None for seen in stacks]
+    judged = [seen.shown[:: -(-len(seen.shown) // JUDGED)] for seen in stacks]
     looks: list[list[Tensor]] = [[] for _ in stacks]
     batches = _batches([seen.shown for seen in stacks], batch or slices_per_pass(network, device))
 
@@ -132,8 +136,8 @@ def sample_stacks(
         means, log_variances = posterior.mean.split(sizes), posterior.log_variance.split(sizes)
         own = slices.split(sizes)
         for (index, places), image, *moments in zip(parts, own, means, log_variances, strict=True):
-            if model.gate:
-                looks[index].append(look(model.gate, image, moments[0], OTHER[to]))
+            if model.gate and (asked := torch.isin(places, judged[index])).any():
+                looks[index].append(look(model.gate, image[asked], moments[0][asked], OTHER[to]))
             if (drawn := spread[index]) is not None:
                 rows, columns = stacks[index].box
                 deviation = _spread(generator, Posterior(*moments), stacks[index], places, samples, seed)
