@@ -44,7 +44,7 @@ LYING = 0.3
 MIX = (0.33, 0.33, 0.02, 0.1, 0.22)
 """Share of each kind in a batch, before some heads are turned."""
 
-RATE = 2e-3
+RATE = 3e-3
 
 FIRST = HELD_OUT - 500_000
 """Seeds of the digital heads."""
@@ -60,6 +60,9 @@ COPIES = 4
 
 WARNED, REFUSED = 0.01, 0.003
 """Shares of the slices held back beyond the limits."""
+
+MARGIN = 1.15
+"""The distance that is refused lies so much further: a few hundred slices do not reach far into a tail."""
 
 HIGHEST = (0.0, -1.0)
 """A kind's limits are no higher: what rather is what it is offered as passes, however sure the classifier
@@ -102,13 +105,14 @@ def fit_gate(
     for index, which in enumerate(MODALITIES):
         encoder = generators.to_mr if which == "ct" else generators.to_ct
         gate.centre[index], gate.whiten[index] = fitted(latents(encoder, known[which]))
-        rather = gate.ratios(held[which], which)[:, 1 - index] >= 0
+        rather = gate.ratios(held[which], which)[:, KINDS.index(OTHER[which])] >= 0
         again = _moved(held[which][rather] if rather.any() else held[which], seed)
         seen = torch.cat([gate.ratios(part, which) for part in again.split(BATCH)])
         limits = torch.stack([seen.quantile(share, dim=0) for share in (WARNED, REFUSED)], dim=1)
         gate.limits[index] = limits.minimum(torch.tensor(HIGHEST))
         apart = gate.distance_of(latents(encoder, again), which)
         gate.reach[index] = torch.stack([apart.quantile(1 - share) for share in (WARNED, REFUSED)])
+        gate.reach[index, 1] *= MARGIN
     return gate
 
 
