@@ -18,7 +18,7 @@ from medtranslate.data.streams import PhantomSlices
 from medtranslate.gate.wrong import WRONG, offered, other_views, turned
 from medtranslate.jobs import progress
 from medtranslate.model import Generators
-from medtranslate.networks import KINDS, MODALITIES, SliceGate, VariationalGenerator, pooled, shrink
+from medtranslate.networks import HIGHEST, KINDS, MODALITIES, SliceGate, VariationalGenerator, pooled, shrink
 from medtranslate.phantom import HELD_OUT
 from medtranslate.transforms import augment
 
@@ -63,10 +63,6 @@ WARNED, REFUSED = 0.01, 0.003
 
 MARGIN = 1.15
 """The distance that is refused lies so much further: a few hundred slices do not reach far into a tail."""
-
-HIGHEST = (0.0, -1.0)
-"""A kind's limits are no higher: what rather is what it is offered as passes, however sure the classifier
-is of all others."""
 
 _STILL = AugmentSettings(degrees=15.0, scale=0.12, shift=0.05, mr_gamma=0.4)
 

@@ -10,7 +10,7 @@ from monai.data import MetaTensor
 from torch import Tensor
 
 from medtranslate.config import Modality
-from medtranslate.networks import KINDS, MODALITIES, SliceGate
+from medtranslate.networks import HIGHEST, KINDS, MODALITIES, SliceGate
 from medtranslate.result import Gate
 from medtranslate.transforms import VISIBLE
 
@@ -25,6 +25,9 @@ NEGATIVE = 0.05
 
 FULL = 0.5
 """Share of the fullest slice's visible area from which a slice has a say: vertex and chin look odd."""
+
+SEVERAL = 8
+"""Slices from which their median is held to `HIGHEST`: a few that look odd either way do not move it."""
 
 WORDS = {
     "ct": "an axial CT of a head",
@@ -61,6 +64,8 @@ def judge(looks: Sequence[Tensor], gate: SliceGate | None, source: MetaTensor, m
     *ratios, distance, _ = full.quantile(0.5, dim=0).tolist()
     index = MODALITIES.index(modality)
     reach, limits = gate.reach[index].tolist(), dict(zip(KINDS, gate.limits[index].tolist(), strict=True))
+    if len(full) >= SEVERAL:
+        limits = {kind: list(HIGHEST) for kind in KINDS}
     scores = {kind: ratio for kind, ratio in zip(KINDS, ratios, strict=True) if kind != modality}
     # The kind that is furthest beyond its limit names what the slices look like.
     kind = min(scores, key=lambda name: scores[name] - limits[name][0])

@@ -27,6 +27,10 @@ SIDE = 64
 POOLED = 4
 """Cells along each side of a latent."""
 
+HIGHEST = (0.0, -1.0)
+"""A kind's limits (warned, refused) are no higher: what rather is what it is offered as passes, however sure
+the classifier is of all others."""
+
 CHANNELS = (16, 32, 64, 64)
 """Of the classifier's stages; each halves the resolution."""
 
