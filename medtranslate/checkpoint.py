@@ -4,6 +4,7 @@ A folder holds
 
     model.json           schema, name, version, network and scale settings, digest of the weights
     weights.safetensors  both generators in half precision, and the mean training slices
+    gate.safetensors     the input gate, where the model has one
     card.md              for people: use, data, scores, limits
 
 Nothing is unpickled. Models that ship are folders in `medtranslate/models`.
@@ -14,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -27,8 +28,9 @@ from torch import Tensor
 
 from medtranslate.config import Modality, ModelName, NetworkSettings, ScaleSettings, build, plain
 from medtranslate.errors import ModelRefused, SettingsError
+from medtranslate.jobs import whole_output
 from medtranslate.model import Generators
-from medtranslate.networks import VariationalGenerator
+from medtranslate.networks import SliceGate, VariationalGenerator
 from medtranslate.result import ModelInfo
 
 SHIPPED = Path(__file__).parent / "models"
@@ -41,7 +43,7 @@ MAX_WEIGHTS = 2**30
 MAX_TEXT = 2**20
 """Bytes of model.json and of card.md that are read at most, each."""
 
-FILES = ("model.json", "weights.safetensors", "card.md", "log.csv")
+FILES = ("model.json", "weights.safetensors", "gate.safetensors", "card.md", "log.csv")
 """What belongs to a model; other files in its folder are never opened."""
 
 _MODALITIES: tuple[Modality, Modality] = ("ct", "mr")
@@ -55,6 +57,7 @@ class Description:
 
     Attributes:
         sha256: of weights.safetensors.
+        gate: SHA-256 of gate.safetensors; None for a model without an input gate.
         summary: one line for `models list`.
         training: plain facts about the run: data, images seen, device, seconds, commit.
     """
@@ -65,6 +68,7 @@ class Description:
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
     network: NetworkSettings
     scale: ScaleSettings
+    gate: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
     training: dict[str, Any] = field(default_factory=dict)
 
 
@@ -74,6 +78,7 @@ class Model:
     Attributes:
         means: mean framed training slice [1, size, size] of each modality in [-1, 1].
         precision: arithmetic of the generators' convolutions; their posterior is in float32 in any.
+        gate: judges what is to be translated, on the generators' device; None where the model has none.
     """
 
     def __init__(
@@ -82,11 +87,13 @@ class Model:
         generators: Generators,
         means: Mapping[Modality, Tensor],
         precision: torch.dtype = torch.float32,
+        gate: SliceGate | None = None,
     ) -> None:
         self.description = description
         self.generators = generators
         self.means = means
         self.precision = precision
+        self.gate = gate
 
     @property
     def device(self) -> torch.device:
@@ -147,6 +154,20 @@ def save_model(
     return description
 
 
+def save_gate(folder: Path, gate: SliceGate) -> None:
+    """Add an input gate to a model folder; its header names the weights that it was fitted for."""
+    description = describe(folder)
+    tensors = safetensors.torch.save(
+        {key: value.detach().cpu().float().contiguous() for key, value in gate.state_dict().items()},
+        metadata={"weights": description.sha256},
+    )
+    with whole_output(folder / "gate.safetensors", overwrite=True, folder=False) as path:
+        path.write_bytes(tensors)
+    known = replace(description, gate=hashlib.sha256(tensors).hexdigest())
+    with whole_output(folder / "model.json", overwrite=True, folder=False) as path:
+        path.write_text(json.dumps(plain(known), indent=2) + "\n", encoding="utf-8")
+
+
 def load_model(
     name_or_folder: str, device: torch.device | None = None, precision: torch.dtype = torch.float32
 ) -> Model:
@@ -158,7 +179,9 @@ def load_model(
     """
     folder = find_model(name_or_folder)
     description = describe(folder)
-    weights = _read_weights(folder, description)
+    path = folder / "weights.safetensors"
+    weights, header = _read_tensors(path, description.sha256)
+    _check_meaning(header, description, path)
     parts: dict[str, dict[str, Tensor]] = {"generators": {}, "means": {}}
     for key, tensor in weights.items():
         part, _, rest = key.partition(".")
@@ -178,7 +201,22 @@ def load_model(
     # Convolutions are about half as fast again with the channels last in memory.
     generators = generators.eval().requires_grad_(False).to(device)
     generators.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return Model(description, generators, means, precision)
+    return Model(description, generators, means, precision, _load_gate(folder, description, device))
+
+
+def _load_gate(folder: Path, description: Description, device: torch.device | None) -> SliceGate | None:
+    path = folder / "gate.safetensors"
+    if description.gate is None:
+        return None
+    tensors, header = _read_tensors(path, description.gate)
+    if header.get("weights") != description.sha256:
+        raise ModelRefused(f"{path}: the gate of other weights than those of model.json; get the model anew")
+    with torch.device("meta"):
+        gate = SliceGate(description.network)
+    if _shapes({"": tensors}) != _shapes({"": gate.state_dict()}):
+        raise ModelRefused(f"{path}: does not fit the network that model.json describes; get the model anew")
+    gate.load_state_dict(tensors, assign=True)
+    return gate.eval().requires_grad_(False).to(device)
 
 
 def _shapes(parts: Mapping[str, Mapping[str, Tensor]]) -> dict[str, dict[str, tuple[int, ...]]]:
@@ -268,8 +306,10 @@ def facts(name_or_folder: str) -> dict[str, Any]:
         "parameters": parameters,
         "digests": {
             name: hashlib.sha256((folder / name).read_bytes()).hexdigest()
-            for name in ("weights.safetensors", "model.json", "card.md")
+            for name in FILES
+            if name != "log.csv" and (folder / name).is_file()
         },
+        "gate": description.gate is not None,
         "training": description.training,
         "foreign": sorted(path.name for path in folder.iterdir() if path.name not in FILES),
         "card": text,
@@ -289,32 +329,31 @@ def _read_text(path: Path) -> str:
     return raw.decode("utf-8")
 
 
-def _read_weights(folder: Path, description: Description) -> dict[str, Tensor]:
-    path = folder / "weights.safetensors"
+def _read_tensors(path: Path, declared: str) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """What a file of tensors holds, and what its header says, if it is the file that model.json declares."""
     try:
         size = path.stat().st_size
         if size > MAX_WEIGHTS:
             raise ModelRefused(f"{path}: {size} bytes of weights, at most {MAX_WEIGHTS} are read")
         raw = path.read_bytes()
         digest = hashlib.sha256(raw).hexdigest()
-        if digest != description.sha256:
+        if digest != declared:
             raise ModelRefused(
                 f"{path}: altered weights: SHA-256 {digest[:12]}..., model.json declares"
-                f" {description.sha256[:12]}...; get the model anew"
+                f" {declared[:12]}...; get the model anew"
             )
         tensors: dict[str, Tensor] = safetensors.torch.load(raw)
     except (OSError, SafetensorError) as error:
         raise ModelRefused(f"{path}: weights cannot be read ({error}); get the model anew") from None
-    _check_meaning(raw, description, path)
-    return tensors
+    header: dict[str, dict[str, str]] = json.loads(raw[8 : 8 + int.from_bytes(raw[:8], "little")])
+    return tensors, header.get("__metadata__", {})
 
 
-def _check_meaning(raw: bytes, description: Description, path: Path) -> None:
+def _check_meaning(header: Mapping[str, str], description: Description, path: Path) -> None:
     """Network and scale in model.json are those that the weights were written with, where they say so."""
-    header = json.loads(raw[8 : 8 + int.from_bytes(raw[:8], "little")])
     kinds = {"network": NetworkSettings, "scale": ScaleSettings}
     try:
-        said = json.loads(header.get("__metadata__", {}).get("meaning", "{}"))
+        said = json.loads(header.get("meaning", "{}"))
         altered = [
             name
             for name, kind in kinds.items()

@@ -67,6 +67,8 @@ class TranslateSettings:
     """Write no identity of the patient, by PS3.15's basic profile; faces and burned-in text remain."""
     compress: bool = False
     """Keep the pixels of a DICOM output with lossless compression (JPEG-LS)."""
+    force: bool = False
+    """Translate what the model's input gate refuses, too; the record and the report say so."""
     overwrite: bool = False
     """Replace an existing output."""
 

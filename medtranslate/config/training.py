@@ -179,6 +179,8 @@ class TrainSettings:
     """Compile the networks with torch.compile."""
     precision: Precision = "auto"
     """Arithmetic of the networks; auto takes bfloat16 where the device is fast at it."""
+    gate: Annotated[int, Field(ge=0)] = 5_000
+    """Steps in which the model's input gate is fitted when the run is over; 0 for a model without one."""
     every: Positive = 2_000
     """Images between checkpoints, validation scores and pictures."""
     tensorboard: bool = False

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from medtranslate.config import DiscriminatorName, GeneratorName, NetworkSettings
 from medtranslate.networks.discriminator import MultiScaleDiscriminator
+from medtranslate.networks.gate import HIGHEST, KINDS, MODALITIES, SliceGate, pooled, shrink
 from medtranslate.networks.generator import Generated, Posterior, VariationalGenerator
 
 GENERATORS: dict[GeneratorName, Callable[[NetworkSettings], VariationalGenerator]] = {
@@ -18,8 +19,14 @@ DISCRIMINATORS: dict[DiscriminatorName, Callable[[NetworkSettings], MultiScaleDi
 __all__ = [
     "DISCRIMINATORS",
     "GENERATORS",
+    "HIGHEST",
+    "KINDS",
+    "MODALITIES",
     "Generated",
     "MultiScaleDiscriminator",
     "Posterior",
+    "SliceGate",
     "VariationalGenerator",
+    "pooled",
+    "shrink",
 ]

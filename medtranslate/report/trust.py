@@ -12,6 +12,15 @@ from medtranslate.result import ModelInfo, Result, SliceScores, Source, Translat
 CALIBRATED = 0.95
 """Share of normal errors within two of their own standard deviations."""
 
+VERDICTS = {
+    "pass": "passed",
+    "warn": "warned",
+    "refuse": "refused",
+    "forced": "refused, and passed by force",
+    "none": "the model has none: nothing was judged",
+}
+"""What a page calls the verdicts of the input gate."""
+
 
 def how_far(result: Result) -> list[str]:
     """What scores of one pair say to somebody who wants to use the image: slices, voxels, spread, seams."""
@@ -36,7 +45,7 @@ def how_far(result: Result) -> list[str]:
 
 def what_it_lacks(record: Translation) -> list[str]:
     """What a translation cannot say, and what its own signs of doubt are worth."""
-    said = limits(record.model)
+    said = [*say_gate(record), *limits(record.model)]
     if record.seams and (before := record.seams.get("source")) and "output" in record.seams:
         ratio = record.seams["output"] / before
         said.append(
@@ -57,6 +66,19 @@ def what_it_lacks(record: Translation) -> list[str]:
             "Where samples differ much, doubt the translation; where they agree, it can still be wrong."
         )
     return said
+
+
+def say_gate(record: Translation) -> list[str]:
+    """What the model's input gate had against the source; nothing where it let it pass."""
+    gate = record.gate
+    if gate is None or gate.verdict == "pass":
+        return []
+    if gate.verdict == "none":
+        return ["The model has no input gate: whether the source is what it knows was not judged."]
+    reasons = "; ".join(gate.reasons)
+    if gate.forced:
+        return [f"The model's input gate refused the source, and was passed by force: {reasons}."]
+    return [f"The model's input gate doubts the source: {reasons}."]
 
 
 def limits(model: ModelInfo) -> list[str]:
@@ -106,6 +128,9 @@ def provenance(record: Translation) -> list[tuple[str, str]]:
     ]
     if source.digest:
         found.append(("Source digest", f"SHA-256 {source.digest}"))
+    if gate := record.gate:
+        planes = f" (slices judged: {gate.slices})" if gate.slices else ""
+        found.append(("Input gate", VERDICTS["forced" if gate.forced else gate.verdict] + planes))
     if record.saturated:
         found.append(("Saturated", f"{record.saturated:.2%} of the source lay outside the model's window"))
     return found

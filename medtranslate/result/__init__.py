@@ -24,6 +24,7 @@ from medtranslate.result.several import Cohort, Cycle, Summary
 from medtranslate.result.translation import (
     Conversion,
     Derivation,
+    Gate,
     ModelInfo,
     Source,
     Translation,
@@ -37,6 +38,7 @@ __all__ = [
     "Coverage",
     "Cycle",
     "Derivation",
+    "Gate",
     "Histograms",
     "Mask",
     "ModelInfo",

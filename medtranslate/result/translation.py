@@ -70,6 +70,31 @@ class Derivation:
 
 
 @dataclass(frozen=True, kw_only=True, config=FROZEN)
+class Gate:
+    """Whether an input is what the model knows; none where the model has no gate.
+
+    Attributes:
+        looks_like: what its slices show most: ct, mr (axial heads of these), turned, view (a head cut in
+            another plane), other.
+        scores: medians over the slices that were judged. Of each other kind ln(p / p(kind)), p of what it was
+            offered as; `turned` is that less the same of the slice turned at best. And `distance`: the
+            Mahalanobis distance of the latent from those of training, over the root of its length.
+        limits: from where each score is warned of, and refused: lower for the kinds, higher for `distance`.
+        slices: that were judged.
+        reasons: of a warning or a refusal, with numbers.
+        forced: it was refused, and translated all the same because --force was given.
+    """
+
+    verdict: Literal["pass", "warn", "refuse", "none"]
+    looks_like: str | None = None
+    scores: dict[str, float] | None = None
+    limits: dict[str, tuple[float, float]] | None = None
+    slices: int | None = None
+    reasons: list[str] = field(default_factory=list)
+    forced: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, config=FROZEN)
 class Uncertainty:
     """How far samples of the model's posterior lie apart.
 
@@ -100,6 +125,7 @@ class Translation:
     """One translated input.
 
     Attributes:
+        gate: what the model's input gate said of the source; None in records without one.
         saturated: share of source voxels in the frame that lay outside the model's input window.
         seams: mean absolute second difference along the axis, {"source": ..., "output": ...},
             each relative to its own range; None for pictures.
@@ -112,6 +138,7 @@ class Translation:
     source: Source
     model: ModelInfo
     output: str
+    gate: Gate | None = None
     saturated: float | None = None
     seams: dict[str, float] | None = None
     uncertainty: Uncertainty | None = None

@@ -23,10 +23,13 @@ from lightning_fabric import Fabric
 from torch import Tensor
 from tqdm import tqdm
 
-from medtranslate.config import TrainSettings
+from medtranslate.checkpoint import describe, save_gate
+from medtranslate.config import Modality, TrainSettings
 from medtranslate.data import Source, open_sources
 from medtranslate.errors import Diverged, Interrupted, SettingsError
+from medtranslate.gate import fit_gate
 from medtranslate.jobs import one_line, progress, stop_requests, warn
+from medtranslate.networks import MODALITIES
 from medtranslate.training.batches import batches, mean_slices, seeds
 from medtranslate.training.journal import Journal, journal, require_tensorboard
 from medtranslate.training.processes import any_process, open_fabric, placed, together
@@ -97,6 +100,7 @@ def fit(settings: TrainSettings, *, quiet: bool = False) -> dict[str, Any]:
         _train(settings, fabric, state, opened.sources, quiet)
     if not fabric.is_global_zero:
         return {}
+    _keep_gate(settings, state, opened.sources, quiet)
     return {
         **state.scores,
         "model": str(settings.out / "model"),
@@ -136,6 +140,24 @@ def _train(
                 run.validate()
             if stop and step != steps[-1]:
                 run.stop(kept=due)
+
+
+def _keep_gate(settings: TrainSettings, state: State, sources: Mapping[str, Source], quiet: bool) -> None:
+    """Give the model that the run ends with its input gate, if it has none yet."""
+    folder = settings.out / "model"
+    if not settings.gate or describe(folder).gate:
+        return
+    given: dict[Modality, Source] = {which: sources[which] for which in MODALITIES if which in sources}
+    gate = fit_gate(
+        given,
+        state.average,
+        settings.network,
+        settings.scale,
+        steps=settings.gate,
+        seed=settings.seed,
+        quiet=quiet,
+    )
+    save_gate(folder, gate)
 
 
 @dataclass(frozen=True)

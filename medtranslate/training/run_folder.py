@@ -33,7 +33,7 @@ SCHEMA = "medtranslate/checkpoint/2"
 
 FREE = (
     *("out", "resume", "overwrite", "every", "device", "workers", "compile", "cache"),
-    *("name", "notes", "tensorboard"),
+    *("name", "notes", "tensorboard", "gate"),
 )
 """Settings that may change when a run goes on: nothing that is learnt depends on them."""
 

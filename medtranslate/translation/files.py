@@ -11,7 +11,7 @@ from monai.data import MetaTensor
 from medtranslate.checkpoint import Model, load_model
 from medtranslate.config import TranslateSettings, plain, stack_spacing, write_yaml
 from medtranslate.device import choose_device, fast_precision
-from medtranslate.errors import UsageError
+from medtranslate.errors import InputRefused, UsageError
 from medtranslate.geometry import require_grid
 from medtranslate.io import FORMATS, detect_format, format_of_name, list_pictures, read_volume, write_volume
 from medtranslate.io.deidentify import FACES
@@ -180,6 +180,8 @@ def translate_each(
                 advance=slices.update,
             )
             slices.update(depth - slices.n)
+        for job, done in zip(group, made, strict=True):
+            _pass_gate(settings, job, done.record)
         return [(job, seen.source, done) for job, seen, done in zip(group, stacks, made, strict=True)]
 
     def write(made: list[tuple[Job, MetaTensor, Translated]]) -> list[Item]:
@@ -190,6 +192,16 @@ def translate_each(
             for item in items:
                 yield item
                 pictures.update()
+
+
+def _pass_gate(settings: TranslateSettings, job: Job, record: Translation) -> None:
+    """Refuse what the model's input gate refuses, unless `force` is set."""
+    if record.gate and record.gate.verdict == "refuse" and not settings.force:
+        reasons = "; ".join(record.gate.reasons)
+        raise InputRefused(
+            f"{job.source}: refused by the input gate of {record.model.name}: {reasons}; give another input,"
+            " or --force, which is recorded"
+        )
 
 
 def _read(settings: TranslateSettings, job: Job) -> MetaTensor:
@@ -248,6 +260,14 @@ def record_beside(output: Path, kind: str = "translation") -> Path:
 def _recorded(record: Translation, settings: TranslateSettings, output: str) -> Translation:
     """The record with its settings; a de-identified one has no digest by which its source is found."""
     record = replace(record, output=output, settings=plain(settings))
+    if record.gate and record.gate.verdict in ("warn", "refuse"):
+        forced = record.gate.verdict == "refuse"
+        said = "refused this input, and was passed by force" if forced else "doubts this input"
+        record = replace(
+            record,
+            gate=replace(record.gate, forced=forced),
+            warnings=[*record.warnings, f"the model's input gate {said}: the translation may mean nothing"],
+        )
     if not settings.deidentify:
         return record
     return replace(record, source=replace(record.source, digest=None), warnings=[*record.warnings, FACES])

@@ -22,6 +22,7 @@ from torch import Tensor
 from medtranslate.checkpoint import Model
 from medtranslate.config import Modality, NetworkSettings
 from medtranslate.device import free_memory
+from medtranslate.gate import judge, look
 from medtranslate.jobs import staged
 from medtranslate.metrics import head_mask
 from medtranslate.networks import Posterior, VariationalGenerator
@@ -37,6 +38,9 @@ PIXELS = {"cpu": 2**18, "cuda": 2**22}
 
 Parts = list[tuple[int, Tensor]]
 """Slices of a pass: which stack, and which of its slices."""
+
+JUDGED = 32
+"""Slices of a volume, spread over those that show something, that the input gate looks at at most."""
 
 _PIXEL_BYTES = 32
 """Memory of a pass for each pixel and channel at the network's full width; more than any network takes."""
@@ -117,6 +121,8 @@ def sample_stacks(
     device = next(generator.parameters()).device
     made = [seen.blank() for seen in stacks]
     spread = [seen.blank(0.0) if samples else None for seen in stacks]
+    judged = [seen.shown[:: -(-len(seen.shown) // JUDGED)] for seen in stacks]
+    looks: list[list[Tensor]] = [[] for _ in stacks]
     batches = _batches([seen.shown for seen in stacks], batch or slices_per_pass(network, device))
 
     @torch.inference_mode()  # which torch keeps for each thread
@@ -124,10 +130,14 @@ def sample_stacks(
         return parts, torch.cat([stacks[index].framed(places, network.size) for index, places in parts])
 
     def pass_through(framed: tuple[Parts, Tensor]) -> tuple[Parts, Tensor]:
-        parts, given = framed[0], generator(framed[1].to(device))
+        parts, slices = framed[0], framed[1].to(device)
+        given = generator(slices)
         sizes, posterior = [len(places) for _, places in parts], given.posterior
         means, log_variances = posterior.mean.split(sizes), posterior.log_variance.split(sizes)
-        for (index, places), *moments in zip(parts, means, log_variances, strict=True):
+        own = slices.split(sizes)
+        for (index, places), image, *moments in zip(parts, own, means, log_variances, strict=True):
+            if model.gate and (asked := torch.isin(places, judged[index])).any():
+                looks[index].append(look(model.gate, image[asked], moments[0][asked], OTHER[to]))
             if (drawn := spread[index]) is not None:
                 rows, columns = stacks[index].box
                 deviation = _spread(generator, Posterior(*moments), stacks[index], places, samples, seed)
@@ -151,8 +161,8 @@ def sample_stacks(
                 advance(done)
     seconds = (time.monotonic() - started) / len(stacks)
     return [
-        _translated(seen, model, to, image, deviation, samples, seed, seconds, before.result())
-        for seen, image, deviation, before in zip(stacks, made, spread, bent, strict=True)
+        _translated(seen, model, to, image, deviation, samples, seed, seconds, before.result(), looked)
+        for seen, image, deviation, before, looked in zip(stacks, made, spread, bent, looks, strict=True)
     ]
 
 
@@ -180,16 +190,18 @@ def _translated(
     seed: int,
     seconds: float,
     before: float,
+    looks: Sequence[Tensor],
 ) -> Translated:
     """What was made of a stack's slices, both [Z, 1, Y, X], as volumes; uses up their memory.
 
-    `before` are the seams of its source.
+    `before` are the seams of its source, `looks` what the gate saw of its slices.
     """
     scale, source, (rows, columns) = model.description.scale, seen.source, seen.box
     record = Translation(
         source=describe(source),
         model=model.info(to),
         output="",
+        gate=judge(looks, model.gate, source, OTHER[to]),
         saturated=seen.saturated,
         seams={"source": before, "output": seams(made[:, :, rows, columns])} if len(made) > 2 else None,
         precision="float32" if model.precision is torch.float32 else "bfloat16",

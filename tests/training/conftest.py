@@ -31,6 +31,7 @@ def settings(tmp_path: Path, small_model: Path) -> TrainSettings:
         every=8,
         batch=4,
         pool=4,
+        gate=0,
         precision="float32",
         network=load_model(str(small_model)).description.network,
         loss=LossSettings(identity=1, structure=1),

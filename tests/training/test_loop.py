@@ -10,6 +10,7 @@ from PIL import Image
 
 from medtranslate.checkpoint import load_model
 from medtranslate.errors import Diverged, OutputExists, SettingsError, Unreadable
+from medtranslate.gate import fit as gate_fit
 from medtranslate.model import ImagePool
 from medtranslate.networks import Posterior
 from medtranslate.training import fit, loop
@@ -165,3 +166,15 @@ def test_compiled_networks_train_alike(settings, rows):
         fit(replace(settings, compile=compiled, images=8, every=8, out=out), quiet=True)
         losses.append(float(rows(out / "log.csv")[-1]["total"]))
     assert losses[0] == pytest.approx(losses[1], rel=1e-2)
+
+
+def test_a_run_ends_with_a_gate_and_a_finished_one_gets_it_when_it_goes_on(settings, monkeypatch):
+    for name, value in {"MOST": 12, "PHANTOMS": 12, "MADE": 4}.items():
+        monkeypatch.setattr(gate_fit, name, value)
+    done = fit(settings, quiet=True)
+    assert load_model(done["model"]).gate is None
+    again = fit(replace(settings, resume=True, gate=2), quiet=True)
+    gate = load_model(again["model"]).gate
+    assert gate is not None
+    assert not gate.training
+    assert (gate.limits[:, :, 1] <= gate.limits[:, :, 0]).all()

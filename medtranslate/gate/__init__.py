@@ -1,0 +1,13 @@
+"""Is an input what the model knows? Pass, warn, refuse.
+
+wrong  pictures that are no axial head, to learn from
+fit    the gate of a model, on what the model was trained on
+judge  what the gate says of an input
+"""
+
+from __future__ import annotations
+
+from medtranslate.gate.fit import fit_gate
+from medtranslate.gate.judge import judge, look
+
+__all__ = ["fit_gate", "judge", "look"]

@@ -1,0 +1,248 @@
+"""The gate of a model, fitted on what the model was trained on and on digital heads.
+
+Right slices are those of the sources; wrong ones are made of them (`wrong`). A part of the right ones, whole
+runs of neighbours, is held back: on these the limits are set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from medtranslate.config import AugmentSettings, Modality, NetworkSettings, ScaleSettings
+from medtranslate.data import Source
+from medtranslate.data.streams import PhantomSlices
+from medtranslate.gate.wrong import WRONG, offered, other_views, turned
+from medtranslate.jobs import progress
+from medtranslate.model import Generators
+from medtranslate.networks import HIGHEST, KINDS, MODALITIES, SliceGate, VariationalGenerator, pooled, shrink
+from medtranslate.phantom import HELD_OUT
+from medtranslate.transforms import augment
+
+OTHER: dict[Modality, Modality] = {"ct": "mr", "mr": "ct"}
+
+MOST = 2_000
+"""Slices of a source that are looked at."""
+
+PHANTOMS = 300
+"""Digital heads of each modality beside them."""
+
+MADE = 360
+"""Pictures of each wrong kind and modality."""
+
+BATCH = 64
+
+HEADS = 20
+"""Of a batch that are seen from all four sides, too."""
+
+LYING = 0.3
+"""Share of heads that are turned in a batch."""
+
+MIX = (0.33, 0.33, 0.02, 0.1, 0.22)
+"""Share of each kind in a batch, before some heads are turned."""
+
+RATE = 3e-3
+
+FIRST = HELD_OUT - 500_000
+"""Seeds of the digital heads."""
+
+HELD = 6
+"""One run of neighbours of this many is held back."""
+
+RUNS = 60
+"""Runs of neighbours that a source is cut into."""
+
+COPIES = 4
+"""Moved copies of each slice that is held back, beside itself."""
+
+WARNED, REFUSED = 0.01, 0.003
+"""Shares of the slices held back beyond the limits."""
+
+MARGIN = 1.15
+"""The distance that is refused lies so much further: a few hundred slices do not reach far into a tail."""
+
+_STILL = AugmentSettings(degrees=15.0, scale=0.12, shift=0.05, mr_gamma=0.4)
+
+_COPY = AugmentSettings(degrees=5.0, scale=0.04, shift=0.02)
+
+SHRUNK = 0.05
+"""Weight of the even part in a covariance; few slices say little of 128 dimensions."""
+
+
+def fit_gate(
+    sources: Mapping[Modality, Source],
+    generators: Generators,
+    network: NetworkSettings,
+    scale: ScaleSettings,
+    *,
+    steps: int,
+    seed: int = 0,
+    quiet: bool = True,
+) -> SliceGate:
+    """A gate for generators, from the slices that they were trained on.
+
+    Args:
+        sources: of each modality; digital heads in place of one that is not there.
+        steps: of the classifier's training.
+        seed: of everything random.
+    """
+    known, held = {}, {}
+    for which in MODALITIES:
+        known[which], held[which] = _split(sources.get(which), which, network, scale)
+    images, labels = _shown(known, network, scale, seed)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        gate = SliceGate(network)
+        _train(gate, images, labels, steps, seed, quiet)
+    gate.eval().requires_grad_(False)
+    for index, which in enumerate(MODALITIES):
+        encoder = generators.to_mr if which == "ct" else generators.to_ct
+        gate.centre[index], gate.whiten[index] = fitted(latents(encoder, known[which]))
+        rather = gate.ratios(held[which], which)[:, KINDS.index(OTHER[which])] >= 0
+        again = _moved(held[which][rather] if rather.any() else held[which], seed)
+        seen = torch.cat([gate.ratios(part, which) for part in again.split(BATCH)])
+        limits = torch.stack([seen.quantile(share, dim=0) for share in (WARNED, REFUSED)], dim=1)
+        gate.limits[index] = limits.minimum(torch.tensor(HIGHEST))
+        apart = gate.distance_of(latents(encoder, again), which)
+        gate.reach[index] = torch.stack([apart.quantile(1 - share) for share in (WARNED, REFUSED)])
+        gate.reach[index, 1] *= MARGIN
+    return gate
+
+
+def latents(encoder: VariationalGenerator, slices: Tensor) -> Tensor:
+    """Pooled posterior means [N, D]."""
+    device = next(encoder.parameters()).device
+    with torch.inference_mode():
+        return torch.cat([pooled(encoder.encode(part.to(device)).mean).cpu() for part in slices.split(16)])
+
+
+def _split(
+    source: Source | None, modality: Modality, network: NetworkSettings, scale: ScaleSettings
+) -> tuple[Tensor, Tensor]:
+    """Slices to learn from, and those held back."""
+    made = PhantomSlices(FIRST, FIRST, modality, "both", network, scale).fixed(PHANTOMS)
+    if source is None:
+        source = PhantomSlices(FIRST + 1, FIRST + 1, modality, "both", network, scale)
+    slices = source.fixed(MOST)
+    run = torch.arange(len(slices)) * RUNS // len(slices)
+    back = run % HELD == HELD - 1
+    return torch.cat([slices[~back], made]), slices[back] if back.any() else made[::HELD]
+
+
+def _shown(
+    known: Mapping[Modality, Tensor], network: NetworkSettings, scale: ScaleSettings, seed: int
+) -> tuple[Tensor, Tensor]:
+    """All that the classifier learns from, [N, 1, SIDE, SIDE], and what each shows."""
+    generator = torch.Generator().manual_seed(seed)
+    parts: list[Tensor] = []
+    labels: list[Tensor] = []
+
+    def add(slices: Tensor, kind: str) -> None:
+        parts.append(shrink(slices))
+        labels.append(torch.full((len(slices),), KINDS.index(kind)))
+
+    for which in MODALITIES:
+        right = known[which]
+
+        def some(count: int, right: Tensor = right) -> Tensor:
+            return right[torch.randint(len(right), (count,), generator=generator)]
+
+        add(right, which)
+        # Framed once more, so that a wrong picture is not told by having been framed twice.
+        add(offered(some(2 * MADE), which, network, scale), which)
+        add(offered(some(2 * MADE), OTHER[which], network, scale), which)
+        add(offered(turned(some(MADE), generator), which, network, scale), "turned")
+        views = other_views(which, 2 * MADE, network.size, scale, FIRST)
+        add(offered(views, which, network, scale), "view")
+        add(offered(turned(views, generator), which, network, scale), "view")
+        for make in WRONG.values():
+            add(offered(make(some(MADE), generator), which, network, scale), "other")
+    return torch.cat(parts), torch.cat(labels)
+
+
+def _train(gate: SliceGate, images: Tensor, labels: Tensor, steps: int, seed: int, quiet: bool) -> None:
+    generator = torch.Generator().manual_seed(seed + 1)
+    optimiser = torch.optim.AdamW(gate.classifier.parameters(), lr=RATE, weight_decay=1e-2)
+    rates = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=steps)
+    weights = (torch.tensor(MIX) / torch.bincount(labels, minlength=len(KINDS)))[labels]
+    gate.train()
+    with progress(steps, "step", "fitting the gate", quiet=quiet) as bar:
+        for step in range(steps):
+            if step == steps // 2:
+                weights[_mislabelled(gate, images, labels)] = 0.0
+            chosen = torch.multinomial(weights, BATCH, replacement=True, generator=generator)
+            batch, kinds = _turned_some(images[chosen], labels[chosen], generator)
+            loss = functional.nll_loss(gate(_varied(batch, generator)), kinds)
+            heads = chosen[labels[chosen] < len(MODALITIES)][:HEADS]
+            loss = loss + _which_way(gate, _varied(images[heads], generator), labels[heads])
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            rates.step()
+            bar.set_postfix(loss=f"{float(loss.detach()):.3f}", refresh=False)
+            bar.update()
+
+
+def _which_way(gate: SliceGate, upright: Tensor, own: Tensor) -> Tensor:
+    """Cross-entropy of telling heads from themselves turned by 90, 180 and 270 degrees.
+
+    Said of the same slice, which way is up is learnt much sooner than from slices that are turned or not
+    (Gidaris et al., "Unsupervised representation learning by predicting image rotations", ICLR 2018).
+    """
+    seen = gate(torch.cat([upright.rot90(quarters, (2, 3)) for quarters in range(4)]))
+    lead = seen.gather(1, own.repeat(4)[:, None])[:, 0] - seen[:, KINDS.index("turned")]
+    return functional.cross_entropy(lead.reshape(4, -1).T, torch.zeros(len(upright), dtype=torch.long))
+
+
+@torch.no_grad()
+def _mislabelled(gate: SliceGate, images: Tensor, labels: Tensor) -> Tensor:
+    """Which heads look like the other modality though they were shown as theirs: published sets hold such."""
+    gate.eval()
+    seen = torch.cat([gate(part) for part in images.split(BATCH)])
+    gate.train()
+    ct, mr = (KINDS.index(which) for which in MODALITIES)
+    lead = seen[:, ct] - seen[:, mr]
+    return ((labels == ct) & (lead < 0)) | ((labels == mr) & (lead > 0))
+
+
+def _turned_some(images: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Some of the heads upside down or on their side."""
+    quarters = torch.tensor((1, 2, 2, 3))[torch.randint(4, (len(images),), generator=generator)]
+    lying = (torch.rand(len(images), generator=generator) < LYING) & (labels < len(MODALITIES))
+    images = images.clone()
+    for count in (1, 2, 3):
+        which = lying & (quarters == count)
+        images[which] = images[which].rot90(count, (2, 3))
+    return images, torch.where(lying, KINDS.index("turned"), labels)
+
+
+def _varied(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Moved a little, mirrored, of another contrast, noisier or softer: what is no error in any kind."""
+    moved = augment(images, "mr", _STILL, generator)
+    soft = torch.rand(len(images), generator=generator) < 0.25
+    moved[soft] = functional.avg_pool2d(functional.pad(moved[soft], (1, 1, 1, 1), mode="replicate"), 3, 1)
+    grain = torch.rand(len(images), generator=generator) < 0.5
+    level = 0.1 * torch.rand(int(grain.sum()), 1, 1, 1, generator=generator) ** 2
+    moved[grain] += level * torch.randn(moved[grain].shape, generator=generator)
+    return moved.clamp(-1, 1)
+
+
+def _moved(slices: Tensor, seed: int) -> Tensor:
+    """The slices as they are, and copies that lie a little differently."""
+    generator = torch.Generator().manual_seed(seed + 2)
+    return torch.cat([slices, *(augment(slices, "ct", _COPY, generator) for _ in range(COPIES))])
+
+
+def fitted(vectors: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean, and what whitens: the inverse root of a covariance shrunk towards its diagonal."""
+    centre = vectors.mean(dim=0)
+    apart = vectors - centre
+    covariance = apart.T @ apart / len(vectors)
+    covariance = (1 - SHRUNK) * covariance + SHRUNK * torch.eye(
+        len(covariance)
+    ) * covariance.diagonal().mean()
+    values, axes = torch.linalg.eigh(covariance.double())
+    return centre, (values.clamp_min(1e-8).rsqrt()[:, None] * axes.T).float()
