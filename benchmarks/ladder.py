@@ -167,6 +167,7 @@ def _settings(run: Run, options: argparse.Namespace) -> TrainSettings:
         "images": options.images,
         "every": max(1, options.images // POINTS),
         "seed": run.seed,
+        "gate": 0,
         "device": options.device,
         "workers": 0 if options.device == "cpu" else None,  # or ours would use cores that others don't
         "cache": options.out / "runs" / "cache",
