@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from medtranslate.jobs.advice import advice, reason
+from medtranslate.jobs.crew import crew
 from medtranslate.jobs.journal import Journal, journal
+from medtranslate.jobs.locks import locked
 from medtranslate.jobs.outputs import (
     RECORDS,
     check_free,
@@ -19,13 +22,17 @@ from medtranslate.jobs.stages import staged
 __all__ = [
     "RECORDS",
     "Journal",
+    "advice",
     "check_free",
     "cores",
+    "crew",
     "in_processes",
     "is_disk_full",
     "journal",
+    "locked",
     "one_line",
     "progress",
+    "reason",
     "require_apart",
     "staged",
     "stop_requests",

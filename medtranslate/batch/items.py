@@ -1,0 +1,227 @@
+"""What a batch is to translate, and where each translation goes: names alone, nothing of a volume is held."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from natsort import natsorted
+
+from medtranslate.batch import bids
+from medtranslate.batch.tree import Refused, walk
+from medtranslate.config import BatchSettings, Modality
+from medtranslate.data.tables import beside, read_table
+from medtranslate.errors import InputRefused, MedtranslateError, Unreadable, UsageError
+from medtranslate.io import FORMATS, detect_format, metaimage, nrrd
+from medtranslate.io.dicom_files import File, file_of
+from medtranslate.io.dicom_series import find_series
+from medtranslate.jobs import reason
+from medtranslate.translation import OTHER, name_in, record_beside
+
+_SUFFIXES = (
+    *(suffix for format in FORMATS.values() for suffix in format.suffixes if suffix),
+    *(".dcm", ".mhd", ".nhdr"),
+)
+"""Of names that promise an image; a file of another name that is none is passed over."""
+_VOXEL_FILE = {"mha": metaimage.voxel_file, "nrrd": nrrd.voxel_file}
+_TAIL = 12
+
+
+@dataclass(frozen=True, kw_only=True)
+class Item:
+    """One volume, series or picture.
+
+    Attributes:
+        name: path within the source, for people; of a series its folder and the end of its UID.
+        source: what `read_volume` takes.
+        target: path within the output's folder: a file, or the folder of a DICOM series.
+        format: key of FORMATS to write.
+        files: names of what is read within `source`, or beside it where that is a file.
+        series: SeriesInstanceUID.
+        origin: where a BIDS dataset has it.
+        refused: why it can't be translated, as far as its place tells.
+    """
+
+    name: str
+    source: Path
+    target: Path
+    format: str = ""
+    files: tuple[str, ...] = ()
+    series: str | None = None
+    origin: str | None = None
+    refused: str = ""
+
+    @property
+    def paths(self) -> list[Path]:
+        """The files that are read."""
+        folder = self.source if self.series else self.source.parent
+        return [folder / name for name in self.files] or [self.source]
+
+    @property
+    def record(self) -> Path:
+        """Path of the translation's record within the output's folder."""
+        return self.target / "translation.json" if self.format == "dicom" else record_beside(self.target)
+
+
+def find_items(settings: BatchSettings) -> list[Item]:
+    """What lies in the source, in natural order, each with a place of its own in the output.
+
+    A CSV stands for the files and folders that it names in `path`; rows whose `modality` is the target's are
+    left out. A folder with a dataset_description.json is a BIDS dataset, any other a tree: what is an image
+    by its content is an item, what is only named like one is an item that is refused. DICOM is put together
+    by series, over folders too.
+
+    Raises:
+        Unreadable: the source does not exist, or a CSV is none.
+        UsageError: the output is the source, or holds it.
+    """
+    source = settings.source
+    if not source.exists():
+        raise Unreadable(f"{source}: does not exist; check the path")
+    if source.resolve().is_relative_to(settings.out.resolve()):
+        raise UsageError(f"{settings.out}: is or holds the source {source}; name another output")
+    if source.is_file():
+        root, found = source.parent, _listed(settings) if source.suffix.lower() == ".csv" else iter([source])
+    else:
+        root, found = source, _below(source, settings)
+    if bids.is_dataset(source):
+        items = _from_dataset(root, found, OTHER[settings.to])
+    else:
+        items = list(_from_files(root, found, settings.format))
+    return _apart(natsorted(map(_printable, items), key=lambda item: (item.name, item.refused)))
+
+
+def _below(folder: Path, settings: BatchSettings) -> Iterator[Path | Refused]:
+    return walk(folder, without=settings.out, follow_links=settings.follow_links)
+
+
+def _listed(settings: BatchSettings) -> Iterator[Path | Refused]:
+    """The files that a CSV stands for."""
+    table = settings.source
+    for row in read_table(table, "path", ("subject", "modality")):
+        name = row.get("modality", "").lower()
+        if name not in ("ct", "mr", "mri", ""):
+            raise Unreadable(f"{table}: modality {name!r} of {row['path']!r}; write ct or mr")
+        if name[:2] == settings.to:
+            continue
+        try:
+            path = beside(table, row["path"])
+        except InputRefused as refusal:
+            yield Refused(table.parent / row["path"].strip("/"), str(refusal))
+            continue
+        if path.exists():
+            yield from _below(path, settings)
+        else:
+            yield Refused(path, f"{path}: does not exist; check the path")
+
+
+def _from_dataset(root: Path, found: Iterable[Path | Refused], modality: Modality) -> list[Item]:
+    items = []
+    for place in found:
+        path = place.path if isinstance(place, Refused) else place
+        if target := bids.derived(path.relative_to(root), modality):
+            inside = path.relative_to(root).as_posix()
+            item = Item(name=inside, source=path, target=target, format="nifti", origin=inside)
+            items.append(replace(item, refused=place.why) if isinstance(place, Refused) else item)
+    return items
+
+
+@dataclass
+class _Series:
+    """Where the images of a series lie: a folder (or an archive), and their names in it."""
+
+    source: Path
+    files: list[Path] = field(default_factory=list)
+
+
+def _from_files(root: Path, found: Iterable[Path | Refused], format: str | None) -> Iterator[Item]:
+    """Items of a tree: volumes and pictures as they come, series when all files have been seen."""
+    series: dict[tuple[Path | None, str], _Series] = {}
+    for place in found:
+        if isinstance(place, Refused):
+            yield _refused(root, place.path, place.why)
+            continue
+        try:
+            kind = detect_format(place)
+            if kind == "dicom":
+                yield from _gather(root, place, series)
+                continue
+        except (MedtranslateError, OSError) as error:
+            if place.name.lower().endswith(_SUFFIXES):
+                yield _refused(root, place, reason(error))
+            continue
+        inside = place.relative_to(root)
+        name = name_in(place, format or kind)
+        yield Item(
+            name=inside.as_posix(),
+            source=place,
+            target=inside.with_name(name),
+            format=format or kind,
+            files=_with_voxels(place, kind),
+        )
+    for (_, uid), member in series.items():
+        yield _series(root, uid, member, format or "dicom")
+
+
+def _with_voxels(path: Path, kind: str) -> tuple[str, ...]:
+    """Names of a header and of the file with its voxels, where that is another."""
+    with suppress(InputRefused):
+        name = _VOXEL_FILE[kind](path) if kind in _VOXEL_FILE else None
+        if name and Path(name).name == name and path.with_name(name).is_file():
+            return path.name, name
+    return ()
+
+
+def _gather(root: Path, file: Path, series: dict[tuple[Path | None, str], _Series]) -> Iterator[Item]:
+    """Put the images of a DICOM file, or of an archive, to their series; what is damaged is an item."""
+    findings = find_series(file)
+    for refusal in findings.refused:
+        yield _refused(root, file, str(refusal))
+    for uid, headers in findings.series.items():
+        place: File = file_of(headers[0])
+        archive = None if isinstance(place, Path) else file
+        member = series.setdefault((archive, uid), _Series(archive or file.parent))
+        if archive is None:
+            member.source = Path(os.path.commonpath([member.source, file.parent]))
+            member.files.append(file)
+
+
+def _series(root: Path, uid: str, member: _Series, format: str) -> Item:
+    end = "".join(sign if sign.isalnum() else "-" for sign in uid[-_TAIL:])
+    inside = member.source.relative_to(root)
+    folder = inside if not inside.suffix or member.source.is_dir() else inside.with_suffix("")
+    target = folder / f"series-{end}{FORMATS[format].suffixes[-1]}"
+    files = tuple(str(file.relative_to(member.source)) for file in member.files)
+    name = (inside / f"series-{end}").as_posix()
+    return Item(name=name, source=member.source, target=target, format=format, files=files, series=uid)
+
+
+def _refused(root: Path, path: Path, why: str) -> Item:
+    inside = Path(os.path.relpath(path, root))
+    return Item(name=inside.as_posix(), source=path, target=inside, refused=why)
+
+
+def _printable(item: Item) -> Item:
+    """The item, refused if its name is not UTF-8: records and tables could not tell it."""
+    try:
+        os.fspath(item.source).encode()
+        str(item.target).encode()
+    except UnicodeEncodeError:
+        name = os.fsencode(item.name).decode("utf-8", "backslashreplace")
+        return replace(item, name=name, refused=item.refused or f"{name}: not a name in UTF-8; rename it")
+    return item
+
+
+def _apart(items: Iterable[Item]) -> list[Item]:
+    """The items, refused where the translation would lie where an earlier one's does."""
+    taken: dict[Path, str] = {}
+    found = []
+    for item in items:
+        if not item.refused and (other := taken.setdefault(item.record, item.name)) != item.name:
+            why = f"{item.name}: its translation would be named like that of {other}; rename one of them"
+            item = replace(item, refused=why)
+        found.append(item)
+    return found
