@@ -91,7 +91,7 @@ def find_items(settings: BatchSettings) -> list[Item]:
         items = _from_dataset(root, found, OTHER[settings.to])
     else:
         items = list(_from_files(root, found, settings.format))
-    return _apart(natsorted(map(_printable, items), key=lambda item: (item.name, item.refused)))
+    return _apart(natsorted(map(_named, items), key=lambda item: (item.name, item.refused)))
 
 
 def _below(folder: Path, settings: BatchSettings) -> Iterator[Path | Refused]:
@@ -194,7 +194,7 @@ def _series(root: Path, uid: str, member: _Series, format: str) -> Item:
     inside = member.source.relative_to(root)
     folder = inside if not inside.suffix or member.source.is_dir() else inside.with_suffix("")
     target = folder / f"series-{end}{FORMATS[format].suffixes[-1]}"
-    files = tuple(str(file.relative_to(member.source)) for file in member.files)
+    files = tuple(str(file.relative_to(member.source)) for file in dict.fromkeys(member.files))
     name = (inside / f"series-{end}").as_posix()
     return Item(name=name, source=member.source, target=target, format=format, files=files, series=uid)
 
@@ -204,24 +204,26 @@ def _refused(root: Path, path: Path, why: str) -> Item:
     return Item(name=inside.as_posix(), source=path, target=inside, refused=why)
 
 
-def _printable(item: Item) -> Item:
+def _named(item: Item) -> Item:
     """The item, refused if its name is not UTF-8: records and tables could not tell it."""
-    try:
-        os.fspath(item.source).encode()
-        str(item.target).encode()
-    except UnicodeEncodeError:
-        name = os.fsencode(item.name).decode("utf-8", "backslashreplace")
-        return replace(item, name=name, refused=item.refused or f"{name}: not a name in UTF-8; rename it")
-    return item
+    name = printable(item.name)
+    if name == item.name and str(item.target) == printable(str(item.target)):
+        return item
+    return replace(item, name=name, refused=item.refused or f"{name}: not a name in UTF-8; rename it")
+
+
+def printable(text: str) -> str:
+    """A text with escapes in place of bytes that are no UTF-8, which names of files may have."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _apart(items: Iterable[Item]) -> list[Item]:
-    """The items, refused where the translation would lie where an earlier one's does."""
+    """Each item once, refused where its translation would lie where an earlier one's does."""
     taken: dict[Path, str] = {}
-    found = []
+    found: dict[str, Item] = {}
     for item in items:
         if not item.refused and (other := taken.setdefault(item.record, item.name)) != item.name:
             why = f"{item.name}: its translation would be named like that of {other}; rename one of them"
             item = replace(item, refused=why)
-        found.append(item)
-    return found
+        found.setdefault(item.name, item)
+    return list(found.values())

@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -23,8 +24,9 @@ from medtranslate.batch.worker import LOCK, failed, open_worker
 from medtranslate.checkpoint import describe, find_model
 from medtranslate.config import BatchSettings, plain, write_yaml
 from medtranslate.device import choose_device, free_memory
-from medtranslate.errors import Interrupted, OutputExists, Unreadable
-from medtranslate.jobs import Journal, cores, crew, is_disk_full, journal, locked, progress
+from medtranslate.errors import DiskFull, Interrupted, OutputExists, Unreadable
+from medtranslate.jobs import Journal, cores, crew, is_disk_full, journal, progress, warn
+from medtranslate.jobs.locks import locked
 from medtranslate.result import Batch, Outcome, to_json
 
 WORKER_BYTES = 2**31
@@ -54,8 +56,16 @@ def run_batch(settings: BatchSettings, *, quiet: bool = False) -> Batch:
         Interrupted: Ctrl-C, unless it is what ends a watch; what is finished stays.
         RunFailed: a worker could not load the model.
     """
-    model = describe(find_model(settings.model))
+    folder = find_model(settings.model)
+    model = describe(folder)
     choose_device(settings.device)
+    # Workers may have another working directory.
+    settings = replace(
+        settings,
+        source=Path(os.path.abspath(settings.source)),
+        out=Path(os.path.abspath(settings.out)),
+        model=os.path.abspath(folder) if Path(settings.model).is_dir() else settings.model,
+    )
     items = find_items(settings)
     if not (items or settings.watch):
         raise Unreadable(f"{settings.source}: no image found in it; check the path")
@@ -166,7 +176,10 @@ class _Run:
             left=max(0, self.known - len(self.outcomes)),
             settings=plain(self.settings),
         )
-        write_overview(batch, self.settings.out)
+        try:
+            write_overview(batch, self.settings.out)
+        except DiskFull as full:
+            warn([str(full)])
         self.untold = False
         return batch
 

@@ -18,13 +18,14 @@ from monai.data import MetaTensor
 
 from medtranslate.batch import bids
 from medtranslate.batch.digests import digest_of_output, is_whole, key_of, recorded
-from medtranslate.batch.items import Item
+from medtranslate.batch.items import Item, printable
 from medtranslate.batch.preview import Planes, draw, planes_of, preview_of
 from medtranslate.checkpoint import Model, load_model
 from medtranslate.config import BatchSettings, TranslateSettings
 from medtranslate.device import choose_device, fast_precision
 from medtranslate.errors import InputRefused, OutputExists
-from medtranslate.jobs import locked, reason, staged, whole_outputs
+from medtranslate.jobs import reason, staged, whole_outputs
+from medtranslate.jobs.locks import locked
 from medtranslate.result import Finished, Outcome, write_result
 from medtranslate.translation import OTHER, RECORD, Job, Translated, read_source, write_one
 from medtranslate.translation.stack import Stack, stack
@@ -120,8 +121,9 @@ class _Made:
 
 
 def failed(item: Item, why: str) -> Outcome:
-    """An outcome with its reason."""
-    return Outcome(name=item.name, state="failed", output=item.target.as_posix(), reason=why)
+    """An outcome with its reason; of names that are no text, what can be told."""
+    output = printable(item.target.as_posix())
+    return Outcome(name=item.name, state="failed", output=output, reason=printable(why))
 
 
 def _read(settings: BatchSettings, model: Model, item: Item) -> _Read | Outcome:

@@ -48,7 +48,7 @@ class BatchSettings:
 
 
 UNTOLD = (
-    *("source", "out", "device", "workers", "follow_links", "fail_fast", "watch", "settle"),
+    *("source", "out", "model", "device", "workers", "follow_links", "fail_fast", "watch", "settle"),
     "overwrite",
 )
-"""Settings of `batch` that change no output, by which an output is therefore not known again."""
+"""Settings of `batch` that change no output, and the model, which is known by its digest."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from medtranslate.jobs.advice import advice, reason
 from medtranslate.jobs.crew import crew
 from medtranslate.jobs.journal import Journal, journal
-from medtranslate.jobs.locks import locked
 from medtranslate.jobs.outputs import (
     RECORDS,
     check_free,
@@ -29,7 +28,6 @@ __all__ = [
     "in_processes",
     "is_disk_full",
     "journal",
-    "locked",
     "one_line",
     "progress",
     "reason",
