@@ -19,7 +19,7 @@ import pytest
 import SimpleITK
 from monai.data import MetaTensor
 from PIL import Image
-from pydicom import dcmread
+from pydicom import DataElement, Dataset, dcmread
 
 from medtranslate import cli
 from medtranslate.batch import find_items, run_batch, translate_items
@@ -54,10 +54,12 @@ def timeless(path: Path) -> bytes:
     if path.suffix != ".dcm":
         return path.read_bytes()
     header = dcmread(path)
-    for keyword in ("InstanceCreationDate", "InstanceCreationTime", "SeriesDate", "SeriesTime"):
-        header.pop(keyword, None)
-    for keyword in ("ContentDate", "ContentTime"):
-        header.pop(keyword, None)
+
+    def forget(_: Dataset, element: DataElement) -> None:
+        if element.VR in ("DA", "TM", "DT"):
+            element.value = ""
+
+    header.walk(forget)
     return str(header).encode() + header.PixelData
 
 
