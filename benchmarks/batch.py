@@ -89,24 +89,17 @@ def kills(folder: Path, options: argparse.Namespace) -> dict[str, object]:
     """Kill at random moments until there were enough; compare whenever the batch comes to its end."""
     chance, wanted = random.Random(options.seed), 50 if options.full else 6
     source, calm, out = make_list(folder, 12), folder / "calm", folder / "out"
-    started = time.monotonic()
     assert start(source, calm, 2).wait() == 0
-    span = time.monotonic() - started
     twins, counts = voxels(calm), {"driver": 0, "worker": 0}
     ends = runs = replaced = differing = half = 0
     whole: dict[Path, tuple[int, int]] = {}
     while sum(counts.values()) < wanted or (out / "batch.jsonl").exists():
         batch, runs = start(source, out, 2), runs + 1
-        moment = time.monotonic() + chance.uniform(0.2, 0.9) * span
-        while batch.poll() is None and sum(counts.values()) < wanted:
-            time.sleep(0.02)
-            if time.monotonic() < moment:
-                continue
+        while wait_a_while(batch, out, chance) and sum(counts.values()) < wanted:
             staff = workers_of(batch.pid)
             victim = chance.choice(["driver", "worker"]) if staff else "driver"
             os.kill(chance.choice(staff) if victim == "worker" else batch.pid, signal.SIGKILL)
             counts[victim] += 1
-            moment = time.monotonic() + chance.uniform(0.1, 0.5) * span
         batch.wait()
         seen = {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in out.rglob("*.nii.gz")}
         replaced += sum(seen.get(path, state) != state for path, state in whole.items())
@@ -137,6 +130,17 @@ def kills(folder: Path, options: argparse.Namespace) -> dict[str, object]:
         "half_written": half,
         "replaced_when_whole": replaced,
     }
+
+
+def wait_a_while(batch: subprocess.Popen[bytes], out: Path, chance: random.Random) -> bool:
+    """Wait for up to four further outputs (or for none), and a second at most; False if it has ended."""
+    wanted = len(list(out.rglob("*.nii.gz"))) + chance.randint(0, 4)
+    while batch.poll() is None and len(list(out.rglob("*.nii.gz"))) < wanted:
+        time.sleep(0.005)
+    moment = time.monotonic() + chance.uniform(0, 1)
+    while batch.poll() is None and time.monotonic() < moment:
+        time.sleep(0.005)
+    return batch.poll() is None
 
 
 def voxels(out: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
