@@ -97,12 +97,12 @@ def kills(folder: Path, options: argparse.Namespace) -> dict[str, object]:
         batch, runs = start(source, out, 2), runs + 1
         while wait_a_while(batch, out, chance) and sum(counts.values()) < wanted:
             staff = workers_of(batch.pid)
-            victim = chance.choice(["driver", "worker"]) if staff else "driver"
+            victim = chance.choice(["driver", "worker", "worker"]) if staff else "driver"
             os.kill(chance.choice(staff) if victim == "worker" else batch.pid, signal.SIGKILL)
             counts[victim] += 1
         batch.wait()
-        seen = {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in out.rglob("*.nii.gz")}
-        replaced += sum(seen.get(path, state) != state for path, state in whole.items())
+        seen = {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in in_place(out)}
+        replaced += sum(seen.get(path) != state for path, state in whole.items())
         # What took its place while the batch ended is looked at by the next run, which must leave it alone.
         whole = seen
         for path in seen:
@@ -134,8 +134,8 @@ def kills(folder: Path, options: argparse.Namespace) -> dict[str, object]:
 
 def wait_a_while(batch: subprocess.Popen[bytes], out: Path, chance: random.Random) -> bool:
     """Wait for up to four further outputs (or for none), and a second at most; False if it has ended."""
-    wanted = len(list(out.rglob("*.nii.gz"))) + chance.randint(0, 4)
-    while batch.poll() is None and len(list(out.rglob("*.nii.gz"))) < wanted:
+    wanted = len(in_place(out)) + chance.randint(0, 4)
+    while batch.poll() is None and len(in_place(out)) < wanted:
         time.sleep(0.005)
     moment = time.monotonic() + chance.uniform(0, 1)
     while batch.poll() is None and time.monotonic() < moment:
@@ -143,8 +143,13 @@ def wait_a_while(batch: subprocess.Popen[bytes], out: Path, chance: random.Rando
     return batch.poll() is None
 
 
+def in_place(out: Path) -> list[Path]:
+    """Outputs, without those that are being written."""
+    return [path for path in out.rglob("*.nii.gz") if not path.parent.name.startswith(".")]
+
+
 def voxels(out: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    images = {str(path.relative_to(out)): nib.load(path) for path in out.rglob("*.nii.gz")}
+    images = {str(path.relative_to(out)): nib.load(path) for path in in_place(out)}
     return {name: (np.asarray(image.dataobj), image.affine) for name, image in images.items()}
 
 
@@ -211,7 +216,7 @@ def scaling(folder: Path, options: argparse.Namespace) -> dict[str, object]:
             out = folder / f"out{turn}-{workers}"
             batch, times = start(source, out, workers, cores=workers), []
             while batch.poll() is None:
-                done = len(list(out.rglob("*.nii.gz")))
+                done = len(in_place(out))
                 if done and (not times or done > times[-1][1]):
                     times.append((time.monotonic(), done))
                 time.sleep(0.02)

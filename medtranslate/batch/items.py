@@ -192,7 +192,7 @@ def _gather(root: Path, file: Path, series: dict[tuple[Path | None, str], _Serie
 def _series(root: Path, uid: str, member: _Series, format: str) -> Item:
     end = "".join(sign if sign.isalnum() else "-" for sign in uid[-_TAIL:])
     inside = member.source.relative_to(root)
-    folder = inside if not inside.suffix or member.source.is_dir() else inside.with_suffix("")
+    folder = inside if member.source.is_dir() else inside.with_suffix("")
     target = folder / f"series-{end}{FORMATS[format].suffixes[-1]}"
     files = tuple(str(file.relative_to(member.source)) for file in dict.fromkeys(member.files))
     name = (inside / f"series-{end}").as_posix()
