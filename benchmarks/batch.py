@@ -180,7 +180,7 @@ def workers_of(pid: int) -> list[int]:
 def memory(folder: Path, options: argparse.Namespace) -> dict[str, object]:
     peaks = {}
     for count in (PART, 1000 if options.full else 200):
-        batch = start(make_list(folder, count), folder / f"out{count}", 2)
+        batch = start(make_list(folder, count, size=32), folder / f"out{count}", 2)
         peak = driver = 0
         while batch.poll() is None:
             own = pss(batch.pid)
