@@ -88,7 +88,7 @@ def start(source: Path, out: Path, workers: int, *, cores: int | None = None) ->
 def kills(folder: Path, options: argparse.Namespace) -> dict[str, object]:
     """Kill at random moments until there were enough; compare whenever the batch comes to its end."""
     chance, wanted = random.Random(options.seed), 50 if options.full else 6
-    source, calm, out = make_list(folder, 12), folder / "calm", folder / "out"
+    source, calm, out = make_list(folder, 24), folder / "calm", folder / "out"
     assert start(source, calm, 2).wait() == 0
     twins, counts = voxels(calm), {"driver": 0, "worker": 0}
     ends = runs = replaced = differing = half = 0
@@ -97,7 +97,7 @@ def kills(folder: Path, options: argparse.Namespace) -> dict[str, object]:
         batch, runs = start(source, out, 2), runs + 1
         while wait_a_while(batch, out, chance) and sum(counts.values()) < wanted:
             staff = workers_of(batch.pid)
-            victim = chance.choice(["driver", "worker", "worker"]) if staff else "driver"
+            victim = chance.choice(["driver", "worker", "worker", "worker"]) if staff else "driver"
             os.kill(chance.choice(staff) if victim == "worker" else batch.pid, signal.SIGKILL)
             counts[victim] += 1
         batch.wait()

@@ -16,8 +16,8 @@ from medtranslate.config import BatchSettings, Modality
 from medtranslate.data.tables import beside, read_table
 from medtranslate.errors import InputRefused, MedtranslateError, Unreadable, UsageError
 from medtranslate.io import FORMATS, detect_format, metaimage, nrrd
-from medtranslate.io.dicom_files import File, file_of
-from medtranslate.io.dicom_series import find_series
+from medtranslate.io.dicom_files import file_of
+from medtranslate.io.dicom_series import find_series, text_of
 from medtranslate.jobs import reason
 from medtranslate.translation import OTHER, name_in, record_beside
 
@@ -72,7 +72,7 @@ def find_items(settings: BatchSettings) -> list[Item]:
     A CSV stands for the files and folders that it names in `path`; rows whose `modality` is the target's are
     left out. A folder with a dataset_description.json is a BIDS dataset, any other a tree: what is an image
     by its content is an item, what is only named like one is an item that is refused. DICOM is put together
-    by series, over folders too.
+    by series; one that several folders share out is one item, copies of one are an item each.
 
     Raises:
         Unreadable: the source does not exist, or a CSV is none.
@@ -130,27 +130,32 @@ def _from_dataset(root: Path, found: Iterable[Path | Refused], modality: Modalit
 
 
 @dataclass
-class _Series:
-    """Where the images of a series lie: a folder (or an archive), and their names in it."""
+class _Part:
+    """What one folder (or archive) has of a series: names of files, and hashes of the images' UIDs."""
 
-    source: Path
-    files: list[Path] = field(default_factory=list)
+    files: list[str] = field(default_factory=list)
+    images: set[int] = field(default_factory=set)
+
+
+_Found = dict[str, dict[Path, _Part]]
+"""Parts by the series' UID and their folder."""
 
 
 def _from_files(root: Path, found: Iterable[Path | Refused], format: str | None) -> Iterator[Item]:
     """Items of a tree: volumes and pictures as they come, series when all files have been seen."""
-    series: dict[tuple[Path | None, str], _Series] = {}
+    series: _Found = {}
     for place in found:
         if isinstance(place, Refused):
             yield _refused(root, place.path, place.why)
             continue
+        kind = ""
         try:
             kind = detect_format(place)
             if kind == "dicom":
                 yield from _gather(root, place, series)
                 continue
         except (MedtranslateError, OSError) as error:
-            if place.name.lower().endswith(_SUFFIXES):
+            if kind or place.name.lower().endswith(_SUFFIXES):
                 yield _refused(root, place, reason(error))
             continue
         inside = place.relative_to(root)
@@ -162,8 +167,9 @@ def _from_files(root: Path, found: Iterable[Path | Refused], format: str | None)
             format=format or kind,
             files=_with_voxels(place, kind),
         )
-    for (_, uid), member in series.items():
-        yield _series(root, uid, member, format or "dicom")
+    for uid, parts in series.items():
+        for source, files in _wholes(parts):
+            yield _series(root, uid, source, files, format or "dicom")
 
 
 def _with_voxels(path: Path, kind: str) -> tuple[str, ...]:
@@ -175,28 +181,41 @@ def _with_voxels(path: Path, kind: str) -> tuple[str, ...]:
     return ()
 
 
-def _gather(root: Path, file: Path, series: dict[tuple[Path | None, str], _Series]) -> Iterator[Item]:
+def _gather(root: Path, file: Path, series: _Found) -> Iterator[Item]:
     """Put the images of a DICOM file, or of an archive, to their series; what is damaged is an item."""
     findings = find_series(file)
     for refusal in findings.refused:
         yield _refused(root, file, str(refusal))
     for uid, headers in findings.series.items():
-        place: File = file_of(headers[0])
-        archive = None if isinstance(place, Path) else file
-        member = series.setdefault((archive, uid), _Series(archive or file.parent))
-        if archive is None:
-            member.source = Path(os.path.commonpath([member.source, file.parent]))
-            member.files.append(file)
+        inside = isinstance(file_of(headers[0]), Path)
+        part = series.setdefault(uid, {}).setdefault(file.parent if inside else file, _Part())
+        part.images |= {hash(text_of(header, "SOPInstanceUID")) for header in headers}
+        if inside and file.name not in part.files[-1:]:
+            part.files.append(file.name)
 
 
-def _series(root: Path, uid: str, member: _Series, format: str) -> Item:
+def _wholes(parts: dict[Path, _Part]) -> Iterator[tuple[Path, tuple[str, ...]]]:
+    """Where a series lies whole: in folders that share it out, or in each of those that have copies."""
+    folders = [place for place in parts if place.is_dir()]
+    shared_out = sum(len(parts[folder].images) for folder in folders) == len(
+        set().union(*(parts[folder].images for folder in folders))
+    )
+    if len(folders) > 1 and shared_out:
+        above = Path(os.path.commonpath(folders))
+        names = (folder.relative_to(above) / name for folder in folders for name in parts[folder].files)
+        yield above, tuple(map(str, names))
+    else:
+        yield from ((folder, tuple(parts[folder].files)) for folder in folders)
+    yield from ((place, ()) for place in parts if place not in folders)
+
+
+def _series(root: Path, uid: str, source: Path, files: tuple[str, ...], format: str) -> Item:
     end = "".join(sign if sign.isalnum() else "-" for sign in uid[-_TAIL:])
-    inside = member.source.relative_to(root)
-    folder = inside if member.source.is_dir() else inside.with_suffix("")
+    inside = source.relative_to(root)
+    folder = inside if source.is_dir() else inside.with_suffix("")
     target = folder / f"series-{end}{FORMATS[format].suffixes[-1]}"
-    files = tuple(str(file.relative_to(member.source)) for file in dict.fromkeys(member.files))
     name = (inside / f"series-{end}").as_posix()
-    return Item(name=name, source=member.source, target=target, format=format, files=files, series=uid)
+    return Item(name=name, source=source, target=target, format=format, files=files, series=uid)
 
 
 def _refused(root: Path, path: Path, why: str) -> Item:

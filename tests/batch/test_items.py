@@ -59,6 +59,15 @@ def test_series_are_put_together_whatever_folders_they_lie_in(
     assert [len(item.paths) for item in found] == [32, 32, 1]
 
 
+def test_copies_of_a_series_are_series(place: Place, settings: Settings, tmp_path: Path) -> None:
+    one = place("one")
+    shutil.copytree(one, tmp_path / "src" / "backup" / "one")
+    found = find_items(settings())
+    assert [item.source.relative_to(tmp_path / "src").as_posix() for item in found] == ["backup/one", "one"]
+    assert [len(item.paths) for item in found] == [32, 32]
+    assert not any(item.refused for item in found)
+
+
 @pytest.mark.parametrize(
     "name", ["two words.nii.gz", "Größe ü 头.nii.gz", "line\nbreak.nii.gz", "-o.nii", "a'\"$.nii"]
 )
