@@ -87,7 +87,7 @@ def test_what_only_promises_to_be_an_image_is_refused_with_its_reason(
     os.mkfifo(src / "pipe.nii")
     found = names(find_items(settings()))
     assert found.pop("whole.nii.gz") == "whole.nii.gz"
-    assert found.keys() == {"empty.nii", "half.nii.gz", "text.dcm"}
+    assert found.keys() == {"empty.nii", "half.nii.gz", "text.dcm", "damaged.zip"}
     assert all(name in reason for name, reason in found.items())
 
 
