@@ -145,7 +145,12 @@ def wait_a_while(batch: subprocess.Popen[bytes], out: Path, chance: random.Rando
 
 def in_place(out: Path) -> list[Path]:
     """Outputs, without those that are being written."""
-    return [path for path in out.rglob("*.nii.gz") if not path.parent.name.startswith(".")]
+    return [
+        Path(folder) / name
+        for folder, _, names in os.walk(out)  # which passes over what vanishes meanwhile
+        for name in names
+        if name.endswith(".nii.gz") and not Path(folder).name.startswith(".")
+    ]
 
 
 def voxels(out: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:

@@ -18,9 +18,9 @@ from natsort import natsorted
 from medtranslate.batch import bids
 from medtranslate.batch.items import Item, find_items
 from medtranslate.batch.overview import FILES, write_overview
-from medtranslate.batch.tree import JOURNAL
+from medtranslate.batch.tree import JOURNAL, LOCK, is_of_a_batch
 from medtranslate.batch.watch import arriving
-from medtranslate.batch.worker import LOCK, failed, open_worker
+from medtranslate.batch.worker import WORKERS_LOCK, failed, open_worker
 from medtranslate.checkpoint import describe, find_model
 from medtranslate.config import BatchSettings, plain, write_yaml
 from medtranslate.device import choose_device, free_memory
@@ -39,7 +39,6 @@ _LOST = (
     "the process that worked on it was ended from outside, several times; it takes too much memory perhaps:"
     " give fewer --workers"
 )
-_LOCK = ".batch.lock"
 _LAST_WORKERS = 60.0
 _TEMPORARY = ".medtranslate-*"
 
@@ -194,16 +193,16 @@ def _held(settings: BatchSettings) -> Iterator[None]:
     """
     out = settings.out
     foreign = [name for name in FILES if os.path.lexists(out / name)]
-    if foreign and not (settings.overwrite or (out / JOURNAL).is_file()):
+    if foreign and not (settings.overwrite or is_of_a_batch(out)):
         raise OutputExists(f"{out / foreign[0]}: is there, and no batch wrote it; name another folder")
     out.mkdir(parents=True, exist_ok=True)
-    with locked(out / _LOCK):
-        with locked(out / LOCK, wait=_LAST_WORKERS):
+    with locked(out / LOCK):
+        with locked(out / WORKERS_LOCK, wait=_LAST_WORKERS):
             _clear(out)
         yield
 
 
 def _clear(out: Path) -> None:
     """Remove what workers that were ended have left half written."""
-    for path in out.rglob(_TEMPORARY):
+    for path in list(out.rglob(_TEMPORARY)):
         shutil.rmtree(path, ignore_errors=True)

@@ -11,8 +11,8 @@ from natsort import natsort_keygen
 
 from medtranslate.jobs import reason
 
-JOURNAL = "batch.jsonl"
-"""By which the folder of a batch is known; none that lies in a tree is a source."""
+JOURNAL, LOCK = "batch.jsonl", ".batch.lock"
+"""Of which the folder of a batch holds one at least."""
 
 _NATURAL = natsort_keygen()
 
@@ -39,6 +39,11 @@ def walk(root: Path, *, without: Path, follow_links: bool) -> Iterator[Path | Re
         yield root
         return
     yield from _Walk(root, without, follow_links).below(root)
+
+
+def is_of_a_batch(folder: Path) -> bool:
+    """Whether a batch wrote into a folder; none that lies in a tree is a source."""
+    return any((folder / name).is_file() for name in (JOURNAL, LOCK))
 
 
 class _Walk:
@@ -68,7 +73,7 @@ class _Walk:
         except (OSError, RuntimeError) as error:  # a link to itself is a RuntimeError before Python 3.13
             yield Refused(path, f"{path}: a link that leads nowhere ({type(error).__name__}); remove it")
             return
-        if target == self.without or (folder and (path / JOURNAL).is_file()):
+        if target == self.without or (folder and is_of_a_batch(path)):
             return
         if link and not (folder or file):
             yield Refused(path, f"{path}: a link that leads nowhere; remove it")

@@ -31,7 +31,7 @@ from medtranslate.translation import OTHER, RECORD, Job, Translated, read_source
 from medtranslate.translation.stack import Stack, stack
 from medtranslate.translation.volume import sample_stacks
 
-LOCK = ".batch.workers.lock"
+WORKERS_LOCK = ".batch.workers.lock"
 """What workers on a folder share, so that a batch begins when those of a killed one have ended."""
 
 Given = TypeVar("Given")
@@ -55,7 +55,7 @@ def open_worker(settings: BatchSettings, number: int) -> Callable[[Iterable[Item
     model = load_model(settings.model, device, fast_precision(settings.precision, device))
 
     def serve(items: Iterable[Item]) -> Iterator[Outcome]:
-        with locked(settings.out / LOCK, shared=True, wait=1.0):
+        with locked(settings.out / WORKERS_LOCK, shared=True, wait=1.0):
             yield from translate_items(settings, model, items)
 
     return serve

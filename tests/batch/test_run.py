@@ -216,6 +216,14 @@ def test_foreign_files_are_left_alone(place: Place, settings: Settings, tmp_path
     assert here(settings(overwrite=True)) == {"a.nii": "done"}
 
 
+def test_a_batch_that_settled_nothing_goes_on(place: Place, settings: Settings, tmp_path: Path) -> None:
+    """Its journal was empty, and so is not there."""
+    place("a.nii")
+    run_batch(settings(), quiet=True)
+    (tmp_path / "out" / "batch.jsonl").unlink()
+    assert states(run_batch(settings(), quiet=True)) == {"a.nii": "skipped"}
+
+
 def test_what_cannot_begin_writes_nothing(place: Place, settings: Settings, tmp_path: Path) -> None:
     (tmp_path / "src").mkdir()
     with pytest.raises(Unreadable, match="no image"):
