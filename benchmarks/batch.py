@@ -121,7 +121,8 @@ def kills(folder: Path, options: argparse.Namespace) -> dict[str, object]:
             half += len(list(out.rglob(".medtranslate-*")))
             shutil.rmtree(out)
             whole = {}
-        print(f"  run {runs}: {counts}, ended {batch.returncode}, {len(seen)} whole", flush=True)
+        print(f"  run {runs}: {counts}, ended {batch.returncode}, {len(seen)} whole;", end=" ")
+        print(f"{ends} ends, {differing} differ, {half} half, {replaced} replaced", flush=True)
     return {
         "kills": counts,
         "runs": runs,
