@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "info": ("medtranslate.cli.info", "List what a file or folder holds, and what would be refused."),
     "train": ("medtranslate.cli.train", "Train on CT and MR images without pairs."),
     "translate": ("medtranslate.cli.translate", "Translate CT to MR or MR to CT."),
+    "batch": ("medtranslate.cli.batch", "Translate many volumes; go on where it was left."),
     "evaluate": ("medtranslate.cli.evaluate", "Score a translation against the truth."),
     "report": ("medtranslate.cli.report", "Show what was recorded: pages, a PDF, DICOM for the study."),
     "cycle": ("medtranslate.cli.cycle", "Translate there and back, and score what returns."),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import signal
 import sys
@@ -14,19 +13,6 @@ from medtranslate.errors import MedtranslateError, RunFailed, UsageError
 _INTERRUPTED = 130
 _TERMINATED = 128 + signal.SIGTERM
 _BROKEN_PIPE = 141
-_ENVIRONMENT = (
-    errno.EACCES,
-    errno.EPERM,
-    errno.EROFS,
-    errno.ENOTDIR,
-    errno.EISDIR,
-    errno.ENAMETOOLONG,
-    errno.EIO,
-    errno.EFBIG,
-    errno.EMFILE,
-)
-"""Errors of the system that the user, not the programmer, can mend."""
-_NO_MEMORY = ("can't allocate memory", "out of memory")
 
 
 def explain(error: BaseException) -> tuple[int, str]:
@@ -51,8 +37,10 @@ def _explain(error: BaseException) -> tuple[int, str]:
             return _BROKEN_PIPE, ""
         case click.ClickException():
             return UsageError.exit_code, _usage(error)
-    if advice := _advice(error):
-        return RunFailed.exit_code, advice
+    from medtranslate.jobs import advice
+
+    if said := advice(error):
+        return RunFailed.exit_code, said
     return 1, f"this is a bug: {type(error).__name__}: {error}; please report what --debug prints"
 
 
@@ -60,18 +48,3 @@ def _usage(error: click.ClickException) -> str:
     message = " ".join(error.format_message().split()).rstrip(".")
     context = error.ctx if isinstance(error, click.UsageError) else None
     return f"{message}; see `{context.command_path if context else 'medtranslate'} --help`"
-
-
-def _advice(error: BaseException) -> str:
-    """What to do about an error of the machine rather than of the program; empty for none."""
-    from medtranslate.jobs import is_disk_full
-
-    name = getattr(error, "filename", None)
-    where = f"{name}: " if name else ""
-    if is_disk_full(error):
-        return f"{where}the file system is full; free some space or write elsewhere"
-    if isinstance(error, MemoryError) or any(words in str(error).lower() for words in _NO_MEMORY):
-        return "out of memory; take a smaller --batch or another --device, or close other programs"
-    if isinstance(error, OSError) and error.errno in _ENVIRONMENT:
-        return f"{where}{(error.strerror or 'failed').lower()}; check the path and your rights to it"
-    return ""

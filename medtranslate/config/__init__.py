@@ -7,6 +7,7 @@ output. The string under a field is its help text.
 
 from __future__ import annotations
 
+from medtranslate.config.batches import UNTOLD, BatchSettings
 from medtranslate.config.commands import (
     COMMANDS,
     ConvertSettings,
@@ -50,7 +51,9 @@ from medtranslate.config.values import build, plain, read_yaml, write_yaml
 
 __all__ = [
     "COMMANDS",
+    "UNTOLD",
     "AugmentSettings",
+    "BatchSettings",
     "ConvertSettings",
     "CycleSettings",
     "DemoSettings",

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
+from medtranslate.config.batches import BatchSettings
 from medtranslate.config.kinds import (
     FROZEN,
     Device,
@@ -266,6 +267,7 @@ class DemoSettings:
 
 
 COMMANDS: dict[str, type] = {
+    "batch": BatchSettings,
     "convert": ConvertSettings,
     "cycle": CycleSettings,
     "demo": DemoSettings,

@@ -58,10 +58,22 @@ def read(path: Path, series: str | None = None) -> Scan:
         GeometryRefused: the directions are no unit vectors, or lie in a plane.
     """
     header = _read_header(path)
-    facts, name = _facts(header), header.word("ElementDataFile")
-    beside = None if name.upper() == "LOCAL" else name
-    packed = _flag(header, "CompressedData")
-    return facts.scan(read_body(header, facts.dtype, facts.shape, beside, packed=packed))
+    facts, packed = _facts(header), _flag(header, "CompressedData")
+    return facts.scan(read_body(header, facts.dtype, facts.shape, _voxel_file(header), packed=packed))
+
+
+def voxel_file(path: Path) -> str | None:
+    """Name of the file beside the header that holds the voxels; None where they follow it.
+
+    Raises:
+        Unreadable: damaged.
+    """
+    return _voxel_file(_read_header(path))
+
+
+def _voxel_file(header: TextHeader) -> str | None:
+    name = header.word("ElementDataFile")
+    return None if name.upper() == "LOCAL" else name
 
 
 def read_facts(path: Path) -> Facts:

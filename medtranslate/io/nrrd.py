@@ -62,6 +62,15 @@ def read(path: Path, series: str | None = None) -> Scan:
     )
 
 
+def voxel_file(path: Path) -> str | None:
+    """Name of the file beside the header that holds the voxels; None where they follow it.
+
+    Raises:
+        Unreadable: damaged.
+    """
+    return _read_header(path).fields.get("data file")
+
+
 def read_facts(path: Path) -> Facts:
     """What `read` would find, without the voxels.
 

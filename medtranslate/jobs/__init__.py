@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from medtranslate.jobs.advice import advice, reason
+from medtranslate.jobs.crew import crew
 from medtranslate.jobs.journal import Journal, journal
 from medtranslate.jobs.outputs import (
     RECORDS,
@@ -19,13 +21,16 @@ from medtranslate.jobs.stages import staged
 __all__ = [
     "RECORDS",
     "Journal",
+    "advice",
     "check_free",
     "cores",
+    "crew",
     "in_processes",
     "is_disk_full",
     "journal",
     "one_line",
     "progress",
+    "reason",
     "require_apart",
     "staged",
     "stop_requests",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -21,12 +24,19 @@ class Journal:
 
     path: Path
     done: Mapping[str, Any]
-    _file: TextIO
+    _file: FileIO
 
     def keep(self, key: str, value: Any) -> None:
-        """Write a finished piece down, at once."""
-        self._file.write(json.dumps({"key": key, "value": value}, allow_nan=False) + "\n")
-        self._file.flush()
+        """Write a finished piece down, at once.
+
+        Raises:
+            OSError: the disk is full; no part of the line stays.
+        """
+        line = (json.dumps({"key": key, "value": value}, allow_nan=False) + "\n").encode()
+        end = self._file.seek(0, os.SEEK_END)
+        if self._file.write(line) < len(line):
+            self._file.truncate(end)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
 
 
 @contextmanager
@@ -45,11 +55,10 @@ def journal(path: Path) -> Iterator[Journal]:
                 continue
     path.parent.mkdir(parents=True, exist_ok=True)
     # A new line first: the last one may have been cut short.
-    with path.open("a", encoding="utf-8") as file:
-        file.write("\n" if done else "")
+    with path.open("ab", buffering=0) as file:
+        file.write(b"\n" if done else b"")
         try:
             yield Journal(path, done, file)
         finally:
-            file.flush()
             if not path.stat().st_size:
                 path.unlink()

@@ -11,7 +11,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import forkserver
 from multiprocessing.connection import wait
-from multiprocessing.context import BaseContext
+from multiprocessing.context import ForkServerContext, SpawnContext
 from typing import TypeVar
 
 from medtranslate.errors import RunFailed
@@ -48,7 +48,7 @@ def in_processes(
     """
     others = set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(
-        min(workers, len(items)), mp_context=_context(ready), initializer=_begin, initargs=(ready,)
+        min(workers, len(items)), mp_context=process_context(ready), initializer=_begin, initargs=(ready,)
     )
     finished = False
     try:
@@ -67,11 +67,12 @@ def in_processes(
         pool.shutdown(cancel_futures=True)
 
 
-def _context(ready: Callable[[], object]) -> BaseContext:
+def process_context(first: Callable[..., object]) -> ForkServerContext | SpawnContext:
+    """How processes start whose first call is `first`; its module is imported once for all of them."""
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([ready.__module__])
+    context.set_forkserver_preload([getattr(first, "func", first).__module__])
     if threading.current_thread() is threading.main_thread():
         # The server imports for seconds; a Ctrl-C meant for this process must not end it with a traceback.
         former = signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -80,7 +81,7 @@ def _context(ready: Callable[[], object]) -> BaseContext:
     return context
 
 
-def _begin(ready: Callable[[], object]) -> None:
+def begin_process() -> None:
     """A worker leaves Ctrl-C to its parent, and never outlives it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -92,4 +93,8 @@ def _begin(ready: Callable[[], object]) -> None:
             os._exit(1)
 
         threading.Thread(target=follow, daemon=True).start()
+
+
+def _begin(ready: Callable[[], object]) -> None:
+    begin_process()
     ready()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from medtranslate.report import as_csv, as_html, as_json, as_pdf
 from medtranslate.report.as_html import case_place, write_case
+from medtranslate.report.batch_page import write_batch_pages
 from medtranslate.report.drawing import draw_differences
 from medtranslate.report.pictures import Pictures, Shown
 from medtranslate.report.translation_page import write_translation, write_translation_case
@@ -23,6 +24,7 @@ __all__ = [
     "View",
     "case_place",
     "draw_differences",
+    "write_batch_pages",
     "write_case",
     "write_translation_case",
 ]

@@ -6,6 +6,7 @@ is left out of the file.
 
 from __future__ import annotations
 
+from medtranslate.result.batch import Batch, Outcome
 from medtranslate.result.files import Record, from_json, read_result, to_json, write_result
 from medtranslate.result.pair import (
     Agreement,
@@ -24,6 +25,7 @@ from medtranslate.result.several import Cohort, Cycle, Summary
 from medtranslate.result.translation import (
     Conversion,
     Derivation,
+    Finished,
     Gate,
     ModelInfo,
     Source,
@@ -33,15 +35,18 @@ from medtranslate.result.translation import (
 
 __all__ = [
     "Agreement",
+    "Batch",
     "Cohort",
     "Conversion",
     "Coverage",
     "Cycle",
     "Derivation",
+    "Finished",
     "Gate",
     "Histograms",
     "Mask",
     "ModelInfo",
+    "Outcome",
     "Provenance",
     "Record",
     "Registration",

@@ -121,6 +121,19 @@ class Uncertainty:
 
 
 @dataclass(frozen=True, kw_only=True, config=FROZEN)
+class Finished:
+    """By what a batch knows an output again, so that it is not made twice.
+
+    Attributes:
+        key: SHA-256 of all that the output depends on: the input's files, the model, the settings.
+        sha256: of the output's files.
+    """
+
+    key: str
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True, config=FROZEN)
 class Translation:
     """One translated input.
 
@@ -132,6 +145,7 @@ class Translation:
         uncertainty: None where no samples were drawn.
         precision: arithmetic of the network's convolutions.
         seconds: that the network and what is around it took, without reading and writing.
+        finished: of one of a batch.
     """
 
     schema: Literal["medtranslate/translation/1"] = "medtranslate/translation/1"
@@ -145,6 +159,7 @@ class Translation:
     precision: Literal["float32", "bfloat16"] | None = None
     settings: dict[str, Any] = field(default_factory=dict)
     seconds: float | None = None
+    finished: Finished | None = None
     warnings: list[str] = field(default_factory=list)
 
 

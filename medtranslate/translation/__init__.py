@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from medtranslate.translation.files import (
+    RECORD,
     Item,
+    Job,
     load_for,
+    name_in,
     outputs,
+    pass_gate,
     plan,
+    read_source,
     record_beside,
     translate,
     translate_each,
+    write_one,
 )
 from medtranslate.translation.jumps import seams
 from medtranslate.translation.spread import is_map
@@ -25,19 +31,25 @@ from medtranslate.translation.volume import (
 
 __all__ = [
     "OTHER",
+    "RECORD",
     "Item",
+    "Job",
     "Translated",
     "as_spoken",
     "describe",
     "framed_alone",
     "is_map",
     "load_for",
+    "name_in",
     "outputs",
+    "pass_gate",
     "plan",
+    "read_source",
     "record_beside",
     "sample_volume",
     "seams",
     "translate",
     "translate_each",
     "translate_volume",
+    "write_one",
 ]

@@ -117,7 +117,7 @@ def plan(settings: TranslateSettings) -> list[Job]:
     format = settings.format or found
     apart = format == "dicom" or (stacked and format == "png")
     source = Path("volume") if settings.deidentify else settings.input
-    name = "" if apart else _name_in(source, format)
+    name = "" if apart else name_in(source, format)
     return [Job(settings.input, (settings.output, name), (settings.output, RECORD), spread, format)]
 
 
@@ -164,7 +164,7 @@ def translate_each(
     groups = [jobs[start : start + side] for start in range(0, len(jobs), side)]
 
     def read(group: list[Job]) -> tuple[list[Job], list[Stack]]:
-        return group, [stack(_read(settings, job), OTHER[settings.to], model) for job in group]
+        return group, [stack(read_source(settings, job), OTHER[settings.to], model) for job in group]
 
     def pass_through(given: tuple[list[Job], list[Stack]]) -> list[tuple[Job, MetaTensor, Translated]]:
         group, stacks = given
@@ -181,11 +181,11 @@ def translate_each(
             )
             slices.update(depth - slices.n)
         for job, done in zip(group, made, strict=True):
-            _pass_gate(settings, job, done.record)
+            pass_gate(settings, job, done.record)
         return [(job, seen.source, done) for job, seen, done in zip(group, stacks, made, strict=True)]
 
     def write(made: list[tuple[Job, MetaTensor, Translated]]) -> list[Item]:
-        return [_write(settings, job, source, done, at) for job, source, done in made]
+        return [write_one(settings, job, source, done, at) for job, source, done in made]
 
     with progress(len(jobs), "picture", f"translating to {settings.to}", quiet=quiet or not many) as pictures:
         for items in staged(groups, read, pass_through, write):
@@ -194,8 +194,12 @@ def translate_each(
                 pictures.update()
 
 
-def _pass_gate(settings: TranslateSettings, job: Job, record: Translation) -> None:
-    """Refuse what the model's input gate refuses, unless `force` is set."""
+def pass_gate(settings: TranslateSettings, job: Job, record: Translation) -> None:
+    """Let a translation pass, unless the model's input gate refuses what it was made of.
+
+    Raises:
+        InputRefused: it does, and `force` is not set.
+    """
     if record.gate and record.gate.verdict == "refuse" and not settings.force:
         reasons = "; ".join(record.gate.reasons)
         raise InputRefused(
@@ -204,7 +208,12 @@ def _pass_gate(settings: TranslateSettings, job: Job, record: Translation) -> No
         )
 
 
-def _read(settings: TranslateSettings, job: Job) -> MetaTensor:
+def read_source(settings: TranslateSettings, job: Job) -> MetaTensor:
+    """What a job translates.
+
+    Raises:
+        InputRefused: it can't be read, or not be written in the job's format.
+    """
     source = read_volume(
         job.source,
         series=settings.series,
@@ -221,13 +230,19 @@ def _read(settings: TranslateSettings, job: Job) -> MetaTensor:
     return source
 
 
-def _write(
+def write_one(
     settings: TranslateSettings,
     job: Job,
     source: MetaTensor,
     done: Translated,
     at: Callable[[Place], Path],
 ) -> Item:
+    """Write a translation and its record.
+
+    Args:
+        source: what `read_source` gave.
+        at: where each of the job's places is written.
+    """
     path, record, spread_path = at(job.target), done.record, None
     write_volume(
         done.volume,
@@ -294,7 +309,7 @@ def _plan_pictures(settings: TranslateSettings) -> list[Job]:
     ]
 
 
-def _name_in(path: Path, format: str) -> str:
+def name_in(path: Path, format: str) -> str:
     """Name of the one file in an output folder: the input's, with its own suffix where that fits."""
     suffixes = FORMATS[format].suffixes
     fits = any(path.name.lower().endswith(suffix) for suffix in suffixes if suffix)

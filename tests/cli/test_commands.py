@@ -18,7 +18,7 @@ from medtranslate.config import (
     TranslateSettings,
     plain,
 )
-from medtranslate.result import Cohort, Result, Translation
+from medtranslate.result import Batch, Cohort, Outcome, Result, Translation
 
 Stub = Callable[..., None]
 
@@ -297,3 +297,19 @@ def test_phantom_settings(stub: Stub) -> None:
     stub("phantom", write_study=calls.append)
     assert cli.invoke(["phantom", "o", "--format", "dicom", "--spacing", "2"]) == 0
     assert calls == [PhantomSettings(out=Path("o"), format="dicom", spacing=2.0)]
+
+
+def test_a_batch_tells_a_table_and_ends_with_four_if_something_failed(
+    stub: Stub, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done = Outcome(name="a.nii", state="done", output="a.nii", slices=30, seconds=2.5)
+    failed = Outcome(name="b\n.nii", state="failed", output="b\n.nii", reason="b\n.nii: empty file")
+    batches = [Batch(items=[done], seconds=3.0), Batch(items=[done, failed], seconds=3.0)]
+    stub("batch", run_batch=lambda settings, quiet: batches.pop(0))
+    command = ["batch", "src", "out", "--to", "ct", "--model", "m"]
+    assert cli.invoke(command) == 0
+    assert capsys.readouterr().out.splitlines()[1].split() == ["done", "1", "30", "2.5"]
+    assert cli.invoke(command) == 4
+    said = capsys.readouterr().err.splitlines()
+    assert said[0] == "warning: failed: b\\n.nii: b\\n.nii: empty file"
+    assert said[1].startswith("error: 1 of 2 items failed; see ")

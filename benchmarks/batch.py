@@ -1,0 +1,305 @@
+"""Batches: nothing lost under SIGKILL, memory of long lists, two workers beside one, overhead.
+
+    python -m benchmarks.batch [kills | memory | scaling | overhead ...] [--full]
+
+`kills`: a small list is begun, and driver or worker gets SIGKILL at a random moment, again and again (50
+times with `--full`). Once the batch comes to its end every output is compared with an undisturbed run's, and
+none may have been replaced after it was whole. `memory`: peak of all processes together (PSS, sampled) of a
+list of 1,000 (200 in a quick run) volumes over that of 20. `scaling`: two workers on two cores beside one on
+one, in turns. `overhead`: what a worker takes for a volume of 256 x 256 x 150 beyond the passes through its
+network alone, as a share of these, for a network of 256 pixels and for the shipped one of 128; by the clock,
+where reading and writing overlap with the network if a core is free for them, and in seconds of the CPU.
+
+The last line is one JSON object. Times of a machine that does other work, too, are upper bounds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+
+import nibabel as nib
+import numpy as np
+import torch
+from monai.data import MetaTensor
+from torch.nn import functional
+
+from medtranslate.batch import find_items, translate_items
+from medtranslate.checkpoint import load_model, save_model
+from medtranslate.config import BatchSettings, NetworkSettings, ScaleSettings
+from medtranslate.device import fast_precision
+from medtranslate.io import read_volume, write_volume
+from medtranslate.model import Generators
+from medtranslate.phantom import HELD_OUT, study
+from medtranslate.translation.stack import stack
+from medtranslate.translation.volume import slices_per_pass
+
+PART = 20
+"""Volumes of a short list."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("parts", nargs="*", default=list(PARTS), metavar="PART")
+    parser.add_argument("--full", action="store_true")
+    parser.add_argument("--seed", type=int, default=0, help="of the moments of the kills")
+    options = parser.parse_args()
+    told: dict[str, object] = {}
+    for name in options.parts or PARTS:
+        with tempfile.TemporaryDirectory() as folder:
+            told |= PARTS[name](Path(folder), options)
+        print(name, told, flush=True)
+    print(json.dumps(told))
+
+
+def make_list(folder: Path, count: int, size: int = 48) -> Path:
+    """A tree of MR of heads, of ten that differ."""
+    source = folder / f"list{count}"
+    kinds = [study(HELD_OUT + seed, size=size, spacing=256 / size).mr for seed in range(min(count, 10))]
+    for number in range(count):
+        path = source / f"part {number // 50}" / f"head {number}.nii.gz"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        first = source / "part 0" / f"head {number % 10}.nii.gz"
+        if number < 10:
+            write_volume(kinds[number], path)
+        else:
+            shutil.copy(first, path)
+    return source
+
+
+def start(source: Path, out: Path, workers: int, *, cores: int | None = None) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "medtranslate", "batch", str(source), str(out), "--to", "ct"]
+    command += ["--model", "phantom", "--device", "cpu", "--workers", str(workers), "--quiet"]
+    pinned = ["taskset", "-c", ",".join(map(str, range(cores)))] if cores else []
+    return subprocess.Popen([*pinned, *command], stderr=subprocess.DEVNULL)
+
+
+def kills(folder: Path, options: argparse.Namespace) -> dict[str, object]:
+    """Kill at random moments until there were enough; compare whenever the batch comes to its end."""
+    chance, wanted = random.Random(options.seed), 50 if options.full else 6
+    source, calm, out = make_list(folder, 24), folder / "calm", folder / "out"
+    assert start(source, calm, 2).wait() == 0
+    twins, counts = voxels(calm), {"driver": 0, "worker": 0}
+    ends = runs = replaced = differing = half = 0
+    whole: dict[Path, tuple[int, int]] = {}
+    while sum(counts.values()) < wanted or (out / "batch.jsonl").exists():
+        batch, runs = start(source, out, 2), runs + 1
+        while wait_a_while(batch, out, chance) and sum(counts.values()) < wanted:
+            staff = workers_of(batch.pid)
+            victim = chance.choice(["driver", "worker", "worker", "worker"]) if staff else "driver"
+            os.kill(chance.choice(staff) if victim == "worker" else batch.pid, signal.SIGKILL)
+            counts[victim] += 1
+        batch.wait()
+        seen = {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in in_place(out)}
+        replaced += sum(seen.get(path) != state for path, state in whole.items())
+        # What took its place while the batch ended is looked at by the next run, which must leave it alone.
+        whole = seen
+        for path in seen:
+            try:
+                nib.load(path).get_fdata()
+            except Exception:
+                half += 1
+        if batch.returncode == 0:
+            ends += 1
+            found = voxels(out)
+            differing += found.keys() != twins.keys() or any(
+                not np.array_equal(found[name][0], twins[name][0])
+                or not np.array_equal(found[name][1], twins[name][1])
+                for name in twins
+            )
+            half += len(list(out.rglob(".medtranslate-*")))
+            shutil.rmtree(out)
+            whole = {}
+        print(f"  run {runs}: {counts}, ended {batch.returncode}, {len(seen)} whole;", end=" ")
+        print(f"{ends} ends, {differing} differ, {half} half, {replaced} replaced", flush=True)
+    return {
+        "kills": counts,
+        "runs": runs,
+        "ends": ends,
+        "ends_that_differ": differing,
+        "half_written": half,
+        "replaced_when_whole": replaced,
+    }
+
+
+def wait_a_while(batch: subprocess.Popen[bytes], out: Path, chance: random.Random) -> bool:
+    """Wait for up to four further outputs (or for none), and a second at most; False if it has ended."""
+    wanted = len(in_place(out)) + chance.randint(0, 4)
+    while batch.poll() is None and len(in_place(out)) < wanted:
+        time.sleep(0.005)
+    moment = time.monotonic() + chance.uniform(0, 1)
+    while batch.poll() is None and time.monotonic() < moment:
+        time.sleep(0.005)
+    return batch.poll() is None
+
+
+def in_place(out: Path) -> list[Path]:
+    """Outputs, without those that are being written."""
+    return [
+        Path(folder) / name
+        for folder, _, names in os.walk(out)  # which passes over what vanishes meanwhile
+        for name in names
+        if name.endswith(".nii.gz") and not Path(folder).name.startswith(".")
+    ]
+
+
+def voxels(out: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    images = {str(path.relative_to(out)): nib.load(path) for path in in_place(out)}
+    return {name: (np.asarray(image.dataobj), image.affine) for name, image in images.items()}
+
+
+def parents() -> dict[int, int]:
+    """The parent of each process of this machine."""
+    found = {}
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            found[int(path.name)] = int((path / "stat").read_text().rpartition(")")[2].split()[1])
+        except (OSError, ValueError, IndexError):
+            continue
+    return found
+
+
+def below(pid: int) -> Iterator[int]:
+    known = parents()
+    for child in [child for child, parent in known.items() if parent == pid]:
+        yield child
+        yield from below(child)
+
+
+def workers_of(pid: int) -> list[int]:
+    """Processes that the driver's fork server has made."""
+    known = parents()
+    return [child for child in below(pid) if known.get(child) != pid]
+
+
+def memory(folder: Path, options: argparse.Namespace) -> dict[str, object]:
+    peaks = {}
+    for count in (PART, 1000 if options.full else 200):
+        batch = start(make_list(folder, count, size=32), folder / f"out{count}", 2)
+        peak = driver = 0
+        while batch.poll() is None:
+            own = pss(batch.pid)
+            driver = max(driver, own)
+            peak = max(peak, own + sum(pss(child) for child in below(batch.pid)))
+            time.sleep(0.3)
+        assert batch.returncode == 0
+        peaks[count] = peak, driver
+        print(f"  {count} volumes: {peak / 1024:.0f} MiB, driver {driver / 1024:.0f} MiB", flush=True)
+    short, long = peaks.values()
+    return {
+        "memory_ratio": round(long[0] / short[0], 2),
+        "driver_memory_ratio": round(long[1] / short[1], 2),
+        "memory_mib": {str(count): round(peak / 1024) for count, (peak, _) in peaks.items()},
+    }
+
+
+def pss(pid: int) -> int:
+    """KiB of a process, what it shares with others divided by their number."""
+    try:
+        rows = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(row.split()[1]) for row in rows if row.startswith("Pss:")), 0)
+
+
+def scaling(folder: Path, options: argparse.Namespace) -> dict[str, object]:
+    """Volumes a second once the programs are loaded: from the first outcome in the journal to the last."""
+    source = make_list(folder, 40, size=96)
+    rates: dict[int, list[float]] = {1: [], 2: []}
+    for turn in range(5 if options.full else 2):
+        for workers in rates:
+            out = folder / f"out{turn}-{workers}"
+            batch, times = start(source, out, workers, cores=workers), []
+            while batch.poll() is None:
+                done = len(in_place(out))
+                if done and (not times or done > times[-1][1]):
+                    times.append((time.monotonic(), done))
+                time.sleep(0.02)
+            (first, begun), (last, done) = times[0], times[-1]
+            rates[workers].append((done - begun) / (last - first))
+            print(f"  {workers} workers: {rates[workers][-1]:.2f} volumes/s", flush=True)
+    pairs = zip(rates[2], rates[1], strict=True)
+    return {
+        "scaling": round(median(two / one for two, one in pairs), 2),
+        "volumes_per_second": {str(workers): round(median(found), 2) for workers, found in rates.items()},
+    }
+
+
+def overhead(folder: Path, options: argparse.Namespace) -> dict[str, object]:
+    """A worker's clock and CPU for a volume, in the middle of a list, over its network's."""
+    head = study(HELD_OUT, size=256, spacing=1.0).mr
+    values = functional.interpolate(head.as_tensor()[None].contiguous(), (256, 256, 150), mode="trilinear")[0]
+    affine = head.affine.numpy() @ np.diag([1.0, 1.0, 256 / 150, 1.0])
+    (folder / "src").mkdir()
+    write_volume(MetaTensor(values.round(), affine=affine), folder / "src" / "0.nii.gz")
+    for number in range(1, 12 if options.full else 6):
+        shutil.copy(folder / "src" / "0.nii.gz", folder / "src" / f"{number}.nii.gz")
+    torch.set_num_threads(1)
+    make_model(folder / "model", 256)
+    return overhead_of(256, str(folder / "model"), folder) | overhead_of(128, "phantom", folder)
+
+
+def overhead_of(size: int, name: str, folder: Path) -> dict[str, object]:
+    source, out = folder / "src", folder / f"out{size}"
+    device = torch.device("cpu")
+    model = load_model(name, device, fast_precision("auto", device))
+    seen = stack(read_volume(source / "0.nii.gz", modality="mr"), "mr", model)
+    framed = [
+        seen.framed(places, size)
+        for places in seen.shown.split(slices_per_pass(NetworkSettings(size=size), device))
+    ]
+    fast = model.precision is not torch.float32
+    clock, cpu = [], []
+    for _ in range(3):
+        started, busy = time.perf_counter(), time.process_time()
+        with torch.inference_mode(), torch.autocast("cpu", model.precision, enabled=fast):
+            for slices in framed:
+                model.translator("ct")(slices)
+        clock.append(time.perf_counter() - started)
+        cpu.append(time.process_time() - busy)
+    settings = BatchSettings(source=source, out=out, to="ct", model=name, device="cpu")
+    out.mkdir()
+    marks = []
+    for outcome in translate_items(settings, model, find_items(settings)):
+        assert outcome.state == "done", outcome.reason
+        marks.append((time.perf_counter(), time.process_time()))
+    # Each but the last comes when the next has passed the network.
+    (first, busy), (last, ended), count = marks[0], marks[-2], len(marks) - 2
+    return {
+        f"overhead_{size}": round((last - first) / count / median(clock) - 1, 3),
+        f"overhead_{size}_cpu": round((ended - busy) / count / median(cpu) - 1, 3),
+        f"seconds_{size}": {"volume": round((last - first) / count, 2), "network": round(median(clock), 2)},
+    }
+
+
+def make_model(folder: Path, size: int) -> None:
+    """An untrained model, for timing."""
+    network = NetworkSettings(size=size)
+    folder.mkdir()
+    save_model(
+        folder,
+        Generators(network),
+        {"ct": torch.zeros(1, size, size), "mr": torch.zeros(1, size, size)},
+        name="untrained",
+        summary="for timing",
+        network=network,
+        scale=ScaleSettings(),
+        training={},
+    )
+
+
+PARTS = {"kills": kills, "memory": memory, "scaling": scaling, "overhead": overhead}
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,9 @@
+"""Many volumes: found, translated by processes that may die, known again, told about."""
+
+from __future__ import annotations
+
+from medtranslate.batch.items import Item, find_items
+from medtranslate.batch.run import run_batch
+from medtranslate.batch.worker import open_worker, translate_items
+
+__all__ = ["Item", "find_items", "open_worker", "run_batch", "translate_items"]

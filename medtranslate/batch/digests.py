@@ -1,0 +1,66 @@
+"""By what a finished output is known again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from medtranslate.batch.items import Item
+from medtranslate.checkpoint import Description
+from medtranslate.config import UNTOLD, BatchSettings, plain
+from medtranslate.errors import Unreadable
+from medtranslate.io.dicom_files import visible_files
+from medtranslate.result import Translation, read_result
+
+
+def key_of(settings: BatchSettings, item: Item, model: Description) -> str:
+    """SHA-256 of all that an output depends on: the input's bytes, the model, the settings.
+
+    Raises:
+        OSError: a file can't be read.
+    """
+    told = {
+        "input": digest(item.paths),
+        "series": item.series,
+        "model": [model.name, model.sha256],
+        "settings": {name: value for name, value in plain(settings).items() if name not in UNTOLD},
+    }
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+
+def digest_of_output(item: Item, output: Path) -> str:
+    """SHA-256 of a translation's files, without its record.
+
+    Raises:
+        OSError: a file can't be read.
+    """
+    return digest(path for path in visible_files(output) if path.name != item.record.name)
+
+
+def digest(files: Iterable[Path]) -> str:
+    """SHA-256 over the files' own digests, in their order; of one file that of its digest."""
+    whole = hashlib.sha256()
+    for path in files:
+        with path.open("rb") as file:
+            whole.update(hashlib.file_digest(file, "sha256").digest())
+    return whole.hexdigest()
+
+
+def recorded(item: Item, out: Path) -> Translation | None:
+    """What is recorded of an item's output, if a batch wrote it."""
+    with suppress(Unreadable):
+        record = read_result(Translation, out / item.record)
+        return record if record.finished else None
+    return None
+
+
+def is_whole(record: Translation | None, key: str, item: Item, out: Path) -> bool:
+    """Whether the output is the one that was recorded, and was made of what is there now."""
+    if record is None or record.finished is None or record.finished.key != key:
+        return False
+    with suppress(OSError):
+        return digest_of_output(item, out / item.target) == record.finished.sha256
+    return False

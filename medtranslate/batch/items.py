@@ -1,0 +1,248 @@
+"""What a batch is to translate, and where each translation goes: names alone, nothing of a volume is held."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from natsort import natsorted
+
+from medtranslate.batch import bids
+from medtranslate.batch.tree import Refused, walk
+from medtranslate.config import BatchSettings, Modality
+from medtranslate.data.tables import beside, read_table
+from medtranslate.errors import InputRefused, MedtranslateError, Unreadable, UsageError
+from medtranslate.io import FORMATS, detect_format, metaimage, nrrd
+from medtranslate.io.dicom_files import file_of
+from medtranslate.io.dicom_series import find_series, text_of
+from medtranslate.jobs import reason
+from medtranslate.translation import OTHER, name_in, record_beside
+
+_SUFFIXES = (
+    *(suffix for format in FORMATS.values() for suffix in format.suffixes if suffix),
+    *(".dcm", ".mhd", ".nhdr"),
+)
+"""Of names that promise an image; a file of another name that is none is passed over."""
+_VOXEL_FILE = {"mha": metaimage.voxel_file, "nrrd": nrrd.voxel_file}
+_TAIL = 12
+
+
+@dataclass(frozen=True, kw_only=True)
+class Item:
+    """One volume, series or picture.
+
+    Attributes:
+        name: path within the source, for people; of a series its folder and the end of its UID.
+        source: what `read_volume` takes.
+        target: path within the output's folder: a file, or the folder of a DICOM series.
+        format: key of FORMATS to write.
+        files: names of what is read within `source`, or beside it where that is a file.
+        series: SeriesInstanceUID.
+        origin: where a BIDS dataset has it.
+        refused: why it can't be translated, as far as its place tells.
+    """
+
+    name: str
+    source: Path
+    target: Path
+    format: str = ""
+    files: tuple[str, ...] = ()
+    series: str | None = None
+    origin: str | None = None
+    refused: str = ""
+
+    @property
+    def paths(self) -> list[Path]:
+        """The files that are read."""
+        folder = self.source if self.series else self.source.parent
+        return [folder / name for name in self.files] or [self.source]
+
+    @property
+    def record(self) -> Path:
+        """Path of the translation's record within the output's folder."""
+        return self.target / "translation.json" if self.format == "dicom" else record_beside(self.target)
+
+
+def find_items(settings: BatchSettings) -> list[Item]:
+    """What lies in the source, in natural order, each with a place of its own in the output.
+
+    A CSV stands for the files and folders that it names in `path`; rows whose `modality` is the target's are
+    left out. A folder with a dataset_description.json is a BIDS dataset, any other a tree: what is an image
+    by its content is an item, what is only named like one is an item that is refused. DICOM is put together
+    by series; one that several folders share out is one item, copies of one are an item each.
+
+    Raises:
+        Unreadable: the source does not exist, or a CSV is none.
+        UsageError: the output is the source, or holds it.
+    """
+    source = settings.source
+    if not source.exists():
+        raise Unreadable(f"{source}: does not exist; check the path")
+    if source.resolve().is_relative_to(settings.out.resolve()):
+        raise UsageError(f"{settings.out}: is or holds the source {source}; name another output")
+    if source.is_file():
+        root, found = source.parent, _listed(settings) if source.suffix.lower() == ".csv" else iter([source])
+    else:
+        root, found = source, _below(source, settings)
+    if bids.is_dataset(source):
+        items = _from_dataset(root, found, OTHER[settings.to])
+    else:
+        items = list(_from_files(root, found, settings.format))
+    return _apart(natsorted(map(_named, items), key=lambda item: (item.name, item.refused)))
+
+
+def _below(folder: Path, settings: BatchSettings) -> Iterator[Path | Refused]:
+    return walk(folder, without=settings.out, follow_links=settings.follow_links)
+
+
+def _listed(settings: BatchSettings) -> Iterator[Path | Refused]:
+    """The files that a CSV stands for."""
+    table = settings.source
+    for row in read_table(table, "path", ("subject", "modality")):
+        name = row.get("modality", "").lower()
+        if name not in ("ct", "mr", "mri", ""):
+            raise Unreadable(f"{table}: modality {name!r} of {row['path']!r}; write ct or mr")
+        if name[:2] == settings.to:
+            continue
+        try:
+            path = beside(table, row["path"])
+        except InputRefused as refusal:
+            yield Refused(table.parent / row["path"].strip("/"), str(refusal))
+            continue
+        if path.exists():
+            yield from _below(path, settings)
+        else:
+            yield Refused(path, f"{path}: does not exist; check the path")
+
+
+def _from_dataset(root: Path, found: Iterable[Path | Refused], modality: Modality) -> list[Item]:
+    items = []
+    for place in found:
+        path = place.path if isinstance(place, Refused) else place
+        if target := bids.derived(path.relative_to(root), modality):
+            inside = path.relative_to(root).as_posix()
+            item = Item(name=inside, source=path, target=target, format="nifti", origin=inside)
+            items.append(replace(item, refused=place.why) if isinstance(place, Refused) else item)
+    return items
+
+
+@dataclass
+class _Part:
+    """What one folder (or archive) has of a series: names of files, and hashes of the images' UIDs."""
+
+    files: list[str] = field(default_factory=list)
+    images: set[int] = field(default_factory=set)
+
+
+_Found = dict[str, dict[Path, _Part]]
+"""Parts by the series' UID and their folder."""
+
+
+def _from_files(root: Path, found: Iterable[Path | Refused], format: str | None) -> Iterator[Item]:
+    """Items of a tree: volumes and pictures as they come, series when all files have been seen."""
+    series: _Found = {}
+    for place in found:
+        if isinstance(place, Refused):
+            yield _refused(root, place.path, place.why)
+            continue
+        kind = ""
+        try:
+            kind = detect_format(place)
+            if kind == "dicom":
+                yield from _gather(root, place, series)
+                continue
+        except (MedtranslateError, OSError) as error:
+            if kind or place.name.lower().endswith(_SUFFIXES):
+                yield _refused(root, place, reason(error))
+            continue
+        inside = place.relative_to(root)
+        name = name_in(place, format or kind)
+        yield Item(
+            name=inside.as_posix(),
+            source=place,
+            target=inside.with_name(name),
+            format=format or kind,
+            files=_with_voxels(place, kind),
+        )
+    for uid, parts in series.items():
+        for source, files in _wholes(parts):
+            yield _series(root, uid, source, files, format or "dicom")
+
+
+def _with_voxels(path: Path, kind: str) -> tuple[str, ...]:
+    """Names of a header and of the file with its voxels, where that is another."""
+    with suppress(InputRefused):
+        name = _VOXEL_FILE[kind](path) if kind in _VOXEL_FILE else None
+        if name and Path(name).name == name and path.with_name(name).is_file():
+            return path.name, name
+    return ()
+
+
+def _gather(root: Path, file: Path, series: _Found) -> Iterator[Item]:
+    """Put the images of a DICOM file, or of an archive, to their series; what is damaged is an item."""
+    findings = find_series(file)
+    for refusal in findings.refused:
+        yield _refused(root, file, str(refusal))
+    for uid, headers in findings.series.items():
+        inside = isinstance(file_of(headers[0]), Path)
+        part = series.setdefault(uid, {}).setdefault(file.parent if inside else file, _Part())
+        part.images |= {hash(text_of(header, "SOPInstanceUID")) for header in headers}
+        if inside and file.name not in part.files[-1:]:
+            part.files.append(file.name)
+
+
+def _wholes(parts: dict[Path, _Part]) -> Iterator[tuple[Path, tuple[str, ...]]]:
+    """Where a series lies whole: in folders that share it out, or in each of those that have copies."""
+    folders = [place for place in parts if place.is_dir()]
+    shared_out = sum(len(parts[folder].images) for folder in folders) == len(
+        set().union(*(parts[folder].images for folder in folders))
+    )
+    if len(folders) > 1 and shared_out:
+        above = Path(os.path.commonpath(folders))
+        names = (folder.relative_to(above) / name for folder in folders for name in parts[folder].files)
+        yield above, tuple(map(str, names))
+    else:
+        yield from ((folder, tuple(parts[folder].files)) for folder in folders)
+    yield from ((place, ()) for place in parts if place not in folders)
+
+
+def _series(root: Path, uid: str, source: Path, files: tuple[str, ...], format: str) -> Item:
+    end = "".join(sign if sign.isalnum() else "-" for sign in uid[-_TAIL:])
+    inside = source.relative_to(root)
+    folder = inside if source.is_dir() else inside.with_suffix("")
+    target = folder / f"series-{end}{FORMATS[format].suffixes[-1]}"
+    name = (inside / f"series-{end}").as_posix()
+    return Item(name=name, source=source, target=target, format=format, files=files, series=uid)
+
+
+def _refused(root: Path, path: Path, why: str) -> Item:
+    inside = Path(os.path.relpath(path, root))
+    return Item(name=inside.as_posix(), source=path, target=inside, refused=why)
+
+
+def _named(item: Item) -> Item:
+    """The item, refused if its name is not UTF-8: records and tables could not tell it."""
+    name = printable(item.name)
+    if name == item.name and str(item.target) == printable(str(item.target)):
+        return item
+    return replace(item, name=name, refused=item.refused or f"{name}: not a name in UTF-8; rename it")
+
+
+def printable(text: str) -> str:
+    """A text with escapes in place of bytes that are no UTF-8, which names of files may have."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _apart(items: Iterable[Item]) -> list[Item]:
+    """Each item once, refused where its translation would lie where an earlier one's does."""
+    taken: dict[Path, str] = {}
+    found: dict[str, Item] = {}
+    for item in items:
+        if not item.refused and (other := taken.setdefault(item.record, item.name)) != item.name:
+            why = f"{item.name}: its translation would be named like that of {other}; rename one of them"
+            item = replace(item, refused=why)
+        found.setdefault(item.name, item)
+    return list(found.values())

@@ -1,0 +1,36 @@
+"""summary.csv and overview.html of a batch."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+from medtranslate.batch.preview import preview_of
+from medtranslate.jobs import whole_outputs
+from medtranslate.report import write_batch_pages
+from medtranslate.result import Batch
+
+SUMMARY, OVERVIEW = "summary.csv", "overview.html"
+FILES = (SUMMARY, OVERVIEW, "settings.yaml")
+"""Files of a batch at the top of its folder, beside the journal."""
+
+
+def write_overview(batch: Batch, out: Path) -> None:
+    """Write both into the batch's folder.
+
+    Raises:
+        DiskFull: the file system is full.
+    """
+    with whole_outputs({out / SUMMARY: False}, overwrite=True) as fresh:
+        _write_summary(batch, fresh[out / SUMMARY])
+    pictures = {item.name: out / preview_of(Path(item.output)) for item in batch.items}
+    write_batch_pages(batch, pictures, out / OVERVIEW)
+
+
+def _write_summary(batch: Batch, path: Path) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(["name", "state", "slices", "seconds", "output", "reason", "warnings"])
+        for item in batch.items:
+            told = [item.reason or "", "; ".join(item.warnings)]
+            table.writerow([item.name, item.state, item.slices, item.seconds, item.output, *told])

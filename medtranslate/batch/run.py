@@ -1,0 +1,208 @@
+"""A batch from its list to its overview; this process holds names alone."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import torch
+from natsort import natsorted
+
+from medtranslate.batch import bids
+from medtranslate.batch.items import Item, find_items
+from medtranslate.batch.overview import FILES, write_overview
+from medtranslate.batch.tree import JOURNAL, LOCK, is_of_a_batch
+from medtranslate.batch.watch import arriving
+from medtranslate.batch.worker import WORKERS_LOCK, failed, open_worker
+from medtranslate.checkpoint import describe, find_model
+from medtranslate.config import BatchSettings, plain, write_yaml
+from medtranslate.device import choose_device, free_memory
+from medtranslate.errors import DiskFull, Interrupted, OutputExists, Unreadable
+from medtranslate.jobs import Journal, cores, crew, is_disk_full, journal, progress, warn
+from medtranslate.jobs.locks import locked
+from medtranslate.result import Batch, Outcome, to_json
+
+WORKER_BYTES = 2**31
+"""Memory that a worker is reckoned with: programs, model, and the volumes that are under way."""
+DEVICE_BYTES = 2**32
+"""Memory of a CUDA device that a worker is reckoned with."""
+WORKERS_OF_A_DEVICE = 4
+"""Processes that share a CUDA device: reading and writing a volume take longer than its network there."""
+_LOST = (
+    "the process that worked on it was ended from outside, several times; it takes too much memory perhaps:"
+    " give fewer --workers"
+)
+_LAST_WORKERS = 60.0
+_TEMPORARY = ".medtranslate-*"
+
+
+def run_batch(settings: BatchSettings, *, quiet: bool = False) -> Batch:
+    """Translate what is found in `settings.source` and is not finished.
+
+    Outputs are put in place one by one, each when it is whole, so a batch can be ended at any moment and gone
+    on with. An item that fails is tried once more when the others are done, and then reported.
+
+    Raises:
+        InputRefused: there is nothing to translate, or the model is refused.
+        UsageError: the output is the source or holds it, another batch works on it, or it is someone else's.
+        Interrupted: Ctrl-C, unless it is what ends a watch; what is finished stays.
+        RunFailed: a worker could not load the model.
+    """
+    folder = find_model(settings.model)
+    model = describe(folder)
+    choose_device(settings.device)
+    # Workers may have another working directory.
+    settings = replace(
+        settings,
+        source=Path(os.path.abspath(settings.source)),
+        out=Path(os.path.abspath(settings.out)),
+        model=os.path.abspath(folder) if Path(settings.model).is_dir() else settings.model,
+    )
+    items = find_items(settings)
+    if not (items or settings.watch):
+        raise Unreadable(f"{settings.source}: no image found in it; check the path")
+    interrupted = False
+    with _held(settings), journal(settings.out / JOURNAL) as kept:
+        write_yaml(settings, settings.out / "settings.yaml")
+        if bids.is_dataset(settings.source):
+            bids.write_description(settings.source, settings.out, model.name, settings.to)
+        run = _Run(settings, kept, len(items))
+        try:
+            run.work(arriving(settings, run.open) if settings.watch else iter(items), quiet=quiet)
+        except KeyboardInterrupt:
+            interrupted = True
+        finally:
+            _clear(settings.out)
+        batch = run.tell()
+    if interrupted and not settings.watch:
+        raise Interrupted(
+            f"interrupted; {len(batch.items)} of {len(items)} items are settled in {settings.out}, and the"
+            " same command goes on from there"
+        )
+    return batch
+
+
+def count_workers(settings: BatchSettings, items: int) -> int:
+    """Processes for a list, by cores, memory and devices; what the settings say, if they do."""
+    if settings.workers:
+        return settings.workers
+    device = choose_device(settings.device)
+    room = min(cores(), free_memory(torch.device("cpu")) // WORKER_BYTES)
+    if device.type == "cuda":
+        devices = torch.cuda.device_count() if settings.device == "auto" else 1
+        room = min(room, devices * min(WORKERS_OF_A_DEVICE, free_memory(device) // DEVICE_BYTES))
+    return max(1, min(room, items) if items else room)
+
+
+class _Run:
+    """What has come out so far.
+
+    Attributes:
+        open: names of items that are under way, or are to be tried once more.
+    """
+
+    def __init__(self, settings: BatchSettings, kept: Journal, known: int) -> None:
+        self.settings, self.kept, self.known = settings, kept, known
+        self.started = time.monotonic()
+        self.outcomes: dict[str, Outcome] = {}
+        self.open: set[str] = set()
+        self.again: deque[Item] = deque()
+        self.retried: set[str] = set()
+        self.untold = False
+
+    def work(self, found: Iterator[Item | None], *, quiet: bool) -> None:
+        """Give out what is found until there is no more; settle what comes back."""
+        workers, slices = count_workers(self.settings, self.known), 0
+        begin = partial(open_worker, self.settings)
+        with (
+            progress(self.known, "volume", f"translating to {self.settings.to}", quiet=quiet) as bar,
+            closing(crew(begin, self._tasks(found), workers)) as results,
+        ):
+            for item, result in results:
+                if not self._settle(item, result or failed(item, _LOST), lost=result is None):
+                    continue
+                slices += result.slices if result and result.state == "done" else 0
+                bar.total = max(self.known, len(self.outcomes))
+                bar.set_postfix_str(f"{slices / (time.monotonic() - self.started):.1f} slices/s", False)
+                bar.update(len(self.outcomes) - bar.n)
+                if self.settings.fail_fast and self.outcomes[item.name].state == "failed":
+                    return
+
+    def _tasks(self, found: Iterator[Item | None]) -> Iterator[Item | None]:
+        """Items as they are found, then those that are tried once more."""
+        for item in found:
+            if item is not None:
+                self.open.add(item.name)
+                self.retried.discard(item.name)
+                yield item
+                continue
+            if self.untold and not self.open:
+                self.tell()
+            yield self.again.popleft() if self.again else None
+        while self.open:
+            yield self.again.popleft() if self.again else None
+
+    def _settle(self, item: Item, outcome: Outcome, *, lost: bool) -> bool:
+        """Keep an outcome, unless the item is to be tried once more."""
+        twice = lost or item.name in self.retried or self.settings.fail_fast
+        if outcome.state == "failed" and not twice:
+            self.retried.add(item.name)
+            self.again.append(item)
+            return False
+        self.open.discard(item.name)
+        self.outcomes[item.name] = outcome
+        self.untold = True
+        if outcome.state != "skipped":
+            try:
+                self.kept.keep(item.name, to_json(outcome))
+            except OSError as error:  # a full disk is told by the items that it fails
+                if not is_disk_full(error):
+                    raise
+        return True
+
+    def tell(self) -> Batch:
+        """Bring summary and overview up to date."""
+        batch = Batch(
+            items=[self.outcomes[name] for name in natsorted(self.outcomes)],
+            seconds=round(time.monotonic() - self.started, 3),
+            left=max(0, self.known - len(self.outcomes)),
+            settings=plain(self.settings),
+        )
+        try:
+            write_overview(batch, self.settings.out)
+        except DiskFull as full:
+            warn([str(full)])
+        self.untold = False
+        return batch
+
+
+@contextmanager
+def _held(settings: BatchSettings) -> Iterator[None]:
+    """The output's folder, for this batch alone; what a killed one was at is removed.
+
+    Raises:
+        UsageError: another batch works on it.
+        OutputExists: it holds files of other programs where a batch's go.
+    """
+    out = settings.out
+    foreign = [name for name in FILES if os.path.lexists(out / name)]
+    if foreign and not (settings.overwrite or is_of_a_batch(out)):
+        raise OutputExists(f"{out / foreign[0]}: is there, and no batch wrote it; name another folder")
+    out.mkdir(parents=True, exist_ok=True)
+    with locked(out / LOCK):
+        with locked(out / WORKERS_LOCK, wait=_LAST_WORKERS):
+            _clear(out)
+        yield
+
+
+def _clear(out: Path) -> None:
+    """Remove what workers that were ended have left half written."""
+    for path in list(out.rglob(_TEMPORARY)):
+        shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,203 @@
+"""The work on an item, by a process that holds the model: read, translate, write, known again or not.
+
+Nothing here knows who gives the items: a process of this machine (`jobs.crew`) or an actor elsewhere that
+sees the same files. Items go in and outcomes come out, both without arrays; the outputs are written here.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import torch
+from monai.data import MetaTensor
+
+from medtranslate.batch import bids
+from medtranslate.batch.digests import digest_of_output, is_whole, key_of, recorded
+from medtranslate.batch.items import Item, printable
+from medtranslate.batch.preview import Planes, draw, planes_of, preview_of
+from medtranslate.checkpoint import Model, load_model
+from medtranslate.config import BatchSettings, TranslateSettings
+from medtranslate.device import choose_device, fast_precision
+from medtranslate.errors import InputRefused, OutputExists
+from medtranslate.jobs import reason, staged, whole_outputs
+from medtranslate.jobs.locks import locked
+from medtranslate.result import Finished, Outcome, write_result
+from medtranslate.translation import OTHER, RECORD, Job, Translated, pass_gate, read_source, write_one
+from medtranslate.translation.stack import Stack, stack
+from medtranslate.translation.volume import sample_stacks
+
+WORKERS_LOCK = ".batch.workers.lock"
+"""What workers on a folder share, so that a batch begins when those of a killed one have ended."""
+
+Given = TypeVar("Given")
+Made = TypeVar("Made")
+
+
+def open_worker(settings: BatchSettings, number: int) -> Callable[[Iterable[Item]], Iterator[Outcome]]:
+    """Load the model; the function that is returned translates items with it.
+
+    Args:
+        number: of this worker among those of a machine, by which `--device auto` shares devices out.
+
+    Raises:
+        ModelRefused, RunFailed: the model or the device is not there.
+    """
+    # One, whatever the number of workers: a sum's last bits depend on how many threads made it.
+    torch.set_num_threads(1)
+    device = choose_device(settings.device)
+    if settings.device == "auto" and device.type == "cuda":
+        device = torch.device("cuda", number % torch.cuda.device_count())
+    model = load_model(settings.model, device, fast_precision(settings.precision, device))
+
+    def serve(items: Iterable[Item]) -> Iterator[Outcome]:
+        with locked(settings.out / WORKERS_LOCK, shared=True, wait=1.0):
+            yield from translate_items(settings, model, items)
+
+    return serve
+
+
+def translate_items(settings: BatchSettings, model: Model, items: Iterable[Item]) -> Iterator[Outcome]:
+    """The outcome of each item, in order; the next is read and the last written meanwhile.
+
+    What is wrong with an item is in its outcome; nothing is raised.
+    """
+
+    def read(item: Item) -> _Step[_Read]:
+        return _Step(item, item).then(lambda item: _read(settings, model, item))
+
+    def work(step: _Step[_Read]) -> _Step[_Made]:
+        return step.then(lambda given: _translate(settings, model, given))
+
+    def write(step: _Step[_Made]) -> Outcome:
+        return step.then(lambda made: _write(settings, made)).outcome()
+
+    return staged(items, read, work, write)
+
+
+@dataclass(frozen=True)
+class _Step(Generic[Given]):
+    """An item on its way: what is at hand of it, or what became of it."""
+
+    item: Item
+    found: Given | Outcome
+    seconds: float = 0.0
+
+    def then(self, act: Callable[[Given], Made | Outcome]) -> _Step[Made]:
+        """The next step; an exception is the item's failure."""
+        if isinstance(self.found, Outcome):
+            return _Step(self.item, self.found, self.seconds)
+        started = time.monotonic()
+        found: Made | Outcome
+        try:
+            found = act(self.found)
+        except Exception as error:
+            found = failed(self.item, reason(error))
+        return _Step(self.item, found, self.seconds + time.monotonic() - started)
+
+    def outcome(self) -> Outcome:
+        assert isinstance(self.found, Outcome)
+        return replace(self.found, seconds=round(self.seconds, 3))
+
+
+@dataclass(frozen=True)
+class _Read:
+    item: Item
+    job: Job
+    settings: TranslateSettings
+    key: str
+    seen: Stack
+
+
+@dataclass(frozen=True)
+class _Made:
+    given: _Read
+    done: Translated
+    planes: Planes
+
+
+def failed(item: Item, why: str) -> Outcome:
+    """An outcome with its reason; of names that are no text, what can be told."""
+    output = printable(item.target.as_posix())
+    return Outcome(name=item.name, state="failed", output=output, reason=printable(why))
+
+
+def _read(settings: BatchSettings, model: Model, item: Item) -> _Read | Outcome:
+    """The volume as the network is to see it; or the outcome of an item that is finished."""
+    if item.refused:
+        raise InputRefused(item.refused)
+    out, key = settings.out, key_of(settings, item, model.description)
+    record = recorded(item, out)
+    if not settings.overwrite:
+        if record and is_whole(record, key, item, out):
+            slices = record.source.shape[2]
+            return Outcome(
+                name=item.name,
+                state="skipped",
+                output=item.target.as_posix(),
+                slices=slices,
+                warnings=record.warnings,
+            )
+        if record is None and os.path.lexists(out / item.target):
+            raise OutputExists(f"{out / item.target}: is there, and no batch wrote it; give --overwrite")
+    job = _job(item, out)
+    chosen = TranslateSettings(
+        input=item.source,
+        output=out / item.target,
+        to=settings.to,
+        model=settings.model,
+        series=item.series,
+        format=settings.format,
+        regrid=settings.regrid and item.format != "dicom",
+        device=settings.device,
+        precision=settings.precision,
+        compress=settings.compress,
+        force=settings.force,
+        overwrite=True,
+    )
+    return _Read(item, job, chosen, key, stack(read_source(chosen, job), OTHER[settings.to], model))
+
+
+def _job(item: Item, out: Path) -> Job:
+    target, record = out / item.target, out / item.record
+    if item.format == "dicom":
+        return Job(item.source, (target, ""), (target, RECORD), None, item.format)
+    return Job(item.source, (target, ""), (record, ""), None, item.format)
+
+
+def _translate(settings: BatchSettings, model: Model, given: _Read) -> _Made:
+    done = sample_stacks([given.seen], model, settings.to)[0]
+    pass_gate(given.settings, given.job, done.record)
+    return _Made(given, done, planes_of(given.seen, done.volume, model, settings.to))
+
+
+def _write(settings: BatchSettings, made: _Made) -> Outcome:
+    """Put the output in place last: what is there is recorded, and known again after any interruption."""
+    given, out = made.given, settings.out
+    item, job = given.item, given.job
+    preview, target = out / preview_of(item.target), out / item.target
+    sidecar = {target.with_name(f"{target.name.partition('.')[0]}.json"): False} if item.origin else {}
+    places = {preview: False, **sidecar, job.record[0]: False, target: item.format == "dicom"}
+    with whole_outputs(places, overwrite=True) as fresh:
+
+        def at(place: tuple[Path, str]) -> Path:
+            return fresh[place[0]] / place[1] if place[1] else fresh[place[0]]
+
+        source: MetaTensor = given.seen.source
+        written = write_one(given.settings, job, source, made.done, at)
+        finished = Finished(key=given.key, sha256=digest_of_output(item, fresh[target]))
+        write_result(replace(written.record, finished=finished), at(job.record))
+        draw(made.planes, fresh[preview])
+        for path in sidecar:
+            fresh[path].write_text(bids.sidecar(item.origin or "", settings.to), encoding="utf-8")
+    return Outcome(
+        name=item.name,
+        state="done",
+        output=item.target.as_posix(),
+        slices=written.record.source.shape[2],
+        warnings=written.record.warnings,
+    )

@@ -1,0 +1,215 @@
+from __future__ import annotations
+
+import os
+import shutil
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from medtranslate.batch import Item, find_items
+from medtranslate.config import BatchSettings
+from medtranslate.errors import Unreadable, UsageError
+
+Settings = Callable[..., BatchSettings]
+Place = Callable[..., Path]
+
+
+def names(items: list[Item]) -> dict[str, str]:
+    """Output by name, or why there is none."""
+    return {item.name: item.refused or item.target.as_posix() for item in items}
+
+
+def test_a_tree_of_all_formats_is_mirrored(place: Place, settings: Settings, tmp_path: Path) -> None:
+    for name in ("a/x.nii.gz", "a/plain.nii", "b/y.mha", "b/c/z.nrrd", "series"):
+        place(name)
+    Image.fromarray(np.zeros((9, 9), np.uint8)).save(tmp_path / "src" / "b" / "slice.png")
+    (tmp_path / "src" / "notes.txt").write_text("nothing")
+    (tmp_path / "src" / ".hidden.nii").write_text("nothing")
+    found = names(find_items(settings()))
+    (series,) = (name for name in found if name.startswith("series/"))
+    assert found.pop(series) == series
+    files = ("a/plain.nii", "a/x.nii.gz", "b/c/z.nrrd", "b/slice.png", "b/y.mha")
+    assert found == {name: name for name in files}
+    written = names(find_items(settings(format="nifti")))
+    assert written[series] == f"{series}.nii.gz"
+    assert written["b/y.mha"] == "b/y.nii.gz"
+
+
+def test_series_are_put_together_whatever_folders_they_lie_in(
+    place: Place, settings: Settings, tmp_path: Path
+) -> None:
+    one, other = place("one"), place("other", 1)
+    for folder in (one, other):
+        for number, file in enumerate(sorted(folder.glob("*.dcm"))):
+            goal = tmp_path / "src" / "mixed" / f"{folder.name}{number % 2}"
+            goal.mkdir(parents=True, exist_ok=True)
+            file.rename(goal / f"{folder.name}-{number}")
+        shutil.rmtree(folder)
+    shutil.copytree(tmp_path / "src" / "mixed" / "one0", tmp_path / "part")
+    with zipfile.ZipFile(tmp_path / "src" / "study.zip", "w") as archive:
+        for file in (tmp_path / "part").iterdir():
+            archive.write(file, file.name)
+    found = find_items(settings())
+    folders = [item.target.parent.as_posix() for item in found]
+    assert folders == ["mixed", "mixed", "study"]
+    assert [len(item.paths) for item in found] == [32, 32, 1]
+
+
+def test_copies_of_a_series_are_series(place: Place, settings: Settings, tmp_path: Path) -> None:
+    one = place("one")
+    shutil.copytree(one, tmp_path / "src" / "backup" / "one")
+    found = find_items(settings())
+    assert [item.source.relative_to(tmp_path / "src").as_posix() for item in found] == ["backup/one", "one"]
+    assert [len(item.paths) for item in found] == [32, 32]
+    assert not any(item.refused for item in found)
+
+
+@pytest.mark.parametrize(
+    "name", ["two words.nii.gz", "Größe ü 头.nii.gz", "line\nbreak.nii.gz", "-o.nii", "a'\"$.nii"]
+)
+def test_names_are_kept(place: Place, settings: Settings, name: str) -> None:
+    place(name)
+    assert names(find_items(settings())) == {name: name}
+
+
+def test_what_only_promises_to_be_an_image_is_refused_with_its_reason(
+    place: Place, settings: Settings, tmp_path: Path
+) -> None:
+    src, whole = tmp_path / "src", place("whole.nii.gz").read_bytes()
+    (src / "empty.nii").touch()
+    (src / "half.nii.gz").write_bytes(whole[:200])
+    (src / "text.dcm").write_text("no DICOM")
+    (src / "damaged.zip").write_bytes(b"PK\x03\x04 and no more")
+    os.mkfifo(src / "pipe.nii")
+    found = names(find_items(settings()))
+    assert found.pop("whole.nii.gz") == "whole.nii.gz"
+    assert found.keys() == {"empty.nii", "half.nii.gz", "text.dcm", "damaged.zip"}
+    assert all(name in reason for name, reason in found.items())
+
+
+def test_a_name_that_is_no_text_is_refused(place: Place, settings: Settings, tmp_path: Path) -> None:
+    place("a.nii").rename(os.fsdecode(os.fsencode(tmp_path / "src") + b"/caf\xe9.nii"))
+    (item,) = find_items(settings())
+    assert item.name == r"caf\udce9.nii"
+    assert "UTF-8" in item.refused
+
+
+def test_of_one_stem_the_second_is_refused(place: Place, settings: Settings) -> None:
+    place("a.nii")
+    place("a.nii.gz")
+    found = names(find_items(settings()))
+    assert found["a.nii"] == "a.nii"
+    assert "named like that of a.nii;" in found["a.nii.gz"]
+
+
+class TestLinks:
+    @pytest.fixture
+    def tree(self, place: Place, tmp_path: Path) -> Path:
+        src = tmp_path / "src"
+        inside, outside = place("real/a.nii"), place("../elsewhere/b.nii")
+        (src / "loop").symlink_to(src)
+        (src / "itself.nii").symlink_to(src / "itself.nii")
+        (src / "nowhere.nii").symlink_to(src / "absent.nii")
+        (src / "out.nii").symlink_to(outside)
+        (src / "in.nii").symlink_to(inside)
+        (src / "folder").symlink_to(outside.parent)
+        return src
+
+    def test_links_that_loop_or_lead_outside_are_refused(self, tree: Path, settings: Settings) -> None:
+        found = names(find_items(settings()))
+        taken = {name for name, told in found.items() if told == name}
+        assert taken == {"real/a.nii", "in.nii"}
+        assert "--follow-links" in found["out.nii"]
+        assert "--follow-links" in found["folder"]
+        assert "--follow-links" in found["loop"]
+        assert "leads nowhere" in found["nowhere.nii"]
+        assert "leads nowhere" in found["itself.nii"]
+
+    def test_links_are_followed_once_where_that_is_asked_for(self, tree: Path, settings: Settings) -> None:
+        found = names(find_items(settings(follow_links=True)))
+        taken = {name for name, told in found.items() if told == name}
+        assert taken == {"real/a.nii", "in.nii", "out.nii", "folder/b.nii"}
+        assert "read under another name" in found["loop"]
+
+
+def test_unreadable_places_are_refused(
+    place: Place, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place("a.nii")
+    closed = place("closed/b.nii").parent
+    scan = os.scandir
+
+    def refuse(path: Path) -> object:
+        if Path(path) == closed:
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    found = names(find_items(settings()))
+    assert found["a.nii"] == "a.nii"
+    assert "permission denied" in found["closed"]
+
+
+def test_outputs_inside_the_source_are_no_source(place: Place, settings: Settings, tmp_path: Path) -> None:
+    place("a.nii")
+    place("out/a.nii")
+    former = place("former/a.nii").parent
+    (former / "batch.jsonl").touch()
+    assert list(names(find_items(settings(out=tmp_path / "src" / "out")))) == ["a.nii"]
+
+
+@pytest.mark.parametrize("out", ["src", ".", "src/../src"])
+def test_the_source_is_never_the_output(place: Place, settings: Settings, tmp_path: Path, out: str) -> None:
+    place("a.nii")
+    with pytest.raises(UsageError, match="holds the source"):
+        find_items(settings(out=tmp_path / out))
+
+
+def test_a_source_that_is_not_there_is_refused(settings: Settings) -> None:
+    with pytest.raises(Unreadable, match="does not exist"):
+        find_items(settings())
+
+
+def test_a_csv_stands_for_files_and_folders(place: Place, settings: Settings, tmp_path: Path) -> None:
+    for name in ("a.nii", "b.nii", "more/c.nii", "left.nii"):
+        place(name)
+    table = tmp_path / "src" / "list.csv"
+    rows = ("a.nii,mr", "a.nii,mr", "more,", "b.nii,ct", "gone.nii,mr", "../elsewhere.nii,mr")
+    table.write_text("path,modality\n" + "\n".join(rows))
+    found = names(find_items(settings(source=table)))
+    assert found.pop("a.nii") == "a.nii"
+    assert found.pop("more/c.nii") == "more/c.nii"
+    assert "does not exist" in found.pop("gone.nii")
+    (reason,) = found.values()
+    assert "leads out of its folder" in reason
+
+
+class TestBids:
+    @pytest.fixture
+    def dataset(self, place: Place, tmp_path: Path) -> Path:
+        src = tmp_path / "src"
+        for name in (
+            *("sub-01/anat/sub-01_T1w.nii.gz", "sub-01/anat/sub-01_T2w.nii.gz"),
+            "sub-02/ses-1/anat/sub-02_ses-1_run-2_desc-brain_T1w.nii",
+            *("sub-01/ct/sub-01_ct.nii.gz", "sub-01/func/sub-01_task-rest_bold.nii.gz"),
+            *("derivatives/other/sub-01/anat/sub-01_T1w.nii.gz", "sourcedata/a.nii"),
+        ):
+            place(name)
+        (src / "dataset_description.json").write_text('{"Name": "heads", "BIDSVersion": "1.9.0"}')
+        return src
+
+    def test_images_are_found_by_name(self, dataset: Path, settings: Settings) -> None:
+        assert names(find_items(settings())) == {
+            "sub-01/anat/sub-01_T1w.nii.gz": "sub-01/ct/sub-01_desc-fromT1w_ct.nii.gz",
+            "sub-01/anat/sub-01_T2w.nii.gz": "sub-01/ct/sub-01_desc-fromT2w_ct.nii.gz",
+            "sub-02/ses-1/anat/sub-02_ses-1_run-2_desc-brain_T1w.nii": (
+                "sub-02/ses-1/ct/sub-02_ses-1_run-2_desc-brainFromT1w_ct.nii"
+            ),
+        }
+        assert names(find_items(settings(to="mr"))) == {
+            "sub-01/ct/sub-01_ct.nii.gz": "sub-01/anat/sub-01_desc-fromct_MR.nii.gz"
+        }
