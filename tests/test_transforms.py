@@ -92,7 +92,7 @@ def test_a_ct_picture_is_its_window_already():
     assert normalise(picture, "ct", SCALE)[0].flatten().tolist() == [-1, 1]
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.permutations([0, 1, 2]), st.tuples(*[st.sampled_from([-1.0, 1.0])] * 3))
 def test_the_axial_layout_comes_back_exactly_from_any_orientation(order, signs):
     affine = torch.zeros(4, 4, dtype=torch.float64)
@@ -113,7 +113,7 @@ def test_the_axial_layout_comes_back_exactly_from_any_orientation(order, signs):
     assert torch.equal(back.affine, source.affine)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.tuples(*[st.floats(-300, 300)] * 3), st.tuples(*[st.sampled_from([-1.0, 1.0])] * 2))
 def test_uneven_slices_come_back_untouched_wherever_they_lie(origin, signs):
     heights = np.array([0.0, 3.0, 6.0, 11.0, 16.0])

@@ -442,7 +442,7 @@ TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\\"), max_size=8
 )
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(values=st.lists(TEXT, min_size=len(FREE), max_size=len(FREE)))
 def test_a_header_of_any_text_gives_a_valid_one(values, made, validator_errors, tmp_path_factory):
     with without_comment():

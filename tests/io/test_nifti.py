@@ -52,7 +52,7 @@ def test_every_number_type_is_read_as_nibabel_reads_it(tmp_path, dtype, suffix, 
     assert (volume.meta["modality"], volume.meta["warnings"]) == ("ct", [])
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=15, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=15)
 @given(codes=st.tuples(*map(st.sampled_from, ("RL", "AP", "SI"))).flatmap(st.permutations))
 def test_each_orientation_survives_reading_and_writing(tmp_path, codes):
     turn = ornt_transform(axcodes2ornt("RAS"), axcodes2ornt(codes))

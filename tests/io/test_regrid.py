@@ -26,7 +26,7 @@ def make_slices(seed):
     return slices, values.astype(np.float32)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(0, 2**32 - 1))
 def test_a_linear_field_is_resampled_exactly_and_nothing_is_invented_outside(seed):
     slices, values = make_slices(seed)
@@ -44,7 +44,7 @@ def test_a_linear_field_is_resampled_exactly_and_nothing_is_invented_outside(see
     assert np.allclose(made.affine[:3, 2] / steps[2], slices.normal)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(0, 2**32 - 1))
 def test_slices_come_back_from_a_grid_around_them(seed):
     slices, values = make_slices(seed)

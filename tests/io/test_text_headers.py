@@ -105,7 +105,7 @@ def test_itk_reads_what_is_written(tmp_path, suffix, dtype):
 
 
 @BOTH
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20)
 @given(
     angles=st.tuples(*[st.floats(-180, 180)] * 3),
     sizes=st.tuples(*[st.floats(0.01, 50)] * 3),
@@ -352,7 +352,7 @@ def test_text_of_the_source_s_header_is_not_taken_over(tmp_path):
 
 
 @BOTH
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
 @given(data=st.data())
 def test_a_damaged_header_is_refused_or_read_within_the_bounds(tmp_path, suffix, data):
     content = bytearray(craft(tmp_path / f"a{suffix}").read_bytes())

@@ -74,7 +74,7 @@ def read_page(path: Path) -> tuple[dict[str, object], dict[str, NDArray[np.float
     st.sampled_from([(0, 255), (-1024, 3071), (0, 65535), (-20.0, 100.0), (0.0, 1e-3), (5, 5)]),
     st.booleans(),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_values_come_back_to_half_a_step(seed: int, ends: tuple[float, float], whole: bool) -> None:
     values = volume(*ends, seed=seed)
     values = values.round() if whole else values
