@@ -6,7 +6,7 @@ import os
 import shutil
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -16,11 +16,12 @@ import torch
 from natsort import natsorted
 
 from medtranslate.batch import bids
+from medtranslate.batch.cluster import cluster_crew
 from medtranslate.batch.items import Item, find_items
 from medtranslate.batch.overview import FILES, write_overview
 from medtranslate.batch.tree import JOURNAL, LOCK, is_of_a_batch
 from medtranslate.batch.watch import arriving
-from medtranslate.batch.worker import WORKERS_LOCK, failed, open_worker
+from medtranslate.batch.worker import WORKER_BYTES, WORKERS_LOCK, WORKERS_OF_A_DEVICE, failed, open_worker
 from medtranslate.checkpoint import describe, find_model
 from medtranslate.config import BatchSettings, plain, write_yaml
 from medtranslate.device import choose_device, free_memory
@@ -29,12 +30,8 @@ from medtranslate.jobs import Journal, cores, crew, is_disk_full, journal, progr
 from medtranslate.jobs.locks import locked
 from medtranslate.result import Batch, Outcome, to_json
 
-WORKER_BYTES = 2**31
-"""Memory that a worker is reckoned with: programs, model, and the volumes that are under way."""
 DEVICE_BYTES = 2**32
 """Memory of a CUDA device that a worker is reckoned with."""
-WORKERS_OF_A_DEVICE = 4
-"""Processes that share a CUDA device: reading and writing a volume take longer than its network there."""
 _LOST = (
     "the process that worked on it was ended from outside, several times; it takes too much memory perhaps:"
     " give fewer --workers"
@@ -51,13 +48,15 @@ def run_batch(settings: BatchSettings, *, quiet: bool = False) -> Batch:
 
     Raises:
         InputRefused: there is nothing to translate, or the model is refused.
-        UsageError: the output is the source or holds it, another batch works on it, or it is someone else's.
+        UsageError: the output is the source or holds it, another batch works on it, or it is someone else's;
+            or a cluster that is asked for is not to be had.
         Interrupted: Ctrl-C, unless it is what ends a watch; what is finished stays.
         RunFailed: a worker could not load the model.
     """
     folder = find_model(settings.model)
     model = describe(folder)
-    choose_device(settings.device)
+    if not settings.cluster:
+        choose_device(settings.device)
     # Workers may have another working directory.
     settings = replace(
         settings,
@@ -119,11 +118,10 @@ class _Run:
 
     def work(self, found: Iterator[Item | None], *, quiet: bool) -> None:
         """Give out what is found until there is no more; settle what comes back."""
-        workers, slices = count_workers(self.settings, self.known), 0
-        begin = partial(open_worker, self.settings)
+        slices = 0
         with (
             progress(self.known, "volume", f"translating to {self.settings.to}", quiet=quiet) as bar,
-            closing(crew(begin, self._tasks(found), workers)) as results,
+            closing(self._crew(found)) as results,
         ):
             for item, result in results:
                 if not self._settle(item, result or failed(item, _LOST), lost=result is None):
@@ -134,6 +132,13 @@ class _Run:
                 bar.update(len(self.outcomes) - bar.n)
                 if self.settings.fail_fast and self.outcomes[item.name].state == "failed":
                     return
+
+    def _crew(self, found: Iterator[Item | None]) -> Generator[tuple[Item, Outcome | None], None, None]:
+        """Those who do the work, on this machine or on a cluster."""
+        if self.settings.cluster:
+            return cluster_crew(self.settings, self._tasks(found), self.known)
+        workers = count_workers(self.settings, self.known)
+        return crew(partial(open_worker, self.settings), self._tasks(found), workers)
 
     def _tasks(self, found: Iterator[Item | None]) -> Iterator[Item | None]:
         """Items as they are found, then those that are tried once more."""

@@ -31,14 +31,21 @@ from medtranslate.translation import OTHER, RECORD, Job, Translated, pass_gate, 
 from medtranslate.translation.stack import Stack, stack
 from medtranslate.translation.volume import sample_stacks
 
+WORKER_BYTES = 2**31
+"""Memory that a worker is reckoned with: programs, model, and the volumes that are under way."""
+WORKERS_OF_A_DEVICE = 4
+"""Workers that share a CUDA device: reading and writing a volume take longer than its network there."""
 WORKERS_LOCK = ".batch.workers.lock"
 """What workers on a folder share, so that a batch begins when those of a killed one have ended."""
 
 Given = TypeVar("Given")
 Made = TypeVar("Made")
 
+WorkOnItems = Callable[[Iterable[Item]], Iterator[Outcome]]
+"""Translates items, and gives the outcome of each."""
 
-def open_worker(settings: BatchSettings, number: int) -> Callable[[Iterable[Item]], Iterator[Outcome]]:
+
+def open_worker(settings: BatchSettings, number: int) -> WorkOnItems:
     """Load the model; the function that is returned translates items with it.
 
     Args:

@@ -37,6 +37,8 @@ class BatchSettings:
     """auto, cpu, cuda or cuda:N; auto shares all CUDA devices out among the workers."""
     workers: Positive | None = None
     """Processes, each with the model (default: by cores, devices and free memory)."""
+    cluster: Annotated[str, Field(pattern=r"^(auto|[^/\s]+:\d+)$")] | None = None
+    """Work on a Ray cluster: HOST:PORT of its head, or auto for the one that this machine is part of."""
     follow_links: bool = False
     """Follow links to folders, and to files outside of SOURCE."""
     fail_fast: bool = False
@@ -50,7 +52,18 @@ class BatchSettings:
 
 
 UNTOLD = (
-    *("source", "out", "model", "device", "workers", "follow_links", "fail_fast", "watch", "settle"),
+    *(
+        "source",
+        "out",
+        "model",
+        "device",
+        "workers",
+        "cluster",
+        "follow_links",
+        "fail_fast",
+        "watch",
+        "settle",
+    ),
     "overwrite",
 )
 """Settings of `batch` that change no output, and the model, which is known by its digest."""

@@ -1,12 +1,17 @@
-"""Tasks for processes that may die: one that does costs its tasks another try, and nothing else."""
+"""Tasks for workers that may die: one that does costs its tasks another try, and nothing else.
+
+`crew` has processes of this machine; workers of another kind are a class and a way to wait for them
+(`give_out`).
+"""
 
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Generic, TypeVar
@@ -50,7 +55,34 @@ def crew(
     Raises:
         RunFailed: `begin` raised.
     """
-    working = _Crew(begin, tasks, workers)
+    context = process_context(begin)
+
+    def hire(number: int) -> Worker[T, R]:
+        own, other = context.Pipe()
+        process = context.Process(target=_work, args=(other, begin, number), daemon=True)
+        process.start()
+        other.close()
+        return _Process(number, own, process)
+
+    yield from give_out(tasks, workers, hire, wait)
+
+
+def give_out(
+    tasks: Iterator[T | None],
+    workers: int,
+    hire: Callable[[int], Worker[T, R]],
+    wait: Callable[[list[Any], float], Iterable[Any]],
+) -> Generator[tuple[T, R | None], None, None]:
+    """What `crew` does, with workers of any kind.
+
+    Args:
+        hire: begins a worker with a number below `workers` that no other has at the moment.
+        wait: of the signs of workers those that are there, after so many seconds at most.
+
+    Raises:
+        RunFailed: a worker could not begin, or one after the other ended before it was ready.
+    """
+    working = _Crew(tasks, workers, hire, wait)
     finished = False
     try:
         while working.hand_out():
@@ -66,28 +98,65 @@ class _Task(Generic[T]):
     deaths: int = 0
 
 
-@dataclass(eq=False)
-class _Worker(Generic[T]):
-    """A process, and the tasks that it was given and has not answered."""
+class Worker(ABC, Generic[T, R]):
+    """Who answers tasks in their order.
 
-    number: int
-    process: BaseProcess
-    connection: Connection
-    given: deque[_Task[T]] = field(default_factory=deque)
+    Attributes:
+        number: of this worker among the others.
+        given: tasks that it has and has not answered.
+        ready: whether it can be given any.
+    """
+
+    ready = True
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.given: deque[_Task[T]] = deque()
 
     @property
     def alone(self) -> bool:
-        """Whether it has a task that lost a process, and so must be given no other."""
+        """Whether it has a task that lost a worker, and so must be given no other."""
         return any(task.deaths for task in self.given)
+
+    @property
+    @abstractmethod
+    def sign(self) -> Any:
+        """What is waited for: then there is something to receive."""
+
+    @abstractmethod
+    def send(self, what: T) -> None:
+        """Hand it a task; that it has died is heard when it is listened to."""
+
+    @abstractmethod
+    def receive(self) -> R | RunFailed | None:
+        """The next result; None when it has become ready.
+
+        Raises:
+            EOFError, OSError: it has died.
+        """
+
+    @abstractmethod
+    def end(self, *, at_once: bool) -> None:
+        """Ask it to end, or make it."""
+
+    @abstractmethod
+    def bury(self) -> None:
+        """Wait until nothing of it is left."""
 
 
 class _Crew(Generic[T, R]):
-    def __init__(self, begin: Callable[[int], Serve[T, R]], tasks: Iterator[T | None], workers: int) -> None:
-        self.begin, self.tasks, self.workers = begin, tasks, workers
-        self.context = process_context(begin)
-        self.staff: list[_Worker[T]] = []
+    def __init__(
+        self,
+        tasks: Iterator[T | None],
+        workers: int,
+        hire: Callable[[int], Worker[T, R]],
+        wait: Callable[[list[Any], float], Iterable[Any]],
+    ) -> None:
+        self.tasks, self.workers, self.hire, self.wait = tasks, workers, hire, wait
+        self.staff: list[Worker[T, R]] = []
         self.lost: deque[_Task[T]] = deque()
         self.more = True
+        self.stillborn = 0
 
     def hand_out(self) -> bool:
         """Give out what there is room for; False when all is done."""
@@ -106,63 +175,92 @@ class _Crew(Generic[T, R]):
 
     def hear(self) -> Iterator[tuple[T, R | None]]:
         """Results that have come, after a short while at most."""
-        staff = {worker.connection: worker for worker in self.staff if worker.given}
+        staff = {worker.sign: worker for worker in self.staff if worker.given or not worker.ready}
         if not staff:
             time.sleep(_IDLE)
-        for connection in wait(list(staff), _IDLE):
-            worker = staff[connection]  # type: ignore[index]  # it is one of ours
+        for sign in self.wait(list(staff), _IDLE):
+            worker = staff[sign]
             try:
-                found: Any = worker.connection.recv()
+                found = worker.receive()
             except (EOFError, OSError):
                 yield from self._bury(worker)
                 continue
             if isinstance(found, RunFailed):
                 raise found
-            yield worker.given.popleft().what, found
+            if found is None:
+                self.stillborn = 0
+            else:
+                yield worker.given.popleft().what, found
 
     def end(self, *, at_once: bool) -> None:
         for worker in self.staff:
-            worker.connection.close()
-            if at_once:
-                worker.process.terminate()
+            worker.end(at_once=at_once)
         for worker in self.staff:
-            worker.process.join(_LAST_WORDS)
-            worker.process.kill()
+            worker.bury()
 
-    def _choose(self, most: int) -> _Worker[T] | None:
+    def _choose(self, most: int) -> Worker[T, R] | None:
         """Who has fewest tasks, and at most so many; someone new before anyone gets a second."""
-        free = [worker for worker in self.staff if len(worker.given) <= most and not worker.alone]
+        free = [
+            worker for worker in self.staff if worker.ready and len(worker.given) <= most and not worker.alone
+        ]
         least = min(free, key=lambda worker: len(worker.given), default=None)
-        if (least is None or least.given) and len(self.staff) < self.workers:
-            return self._hire()
+        while (least is None or least.given) and len(self.staff) < self.workers:
+            taken = {worker.number for worker in self.staff}
+            new = self.hire(next(number for number in range(self.workers) if number not in taken))
+            self.staff.append(new)
+            if new.ready:
+                return new
         return least
 
-    def _hire(self) -> _Worker[T]:
-        taken = {worker.number for worker in self.staff}
-        number = next(number for number in range(self.workers) if number not in taken)
-        own, other = self.context.Pipe()
-        process = self.context.Process(target=_work, args=(other, self.begin, number), daemon=True)
-        process.start()
-        other.close()
-        self.staff.append(_Worker(number, process, own))
-        return self.staff[-1]
-
-    def _give(self, worker: _Worker[T], task: _Task[T]) -> None:
+    def _give(self, worker: Worker[T, R], task: _Task[T]) -> None:
         worker.given.append(task)
-        # That it has died is heard when its results are asked for.
-        with suppress(OSError):
-            worker.connection.send(task.what)
+        worker.send(task.what)
 
-    def _bury(self, worker: _Worker[T]) -> Iterator[tuple[T, None]]:
+    def _bury(self, worker: Worker[T, R]) -> Iterator[tuple[T, None]]:
         self.staff.remove(worker)
-        worker.connection.close()
-        worker.process.join()
+        worker.end(at_once=True)
+        worker.bury()
+        self.stillborn += not worker.ready
+        if self.stillborn > LIVES * self.workers:
+            raise RunFailed(
+                f"{self.stillborn} workers in a row were ended from outside before they had the model;"
+                " it takes too much memory perhaps: give fewer --workers"
+            )
         for task in worker.given:
             task.deaths += 1
             if task.deaths < LIVES:
                 self.lost.append(task)
             else:
                 yield task.what, None
+
+
+class _Process(Worker[T, R]):
+    """A process of this machine, at the other end of a connection."""
+
+    def __init__(self, number: int, connection: Connection, process: BaseProcess) -> None:
+        super().__init__(number)
+        self.connection, self.process = connection, process
+
+    @property
+    def sign(self) -> Connection:
+        return self.connection
+
+    def send(self, what: T) -> None:
+        with suppress(OSError):
+            self.connection.send(what)
+
+    def receive(self) -> R | RunFailed:
+        found: R | RunFailed = self.connection.recv()
+        return found
+
+    def end(self, *, at_once: bool) -> None:
+        self.connection.close()
+        if at_once:
+            self.process.terminate()
+
+    def bury(self) -> None:
+        self.process.join(_LAST_WORDS)
+        self.process.kill()
 
 
 def _work(connection: Connection, begin: Callable[[int], Serve[Any, Any]], number: int) -> None:
@@ -174,10 +272,19 @@ def _work(connection: Connection, begin: Callable[[int], Serve[Any, Any]], numbe
         except Exception as error:
             connection.send(RunFailed(reason(error)))
             return
-        while True:
-            first = connection.recv()
-            for result in serve(_at_hand(first, connection)):
-                connection.send(result)
+        answer(connection, serve)
+
+
+def answer(connection: Connection, serve: Serve[Any, Any]) -> None:
+    """Serve what comes through a connection, until it is closed.
+
+    Raises:
+        EOFError, OSError: it is closed.
+    """
+    while True:
+        first = connection.recv()
+        for result in serve(_at_hand(first, connection)):
+            connection.send(result)
 
 
 def _at_hand(first: T, connection: Connection) -> Iterator[T]:
