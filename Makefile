@@ -5,7 +5,7 @@ STAMP := .venv/.installed
 
 SUDO := $(shell test $$(id -u) = 0 || echo sudo)
 
-.PHONY: demo test test-browser test-pacs check clean
+.PHONY: demo test test-browser test-cluster test-pacs check clean
 
 demo: $(STAMP)
 	$(BIN)/medtranslate demo demo-out --overwrite
@@ -27,6 +27,11 @@ test-browser: $(STAMP)
 		$(SUDO) apt-get install --yes --no-install-recommends chromium chromium-driver
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[browser]'
 	$(BIN)/pytest -m browser
+
+test-cluster: export OMP_NUM_THREADS := 1
+test-cluster: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[cluster]'
+	$(BIN)/pytest -m cluster
 
 check: $(STAMP)
 	$(BIN)/ruff check

@@ -1,6 +1,6 @@
 """Batches: nothing lost under SIGKILL, memory of long lists, two workers beside one, overhead.
 
-    python -m benchmarks.batch [kills | memory | scaling | overhead ...] [--full]
+    python -m benchmarks.batch [kills | memory | scaling | overhead | cluster ...] [--full]
 
 `kills`: a small list is begun, and driver or worker gets SIGKILL at a random moment, again and again (50
 times with `--full`). Once the batch comes to its end every output is compared with an undisturbed run's, and
@@ -9,6 +9,8 @@ list of 1,000 (200 in a quick run) volumes over that of 20. `scaling`: two worke
 one, in turns. `overhead`: what a worker takes for a volume of 256 x 256 x 150 beyond the passes through its
 network alone, as a share of these, for a network of 256 pixels and for the shipped one of 128; by the clock,
 where reading and writing overlap with the network if a core is free for them, and in seconds of the CPU.
+`cluster` (asked for alone, needs Ray): two nodes of a Ray cluster on this machine with a core each, beside two
+workers without it, in turns.
 
 The last line is one JSON object. Times of a machine that does other work, too, are upper bounds.
 """
@@ -51,12 +53,14 @@ PART = 20
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("parts", nargs="*", default=list(PARTS), metavar="PART")
+    parser.add_argument(
+        "parts", nargs="*", default=["kills", "memory", "scaling", "overhead"], metavar="PART"
+    )
     parser.add_argument("--full", action="store_true")
     parser.add_argument("--seed", type=int, default=0, help="of the moments of the kills")
     options = parser.parse_args()
     told: dict[str, object] = {}
-    for name in options.parts or PARTS:
+    for name in options.parts:
         with tempfile.TemporaryDirectory() as folder:
             told |= PARTS[name](Path(folder), options)
         print(name, told, flush=True)
@@ -78,9 +82,12 @@ def make_list(folder: Path, count: int, size: int = 48) -> Path:
     return source
 
 
-def start(source: Path, out: Path, workers: int, *, cores: int | None = None) -> subprocess.Popen[bytes]:
+def start(
+    source: Path, out: Path, workers: int, *, cores: int | None = None, cluster: str | None = None
+) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "medtranslate", "batch", str(source), str(out), "--to", "ct"]
     command += ["--model", "phantom", "--device", "cpu", "--workers", str(workers), "--quiet"]
+    command += ["--cluster", cluster] if cluster else []
     pinned = ["taskset", "-c", ",".join(map(str, range(cores)))] if cores else []
     return subprocess.Popen([*pinned, *command], stderr=subprocess.DEVNULL)
 
@@ -220,19 +227,48 @@ def scaling(folder: Path, options: argparse.Namespace) -> dict[str, object]:
     for turn in range(5 if options.full else 2):
         for workers in rates:
             out = folder / f"out{turn}-{workers}"
-            batch, times = start(source, out, workers, cores=workers), []
-            while batch.poll() is None:
-                done = len(in_place(out))
-                if done and (not times or done > times[-1][1]):
-                    times.append((time.monotonic(), done))
-                time.sleep(0.02)
-            (first, begun), (last, done) = times[0], times[-1]
-            rates[workers].append((done - begun) / (last - first))
+            rates[workers].append(rate(start(source, out, workers, cores=workers), out))
             print(f"  {workers} workers: {rates[workers][-1]:.2f} volumes/s", flush=True)
     pairs = zip(rates[2], rates[1], strict=True)
     return {
         "scaling": round(median(two / one for two, one in pairs), 2),
         "volumes_per_second": {str(workers): round(median(found), 2) for workers, found in rates.items()},
+    }
+
+
+def rate(batch: subprocess.Popen[bytes], out: Path) -> float:
+    """Volumes a second, from the first that is in its place to the last."""
+    times: list[tuple[float, int]] = []
+    while batch.poll() is None:
+        done = len(in_place(out))
+        if done and (not times or done > times[-1][1]):
+            times.append((time.monotonic(), done))
+        time.sleep(0.02)
+    (first, begun), (last, done) = times[0], times[-1]
+    return (done - begun) / (last - first)
+
+
+def cluster(folder: Path, options: argparse.Namespace) -> dict[str, object]:
+    from ray.cluster_utils import Cluster
+
+    source = make_list(folder, 40, size=96)
+    store = 100 * 2**20
+    head = {"num_cpus": 1, "object_store_memory": store, "include_dashboard": False}
+    nodes = Cluster(initialize_head=True, head_node_args=head)
+    nodes.add_node(num_cpus=1, object_store_memory=store)
+    rates: dict[str, list[float]] = {"local": [], "ray": []}
+    try:
+        for turn in range(5 if options.full else 2):
+            for name, address in {"local": None, "ray": nodes.address}.items():
+                out = folder / f"out{turn}-{name}"
+                rates[name].append(rate(start(source, out, 2, cluster=address), out))
+                print(f"  {name}: {rates[name][-1]:.2f} volumes/s", flush=True)
+    finally:
+        nodes.shutdown()
+    pairs = zip(rates["ray"], rates["local"], strict=True)
+    return {
+        "ray_over_local": round(median(ray / local for ray, local in pairs), 2),
+        "volumes_per_second": {name: round(median(found), 2) for name, found in rates.items()},
     }
 
 
@@ -299,7 +335,7 @@ def make_model(folder: Path, size: int) -> None:
     )
 
 
-PARTS = {"kills": kills, "memory": memory, "scaling": scaling, "overhead": overhead}
+PARTS = {"kills": kills, "memory": memory, "scaling": scaling, "overhead": overhead, "cluster": cluster}
 
 if __name__ == "__main__":
     main()

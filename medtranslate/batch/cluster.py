@@ -12,10 +12,11 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import replace
 from functools import partial
 from multiprocessing import Pipe
+from pathlib import Path
 from typing import Any, TypeVar
 
 from medtranslate import __version__
@@ -38,47 +39,46 @@ from medtranslate.result import Outcome
 T = TypeVar("T")
 R = TypeVar("R")
 
+_ANSWERS = 10.0
 _LAST_WORDS = 10.0
 
 
 def cluster_crew(
-    settings: BatchSettings, tasks: Iterator[Item | None], items: int
+    ray: Any, settings: BatchSettings, tasks: Iterator[Item | None], items: int
 ) -> Generator[tuple[Item, Outcome | None], None, None]:
-    """What `jobs.crew` yields, from actors on the cluster at `settings.cluster`.
+    """What `jobs.crew` yields, from actors that translate.
 
     There are as many as the cluster has room for, or `settings.workers`; with more than there is room for,
     the others begin when a node joins. A lost actor is begun again wherever there is a place.
 
     Args:
+        ray: what `joined` gives.
         settings: with absolute paths, as all machines see them, and written to the output's folder.
         items: of the list; 0 if that is not known.
 
     Raises:
-        UsageError: Ray is not installed, no cluster answers, or it has no place for a worker.
+        UsageError: the cluster has no place for a worker.
         RunFailed: a machine does not see the same files, or could not load the model.
     """
-    if settings.device.startswith("cuda:"):
-        raise UsageError(f"--device {settings.device}: on a cluster Ray finds the device; give cuda, or auto")
-    with _joined(settings.cluster or "auto") as ray:
-        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-        share = {"CPU": 1.0, "memory": float(WORKER_BYTES)}
-        if settings.device == "cuda" or (settings.device == "auto" and any("GPU" in node for node in nodes)):
-            share["GPU"] = 1 / WORKERS_OF_A_DEVICE
-        room = sum(_places(node, share) for node in nodes)
-        if not room:
-            raise UsageError(
-                f"--cluster {settings.cluster}: no node has room for a worker, which takes {share} of what"
-                f" Ray reckons with; there are {nodes}"
-            )
-        own = replace(settings, device="cuda" if "GPU" in share else "cpu")
-        begin = partial(_open, own, _signs(own))
-        workers = settings.workers or (min(room, items) if items else room)
-        try:
-            yield from ray_crew(ray, begin, tasks, workers, share)
-        finally:
-            # What is killed elsewhere may be heard of late; nobody else takes this lock meanwhile.
-            with suppress(UsageError), locked(settings.out / WORKERS_LOCK, wait=_LAST_WORDS):
-                pass
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    share = {"CPU": 1.0, "memory": float(WORKER_BYTES)}
+    if settings.device == "cuda" or (settings.device == "auto" and any("GPU" in node for node in nodes)):
+        share["GPU"] = 1 / WORKERS_OF_A_DEVICE
+    room = sum(_places(node, share) for node in nodes)
+    if not room:
+        raise UsageError(
+            f"--cluster {settings.cluster}: no node has room for a worker, which takes {share} of what"
+            f" Ray reckons with; there are {nodes}"
+        )
+    own = replace(settings, device="cuda" if "GPU" in share else "cpu")
+    begin = partial(open_here, own, signs(own))
+    workers = settings.workers or (min(room, items) if items else room)
+    try:
+        yield from ray_crew(ray, begin, tasks, workers, share)
+    finally:
+        # What is killed elsewhere may be heard of late; nobody else takes this lock meanwhile.
+        with suppress(UsageError), locked(settings.out / WORKERS_LOCK, wait=_LAST_WORDS):
+            pass
 
 
 def ray_crew(
@@ -110,8 +110,18 @@ def ray_crew(
 
 
 @contextmanager
-def _joined(address: str) -> Iterator[Any]:
-    """Ray's module, while this process takes part in a cluster."""
+def joined(settings: BatchSettings) -> Iterator[Any]:
+    """Ray's module, while this process takes part in the cluster at `settings.cluster`; None if that is None.
+
+    Raises:
+        UsageError: Ray is not installed, or no cluster answers.
+    """
+    address = settings.cluster
+    if address is None:
+        yield None
+        return
+    if settings.device.startswith("cuda:"):
+        raise UsageError(f"--device {settings.device}: on a cluster Ray finds the device; give cuda, or auto")
     # Ray reads it when it is imported. Of a cluster at hand, its own `ray start` decides.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
@@ -123,8 +133,12 @@ def _joined(address: str) -> Iterator[Any]:
     # Ray takes the signal for itself; here it is the command's.
     former = signal.getsignal(signal.SIGTERM)
     try:
+        if address != "auto":
+            # Ray would try for many minutes.
+            host, _, port = address.rpartition(":")
+            socket.create_connection((host.strip("[]"), int(port)), _ANSWERS).close()
         ray.init(address=address, log_to_driver=False, configure_logging=False, logging_level="ERROR")
-    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+    except (OSError, OverflowError, RuntimeError, ValueError) as error:
         raise UsageError(
             f"--cluster {address}: no Ray cluster was joined ({str(error).strip().partition(chr(10))[0]});"
             " begin one with `ray start --head`, and the batch on one of its machines"
@@ -132,7 +146,9 @@ def _joined(address: str) -> Iterator[Any]:
     try:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, former)
-        yield ray
+        # Of nodes that are lost Ray tells on stdout, at length and whatever it was asked; stdout is the answer's.
+        with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
+            yield ray
     finally:
         ray.shutdown()
 
@@ -142,7 +158,7 @@ def _places(node: Mapping[str, float], share: Mapping[str, float]) -> int:
     return int(min(node.get(name, 0.0) / part for name, part in share.items()))
 
 
-def _signs(settings: BatchSettings) -> dict[str, object]:
+def signs(settings: BatchSettings) -> dict[str, object]:
     """What has to be the same on all machines."""
     written = settings.out / "settings.yaml"
     return {
@@ -153,9 +169,9 @@ def _signs(settings: BatchSettings) -> dict[str, object]:
     }
 
 
-def _open(settings: BatchSettings, known: Mapping[str, object], number: int) -> WorkOnItems:
+def open_here(settings: BatchSettings, known: Mapping[str, object], number: int) -> WorkOnItems:
     """`open_worker`, on a machine that sees what the first one sees."""
-    here = _signs(settings)
+    here = signs(settings)
     for name, value in known.items():
         if here[name] != value:
             raise RunFailed(

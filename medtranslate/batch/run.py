@@ -11,12 +11,13 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from natsort import natsorted
 
 from medtranslate.batch import bids
-from medtranslate.batch.cluster import cluster_crew
+from medtranslate.batch.cluster import cluster_crew, joined
 from medtranslate.batch.items import Item, find_items
 from medtranslate.batch.overview import FILES, write_overview
 from medtranslate.batch.tree import JOURNAL, LOCK, is_of_a_batch
@@ -68,11 +69,11 @@ def run_batch(settings: BatchSettings, *, quiet: bool = False) -> Batch:
     if not (items or settings.watch):
         raise Unreadable(f"{settings.source}: no image found in it; check the path")
     interrupted = False
-    with _held(settings), journal(settings.out / JOURNAL) as kept:
+    with joined(settings) as ray, _held(settings), journal(settings.out / JOURNAL) as kept:
         write_yaml(settings, settings.out / "settings.yaml")
         if bids.is_dataset(settings.source):
             bids.write_description(settings.source, settings.out, model.name, settings.to)
-        run = _Run(settings, kept, len(items))
+        run = _Run(settings, kept, len(items), ray)
         try:
             run.work(arriving(settings, run.open) if settings.watch else iter(items), quiet=quiet)
         except KeyboardInterrupt:
@@ -107,8 +108,8 @@ class _Run:
         open: names of items that are under way, or are to be tried once more.
     """
 
-    def __init__(self, settings: BatchSettings, kept: Journal, known: int) -> None:
-        self.settings, self.kept, self.known = settings, kept, known
+    def __init__(self, settings: BatchSettings, kept: Journal, known: int, ray: Any) -> None:
+        self.settings, self.kept, self.known, self.ray = settings, kept, known, ray
         self.started = time.monotonic()
         self.outcomes: dict[str, Outcome] = {}
         self.open: set[str] = set()
@@ -135,8 +136,8 @@ class _Run:
 
     def _crew(self, found: Iterator[Item | None]) -> Generator[tuple[Item, Outcome | None], None, None]:
         """Those who do the work, on this machine or on a cluster."""
-        if self.settings.cluster:
-            return cluster_crew(self.settings, self._tasks(found), self.known)
+        if self.ray:
+            return cluster_crew(self.ray, self.settings, self._tasks(found), self.known)
         workers = count_workers(self.settings, self.known)
         return crew(partial(open_worker, self.settings), self._tasks(found), workers)
 

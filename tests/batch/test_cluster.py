@@ -1,0 +1,159 @@
+"""Batches on a Ray cluster; what needs Ray is marked."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from medtranslate.batch import cluster, run_batch
+from medtranslate.config import BatchSettings, write_yaml
+from medtranslate.errors import RunFailed, UsageError
+from medtranslate.jobs.crew import LIVES
+
+Settings = Callable[..., BatchSettings]
+Place = Callable[..., Path]
+
+STORE = 80 * 2**20
+
+
+@pytest.fixture
+def nodes() -> Iterator[Any]:
+    """Two nodes with a core each, beside a head that does no work."""
+    pytest.importorskip("ray", reason="ray is not installed: make test-cluster")
+    from ray.cluster_utils import Cluster
+
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    head = {"num_cpus": 0, "object_store_memory": STORE, "include_dashboard": False}
+    nodes = Cluster(initialize_head=True, head_node_args=head)
+    for _ in range(2):
+        nodes.add_node(num_cpus=1, object_store_memory=STORE)
+    yield nodes
+    nodes.shutdown()
+
+
+def begin(settings: BatchSettings, address: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "medtranslate", "batch", settings.source, settings.out, "--to", "ct"]
+    command += ["--model", settings.model, "--device", "cpu", "--cluster", address]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def images(out: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in out.glob("*.nii")}
+
+
+def wait_for(count: int, batch: subprocess.Popen[str], out: Path) -> None:
+    while batch.poll() is None and len(list(out.glob("*.nii"))) < count:
+        time.sleep(0.01)
+
+
+@pytest.mark.cluster
+def test_a_lost_node_costs_nothing_and_a_killed_batch_goes_on(
+    place: Place, settings: Settings, tmp_path: Path, nodes: Any
+) -> None:
+    for head in range(120):
+        place(f"{head}.nii", head % 3)
+    run_batch(settings(out=tmp_path / "calm"), quiet=True)
+    out = tmp_path / "out"
+    with begin(settings(), nodes.address) as batch:
+        wait_for(5, batch, out)
+        batch.send_signal(signal.SIGKILL)
+    found = len(images(out))
+    assert 5 <= found < 120
+    with begin(settings(), nodes.address) as batch:
+        wait_for(found + 20, batch, out)
+        (raylet,) = nodes.list_all_nodes()[-1].all_processes["raylet"]
+        raylet.process.kill()
+        missing = 120 - len(images(out))
+        table, complained = batch.communicate(timeout=120)
+    assert batch.returncode == 0, complained
+    assert missing > 0
+    done, skipped = (int(row.split()[1]) for row in table.splitlines()[1:3])
+    assert done + skipped == 120
+    assert skipped >= found
+    assert images(out) == images(tmp_path / "calm")
+    assert list(out.rglob(".medtranslate*")) == []
+    # Where it ran makes nothing anew.
+    assert {item.state for item in run_batch(settings(), quiet=True).items} == {"skipped"}
+
+
+@pytest.mark.cluster
+def test_a_lost_actor_costs_its_tasks_a_try(nodes: Any, tmp_path: Path) -> None:
+    """Task 3 ends its first actor, task 9 every one."""
+
+    def squares(number: int) -> Any:
+        def serve(tasks: Iterator[int]) -> Iterator[int]:
+            for task in tasks:
+                mark = tmp_path / str(task)
+                deaths = len(mark.read_text()) if mark.exists() else 0
+                if deaths < {3: 1, 9: 10**6}.get(task, 0):
+                    mark.write_text("x" * (deaths + 1))
+                    os.kill(os.getpid(), signal.SIGKILL)
+                yield task**2
+
+        return serve
+
+    def broken(number: int) -> Any:
+        raise MemoryError
+
+    with cluster.joined(BatchSettings(**known(tmp_path), cluster=nodes.address)) as ray:
+        found = dict(cluster.ray_crew(ray, squares, iter(range(20)), 2, {"CPU": 1}))
+        with pytest.raises(RunFailed, match="memory"):
+            dict(cluster.ray_crew(ray, broken, iter(range(20)), 2, {"CPU": 1}))
+    assert found == {task: None if task == 9 else task**2 for task in range(20)}
+    assert len((tmp_path / "9").read_text()) == LIVES
+
+
+@pytest.mark.cluster
+def test_where_no_cluster_answers_nothing_is_written(
+    place: Place, settings: Settings, tmp_path: Path
+) -> None:
+    pytest.importorskip("ray", reason="ray is not installed: make test-cluster")
+    place("a.nii")
+    with pytest.raises(UsageError, match="no Ray cluster was joined"):
+        run_batch(settings(cluster="127.0.0.1:1"), quiet=True)
+    assert not (tmp_path / "out").exists()
+
+
+def known(folder: Path) -> dict[str, Any]:
+    return {"source": folder, "out": folder / "out", "to": "ct", "model": "phantom"}
+
+
+def test_without_ray_it_says_what_to_install(
+    place: Place, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place("a.nii")
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(UsageError, match=r"medtranslate\[cluster\]"):
+        run_batch(settings(cluster="auto"), quiet=True)
+    assert not (tmp_path / "out").exists()
+
+
+def test_on_a_cluster_ray_finds_the_device(place: Place, settings: Settings) -> None:
+    place("a.nii")
+    with pytest.raises(UsageError, match="cuda, or auto"):
+        run_batch(settings(cluster="auto", device="cuda:1"), quiet=True)
+
+
+def test_a_machine_that_sees_other_files_is_refused(place: Place, settings: Settings, tmp_path: Path) -> None:
+    place("a.nii")
+    here = settings()
+    here.out.mkdir()
+    write_yaml(here, here.out / "settings.yaml")
+    seen = cluster.signs(here)
+    assert callable(cluster.open_here(here, seen, 0))
+    for name, elsewhere in {
+        "SOURCE": replace(here, source=tmp_path / "absent"),
+        "OUT": replace(here, out=tmp_path / "local"),
+        "model": replace(here, model="phantom"),
+    }.items():
+        with pytest.raises(RunFailed, match=f": its {name} is not that"):
+            cluster.open_here(elsewhere, seen, 0)
