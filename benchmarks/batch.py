@@ -9,8 +9,8 @@ list of 1,000 (200 in a quick run) volumes over that of 20. `scaling`: two worke
 one, in turns. `overhead`: what a worker takes for a volume of 256 x 256 x 150 beyond the passes through its
 network alone, as a share of these, for a network of 256 pixels and for the shipped one of 128; by the clock,
 where reading and writing overlap with the network if a core is free for them, and in seconds of the CPU.
-`cluster` (asked for alone, needs Ray): two nodes of a Ray cluster on this machine with a core each, beside two
-workers without it, in turns.
+`cluster` (where it is asked for; needs Ray): two nodes of a Ray cluster on this machine with a core each,
+beside two workers without it, in turns.
 
 The last line is one JSON object. Times of a machine that does other work, too, are upper bounds.
 """

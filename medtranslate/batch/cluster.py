@@ -143,14 +143,14 @@ def joined(settings: BatchSettings) -> Iterator[Any]:
             f"--cluster {address}: no Ray cluster was joined ({str(error).strip().partition(chr(10))[0]});"
             " begin one with `ray start --head`, and the batch on one of its machines"
         ) from error
-    try:
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, former)
-        # Of nodes that are lost Ray tells on stdout, at length and whatever it was asked; stdout is the answer's.
-        with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, former)
+    # Of lost nodes Ray tells on stdout, whatever it was asked, and again in the end; stdout is the answer's.
+    with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
+        try:
             yield ray
-    finally:
-        ray.shutdown()
+        finally:
+            ray.shutdown()
 
 
 def _places(node: Mapping[str, float], share: Mapping[str, float]) -> int:
