@@ -86,14 +86,13 @@ def memory(folder: Path) -> tuple[int, int]:
 
 
 _CHILD = """
-import re, sys
+import sys
 from pathlib import Path
+from benchmarks.memory import peak_mib
 from medtranslate.io import read_volume
-def peak():
-    return 1024 * int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
-before = peak()
+before = peak_mib("cpu")
 volume = read_volume(Path(sys.argv[1]))
-print(peak() - before, volume.nbytes)
+print(round((peak_mib("cpu") - before) * 2**20), volume.nbytes)
 """
 
 if __name__ == "__main__":

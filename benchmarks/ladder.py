@@ -8,8 +8,8 @@
 Every run sees as many images of each modality; the seconds that it took, by the clock and of the CPU, stand
 beside. What the anchor adds is not counted: its slices are drawn, not acquired. Each run adds its rows to
 `ladder.csv` (one for each direction, named by what is made, and each set of cases) and to `anatomy.csv`
-(further measures) in `--out`. A run whose rows are there is passed over; one that was killed is done again,
-or goes on where it is ours. Several processes may share the files, each with rungs of its own. The plan is
+(further measures) in `--out`. A run whose rows are there is passed over; one that was killed goes on
+from its last checkpoint. Several processes may share the files, each with rungs of its own. The plan is
 printed and kept in `plan.txt` before the first run; once the hours of all runs in `ladder.csv` reach
 `--hours`, no other is begun. `grounds` says what is trained and tested on, `rungs` and `ladder.yaml` what the
 rungs are.

@@ -22,6 +22,7 @@ from benchmarks.training import Ours
 from medtranslate.checkpoint import Description, Model, load_model
 from medtranslate.config import Modality, TrainSettings, build, read_yaml
 from medtranslate.data import Source, open_sources
+from medtranslate.model import ImagePool
 from medtranslate.networks import Generated, Posterior
 from medtranslate.training import fit
 from medtranslate.training.batches import mean_slices
@@ -38,6 +39,9 @@ RUNGS = (*BASELINES, *PUBLISHED, *OURS)
 FIRST = (*PUBLISHED, "plain", "anchor", "default")
 """Those that are trained with several seeds and on every ground."""
 
+KEPT = 100
+"""Images between two checkpoints of a published method."""
+
 PACED = 3
 """Steps over which a rung's pace is measured."""
 
@@ -45,7 +49,7 @@ PACED = 3
 @dataclass(frozen=True)
 class Trained:
     """What came of a run: images seen of each modality, seconds of training by the clock and of the CPU (not
-    a number for a run that was resumed), signs of failure."""
+    a number for a run of ours that was resumed), signs of failure."""
 
     model: Model
     images: int
@@ -71,7 +75,7 @@ def merged(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]
 
 
 def train(rung: str, settings: TrainSettings) -> Trained:
-    """Train a rung into the folder `settings.out`; one of ours goes on where it was killed."""
+    """Train a rung into the folder `settings.out`, or go on where it was killed."""
     if rung in OURS:
         return _ours(settings)
     return _baseline(rung, settings) if rung in BASELINES else _published(rung, settings)
@@ -172,20 +176,66 @@ def _ours(settings: TrainSettings) -> Trained:
 
 def _published(rung: str, settings: TrainSettings) -> Trained:
     sources = open_sources(settings, quiet=True).sources
-    started, busy = time.monotonic(), time.process_time()
     trainer = PUBLISHED[rung](settings.seed, settings.device)
     draws = torch.Generator().manual_seed(settings.seed)
-    for images in range(settings.images):
+    settings.out.mkdir(parents=True, exist_ok=True)
+    checkpoint = settings.out / "checkpoint.pt"
+    seen, seconds, busy = _go_on(checkpoint, trainer, draws)
+    begun, begun_busy = time.monotonic() - seconds, time.process_time() - busy
+    for images in range(seen, settings.images):
+        if images > seen and images % KEPT == 0:
+            spent = time.monotonic() - begun, time.process_time() - begun_busy
+            _keep(checkpoint, trainer, draws, (images, *spent))
         trainer.set_rate(images / settings.images)
         losses = trainer.step(*_drawn(sources, settings, draws))
+    seconds, busy = time.monotonic() - begun, time.process_time() - begun_busy
     signs = [f"{name} not finite" for name, loss in losses.items() if not torch.isfinite(loss)]
-    seconds, busy = time.monotonic() - started, time.process_time() - busy
-    settings.out.mkdir(parents=True, exist_ok=True)
     weights = trainer.networks.state_dict()
     kept = {name: weight.half() for name, weight in weights.items() if "judge" not in name}
     torch.save(kept, settings.out / "networks.pt")
     means = mean_slices(settings, sources)
     return Trained(Wrapped(rung, trainer.networks, settings, means), settings.images, seconds, busy, signs)
+
+
+def _keep(path: Path, trainer: Any, draws: torch.Generator, seen: tuple[int, float, float]) -> None:
+    """Write all that the next step reads, whole or not at all."""
+    half = path.with_suffix(".half")
+    torch.save(
+        {
+            "seen": seen,
+            "networks": trainer.networks.state_dict(),
+            "optimisers": [optimiser.state_dict() for optimiser in trainer.optimisers],
+            "draws": [generator.get_state() for generator in _generators(trainer, draws)],
+            "pools": {side: pool.images for side, pool in _pools(trainer).items()},
+        },
+        half,
+    )
+    half.replace(path)
+
+
+def _go_on(path: Path, trainer: Any, draws: torch.Generator) -> tuple[int, float, float]:
+    """Images that were seen before a kill, and seconds by the clock and of the CPU."""
+    if not path.is_file():
+        return 0, 0.0, 0.0
+    kept = torch.load(path, weights_only=True)
+    trainer.networks.load_state_dict(kept["networks"])
+    for optimiser, state in zip(trainer.optimisers, kept["optimisers"], strict=True):
+        optimiser.load_state_dict(state)
+    for generator, state in zip(_generators(trainer, draws), kept["draws"], strict=True):
+        generator.set_state(state)
+    for side, pool in _pools(trainer).items():
+        pool.images = kept["pools"][side]
+    images, seconds, busy = kept["seen"]
+    return images, seconds, busy
+
+
+def _generators(trainer: Any, draws: torch.Generator) -> tuple[torch.Generator, ...]:
+    """Slices', the pools' (if any), and torch's own for noise and places (on the CPU alone)."""
+    return draws, getattr(trainer, "random", draws), torch.default_generator
+
+
+def _pools(trainer: Any) -> dict[str, ImagePool]:
+    return getattr(trainer, "pools", {})
 
 
 def _baseline(rung: str, settings: TrainSettings) -> Trained:

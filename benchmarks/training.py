@@ -22,7 +22,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -35,6 +34,7 @@ import torch
 from torch import Tensor
 
 from benchmarks import published
+from benchmarks.memory import peak_mib
 from medtranslate import phantom
 from medtranslate.config import LossSettings, NetworkSettings, TrainSettings
 from medtranslate.data import Source, frame_pairs, open_sources
@@ -234,14 +234,6 @@ def slices(size: int, count: int, device: str) -> tuple[Tensor, Tensor]:
     heads = [phantom.slices(seed, count, size, contrast="t1") for seed in (0, 1)]
     (ct, _, _), (_, mr, _) = (frame_pairs(two.ct, two.mr, two.mr, network, scale) for two in heads)
     return ct.to(device), mr.to(device)
-
-
-def peak_mib(device: str) -> float:
-    """Peak memory: of the device, or of this process."""
-    if device != "cpu":
-        return torch.cuda.max_memory_allocated() / 2**20
-    found = re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())
-    return int(found[1]) / 1024 if found else float("nan")
 
 
 if __name__ == "__main__":

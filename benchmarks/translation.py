@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import tempfile
 import time
 from collections.abc import Callable
@@ -33,6 +32,7 @@ import torch
 from monai.data import MetaTensor
 from torch import nn
 
+from benchmarks.memory import peak_mib
 from benchmarks.published import ResNetGenerator
 from medtranslate.checkpoint import save_model
 from medtranslate.config import NetworkSettings, ScaleSettings, TranslateSettings
@@ -254,14 +254,6 @@ def contend(parent: Connection, options: argparse.Namespace, kind: Callable, *gi
     while parent.recv() == "turn":
         parent.send(turn())
     parent.send(peak_mib(options.device))
-
-
-def peak_mib(device: str) -> float:
-    """Peak memory: of the device, or of this process."""
-    if device != "cpu":
-        return torch.cuda.max_memory_allocated() / 2**20
-    found = re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())
-    return int(found[1]) / 1024 if found else float("nan")
 
 
 if __name__ == "__main__":

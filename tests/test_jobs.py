@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import gc
-import os
 import signal
 import subprocess
 import sys
@@ -155,20 +154,6 @@ def test_the_working_directory_is_never_replaced(
         pytest.fail("the block ran")
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 64 KiB."""
-    mount = tmp_path / "disk"
-    mount.mkdir()
-    if os.geteuid() != 0:
-        pytest.skip("mounting a small file system needs root")
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", mount], capture_output=True)
-    if done.returncode:
-        pytest.skip(f"this machine does not mount a tmpfs: {done.stderr!r}")
-    yield mount
-    subprocess.run(["umount", mount], check=True)
-
-
 def with_python(path: Path) -> None:
     path.write_bytes(bytes(1 << 20))
 
@@ -186,6 +171,7 @@ def with_safetensors(path: Path) -> None:
     save_file({"a": np.zeros(1 << 18, np.float32)}, path)
 
 
+@pytest.mark.parametrize("small_disk", ["64k"], indirect=True)
 @pytest.mark.parametrize("write", [with_python, with_nibabel, with_safetensors])
 def test_a_full_disk_is_told_and_leaves_nothing(small_disk: Path, write: Callable[[Path], None]) -> None:
     with (

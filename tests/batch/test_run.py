@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -275,20 +275,7 @@ def test_leftovers_of_a_killed_batch_are_removed(place: Place, settings: Setting
     assert list((tmp_path / "out").rglob(".medtranslate*")) == []
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 400 KiB."""
-    mount = tmp_path / "disk"
-    mount.mkdir()
-    if os.geteuid() != 0:
-        pytest.skip("mounting a small file system needs root")
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", mount], capture_output=True)
-    if done.returncode:
-        pytest.skip(f"this machine does not mount a tmpfs: {done.stderr!r}")
-    yield mount
-    subprocess.run(["umount", mount], check=True)
-
-
+@pytest.mark.parametrize("small_disk", ["400k"], indirect=True)
 def test_a_full_disk_fails_what_does_not_fit_and_leaves_nothing_half(
     place: Place, settings: Settings, tmp_path: Path, small_disk: Path
 ) -> None:

@@ -1,17 +1,18 @@
 """The ladder goes on where it was, keeps its budget, and scores every rung alike."""
 
 from argparse import Namespace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from benchmarks import ladder
+from benchmarks import ladder, rungs, unit
 from benchmarks.grounds import GROUNDS, slice_scores, summed
 from benchmarks.ladder import Run, climb, done, plan
 from benchmarks.results import ANATOMY, COLUMNS, Row, append, hours, read
-from benchmarks.rungs import FIRST, OURS, RUNGS, Wrapped, merged, settings_of, translated
+from benchmarks.rungs import FIRST, OURS, RUNGS, Wrapped, merged, settings_of, train, translated
 from benchmarks.summary import draw_curves, summary
 from medtranslate.config import NetworkSettings, TrainSettings, plain
 
@@ -208,6 +209,40 @@ def test_a_baseline_runs_on_phantoms(options: Namespace, monkeypatch: pytest.Mon
     assert all(set(row) <= set(ANATOMY) for row in more)
 
 
+@pytest.mark.parametrize(
+    "rung", ["unit", *(pytest.param(name, marks=pytest.mark.slow) for name in ("cyclegan", "cut"))]
+)
+def test_a_published_method_that_was_killed_goes_on_as_if_it_was_not(
+    rung: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(rungs.PUBLISHED, "unit", partial(unit.Trainer, width=4))
+    monkeypatch.setattr(rungs, "KEPT", 2)
+    calm, killed = (
+        settings_of(rung, BASE | {"out": tmp_path / name, "images": 6, "device": "cpu"})
+        for name in ("calm", "killed")
+    )
+    wanted = train(rung, calm)
+    trainer = unit.Trainer if rung == "unit" else rungs.PUBLISHED[rung]
+    step, steps = trainer.step, []
+
+    def dying(self: object, *slices: torch.Tensor) -> dict[str, torch.Tensor]:
+        steps.append(len(slices))
+        if len(steps) == 6:
+            raise KeyboardInterrupt
+        return step(self, *slices)
+
+    monkeypatch.setattr(trainer, "step", dying)
+    with pytest.raises(KeyboardInterrupt):
+        train(rung, killed)
+    again = train(rung, killed)
+    assert len(steps) == 6 + 2  # from image 4 on
+    assert again.seconds > 0
+    for one, other in zip(
+        wanted.model.generators.parameters(), again.model.generators.parameters(), strict=True
+    ):
+        assert torch.equal(one, other)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("rung", ["cyclegan", "default", "anchor"])
 def test_a_run_ends_in_rows(rung: str, options: Namespace, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -215,7 +250,7 @@ def test_a_run_ends_in_rows(rung: str, options: Namespace, monkeypatch: pytest.M
     climb([Run(rung, 0)], options, ladder.carried_out)
     assert left([Run(rung, 0)], options) == []
     first = read(options.out / "ladder.csv")
-    # Killed before it was written: ours is scored from what was kept, others are trained again, alike.
+    # Killed before it was written: scored from what was kept, or trained again from there, alike.
     (options.out / "ladder.csv").unlink()
     climb([Run(rung, 0)], options, ladder.carried_out)
     again = read(options.out / "ladder.csv")
