@@ -1,6 +1,6 @@
 """Batches: nothing lost under SIGKILL, memory of long lists, two workers beside one, overhead.
 
-    python -m benchmarks.batch [kills | memory | scaling | overhead | cluster ...] [--full]
+    python -m benchmarks.batch [kills | memory | scaling | overhead | cluster | cluster-kills ...] [--full]
 
 `kills`: a small list is begun, and driver or worker gets SIGKILL at a random moment, again and again (50
 times with `--full`). Once the batch comes to its end every output is compared with an undisturbed run's, and
@@ -9,8 +9,8 @@ list of 1,000 (200 in a quick run) volumes over that of 20. `scaling`: two worke
 one, in turns. `overhead`: what a worker takes for a volume of 256 x 256 x 150 beyond the passes through its
 network alone, as a share of these, for a network of 256 pixels and for the shipped one of 128; by the clock,
 where reading and writing overlap with the network if a core is free for them, and in seconds of the CPU.
-`cluster` (where it is asked for; needs Ray): two nodes of a Ray cluster on this machine with a core each,
-beside two workers without it, in turns.
+`cluster` and `cluster-kills` (where they are asked for; they need Ray): two nodes of a Ray cluster on this
+machine with a core each, beside two workers without it, in turns; and kills of driver, actors and nodes.
 
 The last line is one JSON object. Times of a machine that does other work, too, are upper bounds.
 """
@@ -27,7 +27,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from statistics import median
 
@@ -93,20 +95,66 @@ def start(
 
 
 def kills(folder: Path, options: argparse.Namespace) -> dict[str, object]:
-    """Kill at random moments until there were enough; compare whenever the batch comes to its end."""
-    chance, wanted = random.Random(options.seed), 50 if options.full else 6
+    """Driver and workers of one machine."""
+
+    def strike(chance: random.Random, driver: int) -> str:
+        staff = workers_of(driver)
+        kind = chance.choice(["driver", "worker", "worker", "worker"]) if staff else "driver"
+        os.kill(chance.choice(staff) if kind == "worker" else driver, signal.SIGKILL)
+        return kind
+
+    return until_the_end(folder, options, strike, 50 if options.full else 6)
+
+
+def cluster_kills(folder: Path, options: argparse.Namespace) -> dict[str, object]:
+    """Driver, actors and whole nodes of a Ray cluster; a lost node is replaced by a fresh one."""
+    from ray.cluster_utils import Cluster
+
+    node = {"num_cpus": 1, "object_store_memory": 100 * 2**20}
+    head = node | {"num_cpus": 0, "include_dashboard": False}
+    nodes = Cluster(initialize_head=True, head_node_args=head)
+    for _ in range(2):
+        nodes.add_node(**node)
+
+    def strike(chance: random.Random, driver: int) -> str:
+        staff = actors()
+        kind = chance.choice(["driver", "worker", "node"] if staff else ["driver", "node"])
+        if kind == "node":
+            nodes.remove_node(chance.choice(nodes.list_all_nodes()[1:]), allow_graceful=False)
+            nodes.add_node(**node)
+        else:
+            os.kill(chance.choice(staff) if kind == "worker" else driver, signal.SIGKILL)
+        return kind
+
+    try:
+        return until_the_end(folder, options, strike, 24 if options.full else 4, nodes.address)
+    finally:
+        nodes.shutdown()
+
+
+def until_the_end(
+    folder: Path,
+    options: argparse.Namespace,
+    strike: Callable[[random.Random, int], str],
+    wanted: int,
+    cluster: str | None = None,
+) -> dict[str, object]:
+    """Kill at random moments until there were enough; compare whenever the batch comes to its end.
+
+    Args:
+        strike: kills something of the batch whose driver is this process, and says what.
+        wanted: kills.
+    """
+    chance = random.Random(options.seed)
     source, calm, out = make_list(folder, 24), folder / "calm", folder / "out"
     assert start(source, calm, 2).wait() == 0
-    twins, counts = voxels(calm), {"driver": 0, "worker": 0}
+    twins, counts = voxels(calm), Counter[str]()
     ends = runs = replaced = differing = half = 0
     whole: dict[Path, tuple[int, int]] = {}
-    while sum(counts.values()) < wanted or (out / "batch.jsonl").exists():
-        batch, runs = start(source, out, 2), runs + 1
-        while wait_a_while(batch, out, chance) and sum(counts.values()) < wanted:
-            staff = workers_of(batch.pid)
-            victim = chance.choice(["driver", "worker", "worker", "worker"]) if staff else "driver"
-            os.kill(chance.choice(staff) if victim == "worker" else batch.pid, signal.SIGKILL)
-            counts[victim] += 1
+    while counts.total() < wanted or (out / "batch.jsonl").exists():
+        batch, runs = start(source, out, 2, cluster=cluster), runs + 1
+        while wait_a_while(batch, out, chance) and counts.total() < wanted:
+            counts[strike(chance, batch.pid)] += 1
         batch.wait()
         seen = {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in in_place(out)}
         replaced += sum(seen.get(path) != state for path, state in whole.items())
@@ -128,10 +176,10 @@ def kills(folder: Path, options: argparse.Namespace) -> dict[str, object]:
             half += len(list(out.rglob(".medtranslate-*")))
             shutil.rmtree(out)
             whole = {}
-        print(f"  run {runs}: {counts}, ended {batch.returncode}, {len(seen)} whole;", end=" ")
+        print(f"  run {runs}: {dict(counts)}, ended {batch.returncode}, {len(seen)} whole;", end=" ")
         print(f"{ends} ends, {differing} differ, {half} half, {replaced} replaced", flush=True)
     return {
-        "kills": counts,
+        "kills": dict(counts),
         "runs": runs,
         "ends": ends,
         "ends_that_differ": differing,
@@ -188,6 +236,16 @@ def workers_of(pid: int) -> list[int]:
     """Processes that the driver's fork server has made."""
     known = parents()
     return [child for child in below(pid) if known.get(child) != pid]
+
+
+def actors() -> list[int]:
+    """Processes of Ray's actors; each names itself."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if (path / "cmdline").read_bytes().startswith(b"ray::_Actor"):
+                found.append(int(path.name))
+    return found
 
 
 def memory(folder: Path, options: argparse.Namespace) -> dict[str, object]:
@@ -335,7 +393,14 @@ def make_model(folder: Path, size: int) -> None:
     )
 
 
-PARTS = {"kills": kills, "memory": memory, "scaling": scaling, "overhead": overhead, "cluster": cluster}
+PARTS = {
+    "kills": kills,
+    "memory": memory,
+    "scaling": scaling,
+    "overhead": overhead,
+    "cluster": cluster,
+    "cluster-kills": cluster_kills,
+}
 
 if __name__ == "__main__":
     main()

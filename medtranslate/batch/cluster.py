@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout, suppress
@@ -149,6 +150,9 @@ def joined(settings: BatchSettings) -> Iterator[Any]:
     with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
         try:
             yield ray
+        except SystemExit:
+            # Of an exit that the signal's handler asked for inside Ray's calls, Ray drops the code.
+            sys.exit(128 + signal.SIGTERM)
         finally:
             ray.shutdown()
 

@@ -66,8 +66,13 @@ def test_a_lost_node_costs_nothing_and_a_killed_batch_goes_on(
     with begin(settings(), nodes.address) as batch:
         wait_for(5, batch, out)
         batch.send_signal(signal.SIGKILL)
+    with begin(settings(), nodes.address) as batch:
+        wait_for(len(images(out)) + 5, batch, out)
+        batch.send_signal(signal.SIGTERM)
+        _, complained = batch.communicate(timeout=60)
+    assert batch.returncode == 128 + signal.SIGTERM, complained
     found = len(images(out))
-    assert 5 <= found < 120
+    assert 10 <= found < 120
     with begin(settings(), nodes.address) as batch:
         wait_for(found + 20, batch, out)
         (raylet,) = nodes.list_all_nodes()[-1].all_processes["raylet"]
