@@ -147,15 +147,18 @@ class TrainSettings:
     decay: Fraction = 0.5
     """Share of the run, at its end, over which the learning rates fall to zero."""
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.998
-    """Decay of the exponential moving average of the generators' weights, which is what is kept."""
+    """Decay of the exponential moving average of the generators' weights, which is what is kept; lower in a
+    run's first steps."""
     pool: Annotated[int, Field(ge=0)] = 50
     """Past translations that the discriminators are shown again; 0 for none."""
     cycle_noise: Weight = 0.02
     """Noise on the intermediate image of a cycle, so that the source can't be hidden in it."""
     anchor_share: Weight = 1.0
-    """Phantom slices per unpaired slice in a step (used where the anchor's weight is not 0)."""
+    """Slices whose truth is known, per unpaired slice in a step (where the anchor's weight is not 0)."""
     anchor_contrast: StreamContrast = "both"
     """Contrast of the phantom MR that is translated: a sequence, any of them, random, or both."""
+    anchor_rendered: Fraction = 0.0
+    """Share of the anchor's slices that are training CT with an MR rendered from it, instead of phantoms."""
     anchor_lesions: bool = True
     """Show the anchor's phantom heads with their lesions."""
     anchor_skull_base: bool = True

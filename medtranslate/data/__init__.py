@@ -6,6 +6,7 @@ failures    how many unusable images a set may hold
 split       whole groups held back for validation
 stored      slices of files, decoded once
 streams     slices of phantom heads, made as they are drawn
+rendered    MR of the heads that slices of CT show
 sources     the sources of a run
 lookalikes  groups of near-identical pictures
 skull       whether a picture published as MR is CT
@@ -15,7 +16,8 @@ prepare     pictures of both modalities into folders to train on
 from __future__ import annotations
 
 from medtranslate.data.prepare import prepare_pictures
+from medtranslate.data.rendered import render
 from medtranslate.data.sources import Opened, Source, open_sources
-from medtranslate.data.streams import frame_pairs
+from medtranslate.data.streams import frame_pairs, scale_mr_each
 
-__all__ = ["Opened", "Source", "frame_pairs", "open_sources", "prepare_pictures"]
+__all__ = ["Opened", "Source", "frame_pairs", "open_sources", "prepare_pictures", "render", "scale_mr_each"]

@@ -6,15 +6,17 @@ from medtranslate.phantom.study import (
     LesionFound,
     Slices,
     Study,
+    rician,
     slices,
     study,
     volume,
     write_study,
 )
-from medtranslate.phantom.tissues import PROTOCOLS, TISSUES, Protocol, Tissue, signal
+from medtranslate.phantom.tissues import LABEL, PROTOCOLS, TISSUES, Protocol, Tissue, mr_values, signal
 
 __all__ = [
     "HELD_OUT",
+    "LABEL",
     "PROTOCOLS",
     "TISSUES",
     "Head",
@@ -25,6 +27,8 @@ __all__ = [
     "Study",
     "Tissue",
     "draw_head",
+    "mr_values",
+    "rician",
     "signal",
     "slices",
     "study",

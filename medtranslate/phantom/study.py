@@ -110,7 +110,7 @@ def study(seed: int, *, size: int = 256, spacing: float = 1.0, contrast: Phantom
     level = rng.uniform(8.0, 20.0)
     for k, plane in enumerate(planes):
         ct[:, :, k] += _ct_noise(rng, (size, size), rng.uniform(3.0, 4.0) if k == 0 else 3.5)
-        mr[:, :, k] = _rician(mr[:, :, k] * (1.0 + field(bias, plane)), rng, level)
+        mr[:, :, k] = rician(mr[:, :, k] * (1.0 + field(bias, plane)), rng, level)
     affine = np.diag([spacing, spacing, spacing, 1.0])
     affine[:3, 3] = planes[0].origin
     found = tuple(LesionFound(lesion.kind, *lesion_at(head, lesion)) for lesion in head.lesions)
@@ -141,7 +141,7 @@ def _ct_noise(rng: np.random.Generator, shape: tuple[int, int], spread: float) -
     return grain
 
 
-def _rician(image: Floats, rng: np.random.Generator, level: float) -> Floats:
+def rician(image: Floats, rng: np.random.Generator, level: float) -> Floats:
     """Magnitude of a complex image with normal noise (Gudbjartsson, Patz, MRM 34 (1995) 910)."""
     noise = rng.standard_normal((2, *image.shape), np.float32) * np.float32(level)
     magnitude: Floats = np.sqrt((image + noise[0]) ** 2 + noise[1] ** 2)
@@ -207,7 +207,7 @@ def _slice(
     texture = field(draw_waves(rng, 16, 6, 60, 1.0), plane)
     for stream, mr in zip(streams, images[1:], strict=True):
         bias = field(draw_waves(stream, 5, 120, 400, stream.uniform(0.0, 0.12)), plane)
-        mr[:] = _rician(
+        mr[:] = rician(
             mr * (1.0 + stream.uniform(0.0, 0.05) * texture + bias), stream, stream.uniform(2.0, 30.0)
         )
     return images, canvas.head | (canvas.labels > 0)

@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from medtranslate import phantom
 from medtranslate.config import Modality, TrainSettings
-from medtranslate.data import Source, frame_pairs
+from medtranslate.data import Source, frame_pairs, render, scale_mr_each
 from medtranslate.model import Batch
 from medtranslate.transforms import AugmentedCopyd, augment
 
@@ -73,7 +73,11 @@ class Drawn(Dataset[dict[str, Tensor]]):
         if settings.loss.anchor > 0:
             share = settings.anchor_share if settings.unpaired else 1.0
             count = max(1, round(settings.batch * share))
-            drawn |= still_anchor(settings, count, random.anchored % ANCHOR_SEEDS)
+            rendered = round(count * settings.anchor_rendered) if settings.unpaired else 0
+            known = [rendered_anchor(settings, self.sources["ct"], rendered, generator)] if rendered else []
+            if rendered < count:
+                known += [still_anchor(settings, count - rendered, random.anchored % ANCHOR_SEEDS)]
+            drawn |= {key: torch.cat([part[key] for part in known]) for key in known[0]}
         return {key: value.half() for key, value in drawn.items()}
 
 
@@ -146,6 +150,20 @@ def still_anchor(settings: TrainSettings, count: int, seed: int) -> dict[str, Te
     assert heads.wanted is not None
     ct, mr, wanted = frame_pairs(heads.ct, heads.mr, heads.wanted, settings.network, settings.scale)
     return {"anchor_ct": ct, "anchor_mr": mr, "anchor_wanted": wanted}
+
+
+def rendered_anchor(
+    settings: TrainSettings, ct: Source, count: int, generator: torch.Generator
+) -> dict[str, Tensor]:
+    """Training CT as `still_anchor` has phantoms, with MR rendered from it."""
+    slices = ct.draw(count, generator)
+    seed = int(torch.randint(2**62, (), generator=generator))
+    contrasts = settings.anchor_contrast, settings.phantom_contrast
+    mr, wanted = (
+        scale_mr_each(images, settings.scale)
+        for images in render(slices, settings.scale.ct_window, *contrasts, seed)
+    )
+    return {"anchor_ct": slices, "anchor_mr": mr, "anchor_wanted": wanted}
 
 
 def moved_anchor(settings: TrainSettings, still: Mapping[str, Tensor], seed: int) -> dict[str, Tensor]:

@@ -75,6 +75,15 @@ def decayed(share: float, decay: float) -> float:
     return min(1.0, (1.0 - share) / decay) if decay > 0 else 1.0
 
 
+def average_decay(step: int, ema: float) -> float:
+    """Decay of the moving average after a step, counted from 0.
+
+    It grows as (1 + n) / (10 + n) up to its setting, as in TensorFlow's ExponentialMovingAverage. Else the
+    average of a short run would be half made of the weights that it began with.
+    """
+    return min(ema, (1 + step) / (10 + step))
+
+
 def _step_generators(
     settings: TrainSettings, players: Sides, state: State, batch: Batch, share: float
 ) -> tuple[Passes, dict[str, Tensor]]:
@@ -96,7 +105,8 @@ def _step_generators(
         players.generators, players.generator_optimiser, max_norm=1.0, error_if_nonfinite=False
     )
     players.generator_optimiser.step()
-    get_ema_multi_avg_fn(settings.ema)(
+    step = state.images // (settings.batch * fabric.world_size)
+    get_ema_multi_avg_fn(average_decay(step, settings.ema))(
         tuple(state.average.parameters()), tuple(state.model.generators.parameters()), 0
     )
     return made, {name: value.detach() for name, value in {**terms, "total": total}.items()}

@@ -9,6 +9,7 @@ from __future__ import annotations
 from medtranslate.transforms.augmentation import augment
 from medtranslate.transforms.dictionary import AugmentedCopyd, AxialLayoutd, FrameHeadd, Normalised
 from medtranslate.transforms.framing import (
+    SCALP,
     Frame,
     Head,
     Overview,
@@ -46,6 +47,7 @@ from medtranslate.transforms.layout import (
 
 __all__ = [
     "AIR",
+    "SCALP",
     "VISIBLE",
     "AugmentedCopyd",
     "AxialLayoutd",

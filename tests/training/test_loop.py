@@ -15,7 +15,7 @@ from medtranslate.model import ImagePool
 from medtranslate.networks import Posterior
 from medtranslate.training import fit, loop
 from medtranslate.training.latent import latent_scores
-from medtranslate.training.step import decayed
+from medtranslate.training.step import average_decay, decayed
 
 
 def weights(folder):
@@ -122,6 +122,16 @@ def test_broken_weights_are_never_kept(settings, monkeypatch):
         fit(settings, quiet=True)
     assert torch.load(settings.out / "checkpoint.pt", weights_only=True)["images"] == 0
     assert not (settings.out / "model").exists()
+
+
+def test_the_average_forgets_the_weights_that_a_run_began_with():
+    for steps, left in ((50, 1e-4), (375, 1e-4), (20_000, 1e-4)):
+        held = 1.0
+        for step in range(steps):
+            held *= average_decay(step, 0.998)
+        assert held < left
+    assert average_decay(0, 0) == 0
+    assert average_decay(20_000, 0.998) == 0.998
 
 
 def test_the_learning_rate_stays_and_then_falls_to_zero():
