@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
@@ -37,6 +38,8 @@ MIN_VISIBLE = 0.02
 """Share of a frame that must be visible for a volume's slice to be trained on; air teaches nothing."""
 
 _WORKERS = 2
+
+_NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
 
 @dataclass(frozen=True)
@@ -203,9 +206,22 @@ def _decode_into(
         other_modality=listing.others,
         unsuited_series=unsuited,
         failures=failures,
-        warnings=dict(notes),
+        warnings=_by_kind(notes),
     )
     return facts
+
+
+def _by_kind(notes: Counter[str]) -> dict[str, int]:
+    """Counts of notes; those that differ in their numbers alone are one, that with the largest."""
+    kinds: dict[str, list[str]] = {}
+    for note in notes:
+        kinds.setdefault(_NUMBER.sub("", note), []).append(note)
+    return {
+        max(alike, key=lambda note: [float(number) for number in _NUMBER.findall(note)]): sum(
+            notes[note] for note in alike
+        )
+        for alike in kinds.values()
+    }
 
 
 def _steps(modality: Modality, network: NetworkSettings, scale: ScaleSettings) -> Compose:

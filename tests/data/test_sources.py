@@ -120,14 +120,16 @@ class TestPictures:
     def test_colour_is_noted_and_sizes_may_differ(self, tmp_path: Path, draw_head: Draw) -> None:
         draw_head(tmp_path / "grey.png")
         with Image.open(tmp_path / "grey.png") as grey:
-            Image.merge("RGB", [grey, grey.point(lambda value: value // 2), grey]).resize((150, 90)).save(
-                tmp_path / "colour.png"
-            )
+            brightest = grey.getextrema()[1]
+            for name, share in (("faint", 0.9), ("strong", 0.5)):
+                tinted = grey.point([round(share * level) for level in range(256)])
+                colour = Image.merge("RGB", [grey, tinted, grey])
+                colour.resize((150, 90), Image.Resampling.NEAREST).save(tmp_path / f"{name}.png")
         opened = open_(ct=str(tmp_path))
-        assert slices(opened, "ct").shape == (2, 1, 32, 32)
+        assert slices(opened, "ct").shape == (3, 1, 32, 32)
         (warning,) = opened.warnings
-        assert "colour" in warning
-        assert "1 of 2 images" in warning
+        assert f"up to {brightest - round(0.5 * brightest)} of 255" in warning
+        assert "2 of 3 images" in warning
 
     def test_validation_on_what_is_trained_on_is_told(self, pictures: Path, tmp_path: Path) -> None:
         shutil.copy(pictures / "slice2.png", tmp_path / "renamed.png")
