@@ -159,6 +159,9 @@ class TrainSettings:
     """Contrast of the phantom MR that is translated: a sequence, any of them, random, or both."""
     anchor_rendered: Fraction = 0.0
     """Share of the anchor's slices that are training CT with an MR rendered from it, instead of phantoms."""
+    anchor_kept: Annotated[int, Field(ge=0)] = 0
+    """Slices of the anchor that are made once, when first drawn, and shown again, each time moved and bent
+    otherwise; 0 makes new ones for each step. They take 6 bytes a pixel of temporary disk or memory."""
     anchor_lesions: bool = True
     """Show the anchor's phantom heads with their lesions."""
     anchor_skull_base: bool = True

@@ -18,6 +18,15 @@ from __future__ import annotations
 from medtranslate.data.prepare import prepare_pictures
 from medtranslate.data.rendered import render
 from medtranslate.data.sources import Opened, Source, open_sources
-from medtranslate.data.streams import frame_pairs, scale_mr_each
+from medtranslate.data.streams import BRIGHTEST, frame_pairs, scale_mr_each
 
-__all__ = ["Opened", "Source", "frame_pairs", "open_sources", "prepare_pictures", "render", "scale_mr_each"]
+__all__ = [
+    "BRIGHTEST",
+    "Opened",
+    "Source",
+    "frame_pairs",
+    "open_sources",
+    "prepare_pictures",
+    "render",
+    "scale_mr_each",
+]

@@ -14,6 +14,9 @@ from medtranslate.transforms import Frame, find_frame, into_frame, isolate, mr_t
 FIELD = 1.5
 """Field of a CT that comes as it is, over that of an MR: scanners show the headrest and much air."""
 
+BRIGHTEST = 1000.0
+"""Intensity of the brightest tissue that a sequence shows, as `phantom.mr_values` has it."""
+
 
 @dataclass(frozen=True)
 class PhantomSlices:
@@ -63,10 +66,11 @@ def frame_pairs(
     Args:
         ct: HU, [B, 1, S, S].
         mr: arbitrary units.
-        wanted: the same slices in another contrast.
+        wanted: the same slices in another contrast, whose brightest tissue becomes white. So a tissue is as
+            bright in one slice as in the other, as in a volume, and can be foretold.
     """
     images = torch.stack(
-        [scale_ct(ct, scale.ct_window), scale_mr_each(mr, scale), scale_mr_each(wanted, scale)], 1
+        [scale_ct(ct, scale.ct_window), scale_mr_each(mr, scale), scale_mr(wanted, BRIGHTEST)], 1
     )
     framed = [_framed(three[:1], three, "ct", network, scale) for three in images]
     first, second, third = torch.stack(framed).unbind(1)

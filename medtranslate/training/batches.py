@@ -11,7 +11,6 @@ import os
 import signal
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -19,17 +18,17 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from medtranslate import phantom
 from medtranslate.config import Modality, TrainSettings
-from medtranslate.data import Source, frame_pairs, render, scale_mr_each
+from medtranslate.data import Source
 from medtranslate.model import Batch
-from medtranslate.transforms import AugmentedCopyd, augment
-
-VALIDATION_SEED = phantom.HELD_OUT - 1_000
-"""First seed of the phantom slices that validate."""
-
-ANCHOR_SEEDS = VALIDATION_SEED - 1_000
-"""The anchor's seeds end here."""
+from medtranslate.training.anchors import (
+    ANCHOR_SEEDS,
+    anchor_count,
+    anchor_slices,
+    moved_anchor,
+    open_anchors,
+)
+from medtranslate.transforms import AugmentedCopyd
 
 MEAN_SLICES = 128
 """Training slices, spread over the source, whose mean is the baseline of knowing only the frame."""
@@ -62,6 +61,7 @@ class Drawn(Dataset[dict[str, Tensor]]):
 
     def __init__(self, settings: TrainSettings, sources: Mapping[str, Source], process: int) -> None:
         self.settings, self.sources, self.process = settings, sources, process
+        self.anchors = open_anchors(settings, sources) if settings.loss.anchor > 0 else None
 
     def __getitem__(self, step: int) -> dict[str, Tensor]:
         settings, random = self.settings, seeds(self.settings.seed, step, self.process)
@@ -70,14 +70,8 @@ class Drawn(Dataset[dict[str, Tensor]]):
         if settings.unpaired:
             fresh = settings.batch // 2 if settings.augment.copy_each else settings.batch
             drawn |= {key: self.sources[key].draw(fresh, generator) for key in ("ct", "mr")}
-        if settings.loss.anchor > 0:
-            share = settings.anchor_share if settings.unpaired else 1.0
-            count = max(1, round(settings.batch * share))
-            rendered = round(count * settings.anchor_rendered) if settings.unpaired else 0
-            known = [rendered_anchor(settings, self.sources["ct"], rendered, generator)] if rendered else []
-            if rendered < count:
-                known += [still_anchor(settings, count - rendered, random.anchored % ANCHOR_SEEDS)]
-            drawn |= {key: torch.cat([part[key] for part in known]) for key in known[0]}
+        if self.anchors:
+            drawn |= self.anchors.draw(anchor_count(settings), generator)
         return {key: value.half() for key, value in drawn.items()}
 
 
@@ -124,55 +118,6 @@ def worker_count(settings: TrainSettings, device: torch.device) -> int:
     if device.type == "cpu":
         return 1
     return max(1, min(_AHEAD, (os.cpu_count() or 1) // settings.devices - 1))
-
-
-def anchor_slices(settings: TrainSettings, count: int, seed: int) -> dict[str, Tensor]:
-    """Phantom slices with their truth, framed alike and augmented alike.
-
-    Returns:
-        anchor_ct, anchor_mr (contrast as the settings say) and anchor_wanted (the contrast that the
-        model is to speak), each [count, 1, S, S] in [-1, 1].
-    """
-    return moved_anchor(settings, still_anchor(settings, count, seed), seed)
-
-
-def still_anchor(settings: TrainSettings, count: int, seed: int) -> dict[str, Tensor]:
-    """`anchor_slices` as they are framed."""
-    heads = phantom.slices(
-        seed,
-        count,
-        settings.network.size,
-        contrast=settings.anchor_contrast,
-        wanted=settings.phantom_contrast,
-        lesions=settings.anchor_lesions,
-        skull_base=settings.anchor_skull_base,
-    )
-    assert heads.wanted is not None
-    ct, mr, wanted = frame_pairs(heads.ct, heads.mr, heads.wanted, settings.network, settings.scale)
-    return {"anchor_ct": ct, "anchor_mr": mr, "anchor_wanted": wanted}
-
-
-def rendered_anchor(
-    settings: TrainSettings, ct: Source, count: int, generator: torch.Generator
-) -> dict[str, Tensor]:
-    """Training CT as `still_anchor` has phantoms, with MR rendered from it."""
-    slices = ct.draw(count, generator)
-    seed = int(torch.randint(2**62, (), generator=generator))
-    contrasts = settings.anchor_contrast, settings.phantom_contrast
-    mr, wanted = (
-        scale_mr_each(images, settings.scale)
-        for images in render(slices, settings.scale.ct_window, *contrasts, seed)
-    )
-    return {"anchor_ct": slices, "anchor_mr": mr, "anchor_wanted": wanted}
-
-
-def moved_anchor(settings: TrainSettings, still: Mapping[str, Tensor], seed: int) -> dict[str, Tensor]:
-    """`anchor_slices` from framed ones."""
-    bent = replace(settings.augment, mr_gamma=0.0)
-    return {
-        name: augment(still[name], "ct", bent, torch.Generator().manual_seed(seed))
-        for name in ("anchor_ct", "anchor_mr", "anchor_wanted")
-    }
 
 
 def mean_slices(settings: TrainSettings, sources: Mapping[str, Source]) -> dict[Modality, Tensor]:

@@ -15,7 +15,7 @@ from medtranslate.config import Modality, TrainSettings
 from medtranslate.data import Source
 from medtranslate.model import Generators
 from medtranslate.networks import Posterior
-from medtranslate.training.batches import VALIDATION_SEED, anchor_slices
+from medtranslate.training.anchors import VALIDATION_SEED, anchor_slices
 from medtranslate.training.latent import latent_scores
 from medtranslate.training.traps import (
     VISIBLE,
