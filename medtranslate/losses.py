@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
-from monai.losses import PatchAdversarialLoss
 from torch import Tensor
 from torch.nn import functional
 
@@ -21,8 +20,6 @@ from medtranslate.networks import Posterior
 
 WARMED = ("cycle", "identity", "kl")
 """Terms whose weight grows from zero: early on they would hold the generators at the identity."""
-
-_least_squares = PatchAdversarialLoss(criterion="least_squares", reduction="mean", no_activation_leastsq=True)
 
 
 @dataclass
@@ -68,22 +65,19 @@ class Passes:
     anchor: Anchor | None = None
 
 
-def least_squares(heads: list[Tensor], *, real: bool, discriminator: bool) -> Tensor:
+def least_squares(heads: list[Tensor], *, real: bool) -> Tensor:
     """Mean over the heads of the mean of (score - 1)^2 for real and score^2 for fake.
 
-    Mao et al., "Least Squares Generative Adversarial Networks" (2017). MONAI's default would put a
-    leaky ReLU before the square; it is switched off.
+    Mao et al., "Least Squares Generative Adversarial Networks" (2017). MONAI's `PatchAdversarialLoss` gives
+    the same, but waits for the device each time to bring it the number that scores are compared with.
     """
-    terms = [
-        _least_squares([head.float()], target_is_real=real, for_discriminator=discriminator) for head in heads
-    ]
-    return torch.stack(terms).mean()
+    return torch.stack([(head.float() - float(real)).square().mean() for head in heads]).mean()
 
 
 def adversarial(passes: Passes) -> Tensor:
     """The discriminators should take the translations for real."""
     judged = [heads for heads in (passes.judged_ct, passes.judged_mr) if heads is not None]
-    return _total([least_squares(heads, real=True, discriminator=False) for heads in judged])
+    return _total([least_squares(heads, real=True) for heads in judged])
 
 
 def cycle(passes: Passes) -> Tensor:

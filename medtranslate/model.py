@@ -23,8 +23,9 @@ class Batch:
 
     Attributes:
         ct, mr: unpaired.
-        anchor_ct, anchor_mr, anchor_wanted: a phantom's CT, its MR in any contrast, and its MR in the
-            contrast that the model is to speak.
+        anchor_ct, anchor_mr, anchor_wanted: CT whose MR is known, that MR in any contrast and in the contrast
+            that the model is to speak.
+        anchor_shown: that CT as it is given to be translated.
     """
 
     ct: Tensor | None = None
@@ -32,6 +33,7 @@ class Batch:
     anchor_ct: Tensor | None = None
     anchor_mr: Tensor | None = None
     anchor_wanted: Tensor | None = None
+    anchor_shown: Tensor | None = None
 
 
 @dataclass
@@ -54,7 +56,7 @@ class Generators(nn.Module):
     def forward(self, batch: Batch, passes: PassSettings) -> Passes:
         # What can go through a generator together does: one call, the same arithmetic.
         into_ct = self.to_ct(_joined(batch.mr, batch.anchor_mr), draw=True)
-        into_mr = self.to_mr(_joined(batch.ct, batch.anchor_ct), draw=True)
+        into_mr = self.to_mr(_joined(batch.ct, batch.anchor_shown), draw=True)
         posteriors: dict[str, Posterior] = {"mr": into_ct.posterior, "ct": into_mr.posterior}
         unpaired = 0 if batch.ct is None else batch.ct.shape[0]
         anchor = None
@@ -108,8 +110,8 @@ class Discriminators(nn.Module):
         count = real_ct.shape[0]
         judged = self(torch.cat([real_ct, fake_ct]), torch.cat([real_mr, fake_mr]))
         terms = [
-            least_squares([head[:count] for head in heads], real=True, discriminator=True)
-            + least_squares([head[count:] for head in heads], real=False, discriminator=True)
+            least_squares([head[:count] for head in heads], real=True)
+            + least_squares([head[count:] for head in heads], real=False)
             for heads in judged
         ]
         return 0.5 * torch.stack(terms).sum()

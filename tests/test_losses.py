@@ -29,9 +29,9 @@ def test_kl_agrees_with_torch_distributions():
 
 def test_least_squares_by_hand():
     heads = [torch.tensor([[[[0.5, 1.0]]]]), torch.tensor([[[[-1.0]]]])]
-    assert least_squares(heads, real=True, discriminator=True).item() == pytest.approx((0.125 + 4.0) / 2)
+    assert least_squares(heads, real=True).item() == pytest.approx((0.125 + 4.0) / 2)
     # A negative score is not softened by a leaky ReLU.
-    assert least_squares(heads, real=False, discriminator=True).item() == pytest.approx((0.625 + 1.0) / 2)
+    assert least_squares(heads, real=False).item() == pytest.approx((0.625 + 1.0) / 2)
 
 
 def test_mind_sees_edges_and_not_contrast():
@@ -46,7 +46,10 @@ def test_mind_sees_edges_and_not_contrast():
 def _step(unpaired: bool = True) -> tuple[VAECycleGAN, Passes]:
     torch.manual_seed(0)
     model = VAECycleGAN(SMALL)
-    images = {name: torch.rand(2, 1, 32, 32) * 2 - 1 for name in ("anchor_ct", "anchor_mr", "anchor_wanted")}
+    images = {
+        name: torch.rand(2, 1, 32, 32) * 2 - 1
+        for name in ("anchor_ct", "anchor_mr", "anchor_wanted", "anchor_shown")
+    }
     if unpaired:
         images |= {name: torch.rand(2, 1, 32, 32) * 2 - 1 for name in ("ct", "mr")}
     made = model.generators(Batch(**images), PassSettings(cycle=True, identity=True, noise=0.0))

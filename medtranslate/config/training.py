@@ -110,6 +110,9 @@ class AugmentSettings:
     """Largest shift, as a fraction of the frame."""
     mr_gamma: Fraction = 0.3
     """Largest |log gamma| of the MR contrast."""
+    ct_window: Fraction = 0.0
+    """Largest |log| change of the width of the window in which the anchor's CT is shown to be translated, and
+    change of its level as a share of the width: pictures come in windows that nobody knows."""
 
 
 @dataclass(frozen=True, kw_only=True, config=FROZEN)
@@ -181,6 +184,9 @@ class TrainSettings:
     workers: Annotated[int, Field(ge=0, le=64)] | None = None
     """Processes beside each device that draw batches ahead; 0 draws them within the step (default: 1 on a
     CPU, several on a GPU)."""
+    capture: bool = True
+    """On one GPU, record a step's work once and replay it (CUDA graphs): the host starts it in a fraction of
+    the time, and the step is the same. `compile` takes its place."""
     compile: bool = False
     """Compile the networks with torch.compile."""
     precision: Precision = "auto"

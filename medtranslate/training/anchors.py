@@ -18,7 +18,7 @@ from torch import Tensor
 from medtranslate import phantom
 from medtranslate.config import Modality, TrainSettings
 from medtranslate.data import BRIGHTEST, Source, frame_pairs, render, scale_mr_each
-from medtranslate.transforms import augment, scale_mr
+from medtranslate.transforms import augment, other_window, scale_mr
 
 VALIDATION_SEED = phantom.HELD_OUT - 1_000
 """First seed of the phantom slices that validate."""
@@ -48,7 +48,7 @@ def anchor_count(settings: TrainSettings) -> int:
 
 
 def anchor_slices(settings: TrainSettings, count: int, seed: int) -> dict[str, Tensor]:
-    """Phantom slices with their truth, framed alike and moved alike, by `NAMES`."""
+    """Phantom slices with their truth, framed alike and moved alike."""
     return moved_anchor(settings, still_anchor(settings, count, seed), seed)
 
 
@@ -142,9 +142,12 @@ def rendered_anchor(
 
 
 def moved_anchor(settings: TrainSettings, still: Mapping[str, Tensor], seed: int) -> dict[str, Tensor]:
-    """Slices by `NAMES` rotated, scaled, shifted and mirrored alike; contrast of the MR to translate bent."""
+    """Slices by `NAMES` rotated, scaled, shifted and mirrored alike, and anchor_shown, the CT to translate.
+
+    What is to be translated is varied: the window of the CT, and the contrast of kept MR.
+    """
     modalities: dict[str, Modality] = {"anchor_mr": "mr"} if settings.anchor_kept else {}
-    return {
+    moved = {
         name: augment(
             still[name],
             modalities.get(name, "ct"),
@@ -153,3 +156,6 @@ def moved_anchor(settings: TrainSettings, still: Mapping[str, Tensor], seed: int
         )
         for name in NAMES
     }
+    ct, largest = moved["anchor_ct"], settings.augment.ct_window
+    shown = other_window(ct, largest, torch.Generator().manual_seed(seed)) if largest > 0 else ct
+    return {**moved, "anchor_shown": shown}

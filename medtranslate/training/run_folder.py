@@ -32,7 +32,7 @@ from medtranslate.training.signs import WINDOW
 SCHEMA = "medtranslate/checkpoint/2"
 
 FREE = (
-    *("out", "resume", "overwrite", "every", "device", "workers", "compile", "cache"),
+    *("out", "resume", "overwrite", "every", "device", "workers", "capture", "compile", "cache"),
     *("name", "notes", "tensorboard", "gate"),
 )
 """Settings that may change when a run goes on: nothing that is learnt depends on them."""

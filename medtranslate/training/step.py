@@ -5,9 +5,9 @@ Nothing in it waits for the device: losses stay there until the loop fetches tho
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import torch
 from lightning_fabric import Fabric
@@ -19,18 +19,26 @@ from medtranslate.config import TrainSettings
 from medtranslate.losses import LOSSES, Passes, weights
 from medtranslate.model import Batch, PassSettings
 from medtranslate.training.batches import Seeds
+from medtranslate.training.captured import Captured
 from medtranslate.training.run_folder import State
 
 
 @dataclass(frozen=True)
 class Sides:
-    """The two players as Fabric wraps them."""
+    """The two players as Fabric wraps them.
+
+    Attributes:
+        derive: parts of a batch (`_parts`) and the weight of each term, to fake_ct, fake_mr (None where
+            nobody judges) and the terms with their weighted sum; leaves the generators' gradients.
+        judge: real_ct, real_mr and the fakes to show, to the discriminators' loss; leaves their gradients.
+    """
 
     fabric: Fabric
     generators: _FabricModule
     generator_optimiser: _FabricOptimizer
-    discriminators: _FabricModule
     discriminator_optimiser: _FabricOptimizer
+    derive: Callable[..., tuple[Tensor | None, Tensor | None, Tensor]]
+    judge: Callable[..., Tensor]
 
     def set_rates(self, settings: TrainSettings, share: float) -> None:
         """Learning rates at a share of the run."""
@@ -53,7 +61,42 @@ def sides(fabric: Fabric, state: State, settings: TrainSettings) -> Sides:
         state.model.discriminators, state.optimisers["discriminators"]
     )
     discriminators.mark_forward_method("loss")
-    return Sides(fabric, generators, generator_optimiser, discriminators, discriminator_optimiser)
+    loss = settings.loss
+    asked = PassSettings(loss.cycle > 0, loss.identity > 0, settings.cycle_noise)
+
+    def derive(*given: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor]:
+        *parts, weight = given
+        generator_optimiser.zero_grad(set_to_none=True)
+        made: Passes = generators(Batch(*parts), asked)
+        if settings.unpaired and loss.adversarial > 0:
+            # Not through the wrapper: DDP would wait for gradients of judges that get none here.
+            with _frozen(state.model.discriminators), fabric.autocast():
+                judged_ct, judged_mr = state.model.discriminators(made.fake_ct, made.fake_mr)
+            made = replace(made, judged_ct=judged_ct, judged_mr=judged_mr)
+        terms = torch.stack([LOSSES[name](made).to(fabric.device) for name in weights(loss, 1.0)])
+        total = (terms * weight).sum()
+        fabric.backward(total)
+        terms = torch.hstack([terms, total]).detach()
+        if made.fake_ct is None or made.fake_mr is None or made.judged_ct is None:
+            return None, None, terms
+        return made.fake_ct.detach(), made.fake_mr.detach(), terms
+
+    def judge(*given: Tensor) -> Tensor:
+        discriminator_optimiser.zero_grad(set_to_none=True)
+        judged: Tensor = discriminators.loss(*given)
+        fabric.backward(judged)
+        return judged.detach()
+
+    one_gpu = fabric.device.type == "cuda" and fabric.world_size == 1
+    captured = settings.capture and one_gpu and not settings.compile
+    return Sides(
+        fabric,
+        generators,
+        generator_optimiser,
+        discriminator_optimiser,
+        Captured(derive) if captured else derive,
+        Captured(judge) if captured else judge,
+    )
 
 
 def train_step(
@@ -66,8 +109,19 @@ def train_step(
     """
     torch.manual_seed(random.passed)
     players.set_rates(settings, share)
-    made, losses = _step_generators(settings, players, state, batch, share)
-    return losses | _step_discriminators(players, state, batch, made, random)
+    weighted = weights(settings.loss, share)
+    weight = torch.tensor(list(weighted.values())).to(players.fabric.device, non_blocking=True)
+    fake_ct, fake_mr, terms = players.derive(*_parts(batch), weight)
+    _step_generators(settings, players, state)
+    losses = dict(zip((*weighted, "total"), terms.clone(), strict=True))
+    if fake_ct is not None and fake_mr is not None:
+        generator = torch.Generator().manual_seed(random.pooled)
+        shown = [
+            state.pools[name].exchange(fake, generator) for name, fake in (("ct", fake_ct), ("mr", fake_mr))
+        ]
+        losses["discriminator"] = players.judge(batch.ct, batch.mr, *shown).clone()
+        players.discriminator_optimiser.step()
+    return losses
 
 
 def decayed(share: float, decay: float) -> float:
@@ -84,23 +138,12 @@ def average_decay(step: int, ema: float) -> float:
     return min(ema, (1 + step) / (10 + step))
 
 
-def _step_generators(
-    settings: TrainSettings, players: Sides, state: State, batch: Batch, share: float
-) -> tuple[Passes, dict[str, Tensor]]:
-    loss, fabric = settings.loss, players.fabric
-    made: Passes = players.generators(
-        batch, PassSettings(loss.cycle > 0, loss.identity > 0, settings.cycle_noise)
-    )
-    if settings.unpaired and loss.adversarial > 0:
-        # Not through the wrapper: DDP would wait for gradients of judges that get none here.
-        with _frozen(state.model.discriminators), fabric.autocast():
-            judged_ct, judged_mr = state.model.discriminators(made.fake_ct, made.fake_mr)
-        made = replace(made, judged_ct=judged_ct, judged_mr=judged_mr)
-    weighted = weights(loss, share)
-    terms = {name: LOSSES[name](made).to(fabric.device) for name in weighted}
-    total = torch.stack([term * weighted[name] for name, term in terms.items()]).sum()
-    players.generator_optimiser.zero_grad(set_to_none=True)
-    fabric.backward(total)
+def _parts(batch: Batch) -> tuple[Tensor | None, ...]:
+    return tuple(getattr(batch, part.name) for part in fields(batch))
+
+
+def _step_generators(settings: TrainSettings, players: Sides, state: State) -> None:
+    fabric = players.fabric
     fabric.clip_gradients(
         players.generators, players.generator_optimiser, max_norm=1.0, error_if_nonfinite=False
     )
@@ -109,25 +152,6 @@ def _step_generators(
     get_ema_multi_avg_fn(average_decay(step, settings.ema))(
         tuple(state.average.parameters()), tuple(state.model.generators.parameters()), 0
     )
-    return made, {name: value.detach() for name, value in {**terms, "total": total}.items()}
-
-
-def _step_discriminators(
-    players: Sides, state: State, batch: Batch, made: Passes, random: Seeds
-) -> dict[str, Tensor]:
-    """Their loss; nothing where no discriminator takes part."""
-    if made.judged_ct is None or made.fake_ct is None or made.fake_mr is None:
-        return {}
-    generator = torch.Generator().manual_seed(random.pooled)
-    shown = {
-        name: state.pools[name].exchange(fake, generator)
-        for name, fake in (("ct", made.fake_ct), ("mr", made.fake_mr))
-    }
-    loss: Tensor = players.discriminators.loss(batch.ct, batch.mr, shown["ct"], shown["mr"])
-    players.discriminator_optimiser.zero_grad(set_to_none=True)
-    players.fabric.backward(loss)
-    players.discriminator_optimiser.step()
-    return {"discriminator": loss.detach()}
 
 
 @contextmanager

@@ -6,7 +6,7 @@ the steps as MONAI transforms.
 
 from __future__ import annotations
 
-from medtranslate.transforms.augmentation import augment
+from medtranslate.transforms.augmentation import augment, other_window
 from medtranslate.transforms.dictionary import AugmentedCopyd, AxialLayoutd, FrameHeadd, Normalised
 from medtranslate.transforms.framing import (
     SCALP,
@@ -71,6 +71,7 @@ __all__ = [
     "normalise",
     "onto_slices",
     "origin",
+    "other_window",
     "out_of_frame",
     "outside",
     "overview",

@@ -1,4 +1,4 @@
-"""The additional copy of each sample."""
+"""What is varied in the additional copy of each sample, and in slices whose truth is known."""
 
 from __future__ import annotations
 
@@ -31,11 +31,25 @@ def augment(
         torch.stack([mirror * cosine, -sine, uniform(2 * settings.shift)], dim=1),
         torch.stack([mirror * sine, cosine, uniform(2 * settings.shift)], dim=1),
     ]
-    theta = torch.stack(rows, dim=1).to(slices.device)
+    theta = torch.stack(rows, dim=1).to(slices.device, non_blocking=True)
     grid = functional.affine_grid(theta, list(slices.shape), align_corners=False)
     # Sampling pads with zeros, so air is moved to zero for it.
     moved = functional.grid_sample(slices - AIR, grid, align_corners=False) + AIR
     if modality == "mr":
-        gamma = torch.exp(uniform(settings.mr_gamma)).to(slices.device).reshape(-1, 1, 1, 1)
-        moved = 2 * ((moved + 1) / 2).clamp(0, 1) ** gamma - 1
+        bend = torch.exp(uniform(settings.mr_gamma)).to(slices.device, non_blocking=True)
+        moved = 2 * ((moved + 1) / 2).clamp(0, 1) ** bend.reshape(-1, 1, 1, 1) - 1
     return moved
+
+
+def other_window(slices: Tensor, largest: float, generator: torch.Generator) -> Tensor:
+    """CT slices [B, 1, S, S] in [-1, 1] as they look in another window of HU, a random one each.
+
+    What the first window saturates stays black or white.
+
+    Args:
+        largest: |log| change of the width, and change of the level as a share of the width.
+    """
+    count = len(slices)
+    width, level = (2 * torch.rand(2, count, 1, 1, 1, generator=generator) - 1) * largest
+    bend = torch.stack([torch.exp(-width), 2 * level]).to(slices.device, non_blocking=True)
+    return torch.where(slices.abs() < 1 - 1e-3, (slices * bend[0] - bend[1]).clamp(-1, 1), slices)

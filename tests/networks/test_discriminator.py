@@ -15,7 +15,7 @@ SETTINGS = NetworkSettings(size=64, discriminator_channels=(8, 8, 16, 16))
 def gradients(network: MultiScaleDiscriminator, head: int) -> tuple[torch.Tensor, list[float]]:
     """Gradient of one head's loss: on the image, and its largest entry in each stage."""
     image = torch.rand(2, 1, 64, 64, generator=torch.Generator().manual_seed(1)).requires_grad_()
-    least_squares([network(image)[head]], real=False, discriminator=True).backward()
+    least_squares([network(image)[head]], real=False).backward()
     assert image.grad is not None
     stages = [
         max(0.0 if p.grad is None else float(p.grad.abs().max()) for p in stage.parameters())

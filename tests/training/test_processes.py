@@ -47,7 +47,7 @@ players = sides(fabric, state, settings)
 images = torch.rand(2, 5, 4, 1, 32, 32, generator=torch.Generator().manual_seed(1)) * 2 - 1
 for step, whole in enumerate(images):
     own = whole.chunk(count, dim=1)[fabric.global_rank]
-    names = ("ct", "mr", "anchor_ct", "anchor_mr", "anchor_wanted")
+    names = ("ct", "mr", "anchor_ct", "anchor_mr", "anchor_wanted", "anchor_shown")
     train_step(settings, players, state, Batch(**dict(zip(names, own))), seeds(0, step, 0), 0.5)
     if step == 0:
         gradients = {name: weight.grad.clone() for name, weight in state.model.named_parameters()}

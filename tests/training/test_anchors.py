@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from medtranslate.config import AugmentSettings
+from medtranslate.data import open_sources
+from medtranslate.training.anchors import (
+    NAMES,
+    FreshAnchors,
+    anchor_count,
+    anchor_slices,
+    moved_anchor,
+    open_anchors,
+)
+
+
+@pytest.fixture
+def kept(settings):
+    return replace(settings, anchor_kept=3, anchor_rendered=1 / 3)
+
+
+def opened(settings):
+    return open_anchors(settings, open_sources(settings, quiet=True).sources)
+
+
+def drawn(anchors, count=12, seed=0):
+    return anchors.draw(count, torch.Generator().manual_seed(seed))
+
+
+def test_what_is_kept_is_shown_again(kept):
+    first = drawn(opened(kept))
+    assert {name: tuple(images.shape) for name, images in first.items()} == dict.fromkeys(
+        NAMES, (12, 1, 32, 32)
+    )
+    different = {image.numpy().tobytes() for image in first["anchor_mr"]}
+    assert len(different) == 3
+
+
+def test_what_is_kept_does_not_depend_on_who_draws_it_first(kept):
+    one, other = opened(kept), opened(kept)
+    drawn(one, seed=1)
+    for name in NAMES:
+        assert torch.equal(drawn(one)[name], drawn(other)[name])
+
+
+def test_processes_share_what_is_kept(kept):
+    anchors = opened(kept)
+    child = os.fork()
+    if not child:
+        drawn(anchors)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    assert anchors.filled.all()
+
+
+def test_kept_slices_are_of_both_kinds_by_their_share(kept):
+    anchors = opened(replace(kept, ct="phantom:7-7"))
+    drawn(anchors)
+    theirs = open_sources(replace(kept, ct="phantom:7-7"), quiet=True).sources["ct"].fixed(1)[0]
+    same = [np.array_equal(ct, theirs.half().numpy()) for ct in anchors.images[:, 0]]
+    assert same == [False, False, True]
+
+
+def test_rendered_slices_need_no_unpaired_image(settings):
+    alone = replace(settings, unpaired=False, anchor_rendered=1.0)
+    sources = open_sources(alone, quiet=True).sources
+    assert set(sources) == {"ct", "val_ct"}
+    assert anchor_count(alone) == alone.batch
+    assert drawn(open_anchors(alone, sources), 2)["anchor_ct"].shape == (2, 1, 32, 32)
+
+
+def test_a_tissue_is_as_bright_in_one_slice_as_in_the_other(settings):
+    """Or the brightness of a translated MR could not be foretold from CT."""
+    t2 = replace(settings, phantom_contrast="t2", network=replace(settings.network, size=96))
+    images = drawn(FreshAnchors(t2, None), 24)
+    ct, wanted = images["anchor_ct"], images["anchor_wanted"]
+    brain = (ct > -0.3) & (ct < 0.0)  # 22 to 40 HU
+    medians = torch.stack([w[b].median() for w, b in zip(wanted, brain, strict=True) if b.sum() > 500])
+    assert len(medians) > 8
+    assert medians.std() < 0.12
+
+
+def test_ct_is_shown_in_another_window_and_asked_for_in_its_own(settings):
+    bent = replace(settings, augment=AugmentSettings(ct_window=0.3))
+    plain, shown = (anchor_slices(one, 6, 4) for one in (settings, bent))
+    for name in NAMES:
+        assert torch.equal(plain[name], shown[name])
+    assert torch.equal(plain["anchor_shown"], plain["anchor_ct"])
+    ct, other = shown["anchor_ct"], shown["anchor_shown"]
+    assert (ct - other).abs().mean() > 0.02
+    assert torch.equal(ct[ct >= 1], other[ct >= 1])
+    assert torch.equal(ct[ct <= -1], other[ct <= -1])
+
+
+def test_kept_mr_is_bent_each_time(kept):
+    still = {name: images.float() for name, images in drawn(opened(kept), 4).items()}
+    one, other = (moved_anchor(kept, still, seed) for seed in (1, 2))
+    means = [float(images["anchor_mr"][images["anchor_mr"] > -0.9].mean()) for images in (one, other)]
+    assert abs(means[0] - means[1]) > 0.01
