@@ -6,6 +6,7 @@ A folder holds
     weights.safetensors  both generators in half precision, and the mean training slices
     gate.safetensors     the input gate, where the model has one
     card.md              for people: use, data, scores, limits
+    notice.md            the terms of the weights, where they are not the code's
 
 Nothing is unpickled. Models that ship are folders in `medtranslate/models`.
 """
@@ -43,7 +44,7 @@ MAX_WEIGHTS = 2**30
 MAX_TEXT = 2**20
 """Bytes of model.json and of card.md that are read at most, each."""
 
-FILES = ("model.json", "weights.safetensors", "gate.safetensors", "card.md", "log.csv")
+FILES = ("model.json", "weights.safetensors", "gate.safetensors", "card.md", "notice.md", "log.csv")
 """What belongs to a model; other files in its folder are never opened."""
 
 _MODALITIES: tuple[Modality, Modality] = ("ct", "mr")

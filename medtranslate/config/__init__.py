@@ -22,6 +22,7 @@ from medtranslate.config.commands import (
     stack_spacing,
 )
 from medtranslate.config.kinds import (
+    PATIENTS,
     Device,
     DiscriminatorName,
     Ends,
@@ -51,6 +52,7 @@ from medtranslate.config.values import build, plain, read_yaml, write_yaml
 
 __all__ = [
     "COMMANDS",
+    "PATIENTS",
     "UNTOLD",
     "AugmentSettings",
     "BatchSettings",

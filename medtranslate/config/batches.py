@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from medtranslate.config.kinds import FROZEN, Device, FormatName, Modality, Positive, Precision
+from medtranslate.config.kinds import FROZEN, PATIENTS, Device, FormatName, Modality, Positive, Precision
 
 
 @dataclass(frozen=True, kw_only=True, config=FROZEN)
@@ -21,7 +21,7 @@ class BatchSettings:
     """Folder for the translations, in the tree of SOURCE, and summary.csv, overview.html, batch.jsonl."""
     to: Modality
     """Target modality: ct or mr."""
-    model: str
+    model: str = PATIENTS
     """Name of a model at hand, or the folder of one."""
     format: FormatName | None = None
     """Format to write (default: each input's own)."""

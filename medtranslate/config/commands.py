@@ -11,6 +11,7 @@ from pydantic.dataclasses import dataclass
 from medtranslate.config.batches import BatchSettings
 from medtranslate.config.kinds import (
     FROZEN,
+    PATIENTS,
     Device,
     FormatName,
     Fraction,
@@ -36,7 +37,7 @@ class TranslateSettings:
     """File or folder to write."""
     to: Modality
     """Target modality: ct or mr."""
-    model: str
+    model: str = PATIENTS
     """Name of a model at hand, or the folder of one."""
     series: str | None = None
     """SeriesInstanceUID to take where a folder holds several."""
@@ -150,7 +151,7 @@ class CycleSettings:
     """Modality of the input, to which it comes back: ct or mr."""
     out: Path
     """Folder for result.json, slices.csv, report.html, report.pdf and differences/*.png."""
-    model: str
+    model: str = PATIENTS
     """Name of a model at hand, or the folder of one."""
     noise: Fraction = 0.0
     """Noise on the image between, as a share of its range; it blurs what is hidden there."""

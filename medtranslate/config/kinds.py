@@ -28,6 +28,9 @@ StreamContrast = Literal["t1", "t2", "flair", "physics", "random", "both"]
 ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._+-]{0,63}$")]
 """Plain letters and signs: the name goes into headers, pages and terminals."""
 
+PATIENTS = "brain-2d"
+"""The shipped model for images of patients, which is taken where none is named."""
+
 
 def _ascending(ends: tuple[float, float]) -> tuple[float, float]:
     if not -math.inf < ends[0] < ends[1] < math.inf:

@@ -80,9 +80,9 @@ class NetworkSettings:
 class LossSettings:
     """Weights of the terms of the objective (`medtranslate.losses`); zero takes a term away."""
 
-    adversarial: Weight = 1.0
+    adversarial: Weight = 0.1
     """Least-squares adversarial term, mean over the heads."""
-    cycle: Weight = 4.0
+    cycle: Weight = 0.5
     """L1 between a slice and its way there and back."""
     identity: Weight = 0.0
     """L1 between a target-domain slice and its translation into its own domain."""
@@ -160,7 +160,7 @@ class TrainSettings:
     """Slices whose truth is known, per unpaired slice in a step (where the anchor's weight is not 0)."""
     anchor_contrast: StreamContrast = "both"
     """Contrast of the phantom MR that is translated: a sequence, any of them, random, or both."""
-    anchor_rendered: Fraction = 0.0
+    anchor_rendered: Fraction = 0.5
     """Share of the anchor's slices that are training CT with an MR rendered from it, instead of phantoms."""
     anchor_kept: Annotated[int, Field(ge=0)] = 0
     """Slices of the anchor that are made once, when first drawn, and shown again, each time moved and bent
