@@ -278,10 +278,15 @@ def _recorded(record: Translation, settings: TranslateSettings, output: str) -> 
     if record.gate and record.gate.verdict in ("warn", "refuse"):
         forced = record.gate.verdict == "refuse"
         said = "refused this input, and was passed by force" if forced else "doubts this input"
+        # Without the numbers, which `gate` has: pictures that are doubted alike are counted together.
+        because = "; ".join(reason.partition(" (")[0] for reason in record.gate.reasons)
         record = replace(
             record,
             gate=replace(record.gate, forced=forced),
-            warnings=[*record.warnings, f"the model's input gate {said}: the translation may mean nothing"],
+            warnings=[
+                *record.warnings,
+                f"the model's input gate {said} ({because}): the translation may mean nothing",
+            ],
         )
     if not settings.deidentify:
         return record
