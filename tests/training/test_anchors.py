@@ -41,6 +41,13 @@ def test_what_is_kept_is_shown_again(kept):
     assert len(different) == 3
 
 
+@pytest.mark.parametrize("small_disk", ["64k"], indirect=True)
+def test_a_disk_that_cannot_hold_them_is_said_before_the_first_step(kept, small_disk, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(small_disk))
+    with pytest.raises(OSError, match="No space"):
+        opened(replace(kept, anchor_kept=1000))
+
+
 def test_what_is_kept_does_not_depend_on_who_draws_it_first(kept):
     one, other = opened(kept), opened(kept)
     drawn(one, seed=1)
@@ -76,7 +83,12 @@ def test_rendered_slices_need_no_unpaired_image(settings):
 
 def test_a_tissue_is_as_bright_in_one_slice_as_in_the_other(settings):
     """Or the brightness of a translated MR could not be foretold from CT."""
-    t2 = replace(settings, phantom_contrast="t2", network=replace(settings.network, size=96))
+    t2 = replace(
+        settings,
+        phantom_contrast="t2",
+        anchor_rendered=0.0,
+        network=replace(settings.network, size=96),
+    )
     images = drawn(FreshAnchors(t2, None), 24)
     ct, wanted = images["anchor_ct"], images["anchor_wanted"]
     brain = (ct > -0.3) & (ct < 0.0)  # 22 to 40 HU

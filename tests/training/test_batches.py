@@ -34,6 +34,7 @@ def test_steps_and_processes_are_shown_slices_of_their_own(settings):
 
 
 def test_what_the_anchor_leaves_out_changes_its_slices_alone(settings):
+    settings = replace(settings, anchor_rendered=0.0)
     whole = shown(settings, range(3))
     for change in ({"anchor_lesions": False}, {"anchor_skull_base": False}):
         poorer = shown(replace(settings, **change), range(3))

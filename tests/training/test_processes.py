@@ -44,11 +44,11 @@ fabric.seed_everything(0, verbose=False)
 fabric.launch()
 state = fresh_state(settings, {}, fabric.device)
 players = sides(fabric, state, settings)
-images = torch.rand(2, 5, 4, 1, 32, 32, generator=torch.Generator().manual_seed(1)) * 2 - 1
+images = torch.rand(2, 6, 4, 1, 32, 32, generator=torch.Generator().manual_seed(1)) * 2 - 1
 for step, whole in enumerate(images):
     own = whole.chunk(count, dim=1)[fabric.global_rank]
     names = ("ct", "mr", "anchor_ct", "anchor_mr", "anchor_wanted", "anchor_shown")
-    train_step(settings, players, state, Batch(**dict(zip(names, own))), seeds(0, step, 0), 0.5)
+    train_step(settings, players, state, Batch(**dict(zip(names, own, strict=True))), seeds(0, step, 0), 0.5)
     if step == 0:
         gradients = {name: weight.grad.clone() for name, weight in state.model.named_parameters()}
 if fabric.is_global_zero:
