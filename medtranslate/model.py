@@ -25,7 +25,7 @@ class Batch:
         ct, mr: unpaired.
         anchor_ct, anchor_mr, anchor_wanted: CT whose MR is known, that MR in any contrast and in the contrast
             that the model is to speak.
-        anchor_shown: that CT as it is given to be translated.
+        anchor_shown: that CT as it is given to be translated; where absent, as it is.
     """
 
     ct: Tensor | None = None
@@ -56,7 +56,8 @@ class Generators(nn.Module):
     def forward(self, batch: Batch, passes: PassSettings) -> Passes:
         # What can go through a generator together does: one call, the same arithmetic.
         into_ct = self.to_ct(_joined(batch.mr, batch.anchor_mr), draw=True)
-        into_mr = self.to_mr(_joined(batch.ct, batch.anchor_shown), draw=True)
+        shown = batch.anchor_ct if batch.anchor_shown is None else batch.anchor_shown
+        into_mr = self.to_mr(_joined(batch.ct, shown), draw=True)
         posteriors: dict[str, Posterior] = {"mr": into_ct.posterior, "ct": into_mr.posterior}
         unpaired = 0 if batch.ct is None else batch.ct.shape[0]
         anchor = None
