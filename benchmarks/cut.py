@@ -16,16 +16,14 @@ and doubles by a blurring filter. Slices are [B, 1, S, S] in [-1, 1].
 
 from __future__ import annotations
 
-from itertools import chain
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmarks.published import (
-    BETAS,
     RATE,
     PatchDiscriminator,
+    Published,
     ResNetGenerator,
     draw_weights,
     least_squares,
@@ -73,7 +71,7 @@ class Direction(nn.Module):
         """PatchNCE of translations [B, 1, S, S] against the features of their sources, mean over depths."""
         terms = []
         for query, key, perceptron in zip(self.features(made), sources, self.perceptrons, strict=True):
-            places = torch.randperm(query[0, 0].numel(), device=query.device)[:PLACES]
+            places = torch.rand(query[0, 0].numel(), device=query.device).argsort()[:PLACES]
             # No derivative flows into the features that are to be found.
             terms.append(patch_nce(embed(query, places, perceptron), embed(key, places, perceptron).detach()))
         return torch.stack(terms).mean()
@@ -93,57 +91,57 @@ class Networks(nn.Module):
         return self.into_mr.translate(ct)[0]
 
 
-class Trainer:
-    """Both directions with what a step changes beside their weights."""
+class Trainer(Published):
+    """Both directions; what the judges' part of a step makes, the generators' part goes on with."""
 
-    def __init__(self, seed: int = 0, device: str = "cpu") -> None:
+    def __init__(self, seed: int = 0, device: str = "cpu", precision: torch.dtype = torch.float32) -> None:
         torch.manual_seed(seed)
-        self.networks = Networks().to(device)
-        both = (self.networks.into_ct, self.networks.into_mr)
-        self.judges = [weight for one in both for weight in one.judge.parameters()]
-        generators = [
-            weight
-            for one in both
-            for weight in chain(one.generator.parameters(), one.perceptrons.parameters())
-        ]
-        self.optimisers = [torch.optim.Adam(part, RATE, BETAS) for part in (generators, self.judges)]
-
-    def set_rate(self, share: float) -> None:
-        """Learning rate at a share of the run: constant for half of it, then linear to zero."""
-        for group in chain.from_iterable(optimiser.param_groups for optimiser in self.optimisers):
-            group["lr"] = RATE * min(1.0, 2.0 * (1.0 - share))
+        self.networks = Networks()
+        super().__init__(self.networks, device, precision, RATE)
 
     def step(self, ct: Tensor, mr: Tensor) -> dict[str, Tensor]:
         """One step of both directions; the losses, left on the device."""
         generators, judges = self.optimisers
-        ways = ((self.networks.into_ct, mr, ct), (self.networks.into_mr, ct, mr))
-        # Source and target go through together: translation and identity.
-        made = [way.translate(torch.cat([source, target])) for way, source, target in ways]
-        judged = torch.stack(
-            [
-                0.5 * least_squares(way.judge(target), 1.0)
-                + 0.5 * least_squares(way.judge(images[: len(source)].detach()), 0.0)
-                for (way, source, target), (images, _) in zip(ways, made, strict=True)
-            ]
-        ).sum()
-        judges.zero_grad()
-        judged.backward()
+        judged = self.judge(ct, mr)
         judges.step()
-        for weight in self.judges:
-            weight.requires_grad_(False)
-        loss = torch.stack(
-            [
-                # The mean over translation and identity is the half of each.
-                least_squares(way.judge(images[: len(source)]), 1.0) + way.nce(images, features)
-                for (way, source, _), (images, features) in zip(ways, made, strict=True)
-            ]
-        ).sum()
-        generators.zero_grad()
-        loss.backward()
+        loss = self.derive(ct, mr)
         generators.step()
-        for weight in self.judges:
-            weight.requires_grad_(True)
-        return {"generators": loss.detach(), "discriminators": judged.detach()}
+        return {"generators": loss, "discriminators": judged}
+
+    def judge(self, ct: Tensor, mr: Tensor) -> Tensor:
+        """Gradients of the judges; their loss."""
+        self.optimisers[1].zero_grad()
+        terms, self.made = [], []
+        with self.autocast():
+            for way, source, target in self._ways(ct, mr):
+                # Source and target go through together: translation and identity.
+                images, features = way.translate(torch.cat([source, target]))
+                self.made.append((images, features))
+                terms.append(least_squares(way.judge(target), 1.0))
+                terms.append(least_squares(way.judge(images[: len(source)].detach()), 0.0))
+        judged = 0.5 * torch.stack(terms).sum()
+        judged.backward()
+        return judged.detach()
+
+    def derive(self, ct: Tensor, mr: Tensor) -> Tensor:
+        """Gradients of the generators, judged by judges that have just learnt; their loss."""
+        self.optimisers[0].zero_grad()
+        terms = []
+        with self.frozen_judges():
+            with self.autocast():
+                for (way, source, _), (images, features) in zip(self._ways(ct, mr), self.made, strict=True):
+                    # The mean over translation and identity is the half of each.
+                    terms += [
+                        least_squares(way.judge(images[: len(source)]), 1.0),
+                        way.nce(images, features),
+                    ]
+            loss = torch.stack(terms).sum()
+            loss.backward()
+        return loss.detach()
+
+    def _ways(self, ct: Tensor, mr: Tensor) -> tuple[tuple[Direction, Tensor, Tensor], ...]:
+        """Each direction with its source and its target."""
+        return (self.networks.into_ct, mr, ct), (self.networks.into_mr, ct, mr)
 
 
 def embed(features: Tensor, places: Tensor, perceptron: nn.Module) -> Tensor:

@@ -9,6 +9,8 @@ PatchGANs, least squares, cycle weight 10, identity weight half of that, a pool 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import chain
 
 import torch
@@ -16,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from medtranslate.model import ImagePool
+from medtranslate.training.captured import Captured
 
 CYCLE = 10.0
 IDENTITY = 0.5 * CYCLE
@@ -48,56 +51,97 @@ class CycleGAN(nn.Module):
         return 0.5 * (real + fake)
 
 
-class Trainer:
-    """A CycleGAN with what a step changes beside its weights.
+class Published:
+    """Networks of a published method, with what a step changes beside their weights.
+
+    On CUDA each part of a step is recorded once and replayed, as ours are.
 
     Args:
-        precision: bfloat16 runs the forward passes under autocast; in channels-last layout on CUDA. On a CPU
-            that is slower for these networks, as instance normalisation turns every feature map around.
+        networks: judges have `judge` in the names of their weights.
+        precision: bfloat16 runs the forward passes under autocast.
     """
 
     def __init__(
-        self, seed: int = 0, device: str = "cpu", precision: torch.dtype = torch.float32, rate: float = RATE
+        self, networks: nn.Module, device: str, precision: torch.dtype, rate: float, decay: float = 0.0
     ) -> None:
-        torch.manual_seed(seed)
-        self.networks = CycleGAN().to(device)
-        self.mixed = precision is not torch.float32
-        if self.mixed and device != "cpu":
-            self.networks.to(memory_format=torch.channels_last)
-        net = self.networks
-        self.generators = [*net.to_ct.parameters(), *net.to_mr.parameters()]
-        self.judges = [*net.judge_ct.parameters(), *net.judge_mr.parameters()]
-        self.optimisers = [torch.optim.Adam(part, rate, BETAS) for part in (self.generators, self.judges)]
-        self.pools = {"ct": ImagePool(POOL), "mr": ImagePool(POOL)}
-        self.random = torch.Generator().manual_seed(seed)
-        self.rate = rate
-        self.device = torch.device(device)
+        self.device, self.precision, self.rate = torch.device(device), precision, rate
+        cuda = self.device.type == "cuda"
+        networks.to(self.device)
+        named = list(networks.named_parameters())
+        self.judges = [weight for name, weight in named if "judge" in name]
+        self.generators = [weight for name, weight in named if "judge" not in name]
+        self.optimisers = [
+            torch.optim.Adam(part, rate, BETAS, weight_decay=decay, fused=cuda)
+            for part in (self.generators, self.judges)
+        ]
+        for part in ("derive", "judge") if cuda else ():
+            setattr(self, part, Captured(getattr(self, part)))
 
     def set_rate(self, share: float) -> None:
         """Learning rate at a share of the run: constant for half of it, then linear to zero."""
         for group in chain.from_iterable(optimiser.param_groups for optimiser in self.optimisers):
             group["lr"] = self.rate * min(1.0, 2.0 * (1.0 - share))
 
+    def autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision is torch.bfloat16)
+
+    @contextmanager
+    def frozen_judges(self) -> Iterator[None]:
+        """They judge for the generators without derivatives of their own weights."""
+        for weight in self.judges:
+            weight.requires_grad_(False)
+        try:
+            yield
+        finally:
+            for weight in self.judges:
+                weight.requires_grad_(True)
+
+
+class Trainer(Published):
+    """A CycleGAN and its pools.
+
+    Args:
+        precision: in bfloat16 on CUDA the layout is channels-last. On a CPU bfloat16 is slower for these
+            networks, as instance normalisation turns every feature map around.
+    """
+
+    def __init__(
+        self, seed: int = 0, device: str = "cpu", precision: torch.dtype = torch.float32, rate: float = RATE
+    ) -> None:
+        torch.manual_seed(seed)
+        self.networks = CycleGAN()
+        super().__init__(self.networks, device, precision, rate)
+        if precision is torch.bfloat16 and self.device.type == "cuda":
+            self.networks.to(memory_format=torch.channels_last)
+        self.pools = {"ct": ImagePool(POOL), "mr": ImagePool(POOL)}
+
     def step(self, ct: Tensor, mr: Tensor) -> dict[str, Tensor]:
         """One step of both directions; the losses, left on the device."""
         generators, judges = self.optimisers
-        for weight in self.judges:
-            weight.requires_grad_(False)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.mixed):
-            loss, fake_ct, fake_mr = self.networks.generator_loss(ct, mr)
-        generators.zero_grad()
-        loss.backward()
+        loss, fake_ct, fake_mr = self.derive(ct, mr)
         generators.step()
-        for weight in self.judges:
-            weight.requires_grad_(True)
-        shown_ct = self.pools["ct"].exchange(fake_ct, self.random)
-        shown_mr = self.pools["mr"].exchange(fake_mr, self.random)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.mixed):
-            judged = self.networks.discriminator_loss(ct, mr, shown_ct, shown_mr)
-        judges.zero_grad()
-        judged.backward()
+        shown_ct = self.pools["ct"].exchange(fake_ct, torch.default_generator)
+        shown_mr = self.pools["mr"].exchange(fake_mr, torch.default_generator)
+        judged = self.judge(ct, mr, shown_ct, shown_mr)
         judges.step()
-        return {"generators": loss.detach(), "discriminators": judged.detach()}
+        return {"generators": loss, "discriminators": judged}
+
+    def derive(self, ct: Tensor, mr: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Gradients of the generators; their loss, and fake_ct and fake_mr."""
+        self.optimisers[0].zero_grad()
+        with self.frozen_judges():
+            with self.autocast():
+                loss, fake_ct, fake_mr = self.networks.generator_loss(ct, mr)
+            loss.backward()
+        return loss.detach(), fake_ct.detach(), fake_mr.detach()
+
+    def judge(self, ct: Tensor, mr: Tensor, shown_ct: Tensor, shown_mr: Tensor) -> Tensor:
+        """Gradients of the judges; their loss."""
+        self.optimisers[1].zero_grad()
+        with self.autocast():
+            judged = self.networks.discriminator_loss(ct, mr, shown_ct, shown_mr)
+        judged.backward()
+        return judged.detach()
 
 
 class ResNetGenerator(nn.Sequential):

@@ -8,7 +8,7 @@ settings of `medtranslate train` (ladder.yaml). Baselines are not trained. Whate
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from math import nan
 from pathlib import Path
@@ -22,10 +22,11 @@ from benchmarks.training import Ours
 from medtranslate.checkpoint import Description, Model, load_model
 from medtranslate.config import Modality, TrainSettings, build, read_yaml
 from medtranslate.data import Source, open_sources
+from medtranslate.device import choose_device, choose_precision
 from medtranslate.model import ImagePool
 from medtranslate.networks import Generated, Posterior
 from medtranslate.training import fit
-from medtranslate.training.batches import mean_slices
+from medtranslate.training.batches import batches, mean_slices, seeds
 
 PUBLISHED = {"cyclegan": published.Trainer, "unit": unit.Trainer, "cut": cut.Trainer}
 
@@ -39,7 +40,7 @@ RUNGS = (*BASELINES, *PUBLISHED, *OURS)
 FIRST = (*PUBLISHED, "plain", "anchor", "default")
 """Those that are trained with several seeds and on every ground."""
 
-KEPT = 100
+KEPT = 500
 """Images between two checkpoints of a published method."""
 
 PACED = 3
@@ -90,8 +91,8 @@ def pace(rung: str, settings: TrainSettings) -> tuple[float, float]:
         steps = [lambda: ours.step(next(given))] * (PACED + 1)
         images = PACED * settings.batch
     else:
-        trainer, draws = PUBLISHED[rung](settings.seed, settings.device), torch.Generator()
-        steps = [lambda: trainer.step(*_drawn(sources, settings, draws))] * (PACED + 1)
+        trainer, slices = _trainer(rung, settings), _slices(settings, sources, range(PACED + 1))
+        steps = [lambda: trainer.step(*next(slices))] * (PACED + 1)
         images = PACED
     steps[0]()
     wall, cpu = time.perf_counter(), time.process_time()
@@ -176,20 +177,21 @@ def _ours(settings: TrainSettings) -> Trained:
 
 def _published(rung: str, settings: TrainSettings) -> Trained:
     sources = open_sources(settings, quiet=True).sources
-    trainer = PUBLISHED[rung](settings.seed, settings.device)
-    draws = torch.Generator().manual_seed(settings.seed)
+    trainer = _trainer(rung, settings)
     settings.out.mkdir(parents=True, exist_ok=True)
     checkpoint = settings.out / "checkpoint.pt"
-    seen, seconds, busy = _go_on(checkpoint, trainer, draws)
+    seen, seconds, busy = _go_on(checkpoint, trainer)
     begun, begun_busy = time.monotonic() - seconds, time.process_time() - busy
-    for images in range(seen, settings.images):
+    steps = range(seen, settings.images)
+    for images, (ct, mr) in zip(steps, _slices(settings, sources, steps), strict=True):
         if images > seen and images % KEPT == 0:
             spent = time.monotonic() - begun, time.process_time() - begun_busy
-            _keep(checkpoint, trainer, draws, (images, *spent))
+            _keep(checkpoint, trainer, (images, *spent))
+        torch.manual_seed(seeds(settings.seed, images, 0).passed)
         trainer.set_rate(images / settings.images)
-        losses = trainer.step(*_drawn(sources, settings, draws))
-    seconds, busy = time.monotonic() - begun, time.process_time() - begun_busy
+        losses = trainer.step(ct, mr)
     signs = [f"{name} not finite" for name, loss in losses.items() if not torch.isfinite(loss)]
+    seconds, busy = time.monotonic() - begun, time.process_time() - begun_busy
     weights = trainer.networks.state_dict()
     kept = {name: weight.half() for name, weight in weights.items() if "judge" not in name}
     torch.save(kept, settings.out / "networks.pt")
@@ -197,15 +199,36 @@ def _published(rung: str, settings: TrainSettings) -> Trained:
     return Trained(Wrapped(rung, trainer.networks, settings, means), settings.images, seconds, busy, signs)
 
 
-def _keep(path: Path, trainer: Any, draws: torch.Generator, seen: tuple[int, float, float]) -> None:
-    """Write all that the next step reads, whole or not at all."""
+def _trainer(rung: str, settings: TrainSettings) -> Any:
+    device = choose_device(settings.device)
+    torch.backends.cudnn.benchmark = device.type == "cuda"
+    return PUBLISHED[rung](settings.seed, str(device), choose_precision(settings.precision, device))
+
+
+def _slices(
+    settings: TrainSettings, sources: Mapping[str, Source], steps: range
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """One CT and one MR slice a step, unaugmented; equal steps of a seed see equal slices."""
+    plain = replace(
+        settings,
+        batch=1,
+        augment=replace(settings.augment, copy_each=False),
+        loss=replace(settings.loss, anchor=0.0),
+    )
+    for batch in batches(plain, sources, steps, 0, choose_device(settings.device)):
+        assert batch.ct is not None
+        assert batch.mr is not None
+        yield batch.ct, batch.mr
+
+
+def _keep(path: Path, trainer: Any, seen: tuple[int, float, float]) -> None:
+    """Write all that the next step reads, whole or not at all; what it draws follows from its number."""
     half = path.with_suffix(".half")
     torch.save(
         {
             "seen": seen,
             "networks": trainer.networks.state_dict(),
             "optimisers": [optimiser.state_dict() for optimiser in trainer.optimisers],
-            "draws": [generator.get_state() for generator in _generators(trainer, draws)],
             "pools": {side: pool.images for side, pool in _pools(trainer).items()},
         },
         half,
@@ -213,7 +236,7 @@ def _keep(path: Path, trainer: Any, draws: torch.Generator, seen: tuple[int, flo
     half.replace(path)
 
 
-def _go_on(path: Path, trainer: Any, draws: torch.Generator) -> tuple[int, float, float]:
+def _go_on(path: Path, trainer: Any) -> tuple[int, float, float]:
     """Images that were seen before a kill, and seconds by the clock and of the CPU."""
     if not path.is_file():
         return 0, 0.0, 0.0
@@ -221,17 +244,10 @@ def _go_on(path: Path, trainer: Any, draws: torch.Generator) -> tuple[int, float
     trainer.networks.load_state_dict(kept["networks"])
     for optimiser, state in zip(trainer.optimisers, kept["optimisers"], strict=True):
         optimiser.load_state_dict(state)
-    for generator, state in zip(_generators(trainer, draws), kept["draws"], strict=True):
-        generator.set_state(state)
     for side, pool in _pools(trainer).items():
         pool.images = kept["pools"][side]
     images, seconds, busy = kept["seen"]
     return images, seconds, busy
-
-
-def _generators(trainer: Any, draws: torch.Generator) -> tuple[torch.Generator, ...]:
-    """Slices', the pools' (if any), and torch's own for noise and places (on the CPU alone)."""
-    return draws, getattr(trainer, "random", draws), torch.default_generator
 
 
 def _pools(trainer: Any) -> dict[str, ImagePool]:
@@ -242,7 +258,3 @@ def _baseline(rung: str, settings: TrainSettings) -> Trained:
     means = mean_slices(settings, open_sources(settings, quiet=True).sources)
     networks = _Mean(means) if rung == "mean image" else _Copy()
     return Trained(Wrapped(rung, networks, settings, means), 0, 0.0, 0.0, [])
-
-
-def _drawn(sources: Mapping[str, Source], settings: TrainSettings, draws: torch.Generator) -> list[Tensor]:
-    return [sources[side].draw(1, draws).to(settings.device) for side in ("ct", "mr")]

@@ -23,13 +23,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from benchmarks.published import draw_weights
+from benchmarks.published import Published, draw_weights
 
 ADVERSARIAL = 10.0
 RECONSTRUCTION = 100.0
 KL = 0.1
 RATE = 1e-4
-BETAS = (0.5, 0.999)
 DECAY = 1e-4
 
 
@@ -90,18 +89,15 @@ class Passes:
         self.fake_ct, self.fake_mr = networks.decode_ct(of_mr), networks.decode_mr(of_ct)
 
 
-class Trainer:
-    """UNIT with what a step changes beside its weights."""
+class Trainer(Published):
+    """UNIT; what the judges' part of a step makes, the autoencoders' part goes on with."""
 
-    def __init__(self, seed: int = 0, device: str = "cpu", width: int = 64) -> None:
+    def __init__(
+        self, seed: int = 0, device: str = "cpu", precision: torch.dtype = torch.float32, width: int = 64
+    ) -> None:
         torch.manual_seed(seed)
-        self.networks = UNIT(width).to(device)
-        named = list(self.networks.named_parameters())
-        self.judges = [weight for name, weight in named if name.startswith("judge")]
-        generators = [weight for name, weight in named if not name.startswith("judge")]
-        self.optimisers = [
-            torch.optim.Adam(part, RATE, BETAS, weight_decay=DECAY) for part in (generators, self.judges)
-        ]
+        self.networks = UNIT(width)
+        super().__init__(self.networks, device, precision, RATE, DECAY)
 
     def set_rate(self, share: float) -> None:
         """Learning rate at a share of the run: constant."""
@@ -109,20 +105,29 @@ class Trainer:
     def step(self, ct: Tensor, mr: Tensor) -> dict[str, Tensor]:
         """One step of the judges, then one of the autoencoders; the losses, left on the device."""
         generators, judges = self.optimisers
-        passes = Passes(self.networks, ct, mr)
-        judged = self.networks.discriminator_loss(ct, mr, passes)
-        judges.zero_grad()
-        judged.backward()
+        judged = self.judge(ct, mr)
         judges.step()
-        for weight in self.judges:
-            weight.requires_grad_(False)
-        loss = self.networks.generator_loss(ct, mr, passes)
-        generators.zero_grad()
-        loss.backward()
+        loss = self.derive(ct, mr)
         generators.step()
-        for weight in self.judges:
-            weight.requires_grad_(True)
-        return {"generators": loss.detach(), "discriminators": judged.detach()}
+        return {"generators": loss, "discriminators": judged}
+
+    def judge(self, ct: Tensor, mr: Tensor) -> Tensor:
+        """Gradients of the judges; their loss."""
+        self.optimisers[1].zero_grad()
+        with self.autocast():
+            self.passes = Passes(self.networks, ct, mr)
+            judged = self.networks.discriminator_loss(ct, mr, self.passes)
+        judged.backward()
+        return judged.detach()
+
+    def derive(self, ct: Tensor, mr: Tensor) -> Tensor:
+        """Gradients of the autoencoders, judged by judges that have just learnt; their loss."""
+        self.optimisers[0].zero_grad()
+        with self.frozen_judges():
+            with self.autocast():
+                loss = self.networks.generator_loss(ct, mr, self.passes)
+            loss.backward()
+        return loss.detach()
 
 
 class Residual(nn.Module):
