@@ -71,7 +71,7 @@ class Published:
         self.judges = [weight for name, weight in named if "judge" in name]
         self.generators = [weight for name, weight in named if "judge" not in name]
         self.optimisers = [
-            torch.optim.Adam(part, rate, BETAS, weight_decay=decay, fused=cuda)
+            torch.optim.Adam(part, rate, BETAS, weight_decay=decay, fused=True)
             for part in (self.generators, self.judges)
         ]
         for part in ("derive", "judge") if cuda else ():

@@ -73,9 +73,10 @@ class UNIT(nn.Module):
 
     def discriminator_loss(self, ct: Tensor, mr: Tensor, passes: Passes) -> Tensor:
         """Real slices against translations."""
-        real = log_loss(self.judge_ct(ct), 1.0) + log_loss(self.judge_mr(mr), 1.0)
-        fakes = (self.judge_ct(passes.fake_ct.detach()), self.judge_mr(passes.fake_mr.detach()))
-        return ADVERSARIAL * (real + log_loss(fakes[0], 0.0) + log_loss(fakes[1], 0.0))
+        real_ct, fake_ct = self.judge_ct(torch.cat([ct, passes.fake_ct.detach()])).chunk(2)
+        real_mr, fake_mr = self.judge_mr(torch.cat([mr, passes.fake_mr.detach()])).chunk(2)
+        real = log_loss(real_ct, 1.0) + log_loss(real_mr, 1.0)
+        return ADVERSARIAL * (real + log_loss(fake_ct, 0.0) + log_loss(fake_mr, 0.0))
 
 
 class Passes:
@@ -84,9 +85,9 @@ class Passes:
     def __init__(self, networks: UNIT, ct: Tensor, mr: Tensor) -> None:
         self.code_ct = networks.shared_encoder(networks.encode_ct(ct))
         self.code_mr = networks.shared_encoder(networks.encode_mr(mr))
-        of_ct, of_mr = networks.draw(self.code_ct), networks.draw(self.code_mr)
-        self.own_ct, self.own_mr = networks.decode_ct(of_ct), networks.decode_mr(of_mr)
-        self.fake_ct, self.fake_mr = networks.decode_ct(of_mr), networks.decode_mr(of_ct)
+        of_both = networks.draw(torch.cat([self.code_ct, self.code_mr]))
+        self.own_ct, self.fake_ct = networks.decode_ct(of_both).chunk(2)
+        self.fake_mr, self.own_mr = networks.decode_mr(of_both).chunk(2)
 
 
 class Trainer(Published):
