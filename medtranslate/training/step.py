@@ -73,7 +73,8 @@ def sides(fabric: Fabric, state: State, settings: TrainSettings) -> Sides:
             with _frozen(state.model.discriminators), fabric.autocast():
                 judged_ct, judged_mr = state.model.discriminators(made.fake_ct, made.fake_mr)
             made = replace(made, judged_ct=judged_ct, judged_mr=judged_mr)
-        terms = torch.stack([LOSSES[name](made).to(fabric.device) for name in weights(loss, 1.0)])
+        with fabric.device:  # where a term without passes makes its zero: recording takes none from the host
+            terms = torch.stack([LOSSES[name](made) for name in weights(loss, 1.0)])
         total = (terms * weight).sum()
         fabric.backward(total)
         terms = torch.hstack([terms, total]).detach()

@@ -45,7 +45,9 @@ def on_a_gpu(settings):
     )
 
 
-def test_recorded_steps_are_those_that_are_not(on_a_gpu):
+@pytest.mark.parametrize("unpaired", [True, False])
+def test_recorded_steps_are_those_that_are_not(on_a_gpu, unpaired):
+    on_a_gpu = replace(on_a_gpu, unpaired=unpaired)
     recorded, average = trained(on_a_gpu)
     plain, expected = trained(replace(on_a_gpu, capture=False))
     for one, other in zip(recorded, plain, strict=True):
