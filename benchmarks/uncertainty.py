@@ -7,9 +7,11 @@ Models are measured one by one and, where there are several, as an ensemble whos
 members' translations. One number, the temperature, is fitted to each on other heads than those scored: on
 phantoms of other seeds; on pictures of the choosing cases it is fitted on two of them and scored on the
 third, in turn. Where samples agree they leave errors that no factor covers, so a second number, a floor under
-their spread, is tried too. Beside these stand intervals of constant width, and of a width that follows from
-the translation's intensity alone, fitted alike. Errors and widths are in grey values (0 to 255), inside what
-source or truth show. Intervals of 90 % are compared at equal coverage: as wide as holds 90 % of the errors.
+their spread, is tried too, and a table from spread to error. Beside these stand intervals of constant width,
+and of a width that follows from the translation's intensity alone, fitted alike. With `--reporting` all is
+fitted on the choosing cases and scored on the reporting ones, which are looked at last. Errors and widths are
+in grey values (0 to 255), inside what source or truth show. Intervals of 90 % are compared at equal coverage:
+as wide as holds 90 % of the errors.
 """
 
 from __future__ import annotations
@@ -28,11 +30,13 @@ from torch import Tensor
 from benchmarks.anatomy import twins
 from benchmarks.grounds import CASES, DIRECTIONS, SCORED_SEED
 from benchmarks.paired_pictures import FOLDERS
+from benchmarks.results import REPORTING
 from benchmarks.spread import (
     Numbers,
     binned_spread,
     held,
     interval_width,
+    rising_width,
     sampled,
     sparsification,
     temperature,
@@ -70,6 +74,7 @@ WIDTHS: Widths = {
     "samples, floor": lambda fitted, scored: scored.spread + floor(fitted),
     "constant": lambda fitted, scored: np.ones_like(scored.errors),
     "by intensity": lambda fitted, scored: binned_spread(fitted.made, fitted.errors, scored.made),
+    "samples, table": lambda fitted, scored: rising_width(fitted.spread, fitted.errors, scored.spread),
 }
 """What intervals are as wide as, up to a factor: (pixels to fit on, pixels to score) to widths of these."""
 
@@ -90,7 +95,8 @@ def main() -> None:
     parser.add_argument("--slices", type=int, default=64, help="phantom slices that are scored, half to fit")
     parser.add_argument("--contrast", default="t1")
     parser.add_argument("--samples", type=int, default=16)
-    parser.add_argument("--pairs", type=Path, help="folder of CT and MRI pictures of the choosing cases")
+    parser.add_argument("--pairs", type=Path, help="folder of CT and MRI pictures, paired")
+    parser.add_argument("--reporting", action="store_true", help="score the pictures of the reporting cases")
     options = parser.parse_args()
     models = [load_model(name) for name in options.models]
     rows: list[Row] = []
@@ -155,19 +161,19 @@ def phantom_pixels(
 def paired_pixels(
     models: list[Model], to: Modality, options: argparse.Namespace
 ) -> list[tuple[dict[str, Pixels], dict[str, Pixels]]]:
-    """Of pictures: each choosing case is scored once, and the others are fitted on."""
-    cases = {
-        case: joined(
-            [
-                picture_pixels(models, to, options, path.name)
-                for path in sorted((options.pairs / "CT").glob(f"{case}*.png"))
-            ]
-        )
-        for case in CASES["real choosing"]
-    }
+    """Of pictures: each choosing case is scored once, and the others are fitted on; or all are fitted on, and
+    the reporting cases scored."""
+
+    def of(case: str) -> dict[str, Pixels]:
+        names = sorted(path.name for path in (options.pairs / "CT").glob(f"{case}*.png"))
+        return joined([picture_pixels(models, to, options, name) for name in names])
+
+    known = {case: of(case) for case in CASES["real choosing"]}
+    if options.reporting:
+        return [(joined(list(known.values())), joined([of(case) for case in CASES[REPORTING]]))]
     return [
-        (joined([pixels for other, pixels in cases.items() if other != case]), scored)
-        for case, scored in cases.items()
+        (joined([pixels for other, pixels in known.items() if other != case]), scored)
+        for case, scored in known.items()
     ]
 
 

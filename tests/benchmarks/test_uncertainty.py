@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from benchmarks import uncertainty
-from benchmarks.spread import binned_spread, held, temperature
+from benchmarks.spread import binned_spread, held, rising_width, temperature
 from benchmarks.uncertainty import Pixels, compared
 
 
@@ -44,6 +44,24 @@ def test_a_floor_is_found() -> None:
 def test_bins_are_asked_for_values_that_were_not_fitted() -> None:
     values, errors = np.repeat([10.0, 20.0], 50), np.repeat([1.0, 5.0], 50)
     assert binned_spread(values, errors, np.array([9.0, 21.0, 10.0]), bins=2).tolist() == [1, 5, 1]
+
+
+def test_a_table_of_widths_holds_what_it_says_and_never_falls() -> None:
+    rng = np.random.default_rng(0)
+    spread = rng.uniform(0, 1, 40_000)
+    errors = np.abs(rng.standard_normal(40_000)) * (1 + 4 * spread**2)
+    at = np.linspace(0, 1, 200)
+    widths = rising_width(spread, errors, at)
+    assert (np.diff(widths) >= 0).all()
+    assert widths == pytest.approx(1.645 * (1 + 4 * at**2), rel=0.25)
+    assert np.mean(errors <= rising_width(spread, errors, spread)) == pytest.approx(0.9, abs=0.005)
+    # Errors that fall with the spread leave nothing but a constant.
+    assert np.ptp(rising_width(spread, errors[np.argsort(-errors)][np.argsort(np.argsort(spread))], at)) == 0
+
+
+def test_a_spread_of_one_value_gives_one_width() -> None:
+    errors = np.arange(101.0)
+    assert rising_width(np.zeros(101), errors, np.array([0.0, 1.0])).tolist() == pytest.approx([90.0, 90.0])
 
 
 def test_a_model_and_an_ensemble_are_measured(
