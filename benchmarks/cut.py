@@ -94,10 +94,11 @@ class Networks(nn.Module):
 class Trainer(Published):
     """Both directions; what the judges' part of a step makes, the generators' part goes on with."""
 
+    networks: Networks
+
     def __init__(self, seed: int = 0, device: str = "cpu", precision: torch.dtype = torch.float32) -> None:
         torch.manual_seed(seed)
-        self.networks = Networks()
-        super().__init__(self.networks, device, precision, RATE)
+        super().__init__(Networks(), device, precision, RATE)
 
     def step(self, ct: Tensor, mr: Tensor) -> dict[str, Tensor]:
         """One step of both directions; the losses, left on the device."""

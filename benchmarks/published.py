@@ -9,6 +9,7 @@ PatchGANs, least squares, cycle weight 10, identity weight half of that, a pool 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import chain
@@ -51,7 +52,7 @@ class CycleGAN(nn.Module):
         return 0.5 * (real + fake)
 
 
-class Published:
+class Published(ABC):
     """Networks of a published method, with what a step changes beside their weights.
 
     On CUDA each part of a step is recorded once and replayed, as ours are.
@@ -64,9 +65,11 @@ class Published:
     def __init__(
         self, networks: nn.Module, device: str, precision: torch.dtype, rate: float, decay: float = 0.0
     ) -> None:
+        self.networks = networks
         self.device, self.precision, self.rate = torch.device(device), precision, rate
         cuda = self.device.type == "cuda"
         networks.to(self.device)
+        self.pools: dict[str, ImagePool] = {}
         named = list(networks.named_parameters())
         self.judges = [weight for name, weight in named if "judge" in name]
         self.generators = [weight for name, weight in named if "judge" not in name]
@@ -76,6 +79,10 @@ class Published:
         ]
         for part in ("derive", "judge") if cuda else ():
             setattr(self, part, Captured(getattr(self, part)))
+
+    @abstractmethod
+    def step(self, ct: Tensor, mr: Tensor) -> dict[str, Tensor]:
+        """One step of both directions on slices [1, 1, S, S]; the losses, left on the device."""
 
     def set_rate(self, share: float) -> None:
         """Learning rate at a share of the run: constant for half of it, then linear to zero."""
@@ -105,12 +112,13 @@ class Trainer(Published):
             networks, as instance normalisation turns every feature map around.
     """
 
+    networks: CycleGAN
+
     def __init__(
         self, seed: int = 0, device: str = "cpu", precision: torch.dtype = torch.float32, rate: float = RATE
     ) -> None:
         torch.manual_seed(seed)
-        self.networks = CycleGAN()
-        super().__init__(self.networks, device, precision, rate)
+        super().__init__(CycleGAN(), device, precision, rate)
         if precision is torch.bfloat16 and self.device.type == "cuda":
             self.networks.to(memory_format=torch.channels_last)
         self.pools = {"ct": ImagePool(POOL), "mr": ImagePool(POOL)}

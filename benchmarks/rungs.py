@@ -8,7 +8,7 @@ settings of `medtranslate train` (ladder.yaml). Baselines are not trained. Whate
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from math import nan
 from pathlib import Path
@@ -18,17 +18,21 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks import cut, published, unit
+from benchmarks.published import Published
 from benchmarks.training import Ours
 from medtranslate.checkpoint import Description, Model, load_model
 from medtranslate.config import Modality, TrainSettings, build, read_yaml
 from medtranslate.data import Source, open_sources
 from medtranslate.device import choose_device, choose_precision
-from medtranslate.model import ImagePool
 from medtranslate.networks import Generated, Posterior
 from medtranslate.training import fit
 from medtranslate.training.batches import batches, mean_slices, seeds
 
-PUBLISHED = {"cyclegan": published.Trainer, "unit": unit.Trainer, "cut": cut.Trainer}
+PUBLISHED: dict[str, Callable[..., Published]] = {
+    "cyclegan": published.Trainer,
+    "unit": unit.Trainer,
+    "cut": cut.Trainer,
+}
 
 OURS: dict[str, Any] = read_yaml(Path(__file__).with_name("ladder.yaml"))
 
@@ -199,7 +203,7 @@ def _published(rung: str, settings: TrainSettings) -> Trained:
     return Trained(Wrapped(rung, trainer.networks, settings, means), settings.images, seconds, busy, signs)
 
 
-def _trainer(rung: str, settings: TrainSettings) -> Any:
+def _trainer(rung: str, settings: TrainSettings) -> Published:
     device = choose_device(settings.device)
     torch.backends.cudnn.benchmark = device.type == "cuda"
     return PUBLISHED[rung](settings.seed, str(device), choose_precision(settings.precision, device))
@@ -221,7 +225,7 @@ def _slices(
         yield batch.ct, batch.mr
 
 
-def _keep(path: Path, trainer: Any, seen: tuple[int, float, float]) -> None:
+def _keep(path: Path, trainer: Published, seen: tuple[int, float, float]) -> None:
     """Write all that the next step reads, whole or not at all; what it draws follows from its number."""
     half = path.with_suffix(".half")
     torch.save(
@@ -229,14 +233,14 @@ def _keep(path: Path, trainer: Any, seen: tuple[int, float, float]) -> None:
             "seen": seen,
             "networks": trainer.networks.state_dict(),
             "optimisers": [optimiser.state_dict() for optimiser in trainer.optimisers],
-            "pools": {side: pool.images for side, pool in _pools(trainer).items()},
+            "pools": {side: pool.images for side, pool in trainer.pools.items()},
         },
         half,
     )
     half.replace(path)
 
 
-def _go_on(path: Path, trainer: Any) -> tuple[int, float, float]:
+def _go_on(path: Path, trainer: Published) -> tuple[int, float, float]:
     """Images that were seen before a kill, and seconds by the clock and of the CPU."""
     if not path.is_file():
         return 0, 0.0, 0.0
@@ -244,14 +248,10 @@ def _go_on(path: Path, trainer: Any) -> tuple[int, float, float]:
     trainer.networks.load_state_dict(kept["networks"])
     for optimiser, state in zip(trainer.optimisers, kept["optimisers"], strict=True):
         optimiser.load_state_dict(state)
-    for side, pool in _pools(trainer).items():
+    for side, pool in trainer.pools.items():
         pool.images = kept["pools"][side]
     images, seconds, busy = kept["seen"]
     return images, seconds, busy
-
-
-def _pools(trainer: Any) -> dict[str, ImagePool]:
-    return getattr(trainer, "pools", {})
 
 
 def _baseline(rung: str, settings: TrainSettings) -> Trained:

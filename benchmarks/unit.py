@@ -93,12 +93,13 @@ class Passes:
 class Trainer(Published):
     """UNIT; what the judges' part of a step makes, the autoencoders' part goes on with."""
 
+    networks: UNIT
+
     def __init__(
         self, seed: int = 0, device: str = "cpu", precision: torch.dtype = torch.float32, width: int = 64
     ) -> None:
         torch.manual_seed(seed)
-        self.networks = UNIT(width)
-        super().__init__(self.networks, device, precision, RATE, DECAY)
+        super().__init__(UNIT(width), device, precision, RATE, DECAY)
 
     def set_rate(self, share: float) -> None:
         """Learning rate at a share of the run: constant."""
