@@ -8,7 +8,6 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import isotonic_regression
 from scipy.stats import norm
 from torch import Tensor
 
@@ -70,27 +69,6 @@ def binned_spread(values: Numbers, errors: Numbers, at: Numbers | None = None, b
     places = np.searchsorted(edges, values)
     sums = np.bincount(places, errors, bins) / np.maximum(np.bincount(places, minlength=bins), 1)
     return sums[places if at is None else np.searchsorted(edges, at)]
-
-
-def rising_width(
-    spread: Numbers, errors: Numbers, at: Numbers, share: float = 0.9, bins: int = 16
-) -> Numbers:
-    """Half widths that hold `share` of the errors of about the same spread, and never fall with it.
-
-    Quantiles of the errors by bins of the spread, made to rise by isotonic regression (Barlow et al.,
-    "Statistical Inference under Order Restrictions", 1972). Free to fall they fit what is particular to the
-    heads that they are fitted on.
-
-    Args:
-        at: spread of the pixels that are asked for.
-    """
-    edges = np.quantile(spread, np.linspace(0, 1, bins + 1)[1:-1])
-    places = np.searchsorted(edges, spread)
-    taken, counts = np.unique(places, return_counts=True)
-    found = [np.quantile(errors[places == place], share) for place in taken]
-    risen = isotonic_regression(found, weights=counts).x
-    table: Numbers = np.interp(np.arange(bins), taken, risen)
-    return table[np.searchsorted(edges, at)]
 
 
 def temperature(spread: Numbers, errors: Numbers, share: float = 0.9) -> float:

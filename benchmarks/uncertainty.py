@@ -2,16 +2,18 @@
 
     python -m benchmarks.uncertainty phantom
     python -m benchmarks.uncertainty RUN-0/model RUN-1/model RUN-2/model --pairs paired-ct-mr
+    python -m benchmarks.uncertainty RUN/model --pairs paired-ct-mr --reporting --keep "52 pictures of ..."
 
 Models are measured one by one and, where there are several, as an ensemble whose spread is that of its
 members' translations. One number, the temperature, is fitted to each on other heads than those scored: on
 phantoms of other seeds; on pictures of the choosing cases it is fitted on two of them and scored on the
-third, in turn. Where samples agree they leave errors that no factor covers, so a second number, a floor under
-their spread, is tried too, and a table from spread to error. Beside these stand intervals of constant width,
-and of a width that follows from the translation's intensity alone, fitted alike. With `--reporting` all is
-fitted on the choosing cases and scored on the reporting ones, which are looked at last. Errors and widths are
-in grey values (0 to 255), inside what source or truth show. Intervals of 90 % are compared at equal coverage:
-as wide as holds 90 % of the errors.
+third, in turn. Where samples agree they leave errors that no factor covers, so a second number, a floor
+under their spread, is tried too, and a curve from spread to error (`metrics.calibration`). Beside these
+stand intervals of constant width, and of a width that follows from the translation's intensity alone, fitted
+alike. With `--reporting` all is fitted on the choosing cases and scored on the reporting ones, which are
+looked at last; `--keep` writes the curve into the model's folder, as what `translate --uncertainty` goes by.
+Errors and widths are in grey values (0 to 255), inside what source or truth show. Intervals of 90 % are
+compared at equal coverage: as wide as holds 90 % of the errors.
 """
 
 from __future__ import annotations
@@ -19,11 +21,12 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from monai.data import MetaTensor
 from scipy.stats import spearmanr
 from torch import Tensor
 
@@ -36,24 +39,29 @@ from benchmarks.spread import (
     binned_spread,
     held,
     interval_width,
-    rising_width,
     sampled,
     sparsification,
     temperature,
 )
-from medtranslate.checkpoint import Model, load_model
+from medtranslate.checkpoint import Model, find_model, load_model, save_calibration
 from medtranslate.config import Modality
 from medtranslate.io import read_volume
-from medtranslate.metrics import head_mask
-from medtranslate.phantom import HELD_OUT
+from medtranslate.metrics import Calibration, Volume, Voxels, calibrated, fit_calibration, head_mask
+from medtranslate.phantom import HELD_OUT, study
 from medtranslate.training.traps import VISIBLE
-from medtranslate.translation import OTHER, sample_volume
+from medtranslate.translation import OTHER, as_spoken, sample_volume
 
 FITTED_SEED = HELD_OUT + 7_000
 """Phantom slices on which temperatures are fitted; others are scored."""
 
 SHARES = (0.68, 0.9, 0.95)
 """Probabilities of the intervals whose coverage is told."""
+
+HEAD = 96
+"""Voxels along each axis of a whole phantom head, a cube of 256 mm."""
+
+GREY = 127.5
+"""Grey values to a unit of the network's [-1, 1]."""
 
 Row = dict[str, str | float]
 
@@ -74,7 +82,9 @@ WIDTHS: Widths = {
     "samples, floor": lambda fitted, scored: scored.spread + floor(fitted),
     "constant": lambda fitted, scored: np.ones_like(scored.errors),
     "by intensity": lambda fitted, scored: binned_spread(fitted.made, fitted.errors, scored.made),
-    "samples, table": lambda fitted, scored: rising_width(fitted.spread, fitted.errors, scored.spread),
+    "calibrated": lambda fitted, scored: calibrated(
+        scored.spread, fit_calibration(fitted.spread, fitted.errors, "")
+    ),
 }
 """What intervals are as wide as, up to a factor: (pixels to fit on, pixels to score) to widths of these."""
 
@@ -95,21 +105,39 @@ def main() -> None:
     parser.add_argument("--slices", type=int, default=64, help="phantom slices that are scored, half to fit")
     parser.add_argument("--contrast", default="t1")
     parser.add_argument("--samples", type=int, default=16)
+    parser.add_argument("--heads", type=int, default=0, help="whole phantom heads to score, as many to fit")
     parser.add_argument("--pairs", type=Path, help="folder of CT and MRI pictures, paired")
     parser.add_argument("--reporting", action="store_true", help="score the pictures of the reporting cases")
+    parser.add_argument("--keep", metavar="WORDS", help="what the calibration that is kept is fitted on")
     options = parser.parse_args()
-    models = [load_model(name) for name in options.models]
+    if options.keep and (len(options.models) > 1 or (options.pairs and not options.reporting)):
+        parser.error("--keep is for one model, and with --pairs for --reporting")
+    models = [uncalibrated(load_model(name)) for name in options.models]
     rows: list[Row] = []
+    kept: dict[Modality, Calibration] = {}
     for to in DIRECTIONS:
         grounds = {"phantom": [phantom_pixels(models, to, options)]}
+        if options.heads:
+            grounds["heads"] = [head_pixels(models, to, options)]
         if options.pairs:
             grounds["pictures"] = paired_pixels(models, to, options)
         for ground, folds in grounds.items():
             for who in folds[0][0]:
                 splits = [(fitted[who], scored[who]) for fitted, scored in folds]
                 rows += [{"ground": ground, "to": to, "who": who, **row} for row in compared(splits)]
+                fitted = splits[0][0]  # in the end of what is nearest to use
+                kept[to] = fit_calibration(fitted.spread / GREY, fitted.errors / GREY, options.keep or "")
+    if options.keep:
+        save_calibration(find_model(options.models[0]), kept)
     print(table(rows))
     print(json.dumps(rows))
+
+
+def uncalibrated(model: Model) -> Model:
+    """The same model, whose spread is that of its samples."""
+    return Model(
+        replace(model.description, calibration={}), model.generators, model.means, model.precision, model.gate
+    )
 
 
 def compared(folds: list[tuple[Pixels, Pixels]]) -> list[Row]:
@@ -131,6 +159,7 @@ def compared(folds: list[tuple[Pixels, Pixels]]) -> list[Row]:
                 **{f"before {share:.0%}": held(before, errors, share) for share in SHARES},
                 **{f"after {share:.0%}": held(after, errors, share) for share in SHARES},
                 "width": interval_width(after, errors),
+                "size": float(np.sqrt(np.mean(errors**2) / np.mean(before**2))) if before.any() else 0.0,
                 "error": float(errors.mean()),
             }
         )
@@ -152,10 +181,28 @@ def phantom_pixels(
         ]
         members = [tuple(torch.cat(parts) for parts in zip(*batches, strict=True)) for batches in made]
         seen = torch.maximum(source, truth) > VISIBLE
-        found.append(
-            each([(image[seen], spread[seen]) for image, spread in members], truth[seen], gain=127.5)
-        )
+        found.append(each([(image[seen], spread[seen]) for image, spread in members], truth[seen], gain=GREY))
     return found[0], found[1]
+
+
+def head_pixels(
+    models: list[Model], to: Modality, options: argparse.Namespace
+) -> tuple[dict[str, Pixels], dict[str, Pixels]]:
+    """Of whole phantom heads to fit on, and of others to score, as `translate` sees them."""
+
+    def of(seed: int) -> dict[str, Pixels]:
+        head = study(seed, size=HEAD, spacing=256 / HEAD, contrast=options.contrast)
+        volumes: dict[Modality, MetaTensor] = {"ct": head.ct, "mr": head.mr}
+        truth, known = (as_spoken(volumes[side], side, models[0]).numpy()[0] for side in (to, OTHER[to]))
+        ranges = [models[0].info(side).output_range for side in (to, OTHER[to])]
+        gain = 2 * GREY / (ranges[0][1] - ranges[0][0])
+        mask = head_mask([truth, known], ranges)
+        return volume_pixels(models, volumes[OTHER[to]], truth, mask, gain, to, options)
+
+    fitted, scored = (
+        joined([of(first + head) for head in range(options.heads)]) for first in (FITTED_SEED, SCORED_SEED)
+    )
+    return fitted, scored
 
 
 def paired_pixels(
@@ -181,14 +228,27 @@ def picture_pixels(
     models: list[Model], to: Modality, options: argparse.Namespace, name: str
 ) -> dict[str, Pixels]:
     source = read_volume(options.pairs / FOLDERS[OTHER[to]] / name, modality=OTHER[to])
-    truth = read_volume(options.pairs / FOLDERS[to] / name, modality=to)
-    mask = torch.from_numpy(head_mask([volume.numpy()[0] for volume in (truth, source)], [(0.0, 255.0)] * 2))
+    truth = read_volume(options.pairs / FOLDERS[to] / name, modality=to).numpy()[0]
+    mask = head_mask([truth, source.numpy()[0]], [(0.0, 2 * GREY)] * 2)
+    return volume_pixels(models, source, truth, mask, 1.0, to, options)
+
+
+def volume_pixels(
+    models: list[Model],
+    source: MetaTensor,
+    truth: Volume,
+    mask: Voxels,
+    gain: float,
+    to: Modality,
+    options: argparse.Namespace,
+) -> dict[str, Pixels]:
+    """Voxels in the mask, as `translate` makes them; `gain` grey values to a unit of theirs."""
     members = []
     for model in models:
         done = sample_volume(source, model, to, samples=options.samples)
         assert done.spread is not None
         members.append((done.volume.as_tensor()[0][mask], done.spread.as_tensor()[0][mask]))
-    return each(members, truth.as_tensor()[0][mask], gain=1.0)
+    return each(members, torch.from_numpy(truth)[mask], gain)
 
 
 def each(members: list[tuple[Tensor, Tensor]], truth: Tensor, gain: float) -> dict[str, Pixels]:
@@ -219,19 +279,19 @@ def table(rows: list[Row]) -> str:
     """Markdown."""
     lines = [
         "| ground | to | model | intervals | rank correlation | sparsification | temperature"
-        " | held before, 68, 90, 95 % | after | half width at 90 % |",
-        "| --- " * 10 + "|",
+        " | errors over deviations | held before, 68, 90, 95 % | after | half width at 90 % |",
+        "| --- " * 11 + "|",
     ]
     for row in rows:
         before, after = (
             ", ".join(f"{100 * float(row[f'{when} {share:.0%}']):.0f}" for share in SHARES)
             for when in ("before", "after")
         )
-        known = row["intervals"] == "samples"  # the others have no size of their own
-        factor = f"{row['temperature']:.2f}" if known else ""
+        known = row["intervals"] in ("samples", "calibrated")  # the others have no size of their own
+        sizes = f"{row['temperature']:.2f} | {row['size']:.2f}" if known else " | "
         lines.append(
             f"| {row['ground']} | {row['to']} | {row['who']} | {row['intervals']} | {row['rank']:.2f}"
-            f" | {row['area']:.2f} | {factor}"
+            f" | {row['area']:.2f} | {sizes}"
             f" | {before if known else ''} | {after} | {row['width']:.1f} |"
         )
     return "\n".join(lines)

@@ -2,7 +2,7 @@
 
 A folder holds
 
-    model.json           schema, name, version, network and scale settings, digest of the weights
+    model.json           schema, name, network and scale settings, digest of the weights, calibration
     weights.safetensors  both generators in half precision, and the mean training slices
     gate.safetensors     the input gate, where the model has one
     card.md              for people: use, data, scores, limits
@@ -30,6 +30,7 @@ from torch import Tensor
 from medtranslate.config import Modality, ModelName, NetworkSettings, ScaleSettings, build, plain
 from medtranslate.errors import ModelRefused, SettingsError
 from medtranslate.jobs import whole_output
+from medtranslate.metrics import Calibration
 from medtranslate.model import Generators
 from medtranslate.networks import SliceGate, VariationalGenerator
 from medtranslate.result import ModelInfo
@@ -59,6 +60,8 @@ class Description:
     Attributes:
         sha256: of weights.safetensors.
         gate: SHA-256 of gate.safetensors; None for a model without an input gate.
+        calibration: by the modality that is made, what errors are to be expected of the spread of samples;
+            empty for a model that was not measured.
         summary: one line for `models list`.
         training: plain facts about the run: data, images seen, device, seconds, commit.
     """
@@ -70,6 +73,7 @@ class Description:
     network: NetworkSettings
     scale: ScaleSettings
     gate: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
+    calibration: dict[Modality, Calibration] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
 
 
@@ -164,9 +168,17 @@ def save_gate(folder: Path, gate: SliceGate) -> None:
     )
     with whole_output(folder / "gate.safetensors", overwrite=True, folder=False) as path:
         path.write_bytes(tensors)
-    known = replace(description, gate=hashlib.sha256(tensors).hexdigest())
+    _describe_anew(folder, replace(description, gate=hashlib.sha256(tensors).hexdigest()))
+
+
+def save_calibration(folder: Path, calibration: Mapping[Modality, Calibration]) -> None:
+    """Say in a model folder what errors are to be expected of the spread of the model's samples."""
+    _describe_anew(folder, replace(describe(folder), calibration=dict(calibration)))
+
+
+def _describe_anew(folder: Path, description: Description) -> None:
     with whole_output(folder / "model.json", overwrite=True, folder=False) as path:
-        path.write_text(json.dumps(plain(known), indent=2) + "\n", encoding="utf-8")
+        path.write_text(json.dumps(plain(description), indent=2) + "\n", encoding="utf-8")
 
 
 def load_model(
@@ -311,6 +323,7 @@ def facts(name_or_folder: str) -> dict[str, Any]:
             if name != "log.csv" and (folder / name).is_file()
         },
         "gate": description.gate is not None,
+        "calibrated": {to: known.on for to, known in description.calibration.items()},
         "training": description.training,
         "foreign": sorted(path.name for path in folder.iterdir() if path.name not in FILES),
         "card": text,

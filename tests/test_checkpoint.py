@@ -3,13 +3,23 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from medtranslate.checkpoint import MAX_TEXT, card, facts, list_models, load_model, save_model
+from medtranslate.checkpoint import (
+    MAX_TEXT,
+    card,
+    facts,
+    list_models,
+    load_model,
+    save_calibration,
+    save_model,
+)
 from medtranslate.errors import ModelRefused
+from medtranslate.metrics import Calibration
 
 
 @pytest.fixture
@@ -53,6 +63,21 @@ def test_the_same_weights_have_the_same_digest_whenever_they_are_saved(folder, t
         )
         digests.add(saved.sha256)
     assert digests == {model.description.sha256}
+
+
+def test_a_calibration_comes_back_with_the_model(folder):
+    known = Calibration(spread=(0.01, 0.02), error=(0.1, 0.3), on="two heads")
+    before = load_model(str(folder)).description
+    save_calibration(folder, {"ct": known})
+    assert load_model(str(folder)).description == replace(before, calibration={"ct": known})
+    assert facts(str(folder))["calibrated"] == {"ct": "two heads"}
+
+
+def test_a_calibration_that_falls_is_refused(folder):
+    curve = {"spread": [0.01, 0.02], "error": [0.3, 0.1], "on": "two heads"}
+    change(folder, calibration={"ct": curve})
+    with pytest.raises(ModelRefused, match=r"calibration\.ct: value error, error falls"):
+        load_model(str(folder))
 
 
 def test_altered_weights_are_refused(folder):

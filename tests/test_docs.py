@@ -10,30 +10,45 @@ from pathlib import Path
 
 import pytest
 
+from medtranslate import cli
+
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
-def steps(page: Path) -> list[list[str]]:
-    """Arguments for Python: the `$ medtranslate ...` lines of console blocks, and whole python blocks."""
+def steps(page: Path) -> list[str | list[str]]:
+    """Whole python blocks, and the arguments of the `$ medtranslate ...` lines of console blocks."""
     text = page.read_text(encoding="utf-8")
-    found: list[list[str]] = []
+    found: list[str | list[str]] = []
     for language, block in re.findall(r"^```(console|python)\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
         if language == "python":
-            found.append(["-c", block])
+            found.append(block)
             continue
         lines = block.replace("\\\n", " ").splitlines()
-        found += [["-m", *shlex.split(line, comments=True)[1:]] for line in lines if line.startswith("$ med")]
+        found += [shlex.split(line, comments=True)[2:] for line in lines if line.startswith("$ med")]
     return found
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if steps(page)], ids=lambda page: page.name)
-def test_the_commands_and_programs_of_a_page_run(page: Path, tmp_path: Path) -> None:
-    for arguments in steps(page):
+@pytest.mark.parametrize("page", [page for page in PAGES[1:] if steps(page)], ids=lambda page: page.name)
+def test_the_commands_and_programs_of_a_page_run(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for step in steps(page):
+        if isinstance(step, str):
+            exec(compile(step, page.name, "exec"), {"__name__": "__main__"})
+        else:
+            assert cli.invoke(step) == 0, step
+        assert "error:" not in capsys.readouterr().err, step
+
+
+def test_the_readme_runs_in_a_shell(tmp_path: Path) -> None:
+    for step in steps(ROOT / "README.md"):
+        arguments = ["-c", step] if isinstance(step, str) else ["-m", "medtranslate", *step]
         done = subprocess.run(
             [sys.executable, *arguments], cwd=tmp_path, capture_output=True, text=True, timeout=600
         )
-        assert (done.returncode, done.stderr.count("error:")) == (0, 0), f"{arguments}: {done.stderr}"
+        assert (done.returncode, done.stderr.count("error:")) == (0, 0), f"{step}: {done.stderr}"
 
 
 def test_the_readme_has_commands() -> None:

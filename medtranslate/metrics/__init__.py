@@ -10,6 +10,7 @@ from __future__ import annotations
 from medtranslate.metrics.agreement import TISSUES, agreement, coverage, tissue_scores
 from medtranslate.metrics.appearance import histograms, seams
 from medtranslate.metrics.arrays import Range, Volume, Voxels, covers, percentile_range, require_finite
+from medtranslate.metrics.calibration import Calibration, calibrated, fit_calibration
 from medtranslate.metrics.masks import body_mask, head_mask
 from medtranslate.metrics.profiles import PROFILES, WHOLE_CT, Profile, score
 from medtranslate.metrics.scores import SSIM_WINDOW, mae, psnr, ssim_map
@@ -20,14 +21,17 @@ __all__ = [
     "SSIM_WINDOW",
     "TISSUES",
     "WHOLE_CT",
+    "Calibration",
     "Profile",
     "Range",
     "Volume",
     "Voxels",
     "agreement",
     "body_mask",
+    "calibrated",
     "coverage",
     "covers",
+    "fit_calibration",
     "head_mask",
     "histograms",
     "mae",

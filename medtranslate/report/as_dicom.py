@@ -65,8 +65,8 @@ def file_spread(spread: MetaTensor, record: Result | Translation, study: Study, 
     """
     made = record if isinstance(record, Translation) else record.translation
     unit = record.unit if isinstance(record, Result) else record.model.unit
-    drawn = f" of {made.uncertainty.samples} samples" if made and made.uncertainty else ""
-    write_map(spread, unit, f"Standard deviation{drawn}", study, folder / "uncertainty.dcm")
+    quantity = made.uncertainty.quantity if made and made.uncertainty else "Standard deviation"
+    write_map(spread, unit, quantity, study, folder / "uncertainty.dcm")
 
 
 def file_scores(result: Result, study: Study, about: Sequence[Dataset], folder: Path) -> None:

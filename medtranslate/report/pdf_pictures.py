@@ -116,7 +116,7 @@ def slices_of_translation(shown: Sequence[tuple[str, Shown]], first: Translation
     if not strips:
         return section("Pictures", text("Left out: the images were not at hand.", "soft"))
     order = ["source", f"translation ({span(first.model.output_range)} {first.model.unit})"]
-    order += ["standard deviation of the samples"] if limit else []
+    order += ["standard deviation"] if limit else []
     view = f"From left: {', '.join(order)}. {VIEW}"
     unit = first.uncertainty.unit if first.uncertainty else ""
     colours = [Scale(limit, unit, error_colours(), "standard deviation")] if limit else []

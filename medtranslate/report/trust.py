@@ -54,12 +54,17 @@ def what_it_lacks(record: Translation) -> list[str]:
         )
     if (found := record.uncertainty) and found.coverage is not None:
         said.append(
-            f"Two standard deviations of the samples hold {found.coverage:.0%} of the errors"
+            f"Two of its standard deviations hold {found.coverage:.0%} of the errors"
             + (
                 f" ({CALIBRATED:.0%} would be calibrated): the model is surer of itself than it is right."
                 if found.coverage < CALIBRATED - 0.05
                 else "."
             )
+        )
+    elif found and found.calibrated_on:
+        said.append(
+            f"Its standard deviations are as large as errors were on {found.calibrated_on}; on other heads"
+            " errors can be larger."
         )
     elif found:
         said.append(

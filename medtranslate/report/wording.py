@@ -218,6 +218,8 @@ def about_translation(record: Translation) -> list[tuple[str, str]]:
     if found := record.uncertainty:
         text = f"{number(found.mean_std)} {found.unit} over the head, from {found.samples} samples"
         text += f" (seed {found.seed}): {found.meaning}"
+        if found.calibrated_on:
+            text += f". Fitted on {found.calibrated_on}"
         if found.coverage is not None:
             text += f". {found.coverage:.0%} of the head's errors lie within two standard deviations"
         if found.correlation is not None:

@@ -23,6 +23,8 @@ from medtranslate.result.pair import (
 )
 from medtranslate.result.several import Cohort, Cycle, Summary
 from medtranslate.result.translation import (
+    CALIBRATED,
+    UNCALIBRATED,
     Conversion,
     Derivation,
     Finished,
@@ -34,6 +36,8 @@ from medtranslate.result.translation import (
 )
 
 __all__ = [
+    "CALIBRATED",
+    "UNCALIBRATED",
     "Agreement",
     "Batch",
     "Cohort",

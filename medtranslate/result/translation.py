@@ -94,13 +94,26 @@ class Gate:
     forced: bool = False
 
 
+UNCALIBRATED = (
+    "spread of the model's own posterior for this input; not the error of the translation, which can be"
+    " large where the spread is small, and not calibrated"
+)
+
+CALIBRATED = (
+    "root mean square error of voxels whose samples lie as far apart, on heads whose truth is known; on heads"
+    " unlike those errors can be larger"
+)
+
+
 @dataclass(frozen=True, kw_only=True, config=FROZEN)
 class Uncertainty:
-    """How far samples of the model's posterior lie apart.
+    """How far off the model takes its translation to be.
 
     Attributes:
         samples: draws of z ~ q(z|x), each decoded.
-        mean_std: voxelwise standard deviation over the draws, averaged over the head, in `unit`.
+        mean_std: voxelwise standard deviation, averaged over the head, in `unit`: over the draws, or
+            brought to the errors of known heads where the model is calibrated.
+        calibrated_on: those heads, in words; None for the deviation over the draws as it is.
         output: file of the standard deviations, if one was written.
         coverage: share of the scored voxels whose absolute error is at most two standard deviations;
             needs a reference.
@@ -111,13 +124,17 @@ class Uncertainty:
     seed: int
     unit: str
     mean_std: float | None = None
+    calibrated_on: str | None = None
     output: str | None = None
     coverage: float | None = None
     correlation: float | None = None
-    meaning: str = (
-        "spread of the model's own posterior for this input; not the error of the translation, which can be"
-        " large where the spread is small, and not calibrated"
-    )
+    meaning: str = UNCALIBRATED
+
+    @property
+    def quantity(self) -> str:
+        """What a map of it shows, in a few words."""
+        kind = "Calibrated standard deviation" if self.calibrated_on else "Standard deviation"
+        return f"{kind}, {self.samples} samples"
 
 
 @dataclass(frozen=True, kw_only=True, config=FROZEN)

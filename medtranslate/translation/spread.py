@@ -1,4 +1,4 @@
-"""Standard deviations over samples, as files: a volume of real numbers, or DICOM's Parametric Map."""
+"""Standard deviations, as files: a volume of real numbers, or DICOM's Parametric Map."""
 
 from __future__ import annotations
 
@@ -66,4 +66,4 @@ def write_spread(
     from medtranslate.io.dicom_objects import open_study, write_map
 
     study = open_study(source, deidentify=deidentify)
-    write_map(spread, found.unit, f"Standard deviation of {found.samples} samples", study, path)
+    write_map(spread, found.unit, found.quantity, study, path)

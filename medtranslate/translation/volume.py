@@ -24,9 +24,9 @@ from medtranslate.config import Modality, NetworkSettings
 from medtranslate.device import free_memory
 from medtranslate.gate import judge, look
 from medtranslate.jobs import staged
-from medtranslate.metrics import head_mask
+from medtranslate.metrics import calibrated, head_mask
 from medtranslate.networks import Posterior, VariationalGenerator
-from medtranslate.result import Source, Translation, Uncertainty
+from medtranslate.result import CALIBRATED, UNCALIBRATED, Source, Translation, Uncertainty
 from medtranslate.transforms import from_slices
 from medtranslate.translation.jumps import seams
 from medtranslate.translation.stack import Stack, stack
@@ -53,7 +53,8 @@ class Translated:
     Attributes:
         volume: the posterior mean's translation, in HU or the model's MR range (a picture: grey values
             0 to 255).
-        spread: standard deviation over samples of the posterior in the same unit, or None.
+        spread: standard deviation in the same unit, or None where no samples were drawn: of the errors to
+            expect inside the head where the model is calibrated, else over samples of the posterior.
         record: what is written beside it.
     """
 
@@ -88,7 +89,8 @@ def sample_volume(
     """The posterior mean's translation of a volume and, where samples are asked for, the posterior's spread.
 
     Axial slices that show nothing stay air (CT: the window's lower end; MR: zero of its range), and
-    so does what lies outside the frame around the head; the spread is zero there.
+    so does what lies outside the frame around the head; the spread is zero there, and outside the head
+    where it is calibrated.
 
     Args:
         source: [1, X, Y, Z] in physical units, RAS+ affine. If it is far from the patient's axes it is
@@ -210,13 +212,21 @@ def _translated(
     )
     if spread is None:
         return Translated(seen.volume(made, to, scale), None, record)
-    deviation = from_slices(spread.mul_(seen.gain(to, scale)))
+    deviation = from_slices(spread)
     head = head_mask([from_slices(unit)[0].numpy() for unit in (seen.unit(), made)], [(-1.0, 1.0)] * 2)
+    known = model.description.calibration.get(to)
+    if known:
+        expected = np.zeros_like(deviation[0].numpy())
+        expected[head] = calibrated(deviation[0].numpy()[head], known)
+        deviation = torch.from_numpy(expected)[None]
+    deviation.mul_(seen.gain(to, scale))
     uncertainty = Uncertainty(
         samples=samples,
         seed=seed,
         unit="grey levels" if "levels" in source.meta else record.model.unit,
         mean_std=float(deviation[0].numpy()[head].mean()) if head.any() else None,
+        calibrated_on=known.on if known else None,
+        meaning=CALIBRATED if known else UNCALIBRATED,
     )
     volume = seen.volume(made, to, scale)
     return Translated(volume, seen.on_source(deviation), replace(record, uncertainty=uncertainty))

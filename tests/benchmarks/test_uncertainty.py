@@ -1,14 +1,16 @@
 """Intervals that are fitted on some pixels and scored on others."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from benchmarks import uncertainty
-from benchmarks.spread import binned_spread, held, rising_width, temperature
+from benchmarks.spread import binned_spread, held, temperature
 from benchmarks.uncertainty import Pixels, compared
+from medtranslate.checkpoint import describe
 
 
 def pixels(seed: int, floor: float = 0.0) -> Pixels:
@@ -46,22 +48,28 @@ def test_bins_are_asked_for_values_that_were_not_fitted() -> None:
     assert binned_spread(values, errors, np.array([9.0, 21.0, 10.0]), bins=2).tolist() == [1, 5, 1]
 
 
-def test_a_table_of_widths_holds_what_it_says_and_never_falls() -> None:
-    rng = np.random.default_rng(0)
-    spread = rng.uniform(0, 1, 40_000)
-    errors = np.abs(rng.standard_normal(40_000)) * (1 + 4 * spread**2)
-    at = np.linspace(0, 1, 200)
-    widths = rising_width(spread, errors, at)
-    assert (np.diff(widths) >= 0).all()
-    assert widths == pytest.approx(1.645 * (1 + 4 * at**2), rel=0.25)
-    assert np.mean(errors <= rising_width(spread, errors, spread)) == pytest.approx(0.9, abs=0.005)
-    # Errors that fall with the spread leave nothing but a constant.
-    assert np.ptp(rising_width(spread, errors[np.argsort(-errors)][np.argsort(np.argsort(spread))], at)) == 0
+def test_a_calibration_needs_no_factor() -> None:
+    rows = {row["intervals"]: row for row in compared([(pixels(0, floor=1.0), pixels(1, floor=1.0))])}
+    ours = rows["calibrated"]
+    assert ours["size"] == pytest.approx(1, abs=0.02)
+    assert [ours[f"before {share}"] for share in ("68%", "90%", "95%")] == pytest.approx(
+        [0.68, 0.9, 0.95], abs=0.01
+    )
+    assert ours["width"] == pytest.approx(rows["samples, floor"]["width"], rel=0.03)
 
 
-def test_a_spread_of_one_value_gives_one_width() -> None:
-    errors = np.arange(101.0)
-    assert rising_width(np.zeros(101), errors, np.array([0.0, 1.0])).tolist() == pytest.approx([90.0, 90.0])
+def test_what_is_kept_goes_with_the_model(
+    small_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = shutil.copytree(small_model, tmp_path / "model")
+    arguments = [str(folder), "--slices", "4", "--samples", "2", "--keep", "two phantoms"]
+    monkeypatch.setattr("sys.argv", ["uncertainty", *arguments])
+    uncertainty.main()
+    known = describe(folder).calibration
+    assert {to: curve.on for to, curve in known.items()} == {"ct": "two phantoms", "mr": "two phantoms"}
+    # It is fitted on the spread of samples as it is, whatever is kept.
+    uncertainty.main()
+    assert describe(folder).calibration == known
 
 
 def test_a_model_and_an_ensemble_are_measured(

@@ -323,8 +323,8 @@ def test_a_cycles_page_says_what_its_score_does_not(count: int, tmp_path: Path) 
         assert_inert(page)
 
 
-@pytest.mark.parametrize("spread", [True, False])
-def test_a_page_without_reference_claims_no_score(spread: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize("spread", ["", "of samples", "calibrated"])
+def test_a_page_without_reference_claims_no_score(spread: str, tmp_path: Path) -> None:
     drawn = pictures()
     shown = Shown(
         source=drawn.reference,
@@ -335,12 +335,17 @@ def test_a_page_without_reference_claims_no_score(spread: bool, tmp_path: Path) 
         range=(-20.0, 100.0),
         spacing_mm=drawn.spacing_mm,
     )
-    found = Uncertainty(samples=4, seed=1, unit="HU", mean_std=2.5) if spread else None
-    record = replace(translation(ATTACK), uncertainty=found, seams={"source": 0.01, "output": 0.02})
+    heads = f"three heads {ATTACK}" if spread == "calibrated" else None
+    found = Uncertainty(samples=4, seed=1, unit="HU", mean_std=2.5, calibrated_on=heads)
+    record = replace(
+        translation(ATTACK), uncertainty=found if spread else None, seams={"source": 0.01, "output": 0.02}
+    )
     write_translation([record], [(ATTACK, shown)], tmp_path)
     page = Page(tmp_path)
     assert "Not scored" in page.text
-    assert ("not calibrated" in page.text) == spread
+    assert ("not calibrated" in page.text) == bool(spread)
+    assert ("as large as errors were on three heads" in page.text) == (spread == "calibrated")
+    assert ("where they agree, it can still be wrong" in page.text) == (spread == "of samples")
     assert len(page.all("img")) == 6 * (3 if spread else 2)
     assert_inert(page)
 

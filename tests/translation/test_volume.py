@@ -28,7 +28,7 @@ from medtranslate.transforms import (
     to_axial,
     to_slices,
 )
-from medtranslate.translation import OTHER, framed_alone, sample_volume, translate_volume, volume
+from medtranslate.translation import OTHER, as_spoken, framed_alone, sample_volume, translate_volume, volume
 from medtranslate.translation.stack import Stack, stack
 from medtranslate.translation.volume import _noise, sample_stacks
 
@@ -83,6 +83,48 @@ def test_the_spread_is_the_standard_deviation_of_decoded_samples(head, model, to
     found = to_axial(done.spread).numpy()[0, columns, rows, place]
     assert found.max() > 0
     np.testing.assert_allclose(found, expected, atol=1e-4 * gain)
+
+
+def test_a_calibrated_model_gives_the_errors_to_expect_inside_the_head(head, model):
+    raw = sample_volume(head.mr, model, "ct", samples=3)
+    units = raw.spread.as_tensor().numpy() / 60
+    spread = np.quantile(units[units > 0], [0.2, 0.5, 0.8])
+    known = metrics.Calibration(spread=tuple(spread), error=(0.1, 0.2, 0.4), on="three heads")
+    description = replace(model.description, calibration={"ct": known})
+    done = sample_volume(head.mr, Model(description, model.generators, model.means), "ct", samples=3)
+    assert torch.equal(done.volume.as_tensor(), raw.volume.as_tensor())
+    found, inside = done.spread.as_tensor().numpy(), done.spread.as_tensor().numpy() > 0
+    assert inside.any()
+    np.testing.assert_allclose(
+        found[inside], 60 * np.interp(units[inside], spread, [0.1, 0.2, 0.4]), rtol=1e-4
+    )
+    assert found[0, 0, 0, 0] == 0
+    record = done.record.uncertainty
+    assert record.mean_std == pytest.approx(found[inside].mean(), rel=1e-4)
+    assert (record.calibrated_on, record.quantity) == (
+        "three heads",
+        "Calibrated standard deviation, 3 samples",
+    )
+    assert "root mean square error" in record.meaning
+    assert raw.record.uncertainty.calibrated_on is None
+    # The other direction was not measured.
+    other = sample_volume(head.ct, Model(description, model.generators, model.means), "mr", samples=2)
+    assert "not calibrated" in other.record.uncertainty.meaning
+
+
+@pytest.mark.parametrize("to", ["ct", "mr"])
+def test_a_shipped_model_is_about_as_far_off_as_it_says(to):
+    head = study(910_002, size=48, spacing=5.0)
+    source, truth = (head.mr, head.ct) if to == "ct" else (head.ct, head.mr)
+    model = load_model("phantom")
+    done = sample_volume(source, model, to, samples=4)
+    wanted = truth if to == "ct" else as_spoken(truth, "mr", model)
+    lower, upper = done.record.model.output_range
+    errors = (done.volume - wanted.clamp(lower, upper)).abs().numpy()[0]
+    mask = done.spread.numpy()[0] > 0
+    found = metrics.coverage(done.spread.numpy()[0], errors, mask)
+    assert 0.7 < found.rms_ratio < 1.4
+    assert 0.85 < found.within_2_sd < 0.99
 
 
 def test_the_spread_is_an_image_of_no_modality_and_zero_where_nothing_is_translated(head, model):

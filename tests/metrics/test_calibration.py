@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from pydantic import ValidationError
+
+from medtranslate.metrics import Calibration, calibrated, fit_calibration
+
+
+def test_deviations_become_the_errors_of_voxels_of_that_spread() -> None:
+    rng = np.random.default_rng(0)
+
+    def drawn(count: int) -> tuple[np.ndarray, np.ndarray]:
+        spread = rng.uniform(0, 1, count)
+        return spread, np.abs(rng.standard_normal(count)) * (0.2 + 4 * spread**2)
+
+    known = fit_calibration(*drawn(100_000), "drawn numbers")
+    spread, errors = drawn(50_000)
+    deviation = calibrated(spread, known)
+    for part in np.array_split(np.argsort(spread), 10):
+        ratio = np.sqrt(np.mean(errors[part] ** 2) / np.mean(deviation[part] ** 2))
+        assert ratio == pytest.approx(1, abs=0.06)
+    assert np.mean(errors <= 2 * deviation) == pytest.approx(0.954, abs=0.005)
+    assert known.on == "drawn numbers"
+
+
+def test_errors_that_fall_with_the_spread_leave_a_constant() -> None:
+    errors = np.linspace(9, 1, 400)
+    known = fit_calibration(np.linspace(0, 1, 400), errors, "")
+    assert known.error == pytest.approx([np.sqrt(np.mean(errors**2))] * len(known.error))
+
+
+def test_a_spread_of_one_value_gives_one_deviation() -> None:
+    known = fit_calibration(np.zeros(64), np.full(64, 3.0), "")
+    assert calibrated(np.array([0.0, 1.0]), known).tolist() == [3.0, 3.0]
+
+
+@given(
+    hnp.arrays(np.float32, st.integers(16, 200), elements=st.floats(0, 1, width=32)),
+    st.integers(0, 2**32 - 1),
+)
+def test_no_deviation_is_below_that_of_a_smaller_spread(spread: np.ndarray, seed: int) -> None:
+    errors = np.random.default_rng(seed).exponential(size=len(spread))
+    known = fit_calibration(spread, errors, "")
+    at = np.linspace(-0.1, 1.1, 50)
+    deviation = calibrated(at, known)
+    assert (np.diff(deviation) >= 0).all()
+    assert errors.min() * (1 - 1e-4) <= deviation.min() <= deviation.max() <= errors.max() * (1 + 1e-4)
+
+
+@pytest.mark.parametrize(
+    ("points", "words"),
+    [
+        ({"spread": [], "error": []}, "at least 1"),
+        ({"spread": [0.1, 0.2], "error": [0.1]}, "as many are needed"),
+        ({"spread": [0.2, 0.1], "error": [0.1, 0.2]}, "spread falls"),
+        ({"spread": [0.1, 0.2], "error": [0.2, 0.1]}, "error falls"),
+        ({"spread": [0.1], "error": [-0.1]}, "greater than or equal"),
+        ({"spread": [0.1], "error": [float("inf")]}, "finite"),
+        ({"spread": [0.1] * 1025, "error": [0.1] * 1025}, "at most 1024"),
+    ],
+)
+def test_what_is_no_rising_curve_is_refused(points: dict[str, list[float]], words: str) -> None:
+    with pytest.raises(ValidationError, match=words):
+        Calibration(**points, on="")  # type: ignore[arg-type]
