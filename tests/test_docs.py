@@ -29,7 +29,15 @@ def steps(page: Path) -> list[str | list[str]]:
     return found
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES[1:] if steps(page)], ids=lambda page: page.name)
+WITH_STEPS = [page for page in PAGES if steps(page)]
+
+IN_A_SHELL = ("README.md", "cluster.md")
+"""As a newcomer does it; and training on several devices starts the program again for each."""
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in WITH_STEPS if page.name not in IN_A_SHELL], ids=lambda page: page.name
+)
 def test_the_commands_and_programs_of_a_page_run(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -42,8 +50,11 @@ def test_the_commands_and_programs_of_a_page_run(
         assert "error:" not in capsys.readouterr().err, step
 
 
-def test_the_readme_runs_in_a_shell(tmp_path: Path) -> None:
-    for step in steps(ROOT / "README.md"):
+@pytest.mark.parametrize(
+    "page", [page for page in WITH_STEPS if page.name in IN_A_SHELL], ids=lambda page: page.name
+)
+def test_what_a_page_says_runs_in_a_shell(page: Path, tmp_path: Path) -> None:
+    for step in steps(page):
         arguments = ["-c", step] if isinstance(step, str) else ["-m", "medtranslate", *step]
         done = subprocess.run(
             [sys.executable, *arguments], cwd=tmp_path, capture_output=True, text=True, timeout=600
