@@ -29,7 +29,10 @@ def _show(name: str, json: bool, quiet: bool) -> None:
 
 def _lines(known: Mapping[str, Any]) -> list[str]:
     """A model's facts, one a line; nested ones as dotted names."""
-    told = {key: known[key] for key in ("summary", "input", "output", "parameters", "digests", "training")}
+    told = {
+        key: known[key]
+        for key in ("summary", "input", "output", "parameters", "digests", "calibrated", "training")
+    }
     told["slices"] = f"{known['network']['size']} x {known['network']['size']} pixels, framed to the head"
     return [known["name"], *(line for row in _flat(told) for line in _printable(row))]
 

@@ -214,11 +214,10 @@ def _translated(
         return Translated(seen.volume(made, to, scale), None, record)
     deviation = from_slices(spread)
     head = head_mask([from_slices(unit)[0].numpy() for unit in (seen.unit(), made)], [(-1.0, 1.0)] * 2)
-    known = model.description.calibration.get(to)
-    if known:
-        expected = np.zeros_like(deviation[0].numpy())
-        expected[head] = calibrated(deviation[0].numpy()[head], known)
-        deviation = torch.from_numpy(expected)[None]
+    if known := model.description.calibration.get(to):
+        values = deviation[0].numpy()  # in the tensor's own memory
+        values[~head] = 0.0
+        values[head] = calibrated(values[head], known)
     deviation.mul_(seen.gain(to, scale))
     uncertainty = Uncertainty(
         samples=samples,

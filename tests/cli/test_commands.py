@@ -116,6 +116,7 @@ class TestJson:
             "summary": "red \x1b[31m",
             "network": {"size": 32},
             "training": {"score": 1},
+            "calibrated": {"ct": "two heads"},
             "card": "# card \x1b[2J",
             "foreign": ["weights.pt"],
         }
@@ -124,7 +125,7 @@ class TestJson:
         assert self.parsed(["models", "show", "phantom"], capsys) == known | {"name": "phantom"}
         assert cli.invoke(["models", "show", "phantom"]) == 0
         said = capsys.readouterr()
-        assert "training.score: 1" in said.out.splitlines()
+        assert {"training.score: 1", "calibrated.ct: two heads"} <= set(said.out.splitlines())
         assert "\x1b" not in said.out + said.err
         assert "weights.pt" in said.err
 
