@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from monai.data import MetaTensor
 from PIL import Image
+from scipy import ndimage
 
 from medtranslate.checkpoint import Model, load_model
 from medtranslate.evaluation import mean_image, score_pair
@@ -27,6 +28,10 @@ from medtranslate.translation import translate_volume
 
 BONE_HU = 80.0
 """Above this a windowed CT shows bone."""
+
+
+DEEP_MM = 25.0
+"""From bone; CSF as far from it fills ventricles and wide cisterns."""
 
 
 def main() -> None:
@@ -64,10 +69,14 @@ def to_ct(head: Study, model: Model) -> tuple[MetaTensor, dict[str, float]]:
     def mean_hu(*wanted: str) -> float:
         return float(made.numpy()[np.isin(labels, [names.index(name) for name in wanted])].mean())
 
+    spacing = float(head.labels.pixdim[0])
+    from_bone = ndimage.distance_transform_edt(labels[0] != names.index("cortical bone"), sampling=spacing)
+    csf = ndimage.binary_erosion(labels[0] == names.index("csf"), np.ones((3, 3, 3)))
     bone, predicted = head.ct.numpy() > BONE_HU, made.numpy() > BONE_HU
     facts = {
         "ct_bone_dice": 2 * float((bone & predicted).sum()) / float(bone.sum() + predicted.sum()),
         "ct_hu_csf": mean_hu("csf"),
+        "ct_hu_deep_csf": float(made.numpy()[0][csf & (from_bone > DEEP_MM)].mean()),
         "ct_hu_white": mean_hu("white matter"),
         "ct_hu_bone": mean_hu("cortical bone"),
     }
