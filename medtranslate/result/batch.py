@@ -16,15 +16,16 @@ class Outcome:
 
     Attributes:
         name: path within the source; of a DICOM series its folder and the end of its UID.
-        state: skipped is one that was finished before.
+        state: doubtful is one that was translated, with reasons to doubt it; skipped is one that was
+            finished before and is not doubtful.
         output: path within the output's folder.
         slices: of the volume; 1 of a picture.
         seconds: of work on it: reading, network, writing.
-        reason: why it failed, in a sentence.
+        reason: why it failed or is doubtful, in a sentence.
     """
 
     name: str
-    state: Literal["done", "skipped", "failed"]
+    state: Literal["done", "doubtful", "skipped", "failed"]
     output: str
     slices: int = 0
     seconds: float = 0.0

@@ -138,6 +138,33 @@ class Uncertainty:
 
 
 @dataclass(frozen=True, kw_only=True, config=FROZEN)
+class Plausibility:
+    """Signs that a translation shows what no head has, measured without a truth.
+
+    What needs a CT is None for an MR; what needs a volume is None for a picture.
+
+    Attributes:
+        air_ml: visible volume that the network drew outside the source's head and that became air.
+        bone_outside_ml: bone outside the source's head.
+        bone_inside_ml: bone within the skull that joins no skull.
+        fluid: mean of the darkest large parts of the cavity within the skull, in the model's unit.
+        brain: mean of the rest of that cavity, likewise.
+        saturated: share of the head's voxels at either end of the model's range.
+        closed: share of the skull's ring that bone closes, over the slices that show a cavity.
+        doubts: each value past its limit, in a sentence with its number and the limit.
+    """
+
+    air_ml: float | None = None
+    bone_outside_ml: float | None = None
+    bone_inside_ml: float | None = None
+    fluid: float | None = None
+    brain: float | None = None
+    saturated: float | None = None
+    closed: float | None = None
+    doubts: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True, config=FROZEN)
 class Finished:
     """By what a batch knows an output again, so that it is not made twice.
 
@@ -156,6 +183,7 @@ class Translation:
 
     Attributes:
         gate: what the model's input gate said of the source; None in records without one.
+        plausibility: what the translation itself says against it; None in records without one.
         saturated: share of source voxels in the frame that lay outside the model's input window.
         seams: mean absolute second difference along the axis, {"source": ..., "output": ...},
             each relative to its own range; None for pictures.
@@ -170,6 +198,7 @@ class Translation:
     model: ModelInfo
     output: str
     gate: Gate | None = None
+    plausibility: Plausibility | None = None
     saturated: float | None = None
     seams: dict[str, float] | None = None
     uncertainty: Uncertainty | None = None
@@ -178,6 +207,12 @@ class Translation:
     seconds: float | None = None
     finished: Finished | None = None
     warnings: list[str] = field(default_factory=list)
+
+    @property
+    def doubts(self) -> list[str]:
+        """Reasons to doubt the translation: the gate's of its source, then its own. It is doubtful if any."""
+        gate = self.gate.reasons if self.gate and self.gate.verdict in ("warn", "refuse") else []
+        return [*gate, *(self.plausibility.doubts if self.plausibility else [])]
 
 
 @dataclass(frozen=True, kw_only=True, config=FROZEN)
