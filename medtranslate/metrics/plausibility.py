@@ -118,7 +118,7 @@ def look_at_brain(
     brain = float(np.median(made[rest])) if rest.any() else high
     least = PART_CM2 / cm2
     dark, bright = _parts(dark, least, ~core), _parts(bright & core, least)
-    # Fluid is dark in T1 and FLAIR. In T2 it is bright; grey nuclei and bone are dark there, but less so or small.
+    # Fluid is dark in T1 and FLAIR. In T2 it is bright, and what is dark is grey nuclei, less so, or small.
     darkest = dark.any() and (not bright.any() or float(seen[dark].mean()) < VERY_DARK)
     is_dark = darkest and DARK_SHARE * dark.sum() >= bright.sum()
     fluid = dark if is_dark else bright
