@@ -18,6 +18,7 @@ from pydicom.tag import Tag
 
 from medtranslate.errors import SeriesRefused, SettingsError
 from medtranslate.geometry import POSITION_MM, Floats
+from medtranslate.io.dicom_files import raw_of
 
 
 @dataclass(frozen=True)
@@ -152,11 +153,10 @@ def values_of(planes: Sequence[Dataset], name: str) -> list[str]:
 
 
 def _raw(plane: Dataset, attribute: Attribute) -> tuple[str, object] | None:
-    """What stands in the file, not converted, which costs more than reading it."""
+    """The keyword and the value that stand in the file."""
     for keyword in attribute.keywords:
-        item = plane.get_item(_TAGS[keyword])
-        if item is not None and item.value not in (None, b"", ""):
-            return keyword, item.value if isinstance(item.value, bytes) else str(item.value)
+        if value := raw_of(plane, _TAGS[keyword]):
+            return keyword, value
     return None
 
 

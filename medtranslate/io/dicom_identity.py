@@ -12,6 +12,8 @@ from collections.abc import Iterable
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.tag import Tag
 
+from medtranslate.io.dicom_files import raw_of
+
 PERSON = ("PatientID", "PatientName", "PatientBirthDate")
 _TAGS = tuple(Tag(keyword) for keyword in PERSON)
 
@@ -31,8 +33,7 @@ def persons_of(headers: Iterable[FileDataset]) -> dict[Person, FileDataset]:
     """The persons that headers name, each with the first header that does."""
     seen: dict[tuple[object, ...], FileDataset] = {}
     for header in headers:
-        # As the bytes stand in the file: converting every header costs more than reading it.
-        seen.setdefault(tuple(_raw(header, tag) for tag in _TAGS), header)
+        seen.setdefault(tuple(raw_of(header, tag) for tag in _TAGS), header)
     persons: dict[Person, FileDataset] = {}
     for header in seen.values():
         persons.setdefault(person_of(header), header)
@@ -65,8 +66,3 @@ def _plain(text: str) -> str:
     groups = unicodedata.normalize("NFC", text).casefold().split("=")
     names = (" ".join(group.replace("^", " ^ ").split()) for group in groups)
     return "=".join(name.strip("^ ") for name in names)
-
-
-def _raw(header: Dataset, tag: int) -> object:
-    item = header.get_item(tag)
-    return None if item is None else item.value if isinstance(item.value, bytes) else str(item.value)

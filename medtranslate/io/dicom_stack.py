@@ -6,18 +6,19 @@ MR planes of one person and one acquisition is refused.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from pydicom.dataset import FileDataset
+from pydicom.tag import Tag
 
 from medtranslate.errors import GeometryRefused, InputRefused, SeriesRefused
 from medtranslate.geometry import COSINE, Floats, Stack, slice_normal, stack_slices
 from medtranslate.io import dicom_acquisitions
 from medtranslate.io.bounds import check_size
-from medtranslate.io.dicom_files import refusing_damage, without_comment
+from medtranslate.io.dicom_files import raw_of, refusing_damage, without_comment
 from medtranslate.io.dicom_folders import check_numbers, require_one_series
 from medtranslate.io.dicom_identity import difference, persons_of
 from medtranslate.io.dicom_series import (
@@ -132,7 +133,7 @@ def _planes(headers: Sequence[FileDataset]) -> list[FileDataset]:
 def _check_identity(planes: Sequence[FileDataset]) -> None:
     """Refuse slices of two studies or persons; what is compared is never printed."""
     first = planes[0]
-    for plane in planes:
+    for plane in _different(planes, _SAME_UIDS):
         for keyword in _SAME_UIDS:
             if text_of(plane, keyword) != text_of(first, keyword):
                 raise _differing(plane, first, keyword)
@@ -184,7 +185,7 @@ def _heights(planes: Sequence[FileDataset]) -> Floats:
 def _stack(planes: Sequence[FileDataset]) -> Stack:
     """The geometry of planes that are alike."""
     first = planes[0]
-    for plane in planes:
+    for plane in _different(planes, (*_SAME_VALUE, *(keyword for keyword, _, _ in _SAME_NUMBERS))):
         with refusing_damage(name_of(plane)):
             _check_same(plane, first)
     check_size((len(planes), int(first.Rows), int(first.Columns)), name_of(first))
@@ -199,6 +200,15 @@ def _stack(planes: Sequence[FileDataset]) -> Stack:
         single_gap=gap,
         thicknesses=_thicknesses(planes),
     )
+
+
+def _different(planes: Sequence[FileDataset], keywords: Sequence[str]) -> Iterable[FileDataset]:
+    """The first of all planes whose values are the same byte for byte."""
+    tags = [Tag(keyword) for keyword in keywords]
+    seen: dict[tuple[object, ...], FileDataset] = {}
+    for plane in planes:
+        seen.setdefault((plane.original_encoding, *(raw_of(plane, tag) for tag in tags)), plane)
+    return seen.values()
 
 
 def _check_same(plane: FileDataset, first: FileDataset) -> None:
