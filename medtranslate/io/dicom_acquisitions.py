@@ -132,10 +132,15 @@ def several_valued(planes: Sequence[Dataset]) -> list[str]:
     ]
 
 
-def describe(told: dict[str, list[str]]) -> str:
+def describe(told: dict[str, list[str]], planes: Sequence[Dataset]) -> str:
     """What tells acquisitions apart, with its values, and the options that take each, for messages."""
+
+    def keyword(name: str) -> str:
+        found = (_raw(plane, ATTRIBUTES[name]) for plane in planes)
+        return next(raw[0] for raw in found if raw)
+
     differing = " and ".join(
-        f"{ATTRIBUTES[name].keywords[0]} ({', '.join(_first_few(labels))})" for name, labels in told.items()
+        f"{keyword(name)} ({', '.join(_first_few(labels))})" for name, labels in told.items()
     )
     name, labels = next(iter(told.items()))
     options = " or ".join(f"--select {_quoted(f'{name}={label}')}" for label in _first_few(labels, 3))

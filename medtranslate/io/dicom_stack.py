@@ -157,7 +157,7 @@ def _check_acquisitions(planes: Sequence[FileDataset]) -> None:
     other = next(plane for plane, label in zip(planes, labels, strict=True) if label != labels[0])
     raise SeriesRefused(
         f"{name_of(planes[0])} and {name_of(other)} are of {len(set(labels))} acquisitions in one series,"
-        f" which {dicom_acquisitions.describe(told)} (`medtranslate info` lists them)"
+        f" which {dicom_acquisitions.describe(told, planes)} (`medtranslate info` lists them)"
     )
 
 
