@@ -42,7 +42,7 @@ ATTRIBUTES: dict[str, Attribute] = {
     "te": Attribute(("EchoTime", "EffectiveEchoTime"), measured=True),
     "time-point": Attribute(("TemporalPositionIndex", "TemporalPositionIdentifier")),
     "b-value": Attribute(("DiffusionBValue",), measured=True),
-    "ti": Attribute(("InversionTime",), measured=True),
+    "ti": Attribute(("InversionTime", "InversionTimes"), measured=True),
     "flip-angle": Attribute(("FlipAngle",), measured=True),
     "kvp": Attribute(("KVP",), measured=True),
     "energy": Attribute(("MonoenergeticEnergyEquivalent",), measured=True),

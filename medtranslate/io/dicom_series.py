@@ -56,11 +56,13 @@ _MACROS = {
     "MRImageFrameTypeSequence": ("FrameType",),
     "FrameContentSequence": ("StackID", "TemporalPositionIndex", "FrameAcquisitionNumber"),
     "MREchoSequence": ("EffectiveEchoTime",),
+    "MRModifierSequence": ("InversionTimes",),
     "MRDiffusionSequence": ("DiffusionBValue",),
     "MRTimingAndRelatedParametersSequence": ("FlipAngle",),
     "CardiacSynchronizationSequence": ("NominalCardiacTriggerDelayTime",),
     "CTReconstructionSequence": ("ConvolutionKernel",),
     "CTXRayDetailsSequence": ("KVP",),
+    "UnassignedPerFrameConvertedAttributesSequence": ACQUISITION_TAGS,
 }
 """Functional group macros (PS3.3 C.7.6.16.2), and what is read from each."""
 

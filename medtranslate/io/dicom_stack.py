@@ -6,6 +6,7 @@ MR planes of one person and one acquisition is refused.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -112,7 +113,7 @@ def list_parts(headers: Sequence[FileDataset]) -> list[str]:
 
 def _parts(planes: list[FileDataset], chosen: str = "") -> Iterator[str]:
     told = _tell_apart(planes)
-    if not told or (len(planes) == 1):
+    if not told:
         yield chosen
         return
     name, labels = next(iter(told.items()))
@@ -168,11 +169,12 @@ def _tell_apart(planes: Sequence[FileDataset]) -> dict[str, list[str]]:
         if not several:
             return {}
         told = dicom_acquisitions.tell_apart(planes, several, _heights(planes), _thicknesses(planes))
-    if "stack" in several and "stack" not in told:
+        stacks = dicom_acquisitions.values_of(planes, "stack")
+    if "stack" in several and "stack" not in told and min(Counter(stacks).values()) > 1:
         try:
             _stack(planes)
         except InputRefused:
-            told = {"stack": dicom_acquisitions.values_of(planes, "stack"), **told}
+            told = {"stack": stacks, **told}
     return told
 
 

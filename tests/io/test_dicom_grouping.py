@@ -6,13 +6,17 @@ import dcm2niix
 import nibabel as nib
 import numpy as np
 import pytest
+from highdicom.legacy import LegacyConvertedEnhancedMRImage
+from hypothesis import given
+from hypothesis import strategies as st
 from pydicom import Dataset, dcmread
-from pydicom.uid import EnhancedMRImageStorage
+from pydicom.uid import EnhancedMRImageStorage, generate_uid
 
 from medtranslate.cli import invoke
 from medtranslate.data.items import list_items as list_training_items
 from medtranslate.errors import GeometryRefused, SeriesRefused, SettingsError, UsageError
 from medtranslate.io import read_volume, write_volume
+from medtranslate.io.dicom_acquisitions import several_valued, tell_apart
 from medtranslate.io.inventory import list_items
 
 HEIGHTS = [3.0 * index for index in range(5)]
@@ -103,6 +107,44 @@ def test_what_varies_within_a_good_series_does_not_split_it(put_slices, tmp_path
     volume = read_volume(tmp_path)
     assert np.array_equal(slices_of(volume), pixels)
     assert "slices" not in volume.meta
+
+
+IN_ALL = [(name, one, other) for name, (one, other, _) in APART.items()]
+
+
+@given(
+    st.lists(st.integers(2, 6), min_size=2, max_size=5),
+    st.floats(0.5, 5),
+    st.sampled_from(IN_ALL),
+    st.randoms(use_true_random=False),
+)
+def test_blocks_along_a_scan_are_never_told_apart(lengths, gap, acquisitions, random):
+    """Whatever the attribute, as long as no slice of one value lies among those of another."""
+    _, one, other = acquisitions
+    blocks = [values for length, values in zip(lengths, (one, other), strict=False) for _ in range(length)]
+    slices = [(gap * index, header_of(values)) for index, values in enumerate(blocks)]
+    random.shuffle(slices)
+    heights, planes = zip(*slices, strict=True)
+    several = several_valued(planes)
+    assert several
+    assert tell_apart(planes, several, np.array(heights), [gap] * len(heights)) == {}
+
+
+@given(st.integers(3, 9), st.floats(-1, 1), st.floats(0.5, 5), st.sampled_from(IN_ALL))
+def test_stacks_among_each_other_are_always_told_apart(count, shift, gap, acquisitions):
+    name, one, other = acquisitions
+    planes = [header_of(one)] * count + [header_of(other)] * count
+    places = gap * np.arange(count)
+    heights = np.concatenate([places, places + shift * gap])
+    told = tell_apart(planes, several_valued(planes), heights, [gap] * (2 * count))
+    assert told[name][0] != told[name][-1]
+
+
+def header_of(values):
+    header = Dataset()
+    for keyword, value in values.items():
+        setattr(header, keyword, value)
+    return header
 
 
 def test_blocks_that_share_a_place_at_their_border_are_no_acquisitions(put_slices, tmp_path):
@@ -280,6 +322,24 @@ def test_acquisitions_in_an_enhanced_image_are_named_and_one_can_be_taken(put_sl
     ]
     assert invoke(arguments) == 2  # The file would hold the other frames, too.
     assert not (tmp_path / "clean").exists()
+
+
+def test_frames_that_highdicom_made_of_slices_are_told_apart(put_slices, tmp_path):
+    """Its legacy conversion keeps what has no functional group among unassigned attributes."""
+    plain = {"PositionReferenceIndicator": "", "ContentDate": "20200102", "ContentTime": "101112"}
+    plain |= dict.fromkeys(("StudyID", "ReferringPhysicianName", "PatientSex", "AccessionNumber"), "")
+    plain |= dict.fromkeys(("StudyDate", "AcquisitionDate"), "20200102")
+    plain |= dict.fromkeys(("StudyTime", "AcquisitionTime"), "101112")
+    plain |= {"Manufacturer": "X", "WindowCenter": 500, "WindowWidth": 1000}
+    for half, time in enumerate(("20", "90")):
+        numbered = {"InstanceNumber": lambda index, half=half: 1 + 5 * half + index}
+        pixels = put_slices(tmp_path / "plain", HEIGHTS, EchoTime=time, **numbered, **plain)
+    slices = [dcmread(path) for path in sorted((tmp_path / "plain").iterdir())]
+    whole = LegacyConvertedEnhancedMRImage(slices, generate_uid(), 1, generate_uid(), 1)
+    whole.save_as(tmp_path / "whole.dcm")
+    with pytest.raises(SeriesRefused, match=r"EchoTime \(20, 90\); take one with --select te=20"):
+        read_volume(tmp_path / "whole.dcm")
+    assert np.array_equal(slices_of(read_volume(tmp_path / "whole.dcm", select="te=90")), pixels)
 
 
 def test_stacks_of_frames_that_join_end_to_end_are_one_volume(put_slices, tmp_path):
