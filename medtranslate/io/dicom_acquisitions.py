@@ -59,10 +59,8 @@ _TAGS = {keyword: Tag(keyword) for keyword in ACQUISITION_TAGS}
 _NOTHING = "none"
 _LONGEST = 40
 _SAME_QUANTITY = 0.01
-_NEAR = 0.1
-"""Share of a slice's thickness within which two slices lie in one place."""
-_COVERED = 1.1
-"""Largest distance of slices, in thicknesses, that cover the patient by themselves."""
+_BESIDE = 0.9
+"""Least distance, in thicknesses, of slices that lie beside each other."""
 
 
 def select(planes: Sequence[Dataset], chosen: str, where: str) -> list[int]:
@@ -109,16 +107,14 @@ def tell_apart(
         heights: places [N] of the planes along their normal in mm.
         thickness: SliceThickness [N] in mm, where it is known.
     """
+    thick = None if thickness is None else float(np.median(thickness))
     told = {}
     for name in several:
         labels = values_of(planes, name)
         groups = [np.sort(heights[np.array(labels) == label]) for label in dict.fromkeys(labels)]
-        if ATTRIBUTES[name].in_turns:
-            thick = None if thickness is None else float(np.median(thickness))
-            apart = _repeat_or_cover(groups, thick)
-        else:
-            apart = _lie_among(groups)
-        if apart:
+        # That a slice lacks a value says little.
+        careful = ATTRIBUTES[name].in_turns or _NOTHING in labels
+        if _overlap(groups, thick) if careful else _lie_among(groups):
             told[name] = labels
     return told
 
@@ -211,25 +207,20 @@ def _lie_among(groups: Sequence[Floats]) -> bool:
     return False
 
 
-def _repeat_or_cover(groups: Sequence[Floats], thickness: float | None) -> bool:
-    """Whether groups are volumes of their own, not slices that were taken in turns.
+def _overlap(groups: Sequence[Floats], thickness: float | None) -> bool:
+    """Whether slices of one group lie in the range of another and overlap its slices in space.
 
-    They are if two that lie among each other share their places, or cover the patient each by itself.
+    Slices of one volume that were taken in turns lie beside each other.
     """
     groups = [group for group in groups if len(group) > 1]
     if len(groups) < 2 or _apart(groups):
         return False
-    near = POSITION_MM if thickness is None else _NEAR * thickness
-    covering = [
-        thickness is not None and float(np.median(np.diff(group))) <= _COVERED * thickness for group in groups
-    ]
+    near = np.inf if thickness is None else _BESIDE * thickness
     for index, group in enumerate(groups):
         inside = _inside(group, groups)
         for other in np.flatnonzero(inside.sum(1) >= 2):
-            if other == index:
-                continue
-            shared = [np.abs(groups[other] - height).min() <= near for height in group[inside[other]]]
-            if np.mean(shared) > 0.5 or (covering[index] and covering[other]):
+            distances = [np.abs(groups[other] - height).min() for height in group[inside[other]]]
+            if other != index and np.median(distances) < near:
                 return True
     return False
 

@@ -92,6 +92,7 @@ VARYING = {
     "an energy for the base": {"KVP": lambda index: "140" if index < 5 else "120"},
     "echo times that hardly differ": {"EchoTime": lambda index: f"{4.6 + 0.004 * (index % 3):.4f}"},
     "numbers written otherwise": {"EchoTime": lambda index: "4.60" if index % 2 else "4.6"},
+    "an energy that a slice lacks": {"KVP": lambda index: None if index == 4 else "120"},
     "exposure and time": {
         "XRayTubeCurrent": lambda index: index % 2,
         "AcquisitionTime": lambda index: f"10{index:02}00",
@@ -145,6 +146,14 @@ def header_of(values):
     for keyword, value in values.items():
         setattr(header, keyword, value)
     return header
+
+
+@pytest.mark.parametrize("thickness", [2.4, None])
+def test_acquisitions_of_slices_with_gaps_are_told_apart(put_slices, tmp_path, thickness):
+    for number, heights in enumerate((HEIGHTS, BETWEEN)):
+        put_slices(tmp_path, heights, AcquisitionNumber=number, SliceThickness=thickness)
+    with pytest.raises(SeriesRefused, match="--select acquisition=0"):
+        read_volume(tmp_path)
 
 
 def test_blocks_that_share_a_place_at_their_border_are_no_acquisitions(put_slices, tmp_path):
