@@ -114,7 +114,7 @@ def _modality(table: Path, row: Row) -> str:
 @without_comment()
 def _from_series(folder: Path, modality: Modality) -> Listing:
     shares: dict[str, dict[Path, Share]] = defaultdict(lambda: defaultdict(Share))
-    patients: dict[str, str] = {}
+    patients: dict[tuple[str, Path], str] = {}
     others: set[str] = set()
     found = find_series(folder)
     failures = [str(error) for error in found.refused]
@@ -123,10 +123,11 @@ def _from_series(folder: Path, modality: Modality) -> Listing:
             if MODALITIES.get(header.get("Modality", "")) != modality:
                 others.add(uid)
                 continue
-            shares[uid][Path(str(file_of(header))).parent].add(header)
-            patients[uid] = str(header.get("PatientID") or header.get("StudyInstanceUID") or uid)
+            place = Path(str(file_of(header))).parent
+            shares[uid][place].add(header)
+            patients[uid, place] = str(header.get("PatientID") or header.get("StudyInstanceUID") or uid)
     items = [
-        Item(Path(os.path.commonpath(joined)), uid, patients[uid])
+        Item(Path(os.path.commonpath(joined)), uid, patients[uid, joined[0]])
         for uid, folders in shares.items()
         for joined in join_shares(folders)
     ]

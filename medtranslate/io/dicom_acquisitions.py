@@ -26,7 +26,7 @@ class Attribute:
     """What an acquisition may differ in.
 
     Attributes:
-        keywords: where its value stands; the first that is there counts.
+        keywords: where its value stands, of a frame before that of its file; the first that is there counts.
         measured: a physical quantity; values within 1 % are one.
         in_turns: one good acquisition may alternate between values, since scanners take its slices in turns.
     """
@@ -39,25 +39,26 @@ class Attribute:
 ATTRIBUTES: dict[str, Attribute] = {
     "stack": Attribute(("StackID",)),
     "echo": Attribute(("EchoNumbers",)),
-    "te": Attribute(("EchoTime", "EffectiveEchoTime"), measured=True),
+    "te": Attribute(("EffectiveEchoTime", "EchoTime"), measured=True),
     "time-point": Attribute(("TemporalPositionIndex", "TemporalPositionIdentifier")),
     "b-value": Attribute(("DiffusionBValue",), measured=True),
-    "ti": Attribute(("InversionTime", "InversionTimes"), measured=True),
+    "ti": Attribute(("InversionTimes", "InversionTime"), measured=True),
     "flip-angle": Attribute(("FlipAngle",), measured=True),
     "kvp": Attribute(("KVP",), measured=True),
     "energy": Attribute(("MonoenergeticEnergyEquivalent",), measured=True),
     "kernel": Attribute(("ConvolutionKernel",)),
     "image-type": Attribute(("ImageType",)),
-    "acquisition": Attribute(("AcquisitionNumber", "FrameAcquisitionNumber"), in_turns=True),
+    "acquisition": Attribute(("FrameAcquisitionNumber", "AcquisitionNumber"), in_turns=True),
     "contrast": Attribute(("ContrastBolusAgent",)),
-    "trigger": Attribute(("TriggerTime", "NominalCardiacTriggerDelayTime"), measured=True, in_turns=True),
+    "trigger": Attribute(("NominalCardiacTriggerDelayTime", "TriggerTime"), measured=True, in_turns=True),
 }
 """Attributes by the name that `--select` takes, in the order in which parts are named by them."""
 
 ACQUISITION_TAGS = tuple(keyword for attribute in ATTRIBUTES.values() for keyword in attribute.keywords)
 _TAGS = {keyword: Tag(keyword) for keyword in ACQUISITION_TAGS}
 _NOTHING = "none"
-_LONGEST = 40
+_LONGEST = 200
+_SHOWN = 6
 _SAME_QUANTITY = 0.01
 _BESIDE = 0.9
 """Least distance, in thicknesses, of slices that lie beside each other."""
@@ -81,7 +82,7 @@ def select(planes: Sequence[Dataset], chosen: str, where: str) -> list[int]:
         labels = values_of([planes[index] for index in kept], name.lower())
         wanted = _wanted(set(labels), value)
         if wanted is None:
-            there = ", ".join(f"{name.lower()}={label}" for label in _first_few(labels))
+            there = ", ".join(_first_few([f"{name.lower()}={label}" for label in labels]))
             raise SeriesRefused(f"{where}: its series has no {term.strip()} to --select; it has {there}")
         kept = [index for index, label in zip(kept, labels, strict=True) if label == wanted]
     return kept
@@ -139,7 +140,8 @@ def describe(told: dict[str, list[str]], planes: Sequence[Dataset]) -> str:
         f"{keyword(name)} ({', '.join(_first_few(labels))})" for name, labels in told.items()
     )
     name, labels = next(iter(told.items()))
-    options = " or ".join(f"--select {_quoted(f'{name}={label}')}" for label in _first_few(labels, 3))
+    shown = list(dict.fromkeys(labels))[:3]
+    options = " or ".join(f"--select {_quoted(f'{name}={label}')}" for label in shown)
     return f"differ in {differing}; take one with {options}"
 
 
@@ -169,7 +171,7 @@ def _text(plane: Dataset, attribute: Attribute) -> str:
     parts = [value] if isinstance(value, str) or not hasattr(value, "__iter__") else list(value)
     # The first two say whether the image was acquired or derived (PS3.3 C.7.6.1.1.2).
     parts = parts[2:] if raw[0] == "ImageType" else parts
-    texts = (str(part).strip() if _number(str(part)) is None else f"{float(part):g}" for part in parts)
+    texts = (str(part).strip() if _number(str(part)) is None else f"{float(part):.12g}" for part in parts)
     clean = "".join(sign for sign in "/".join(texts).replace(",", " ") if sign.isprintable())
     return clean[:_LONGEST] or _NOTHING
 
@@ -180,7 +182,7 @@ def _merged(texts: dict[tuple[str, object] | None, str]) -> dict[tuple[str, obje
     lowest: dict[float, str] = {}
     for index, number in enumerate(numbers):
         near = index and number - numbers[index - 1] <= _SAME_QUANTITY * abs(number)
-        lowest[number] = lowest[numbers[index - 1]] if near else f"{number:g}"
+        lowest[number] = lowest[numbers[index - 1]] if near else f"{number:.12g}"
     return {raw: text if (number := _number(text)) is None else lowest[number] for raw, text in texts.items()}
 
 
@@ -238,9 +240,10 @@ def _inside(group: Floats, groups: Sequence[Floats]) -> NDArray[np.bool_]:
     return inside
 
 
-def _first_few(labels: Sequence[str], most: int = 6) -> list[str]:
+def _first_few(labels: Sequence[str]) -> list[str]:
     different = list(dict.fromkeys(labels))
-    return different if len(different) <= most else [*different[:most], f"{len(different) - most} more"]
+    more = [f"{len(different) - _SHOWN} more"] if len(different) > _SHOWN else []
+    return different[:_SHOWN] + more
 
 
 def _quoted(text: str) -> str:

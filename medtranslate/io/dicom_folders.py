@@ -21,7 +21,7 @@ from pydicom.tag import Tag
 
 from medtranslate.errors import InputRefused, SeriesRefused
 from medtranslate.geometry import COSINE, POSITION_MM, slice_normal
-from medtranslate.io.dicom_files import file_of, raw_of, without_comment
+from medtranslate.io.dicom_files import file_of, raw_of, refusing_damage, without_comment
 from medtranslate.io.dicom_identity import Person, difference, person_of
 from medtranslate.io.dicom_series import name_of, numbers_of, planes_of
 
@@ -58,7 +58,8 @@ class Share:
     @without_comment()
     def add(self, header: FileDataset) -> None:
         """Take up the slices of an image; one that can't be placed counts as being anywhere."""
-        with suppress(InputRefused):  # Whoever reads the image meets the refusal.
+        # Whoever reads a damaged image meets the refusal.
+        with suppress(InputRefused), refusing_damage(name_of(header)):
             for plane in planes_of(header):
                 self._add(plane)
 

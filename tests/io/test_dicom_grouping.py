@@ -198,6 +198,18 @@ def test_a_selection_that_means_nothing_is_refused(put_slices, tmp_path, chosen,
         read_volume(tmp_path, select=chosen)
 
 
+def test_of_many_acquisitions_some_are_named_and_none_is_mixed_up(put_slices, tmp_path):
+    pixels = [put_slices(tmp_path, HEIGHTS, AcquisitionNumber=12345670 + number) for number in range(9)]
+    with pytest.raises(
+        SeriesRefused, match=r"of 9 .*12345675, 3 more\).* or --select acquisition=12345672 \("
+    ):
+        read_volume(tmp_path)
+    with pytest.raises(SeriesRefused, match=r"acquisition=12345675, 3 more$"):
+        read_volume(tmp_path, select="acquisition=7")
+    assert np.array_equal(slices_of(read_volume(tmp_path, select="acquisition=12345678")), pixels[8])
+    assert len(list_items(tmp_path)) == 9
+
+
 def test_a_selection_of_what_is_no_dicom_is_refused(tmp_path, make_volume):
     write_volume(make_volume(), tmp_path / "a.nii")
     with pytest.raises(UsageError, match="leave --select away"):
@@ -498,6 +510,17 @@ def test_whole_stacks_in_folders_that_share_a_uid_are_never_joined(put_slices, t
         assert [item.path for item in items] == [tmp_path / "sub-01", tmp_path / "sub-02"]
     for name, pixels in zip(("sub-01", "sub-02"), expected, strict=True):
         assert np.array_equal(slices_of(read_volume(tmp_path / name)), pixels)
+
+
+def test_training_keeps_subjects_apart_that_share_a_uid_and_holds_together_those_of_one_number(
+    put_slices, tmp_path
+):
+    for number in range(4):
+        put_slices(
+            tmp_path / f"sub-{number}", BETWEEN if number % 2 else HEIGHTS, PatientID=f"T{number // 2}"
+        )
+    items = list_training_items(tmp_path, "mr").items
+    assert [item.group for item in items] == ["T0", "T0", "T1", "T1"]
 
 
 @pytest.mark.parametrize("case", JOINED_IN_FOLDERS)
