@@ -7,7 +7,7 @@ They show by slices of one value that lie between, or in the places of, slices o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -99,19 +99,18 @@ def _wanted(labels: set[str], value: str) -> str | None:
 
 
 def tell_apart(
-    planes: Sequence[Dataset], several: Sequence[str], heights: Floats, thickness: Sequence[float] | None
+    differing: Mapping[str, list[str]], heights: Floats, thickness: Sequence[float] | None
 ) -> dict[str, list[str]]:
-    """What tells acquisitions in one series apart: for each such attribute its value of each plane.
+    """What tells acquisitions in one series apart: those of the attributes that differ.
 
     Args:
-        several: the attributes that differ (`several_valued`).
+        differing: `differing_values` of the planes.
         heights: places [N] of the planes along their normal in mm.
         thickness: SliceThickness [N] in mm, where it is known.
     """
     thick = None if thickness is None else float(np.median(thickness))
     told = {}
-    for name in several:
-        labels = values_of(planes, name)
+    for name, labels in differing.items():
         groups = [np.sort(heights[np.array(labels) == label]) for label in dict.fromkeys(labels)]
         # That a slice lacks a value says little.
         careful = ATTRIBUTES[name].in_turns or _NOTHING in labels
@@ -120,13 +119,15 @@ def tell_apart(
     return told
 
 
-def several_valued(planes: Sequence[Dataset]) -> list[str]:
-    """Names of the attributes that differ between planes."""
-    return [
-        name
-        for name, attribute in ATTRIBUTES.items()
-        if len({_raw(plane, attribute) for plane in planes}) > 1 and len(set(values_of(planes, name))) > 1
-    ]
+def differing_values(planes: Sequence[Dataset]) -> dict[str, list[str]]:
+    """The value of each plane, for each attribute that differs between planes."""
+    differing = {}
+    for name, attribute in ATTRIBUTES.items():
+        if len({_raw(plane, attribute) for plane in planes}) > 1:
+            labels = values_of(planes, name)
+            if len(set(labels)) > 1:
+                differing[name] = labels
+    return differing
 
 
 def describe(told: dict[str, list[str]], planes: Sequence[Dataset]) -> str:

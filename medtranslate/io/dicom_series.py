@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 from pydicom.dataset import Dataset, FileDataset
+from pydicom.tag import BaseTag, Tag
 from pydicom.uid import UID
 
 from medtranslate.errors import GeometryRefused, InputRefused, SeriesRefused, Unreadable
@@ -65,6 +66,7 @@ _MACROS = {
     "UnassignedPerFrameConvertedAttributesSequence": ACQUISITION_TAGS,
 }
 """Functional group macros (PS3.3 C.7.6.16.2), and what is read from each."""
+_MACRO_TAGS = {Tag(macro): {Tag(keyword) for keyword in keywords} for macro, keywords in _MACROS.items()}
 
 
 @dataclass(frozen=True)
@@ -136,14 +138,21 @@ def planes_of(header: FileDataset) -> list[FileDataset]:
         implicit, little = header.original_encoding
         plane.set_original_encoding(implicit, little, header.original_character_set)
         plane.file, plane.place, plane.ReferencedFrameNumber = header.file, header.place, number
-        for macro, keywords in _MACROS.items():
-            items = own.get(macro) or shared.get(macro) or [Dataset()]
-            for keyword in keywords:
-                if keyword in items[0]:
-                    plane.add(items[0][keyword])
+        for macro, tags in _MACRO_TAGS.items():
+            item = _group(own, macro) or _group(shared, macro)
+            if item is not None:
+                for tag in item.keys() & tags:
+                    plane.add(item[tag])
         plane.ImageType = plane.get("FrameType") or plane.get("ImageType")
         planes.append(plane)
     return planes
+
+
+def _group(groups: Dataset, macro: BaseTag) -> Dataset | None:
+    """A functional group, if it is there."""
+    if macro not in groups.keys():  # noqa: SIM118  # As in `raw_of`.
+        return None
+    return next(iter(groups[macro].value or []), None)
 
 
 def name_of(header: FileDataset) -> str:

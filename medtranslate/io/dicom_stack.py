@@ -165,12 +165,12 @@ def _check_acquisitions(planes: Sequence[FileDataset]) -> None:
 def _tell_apart(planes: Sequence[FileDataset]) -> dict[str, list[str]]:
     """What tells acquisitions apart, by name of the attribute; stacks of frames also where they lie apart."""
     with refusing_damage(name_of(planes[0])):
-        several = dicom_acquisitions.several_valued(planes)
-        if not several:
+        differing = dicom_acquisitions.differing_values(planes)
+        if not differing:
             return {}
-        told = dicom_acquisitions.tell_apart(planes, several, _heights(planes), _thicknesses(planes))
-        stacks = dicom_acquisitions.values_of(planes, "stack")
-    if "stack" in several and "stack" not in told and min(Counter(stacks).values()) > 1:
+        told = dicom_acquisitions.tell_apart(differing, _heights(planes), _thicknesses(planes))
+    stacks = differing.get("stack", [])
+    if stacks and "stack" not in told and min(Counter(stacks).values()) > 1:
         try:
             _stack(planes)
         except InputRefused:

@@ -16,7 +16,7 @@ from medtranslate.cli import invoke
 from medtranslate.data.items import list_items as list_training_items
 from medtranslate.errors import GeometryRefused, SeriesRefused, SettingsError, UsageError
 from medtranslate.io import read_volume, write_volume
-from medtranslate.io.dicom_acquisitions import several_valued, tell_apart
+from medtranslate.io.dicom_acquisitions import differing_values, tell_apart
 from medtranslate.io.inventory import list_items
 
 HEIGHTS = [3.0 * index for index in range(5)]
@@ -126,9 +126,9 @@ def test_blocks_along_a_scan_are_never_told_apart(lengths, gap, acquisitions, ra
     slices = [(gap * index, header_of(values)) for index, values in enumerate(blocks)]
     random.shuffle(slices)
     heights, planes = zip(*slices, strict=True)
-    several = several_valued(planes)
-    assert several
-    assert tell_apart(planes, several, np.array(heights), [gap] * len(heights)) == {}
+    differing = differing_values(planes)
+    assert differing
+    assert tell_apart(differing, np.array(heights), [gap] * len(heights)) == {}
 
 
 @given(st.integers(3, 9), st.floats(-1, 1), st.floats(0.5, 5), st.sampled_from(IN_ALL))
@@ -137,7 +137,7 @@ def test_stacks_among_each_other_are_always_told_apart(count, shift, gap, acquis
     planes = [header_of(one)] * count + [header_of(other)] * count
     places = gap * np.arange(count)
     heights = np.concatenate([places, places + shift * gap])
-    told = tell_apart(planes, several_valued(planes), heights, [gap] * (2 * count))
+    told = tell_apart(differing_values(planes), heights, [gap] * (2 * count))
     assert told[name][0] != told[name][-1]
 
 
