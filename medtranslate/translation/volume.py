@@ -26,7 +26,7 @@ from medtranslate.gate import judge, look
 from medtranslate.jobs import staged
 from medtranslate.metrics import calibrated, head_mask
 from medtranslate.networks import Posterior, VariationalGenerator
-from medtranslate.result import CALIBRATED, UNCALIBRATED, Source, Translation, Uncertainty
+from medtranslate.result import CALIBRATED, UNCALIBRATED, WINDOWED, Source, Translation, Uncertainty
 from medtranslate.transforms import from_slices
 from medtranslate.translation.jumps import seams
 from medtranslate.translation.stack import Stack, stack
@@ -303,4 +303,4 @@ def _windowed(to: Modality, model: Model) -> list[str]:
     lower, upper = model.description.scale.ct_window
     if to == "mr" or (lower <= -1000 and upper >= 1000):
         return []
-    return [f"CT values are limited to {lower:g} to {upper:g} HU: windowed, not for dose"]
+    return [f"CT values are limited to {lower:g} to {upper:g} HU: {WINDOWED}"]
