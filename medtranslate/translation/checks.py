@@ -69,9 +69,12 @@ def output_format(output: Path, format: str | None) -> str | None:
 def cannot_become(found: str, wanted: str) -> str:
     """Why the translation of an input of one format can't be written in another; empty if it can."""
     if wanted == "dicom" != found:
+        later = (
+            "" if found == "png" else " (and make DICOM of that with `medtranslate convert --format dicom`)"
+        )
         return (
             f"is {found}, and a translation becomes DICOM from a DICOM series alone, whose patient and study"
-            " it keeps; write .nii.gz (and make DICOM of that with `medtranslate convert --format dicom`)"
+            f" it keeps; write .nii.gz{later}"
         )
     if wanted == "png" != found:
         return (
