@@ -69,16 +69,14 @@ def output_format(output: Path, format: str | None) -> str | None:
 def cannot_become(found: str, wanted: str) -> str:
     """Why the translation of an input of one format can't be written in another; empty if it can."""
     if wanted == "dicom" != found:
-        later = (
-            "" if found == "png" else " (and make DICOM of that with `medtranslate convert --format dicom`)"
-        )
+        then = "" if found == "png" else ", and make DICOM of that with `medtranslate convert --format dicom`"
         return (
             f"is {found}, and a translation becomes DICOM from a DICOM series alone, whose patient and study"
-            f" it keeps; write .nii.gz{later}"
+            f" it keeps; write .nii.gz{then}"
         )
     if wanted == "png" != found:
         return (
-            f"is {found}, and pictures hold 256 grey levels and no geometry; write .nii.gz (and make pictures"
-            " of that with `medtranslate convert --format png --window LEVEL WIDTH`)"
+            f"is {found}, and pictures hold 256 grey levels and no geometry; write .nii.gz, and make pictures"
+            " of that with `medtranslate convert --format png --window LEVEL WIDTH`"
         )
     return ""
