@@ -56,7 +56,7 @@ def convert(settings: ConvertSettings) -> Conversion:
     if settings.deidentify:
         source.meta.pop("files", None)
     if name == "png" and settings.output.suffix and source.shape[3] > 1:
-        raise UsageError(
+        raise GeometryRefused(
             f"{settings.output}: a picture holds one slice, and {settings.input} has {source.shape[3]};"
             " name a folder with --format png"
         )

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from medtranslate.errors import UsageError
-from medtranslate.gate import fit as gate_fit
 from medtranslate.jobs.locks import locked
+from medtranslate.networks import SliceGate
 from medtranslate.training import fit, loop
 from medtranslate.training.run_folder import LOCK
 
@@ -20,9 +20,7 @@ def refused(settings, **changes):
 
 def test_a_folder_has_one_run_at_a_time_until_its_gate_is_fitted(settings, monkeypatch, capsys):
     """And progress of a run, whose last step is not full, ends at its end."""
-    for name, value in {"MOST": 24, "PHANTOMS": 12, "MADE": 4}.items():
-        monkeypatch.setattr(gate_fit, name, value)
-    step, fit_gate, seen = loop.train_step, loop.fit_gate, []
+    step, seen = loop.train_step, []
 
     def in_a_step(*arguments):
         refused(settings, resume=True)
@@ -31,21 +29,20 @@ def test_a_folder_has_one_run_at_a_time_until_its_gate_is_fitted(settings, monke
         seen.append("step")
         return step(*arguments)
 
-    def in_the_gate(*arguments, **more):
+    def in_the_gate(sources, generators, network, *_, **more):
         refused(settings, resume=True)
-        seen.append("gate")
-        return fit_gate(*arguments, **more)
+        seen.append(("gate", more["quiet"]))
+        return SliceGate(network)
 
     monkeypatch.setattr(loop, "train_step", in_a_step)
     monkeypatch.setattr(loop, "fit_gate", in_the_gate)
     settings = replace(settings, images=6, gate=2)
     fit(settings)
-    assert seen == ["step", "step", "gate"]
+    assert seen == ["step", "step", ("gate", False)]
     assert (settings.out / LOCK).is_file()
-    said = re.findall(r"(.+): ([0-9]+) of ([0-9]+) \w+s,", capsys.readouterr().err)
-    assert all(int(done) <= int(total) for _, done, total in said)
-    ended = {what for what, done, total in said if done == total}
-    assert ended == {"training", "slices for the gate", "fitting the gate", "limits of the gate"}
+    said = re.findall(r"training: ([0-9]+) of ([0-9]+) images,", capsys.readouterr().err)
+    assert said[-1] == ("6", "6")
+    assert all(int(done) <= int(total) for done, total in said)
     assert fit(replace(settings, resume=True), quiet=True)["images"] == 8
     assert capsys.readouterr().err == ""
 
