@@ -35,6 +35,10 @@ from medtranslate.io.dicom_series import (
 _SAME_UIDS = ("StudyInstanceUID", "FrameOfReferenceUID")
 _SAME_VALUE = ("Modality", "PhotometricInterpretation", "Rows", "Columns")
 _SAME_NUMBERS = (("PixelSpacing", 2, 1e-3), ("ImageOrientationPatient", 6, COSINE))
+_TAIL, _DESCRIPTION = 12, 40
+"""Characters of a UID, and of a description, that a list of series shows."""
+_CHOICES = 3
+"""Series that a message of one line names; `rows` has them all."""
 _MOST_PARTS = 24
 """Of a series that are told one by one; one with more is a film, or a diffusion series."""
 
@@ -57,7 +61,7 @@ def read_headers(
         GeometryRefused: a slice is missing, or two lie at one place.
         Unreadable: a file is damaged, or too large.
     """
-    found = find_series(path, tags)
+    found = find_series(path, ("SeriesDescription", *tags))
     if found.refused:
         raise found.refused[0]
     return order_planes(_choose(found.series, path, series), select)
@@ -239,11 +243,20 @@ def _choose(found: dict[str, list[FileDataset]], path: Path, series: str | None)
     chosen = [uid for uid in found if series is None or uid.endswith(series)]
     if len(chosen) == 1:
         return found[chosen[0]]
-    choices = "; ".join(
-        f"...{uid[-12:]} ({text_of(headers[0], 'Modality') or 'no modality'}, {len(headers)} images)"
-        for uid, headers in found.items()
-    )
+    rows = [_row(uid, headers) for uid, headers in found.items()]
+    choices = [f"...{tail} ({modality}, {count} images)" for tail, modality, count, _ in rows[:_CHOICES]]
+    choices += ["..."] if len(rows) > _CHOICES else []
     what = f"{len(found)} series" if series is None else f"{len(chosen)} series ending in {series}"
-    raise SeriesRefused(
-        f"{path}: holds {what}: {choices}; choose one with --series (`medtranslate info` lists them)"
+    refusal = SeriesRefused(
+        f"{path}: holds {what}: {'; '.join(choices)}; choose one with --series and the end of its UID"
+        " (`medtranslate batch` translates them all)"
     )
+    refusal.rows = [("--series", "modality", "images", "description"), *rows]
+    raise refusal
+
+
+def _row(uid: str, headers: Sequence[FileDataset]) -> tuple[str, str, str, str]:
+    """Return what people choose a series by."""
+    first = headers[0]
+    description = text_of(first, "SeriesDescription")[:_DESCRIPTION]
+    return uid[-_TAIL:], text_of(first, "Modality") or "no modality", str(len(headers)), description
