@@ -31,10 +31,11 @@ def act(settings: InfoSettings, quiet: bool) -> Answer:
     rows = [_HEADINGS, *map(row, items)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = []
-    for cells, refused in zip(rows, ["", *(item.refused for item in items)], strict=True):
+    for cells, item in zip(rows, [None, *items], strict=True):
         lines.append("  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip())
-        if refused:
-            lines.append(f"    refused: {refused}")
+        if item:
+            lines += [f"    note: {note}" for note in item.notes]
+            lines += [f"    refused: {item.refused}"] if item.refused else []
     values = {"schema": "medtranslate/info/1", "items": [asdict(item) for item in items]}
     return Answer(values, lines if items else ["no images found"])
 

@@ -22,6 +22,7 @@ from medtranslate.evaluation.summary import (
     telling,
 )
 from medtranslate.io import read_volume
+from medtranslate.io.dicom_values import require_signal
 from medtranslate.jobs import progress, require_apart, whole_output
 from medtranslate.metrics import PROFILES, Range, score
 from medtranslate.report import VIEWS, Pictures, draw_differences, write_case
@@ -55,6 +56,7 @@ def cycle(settings: CycleSettings, *, quiet: bool = False) -> Cycle:
 
     def one(name: str) -> tuple[Result, Pictures]:
         source = read_volume(paths[name], series=settings.series, modality=settings.from_)
+        require_signal(source.meta)
         return cycle_volume(
             source, settings.from_, model, settings.batch, noise=settings.noise, seed=settings.seed, name=name
         )

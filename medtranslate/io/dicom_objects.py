@@ -30,16 +30,15 @@ from pydicom.uid import (
 
 from medtranslate.errors import UsageError
 from medtranslate.geometry import Stack
-from medtranslate.io.deidentify import declaration
 from medtranslate.io.dicom_files import without_comment
 from medtranslate.io.dicom_header import (
-    PATIENT_AND_STUDY,
     basic,
+    deidentification_of,
     own_header,
     series_number,
-    take_over,
     uid,
 )
+from medtranslate.io.dicom_identity import PATIENT_AND_STUDY, take_over
 from medtranslate.io.dicom_write import check_grid, sources_of
 
 SCHEME = "99MEDTRANSLATE"
@@ -200,7 +199,7 @@ def _header(study: Study, modality: str, kind: UID, content: bytes, description:
     header.InstanceNumber = 1
     header.SeriesNumber = series_number(first, base)
     header.SeriesDescription = basic(description)[:64]
-    header.update(declaration() if study.deidentify else {})
+    header.update(deidentification_of(first))
     return header
 
 
@@ -280,7 +279,8 @@ _PLACE = (
 
 
 def _save(made: Dataset, path: Path) -> None:
-    """Write with a file header of our own."""
+    """Write with a file header of our own, and what was copied as bytes as such."""
+    made.set_original_encoding(False, True, made._character_set)
     made.file_meta = FileMetaDataset()
     made.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     made.preamble = bytes(128)

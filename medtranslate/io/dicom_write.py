@@ -23,18 +23,17 @@ from pydicom.valuerep import format_number_as_ds
 from medtranslate.errors import GeometryRefused, UsageError
 from medtranslate.geometry import POSITION_MM, Stack, spacing, stack_slices, swap_lps_ras
 from medtranslate.io.bounds import MAX_BYTES
-from medtranslate.io.deidentify import declaration, deidentified
+from medtranslate.io.deidentify import deidentified
 from medtranslate.io.dicom_files import file_of, read_dicom, refusing_damage, without_comment
 from medtranslate.io.dicom_header import (
     SOURCE_TAGS,
-    check_uids,
     derived_header,
     phantom_header,
     refer_to,
     uid,
     unknown_header,
-    valid,
 )
+from medtranslate.io.dicom_identity import check_named, check_uids, valid, with_bytes
 from medtranslate.io.dicom_series import read_headers
 from medtranslate.result import Derivation
 
@@ -102,7 +101,6 @@ def write(volume: MetaTensor, path: Path, like: MetaTensor | None, derivation: D
         stored = _store(planes, modality, limits[1])
         key = f"{_digest(stored)}/{like.meta['digest']}/{sources[0].SeriesInstanceUID}/{derivation}"
         header = derived_header(sources, derivation, key)
-        header.update(declaration() if derivation.deidentify else {})
     else:
         raise UsageError(
             f"{path}: DICOM is written from a DICOM source and the model that translated it, or for a"
@@ -132,6 +130,7 @@ def write_deidentified(like: MetaTensor, path: Path) -> None:
     for index, file in enumerate(dict.fromkeys(map(file_of, headers)), start=1):
         with refusing_damage(file):
             image = read_dicom(file, None, pixels=True, limit=MAX_BYTES)
+            check_named(image)
             clean = deidentified(image)
         clean.file_meta = FileMetaDataset()
         clean.file_meta.TransferSyntaxUID = image.file_meta.TransferSyntaxUID
@@ -146,6 +145,7 @@ def sources_of(like: MetaTensor, *, deidentify: bool) -> tuple[Sequence[Dataset]
     """
     headers, stack = read_headers(Path(like.meta["path"]), like.meta["series"], SOURCE_TAGS)
     check_uids(headers)
+    with_bytes(headers[0])
     return [deidentified(header) for header in headers] if deidentify else headers, stack
 
 
@@ -289,11 +289,11 @@ def _write_slices(
 def _encoded(header: Dataset) -> dict[BaseTag, bytes]:
     """The elements of a header as a file holds them (explicit VR, little-endian), each by itself."""
     encoded = {}
-    for element in header:
+    for tag in header.keys():  # noqa: SIM118 - a data set gives its elements, decoded
         buffer = DicomBytesIO()
         buffer.is_implicit_VR, buffer.is_little_endian = False, True
-        write_data_element(buffer, element, header.get("SpecificCharacterSet"))
-        encoded[element.tag] = buffer.getvalue()
+        write_data_element(buffer, header.get_item(tag))
+        encoded[tag] = buffer.getvalue()
     return encoded
 
 

@@ -18,8 +18,8 @@ from medtranslate.errors import InputRefused, Unreadable
 from medtranslate.geometry import Floats, spacing
 from medtranslate.io import FORMATS, detect_format, metaimage, nifti, nrrd
 from medtranslate.io.dicom_files import File
-from medtranslate.io.dicom_pixels import check_coding
 from medtranslate.io.dicom_series import find_series, order_planes, text_of
+from medtranslate.io.dicom_values import check_values
 from medtranslate.io.scan import Facts
 
 _DESCRIPTION = 40
@@ -42,6 +42,7 @@ class Item:
         spacing_mm: between columns, rows and slices.
         geometry: "regular", or in words what is not.
         coding: transfer syntax, or number type.
+        notes: what reading it would warn of, as far as headers tell.
         refused: the sentence that reading it would end with.
     """
 
@@ -54,6 +55,7 @@ class Item:
     spacing_mm: tuple[float, float, float] | None = None
     geometry: str = ""
     coding: str = ""
+    notes: tuple[str, ...] = ()
     refused: str = ""
 
 
@@ -90,7 +92,8 @@ def _series(uid: str, headers: Sequence[FileDataset]) -> Item:
             spacing_mm=_three(spacing(stack.affine)),
             geometry="regular" if stack.slices is None else str(stack.slices),
         )
-        return replace(item, coding=" and ".join({check_coding(plane).name: None for plane in planes}))
+        checked = check_values(planes)
+        return replace(item, coding=" and ".join(checked.codings), notes=tuple(checked.notes))
     except InputRefused as refusal:
         return replace(item, refused=str(refusal))
 
