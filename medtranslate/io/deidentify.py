@@ -22,7 +22,7 @@ from pydicom.sr.codedict import codes
 from pydicom.uid import UID
 
 from medtranslate.io.dicom_header import basic, coded, deidentification_of
-from medtranslate.io.dicom_identity import valid
+from medtranslate.io.dicom_identity import element_of, valid
 
 KEY_VARIABLE = "MEDTRANSLATE_DEIDENTIFY_KEY"
 """Variable that makes the UIDs and pseudonyms of several runs agree; without it each run has its own key."""
@@ -56,7 +56,8 @@ def deidentified(source: Dataset) -> Dataset:
     clean.PatientIdentityRemoved = "YES"
     clean.DeidentificationMethod = [*_earlier_methods(source), METHOD]
     clean.update(_declaration(source))
-    clean.set_original_encoding(*source.original_encoding, source.original_character_set)
+    implicit, little = source.original_encoding
+    clean.set_original_encoding(implicit, little, source.original_character_set)
     return clean
 
 
@@ -87,7 +88,7 @@ def _earlier_methods(source: Dataset) -> list[str]:
 def _without_identity(source: Dataset) -> Dataset:
     clean = Dataset()
     for tag in sorted(source.keys()):
-        kept, element = source.get_item(tag), source[tag]
+        kept, element = element_of(source, tag), source[tag]
         action = _action(element)
         if action == "K" and isinstance(kept, RawDataElement) and element.VR in _TEXTS:
             clean[tag] = kept._replace(VR=element.VR)  # byte for byte, whatever the character set

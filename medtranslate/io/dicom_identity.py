@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 from pydicom import config as pydicom_config
 from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.multival import MultiValue
-from pydicom.tag import Tag
+from pydicom.tag import BaseTag, Tag
 
 from medtranslate.errors import SeriesRefused
 from medtranslate.io.dicom_files import file_of, read_dicom
@@ -68,7 +68,7 @@ def with_bytes(header: FileDataset) -> FileDataset:
 
 
 def take_over(header: Dataset, source: Dataset, keywords: Sequence[str]) -> None:
-    """Copy what is valid of `keywords`, and what archives file by, valid or not; the rest of EMPTY is empty."""
+    """Copy what is valid of `keywords`, and what archives file by, valid or not; else EMPTY is empty."""
     if _is_filled(source, "SpecificCharacterSet"):
         copy(header, source, "SpecificCharacterSet")
     for keyword in keywords:
@@ -87,13 +87,18 @@ def take_over(header: Dataset, source: Dataset, keywords: Sequence[str]) -> None
 
 def copy(header: Dataset, source: Dataset, keyword: str) -> None:
     """Copy an attribute, by its bytes where the source has them."""
-    element = source.get_item(keyword) if keyword in source else None
+    element = element_of(source, keyword)
     if isinstance(element, RawDataElement):
         value = element.value or b""
         padded = value + b" " * (len(value) % 2)
         element = RawDataElement(Tag(keyword), dictionary_VR(keyword), len(padded), padded, 0, False, True)
     if element is not None:
         header[element.tag] = element
+
+
+def element_of(source: Dataset, key: str | BaseTag) -> DataElement | RawDataElement | None:
+    """An element as the file holds it, unless it was looked at and so decoded; None if it is not there."""
+    return cast(DataElement | RawDataElement, source.get_item(key)) if key in source else None
 
 
 def notes_of(source: FileDataset) -> list[str]:
@@ -148,7 +153,7 @@ def valid(source: Dataset, keyword: str) -> Any:
 
     The source keeps its bytes: what is decoded is a copy.
     """
-    kept = source.get_item(keyword) if keyword in source else None
+    kept = element_of(source, keyword)
     try:
         element = source[keyword]
         DataElement(element.tag, dictionary_VR(keyword), element.value, validation_mode=_mode(element))
@@ -170,17 +175,18 @@ def _mode(element: DataElement) -> int:
     return pydicom_config.IGNORE if element.VR in _LONGEST else pydicom_config.RAISE
 
 
-def _fits(kept: Any, element: DataElement) -> bool:
+def _fits(kept: DataElement | RawDataElement | None, element: DataElement) -> bool:
     """Whether a text is no longer than its VR allows, and without control characters."""
-    value = kept.value if isinstance(kept, RawDataElement) else str(element.value).encode()
-    texts = element.value if isinstance(element.value, MultiValue) else [element.value]
-    parts = [part for text in texts for part in re.split("=" if element.VR == "PN" else "$^", str(text))]
-    return not _CONTROLS.search(value.strip(b" \0")) and max(map(len, parts)) <= _LONGEST[element.VR]
+    raw = kept.value if isinstance(kept, RawDataElement) else str(element.value).encode()
+    texts = map(str, element.value if isinstance(element.value, MultiValue) else [element.value])
+    groups = [group for text in texts for group in (text.split("=") if element.VR == "PN" else [text])]
+    return not _CONTROLS.search((raw or b"").strip(b" \0")) and max(map(len, groups)) <= _LONGEST[element.VR]
 
 
 def _is_filled(source: Dataset, keyword: str) -> bool:
     """Whether an attribute is there and holds more than padding."""
-    value = source.get_item(keyword).value if keyword in source else None
+    element = element_of(source, keyword)
+    value = element.value if element else None
     return bool(value.strip(b" \0") if isinstance(value, bytes) else value)
 
 
