@@ -82,6 +82,7 @@ def open_study(like: MetaTensor, *, deidentify: bool = False) -> Study:
     return Study(*sources_of(like, deidentify=deidentify), like.meta["digest"], deidentify)
 
 
+@without_comment()
 def write_pdf(document: bytes, title: str, study: Study, path: Path) -> None:
     """Write a PDF as an Encapsulated PDF (PS3.3 C.24)."""
     header = _header(study, "DOC", EncapsulatedPDFStorage, document, f"REPORT, RESEARCH ONLY, {title}", 6000)
@@ -100,6 +101,7 @@ def write_pdf(document: bytes, title: str, study: Study, path: Path) -> None:
     _save(header, path)
 
 
+@without_comment()
 def write_scores(
     content: sr.MeasurementReport, about: Sequence[Dataset], title: str, study: Study, path: Path
 ) -> None:
@@ -133,6 +135,7 @@ def write_scores(
     _save(made, path)
 
 
+@without_comment()
 def write_map(spread: MetaTensor, unit: str, meaning: str, study: Study, path: Path) -> None:
     """Write standard deviations as a Parametric Map of 32-bit floats, one frame per slice of the source.
 

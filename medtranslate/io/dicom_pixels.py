@@ -41,15 +41,15 @@ _JPEG, _JPEG_2000 = b"\xff\xd8", b"\xff\x4f\xff\x51"
 def stored_values(planes: Sequence[FileDataset]) -> Iterator[NDArray[np.integer]]:
     """Pixels [rows, columns] of planes that come from one file, as it holds them.
 
-    `used_bits` drops the bits that mean nothing.
+    `check_pixels` comes before; `used_bits` drops the bits that mean nothing.
 
     Raises:
         Unreadable: truncated, damaged, or in a way that cannot be decoded.
     """
     first, name = planes[0], str(file_of(planes[0]))
     with refusing_damage(name):
-        syntax = check_pixels(first)
-        shape, bits, size = _shape(first), int(first.BitsAllocated), _bytes_of(first)
+        syntax, shape, bits = _syntax(first), _shape(first), int(first.BitsAllocated)
+        size = _bytes_of(first)
         if syntax in _NATIVE:
             raw = read_plain_pixels(first, size)
         else:
@@ -87,29 +87,26 @@ def used_bits(pixels: NDArray[np.integer], header: FileDataset) -> NDArray[np.in
     return values
 
 
-def surplus(header: FileDataset) -> int:
-    """Bytes of uncompressed pixels beyond the image, and beyond the one that makes their number even."""
-    size = _bytes_of(header)
-    length = 0 if _syntax(header).is_compressed else pixel_element(header).length or 0
-    return max(0, length - size - size % 2)
+def check_pixels(header: FileDataset) -> tuple[UID, int]:
+    """Check by the header alone that the pixels are all there, and that a decoder is there for them.
 
-
-def check_pixels(header: FileDataset) -> UID:
-    """The transfer syntax, if by the header alone the pixels are all there and a decoder is there for them.
+    Returns:
+        The transfer syntax, and the bytes that uncompressed pixels have beyond their image (and beyond the
+        one that makes their number even).
 
     Raises:
         Unreadable: otherwise.
     """
-    syntax = _check_coding(header)
+    syntax, size, name = _check_coding(header), _bytes_of(header), str(file_of(header))
     if syntax.is_compressed:
-        return syntax
-    name, element = str(file_of(header)), pixel_element(header)
+        return syntax, 0
+    element = pixel_element(header)
     if element.length is None:
         raise Unreadable(f"{name}: says {syntax.name}, but its pixels are compressed; export it again")
-    _check_length(element.length, _bytes_of(header), name)
+    _check_length(element.length, size, name)
     if element.held is not None:
-        _check_length(element.held, _bytes_of(header), name, alone=False)
-    return syntax
+        _check_length(element.held, size, name, alone=False)
+    return syntax, max(0, element.length - size - size % 2)
 
 
 def _check_length(found: int, size: int, name: str, *, alone: bool = True) -> None:

@@ -15,7 +15,7 @@ from pydicom.dataset import FileDataset
 
 from medtranslate.errors import InputRefused, SeriesRefused
 from medtranslate.io.dicom_files import file_of, refusing_damage
-from medtranslate.io.dicom_pixels import check_pixels, surplus
+from medtranslate.io.dicom_pixels import check_pixels
 from medtranslate.io.dicom_series import name_of, numbers_of, text_of
 
 CT_UNITS = {
@@ -95,8 +95,9 @@ def check_values(planes: Sequence[FileDataset]) -> Checked:
     codings, longer = dict[str, None](), list[int]()
     for image in images:
         with refusing_damage(name_of(image)):
-            codings[check_pixels(image).name] = None
-            longer += [extra] if (extra := surplus(image)) else []
+            syntax, extra = check_pixels(image)
+            codings[syntax.name] = None
+            longer += [extra] if extra else []
     values, maps, units = list[Values](), dict[str, None](), dict[str, None]()
     for plane in planes:
         with refusing_damage(name_of(plane)):
@@ -163,16 +164,16 @@ def _scale(plane: FileDataset) -> tuple[float, float]:
 
 
 def _given(plane: FileDataset, keyword: str) -> bool:
-    """Whether an attribute is there and not empty."""
+    """Whether a decimal is there and not empty."""
     value = plane.get_item(keyword).value if keyword in plane else None
     return value is not None and bool(value.strip(b" \0") if isinstance(value, bytes) else str(value))
 
 
 def _padding(plane: FileDataset) -> tuple[int, int] | None:
-    if not _given(plane, _PADDING[0]):
+    value, limit = (plane.get(keyword) for keyword in _PADDING)
+    if value is None:
         return None
-    first, *limit = (int(plane[keyword].value) for keyword in _PADDING if _given(plane, keyword))
-    return first, limit[0] if limit else first
+    return int(value), int(value if limit is None else limit)
 
 
 def _maps(plane: FileDataset) -> Iterable[str]:
