@@ -86,9 +86,7 @@ def slice_normal(orientation: ArrayLike, where: str) -> Floats:
 
 
 def slice_directions(orientation: ArrayLike, where: str) -> Floats:
-    """Directions [2, 3] along a row and down a column of a slice, as they are within `COSINE`.
-
-    Cosines beyond that, but within `ROUNDED`, are rounded ones: their vectors get length 1 and right angles.
+    """Directions [2, 3] along a row and down a column; beyond `COSINE` they get length 1 and right angles.
 
     Args:
         orientation: ImageOrientationPatient, six direction cosines (PS3.3 C.7.6.2.1.1).

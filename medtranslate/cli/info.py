@@ -47,7 +47,8 @@ command = SettingsCommand(
     InfoSettings,
     act,
     help="""List what INPUT holds, from headers alone: each DICOM series, volume and folder of pictures with
-    its size and geometry and, where it would be refused, why and what would help.
+    its size and geometry, what reading it would warn of and, where it would be refused, why and what would
+    help.
 
     A series goes by the end of its UID, which --series takes. Names and numbers of patients are not shown;
     a description is what the scanner calls the series.""",

@@ -258,9 +258,7 @@ def _check_plane(plane: FileDataset) -> None:
     if "MOSAIC" in kind:
         raise SeriesRefused(f"{name}: mosaic of several slices; export single slices")
     if plane.get("ModalityLUTSequence"):
-        raise SeriesRefused(
-            f"{name}: non-linear modality LUT: not supported; export it with a linear rescale"
-        )
+        raise SeriesRefused(f"{name}: non-linear modality LUT: not supported; export a linear rescale")
 
 
 def _check_same(header: FileDataset, first: FileDataset) -> None:
@@ -286,11 +284,9 @@ def numbers_of(header: FileDataset, keyword: str, count: int) -> list[float]:
     """
     value: object = header.get_item(keyword).value if keyword in header else None
     try:
-        if isinstance(value, bytes):
-            # Devices pad with NUL as well as with blanks.
-            numbers = [float(part.strip(b" \0")) for part in value.split(b"\\")]
-        else:
-            numbers = [float(part) for part in np.ravel(np.asarray(value))]
+        parts = value.split(b"\\") if isinstance(value, bytes) else np.ravel(np.asarray(value))
+        # Devices pad with NUL as well as with blanks.
+        numbers = [float(part.strip(b" \0") if isinstance(part, bytes) else part) for part in parts]
     except (TypeError, ValueError):
         numbers = []
     if len(numbers) != count or not np.isfinite(numbers).all():

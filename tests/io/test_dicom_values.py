@@ -8,7 +8,7 @@ import shutil
 import numpy as np
 import pytest
 import SimpleITK
-from pydicom import dcmread
+from pydicom import Dataset, dcmread
 from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import RawDataElement
 from pydicom.tag import Tag
@@ -30,6 +30,7 @@ from medtranslate.geometry import spacing
 from medtranslate.io import read_volume, write_volume
 from medtranslate.io.dicom_files import without_comment
 from medtranslate.io.dicom_values import require_signal
+from medtranslate.io.dicom_write import write_deidentified
 from medtranslate.io.inventory import list_items
 from medtranslate.phantom import study
 
@@ -97,6 +98,9 @@ def test_the_bytes_say_where_pixels_begin_whatever_is_declared(series, tmp_path,
     assert ("5 of 5 files hold more bytes than their image (up to 40)" in str(volume.meta)) == bool(extra)
     shutil.make_archive(str(tmp_path / "a"), "zip", series)
     assert np.array_equal(read_volume(tmp_path / "a.zip"), expected)
+    (tmp_path / "copy").mkdir()
+    write_deidentified(volume, tmp_path / "copy")
+    assert np.array_equal(read_volume(tmp_path / "copy"), expected)
 
 
 def test_pixels_that_are_compressed_but_declared_plain_are_refused(series):
@@ -339,6 +343,20 @@ def test_one_slice_of_another_unit_is_said(series, edit):
     assert said == "RescaleType is HU and US, not HU: CT numbers are not certain"
 
 
+@pytest.mark.parametrize("group", ["SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"])
+def test_a_frame_that_is_a_map_is_found_in_an_enhanced_image(unpack, tmp_path, group):
+    (path,) = (unpack("awkward") / "enhanced" / "philips" / "001").rglob("*.dcm")
+    header = dcmread(path)
+    for item in (*header.SharedFunctionalGroupsSequence, *header.PerFrameFunctionalGroupsSequence):
+        item.pop("MRImageFrameTypeSequence", None)
+    kind = Dataset()
+    kind.FrameType, kind.ComplexImageComponent = ["ORIGINAL", "PRIMARY", "HEAD", "NONE"], "PHASE"
+    header[group].value[-1].MRImageFrameTypeSequence = [kind]
+    header.save_as(tmp_path / "enhanced.dcm")
+    volume = read_volume(tmp_path / "enhanced.dcm")
+    assert volume.meta["measures"] == "ComplexImageComponent says PHASE (phase), no MR signal"
+
+
 @pytest.fixture
 def phase(tmp_path):
     """An MR head whose last slice says that it is a phase."""
@@ -364,6 +382,7 @@ def test_every_command_that_translates_refuses_a_map_and_convert_takes_it(
     assert not (tmp_path / "ct").exists()
     assert not (tmp_path / "cycle").exists()
     settings = BatchSettings(source=phase.parent, out=tmp_path / "out", to="ct", model=str(small_model))
+    settings.out.mkdir()
     (outcome,) = open_worker(settings, 0)(find_items(settings))
     assert "ImageType says P (phase), no MR signal" in str(outcome)
     assert not any(path.is_file() for path in (tmp_path / "out").rglob("*.dcm"))
