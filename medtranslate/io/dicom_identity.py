@@ -176,11 +176,16 @@ def _mode(element: DataElement) -> int:
 
 
 def _fits(kept: DataElement | RawDataElement | None, element: DataElement) -> bool:
-    """Whether a text is no longer than its VR allows, and without control characters."""
+    """Whether a text is no longer than its VR allows, and without control characters.
+
+    Characters are counted as declared and as UTF-8, which is what undeclared ones mostly are.
+    """
     raw = kept.value if isinstance(kept, RawDataElement) else str(element.value).encode()
-    texts = map(str, element.value if isinstance(element.value, MultiValue) else [element.value])
-    groups = [group for text in texts for group in (text.split("=") if element.VR == "PN" else [text])]
-    return not _CONTROLS.search((raw or b"").strip(b" \0")) and max(map(len, groups)) <= _LONGEST[element.VR]
+    values = element.value if isinstance(element.value, MultiValue) else [element.value]
+    texts = "\\".join(map(str, values)), (raw or b"").decode("utf-8", "replace")
+    groups = (re.split(r"[\\=]" if element.VR == "PN" else r"\\", text.strip(" \0")) for text in texts)
+    longest = min(max(map(len, parts)) for parts in groups)
+    return not _CONTROLS.search((raw or b"").strip(b" \0")) and longest <= _LONGEST[element.VR]
 
 
 def _is_filled(source: Dataset, keyword: str) -> bool:

@@ -108,6 +108,13 @@ def test_a_name_keeps_its_bytes_whatever_its_character_set(derive, declared):
         assert "identity" not in meta, term
 
 
+def test_an_undeclared_text_is_counted_in_characters_not_bytes(derive):
+    said = {"StudyDescription": ("Голова " * 8).strip().encode(), "StudyID": "ИССЛ-2024".encode()}
+    _, derived, meta = derive(**said)
+    assert {keyword: bytes_of(derived, keyword) for keyword in said} == said
+    assert "identity" not in meta
+
+
 INVALID = {
     "an accession number that is too long": {"AccessionNumber": b"ACC12345678901234567"},
     "a patient's number that is too long": {"PatientID": b"P" * 65},
