@@ -45,18 +45,18 @@ def read(path: Path, series: str | None = None) -> Scan:
     first, checked = headers[0], check_values(headers)
     modality = MODALITIES[first.Modality]
     values = np.empty((len(headers), int(first.Rows), int(first.Columns)), np.float32)
-    padding = []
+    padded = 0
     planes = zip(headers, checked.values, values, strict=True)
     for _, group in groupby(planes, key=lambda item: str(file_of(item[0]))):
         of_file = list(group)
         decoded = stored_values([header for header, _, _ in of_file])
         for (header, scale, plane), pixels in zip(of_file, decoded, strict=True):
             with refusing_damage(name_of(header)):
-                padding.append(_fill(plane, pixels, header, scale))
+                padded += _fill(plane, pixels, header, scale)
     meta: dict[str, Any] = {
         "modality": modality,
         "series": str(first.SeriesInstanceUID),
-        "warnings": [*_notes(headers, stack), *checked.notes, *_blank(values, padding, modality)],
+        "warnings": [*_notes(headers, stack), *checked.notes, *_blank(values, padded, modality)],
     }
     if identity := notes_of(first):
         meta["identity"] = identity
@@ -67,10 +67,12 @@ def read(path: Path, series: str | None = None) -> Scan:
     return Scan(values.T, stack.affine, meta)
 
 
-def _fill(
-    plane: NDArray[np.float32], pixels: NDArray[np.integer], header: FileDataset, scale: Values
-) -> NDArray[np.bool_] | None:
-    """Fill a plane with the values of its pixels; returns where they are padding, if anywhere."""
+def _fill(plane: NDArray[np.float32], pixels: NDArray[np.integer], header: FileDataset, scale: Values) -> int:
+    """Fill a plane with the values of its pixels, padding with air in CT and NaN in MR.
+
+    Returns:
+        How many pixels are padding. That of an MR that is 0 counts for none: it is background already.
+    """
     stored = used_bits(pixels, header)
     plane[:] = stored
     if scale.slope != 1:
@@ -78,38 +80,26 @@ def _fill(
     if scale.intercept != 0:
         plane += np.float32(scale.intercept)
     if scale.padding is None:
-        return None
+        return 0
     padding = is_padding(pixels, stored, scale.padding)
-    # A padding of 0 in an MR is background already.
-    return padding if padding.any() and (header.Modality == "CT" or plane[padding].any()) else None
+    if header.Modality == "MR" and not plane[padding].any():
+        return 0
+    plane[padding] = PADDING["ct"] if header.Modality == "CT" else np.nan
+    return int(np.count_nonzero(padding))
 
 
-def _blank(
-    values: NDArray[np.float32], padding: Sequence[NDArray[np.bool_] | None], modality: str
-) -> list[str]:
-    """Put background in the place of padding: air in CT, in MR the lowest value that is none.
-
-    Args:
-        values: [slices, rows, columns].
-        padding: where each slice has padding.
-
-    Returns:
-        What was done, as sentences.
-    """
-    count = sum(int(np.count_nonzero(found)) for found in padding if found is not None)
-    if count == 0:
+def _blank(values: NDArray[np.float32], padded: int, modality: str) -> list[str]:
+    """Put the lowest value of an MR in the place of its padding; says what all padding became."""
+    if padded == 0:
         return []
-    background, what = PADDING["ct"], f"air of {PADDING['ct']:g} HU"
+    became = f"air of {PADDING['ct']:g} HU"
     if modality == "mr":
-        real = (
-            plane if found is None else plane[~found] for plane, found in zip(values, padding, strict=True)
-        )
-        background = min((float(plane.min()) for plane in real if plane.size), default=0.0)
-        what = f"{background:g}, the lowest value beside it"
-    for plane, found in zip(values, padding, strict=True):
-        if found is not None:
-            plane[found] = background
-    return [f"padding ({count / values.size:.1%} of the voxels) became {what}"]
+        real = (plane for plane in values if not np.isnan(plane).all())
+        background = min((float(np.nanmin(plane)) for plane in real), default=0.0)
+        for plane in values:
+            plane[np.isnan(plane)] = background
+        became = f"{background:g}, the lowest value beside it"
+    return [f"padding ({padded / values.size:.1%} of the voxels) became {became}"]
 
 
 def _notes(headers: Sequence[FileDataset], stack: Stack) -> list[str]:
