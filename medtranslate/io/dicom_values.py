@@ -106,7 +106,7 @@ def check_values(planes: Sequence[FileDataset]) -> Checked:
             maps |= dict.fromkeys(_maps(plane))
     first, notes = planes[0], []
     measures = next(iter(maps), None)
-    if first.Modality == "CT" and list(units) != ["HU"]:
+    if first.Modality == "CT" and units.keys() - {"HU"} - CT_UNITS.keys():
         notes.append(f"RescaleType is {' and '.join(units)}, not HU: CT numbers are not certain")
     if measures:
         notes.append(measures)
