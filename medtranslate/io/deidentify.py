@@ -22,7 +22,7 @@ from pydicom.sr.codedict import codes
 from pydicom.uid import UID
 
 from medtranslate.io.dicom_header import basic, coded, deidentification_of
-from medtranslate.io.dicom_identity import element_of, valid
+from medtranslate.io.dicom_texts import element_of, valid
 
 KEY_VARIABLE = "MEDTRANSLATE_DEIDENTIFY_KEY"
 """Variable that makes the UIDs and pseudonyms of several runs agree; without it each run has its own key."""

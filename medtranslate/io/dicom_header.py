@@ -18,7 +18,7 @@ from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 from pydicom.uid import UID, CTImageStorage, MRImageStorage
 
-from medtranslate.io.dicom_identity import (
+from medtranslate.io.dicom_texts import (
     COPIED,
     EMPTY,
     OF_SLICES,

@@ -38,7 +38,7 @@ from medtranslate.io.dicom_header import (
     series_number,
     uid,
 )
-from medtranslate.io.dicom_identity import PATIENT_AND_STUDY, take_over
+from medtranslate.io.dicom_texts import PATIENT_AND_STUDY, take_over
 from medtranslate.io.dicom_write import check_grid, sources_of
 
 SCHEME = "99MEDTRANSLATE"

@@ -13,7 +13,7 @@ from pydicom.dataset import FileDataset
 
 from medtranslate.geometry import Stack
 from medtranslate.io.dicom_files import file_of, refusing_damage, without_comment
-from medtranslate.io.dicom_identity import notes_of
+from medtranslate.io.dicom_texts import notes_of
 from medtranslate.io.dicom_pixels import stored_values, used_bits
 from medtranslate.io.dicom_series import MODALITIES, name_of, read_headers
 from medtranslate.io.dicom_values import Values, check_values, is_padding

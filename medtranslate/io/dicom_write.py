@@ -33,7 +33,7 @@ from medtranslate.io.dicom_header import (
     uid,
     unknown_header,
 )
-from medtranslate.io.dicom_identity import check_named, check_uids, valid, with_bytes
+from medtranslate.io.dicom_texts import check_named, check_uids, valid, with_bytes
 from medtranslate.io.dicom_series import read_headers
 from medtranslate.result import Derivation
 

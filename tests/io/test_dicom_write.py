@@ -32,7 +32,7 @@ from medtranslate.geometry import Stack, swap_lps_ras
 from medtranslate.io import read_volume, write_volume
 from medtranslate.io.dicom_files import without_comment
 from medtranslate.io.dicom_header import derived_header
-from medtranslate.io.dicom_identity import FILED_BY
+from medtranslate.io.dicom_texts import FILED_BY
 from medtranslate.io.dicom_write import (
     AIR_TO_BONE_HU,
     WINDOWED,
