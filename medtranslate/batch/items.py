@@ -15,7 +15,7 @@ from medtranslate.batch.tree import Refused, walk
 from medtranslate.config import BatchSettings, Modality
 from medtranslate.data.tables import beside, read_table
 from medtranslate.errors import InputRefused, MedtranslateError, Unreadable, UsageError
-from medtranslate.io import FORMATS, detect_format, metaimage, nrrd
+from medtranslate.io import FORMATS, detect_format, metaimage, nifti, nrrd
 from medtranslate.io.dicom_files import file_of
 from medtranslate.io.dicom_series import find_series, text_of
 from medtranslate.jobs import reason
@@ -26,7 +26,7 @@ _SUFFIXES = (
     *(".dcm", ".mhd", ".nhdr"),
 )
 """Of names that promise an image; a file of another name that is none is passed over."""
-_VOXEL_FILE = {"mha": metaimage.voxel_file, "nrrd": nrrd.voxel_file}
+_VOXEL_FILE = {"mha": metaimage.voxel_file, "nifti": nifti.voxel_file, "nrrd": nrrd.voxel_file}
 _TAIL = 12
 
 

@@ -27,14 +27,15 @@ def act(settings: InfoSettings, quiet: bool) -> Answer:
             item.description,
         )
 
-    items = list_items(settings.input)
+    items = list_items(settings.input, settings.volume)
     rows = [_HEADINGS, *map(row, items)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = []
-    for cells, refused in zip(rows, ["", *(item.refused for item in items)], strict=True):
+    for cells, item in zip(rows, [None, *items], strict=True):
         lines.append("  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip())
-        if refused:
-            lines.append(f"    refused: {refused}")
+        if item:
+            lines += [f"    refused: {item.refused}"] if item.refused else []
+            lines += [f"    warning: {warning}" for warning in item.warnings]
     values = {"schema": "medtranslate/info/1", "items": [asdict(item) for item in items]}
     return Answer(values, lines if items else ["no images found"])
 

@@ -32,7 +32,7 @@ class TranslateSettings:
     """Settings of `translate`."""
 
     input: Path
-    """Pictures (one, a folder), a volume (NIfTI, MetaImage, NRRD), or one DICOM series (folder, .zip)."""
+    """Pictures (one, a folder), a volume (NIfTI, MetaImage, NRRD, MGH), or a DICOM series (folder, .zip)."""
     output: Path
     """File or folder to write."""
     to: Modality
@@ -41,10 +41,12 @@ class TranslateSettings:
     """Name of a model at hand, or the folder of one."""
     series: str | None = None
     """SeriesInstanceUID to take where a folder holds several."""
+    volume: Positive | None = None
+    """Number, from 1, of the volume to take where a file holds several."""
     format: FormatName | None = None
     """Format to write (default: the input's, or what the output's suffix says)."""
     regrid: bool = False
-    """Resample tilted or uneven DICOM slices onto a regular grid, which a file such as NIfTI needs."""
+    """Resample tilted, uneven or sheared slices onto a regular grid, which most files need."""
     stack: bool = False
     """Take a folder of pictures as the slices of one volume, in natural order, from feet to head."""
     spacing: Spacing | None = None
@@ -85,6 +87,8 @@ class ConvertSettings:
     """File or folder to write; without a suffix a folder, of DICOM or of pictures (--format)."""
     series: str | None = None
     """SeriesInstanceUID to take where a folder holds several."""
+    volume: Positive | None = None
+    """Number, from 1, of the volume to take where a file holds several."""
     format: FormatName | None = None
     """Format to write (default: what the output's suffix says)."""
     stack: bool = False
@@ -92,7 +96,7 @@ class ConvertSettings:
     spacing: Spacing | None = None
     """With --stack: mm between columns, between rows and between pictures."""
     regrid: bool = False
-    """Resample tilted or uneven DICOM slices onto a regular grid, which a file such as NIfTI needs."""
+    """Resample tilted, uneven or sheared slices onto a regular grid, which most files need."""
     window: tuple[float, Annotated[float, Field(gt=0)]] | None = None
     """Level and width that pictures show from black to white, such as 40 80 for brain in CT."""
     range: tuple[float, float] | None = None
@@ -146,7 +150,7 @@ class CycleSettings:
     """Settings of `cycle`."""
 
     input: Path
-    """Pictures (one, a folder), a volume (NIfTI, MetaImage, NRRD), or one DICOM series (folder, .zip)."""
+    """Pictures (one, a folder), a volume (NIfTI, MetaImage, NRRD, MGH), or a DICOM series (folder, .zip)."""
     from_: Modality = Field(alias="from")
     """Modality of the input, to which it comes back: ct or mr."""
     out: Path
@@ -157,6 +161,8 @@ class CycleSettings:
     """Noise on the image between, as a share of its range; it blurs what is hidden there."""
     series: str | None = None
     """SeriesInstanceUID to take where a folder holds several."""
+    volume: Positive | None = None
+    """Number, from 1, of the volume to take where a file holds several."""
     batch: Positive = 16
     """Slices per pass through the network."""
     seed: Annotated[int, Field(ge=0)] = 0
@@ -201,6 +207,8 @@ class InfoSettings:
 
     input: Path
     """A file, a folder of anything, or a .zip of DICOM."""
+    volume: Positive | None = None
+    """Number, from 1, of the volume to look at where a file holds several."""
 
 
 @dataclass(frozen=True, kw_only=True, config=FROZEN)

@@ -54,7 +54,9 @@ def cycle(settings: CycleSettings, *, quiet: bool = False) -> Cycle:
     paths = members_of(settings.input) or {stem_of(settings.input): settings.input}
 
     def one(name: str) -> tuple[Result, Pictures]:
-        source = read_volume(paths[name], series=settings.series, modality=settings.from_)
+        source = read_volume(
+            paths[name], series=settings.series, volume=settings.volume, modality=settings.from_
+        )
         return cycle_volume(
             source, settings.from_, model, settings.batch, noise=settings.noise, seed=settings.seed, name=name
         )

@@ -116,10 +116,12 @@ def _read(
     path: Path, role: str, digest: str | None, settings: Mapping[str, object], series: str | None
 ) -> MetaTensor:
     chosen = series or settings.get("series") if role == "source" else None
+    number = settings.get("volume") if role == "source" else None
     modality = settings.get("to") or settings.get("modality") if role in ("prediction", "reference") else None
     volume = read_volume(
         path,
         series=chosen if isinstance(chosen, str) else None,
+        volume=number if isinstance(number, int) else None,
         modality=modality if isinstance(modality, str) else None,
     )
     found = str(volume.meta["digest"])

@@ -36,15 +36,17 @@ from natsort import natsorted
 
 from medtranslate.errors import Diverged, GeometryRefused, InputRefused, Unreadable, UsageError
 from medtranslate.geometry import require_grid
-from medtranslate.io import dicom_files, dicom_read, dicom_write, metaimage, nifti, nrrd, png
+from medtranslate.io import dicom_files, dicom_read, dicom_write, metaimage, mgh, nifti, nrrd, png
 from medtranslate.io.dicom_files import is_archive, visible_files
+from medtranslate.io.foreign import name_foreign
+from medtranslate.io.inflate import open_plain_or_gzipped, refusing_damage
 from medtranslate.io.regrid import regrid
 from medtranslate.io.scan import Scan
-from medtranslate.io.voxels import open_plain_or_gzipped, refusing_damage
+from medtranslate.io.shear import describe_shear, require_right_angles
 from medtranslate.jobs import whole_output
 from medtranslate.result import Derivation
 
-Read = Callable[[Path, str | None], Scan]
+Read = Callable[[Path, str | None, int | None], Scan]
 Write = Callable[[MetaTensor, Path, MetaTensor | None, Derivation | None], None]
 
 
@@ -56,6 +58,7 @@ class Format:
         suffixes: of an output in this format, the usual one last; "" is a folder.
         folder_from: slices from which a path without a suffix becomes a folder with a file for each;
             None for a format that holds any number in one file.
+        right_angled: whether the axes of what it holds have to be at right angles.
     """
 
     recognise: Callable[[bytes], bool]
@@ -63,13 +66,15 @@ class Format:
     write: Write
     suffixes: tuple[str, ...]
     folder_from: int | None = None
+    right_angled: bool = False
 
 
 FORMATS: dict[str, Format] = {
-    "dicom": Format(dicom_files.recognise, dicom_read.read, dicom_write.write, ("",), folder_from=1),
+    "dicom": Format(dicom_files.recognise, dicom_read.read, dicom_write.write, ("",), 1, right_angled=True),
     "nifti": Format(nifti.recognise, nifti.read, nifti.write, (".nii", ".nii.gz")),
-    "mha": Format(metaimage.recognise, metaimage.read, metaimage.write, (".mha",)),
+    "mha": Format(metaimage.recognise, metaimage.read, metaimage.write, (".mha",), right_angled=True),
     "nrrd": Format(nrrd.recognise, nrrd.read, nrrd.write, (".nrrd",)),
+    "mgh": Format(mgh.recognise, mgh.read, mgh.write, (".mgh", ".mgz"), right_angled=True),
     "png": Format(png.recognise, png.read, png.write, (".jpg", ".jpeg", ".png"), folder_from=2),
 }
 
@@ -80,6 +85,7 @@ def read_volume(
     path: Path | str,
     *,
     series: str | None = None,
+    volume: int | None = None,
     modality: str | None = None,
     regular: bool = False,
     stack: tuple[float, float, float] | None = None,
@@ -90,8 +96,9 @@ def read_volume(
         path: a file, a folder of DICOM, or a .zip of it. One DICOM file is read as one slice, or as all
             its frames.
         series: SeriesInstanceUID, or the end of one, where a folder holds several.
+        volume: number, from 1, of the one to take where a file holds several.
         modality: "ct" or "mr": what the input has to be. DICOM says so itself and has to agree.
-        regular: resample slices that are tilted or uneven onto a regular grid (`regrid.regrid`).
+        regular: resample what is tilted, uneven or sheared onto a regular grid (`regrid.regrid`).
         stack: take a folder of pictures as the slices of one volume, in natural order, from feet to head;
             mm between columns, between rows and between pictures, which pictures do not say.
 
@@ -101,9 +108,12 @@ def read_volume(
 
     Raises:
         InputRefused: or one of its kinds, with one sentence.
+        UsageError: `volume` is given, and the format holds one.
     """
     path = Path(path)
     name = detect_format(path)
+    if volume is not None and FORMATS[name].folder_from is not None:
+        raise UsageError(f"{path}: --volume takes one of several in a file such as NIfTI; leave it away")
     if stack is not None:
         if not (path.is_dir() and name == "png"):
             raise Unreadable(f"{path}: is no folder of pictures to stack; leave --stack away")
@@ -111,14 +121,16 @@ def read_volume(
     if path.is_dir() and name != "dicom":
         advice = ", or give --stack and --spacing" if name == "png" else ""
         raise Unreadable(f"{path}: a folder of {name} files is not one volume; name one file{advice}")
-    scan = FORMATS[name].read(path, series)
-    return _volume(regrid(scan, str(path)) if regular else scan, name, path, modality)
+    scan = FORMATS[name].read(path, series, volume)
+    return _volume(regrid(scan, str(path), modality) if regular else scan, name, path, modality)
 
 
 def _volume(scan: Scan, name: str, path: Path, modality: str | None) -> MetaTensor:
     found = scan.meta.get("modality", modality)
     if modality is not None and found != modality:
         raise InputRefused(f"{path}: its header says {found}, not {modality}; give the other volume")
+    if "slices" not in scan.meta and (sheared := describe_shear(scan.affine)):
+        scan.meta["warnings"].append(f"no right angles: {sheared}; --regrid undoes it")
     meta: dict[str, Any] = {
         **scan.meta,
         **({} if found is None else {"modality": found}),
@@ -172,14 +184,29 @@ def write_volume(
     name = format or format_of_name(path)
     if name not in FORMATS:
         raise UsageError(f"{path}: unknown format {name}; take one of {', '.join(FORMATS)}")
-    if name != "dicom":
-        require_grid(volume.meta, f"{path}")
+    require_fit(volume, name, path)
     chosen = FORMATS[name]
     named = any(suffix and path.name.lower().endswith(suffix) for suffix in chosen.suffixes)
     several = chosen.folder_from is not None and volume.shape[3] >= chosen.folder_from
     folder = not named and (several or path.is_dir())
     with whole_output(path, overwrite=overwrite, folder=folder) as fresh:
         chosen.write(volume, fresh, like, derivation)
+
+
+def require_fit(volume: MetaTensor, format: str, where: Path) -> None:
+    """Refuse a volume whose geometry a format cannot hold.
+
+    Args:
+        format: a key of FORMATS.
+        where: what the message names.
+
+    Raises:
+        GeometryRefused: its slices are no regular grid, or it is sheared.
+    """
+    if format != "dicom":
+        require_grid(volume.meta, str(where))
+    if FORMATS[format].right_angled and "slices" not in volume.meta:
+        require_right_angles(volume.affine.numpy(), str(where))
 
 
 def detect_format(path: Path | str) -> str:
@@ -195,7 +222,7 @@ def detect_format(path: Path | str) -> str:
     if path.is_file():
         name = "dicom" if is_archive(path) else _recognise(path)
         if name is None:
-            raise Unreadable(f"{path}: {_describe(path)}; give DICOM, NIfTI, MetaImage, NRRD, PNG or JPEG")
+            raise Unreadable(f"{path}: {_describe(path)}")
         return name
     if not path.is_dir():
         raise Unreadable(f"{path}: does not exist; check the path")
@@ -238,7 +265,7 @@ def list_pictures(folder: Path | str) -> list[Path]:
 
 
 def list_volumes(folder: Path) -> list[Path]:
-    """Files of a folder that hold a volume each (NIfTI, MetaImage, NRRD), in natural order."""
+    """Files of a folder that hold a volume each (NIfTI, MetaImage, NRRD, MGH), in natural order."""
     single = {name for name, format in FORMATS.items() if format.folder_from is None}
     files = (file for file in folder.iterdir() if file.is_file() and file.name[0] != ".")
     return natsorted((file for file in files if _recognise(file) in single), key=lambda file: file.name)
@@ -261,9 +288,14 @@ def _head(path: Path) -> bytes:
 def _describe(path: Path) -> str:
     head = _head(path)
     if not head:
-        return "empty or damaged file"
+        return "empty or damaged file; copy or export it again"
+    if path.suffix.lower() == ".img" and (beside := path.with_suffix(".hdr")).is_file():
+        return f"the voxels of a pair; name {beside.name}"
+    if foreign := name_foreign(head):
+        return f"is {foreign}"
     text = all(byte in b"\t\n\r" or byte >= 32 for byte in head)
-    return "text, not an image" if text else f"no known image format (first bytes {head[:4].hex()})"
+    found = "text, not an image" if text else f"no known image format (first bytes {head[:4].hex()})"
+    return f"{found}; give DICOM, NIfTI, MetaImage, NRRD, MGH, PNG or JPEG"
 
 
 def _digest(scan: Scan) -> str:

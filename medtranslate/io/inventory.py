@@ -16,18 +16,20 @@ from pydicom.dataset import FileDataset
 
 from medtranslate.errors import InputRefused, Unreadable
 from medtranslate.geometry import Floats, spacing
-from medtranslate.io import FORMATS, detect_format, metaimage, nifti, nrrd
+from medtranslate.io import FORMATS, detect_format, metaimage, mgh, nifti, nrrd
 from medtranslate.io.dicom_files import File
 from medtranslate.io.dicom_pixels import check_coding
 from medtranslate.io.dicom_series import find_series, order_planes, text_of
 from medtranslate.io.scan import Facts
+from medtranslate.io.shear import describe_shear, right_angled
 
 _DESCRIPTION = 40
 _SUFFIXES = tuple(suffix for format in FORMATS.values() for suffix in format.suffixes if suffix)
-_FACTS: dict[str, Callable[[Path], Facts]] = {
+_FACTS: dict[str, Callable[[Path, int | None], Facts]] = {
     "nifti": nifti.read_facts,
     "mha": metaimage.read_facts,
     "nrrd": nrrd.read_facts,
+    "mgh": mgh.read_facts,
 }
 
 
@@ -40,9 +42,11 @@ class Item:
         count: images of a series, pictures of a folder; 1 for a volume.
         size: columns, rows, slices; None where they differ or are not known.
         spacing_mm: between columns, rows and slices.
-        geometry: "regular", or in words what is not.
+        geometry: "regular", or in words what is not; the third spacing of a sheared volume is the distance
+            between its slices.
         coding: transfer syntax, or number type.
         refused: the sentence that reading it would end with.
+        warnings: what reading it would say.
     """
 
     name: str
@@ -55,10 +59,14 @@ class Item:
     geometry: str = ""
     coding: str = ""
     refused: str = ""
+    warnings: tuple[str, ...] = ()
 
 
-def list_items(path: Path) -> list[Item]:
+def list_items(path: Path, volume: int | None = None) -> list[Item]:
     """Everything below a path that is an image or should be one.
+
+    Args:
+        volume: number, from 1, of the one to look at where a file holds several.
 
     Raises:
         Unreadable: the path does not exist, or an archive is over the bounds.
@@ -71,7 +79,7 @@ def list_items(path: Path) -> list[Item]:
         for refusal in found.refused
     ]
     series = [_series(uid, headers) for uid, headers in found.series.items()]
-    return [*series, *damaged, *_others(path, found.others)]
+    return [*series, *damaged, *_others(path, found.others, volume)]
 
 
 def _series(uid: str, headers: Sequence[FileDataset]) -> Item:
@@ -95,7 +103,7 @@ def _series(uid: str, headers: Sequence[FileDataset]) -> Item:
         return replace(item, refused=str(refusal))
 
 
-def _others(path: Path, files: Iterable[File]) -> Iterator[Item]:
+def _others(path: Path, files: Iterable[File], volume: int | None) -> Iterator[Item]:
     """Volumes one by one, pictures folder by folder; what neither is nor is named like one is passed over."""
     pictures: dict[Path, list[Path]] = defaultdict(list)
     for file in (file for file in files if isinstance(file, Path)):
@@ -108,24 +116,26 @@ def _others(path: Path, files: Iterable[File]) -> Iterator[Item]:
         if format == "png":
             pictures[file.parent].append(file)
         else:
-            yield _volume(file, format, _name_in(path, file))
+            yield _volume(file, format, _name_in(path, file), volume)
     for folder, members in pictures.items():
         yield _pictures(members, _name_in(path, folder))
 
 
-def _volume(file: Path, format: str, name: str) -> Item:
+def _volume(file: Path, format: str, name: str, volume: int | None) -> Item:
     """A volume by its header, as its reader understands it."""
     item = Item(name=name, format=format)
     try:
-        facts = _FACTS[format](file)
+        facts = _FACTS[format](file, volume)
     except InputRefused as refusal:
         return replace(item, refused=str(refusal))
+    sheared = describe_shear(facts.affine)
     return replace(
         item,
         size=facts.shape,
-        spacing_mm=_three(spacing(facts.affine)),
-        geometry="regular",
+        spacing_mm=_three(right_angled(facts.affine)[1] if sheared else spacing(facts.affine)),
+        geometry=sheared or "regular",
         coding=facts.dtype.name,
+        warnings=tuple(facts.notes),
     )
 
 

@@ -12,8 +12,15 @@ from medtranslate.checkpoint import Model, load_model
 from medtranslate.config import TranslateSettings, plain, stack_spacing, write_yaml
 from medtranslate.device import choose_device, fast_precision
 from medtranslate.errors import InputRefused, UsageError
-from medtranslate.geometry import require_grid
-from medtranslate.io import FORMATS, detect_format, format_of_name, list_pictures, read_volume, write_volume
+from medtranslate.io import (
+    FORMATS,
+    detect_format,
+    format_of_name,
+    list_pictures,
+    read_volume,
+    require_fit,
+    write_volume,
+)
 from medtranslate.io.deidentify import FACES
 from medtranslate.jobs import progress, require_apart, staged, whole_outputs
 from medtranslate.result import Derivation, Translation, write_result
@@ -217,14 +224,14 @@ def read_source(settings: TranslateSettings, job: Job) -> MetaTensor:
     source = read_volume(
         job.source,
         series=settings.series,
+        volume=settings.volume,
         modality=OTHER[settings.to],
         regular=settings.regrid,
         stack=stack_spacing(settings),
     )
     if settings.deidentify:
         source.meta.pop("files", None)
-    if job.format != "dicom":
-        require_grid(source.meta, str(job.source))
+    require_fit(source, job.format or "png", job.source)
     if job.spread:
         check_slices(source, job.spread[0])
     return source

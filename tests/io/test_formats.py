@@ -36,8 +36,8 @@ def test_format_wins_over_the_suffix_and_content_over_the_name(tmp_path, make_vo
     volume = make_volume(shape=(8, 6, 1)) + 100
     suffix = ".nii" if name == "dicom" else FORMATS[name].suffixes[-1]
     write_volume(volume, tmp_path / f"a{suffix}", format=name)
-    (tmp_path / f"a{suffix}").rename(tmp_path / "renamed.mgz")
-    assert detect_format(tmp_path / "renamed.mgz") == name
+    (tmp_path / f"a{suffix}").rename(tmp_path / "renamed.mnc")
+    assert detect_format(tmp_path / "renamed.mnc") == name
 
 
 def test_the_settings_name_the_formats():
@@ -51,10 +51,10 @@ def test_a_header_that_contradicts_the_modality_is_refused(series):
 
 
 def test_a_suffix_that_no_format_writes_is_wrong_usage(tmp_path, make_volume):
-    with pytest.raises(UsageError, match=r"\.mgz"):
-        write_volume(make_volume(), tmp_path / "a.mgz")
-    with pytest.raises(UsageError, match="unknown format mgz; take one of dicom, nifti, mha, nrrd, png"):
-        write_volume(make_volume(), tmp_path / "a.nii", format="mgz")
+    with pytest.raises(UsageError, match=r"\.mnc"):
+        write_volume(make_volume(), tmp_path / "a.mnc")
+    with pytest.raises(UsageError, match="unknown format mnc; take one of dicom, nifti, mha, nrrd, mgh, png"):
+        write_volume(make_volume(), tmp_path / "a.nii", format="mnc")
 
 
 def test_a_folder_is_what_it_holds(tmp_path, series):

@@ -83,9 +83,9 @@ def test_the_source_s_geometry_fields_are_kept_and_its_text_is_not(tmp_path):
     assert written.shape == (5, 4, 3, 1)
     assert written.get_data_dtype() == np.float32
     assert np.array_equal(written.get_fdata(), VALUES[..., None] + 0.25)
-    assert np.array_equal(written.affine, image.affine)
+    assert np.array_equal(written.affine, source.affine)
     assert (int(written.header["qform_code"]), int(written.header["sform_code"])) == (2, 0)
-    assert written.header.get_xyzt_units() == ("meter", "sec")
+    assert written.header.get_xyzt_units() == ("mm", "sec")
     assert b"CANARY" not in (tmp_path / "b.nii").read_bytes()
 
 
@@ -210,7 +210,7 @@ def test_a_flipped_bit_of_gzipped_voxels_is_refused(tmp_path):
     content = bytearray(save(tmp_path / "a.nii.gz", noise).read_bytes())
     content[-8] ^= 1  # of the checksum (RFC 1952)
     (tmp_path / "a.nii.gz").write_bytes(content)
-    with pytest.raises(Unreadable, match=r"a.nii.gz: damaged file \(CRC"):
+    with pytest.raises(Unreadable, match=r"a.nii.gz: damaged file \(.*checksum"):
         read_volume(tmp_path / "a.nii.gz")
 
 
