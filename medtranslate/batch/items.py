@@ -23,7 +23,7 @@ from medtranslate.translation import OTHER, name_in, record_beside
 
 _SUFFIXES = (
     *(suffix for format in FORMATS.values() for suffix in format.suffixes if suffix),
-    *(".dcm", ".mhd", ".nhdr"),
+    *(".dcm", ".mhd", ".nhdr", ".hdr"),
 )
 """Of names that promise an image; a file of another name that is none is passed over."""
 _VOXEL_FILE = {"mha": metaimage.voxel_file, "nifti": nifti.voxel_file, "nrrd": nrrd.voxel_file}

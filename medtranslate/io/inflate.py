@@ -64,9 +64,9 @@ def inflate(file: BinaryIO) -> BinaryIO:
 class _Inflated(io.RawIOBase):
     def __init__(self, file: BinaryIO) -> None:
         super().__init__()
-        self._file, self._next = file, file.read(_CHUNK_BYTES)
-        self._kind = DECOMP_GZIP if self._next.startswith(_GZIP) else DECOMP_ZLIB
-        self._inflater = IgzipDecompressor(flag=self._kind)
+        self._file, self._next = file, file.read(len(_GZIP))
+        self._kind = DECOMP_GZIP if self._next == _GZIP else DECOMP_ZLIB
+        self._inflater, self._hungry = IgzipDecompressor(flag=self._kind), True
 
     def readable(self) -> bool:
         return True
@@ -78,16 +78,17 @@ class _Inflated(io.RawIOBase):
     def readinto(self, buffer: WriteableBuffer) -> int:
         room = memoryview(buffer)
         while not self._inflater.eof or self._begin_next_member():
-            fed = b""
-            if self._inflater.needs_input:
+            # It can hold output when it has no input left, and input that is no use to it without more.
+            hungry, fed = self._hungry, b""
+            if hungry:
                 fed = self._next or self._file.read(_CHUNK_BYTES)
                 self._next = b""
-            # Asked without input, too: output may be left when the file has no more bytes.
             block = self._inflater.decompress(fed, len(room))
+            self._hungry = self._inflater.needs_input or not block
             if block:
                 room[: len(block)] = block
                 return len(block)
-            if not fed and not self._inflater.eof:
+            if hungry and not fed and not self._inflater.eof:
                 raise EOFError("the compressed data end too early")
         return 0
 
@@ -100,5 +101,6 @@ class _Inflated(io.RawIOBase):
             return False
         if self._kind != DECOMP_GZIP or not rest.startswith(_GZIP[: len(rest)]):
             raise OSError("other bytes follow the compressed data")
-        self._next, self._inflater = rest, IgzipDecompressor(flag=self._kind)
+        self._inflater, self._hungry = IgzipDecompressor(flag=self._kind), True
+        self._next = rest
         return True

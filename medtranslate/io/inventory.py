@@ -24,7 +24,11 @@ from medtranslate.io.scan import Facts
 from medtranslate.io.shear import describe_shear, right_angled
 
 _DESCRIPTION = 40
-_SUFFIXES = tuple(suffix for format in FORMATS.values() for suffix in format.suffixes if suffix)
+_SUFFIXES = (
+    *(suffix for format in FORMATS.values() for suffix in format.suffixes if suffix),
+    *(".mhd", ".nhdr", ".hdr", ".mnc"),
+)
+"""Of names that promise an image; a file of another name that is none is passed over."""
 _FACTS: dict[str, Callable[[Path, int | None], Facts]] = {
     "nifti": nifti.read_facts,
     "mha": metaimage.read_facts,

@@ -18,7 +18,7 @@ from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
 from medtranslate.errors import GeometryRefused, Unreadable
-from medtranslate.geometry import COSINE, check_affine
+from medtranslate.geometry import COSINE, check_affine, spacing
 from medtranslate.io.inflate import open_plain_or_gzipped, refusing_damage
 from medtranslate.io.shear import farthest
 
@@ -62,15 +62,24 @@ def read_header(path: Path, notes: list[str]) -> nib.Nifti1Header:
 
 
 def check_forms(header: nib.Nifti1Header, shape: tuple[int, int, int], path: Path, notes: list[str]) -> None:
-    """Compare sform and qform where both are set.
+    """Compare the sform with the voxel size in `pixdim`, and with the qform where both are set.
 
     Raises:
         GeometryRefused: they disagree on left and right.
     """
     sform_code, qform_code = int(header["sform_code"]), int(header["qform_code"])
-    if sform_code <= 0 or qform_code <= 0:
+    if sform_code <= 0:
         return
-    sform, qform = header.get_sform(), header.get_qform()
+    sform, sizes = header.get_sform(), header["pixdim"][1:4].astype(np.float64)
+    scaled = sform @ np.diag([*(sizes / spacing(sform)), 1])
+    if not farthest(sform, scaled, shape) <= FORMS_MM:
+        notes.append(
+            f"the sform has voxels of {_words(spacing(sform))} mm and pixdim of {_words(sizes)} mm: the sform"
+            " is taken; readers built on ITK take pixdim"
+        )
+    if qform_code <= 0:
+        return
+    qform = header.get_qform()
     apart = farthest(sform, qform, shape)
     if apart <= FORMS_MM:
         return
@@ -185,8 +194,12 @@ def _mend_forms(header: nib.Nifti1Header, path: Path, notes: list[str]) -> None:
     sizes = header["pixdim"][1:4]
     if length <= 1 and np.isfinite(sizes).all() and (sizes > 0).all():
         return
-    said = f"a quaternion of length {length:g} and voxels of {' x '.join(f'{size:g}' for size in sizes)} mm"
+    said = f"a quaternion of length {length:g} and voxels of {_words(sizes)} mm"
     if not sform:
         raise GeometryRefused(f"{path}: its qform has {said}; mend the header")
     header["qform_code"] = 0
     notes.append(f"the qform is damaged ({said}): the sform is taken")
+
+
+def _words(sizes: NDArray[np.floating]) -> str:
+    return " x ".join(f"{size:.4g}" for size in sizes)

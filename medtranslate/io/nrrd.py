@@ -233,6 +233,7 @@ def _axis_by_axis(header: TextHeader, notes: list[str]) -> tuple[NDArray[np.floa
         sizes = header.numbers("spacings", 3)
     elif ends[0] is not None and ends[1] is not None:
         sizes = (ends[1] - ends[0]) / np.maximum(np.array(header.lengths("sizes", 3)) - nodes, 1)
+        notes.append("voxel size taken from `axis mins` and `axis maxs`; ITK takes 1 mm")
     else:
         notes.append("the header has no voxel size: taken as 1 mm")
         return np.ones(3), np.zeros(3)

@@ -21,6 +21,8 @@ from medtranslate.errors import Unreadable
 from medtranslate.io.inflate import inflate, refusing_damage
 
 _BLOCK_BYTES = 2**22
+_TAIL_BYTES = 2**20
+"""What is looked at behind the voxels, such as the tags of an .mgz."""
 _SLICES = 16
 _LEVEL, _THREADS = 1, 4
 
@@ -89,7 +91,7 @@ def check_length(body: Body, size: int) -> None:
 
 
 def _read_voxels(file: BinaryIO, body: Body, shape: Sequence[int]) -> NDArray[np.float32]:
-    """The next voxels of a stream; reading one byte more lets an inflater compare its checksum."""
+    """The next voxels of a stream; reading on behind them lets an inflater compare its checksum."""
     values, size = np.empty(math.prod(shape), np.float32), body.dtype.itemsize
     count, odd = max(1, _BLOCK_BYTES // size), 0
     for start in range(0, values.size, count):
@@ -114,7 +116,7 @@ def _read_voxels(file: BinaryIO, body: Body, shape: Sequence[int]) -> NDArray[np
             f"{body.path}: {odd} of {values.size} voxels are NaN or infinite;"
             " set them to the background's value"
         )
-    if file.read(1) and body.alone:
+    if file.read(_TAIL_BYTES) and body.alone:
         raise Unreadable(f"{body.path}: holds more voxels than its header says; copy or export it again")
     return values.reshape(shape, order="F")
 
