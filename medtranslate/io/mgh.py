@@ -25,8 +25,6 @@ _HEADER = np.dtype(header_dtd)
 _TYPES = {0: ">u1", 1: ">i4", 3: ">f4", 4: ">i2", 10: ">u2"}
 _WRITTEN = {"uint8": 0, "int32": 1, "float32": 3, "int16": 4}
 """Types that every release of FreeSurfer reads; others are written as float32, which holds them exactly."""
-_CORONAL = np.array([[-1, 0, 0], [0, 0, -1], [0, 1, 0]])
-"""Directions of the axes, one in each row, where the header has none: FreeSurfer's own layout."""
 
 
 def recognise(head: bytes) -> bool:
@@ -45,7 +43,7 @@ def read(path: Path, series: str | None = None, volume: int | None = None) -> Sc
 
     Raises:
         Unreadable: damaged, truncated, too large, several volumes, or voxels that are not finite.
-        GeometryRefused: the directions are no unit vectors, or lie in a plane.
+        GeometryRefused: there are no directions, they are no unit vectors, or lie in a plane.
     """
     return read_facts(path, volume).scan()
 
@@ -55,7 +53,7 @@ def read_facts(path: Path, volume: int | None = None) -> Facts:
 
     Raises:
         Unreadable: as `read`, as far as the header and the length of an uncompressed file tell.
-        GeometryRefused: the directions are no unit vectors, or lie in a plane.
+        GeometryRefused: there are no directions, they are no unit vectors, or lie in a plane.
     """
     with refusing_damage(path):
         packed = is_gzipped(path)
@@ -76,7 +74,7 @@ def read_facts(path: Path, volume: int | None = None) -> Facts:
     skip = DATA_OFFSET + size * choose_volume(count, volume, str(path), notes)
     body = Body(path, 0, packed, skip, dtype)
     check_length(body, DATA_OFFSET + size * count)
-    affine = _affine(header, np.array([first, second, third]), path, notes)
+    affine = _affine(header, np.array([first, second, third]), path)
     return Facts((first, second, third), affine, dtype, body, notes)
 
 
@@ -94,12 +92,14 @@ def write(volume: MetaTensor, path: Path, like: MetaTensor | None, derivation: D
     write_voxels(path, header.tobytes().ljust(DATA_OFFSET, b"\0"), big, gzipped=path.suffix.lower() == ".mgz")
 
 
-def _affine(header: np.void, shape: NDArray[np.int64], path: Path, notes: list[str]) -> NDArray[np.float64]:
+def _affine(header: np.void, shape: NDArray[np.int64], path: Path) -> NDArray[np.float64]:
     """Array index to RAS mm: sizes times directions, and the middle of the array at `Pxyz_c`."""
-    sizes, directions, centre = (header[name].astype(np.float64) for name in ("delta", "Mdc", "Pxyz_c"))
     if header["goodRASFlag"] <= 0:
-        sizes, directions, centre = np.ones(3), _CORONAL, np.zeros(3)
-        notes.append("the header has no geometry: taken as 1 mm, coronal, with its middle at 0, 0, 0")
+        raise GeometryRefused(
+            f"{path}: the header has no geometry (goodRASFlag 0), and FreeSurfer, nibabel and ANTs assume"
+            " three different ones; say it with `mri_convert --in_orientation`"
+        )
+    sizes, directions, centre = (header[name].astype(np.float64) for name in ("delta", "Mdc", "Pxyz_c"))
     lengths = np.linalg.norm(directions, axis=1)
     if not (sizes > 0).all() or not (abs(lengths - 1) <= COSINE).all():
         raise GeometryRefused(

@@ -190,7 +190,7 @@ def _mend_forms(header: nib.Nifti1Header, path: Path, notes: list[str]) -> None:
     if 1 < length <= 1 + COSINE:
         for name, part in zip(_QUATERNION, quaternion / length, strict=True):
             header[name] = part
-        return
+        length = 1.0
     sizes = header["pixdim"][1:4]
     if length <= 1 and np.isfinite(sizes).all() and (sizes > 0).all():
         return

@@ -39,6 +39,11 @@ _SPACES = {
     "las": (1, -1, 1),
 }
 """Signs that turn a space's axes into LPS."""
+_TIMED = {
+    **{f"{name}-time": name for name in _SPACES if "-" in name},
+    **{f"{name}t": name for name in _SPACES if "-" not in name},
+}
+"""Spaces with a fourth axis, and the same without."""
 _SAME = {
     "datafile": "data file",
     "lineskip": "line skip",
@@ -95,7 +100,8 @@ def read_facts(path: Path, volume: int | None = None) -> Facts:
         Unreadable: as `read`, as far as the header and the length of an uncompressed file tell.
         GeometryRefused: the axes lie in a plane.
     """
-    header, count, alternating = _one_volume(_read_header(path))
+    notes: list[str] = []
+    header, count, alternating = _one_volume(_read_header(path), notes)
     if not set(header.word("kinds", "domain").lower().split()) <= _SPATIAL:
         raise header.refuse(f"its axes are {header.word('kinds')[:60]!r}")
     code = next((code for code, names in _TYPES.items() if header.word("type").lower() in names), None)
@@ -111,7 +117,6 @@ def read_facts(path: Path, volume: int | None = None) -> Facts:
         raise header.refuse(f"its endian is {endian[:60]!r}")
     first, second, third = header.lengths("sizes", 3)
     check_size([first, second, third, count] if alternating else [first, second, third], str(path))
-    notes: list[str] = []
     index = choose_volume(count, volume, str(path), notes)
     dtype = np.dtype((">" if endian == "big" else "<") + code)
     body = find_body(
@@ -167,7 +172,7 @@ def _read_header(path: Path) -> TextHeader:
     return header
 
 
-def _one_volume(header: TextHeader) -> tuple[TextHeader, int, bool]:
+def _one_volume(header: TextHeader, notes: list[str]) -> tuple[TextHeader, int, bool]:
     """The header of one 3-D volume, the number of volumes, and whether they alternate voxel by voxel.
 
     The axis that counts volumes is the one without a direction, else the one whose kind is not spatial, else
@@ -192,7 +197,27 @@ def _one_volume(header: TextHeader) -> tuple[TextHeader, int, bool]:
     for words in fields.values():
         del words[counting]
     spatial = {name: " ".join(words) for name, words in fields.items()}
-    return replace(header, fields={**header.fields, **spatial}), count, counting == 0
+    reduced = replace(header, fields={**header.fields, **spatial})
+    return _without_time(reduced, notes), count, counting == 0
+
+
+def _without_time(header: TextHeader, notes: list[str]) -> TextHeader:
+    """A header whose three spatial axes lie in a space of three axes, without a fourth that is time."""
+    space, unnamed = header.word("space", "").lower(), header.word("space dimension", "") == "4"
+    if not unnamed and space not in _TIMED:
+        return header
+    directions = header.numbers("space directions", 12).reshape(3, 4)
+    if directions[:, 3].any():
+        raise header.refuse("its axes run in time and space at once")
+    fields = {
+        "space": "lps" if unnamed else _TIMED[space],
+        "space directions": " ".join(map(_vector, directions[:, :3])),
+    }
+    if "space origin" in header.fields:
+        fields["space origin"] = _vector(header.numbers("space origin", 4)[:3])
+    if unnamed:
+        notes.append("the space has no name: taken as left, posterior, superior, as ITK writes it")
+    return replace(header, fields={**header.fields, **fields})
 
 
 def _affine(header: TextHeader, notes: list[str]) -> NDArray[np.float64]:
