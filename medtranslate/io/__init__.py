@@ -22,6 +22,7 @@ and add one line to FORMATS.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -289,8 +290,9 @@ def _describe(path: Path) -> str:
     head = _head(path)
     if not head:
         return "empty or damaged file; copy or export it again"
-    if path.suffix.lower() == ".img" and (beside := path.with_suffix(".hdr")).is_file():
-        return f"the voxels of a pair; name {beside.name}"
+    header = path.with_name(re.sub(r"\.img(\.gz)?$", r".hdr\1", path.name, flags=re.IGNORECASE))
+    if header != path and header.is_file():
+        return f"the voxels of a pair; name {header.name}"
     if foreign := name_foreign(head):
         return f"is {foreign}"
     text = all(byte in b"\t\n\r" or byte >= 32 for byte in head)
