@@ -22,7 +22,6 @@ and add one line to FORMATS.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -39,8 +38,7 @@ from medtranslate.errors import Diverged, GeometryRefused, InputRefused, Unreada
 from medtranslate.geometry import require_grid
 from medtranslate.io import dicom_files, dicom_read, dicom_write, metaimage, mgh, nifti, nrrd, png
 from medtranslate.io.dicom_files import is_archive, visible_files
-from medtranslate.io.foreign import name_foreign
-from medtranslate.io.inflate import open_plain_or_gzipped, refusing_damage
+from medtranslate.io.foreign import describe, head_of
 from medtranslate.io.regrid import regrid
 from medtranslate.io.scan import Scan
 from medtranslate.io.shear import describe_shear, require_right_angles
@@ -78,8 +76,6 @@ FORMATS: dict[str, Format] = {
     "mgh": Format(mgh.recognise, mgh.read, mgh.write, (".mgh", ".mgz"), right_angled=True),
     "png": Format(png.recognise, png.read, png.write, (".jpg", ".jpeg", ".png"), folder_from=2),
 }
-
-_HEAD_BYTES = 540
 
 
 def read_volume(
@@ -223,7 +219,7 @@ def detect_format(path: Path | str) -> str:
     if path.is_file():
         name = "dicom" if is_archive(path) else _recognise(path)
         if name is None:
-            raise Unreadable(f"{path}: {_describe(path)}")
+            raise Unreadable(f"{path}: {describe(path)}")
         return name
     if not path.is_dir():
         raise Unreadable(f"{path}: does not exist; check the path")
@@ -273,31 +269,8 @@ def list_volumes(folder: Path) -> list[Path]:
 
 
 def _recognise(path: Path) -> str | None:
-    head = _head(path)
+    head = head_of(path)
     return next((name for name, format in FORMATS.items() if format.recognise(head)), None)
-
-
-def _head(path: Path) -> bytes:
-    """The first bytes of a file, inflated if it is gzipped; nothing if it cannot be read."""
-    try:
-        with refusing_damage(path), open_plain_or_gzipped(path) as file:
-            return file.read(_HEAD_BYTES)
-    except Unreadable:
-        return b""
-
-
-def _describe(path: Path) -> str:
-    head = _head(path)
-    if not head:
-        return "empty or damaged file; copy or export it again"
-    header = path.with_name(re.sub(r"\.img(\.gz)?$", r".hdr\1", path.name, flags=re.IGNORECASE))
-    if header != path and header.is_file():
-        return f"the voxels of a pair; name {header.name}"
-    if foreign := name_foreign(head):
-        return f"is {foreign}"
-    text = all(byte in b"\t\n\r" or byte >= 32 for byte in head)
-    found = "text, not an image" if text else f"no known image format (first bytes {head[:4].hex()})"
-    return f"{found}; give DICOM, NIfTI, MetaImage, NRRD, MGH, PNG or JPEG"
 
 
 def _digest(scan: Scan) -> str:
