@@ -92,6 +92,7 @@ def write(volume: MetaTensor, path: Path, like: MetaTensor | None, derivation: D
     write_voxels(path, header.tobytes().ljust(DATA_OFFSET, b"\0"), big, gzipped=path.suffix.lower() == ".mgz")
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def _affine(header: np.void, shape: NDArray[np.int64], path: Path) -> NDArray[np.float64]:
     """Array index to RAS mm: sizes times directions, and the middle of the array at `Pxyz_c`."""
     if header["goodRASFlag"] <= 0:

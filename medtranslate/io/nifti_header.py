@@ -42,6 +42,7 @@ def is_pair(header: nib.Nifti1Header) -> bool:
     return _MAGICS[bytes(header["magic"].item())[:3]]
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def read_header(path: Path, notes: list[str]) -> nib.Nifti1Header:
     """The header alone, mended, in mm; extensions, whose sizes cannot be trusted, are left alone.
 
@@ -54,13 +55,13 @@ def read_header(path: Path, notes: list[str]) -> nib.Nifti1Header:
     """
     with refusing_damage(path), open_plain_or_gzipped(path) as file:
         header = _parse(file, path)
-    with np.errstate(over="ignore", invalid="ignore"):
-        _mend_units(header, notes)
-        _mend_sizes(header, path, notes)
-        _mend_forms(header, path, notes)
+    _mend_units(header, notes)
+    _mend_sizes(header, path, notes)
+    _mend_forms(header, path, notes)
     return header
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def check_forms(header: nib.Nifti1Header, shape: tuple[int, int, int], path: Path, notes: list[str]) -> None:
     """Compare the sform with the voxel size in `pixdim`, and with the qform where both are set.
 
@@ -80,6 +81,12 @@ def check_forms(header: nib.Nifti1Header, shape: tuple[int, int, int], path: Pat
     if qform_code <= 0:
         return
     qform = header.get_qform()
+    try:
+        check_affine(qform, str(path))
+    except GeometryRefused:
+        header["qform_code"] = 0
+        notes.append("the qform is damaged: the sform is taken")
+        return
     apart = farthest(sform, qform, shape)
     if apart <= FORMS_MM:
         return
@@ -96,6 +103,7 @@ def check_forms(header: nib.Nifti1Header, shape: tuple[int, int, int], path: Pat
     )
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def affine_of(header: nib.Nifti1Header, path: Path, notes: list[str]) -> NDArray[np.float64]:
     """sform, else qform, else the voxel size alone (the NIfTI standard's methods 3, 2 and 1), in mm.
 

@@ -60,7 +60,8 @@ def corners(shape: Sequence[int]) -> Floats:
     return np.array([(i, j, k, 1) for i in ends[0] for j in ends[1] for k in ends[2]], dtype=np.float64)
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def farthest(first: ArrayLike, second: ArrayLike, shape: Sequence[int]) -> float:
-    """Largest distance in mm between where two affines place a voxel of a volume."""
+    """Largest distance in mm between where two affines place a voxel of a volume; NaN if one holds NaN."""
     apart = corners(shape) @ (np.asarray(first, np.float64) - np.asarray(second, np.float64)).T
     return float(np.linalg.norm(apart[:, :3], axis=1).max())
