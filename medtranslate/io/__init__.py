@@ -16,15 +16,13 @@ with a float64 affine from array index to RAS+ millimetres. Its meta holds, besi
     study     what volumes of one phantom study have in common (phantoms only)
 
 Patient headers are never in meta. To add a format, write one module with `recognise`, `read` and `write`
-and add one line to FORMATS.
+and add one entry to `formats.FORMATS`.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,46 +34,16 @@ from natsort import natsorted
 
 from medtranslate.errors import Diverged, GeometryRefused, InputRefused, Unreadable, UsageError
 from medtranslate.geometry import require_grid
-from medtranslate.io import dicom_files, dicom_read, dicom_write, metaimage, mgh, nifti, nrrd, png
+from medtranslate.io import png
 from medtranslate.io.dicom_files import is_archive, visible_files
 from medtranslate.io.foreign import describe, head_of
+from medtranslate.io.formats import FORMATS as FORMATS
+from medtranslate.io.formats import Format as Format
 from medtranslate.io.regrid import regrid
 from medtranslate.io.scan import Scan
 from medtranslate.io.shear import describe_shear, require_right_angles
 from medtranslate.jobs import whole_output
 from medtranslate.result import Derivation
-
-Read = Callable[[Path, str | None, int | None], Scan]
-Write = Callable[[MetaTensor, Path, MetaTensor | None, Derivation | None], None]
-
-
-@dataclass(frozen=True)
-class Format:
-    """How a format is told by its first bytes, read, and written.
-
-    Attributes:
-        suffixes: of an output in this format, the usual one last; "" is a folder.
-        folder_from: slices from which a path without a suffix becomes a folder with a file for each;
-            None for a format that holds any number in one file.
-        right_angled: whether the axes of what it holds have to be at right angles.
-    """
-
-    recognise: Callable[[bytes], bool]
-    read: Read
-    write: Write
-    suffixes: tuple[str, ...]
-    folder_from: int | None = None
-    right_angled: bool = False
-
-
-FORMATS: dict[str, Format] = {
-    "dicom": Format(dicom_files.recognise, dicom_read.read, dicom_write.write, ("",), 1, right_angled=True),
-    "nifti": Format(nifti.recognise, nifti.read, nifti.write, (".nii", ".nii.gz")),
-    "mha": Format(metaimage.recognise, metaimage.read, metaimage.write, (".mha",), right_angled=True),
-    "nrrd": Format(nrrd.recognise, nrrd.read, nrrd.write, (".nrrd",)),
-    "mgh": Format(mgh.recognise, mgh.read, mgh.write, (".mgh", ".mgz"), right_angled=True),
-    "png": Format(png.recognise, png.read, png.write, (".jpg", ".jpeg", ".png"), folder_from=2),
-}
 
 
 def read_volume(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from PIL import Image
@@ -16,7 +17,7 @@ from pydicom.dataset import FileDataset
 
 from medtranslate.errors import InputRefused, Unreadable
 from medtranslate.geometry import Floats, spacing
-from medtranslate.io import FORMATS, detect_format, metaimage, mgh, nifti, nrrd
+from medtranslate.io import FORMATS, detect_format
 from medtranslate.io.dicom_files import File
 from medtranslate.io.dicom_pixels import check_coding
 from medtranslate.io.dicom_series import find_series, order_planes, text_of
@@ -29,12 +30,6 @@ _SUFFIXES = (
     *(".mhd", ".nhdr", ".hdr", ".mnc"),
 )
 """Of names that promise an image; a file of another name that is none is passed over."""
-_FACTS: dict[str, Callable[[Path, int | None], Facts]] = {
-    "nifti": nifti.read_facts,
-    "mha": metaimage.read_facts,
-    "nrrd": nrrd.read_facts,
-    "mgh": mgh.read_facts,
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,19 +112,18 @@ def _others(path: Path, files: Iterable[File], volume: int | None) -> Iterator[I
             if file == path or file.name.lower().endswith(_SUFFIXES):
                 yield Item(name=_name_in(path, file), format="unknown", refused=str(refusal))
             continue
-        if format == "png":
-            pictures[file.parent].append(file)
+        if read_facts := FORMATS[format].facts:
+            yield _volume(Item(name=_name_in(path, file), format=format), partial(read_facts, file, volume))
         else:
-            yield _volume(file, format, _name_in(path, file), volume)
+            pictures[file.parent].append(file)
     for folder, members in pictures.items():
         yield _pictures(members, _name_in(path, folder))
 
 
-def _volume(file: Path, format: str, name: str, volume: int | None) -> Item:
+def _volume(item: Item, read_facts: Callable[[], Facts]) -> Item:
     """A volume by its header, as its reader understands it."""
-    item = Item(name=name, format=format)
     try:
-        facts = _FACTS[format](file, volume)
+        facts = read_facts()
     except InputRefused as refusal:
         return replace(item, refused=str(refusal))
     sheared = describe_shear(facts.affine)

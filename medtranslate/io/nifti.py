@@ -32,6 +32,8 @@ __all__ = ["read", "read_facts", "recognise", "voxel_file", "write"]
 
 _MAX_OFFSET = 2**24
 _NO_EXTENSION = bytes(4)
+_CIFTI = range(3000, 3100)
+"""Codes of intent of connectivity, which NIfTI-2 only wraps (CIFTI-2, table 1)."""
 _GEOMETRY_FIELDS = (
     *("pixdim", "xyzt_units", "qform_code", "sform_code", "quatern_b", "quatern_c", "quatern_d"),
     *("qoffset_x", "qoffset_y", "qoffset_z", "srow_x", "srow_y", "srow_z"),
@@ -121,6 +123,8 @@ def write(volume: MetaTensor, path: Path, like: MetaTensor | None, derivation: D
 
 
 def _number_type(header: nib.Nifti1Header, path: Path) -> np.dtype[np.generic]:
+    if int(header["intent_code"]) in _CIFTI:
+        raise Unreadable(f"{path}: is CIFTI (rows of brain ordinates), not a volume; give the volume itself")
     try:
         dtype: np.dtype[np.generic] = header.get_data_dtype()
     except (HeaderDataError, KeyError):

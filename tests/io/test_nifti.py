@@ -179,6 +179,14 @@ def test_a_lying_header_is_refused_before_anything_is_allocated(tmp_path, header
         read_volume(path)
 
 
+def test_a_connectome_in_a_nifti_is_no_set_of_volumes(tmp_path):
+    image = nib.Nifti2Image(np.zeros((1, 1, 1, 1, 6, 7), np.float32), np.eye(4))
+    image.header.set_intent("NIFTI_INTENT_CONNECTIVITY_DENSE", name="ConnDense")
+    image.to_filename(tmp_path / "a.nii")
+    with pytest.raises(Unreadable, match="is CIFTI"):
+        read_volume(tmp_path / "a.nii", volume=1)
+
+
 def test_no_more_is_inflated_than_the_header_says(tmp_path):
     plain = save(tmp_path / "plain.nii", VALUES.astype(np.int16)).read_bytes()
     (tmp_path / "bomb.nii.gz").write_bytes(gzip.compress(plain + bytes(2**27), compresslevel=1))

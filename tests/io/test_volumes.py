@@ -13,6 +13,7 @@ import SimpleITK
 
 from medtranslate.cli import invoke
 from medtranslate.errors import Unreadable, UsageError
+from medtranslate.evaluation.records import read_volumes
 from medtranslate.io import read_volume
 from medtranslate.io.inventory import list_items
 
@@ -116,6 +117,17 @@ def test_one_of_several_volumes_is_taken_by_its_number(tmp_path, name):
     if name != "a.hdr":
         with pytest.raises(Unreadable, match=r"truncated|damaged"):
             read_volume(path, volume=4)
+
+
+def test_a_record_leads_to_the_volume_that_was_taken(tmp_path):
+    nifti(tmp_path / "a.nii.gz")
+    third = read_volume(tmp_path / "a.nii.gz", volume=3)
+    known = {"source": third.meta["digest"]}
+    found, notes = read_volumes({}, {"source": tmp_path / "a.nii.gz"}, known, {"volume": 3})
+    assert notes == []
+    assert np.array_equal(found["source"], third)
+    _, notes = read_volumes({}, {"source": tmp_path / "a.nii.gz"}, known, {"volume": 2})
+    assert "is not the source of this record" in notes[0]
 
 
 @pytest.mark.parametrize("name", ["a.mha", "a.nrrd"])
