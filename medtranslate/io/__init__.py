@@ -149,7 +149,9 @@ def write_volume(
     name = format or format_of_name(path)
     if name not in FORMATS:
         raise UsageError(f"{path}: unknown format {name}; take one of {', '.join(FORMATS)}")
-    require_fit(volume, name, path)
+    # Slices of a series stay where their sources are, however they lie.
+    if name != "dicom" or like is None:
+        require_fit(volume, name, path)
     chosen = FORMATS[name]
     named = any(suffix and path.name.lower().endswith(suffix) for suffix in chosen.suffixes)
     several = chosen.folder_from is not None and volume.shape[3] >= chosen.folder_from
