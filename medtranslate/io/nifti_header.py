@@ -9,6 +9,7 @@ right is refused.
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -29,6 +30,7 @@ _UNITS = {0: ("unknown", 1.0), 1: ("meter", 1000.0), 2: ("mm", 1.0), 3: ("micron
 _UNIT_BITS, _MM = 0b111, 2
 _SROWS = ("srow_x", "srow_y", "srow_z")
 _QUATERNION = ("quatern_b", "quatern_c", "quatern_d")
+_OFFSETS = ("qoffset_x", "qoffset_y", "qoffset_z")
 _MAGICS = {b"n+1": False, b"ni1": True, b"n+2": False, b"ni2": True}
 
 
@@ -81,12 +83,6 @@ def check_forms(header: nib.Nifti1Header, shape: tuple[int, int, int], path: Pat
     if qform_code <= 0:
         return
     qform = header.get_qform()
-    try:
-        check_affine(qform, str(path))
-    except GeometryRefused:
-        header["qform_code"] = 0
-        notes.append("the qform is damaged: the sform is taken")
-        return
     apart = farthest(sform, qform, shape)
     if apart <= FORMS_MM:
         return
@@ -163,7 +159,7 @@ def _mend_units(header: nib.Nifti1Header, notes: list[str]) -> None:
         notes.append(f"the header's code {space} of a unit of length has no meaning: taken as mm")
     if factor != 1:
         notes.append(f"geometry turned from {name} to mm")
-        for field in (*_SROWS, "qoffset_x", "qoffset_y", "qoffset_z"):
+        for field in (*_SROWS, *_OFFSETS):
             header[field] = header[field] * factor
         header["pixdim"][1:4] *= factor
     if space != 0:
@@ -201,8 +197,11 @@ def _mend_forms(header: nib.Nifti1Header, path: Path, notes: list[str]) -> None:
         length = 1.0
     sizes = header["pixdim"][1:4]
     if length <= 1 and np.isfinite(sizes).all() and (sizes > 0).all():
-        return
-    said = f"a quaternion of length {length:g} and voxels of {_words(sizes)} mm"
+        with suppress(GeometryRefused):
+            check_affine(header.get_qform(), str(path))
+            return
+    offset = ", ".join(f"{header[name]:.4g}" for name in _OFFSETS)
+    said = f"a quaternion of length {length:g}, voxels of {_words(sizes)} mm and an offset of {offset} mm"
     if not sform:
         raise GeometryRefused(f"{path}: its qform has {said}; mend the header")
     header["qform_code"] = 0

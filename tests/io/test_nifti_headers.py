@@ -99,6 +99,8 @@ def test_voxels_of_offset_0_lie_where_the_length_of_the_file_says(tmp_path, suff
     [
         ({"qform": AFFINE}, [(256, "<3f", 0.0, 1.01, 0.0)], "quaternion of length 1.01"),
         ({"qform": AFFINE}, [(256, "<f", np.nan)], "quaternion of length nan"),
+        ({"qform": AFFINE}, [(268, "<f", np.inf)], "offset of inf, -30, -15 mm"),
+        ({"qform": AFFINE}, [(272, "<f", 1e20)], r"offset of 20, 1e\+20, -15 mm"),
         ({"qform": AFFINE}, [(76, "<f", -2.0)], r"pixdim\[0\] is -2"),
         ({"qform": AFFINE}, [(76, "<f", np.nan)], r"pixdim\[0\] is nan"),
         ({"qform": AFFINE}, [(80, "<f", -1.0)], "voxels of -1 x"),
