@@ -1,8 +1,8 @@
 """One file format into another: voxels stay where they are, and nothing is lost in silence.
 
-NIfTI, MetaImage and NRRD hold any volume exactly. Pictures hold 256 grey levels and no place, so the user
-says which values they show. DICOM needs a patient, a study and a modality; a file that has none gets a
-study of its own, which says so.
+NIfTI and NRRD hold any volume exactly, MetaImage and MGH any whose axes are at right angles. Pictures hold
+256 grey levels and no place, so the user says which values they show. DICOM needs a patient, a study and a
+modality; a file that has none gets a study of its own, which says so.
 """
 
 from __future__ import annotations
@@ -15,8 +15,7 @@ from monai.data import MetaTensor
 
 from medtranslate.config import ConvertSettings, plain, stack_spacing
 from medtranslate.errors import GeometryRefused, SettingsError, UsageError
-from medtranslate.geometry import require_grid
-from medtranslate.io import FORMATS, read_volume, write_volume
+from medtranslate.io import FORMATS, detect_format, read_volume, require_fit, write_volume
 from medtranslate.io.deidentify import FACES
 from medtranslate.io.dicom_write import AIR_TO_BONE_HU, CT_LIMITS, MR_LIMIT, WINDOWED, write_deidentified
 from medtranslate.jobs import check_free, require_apart, require_input, whole_output
@@ -47,13 +46,13 @@ def convert(settings: ConvertSettings) -> Conversion:
         settings.input,
         series=settings.series,
         select=settings.select,
+        volume=settings.volume,
         modality=settings.modality,
         regular=settings.regrid,
         stack=stack_spacing(settings),
         advice="leave --modality away, which the file says itself",
     )
-    if name != "dicom":
-        require_grid(source.meta, str(settings.input))
+    require_fit(source, name, settings.input)
     if settings.deidentify:
         source.meta.pop("files", None)
     if name == "png" and settings.output.suffix and source.shape[3] > 1:
@@ -164,7 +163,7 @@ def _format(settings: ConvertSettings) -> str:
             f"{output}: give a name with a suffix (.nii.gz, .mha, .nrrd, .png), or --format dicom or png"
         )
     name = output_format(output, settings.format) or "dicom"
-    if name == "dicom" and settings.regrid:
+    if name == "dicom" and settings.regrid and detect_format(settings.input) == "dicom":
         raise UsageError("--regrid: a DICOM series keeps its own slices; name a file such as out.nii.gz")
     if FORMATS[name].folder_from is None and not output.suffix:
         raise UsageError(f"{output}: {name} is one file; end its name in {FORMATS[name].suffixes[-1]}")

@@ -34,6 +34,8 @@ ROUNDED = 0.01
 off by up to 0.005."""
 
 _SINE_OF_FLAT = 1e-3
+_LARGEST_MM, _SMALLEST_MM = 1e7, 1e-6
+"""Bounds of an affine's numbers and of a voxel's size, within which their products can be computed."""
 _FLIP = np.array([-1.0, -1.0, 1.0])
 
 
@@ -55,14 +57,21 @@ def check_affine(affine: ArrayLike, where: str) -> Floats:
         where: what the message names, such as the file.
 
     Raises:
-        GeometryRefused: it is not finite, has a zero column or lies (nearly) in a plane.
+        GeometryRefused: it is not finite, is huge, has a zero column or lies (nearly) in a plane.
     """
     matrix = np.asarray(affine, dtype=np.float64)
     if matrix.shape != (4, 4) or not np.isfinite(matrix).all() or (matrix[3] != [0, 0, 0, 1]).any():
         raise GeometryRefused(f"{where}: the affine is not a finite 4 x 4 matrix; mend the header")
+    if np.abs(matrix).max() > _LARGEST_MM:
+        raise GeometryRefused(
+            f"{where}: the affine holds {np.abs(matrix).max():.3g} mm, which is over {_LARGEST_MM:g} mm;"
+            " mend the header"
+        )
     lengths = spacing(matrix)
     # The determinant over the product of the lengths is 1 for orthogonal axes, 0 for axes in a plane.
-    flat = (lengths <= 0).any() or abs(np.linalg.det(matrix[:3, :3])) < _SINE_OF_FLAT * lengths.prod()
+    flat = (lengths < _SMALLEST_MM).any() or abs(
+        np.linalg.det(matrix[:3, :3])
+    ) < _SINE_OF_FLAT * lengths.prod()
     if flat:
         sizes = " x ".join(f"{length:g}" for length in lengths)
         raise GeometryRefused(

@@ -232,7 +232,7 @@ def test_pictures_of_a_stack_are_of_one_kind(tmp_path):
         ("out", {"format": "mha"}, UsageError, "end its name in .mha"),
         ("out.dcm", {"format": "dicom", "modality": "ct"}, UsageError, "without suffix"),
         ("out", {"format": "dicom"}, UsageError, "--modality ct or --modality mr"),
-        ("out.mgz", {}, UsageError, "no format writes .mgz"),
+        ("out.mnc", {}, UsageError, "no format writes .mnc"),
         ("out", {"format": "png"}, UsageError, "from -1024 to 1500 .* --window LEVEL WIDTH"),
         ("out.png", {"window": (40, 80)}, GeometryRefused, "a picture holds one slice"),
         ("out.mha", {"window": (40, 80)}, SettingsError, "only pictures need it"),

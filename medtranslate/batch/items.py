@@ -16,7 +16,7 @@ from medtranslate.batch.tree import Refused, walk
 from medtranslate.config import BatchSettings, Modality
 from medtranslate.data.tables import beside, read_table
 from medtranslate.errors import InputRefused, MedtranslateError, Unreadable, UsageError
-from medtranslate.io import FORMATS, detect_format, metaimage, nrrd
+from medtranslate.io import FORMATS, detect_format
 from medtranslate.io.dicom_files import file_of
 from medtranslate.io.dicom_folders import Share, join_shares
 from medtranslate.io.dicom_series import find_series
@@ -25,10 +25,9 @@ from medtranslate.translation import OTHER, RECORD, cannot_become, has_whole_nam
 
 _SUFFIXES = (
     *(suffix for format in FORMATS.values() for suffix in format.suffixes if suffix),
-    *(".dcm", ".mhd", ".nhdr"),
+    *(".dcm", ".mhd", ".nhdr", ".hdr"),
 )
 """Of names that promise an image; a file of another name that is none is passed over."""
-_VOXEL_FILE = {"mha": metaimage.voxel_file, "nrrd": nrrd.voxel_file}
 _TAIL = 12
 
 
@@ -184,7 +183,8 @@ def _from_files(root: Path, found: Iterable[Path | Refused], format: str | None)
 def _with_voxels(path: Path, kind: str) -> tuple[str, ...]:
     """Names of a header and of the file with its voxels, where that is another."""
     with suppress(InputRefused):
-        name = _VOXEL_FILE[kind](path) if kind in _VOXEL_FILE else None
+        find = FORMATS[kind].voxel_file
+        name = find(path) if find else None
         if name and Path(name).name == name and path.with_name(name).is_file():
             return path.name, name
     return ()

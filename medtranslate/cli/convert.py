@@ -20,8 +20,8 @@ command = SettingsCommand(
     ConvertSettings,
     act,
     "conversion",
-    help="""Write INPUT in another file format: DICOM series, NIfTI, MetaImage, NRRD or pictures. Voxels stay
-    where they are, nothing is resampled, and values change only where it is asked for or said.
+    help="""Write INPUT in another file format: DICOM series, NIfTI, MetaImage, NRRD, MGH or pictures. Voxels
+    stay where they are, nothing is resampled, and values change only where it is asked for or said.
 
     conversion.json beside the output says from what it was made, and with which settings.""",
     arguments=("input", "output"),

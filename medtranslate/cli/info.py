@@ -28,14 +28,14 @@ def act(settings: InfoSettings, quiet: bool) -> Answer:
             item.description,
         )
 
-    items = list_items(settings.input)
+    items = list_items(settings.input, settings.volume)
     lines = []
     table = aligned([_HEADINGS, *map(row, items)])
     for line, item in zip(table, [None, *items], strict=True):
         lines.append(line)
         if item:
-            lines += [f"    note: {note}" for note in item.notes]
             lines += [f"    refused: {item.refused}"] if item.refused else []
+            lines += [f"    warning: {warning}" for warning in item.warnings]
     values = {"schema": "medtranslate/info/1", "items": [asdict(item) for item in items]}
     return Answer(values, lines if items else ["no images found"])
 

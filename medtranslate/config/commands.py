@@ -32,7 +32,7 @@ class TranslateSettings:
     """Settings of `translate`."""
 
     input: Path
-    """Pictures (one, a folder), a volume (NIfTI, MetaImage, NRRD), or one DICOM series (folder, .zip)."""
+    """Pictures (one, a folder), a volume (NIfTI, MetaImage, NRRD, MGH), or a DICOM series (folder, .zip)."""
     output: Path
     """File or folder to write."""
     to: Modality
@@ -43,10 +43,12 @@ class TranslateSettings:
     """SeriesInstanceUID to take where a folder holds several."""
     select: str | None = None
     """NAME=VALUE of the acquisition to take where a series holds several, such as echo=2 or kernel=H31s."""
+    volume: Positive | None = None
+    """Number, from 1, of the volume to take where a file holds several."""
     format: FormatName | None = None
     """Format to write (default: the input's, or what the output's suffix says)."""
     regrid: bool = False
-    """Resample tilted or uneven DICOM slices onto a regular grid, which a file such as NIfTI needs."""
+    """Resample tilted, uneven or sheared slices onto a regular grid, which most files need."""
     stack: bool = False
     """Take a folder of pictures as the slices of one volume, in natural order, from feet to head."""
     spacing: Spacing | None = None
@@ -89,6 +91,8 @@ class ConvertSettings:
     """SeriesInstanceUID to take where a folder holds several."""
     select: str | None = None
     """NAME=VALUE of the acquisition to take where a series holds several, such as echo=2 or kernel=H31s."""
+    volume: Positive | None = None
+    """Number, from 1, of the volume to take where a file holds several."""
     format: FormatName | None = None
     """Format to write (default: what the output's suffix says)."""
     stack: bool = False
@@ -96,7 +100,7 @@ class ConvertSettings:
     spacing: Spacing | None = None
     """With --stack: mm between columns, between rows and between pictures."""
     regrid: bool = False
-    """Resample tilted or uneven DICOM slices onto a regular grid, which a file such as NIfTI needs."""
+    """Resample tilted, uneven or sheared slices onto a regular grid, which most files need."""
     window: tuple[float, Annotated[float, Field(gt=0)]] | None = None
     """Level and width that pictures show from black to white, such as 40 80 for brain in CT."""
     range: tuple[float, float] | None = None
@@ -150,7 +154,7 @@ class CycleSettings:
     """Settings of `cycle`."""
 
     input: Path
-    """Pictures (one, a folder), a volume (NIfTI, MetaImage, NRRD), or one DICOM series (folder, .zip)."""
+    """Pictures (one, a folder), a volume (NIfTI, MetaImage, NRRD, MGH), or a DICOM series (folder, .zip)."""
     from_: Modality = Field(alias="from")
     """Modality of the input, to which it comes back: ct or mr."""
     out: Path
@@ -163,6 +167,8 @@ class CycleSettings:
     """SeriesInstanceUID to take where a folder holds several."""
     select: str | None = None
     """NAME=VALUE of the acquisition to take where a series holds several, such as echo=2 or kernel=H31s."""
+    volume: Positive | None = None
+    """Number, from 1, of the volume to take where a file holds several."""
     batch: Positive = 16
     """Slices per pass through the network."""
     seed: Annotated[int, Field(ge=0)] = 0
@@ -209,6 +215,8 @@ class InfoSettings:
 
     input: Path
     """A file, a folder of anything, or a .zip of DICOM."""
+    volume: Positive | None = None
+    """Number, from 1, of the volume to look at where a file holds several."""
 
 
 @dataclass(frozen=True, kw_only=True, config=FROZEN)

@@ -153,7 +153,7 @@ def _key(listing: Listing, modality: Modality, network: NetworkSettings, scale: 
 
     # A text header's voxels may lie in another file.
     items = [
-        (item.series, files(item.path.parent if item.path.suffix in (".mhd", ".nhdr") else item.path))
+        (item.series, files(item.path.parent if item.path.suffix in (".mhd", ".nhdr", ".hdr") else item.path))
         for item in listing.items
     ]
     frame = network.size, network.margin, network.frame

@@ -60,6 +60,7 @@ def cycle(settings: CycleSettings, *, quiet: bool = False) -> Cycle:
             paths[name],
             series=settings.series,
             select=settings.select,
+            volume=settings.volume,
             modality=settings.from_,
             advice=f"--from says what the input is, so give --from {OTHER[settings.from_]}",
         )

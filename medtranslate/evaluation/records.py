@@ -112,11 +112,13 @@ def read_volumes(
 
 def _read(path: Path, role: str, digest: str | None, settings: Mapping[str, object]) -> MetaTensor:
     series, select = (settings.get(name) if role == "source" else None for name in ("series", "select"))
+    number = settings.get("volume") if role == "source" else None
     modality = settings.get("to") or settings.get("modality") if role in ("prediction", "reference") else None
     volume = read_volume(
         path,
         series=series if isinstance(series, str) else None,
         select=select if isinstance(select, str) else None,
+        volume=number if isinstance(number, int) else None,
         modality=modality if isinstance(modality, str) else None,
     )
     found = str(volume.meta["digest"])

@@ -19,15 +19,14 @@ with a float64 affine from array index to RAS+ millimetres. Its meta holds, besi
     study     what volumes of one phantom study have in common (phantoms only)
 
 Patient headers are never in meta. To add a format, write one module with `recognise`, `read` and `write`
-and add one line to FORMATS.
+and add one entry to `formats.FORMATS`.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,45 +38,18 @@ from natsort import natsorted
 
 from medtranslate.errors import Diverged, GeometryRefused, InputRefused, Unreadable, UsageError
 from medtranslate.geometry import require_grid
-from medtranslate.io import dicom_files, dicom_read, dicom_write, metaimage, nifti, nrrd, png
+from medtranslate.io import dicom_read, png
 from medtranslate.io.dicom_files import is_archive, visible_files
 from medtranslate.io.folders import several, why_no_image
+from medtranslate.io.foreign import describe, head_of
+from medtranslate.io.formats import FORMATS as FORMATS
+from medtranslate.io.formats import Format as Format
 from medtranslate.io.regrid import regrid
 from medtranslate.io.scan import Scan
-from medtranslate.io.voxels import open_plain_or_gzipped, refusing_damage
+from medtranslate.io.shear import describe_shear, require_right_angles
 from medtranslate.jobs import whole_output
 from medtranslate.result import Derivation
 
-Read = Callable[[Path, str | None], Scan]
-Write = Callable[[MetaTensor, Path, MetaTensor | None, Derivation | None], None]
-
-
-@dataclass(frozen=True)
-class Format:
-    """How a format is told by its first bytes, read, and written.
-
-    Attributes:
-        suffixes: of an output in this format, the usual one last; "" is a folder.
-        folder_from: slices from which a path without a suffix becomes a folder with a file for each;
-            None for a format that holds any number in one file.
-    """
-
-    recognise: Callable[[bytes], bool]
-    read: Read
-    write: Write
-    suffixes: tuple[str, ...]
-    folder_from: int | None = None
-
-
-FORMATS: dict[str, Format] = {
-    "dicom": Format(dicom_files.recognise, dicom_read.read, dicom_write.write, ("",), folder_from=1),
-    "nifti": Format(nifti.recognise, nifti.read, nifti.write, (".nii", ".nii.gz")),
-    "mha": Format(metaimage.recognise, metaimage.read, metaimage.write, (".mha",)),
-    "nrrd": Format(nrrd.recognise, nrrd.read, nrrd.write, (".nrrd",)),
-    "png": Format(png.recognise, png.read, png.write, (".jpg", ".jpeg", ".png"), folder_from=2),
-}
-
-_HEAD_BYTES = 540
 _NAMES = {"ct": "a CT", "mr": "an MR"}
 
 
@@ -86,6 +58,7 @@ def read_volume(
     *,
     series: str | None = None,
     select: str | None = None,
+    volume: int | None = None,
     modality: str | None = None,
     regular: bool = False,
     stack: tuple[float, float, float] | None = None,
@@ -99,8 +72,9 @@ def read_volume(
         series: SeriesInstanceUID, or the end of one, where a folder holds several.
         select: NAME=VALUE of an acquisition, such as "echo=2", where a series holds several
             (`dicom_acquisitions.ATTRIBUTES` lists the names).
+        volume: number, from 1, of the one to take where a file holds several.
         modality: "ct" or "mr": what the input has to be. DICOM says so itself and has to agree.
-        regular: resample slices that are tilted or uneven onto a regular grid (`regrid.regrid`).
+        regular: resample what is tilted, uneven or sheared onto a regular grid (`regrid.regrid`).
         stack: take a folder of pictures as the slices of one volume, in natural order, from feet to head;
             mm between columns, between rows and between pictures, which pictures do not say.
         advice: what to do where `modality` is not what the input has.
@@ -112,11 +86,14 @@ def read_volume(
     Raises:
         UsageError: `select` is not NAME=VALUE, or this is no DICOM.
         InputRefused: or one of its kinds, with one sentence.
+        UsageError: `volume` is given, and the format holds one.
     """
     path = Path(path)
     name = detect_format(path)
     if select is not None and name != "dicom":
         raise UsageError(f"{path}: is no DICOM, whose acquisitions --select takes; leave --select away")
+    if volume is not None and FORMATS[name].folder_from is not None:
+        raise UsageError(f"{path}: --volume takes one of several in a file such as NIfTI; leave it away")
     if stack is not None:
         if not (path.is_dir() and name == "png"):
             raise Unreadable(f"{path}: is no folder of pictures to stack; leave --stack away")
@@ -125,14 +102,17 @@ def read_volume(
         or_all = ", or all of them with --stack and --spacing" if name == "png" else ""
         files = list_pictures(path) or list_volumes(path)
         raise Unreadable(f"{several(path, name, files)}; name one of them{or_all}")
-    scan = FORMATS[name].read(path, series) if select is None else dicom_read.read(path, series, select)
-    return _volume(regrid(scan, str(path)) if regular else scan, name, path, modality, advice)
+    read = FORMATS[name].read if select is None else partial(dicom_read.read, select=select)
+    scan = read(path, series, volume)
+    return _volume(regrid(scan, str(path), modality) if regular else scan, name, path, modality, advice)
 
 
 def _volume(scan: Scan, name: str, path: Path, modality: str | None, advice: str) -> MetaTensor:
     found = scan.meta.get("modality", modality)
     if modality is not None and found != modality:
         raise InputRefused(f"{path}: is {_NAMES[str(found)]}, not {_NAMES[modality]}; {advice}")
+    if "slices" not in scan.meta and (sheared := describe_shear(scan.affine)):
+        scan.meta["warnings"].append(f"no right angles: {sheared}; --regrid undoes it")
     meta: dict[str, Any] = {
         **scan.meta,
         **({} if found is None else {"modality": found}),
@@ -186,14 +166,31 @@ def write_volume(
     name = format or format_of_name(path)
     if name not in FORMATS:
         raise UsageError(f"{path}: unknown format {name}; take one of {', '.join(FORMATS)}")
-    if name != "dicom":
-        require_grid(volume.meta, f"{path}")
+    # Slices of a series stay where their sources are, however they lie.
+    if name != "dicom" or like is None:
+        require_fit(volume, name, path)
     chosen = FORMATS[name]
     named = any(suffix and path.name.lower().endswith(suffix) for suffix in chosen.suffixes)
     several = chosen.folder_from is not None and volume.shape[3] >= chosen.folder_from
     folder = not named and (several or path.is_dir())
     with whole_output(path, overwrite=overwrite, folder=folder) as fresh:
         chosen.write(volume, fresh, like, derivation)
+
+
+def require_fit(volume: MetaTensor, format: str, where: Path) -> None:
+    """Refuse a volume whose geometry a format cannot hold.
+
+    Args:
+        format: a key of FORMATS.
+        where: what the message names.
+
+    Raises:
+        GeometryRefused: its slices are no regular grid, or it is sheared.
+    """
+    if format != "dicom":
+        require_grid(volume.meta, str(where))
+    if FORMATS[format].right_angled and "slices" not in volume.meta:
+        require_right_angles(volume.affine.numpy(), str(where))
 
 
 def detect_format(path: Path | str) -> str:
@@ -209,7 +206,7 @@ def detect_format(path: Path | str) -> str:
     if path.is_file():
         name = "dicom" if is_archive(path) else _recognise(path)
         if name is None:
-            raise Unreadable(f"{path}: {_describe(path)}; give DICOM, NIfTI, MetaImage, NRRD, PNG or JPEG")
+            raise Unreadable(f"{path}: {describe(path)}")
         return name
     if not path.is_dir():
         raise Unreadable(f"{path}: does not exist; check the path")
@@ -255,32 +252,15 @@ def list_pictures(folder: Path | str) -> list[Path]:
 
 
 def list_volumes(folder: Path) -> list[Path]:
-    """Files of a folder that hold a volume each (NIfTI, MetaImage, NRRD), in natural order."""
+    """Files of a folder that hold a volume each (NIfTI, MetaImage, NRRD, MGH), in natural order."""
     single = {name for name, format in FORMATS.items() if format.folder_from is None}
     files = (file for file in folder.iterdir() if file.is_file() and file.name[0] != ".")
     return natsorted((file for file in files if _recognise(file) in single), key=lambda file: file.name)
 
 
 def _recognise(path: Path) -> str | None:
-    head = _head(path)
+    head = head_of(path)
     return next((name for name, format in FORMATS.items() if format.recognise(head)), None)
-
-
-def _head(path: Path) -> bytes:
-    """The first bytes of a file, inflated if it is gzipped; nothing if it cannot be read."""
-    try:
-        with refusing_damage(path), open_plain_or_gzipped(path) as file:
-            return file.read(_HEAD_BYTES)
-    except Unreadable:
-        return b""
-
-
-def _describe(path: Path) -> str:
-    head = _head(path)
-    if not head:
-        return "empty or damaged file"
-    text = all(byte in b"\t\n\r" or byte >= 32 for byte in head)
-    return "text, not an image" if text else f"no known image format (first bytes {head[:4].hex()})"
 
 
 def _digest(scan: Scan) -> str:

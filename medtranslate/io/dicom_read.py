@@ -23,7 +23,7 @@ from medtranslate.io.scan import Scan
 
 
 @without_comment()
-def read(path: Path, series: str | None = None, select: str | None = None) -> Scan:
+def read(path: Path, series: str | None = None, volume: int | None = None, select: str | None = None) -> Scan:
     """Read a folder of one series, at any depth, a .zip of one, or one file: a slice, or an enhanced image.
 
     The array is [columns, rows, slices] with the slices along their normal (row direction cross column

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from PIL import Image
@@ -18,20 +19,20 @@ from pydicom.dataset import FileDataset
 
 from medtranslate.errors import InputRefused, Unreadable
 from medtranslate.geometry import Floats, spacing
-from medtranslate.io import FORMATS, detect_format, metaimage, nifti, nrrd
+from medtranslate.io import FORMATS, detect_format
 from medtranslate.io.dicom_files import File
 from medtranslate.io.dicom_series import find_series, text_of
 from medtranslate.io.dicom_stack import list_parts, order_planes
 from medtranslate.io.dicom_values import check_values
 from medtranslate.io.scan import Facts
+from medtranslate.io.shear import describe_shear, right_angled
 
 _DESCRIPTION = 40
-_SUFFIXES = tuple(suffix for format in FORMATS.values() for suffix in format.suffixes if suffix)
-_FACTS: dict[str, Callable[[Path], Facts]] = {
-    "nifti": nifti.read_facts,
-    "mha": metaimage.read_facts,
-    "nrrd": nrrd.read_facts,
-}
+_SUFFIXES = (
+    *(suffix for format in FORMATS.values() for suffix in format.suffixes if suffix),
+    *(".mhd", ".nhdr", ".hdr", ".mnc"),
+)
+"""Of names that promise an image; a file of another name that is none is passed over."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,10 +45,11 @@ class Item:
         count: images of a series, pictures of a folder; 1 for a volume.
         size: columns, rows, slices; None where they differ or are not known.
         spacing_mm: between columns, rows and slices.
-        geometry: "regular", or in words what is not.
+        geometry: "regular", or in words what is not; the third spacing of a sheared volume is the distance
+            between its slices.
         coding: transfer syntax, or number type.
-        notes: what reading it would warn of, as far as headers tell.
         refused: the sentence that reading it would end with.
+        warnings: what reading it would warn of, as far as headers tell.
     """
 
     name: str
@@ -60,12 +62,15 @@ class Item:
     spacing_mm: tuple[float, float, float] | None = None
     geometry: str = ""
     coding: str = ""
-    notes: tuple[str, ...] = ()
     refused: str = ""
+    warnings: tuple[str, ...] = ()
 
 
-def list_items(path: Path) -> list[Item]:
+def list_items(path: Path, volume: int | None = None) -> list[Item]:
     """Everything below a path that is an image or should be one.
+
+    Args:
+        volume: number, from 1, of the one to look at where a file holds several.
 
     Raises:
         Unreadable: the path does not exist, or an archive is over the bounds.
@@ -78,7 +83,7 @@ def list_items(path: Path) -> list[Item]:
         for refusal in found.refused
     ]
     series = [item for uid, headers in found.series.items() for item in _series(uid, headers)]
-    return [*series, *damaged, *_others(path, found.others)]
+    return [*series, *damaged, *_others(path, found.others, volume)]
 
 
 def _series(uid: str, headers: Sequence[FileDataset]) -> Iterator[Item]:
@@ -108,12 +113,12 @@ def _acquisition(item: Item, headers: Sequence[FileDataset]) -> Item:
             geometry="regular" if stack.slices is None else str(stack.slices),
         )
         checked = check_values(planes)
-        return replace(item, coding=" and ".join(checked.codings), notes=tuple(checked.notes))
+        return replace(item, coding=" and ".join(checked.codings), warnings=tuple(checked.notes))
     except InputRefused as refusal:
         return replace(item, refused=str(refusal))
 
 
-def _others(path: Path, files: Iterable[File]) -> Iterator[Item]:
+def _others(path: Path, files: Iterable[File], volume: int | None) -> Iterator[Item]:
     """Volumes one by one, pictures folder by folder; what neither is nor is named like one is passed over."""
     pictures: dict[Path, list[Path]] = defaultdict(list)
     for file in (file for file in files if isinstance(file, Path)):
@@ -123,27 +128,28 @@ def _others(path: Path, files: Iterable[File]) -> Iterator[Item]:
             if file == path or file.name.lower().endswith(_SUFFIXES):
                 yield Item(name=_name_in(path, file), format="unknown", refused=str(refusal))
             continue
-        if format == "png":
-            pictures[file.parent].append(file)
+        if read_facts := FORMATS[format].facts:
+            yield _volume(Item(name=_name_in(path, file), format=format), partial(read_facts, file, volume))
         else:
-            yield _volume(file, format, _name_in(path, file))
+            pictures[file.parent].append(file)
     for folder, members in pictures.items():
         yield _pictures(members, _name_in(path, folder))
 
 
-def _volume(file: Path, format: str, name: str) -> Item:
+def _volume(item: Item, read_facts: Callable[[], Facts]) -> Item:
     """A volume by its header, as its reader understands it."""
-    item = Item(name=name, format=format)
     try:
-        facts = _FACTS[format](file)
+        facts = read_facts()
     except InputRefused as refusal:
         return replace(item, refused=str(refusal))
+    sheared = describe_shear(facts.affine)
     return replace(
         item,
         size=facts.shape,
-        spacing_mm=_three(spacing(facts.affine)),
-        geometry="regular",
+        spacing_mm=_three(right_angled(facts.affine)[1] if sheared else spacing(facts.affine)),
+        geometry=sheared or "regular",
         coding=facts.dtype.name,
+        warnings=tuple(facts.notes),
     )
 
 

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from medtranslate.errors import GeometryRefused
 from medtranslate.geometry import COSINE, check_affine, spacing, swap_lps_ras
-from medtranslate.io.scan import Facts, Scan
-from medtranslate.io.text_header import TextHeader, read_body, read_lines
+from medtranslate.io.bounds import check_size
+from medtranslate.io.scan import Facts, Scan, choose_volume
+from medtranslate.io.text_header import TextHeader, find_body, read_lines
 from medtranslate.io.voxels import as_stored, write_voxels
 from medtranslate.result import Derivation
 
@@ -42,24 +43,34 @@ _SAME = {
     "ElementByteOrderMSB": "BinaryDataByteOrderMSB",
 }
 """Other names of fields."""
+_NOT_APPLIED = {"ElementToIntensityFunctionSlope": 1, "ElementToIntensityFunctionOffset": 0}
+"""Scaling that ITK does not apply, either, and what says nothing."""
+_READ = {
+    *("ObjectType", "NDims", "DimSize", "ElementType", "ElementNumberOfChannels", "ElementDataFile"),
+    *("BinaryData", "BinaryDataByteOrderMSB", "CompressedData", "HeaderSize", "DistanceUnits"),
+    *("TransformMatrix", "Offset", "ElementSpacing", "ElementSize"),
+    *_NOT_APPLIED,
+}
+"""Fields that may not say two things; others may come any number of times."""
 
 
 def recognise(head: bytes) -> bool:
     """Whether a file that starts with `head` is a MetaImage."""
-    return re.match(rb"\s*(ObjectType|NDims|Comment)\s*=", head) is not None and b"Dim" in head
+    return re.match(rb"\s*(ObjectType|NDims|Comment)\s*[=:]", head) is not None and b"Dim" in head
 
 
-def read(path: Path, series: str | None = None) -> Scan:
+def read(path: Path, series: str | None = None, volume: int | None = None) -> Scan:
     """Read one grey volume of any number type, zipped or not; what its header says is checked first.
 
+    Args:
+        volume: number, from 1, of the one to take of a four-dimensional file.
+
     Raises:
-        Unreadable: damaged, truncated, too large, not 3-D, several channels, text instead of binary
-            voxels, voxels outside the header's folder, or voxels that are not finite.
+        Unreadable: damaged, truncated, too large, not one 3-D volume, several channels, text instead of
+            binary voxels, voxels outside the header's folder, or voxels that are not finite.
         GeometryRefused: the directions are no unit vectors, or lie in a plane.
     """
-    header = _read_header(path)
-    facts, packed = _facts(header), _flag(header, "CompressedData")
-    return facts.scan(read_body(header, facts.dtype, facts.shape, _voxel_file(header), packed=packed))
+    return read_facts(path, volume).scan()
 
 
 def voxel_file(path: Path) -> str | None:
@@ -76,33 +87,42 @@ def _voxel_file(header: TextHeader) -> str | None:
     return None if name.upper() == "LOCAL" else name
 
 
-def read_facts(path: Path) -> Facts:
+def read_facts(path: Path, volume: int | None = None) -> Facts:
     """What `read` would find, without the voxels.
 
+    Absent fields mean what MetaIO takes them for: binary voxels, little endian, not compressed, at 0, 0, 0.
+
     Raises:
-        Unreadable: as `read`, as far as the header tells.
+        Unreadable: as `read`, as far as the header and the length of an uncompressed file tell.
         GeometryRefused: the directions are no unit vectors, or lie in a plane.
     """
-    return _facts(_read_header(path))
-
-
-def _facts(header: TextHeader) -> Facts:
+    header, count = _one_volume(_read_header(path))
     if header.word("ObjectType", "Image").lower() != "image":
         raise header.refuse(f"it holds a {header.word('ObjectType')[:60]!r}, not an image")
-    if header.word("NDims") != "3":
-        raise header.refuse(f"it has {header.word('NDims')[:60]!r} dimensions")
     if header.word("ElementNumberOfChannels", "1") != "1":
         raise header.refuse(f"it has {header.word('ElementNumberOfChannels')[:60]!r} channels")
-    if not _flag(header, "BinaryData"):
+    if not _flag(header, "BinaryData", "True"):
         raise header.refuse("its voxels are text")
-    if header.word("HeaderSize", "0") != "0" or header.word("DistanceUnits", "mm") not in ("mm", "?"):
-        raise header.refuse("it has a HeaderSize or a DistanceUnits that is not mm")
+    if header.word("DistanceUnits", "mm") not in ("mm", "?"):
+        raise header.refuse(f"its DistanceUnits are {header.word('DistanceUnits')[:60]!r}, not mm")
     if header.word("ElementType") not in _TYPES:
         raise header.refuse(f"its ElementType {header.word('ElementType')[:60]!r} is no number")
-    order = ">" if _flag(header, "BinaryDataByteOrderMSB") else "<"
-    dtype = np.dtype(order + _TYPES[header.word("ElementType")])
-    shape, notes = header.shape("DimSize"), list[str]()
-    return Facts(shape, _affine(header, notes), dtype, notes)
+    file, packed, skip = _voxel_file(header), _flag(header, "CompressedData"), header.whole("HeaderSize", "0")
+    if skip < -1 or (skip != 0 and (packed or (file is None and skip > 0))):
+        raise header.refuse(f"its HeaderSize {skip} has no meaning here")
+    dtype = np.dtype(
+        (">" if _flag(header, "BinaryDataByteOrderMSB") else "<") + _TYPES[header.word("ElementType")]
+    )
+    first, second, third = header.lengths("DimSize", 3)
+    check_size([first, second, third], str(path))
+    notes: list[str] = []
+    index = choose_volume(count, volume, str(path), notes)
+    voxels = first * second * third, count
+    body = find_body(header, file, dtype, voxels, packed=packed, skip=skip, index=index)
+    for name, neutral in _NOT_APPLIED.items():
+        if name in header.fields and header.numbers(name, 1)[0] != neutral:
+            notes.append(f"{name} is not applied (ITK does not, either): values are the numbers of the file")
+    return Facts((first, second, third), _affine(header, notes), dtype, body, notes)
 
 
 def write(volume: MetaTensor, path: Path, like: MetaTensor | None, derivation: Derivation | None) -> None:
@@ -134,18 +154,40 @@ def _read_header(path: Path) -> TextHeader:
     fields: dict[str, str] = {}
     header = TextHeader(path, fields, 0)
     for number, (line, end) in enumerate(read_lines(path), 1):
-        name, separator, text = (part.strip() for part in line.partition("="))
+        if not line:
+            continue
+        # MetaIO takes a colon for the sign of equality, too.
+        name, *text = (part.strip() for part in re.split("[=:]", line, maxsplit=1))
         name = _SAME.get(name, name)
-        if not separator or name in fields:
-            raise header.refuse(f"line {number} of its header is damaged or says something twice")
-        fields[name] = text
+        if not text:
+            raise header.refuse(f"line {number} of its header is damaged")
+        if name in _READ and fields.get(name, text[0]).lower().split() != text[0].lower().split():
+            raise header.refuse(f"line {number} of its header contradicts another on `{name}`")
+        fields[name] = text[0]
         if name == "ElementDataFile":
             return replace(header, end=end)
     raise header.refuse("its header lacks `ElementDataFile`")
 
 
-def _flag(header: TextHeader, name: str) -> bool:
-    text = header.word(name, "False")
+def _one_volume(header: TextHeader) -> tuple[TextHeader, int]:
+    """The header of one 3-D volume, and the number of volumes that a fourth axis counts."""
+    if header.word("NDims") not in ("3", "4"):
+        raise header.refuse(f"it has {header.word('NDims')[:60]!r} dimensions")
+    if header.word("NDims") == "3":
+        return header, 1
+    fields = dict(header.fields)
+    for name in {"DimSize", "Offset", "ElementSpacing", "ElementSize"} & fields.keys():
+        fields[name] = _words(header.numbers(name, 4)[:3])
+    if "TransformMatrix" in fields:
+        matrix = header.numbers("TransformMatrix", 16).reshape(4, 4)
+        if matrix[3, :3].any() or matrix[:3, 3].any():
+            raise header.refuse("its fourth axis, which counts volumes, has a direction in space")
+        fields["TransformMatrix"] = _words(matrix[:3, :3])
+    return replace(header, fields=fields), header.lengths("DimSize", 4)[3]
+
+
+def _flag(header: TextHeader, name: str, default: str = "False") -> bool:
+    text = header.word(name, default)
     if text.lower() not in ("true", "false", "1", "0"):
         raise header.refuse(f"`{name}` is neither True nor False ({text[:60]!r})")
     return text.lower() in ("true", "1")

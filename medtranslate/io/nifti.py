@@ -1,88 +1,113 @@
-"""NIfTI-1 and NIfTI-2 in one file, plain or gzipped (header fields as in nifti1.h and nifti2.h)."""
+"""NIfTI-1 and NIfTI-2, plain or gzipped, in one file or a pair (fields as in nifti1.h and nifti2.h)."""
 
 # mypy: allow-untyped-calls
 from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import BinaryIO
 
 import nibabel as nib
 import numpy as np
 from monai.data.meta_tensor import MetaTensor
 from nibabel.spatialimages import HeaderDataError
-from numpy.typing import NDArray
 
-from medtranslate.errors import GeometryRefused, Unreadable
-from medtranslate.geometry import check_affine
+from medtranslate.errors import InputRefused, Unreadable
 from medtranslate.io.bounds import check_size
-from medtranslate.io.scan import Facts, Scan
-from medtranslate.io.voxels import (
-    DAMAGE,
-    as_stored,
-    open_plain_or_gzipped,
-    read_voxels,
-    refusing_damage,
-    write_voxels,
+from medtranslate.io.inflate import is_gzipped, open_plain_or_gzipped, refusing_damage
+from medtranslate.io.nifti_header import (
+    FORMS_MM,
+    affine_of,
+    check_forms,
+    is_pair,
+    read_header,
+    recognise,
+    scaling_of,
 )
+from medtranslate.io.scan import Facts, Scan, choose_volume
+from medtranslate.io.shear import farthest
+from medtranslate.io.voxels import Body, as_stored, check_length, write_voxels
 from medtranslate.result import Derivation
 
-_MM_PER_UNIT = {"meter": 1000.0, "mm": 1.0, "micron": 0.001, "unknown": 1.0}
+__all__ = ["read", "read_facts", "recognise", "voxel_file", "write"]
+
 _MAX_OFFSET = 2**24
 _NO_EXTENSION = bytes(4)
+_CIFTI = range(3000, 3100)
+"""Codes of intent of connectivity, which NIfTI-2 only wraps (CIFTI-2, table 1)."""
 _GEOMETRY_FIELDS = (
     *("pixdim", "xyzt_units", "qform_code", "sform_code", "quatern_b", "quatern_c", "quatern_d"),
     *("qoffset_x", "qoffset_y", "qoffset_z", "srow_x", "srow_y", "srow_z"),
 )
 
 
-def recognise(head: bytes) -> bool:
-    """Whether a file that (once inflated) starts with `head` is a single-file NIfTI."""
-    return head[344:348] == b"n+1\x00" or head[4:8] == b"n+2\x00"
-
-
-def read(path: Path, series: str | None = None) -> Scan:
+def read(path: Path, series: str | None = None, volume: int | None = None) -> Scan:
     """Read a volume of any orientation, number type and scaling; units become mm.
 
     The size is computed from the header before anything is allocated, and no more than that is inflated.
 
+    Args:
+        path: the file, or the .hdr of a pair.
+        volume: number, from 1, of the one to take of a file of several.
+
     Raises:
         Unreadable: damaged, truncated, too large, several volumes, colour or complex numbers, or voxels
             that are not finite.
-        GeometryRefused: the affine is degenerate.
+        GeometryRefused: the affine is degenerate, or sform and qform disagree on left and right.
     """
-    with refusing_damage(path), open_plain_or_gzipped(path) as file:
-        header = _read_header(file, path)
-        facts = _facts(header, path)
-        file.seek(int(header["vox_offset"]))
-        slope, intercept = _scaling(header)
-        values = read_voxels(file, facts.dtype, facts.shape, path, slope=slope, intercept=intercept)
-    return facts.scan(values)
+    return read_facts(path, volume).scan()
 
 
-def read_facts(path: Path) -> Facts:
+def read_facts(path: Path, volume: int | None = None) -> Facts:
     """What `read` would find, without the voxels.
 
     Raises:
-        Unreadable: as `read`, as far as the header tells.
-        GeometryRefused: the affine is degenerate.
+        Unreadable: as `read`, as far as the header and the length of an uncompressed file tell.
+        GeometryRefused: the affine is degenerate, or sform and qform disagree on left and right.
     """
-    with refusing_damage(path), open_plain_or_gzipped(path) as file:
-        return _facts(_read_header(file, path), path)
+    notes: list[str] = []
+    header = read_header(path, notes)
+    dtype, (*lengths, count) = _number_type(header, path), _lengths(header, path)
+    first, second, third = lengths
+    shape = first, second, third
+    size = math.prod(shape) * dtype.itemsize
+    slope, intercept = scaling_of(header, path, notes)
+    index = choose_volume(count, volume, str(path), notes)
+    affine = affine_of(header, path, notes)
+    check_forms(header, shape, path, notes)
+    holder, begin = _voxels(header, path, count * size)
+    with refusing_damage(holder):
+        packed = is_gzipped(holder)
+    if not packed:
+        check_length(Body(holder, begin, packed, 0, dtype), count * size)
+    skip = index * size + (begin if packed else 0)
+    body = Body(holder, 0 if packed else begin, packed, skip, dtype, slope=slope, intercept=intercept)
+    return Facts(shape, affine, dtype, body, notes)
+
+
+def voxel_file(path: Path) -> str | None:
+    """Name of the .img beside the header of a pair; None where the voxels follow the header.
+
+    Raises:
+        Unreadable: damaged, or the .img is missing.
+    """
+    header = read_header(path, [])
+    return _image_beside(path).name if is_pair(header) else None
 
 
 def write(volume: MetaTensor, path: Path, like: MetaTensor | None, derivation: Derivation | None) -> None:
     """Write voxels as `as_stored` says; where `like` is NIfTI on the same grid, its geometry fields stay.
 
-    So does its shape. Otherwise sform and qform hold the volume's affine in mm with code 1 (scanner). No
-    text of the source's header is taken over.
+    So does its shape; lengths in metres or microns become mm. Otherwise sform and qform hold the volume's
+    affine in mm with code 1 (scanner); the qform, which can only turn, is left away where the affine is
+    sheared. No text of the source's header is taken over.
     """
     values = as_stored(volume)
     header = nib.Nifti1Header()
     header.set_data_dtype(values.dtype)
     if like is not None and like.meta.get("format") == "nifti" and _same_grid(volume, like):
         source = _source_header(Path(like.meta["path"]))
-        header.set_data_shape(source.get_data_shape())
+        shape = source.get_data_shape()
+        header.set_data_shape(shape if math.prod(shape) == values.size else values.shape)
         for name in _GEOMETRY_FIELDS:
             header[name] = source[name]
     else:
@@ -90,30 +115,16 @@ def write(volume: MetaTensor, path: Path, like: MetaTensor | None, derivation: D
         header.set_xyzt_units("mm")
         header.set_sform(volume.affine.numpy(), "scanner")
         header.set_qform(volume.affine.numpy(), "scanner")
+        if farthest(header.get_sform(), header.get_qform(), values.shape) > FORMS_MM:
+            header["qform_code"] = 0
     header["magic"], header["vox_offset"] = b"n+1", header.sizeof_hdr + len(_NO_EXTENSION)
     header.set_slope_inter(1, 0)
     write_voxels(path, header.binaryblock + _NO_EXTENSION, values, gzipped=path.suffix.lower() == ".gz")
 
 
-def _read_header(file: BinaryIO, path: Path) -> nib.Nifti1Header:
-    """The header alone, unchecked; extensions, whose sizes cannot be trusted, are left alone."""
-    block = file.read(nib.Nifti2Header.sizeof_hdr)
-    kind = nib.Nifti2Header if block[4:8] == b"n+2\x00" else nib.Nifti1Header
-    if len(block) < kind.sizeof_hdr or not recognise(block):
-        raise Unreadable(f"{path}: not a single-file NIfTI (.hdr/.img pairs are not read); convert it first")
-    return kind(block[: kind.sizeof_hdr], check=False)
-
-
-def _facts(header: nib.Nifti1Header, path: Path) -> Facts:
-    dtype, shape = _number_type(header, path), _shape(header, path)
-    offset = float(header["vox_offset"])
-    if not header.sizeof_hdr <= offset <= _MAX_OFFSET:
-        raise Unreadable(f"{path}: voxels start at byte {offset:g}; the header is damaged")
-    notes: list[str] = []
-    return Facts(shape, _affine(header, path, notes), dtype, notes)
-
-
 def _number_type(header: nib.Nifti1Header, path: Path) -> np.dtype[np.generic]:
+    if int(header["intent_code"]) in _CIFTI:
+        raise Unreadable(f"{path}: is CIFTI (rows of brain ordinates), not a volume; give the volume itself")
     try:
         dtype: np.dtype[np.generic] = header.get_data_dtype()
     except (HeaderDataError, KeyError):
@@ -124,48 +135,70 @@ def _number_type(header: nib.Nifti1Header, path: Path) -> np.dtype[np.generic]:
     return dtype
 
 
-def _shape(header: nib.Nifti1Header, path: Path) -> tuple[int, int, int]:
-    """Three lengths: trailing ones are dropped, a single slice gets its third axis."""
+def _lengths(header: nib.Nifti1Header, path: Path) -> tuple[int, int, int, int]:
+    """Three lengths, a single slice gets its third, and the number of volumes.
+
+    A length below 1 behind the third counts as 1, as in nifti1_io.c.
+    """
     rank = int(header["dim"][0])
     if not 1 <= rank <= 7:
         raise Unreadable(f"{path}: {rank} dimensions; the header is damaged")
     lengths = [int(length) for length in header["dim"][1 : rank + 1]]
-    volumes = math.prod(lengths[3:])
-    if volumes > 1:
-        raise Unreadable(f"{path}: holds {volumes} volumes; split it and give one")
     first, second, third = (*lengths[:3], 1, 1)[:3]
-    check_size([first, second, third, volumes], str(path))
-    return first, second, third
+    check_size([first, second, third], str(path))
+    return first, second, third, math.prod(max(1, length) for length in lengths[3:])
 
 
-def _affine(header: nib.Nifti1Header, path: Path, notes: list[str]) -> NDArray[np.float64]:
-    """sform, else qform, else the voxel size alone (the NIfTI standard's methods 3, 2 and 1), in mm."""
-    if int(header["sform_code"]) <= 0 and int(header["qform_code"]) <= 0:
-        notes.append(
-            "the header has neither sform nor qform: orientation is a guess, x taken to grow to the left"
+def _voxels(header: nib.Nifti1Header, path: Path, size: int) -> tuple[Path, int]:
+    """The file that holds the voxels, and the byte of its inflated content at which they begin.
+
+    Raises:
+        Unreadable: there is no such file, or the offset cannot be right.
+    """
+    pair, offset = is_pair(header), float(header["vox_offset"])
+    least = 0 if pair else header.sizeof_hdr
+    if offset == 0 and not pair:
+        return path, _begin_unsaid(path, header.sizeof_hdr, size)
+    if not least <= offset <= _MAX_OFFSET:
+        raise Unreadable(f"{path}: voxels start at byte {offset:g}; the header is damaged")
+    return (_image_beside(path) if pair else path), int(offset)
+
+
+def _begin_unsaid(path: Path, header: int, size: int) -> int:
+    """Where voxels begin whose header says 0: behind it, with the four bytes that may follow it or without.
+
+    nibabel reads them from byte 0 and ITK from byte 348, so only the length of the content can tell.
+
+    Raises:
+        Unreadable: it does not.
+    """
+    with refusing_damage(path), open_plain_or_gzipped(path) as file:
+        length, most = 0, header + len(_NO_EXTENSION) + size
+        while length <= most and (block := file.read(2**22)):
+            length += len(block)
+    begin = length - size
+    if begin not in (header, header + len(_NO_EXTENSION)):
+        raise Unreadable(
+            f"{path}: vox_offset is 0, and {length} bytes are not a header and {size} bytes of voxels;"
+            " set it to where the voxels begin"
         )
-    try:
-        affine = np.array(header.get_best_affine(), dtype=np.float64)
-        unit = str(header.get_xyzt_units()[0])
-    except (HeaderDataError, ValueError, KeyError) as error:
-        raise GeometryRefused(f"{path}: damaged geometry ({error}); mend the header") from None
-    affine[:3] *= _MM_PER_UNIT[unit]
-    if unit in ("meter", "micron"):
-        notes.append(f"geometry turned from {unit} to mm")
-    return check_affine(affine, str(path))
+    return begin
 
 
-def _scaling(header: nib.Nifti1Header) -> tuple[float, float]:
-    """`scl_slope` and `scl_inter`; a slope of 0 means none."""
-    slope, intercept = (float(header[name]) for name in ("scl_slope", "scl_inter"))
-    return (slope, intercept) if slope != 0 and math.isfinite(slope) else (1.0, 0.0)
+def _image_beside(path: Path) -> Path:
+    """The .img of a pair."""
+    stem = path.name[: -len(".gz")] if path.name.lower().endswith(".gz") else path.name
+    names = [Path(stem).with_suffix(suffix).name for suffix in (".img", ".img.gz", ".IMG")]
+    found = next((path.with_name(name) for name in names if path.with_name(name).is_file()), None)
+    if found is None:
+        raise Unreadable(f"{path}: is the header of a pair, and {names[0]} is not beside it; put it there")
+    return found
 
 
 def _source_header(path: Path) -> nib.Nifti1Header:
     try:
-        with open_plain_or_gzipped(path) as file:
-            return _read_header(file, path)
-    except DAMAGE as error:
+        return read_header(path, [])
+    except InputRefused as error:
         raise Unreadable(f"{path}: the source cannot be read again ({error}); leave it in place") from None
 
 

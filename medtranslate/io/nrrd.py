@@ -10,9 +10,11 @@ import numpy as np
 from monai.data.meta_tensor import MetaTensor
 from numpy.typing import NDArray
 
+from medtranslate.errors import GeometryRefused
 from medtranslate.geometry import check_affine, swap_lps_ras
-from medtranslate.io.scan import Facts, Scan
-from medtranslate.io.text_header import TextHeader, read_body, read_lines
+from medtranslate.io.bounds import check_size
+from medtranslate.io.scan import Facts, Scan, choose_volume
+from medtranslate.io.text_header import TextHeader, find_body, read_lines
 from medtranslate.io.voxels import as_stored, write_voxels
 from medtranslate.result import Derivation
 
@@ -37,8 +39,29 @@ _SPACES = {
     "las": (1, -1, 1),
 }
 """Signs that turn a space's axes into LPS."""
-_SAME = {"datafile": "data file", "lineskip": "line skip", "byteskip": "byte skip"}
+_TIMED = {
+    **{f"{name}-time": name for name in _SPACES if "-" in name},
+    **{f"{name}t": name for name in _SPACES if "-" not in name},
+}
+"""Spaces with a fourth axis, and the same without."""
+_SAME = {
+    "datafile": "data file",
+    "lineskip": "line skip",
+    "byteskip": "byte skip",
+    "axismins": "axis mins",
+    "axismaxs": "axis maxs",
+    "centers": "centerings",
+}
+_PER_AXIS = (
+    *("sizes", "kinds", "space directions"),
+    *("spacings", "axis mins", "axis maxs", "centerings", "units"),
+)
 _SPATIAL = {"domain", "space", "???", "none"}
+_VOLUMES = {*_SPATIAL, "list", "time", "stub", "scalar"}
+"""Kinds of a fourth axis that counts volumes; others hold the parts of one voxel."""
+_AXIS = re.compile(r"\([^()]*\)|\S+")
+"""What a field that speaks of each axis says of one."""
+_MM = {'"mm"', '""', "mm", "none", "???"}
 _PACKED = {"raw": False, "gzip": True, "gz": True}
 
 
@@ -47,19 +70,18 @@ def recognise(head: bytes) -> bool:
     return re.match(rb"NRRD000[1-5]\r?\n", head) is not None
 
 
-def read(path: Path, series: str | None = None) -> Scan:
+def read(path: Path, series: str | None = None, volume: int | None = None) -> Scan:
     """Read one grey volume of any number type, raw or gzipped; what its header says is checked first.
 
+    Args:
+        volume: number, from 1, of the one to take of a four-dimensional file.
+
     Raises:
-        Unreadable: damaged, truncated, too large, not 3-D, an axis that is not spatial, another encoding,
-            world axes of unknown meaning, voxels outside the header's folder, or not finite.
+        Unreadable: damaged, truncated, too large, not one 3-D volume, an axis that is not spatial, another
+            encoding, world axes of unknown meaning, voxels outside the header's folder, or not finite.
         GeometryRefused: the axes lie in a plane.
     """
-    header = _read_header(path)
-    facts, packed = _facts(header), _PACKED[header.word("encoding").lower()]
-    return facts.scan(
-        read_body(header, facts.dtype, facts.shape, header.fields.get("data file"), packed=packed)
-    )
+    return read_facts(path, volume).scan()
 
 
 def voxel_file(path: Path) -> str | None:
@@ -71,33 +93,43 @@ def voxel_file(path: Path) -> str | None:
     return _read_header(path).fields.get("data file")
 
 
-def read_facts(path: Path) -> Facts:
+def read_facts(path: Path, volume: int | None = None) -> Facts:
     """What `read` would find, without the voxels.
 
     Raises:
-        Unreadable: as `read`, as far as the header tells.
+        Unreadable: as `read`, as far as the header and the length of an uncompressed file tell.
         GeometryRefused: the axes lie in a plane.
     """
-    return _facts(_read_header(path))
-
-
-def _facts(header: TextHeader) -> Facts:
-    if header.word("dimension") != "3":
-        raise header.refuse(f"it has {header.word('dimension')[:60]!r} dimensions")
+    notes: list[str] = []
+    header, count, alternating = _one_volume(_read_header(path), notes)
     if not set(header.word("kinds", "domain").lower().split()) <= _SPATIAL:
         raise header.refuse(f"its axes are {header.word('kinds')[:60]!r}")
     code = next((code for code, names in _TYPES.items() if header.word("type").lower() in names), None)
     if code is None:
         raise header.refuse(f"its type {header.word('type')[:60]!r} is no number")
-    encoding = header.word("encoding").lower()
-    if encoding not in _PACKED or {header.word(name, "0") for name in ("line skip", "byte skip")} != {"0"}:
-        raise header.refuse(f"its encoding is {encoding[:60]!r}, not raw or gzip from the first byte on")
+    encoding, skip = header.word("encoding").lower(), header.whole("byte skip", "0")
+    if encoding not in _PACKED:
+        raise header.refuse(f"its encoding is {encoding[:60]!r}, not raw or gzip")
+    if header.word("line skip", "0") != "0" or skip < (0 if _PACKED[encoding] else -1):
+        raise header.refuse("it skips lines, or bytes from the end of compressed data")
     endian = header.word("endian", "little" if code.endswith("1") else None).lower()
     if endian not in ("little", "big"):
         raise header.refuse(f"its endian is {endian[:60]!r}")
+    first, second, third = header.lengths("sizes", 3)
+    check_size([first, second, third, count] if alternating else [first, second, third], str(path))
+    index = choose_volume(count, volume, str(path), notes)
     dtype = np.dtype((">" if endian == "big" else "<") + code)
-    shape, notes = header.shape("sizes"), list[str]()
-    return Facts(shape, _affine(header, notes), dtype, notes)
+    body = find_body(
+        header,
+        header.fields.get("data file"),
+        dtype,
+        (first * second * third, count),
+        packed=_PACKED[encoding],
+        skip=skip,
+        index=index,
+        alternating=alternating,
+    )
+    return Facts((first, second, third), _affine(header, notes), dtype, body, notes)
 
 
 def write(volume: MetaTensor, path: Path, like: MetaTensor | None, derivation: Derivation | None) -> None:
@@ -140,10 +172,58 @@ def _read_header(path: Path) -> TextHeader:
     return header
 
 
+def _one_volume(header: TextHeader, notes: list[str]) -> tuple[TextHeader, int, bool]:
+    """The header of one 3-D volume, the number of volumes, and whether they alternate voxel by voxel.
+
+    The axis that counts volumes is the one without a direction, else the one whose kind is not spatial, else
+    the last.
+    """
+    if header.word("dimension") not in ("3", "4"):
+        raise header.refuse(f"it has {header.word('dimension')[:60]!r} dimensions")
+    if header.word("dimension") == "3":
+        return header, 1, False
+    fields = {name: _AXIS.findall(header.fields[name]) for name in _PER_AXIS if name in header.fields}
+    wrong = next((name for name, words in fields.items() if len(words) != 4), None)
+    if wrong:
+        raise header.refuse(f"`{wrong}` does not speak of 4 axes ({header.word(wrong)[:60]!r})")
+    kinds = [kind.lower() for kind in fields.get("kinds", ["???"] * 4)]
+    counting = next(
+        (axis for axis in (0, 3) if fields.get("space directions", [""] * 4)[axis].lower() == "none"),
+        next((axis for axis in (0, 3) if kinds[axis] not in _SPATIAL), 3),
+    )
+    count = header.lengths("sizes", 4)[counting]
+    if kinds[counting] not in _VOLUMES and count > 1:
+        raise header.refuse(f"its axes are {header.word('kinds')[:60]!r}")
+    for words in fields.values():
+        del words[counting]
+    spatial = {name: " ".join(words) for name, words in fields.items()}
+    reduced = replace(header, fields={**header.fields, **spatial})
+    return _without_time(reduced, notes), count, counting == 0
+
+
+def _without_time(header: TextHeader, notes: list[str]) -> TextHeader:
+    """A header whose three spatial axes lie in a space of three axes, without a fourth that is time."""
+    space, unnamed = header.word("space", "").lower(), header.word("space dimension", "") == "4"
+    if not unnamed and space not in _TIMED:
+        return header
+    directions = header.numbers("space directions", 12).reshape(3, 4)
+    if directions[:, 3].any():
+        raise header.refuse("its axes run in time and space at once")
+    fields = {
+        "space": "lps" if unnamed else _TIMED[space],
+        "space directions": " ".join(map(_vector, directions[:, :3])),
+    }
+    if "space origin" in header.fields:
+        fields["space origin"] = _vector(header.numbers("space origin", 4)[:3])
+    if unnamed:
+        notes.append("the space has no name: taken as left, posterior, superior, as ITK writes it")
+    return replace(header, fields={**header.fields, **fields})
+
+
 def _affine(header: TextHeader, notes: list[str]) -> NDArray[np.float64]:
-    """Array index to RAS mm from `space directions` and `space origin`, or from `spacings` alone."""
+    """Array index to RAS mm from `space directions` and `space origin`, or from each axis by itself."""
     lps = np.eye(4)
-    if "space directions" in header.fields:
+    if {"space", "space dimension", "space directions"} & header.fields.keys():
         space = header.word("space").lower()
         if space not in _SPACES:
             raise header.refuse(f"its space {space[:60]!r} does not say where left is")
@@ -151,11 +231,42 @@ def _affine(header: TextHeader, notes: list[str]) -> NDArray[np.float64]:
             raise header.refuse(f"its space units are {header.word('space units')[:60]}, not mm")
         signs = np.array(_SPACES[space])
         lps[:3, :3] = signs[:, None] * header.numbers("space directions", 9).reshape(3, 3).T
-        lps[:3, 3] = signs * header.numbers("space origin", 3)
+        if "space origin" in header.fields:
+            lps[:3, 3] = signs * header.numbers("space origin", 3)
+        else:
+            notes.append("the header has no `space origin`: the first voxel is taken to lie at 0, 0, 0")
     else:
-        lps[:3, :3] = np.diag(header.numbers("spacings", 3))
+        sizes, lps[:3, 3] = _axis_by_axis(header, notes)
+        lps[:3, :3] = np.diag(sizes)
         notes.append("the header has no orientation: taken as left, posterior, superior")
     return check_affine(swap_lps_ras(lps), str(header.path))
+
+
+def _axis_by_axis(header: TextHeader, notes: list[str]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Voxel size and position of the first voxel's centre on each axis, as ITK takes them.
+
+    `axis mins` is where the first voxel begins if samples are cells, which is the default, and its centre if
+    they are nodes.
+    """
+    if not set(header.word("units", "mm").lower().split()) <= _MM:
+        raise header.refuse(f"its units are {header.word('units')[:60]}, not mm")
+    nodes = np.array([word == "node" for word in header.word("centerings", "cell").lower().split()])
+    if len(nodes) not in (1, 3):
+        raise header.refuse(f"`centerings` does not speak of 3 axes ({header.word('centerings')[:60]!r})")
+    ends = [header.numbers(name, 3) if name in header.fields else None for name in ("axis mins", "axis maxs")]
+    if "spacings" in header.fields:
+        sizes = header.numbers("spacings", 3)
+    elif ends[0] is not None and ends[1] is not None:
+        sizes = (ends[1] - ends[0]) / np.maximum(np.array(header.lengths("sizes", 3)) - nodes, 1)
+        notes.append("voxel size taken from `axis mins` and `axis maxs`; ITK takes 1 mm")
+    else:
+        notes.append("the header has no voxel size: taken as 1 mm")
+        return np.ones(3), np.zeros(3)
+    if (sizes <= 0).any():
+        raise GeometryRefused(
+            f"{header.path}: voxels of {_vector(sizes)} mm, where sizes are above 0; mend the header"
+        )
+    return sizes, np.zeros(3) if ends[0] is None else ends[0] + np.where(nodes, 0, sizes / 2)
 
 
 def _vector(numbers: NDArray[np.float64]) -> str:

@@ -29,7 +29,7 @@ def recognise(head: bytes) -> bool:
     return head.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"))
 
 
-def read(path: Path, series: str | None = None) -> Scan:
+def read(path: Path, series: str | None = None, volume: int | None = None) -> Scan:
     """Read a picture; colour becomes luminance, an EXIF rotation is carried out, both with a warning.
 
     Values are the file's grey values, 0 to 255, or 0 to 65535 where `levels` says so. A pixel is taken

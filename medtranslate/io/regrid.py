@@ -1,4 +1,4 @@
-"""Resampling between slices that lie each by itself and a regular grid: linear, nothing invented outside.
+"""Resampling between what lies at an angle or unevenly and a regular grid: linear, nothing invented outside.
 
 Slices may be tilted against their stack and uneven. Between two of them, a point's value is interpolated
 along the line that joins equal pixels of both, so shear and uneven gaps are undone exactly where the image
@@ -16,6 +16,7 @@ from scipy import ndimage
 from medtranslate.geometry import Floats, SliceGeometry
 from medtranslate.io.bounds import check_size
 from medtranslate.io.scan import Scan
+from medtranslate.io.shear import corners, describe_shear, right_angled
 
 Values = NDArray[np.float32]
 
@@ -26,31 +27,74 @@ _DIGITS = 6
 """Coordinates are rounded to a millionth of a voxel, so that a point on the rim lies inside."""
 
 
-def regrid(scan: Scan, where: str) -> Scan:
+def regrid(scan: Scan, where: str, modality: str | None = None) -> Scan:
     """The scan on a regular grid along its own rows, columns and normal; as it is where it is regular.
 
     Pixels keep their size; the slices lie evenly from the first to the last, about the median gap apart.
 
     Args:
         where: what a message names, such as the file.
+        modality: what the scan is, where it does not say so itself.
 
     Raises:
         Unreadable: the grid would be over the bound.
     """
+    modality = scan.meta.get("modality", modality)
     slices: SliceGeometry | None = scan.meta.get("slices")
     if slices is None:
-        return scan
+        return _straighten(scan, where, modality) if describe_shear(scan.affine) else scan
     row = slices.orientations[0, 0]
     axes = np.array([row, np.cross(slices.normal, row), slices.normal])
     extent = float(slices.gaps.sum())
     gap = extent / max(1, round(extent / float(np.median(slices.gaps))))
     sizes = np.array([slices.pixel_mm[1], slices.pixel_mm[0], gap])
-    fill = PADDING[scan.meta["modality"]]
+    fill = _outside(scan, modality)
     values, affine = to_grid(scan.values, slices, axes, sizes, fill, where)
     meta = {key: value for key, value in scan.meta.items() if key != "slices"}
     note = f"resampled onto a regular grid ({slices})"
     kept = [text for text in scan.meta["warnings"] if not text.startswith("no regular grid")]
     return replace(scan, values=values, affine=affine, meta={**meta, "warnings": [note, *kept]})
+
+
+def _straighten(scan: Scan, where: str, modality: str | None) -> Scan:
+    """A scan whose affine is sheared on the smallest grid with right angles that holds it all.
+
+    Values are interpolated linearly between the array's own neighbours.
+    """
+    axes, sizes = right_angled(scan.affine)
+    fill = _outside(scan, modality)
+    ends = corners(scan.values.shape) @ scan.affine[:3].T @ axes.T
+    shape, affine = _around(ends, axes, sizes, where)
+    grid = np.empty(shape, np.float32, order="F")
+    to_array = np.linalg.inv(scan.affine) @ affine
+    in_plane = np.indices(shape[:2]).reshape(2, -1).T
+    for index in range(shape[2]):
+        places = in_plane @ to_array[:3, :2].T + to_array[:3, 2] * index + to_array[:3, 3]
+        grid[:, :, index] = _sample(scan.values, places, fill).reshape(shape[:2])
+    note = f"resampled onto a grid with right angles ({describe_shear(scan.affine)}), {fill:g} outside"
+    return replace(
+        scan, values=grid, affine=affine, meta={**scan.meta, "warnings": [note, *scan.meta["warnings"]]}
+    )
+
+
+def _outside(scan: Scan, modality: str | None) -> float:
+    """Value of what lies outside a scan: of its modality, else the scan's lowest."""
+    return PADDING[modality] if modality else float(scan.values.min())
+
+
+def _around(points: Floats, axes: Floats, sizes: Floats, where: str) -> tuple[tuple[int, int, int], Floats]:
+    """Shape and affine of the smallest grid that holds points, which are given along its axes [P, 3].
+
+    Raises:
+        Unreadable: the grid would be over the bound.
+    """
+    low, high = points.min(axis=0), points.max(axis=0)
+    columns, rows, slices = np.ceil((high - low) / sizes - 10.0**-_DIGITS).astype(int).tolist()
+    shape = columns + 1, rows + 1, slices + 1
+    check_size(shape, f"{where}: on a regular grid")
+    affine = np.eye(4)
+    affine[:3, :3], affine[:3, 3] = axes.T * sizes, low @ axes
+    return shape, affine
 
 
 def to_grid(
@@ -72,12 +116,8 @@ def to_grid(
         Unreadable: the grid would be over the bound.
     """
     ends = np.array([(i, j) for i in (0, values.shape[0] - 1) for j in (0, values.shape[1] - 1)])
-    corners = np.concatenate([_points(slices, index, ends) for index in range(values.shape[2])]) @ axes.T
-    low, high = corners.min(axis=0), corners.max(axis=0)
-    shape = (np.ceil((high - low) / sizes - 10.0**-_DIGITS) + 1).astype(int)
-    check_size(shape.tolist(), f"{where}: on a regular grid")
-    affine = np.eye(4)
-    affine[:3, :3], affine[:3, 3] = axes.T * sizes, low @ axes
+    points = np.concatenate([_points(slices, index, ends) for index in range(values.shape[2])])
+    shape, affine = _around(points @ axes.T, axes, sizes, where)
     grid = np.empty(shape, np.float32, order="F")
     in_plane = np.indices(shape[:2]).reshape(2, -1).T
     for index in range(shape[2]):

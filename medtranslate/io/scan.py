@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from medtranslate.errors import Unreadable
+from medtranslate.io.voxels import Body, read_body
+
 
 @dataclass(frozen=True)
 class Facts:
@@ -17,17 +20,46 @@ class Facts:
         shape: lengths of the array's axes [X, Y, Z], within the bounds.
         affine: array index to RAS+ mm, [4, 4].
         dtype: the numbers' type in the file.
+        body: where the voxels lie.
         notes: sentences on what was missing or changed.
     """
 
     shape: tuple[int, int, int]
     affine: NDArray[np.float64]
     dtype: np.dtype[np.generic]
+    body: Body
     notes: list[str]
 
-    def scan(self, values: NDArray[np.float32]) -> Scan:
-        """The volume with these voxels."""
+    def scan(self) -> Scan:
+        """The volume.
+
+        Raises:
+            Unreadable: damaged, too short or too long, or a voxel is not finite.
+        """
+        values = read_body(self.body, self.shape)
         return Scan(values, self.affine, {"stored": self.dtype.name, "warnings": self.notes})
+
+
+def choose_volume(count: int, wanted: int | None, where: str, notes: list[str]) -> int:
+    """Index, from 0, of the volume to take of a file that holds `count`.
+
+    Args:
+        wanted: its number, from 1, as `--volume` names it; None for the only one.
+        where: what the message names, such as the file.
+        notes: gets a sentence where one of several is taken.
+
+    Raises:
+        Unreadable: there are several and none is named, or there is none of this number.
+    """
+    if wanted is None and count > 1:
+        raise Unreadable(
+            f"{where}: holds {count} volumes; take one with --volume N (of translate or convert)"
+        )
+    if wanted is not None and not 1 <= wanted <= count:
+        raise Unreadable(f"{where}: has no volume {wanted}; it holds {count}, counted from 1")
+    if count > 1:
+        notes.append(f"volume {wanted} of {count}")
+    return (wanted or 1) - 1
 
 
 @dataclass(frozen=True)

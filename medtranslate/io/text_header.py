@@ -6,11 +6,10 @@ with uninitialised memory instead of an error.
 
 from __future__ import annotations
 
-import math
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,8 @@ from numpy.typing import NDArray
 
 from medtranslate.errors import Unreadable
 from medtranslate.io.bounds import MAX_BYTES, check_size
-from medtranslate.io.voxels import inflate, read_voxels, refusing_damage
+from medtranslate.io.inflate import refusing_damage
+from medtranslate.io.voxels import Body, check_length
 
 MAX_HEADER_BYTES = 2**20
 """Longest header that is read; Slicer copies a DICOM header's worth of text into some."""
@@ -67,18 +67,30 @@ class TextHeader:
             raise self.refuse(f"`{name}` is not {count} finite numbers ({self.word(name)[:60]!r})")
         return values
 
-    def shape(self, name: str) -> tuple[int, int, int]:
-        """Three lengths within the bounds.
+    def lengths(self, name: str, count: int) -> list[int]:
+        """`count` whole numbers from 1 on.
 
         Raises:
-            Unreadable: they are not whole, not positive or too large.
+            Unreadable: they are not whole, not positive or huge.
         """
-        lengths = self.numbers(name, 3)
+        lengths = self.numbers(name, count)
         if (lengths != np.rint(lengths)).any() or (lengths > MAX_BYTES).any():
             raise self.refuse(f"`{name}` is not whole or is huge ({self.word(name)[:60]!r})")
-        first, second, third = (int(length) for length in lengths)
-        check_size((first, second, third), str(self.path))
-        return first, second, third
+        whole = [int(length) for length in lengths]
+        if min(whole) < 1:
+            check_size(whole, str(self.path))
+        return whole
+
+    def whole(self, name: str, default: str) -> int:
+        """A whole number of few digits.
+
+        Raises:
+            Unreadable: it is none.
+        """
+        text = self.word(name, default)
+        if not re.fullmatch(r"-?\d{1,9}", text, re.ASCII):
+            raise self.refuse(f"`{name}` is no whole number ({text[:60]!r})")
+        return int(text)
 
 
 def read_lines(path: Path) -> Iterator[tuple[str, int]]:
@@ -94,32 +106,58 @@ def read_lines(path: Path) -> Iterator[tuple[str, int]]:
             yield os.fsdecode(line).strip(), file.tell()
 
 
-def read_body(
-    header: TextHeader, dtype: np.dtype[np.generic], shape: Sequence[int], file: str | None, *, packed: bool
-) -> NDArray[np.float32]:
-    """The voxels that a header speaks of, as float32.
+def find_body(
+    header: TextHeader,
+    file: str | None,
+    number: np.dtype[np.generic],
+    voxels: Sequence[int],
+    *,
+    packed: bool,
+    skip: int = 0,
+    index: int = 0,
+    alternating: bool = False,
+) -> Body:
+    """Where the voxels of one volume lie that a header speaks of.
 
     Args:
         file: name of the file that holds them; None for behind the header.
+        number: type of a voxel.
+        voxels: in a volume, and volumes.
         packed: whether they are compressed (zlib or gzip).
+        skip: bytes before them, after inflating; -1 for as many as there are more than voxels.
+        index: of the volume, from 0.
+        alternating: whether volumes alternate voxel by voxel; otherwise they follow each other.
 
     Raises:
-        Unreadable: more or fewer voxels than the header says, or none in the header's own folder.
+        Unreadable: the file lies elsewhere or is missing, or holds more or fewer bytes than the header says.
     """
-    path = header.path if file is None else _beside(header, file)
-    start, size = (header.end if file is None else 0), math.prod(shape) * dtype.itemsize
-    with refusing_damage(path), path.open("rb") as stream:
-        there = path.stat().st_size - start
-        if not packed and there != size:
-            raise Unreadable(
-                f"{path}: truncated or of another header, {there} of {size} bytes of voxels;"
-                " copy or export it again"
-            )
-        stream.seek(start)
-        return read_voxels(inflate(stream) if packed else stream, dtype, shape, path, alone=packed)
+    path, begin = (header.path, header.end) if file is None else (_beside(header, file), 0)
+    in_one, volumes = voxels
+    size = in_one * volumes * number.itemsize
+    if skip < 0:
+        with refusing_damage(path):
+            begin, skip = max(begin, path.stat().st_size - size), 0
+    fields = {
+        "names": ["value"],
+        "formats": [number],
+        "offsets": [index * number.itemsize],
+        "itemsize": volumes * number.itemsize,
+    }
+    body = Body(
+        path,
+        begin,
+        packed,
+        skip + (0 if alternating else index * in_one * number.itemsize),
+        np.dtype(fields) if alternating else number,  # type: ignore[call-overload]  # numpy's stub lacks it
+        alone=alternating or index == volumes - 1,
+    )
+    check_length(replace(body, alone=True), skip + size)
+    return body
 
 
 def _beside(header: TextHeader, name: str) -> Path:
+    if name.startswith("LIST") or "%" in name:
+        raise header.refuse(f"its voxels are said to lie in several files ({name[:60]!r}), and one is read")
     if not name or Path(name).name != name or "\\" in name or "\0" in name:
         raise header.refuse(f"its voxels are said to lie in {name[:60]!r}, and only its own folder is read")
     path = header.path.with_name(name)

@@ -1,130 +1,123 @@
 """Voxels as a stream of numbers: read block by block into float32, and back to the type of their file.
 
-No reader allocates more than the volume itself and one block, whatever a file holds or claims. Gzip goes
-through isal, which is faster than zlib.
+No reader allocates more than the volume itself and one block, whatever a file holds or claims.
 """
 
 # mypy: allow-untyped-calls
 from __future__ import annotations
 
-import io
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import BinaryIO
 
 import numpy as np
-from isal import igzip, igzip_threaded, isal_zlib
-from isal.igzip_lib import IsalError
+from isal import igzip_threaded
 from monai.data.meta_tensor import MetaTensor
 from numpy.typing import NDArray
 
 from medtranslate.errors import Unreadable
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
-
-GZIP = b"\x1f\x8b"
-"""What a gzipped file starts with (RFC 1952)."""
-
-DAMAGE: tuple[type[Exception], ...] = (OSError, EOFError, cast(type[Exception], IsalError))
-"""What the system and the decompressors raise."""
+from medtranslate.io.inflate import inflate, refusing_damage
 
 _BLOCK_BYTES = 2**22
+_TAIL_BYTES = 2**20
+"""What is looked at behind the voxels, such as the tags of an .mgz."""
 _SLICES = 16
 _LEVEL, _THREADS = 1, 4
 
 
-@contextmanager
-def refusing_damage(path: Path) -> Iterator[None]:
-    """Refuse what the system or a decompressor cannot read.
+@dataclass(frozen=True)
+class Body:
+    """Where the voxels of one volume lie in a file, first axis fastest.
 
-    Raises:
-        Unreadable: with the reason in the words of whoever found it.
+    Attributes:
+        begin: byte at which they begin, or the compressed data that hold them.
+        packed: whether they are compressed (zlib or gzip).
+        skip: bytes of the inflated data, or of the file after `begin`, that come before them.
+        dtype: of a number; where volumes alternate voxel by voxel, a record with the field `value`.
+        alone: whether nothing may follow them.
+        slope: factor from number to value.
+        intercept: value of the number 0.
     """
-    try:
-        yield
-    except DAMAGE as error:
-        raise Unreadable(f"{path}: damaged file ({error}); copy or export it again") from None
+
+    path: Path
+    begin: int
+    packed: bool
+    skip: int
+    dtype: np.dtype[np.generic]
+    alone: bool = False
+    slope: float = 1.0
+    intercept: float = 0.0
 
 
-def open_plain_or_gzipped(path: Path) -> BinaryIO:
-    """The content of a file, inflated while it is read if it is gzipped."""
-    with path.open("rb") as file:
-        gzipped = file.read(2) == GZIP
-    return igzip.open(path) if gzipped else path.open("rb")
-
-
-def inflate(file: BinaryIO) -> BinaryIO:
-    """The rest of `file`, a zlib stream (RFC 1950) or gzip, inflated while it is read."""
-    return io.BufferedReader(_Inflated(file))
-
-
-class _Inflated(io.RawIOBase):
-    def __init__(self, file: BinaryIO) -> None:
-        super().__init__()
-        self._file, self._inflater = file, isal_zlib.decompressobj(wbits=32 + 15)
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: WriteableBuffer) -> int:
-        room, block = memoryview(buffer), b""
-        while not block and not self._inflater.eof:
-            fed = self._inflater.unconsumed_tail or self._file.read(io.DEFAULT_BUFFER_SIZE)
-            if not fed:
-                raise EOFError("the compressed data end too early")
-            block = self._inflater.decompress(fed, len(room))
-        room[: len(block)] = block
-        return len(block)
-
-
-def read_voxels(
-    file: BinaryIO,
-    dtype: np.dtype[np.generic],
-    shape: Sequence[int],
-    path: Path,
-    *,
-    slope: float = 1.0,
-    intercept: float = 0.0,
-    alone: bool = False,
-) -> NDArray[np.float32]:
-    """The next voxels of a stream as float32, times `slope` plus `intercept`, first axis fastest.
-
-    Reading one byte more lets a decompressor compare its checksum.
+def read_body(body: Body, shape: Sequence[int]) -> NDArray[np.float32]:
+    """The voxels of one volume as float32.
 
     Args:
-        dtype: of the numbers in the stream.
         shape: of the volume; the caller has checked it against the bounds.
-        path: what messages name.
-        alone: whether nothing may follow the voxels.
 
     Raises:
-        Unreadable: the stream ends too early or too late, or a voxel is not finite.
+        Unreadable: damaged, too short or too long, or a voxel is not finite.
     """
-    values = np.empty(math.prod(shape), np.float32)
-    count, odd = _BLOCK_BYTES // dtype.itemsize, 0
+    with refusing_damage(body.path), body.path.open("rb") as file:
+        if not body.packed:
+            file.seek(body.begin + body.skip)
+            return _read_voxels(file, body, shape)
+        file.seek(body.begin)
+        with inflate(file) as stream:
+            left = body.skip
+            while left and (block := stream.read(min(left, _BLOCK_BYTES))):
+                left -= len(block)
+            return _read_voxels(stream, body, shape)
+
+
+def check_length(body: Body, size: int) -> None:
+    """Compare a file that is not compressed with the bytes of voxels that its header promises.
+
+    Args:
+        size: bytes from `begin` on; the file holds more only where the voxels need not be `alone`.
+
+    Raises:
+        Unreadable: with both numbers.
+    """
+    with refusing_damage(body.path):
+        there = body.path.stat().st_size - body.begin
+    if not body.packed and (there < size or (body.alone and there > size)):
+        raise Unreadable(
+            f"{body.path}: truncated or of another header, {there} of {size} bytes of voxels;"
+            " copy or export it again"
+        )
+
+
+def _read_voxels(file: BinaryIO, body: Body, shape: Sequence[int]) -> NDArray[np.float32]:
+    """The next voxels of a stream; reading on behind them lets an inflater compare its checksum."""
+    values, size = np.empty(math.prod(shape), np.float32), body.dtype.itemsize
+    count, odd = max(1, _BLOCK_BYTES // size), 0
     for start in range(0, values.size, count):
         part = values[start : start + count]
-        raw = file.read(part.size * dtype.itemsize)
-        if len(raw) < part.size * dtype.itemsize:
-            found, size = start * dtype.itemsize + len(raw), values.size * dtype.itemsize
-            raise Unreadable(f"{path}: truncated, {found} of {size} bytes of voxels; copy or export it again")
+        raw = file.read(part.size * size)
+        if len(raw) < part.size * size:
+            raise Unreadable(
+                f"{body.path}: truncated, {start * size + len(raw)} of {values.size * size} bytes of voxels;"
+                " copy or export it again"
+            )
+        numbers = np.frombuffer(raw, body.dtype)
         with np.errstate(over="ignore", invalid="ignore"):
-            part[:] = np.frombuffer(raw, dtype)
-            if (slope, intercept) != (1, 0):
-                part *= np.float32(slope)
-                part += np.float32(intercept)
+            part[:] = numbers["value"] if body.dtype.names else numbers
+            if (body.slope, body.intercept) != (1, 0):
+                part *= np.float32(body.slope)
+                part += np.float32(body.intercept)
             # A sum is not finite if any voxel is not; counting them costs another pass, and only then.
             if not math.isfinite(float(part.sum(dtype=np.float64))):
                 odd += part.size - int(np.isfinite(part).sum())
     if odd:
         raise Unreadable(
-            f"{path}: {odd} of {values.size} voxels are NaN or infinite; set them to the background's value"
+            f"{body.path}: {odd} of {values.size} voxels are NaN or infinite;"
+            " set them to the background's value"
         )
-    if file.read(1) and alone:
-        raise Unreadable(f"{path}: holds more voxels than its header says; copy or export it again")
+    if file.read(_TAIL_BYTES) and body.alone:
+        raise Unreadable(f"{body.path}: holds more voxels than its header says; copy or export it again")
     return values.reshape(shape, order="F")
 
 

@@ -12,8 +12,7 @@ from medtranslate.checkpoint import Model, load_model
 from medtranslate.config import TranslateSettings, plain, stack_spacing, write_yaml
 from medtranslate.device import choose_device, fast_precision
 from medtranslate.errors import InputRefused, UsageError
-from medtranslate.geometry import require_grid
-from medtranslate.io import FORMATS, list_pictures, read_volume, write_volume
+from medtranslate.io import FORMATS, list_pictures, read_volume, require_fit, write_volume
 from medtranslate.io.deidentify import FACES
 from medtranslate.io.dicom_values import require_signal
 from medtranslate.jobs import progress, staged, whole_outputs
@@ -213,6 +212,7 @@ def read_source(settings: TranslateSettings, job: Job) -> MetaTensor:
         job.source,
         series=settings.series,
         select=settings.select,
+        volume=settings.volume,
         modality=wanted,
         regular=settings.regrid,
         stack=stack_spacing(settings),
@@ -223,8 +223,7 @@ def read_source(settings: TranslateSettings, job: Job) -> MetaTensor:
         source.meta.pop("files", None)
     elif job.format == "dicom":
         source.meta["warnings"] += source.meta.get("identity", [])
-    if job.format != "dicom":
-        require_grid(source.meta, str(job.source))
+    require_fit(source, job.format or "png", job.source)
     if job.spread:
         check_slices(source, job.spread[0])
     return source

@@ -6,6 +6,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 from PIL import Image
@@ -38,6 +39,16 @@ def test_a_tree_of_all_formats_is_mirrored(place: Place, settings: Settings, tmp
     written = names(find_items(settings(format="nifti")))
     assert written[series] == f"{series}.nii.gz"
     assert written["b/y.mha"] == "b/y.nii.gz"
+
+
+def test_both_files_of_a_pair_are_one_item(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "src").mkdir()
+    for suffix in (".img", ".img.gz"):
+        image = nib.Nifti1Pair(np.zeros((9, 8, 7), np.int16), np.eye(4))
+        image.to_filename(tmp_path / "src" / f"{suffix[1:]}{suffix}")
+    pairs = find_items(settings())
+    assert names(pairs) == {"img.hdr": "img.nii.gz", "img.gz.hdr.gz": "img.gz.nii.gz"}
+    assert [item.files for item in pairs] == [("img.gz.hdr.gz", "img.gz.img.gz"), ("img.hdr", "img.img")]
 
 
 def test_series_are_put_together_whatever_folders_they_lie_in(

@@ -13,7 +13,7 @@ from medtranslate.errors import InputRefused
 from medtranslate.io import read_volume, write_volume
 
 
-@pytest.mark.parametrize("suffix", ["", ".nii", ".nii.gz", ".mha", ".nrrd", ".png", ".jpg"])
+@pytest.mark.parametrize("suffix", ["", ".nii", ".nii.gz", ".mha", ".nrrd", ".mgz", ".png", ".jpg"])
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_damaged_file_is_refused_or_read(tmp_path, make_volume, suffix, data):

@@ -61,7 +61,7 @@ def agree(folder):
         assert item.refused == str(refusal.value)
         raise refusal.value
     volume = read_volume(folder)
-    assert set(item.notes) <= set(volume.meta["warnings"])
+    assert set(item.warnings) <= set(volume.meta["warnings"])
     return volume
 
 
@@ -314,7 +314,7 @@ def test_a_map_is_named_in_info_and_convertible_and_kept_from_networks(
     for file in files if said.startswith("ImageType") else files[place : place + 1]:
         edit(file, **(CT_MAPS | MR_MAPS)[said])
     (item,) = list_items(tmp_path / "map")
-    assert any(note.startswith(said) for note in item.notes)
+    assert any(note.startswith(said) for note in item.warnings)
     volume = agree(tmp_path / "map")
     assert np.array_equal(volume, expected)
     (warning,) = volume.meta["warnings"]

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import bz2
+import gzip
+import lzma
+import re
 from typing import get_args
 
 import numpy as np
@@ -36,8 +40,8 @@ def test_format_wins_over_the_suffix_and_content_over_the_name(tmp_path, make_vo
     volume = make_volume(shape=(8, 6, 1)) + 100
     suffix = ".nii" if name == "dicom" else FORMATS[name].suffixes[-1]
     write_volume(volume, tmp_path / f"a{suffix}", format=name)
-    (tmp_path / f"a{suffix}").rename(tmp_path / "renamed.mgz")
-    assert detect_format(tmp_path / "renamed.mgz") == name
+    (tmp_path / f"a{suffix}").rename(tmp_path / "renamed.mnc")
+    assert detect_format(tmp_path / "renamed.mnc") == name
 
 
 def test_the_settings_name_the_formats():
@@ -51,10 +55,10 @@ def test_a_header_that_contradicts_the_modality_is_refused(series):
 
 
 def test_a_suffix_that_no_format_writes_is_wrong_usage(tmp_path, make_volume):
-    with pytest.raises(UsageError, match=r"\.mgz"):
-        write_volume(make_volume(), tmp_path / "a.mgz")
-    with pytest.raises(UsageError, match="unknown format mgz; take one of dicom, nifti, mha, nrrd, png"):
-        write_volume(make_volume(), tmp_path / "a.nii", format="mgz")
+    with pytest.raises(UsageError, match=r"\.mnc"):
+        write_volume(make_volume(), tmp_path / "a.mnc")
+    with pytest.raises(UsageError, match="unknown format mnc; take one of dicom, nifti, mha, nrrd, mgh, png"):
+        write_volume(make_volume(), tmp_path / "a.nii", format="mnc")
 
 
 def test_a_folder_is_what_it_holds(tmp_path, series):
@@ -83,3 +87,24 @@ def test_one_dicom_file_is_one_slice(series):
     whole, lone = read_volume(series), read_volume(series / "IM0003.dcm")
     assert np.array_equal(lone, whole[..., 2:3])
     assert np.allclose(lone.affine[:, 3], whole.affine.numpy() @ [0, 0, 2, 1])
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"CDF\x01" + bytes(600), "MINC 1; convert it with mnc2nii"),
+        (b"\x89HDF\r\n\x1a\n" + bytes(600), "as MINC 2 is; convert it with mnc2nii"),
+        (gzip.compress(b"CDF\x01" + bytes(600)), "MINC 1"),
+        (b"\x28\xb5\x2f\xfd" + bytes(99), "zstd"),
+        (bz2.compress(b"x" * 999), "bunzip2"),
+        (lzma.compress(b"x" * 999), "xz -d"),
+        (b"II*\x00" + bytes(99), "TIFF; convert it to PNG"),
+        (b"# === DATA DESCRIPTION FILE ====\n" * 20, "PAR/REC; convert it with dcm2niix"),
+        (b"\ntype  = string-attribute\nname  = TYPESTRING\n", "AFNI; convert it with 3dAFNItoNIFTI"),
+        ((348).to_bytes(4, "little") + bytes(344), "Analyze 7.5"),
+    ],
+)
+def test_formats_next_door_are_refused_by_name_with_what_converts_them(tmp_path, content, said):
+    (tmp_path / "a.img").write_bytes(content)
+    with pytest.raises(Unreadable, match=re.escape(said)):
+        read_volume(tmp_path / "a.img")

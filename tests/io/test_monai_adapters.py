@@ -26,7 +26,7 @@ def test_a_volume_is_loaded_as_read_volume_reads_it(series):
 
 
 def test_a_refusal_is_not_swallowed_by_monai(series, edit):
-    with pytest.raises(InputRefused, match="says ct, not mr"):
+    with pytest.raises(InputRefused, match="is a CT, not an MR"):
         load(modality="mr")({"image": series})
     edit(series / "IM0003.dcm", PatientID="OTHER")
     with pytest.raises(SeriesRefused, match="differ in PatientID"):

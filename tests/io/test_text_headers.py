@@ -199,15 +199,104 @@ def test_a_header_without_orientation_is_read_as_itk_does_and_says_so(tmp_path):
         assert "taken as" in volume.meta["warnings"][0]
 
 
+LINES = [f"{name} = {text}" for name, text in MHA.items()]
+READ_MHA = {
+    "no BinaryData": [line for line in LINES if "BinaryData " not in line],
+    "blank lines": [LINES[0], "", "", *LINES[1:]],
+    "two comments": [LINES[0], "Comment = one", "Comment = another", *LINES[1:]],
+    "an unknown field twice": [LINES[0], "Site = one", "Site = another", *LINES[1:]],
+    "both names of the byte order": [*LINES[:4], "ElementByteOrderMSB = False", *LINES[4:]],
+    "both names of the position": [*LINES[:-1], "Position = 4 5 6", LINES[-1]],
+    "a field twice": [*LINES[:-1], "Offset = 4  5 6", LINES[-1]],
+    "colons": [line.replace(" =", ":") for line in LINES],
+    "HeaderSize -1": [LINES[0], "HeaderSize = -1", *LINES[1:]],
+}
+
+
+@pytest.mark.parametrize("name", READ_MHA)
+def test_a_metaimage_header_as_itk_takes_it_is_read(tmp_path, name):
+    path = tmp_path / "a.mha"
+    path.write_bytes("".join(f"{line}\n" for line in READ_MHA[name]).encode() + VOXELS)
+    volume, image = read_volume(path), SimpleITK.ReadImage(str(path))
+    assert np.array_equal(volume[0].numpy().T, SimpleITK.GetArrayFromImage(image))
+    assert np.array_equal(volume[0].numpy().T, VALUES)
+    assert np.allclose(volume.affine, itk_affine(image))
+    assert volume.meta["warnings"] == []
+
+
+@pytest.mark.parametrize("suffix", [".mhd", ".nhdr"])
+@pytest.mark.parametrize(("skip", "before"), [("4", b"abcd"), ("-1", b"abcdefg"), ("-1", b""), ("0", b"")])
+def test_bytes_before_the_voxels_of_another_file_are_skipped(tmp_path, suffix, skip, before):
+    (tmp_path / "a.raw").write_bytes(before + VOXELS)
+    changes = {"HeaderSize": skip, "ElementDataFile": "a.raw"}
+    if suffix == ".nhdr":
+        changes = {"byte_skip": skip, "data_file": "a.raw"}
+    path = craft(tmp_path / f"a{suffix}", b"", **changes)
+    assert np.array_equal(read_volume(path)[0].numpy().T, VALUES)
+    assert np.array_equal(SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(path))), VALUES)
+
+
+NONE = {"space": None, "space_directions": None, "space_origin": None}
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"space_origin": None}, "no `space origin`"),
+        (NONE, "no voxel size"),
+        ({**NONE, "axis_mins": "10 20 -30"}, "no voxel size"),
+        ({**NONE, "spacings": "1 1.5 2"}, "no orientation"),
+        ({**NONE, "spacings": "1 1.5 2", "axis_mins": "10 20 -30"}, "no orientation"),
+        (
+            {**NONE, "spacings": "1 1.5 2", "axis_mins": "10 20 -30", "centerings": "cell cell cell"},
+            "no orie",
+        ),
+        ({**NONE, "spacings": "1 1.5 2", "axismins": "10 20 -30", "centers": "node node node"}, "no orie"),
+        ({**NONE, "spacings": "1 1.5 2", "axis_mins": "10 20 -30", "centerings": "cell node ???"}, "no orie"),
+        ({"encoding": "raw", "byte_skip": "-1"}, ""),
+    ],
+)
+def test_a_nrrd_that_leaves_something_out_is_placed_as_itk_places_it(tmp_path, changes, said):
+    path = craft(tmp_path / "a.nrrd", **changes)
+    volume = read_volume(path)
+    assert np.array_equal(volume[0].numpy().T, VALUES)
+    assert np.allclose(volume.affine, itk_affine(SimpleITK.ReadImage(str(path))))
+    assert bool(volume.meta["warnings"]) == bool(said)
+    assert said in "".join(volume.meta["warnings"])
+
+
+def test_ends_of_axes_give_the_size_of_voxels(tmp_path):
+    """Which the format says and ITK does not take; a node is a sample at each end, a cell is not."""
+    for centerings, sizes, origin in (
+        (None, (2, 3, 4), (11, 21.5, -28)),
+        ("node node node", (2.5, 4, 6), (10, 20, -30)),
+    ):
+        path = craft(
+            tmp_path / "a.nrrd", **NONE, axis_mins="10 20 -30", axis_maxs="20 32 -18", centerings=centerings
+        )
+        volume = read_volume(path)
+        assert volume.pixdim.tolist() == pytest.approx(sizes)
+        assert swap_lps_ras(volume.affine)[:3, 3].tolist() == pytest.approx(origin)
+        assert "ITK takes 1 mm" in volume.meta["warnings"][0]
+
+
+def test_a_scaling_that_itk_does_not_apply_is_said(tmp_path):
+    path = craft(tmp_path / "a.mha", ElementToIntensityFunctionSlope="2")
+    volume = read_volume(path)
+    assert np.array_equal(volume[0].numpy().T, SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(path))))
+    assert "ElementToIntensityFunctionSlope is not applied" in volume.meta["warnings"][0]
+    assert read_volume(craft(path, ElementToIntensityFunctionSlope="1.0")).meta["warnings"] == []
+
+
 REFUSED_MHA = [
-    ({"NDims": "4", "DimSize": "5 4 3 2"}, "'4' dimensions"),
+    ({"NDims": "5", "DimSize": "5 4 3 2 2"}, "'5' dimensions"),
     ({"NDims": "2", "DimSize": "5 4"}, "'2' dimensions"),
     ({"ElementNumberOfChannels": "3"}, "'3' channels"),
     ({"ElementType": "MET_FLOAT_ARRAY"}, "is no number"),
     ({"BinaryData": "False"}, "text"),
     ({"BinaryData": "perhaps"}, "neither True nor False"),
     ({"ObjectType": "Mesh"}, "not an image"),
-    ({"HeaderSize": "-1"}, "HeaderSize"),
+    ({"HeaderSize": "4"}, "HeaderSize"),
     ({"DistanceUnits": "um"}, "DistanceUnits"),
     ({"DimSize": "5 4"}, "`DimSize` is not 3 finite numbers"),
     ({"DimSize": "5 4 x"}, "`DimSize` is not 3 finite numbers"),
@@ -221,15 +310,19 @@ REFUSED_MHA = [
     ({"DimSize": "5 4 2"}, "120 of 80 bytes of voxels"),
     ({"DimSize": None}, "lacks `DimSize`"),
     ({"Offset": "1 2 nan"}, "`Offset` is not"),
-    ({"Offset": "4 5 6", "Position": "1 2 3"}, "says something twice"),
+    ({"Offset": "4 5 6", "Position": "1 2 3"}, "contradicts another on `Offset`"),
 ]
 REFUSED_NRRD = [
-    ({"dimension": "4", "sizes": "5 4 3 2"}, "'4' dimensions"),
+    ({"dimension": "5", "sizes": "5 4 3 2 2"}, "'5' dimensions"),
     ({"kinds": "RGB-color domain domain"}, "its axes are"),
     ({"type": "block"}, "is no number"),
     ({"encoding": "bzip2"}, "bzip2"),
     ({"encoding": "ascii"}, "ascii"),
-    ({"byte_skip": "-1"}, "first byte"),
+    ({"byte_skip": "-2"}, "it skips"),
+    ({"line_skip": "1"}, "it skips"),
+    ({"byte_skip": "-1", "encoding": "gzip"}, "it skips"),
+    ({"space": "RAS", "space_directions": None, "spacings": "1 2 3"}, "lacks `space directions`"),
+    ({"space": None, "space_directions": None, "units": '"m" "m" "m"'}, "its units are"),
     ({"endian": None}, "lacks `endian`"),
     ({"endian": "middle"}, "middle"),
     ({"space": "scanner-xyz"}, "does not say where left is"),

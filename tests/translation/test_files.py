@@ -299,7 +299,7 @@ def test_tilted_slices_are_translated_each_on_its_own_place_and_regridded_for_ni
     assert read_volume(tmp_path / "x.nii.gz").shape[3] == made.shape[3]
     with pytest.raises(UsageError, match="keeps its own slices"):
         translate(settings(*given, "out2", regrid=True), quiet=True)
-    with pytest.raises(UsageError, match=r"ends in .*\.nrrd$"):
+    with pytest.raises(UsageError, match=r"ends in .*\.nrrd, .mgh, .mgz$"):
         translate(settings(*given, "z.nii.gz", regrid=True, uncertainty=tmp_path / "z.dcm"), quiet=True)
 
 
