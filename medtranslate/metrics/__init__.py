@@ -11,15 +11,25 @@ from medtranslate.metrics.agreement import TISSUES, agreement, coverage, tissue_
 from medtranslate.metrics.appearance import histograms, seams
 from medtranslate.metrics.arrays import Range, Volume, Voxels, covers, percentile_range, require_finite
 from medtranslate.metrics.calibration import Calibration, calibrated, fit_calibration
-from medtranslate.metrics.masks import body_mask, head_mask
+from medtranslate.metrics.masks import (
+    INVENTED,
+    VISIBLE,
+    blank_slices,
+    body_mask,
+    head_mask,
+    invented,
+    shows,
+)
 from medtranslate.metrics.profiles import PROFILES, WHOLE_CT, Profile, score
 from medtranslate.metrics.scores import SSIM_WINDOW, mae, psnr, ssim_map
 from medtranslate.metrics.windowed import ms_ssim, ssim_map_3d
 
 __all__ = [
+    "INVENTED",
     "PROFILES",
     "SSIM_WINDOW",
     "TISSUES",
+    "VISIBLE",
     "WHOLE_CT",
     "Calibration",
     "Profile",
@@ -27,6 +37,7 @@ __all__ = [
     "Volume",
     "Voxels",
     "agreement",
+    "blank_slices",
     "body_mask",
     "calibrated",
     "coverage",
@@ -34,6 +45,7 @@ __all__ = [
     "fit_calibration",
     "head_mask",
     "histograms",
+    "invented",
     "mae",
     "ms_ssim",
     "percentile_range",
@@ -41,6 +53,7 @@ __all__ = [
     "require_finite",
     "score",
     "seams",
+    "shows",
     "ssim_map",
     "ssim_map_3d",
     "tissue_scores",

@@ -28,7 +28,16 @@ from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 
 from medtranslate.io.dicom_header import MANUFACTURER, basic, software_version, uid
-from medtranslate.io.dicom_objects import SCHEME, UNITS, Study, images_of, write_map, write_pdf, write_scores
+from medtranslate.io.dicom_objects import (
+    SCHEME,
+    Study,
+    images_of,
+    unit_code,
+    write_map,
+    write_pdf,
+    write_scores,
+)
+from medtranslate.modality import UNITS
 from medtranslate.report.wording import CAUTION, tissue_range
 from medtranslate.result import Result, Scores, Tissue, Translation
 
@@ -64,7 +73,7 @@ def file_spread(spread: MetaTensor, record: Result | Translation, study: Study, 
         study: of the source.
     """
     made = record if isinstance(record, Translation) else record.translation
-    unit = record.unit if isinstance(record, Result) else record.model.unit
+    unit = record.unit if isinstance(record, Result) else UNITS[record.model.to]
     quantity = made.uncertainty.quantity if made and made.uncertainty else "Standard deviation"
     write_map(spread, unit, quantity, study, folder / "uncertainty.dcm")
 
@@ -178,7 +187,7 @@ def _measured(named: Sequence[tuple[str, float | None]], unit: str) -> list[Meas
         if value is None or not math.isfinite(value):
             continue
         value_code, meaning = CODES[name]
-        code = codes.UCUM.NoUnits if name in UNITLESS else UNITS.get(unit, codes.UCUM.NoUnits)
+        code = codes.UCUM.NoUnits if name in UNITLESS else unit_code(unit)
         code = codes.UCUM.Decibel if name == "psnr" else code
         made.append(Measurement(CodedConcept(value_code, SCHEME, meaning), float(f"{value:.6g}"), code))
     return made

@@ -203,5 +203,6 @@ class Result:
 
 def worst_slices(result: Result, count: int = 3) -> list[SliceScores]:
     """The slices with the highest MAE, worst first; none where there is nothing to choose from."""
-    ranked = sorted(result.slices, key=lambda plane: plane.mae or 0.0, reverse=True)
+    scored = [plane for plane in result.slices if plane.mae is not None]
+    ranked = sorted(scored, key=lambda plane: plane.mae or 0.0, reverse=True)
     return ranked[:count] if len(ranked) > count else []
