@@ -45,7 +45,8 @@ class Answer:
             print(json.dumps(self.values, indent=2, allow_nan=False))
             return
         for warning in self.warnings:
-            print(f"warning: {one_line(warning)}", file=sys.stderr)
+            colour = "yellow" if warning.startswith("doubtful:") else None
+            click.secho(f"warning: {one_line(warning)}", fg=colour, err=True)
         for line in () if quiet else self.lines:
             print(one_line(line))
 

@@ -8,13 +8,13 @@ from medtranslate.config import CycleSettings
 
 def act(settings: CycleSettings, quiet: bool) -> Answer:
     """Translate there and back, and score."""
-    from medtranslate.cli.scores import lines
+    from medtranslate.cli.scores import doubted, lines
     from medtranslate.evaluation import cycle
     from medtranslate.result import to_json
 
     result = cycle(settings, quiet=quiet)
     said = [*lines(result), f"these scores say {result.meaning}", f"report: {settings.out / 'report.html'}"]
-    return Answer(to_json(result), said, result.warnings)
+    return Answer(to_json(result), said, [*doubted(result.items), *result.warnings])
 
 
 command = SettingsCommand(

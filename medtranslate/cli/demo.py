@@ -8,13 +8,13 @@ from medtranslate.config import DemoSettings
 
 def act(settings: DemoSettings, quiet: bool) -> Answer:
     """Run the demonstration."""
-    from medtranslate.cli.scores import lines
+    from medtranslate.cli.scores import doubted, lines
     from medtranslate.demo import run_demo
     from medtranslate.result import to_json
 
     result = run_demo(settings, quiet=quiet)
     report = f"report: {settings.out / 'report.html'}"
-    return Answer(to_json(result), [*lines(result), report], result.warnings)
+    return Answer(to_json(result), [*lines(result), report], [*doubted([result]), *result.warnings])
 
 
 command = SettingsCommand(

@@ -8,7 +8,7 @@ from medtranslate.config import EvaluateSettings
 
 def act(settings: EvaluateSettings, quiet: bool) -> Answer:
     """Score a pair, or two folders."""
-    from medtranslate.cli.scores import lines
+    from medtranslate.cli.scores import doubted, lines
     from medtranslate.evaluation import evaluate
     from medtranslate.result import Cohort, to_json
 
@@ -20,7 +20,8 @@ def act(settings: EvaluateSettings, quiet: bool) -> Answer:
         failure = (
             f"{count} of {total} pairs could not be scored: {', '.join(result.failed)}; see the warnings"
         )
-    return Answer(to_json(result), [*lines(result), report], result.warnings, failure)
+    said = [*doubted(result.items if isinstance(result, Cohort) else [result]), *result.warnings]
+    return Answer(to_json(result), [*lines(result), report], said, failure)
 
 
 command = SettingsCommand(

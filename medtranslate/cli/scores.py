@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from medtranslate.result import Cohort, Cycle, Result, Scores, Tissue, worst_slices
+from medtranslate.report.doubts import doubts_of
+from medtranslate.report.wording import clipping, say_mae, unit_of
+from medtranslate.result import Cohort, Cycle, Result, Scores, Tissue, Translation, worst_slices
 
 
 def lines(result: Result | Cohort | Cycle) -> list[str]:
     """The scores of a result and of doing nothing, and where it errs; of several, the means."""
     if isinstance(result, Result):
-        title, scores, unit = f"profile {result.profile}", result.volume, result.unit
+        title, scores, first = f"profile {result.profile}", result.volume, result
     else:
-        first = result.items[0] if result.items else None
-        title, scores, unit = f"mean of {len(result.items)}", result.mean, first.unit if first else ""
+        title, scores, first = f"mean of {len(result.items)}", result.mean, result.items[0]
     if isinstance(result, Cycle):
         title = f"{' to '.join(result.path)}, {title}"
     rows = {title: scores, **result.baselines}
     if result.unmasked:
         rows["unmasked, background included"] = result.unmasked
-    told = [_line(name, row, unit) for name, row in rows.items()]
+    told = [_line(name, row, first) for name, row in rows.items()]
     return [*told, *(_where_it_errs(result) if isinstance(result, Result) else _by_tissue(result.tissues))]
+
+
+def doubted(items: Sequence[Translation | Result]) -> list[str]:
+    """Warnings that say what speaks against a translation; they come before any other."""
+    return [f"doubtful: {text}" for text in doubts_of(items)]
 
 
 def _where_it_errs(result: Result) -> list[str]:
@@ -31,6 +37,7 @@ def _where_it_errs(result: Result) -> list[str]:
         told.append(
             f"bias {bias:+.2f} {result.unit}, limits of agreement {low:+.2f} to {high:+.2f}, Wasserstein"
             f" distance of the histograms {result.agreement.wasserstein:.2f} {result.unit}"
+            + (f"; values {clipping(result)}" if result.clipped else "")
         )
     if found := result.coverage:
         one, two = found.expected
@@ -40,7 +47,8 @@ def _where_it_errs(result: Result) -> list[str]:
         )
     worst = worst_slices(result)
     if worst:
-        told.append("worst slices: " + ", ".join(f"{plane.index} (MAE {plane.mae:.2f})" for plane in worst))
+        listed = ", ".join(f"{plane.index} ({plane.mae:.2f})" for plane in worst)
+        told.append(f"worst slices by MAE, {unit_of(result)}: {listed}")
     return told
 
 
@@ -56,9 +64,9 @@ def _tissue(name: str, tissue: Tissue) -> str:
     return f"{name} {error}" + ("" if tissue.dice is None else f", Dice {tissue.dice:.3f}")
 
 
-def _line(name: str, scores: Scores, unit: str) -> str:
+def _line(name: str, scores: Scores, first: Result) -> str:
     cells = [
-        "MAE -" if scores.mae is None else f"MAE {scores.mae:.2f} {unit}",
+        "MAE -" if scores.mae is None else say_mae(scores.mae, first, form=".2f"),
         "PSNR -" if scores.psnr is None else f"PSNR {scores.psnr:.2f} dB",
         _similarity(scores),
     ]

@@ -11,8 +11,9 @@ from medtranslate.config import TranslateSettings
 
 def act(settings: TranslateSettings, quiet: bool) -> Answer:
     """Translate one input; score and report it where that is asked for."""
-    from medtranslate.cli.scores import lines
+    from medtranslate.cli.scores import doubted, lines
     from medtranslate.evaluation import translate_and_score
+    from medtranslate.report.doubts import measures
     from medtranslate.result import to_json
 
     items, result = translate_and_score(settings, quiet=quiet)
@@ -27,6 +28,8 @@ def act(settings: TranslateSettings, quiet: bool) -> Answer:
     if card := items[0].model.summary:
         warnings.append(f"the card of the model {items[0].model.name} says: {card}")
     said = [f"written: {settings.output}"]
+    if len(items) == 1:
+        said += [f"{term[:1].lower()}{term[1:]}: {text}" for term, text in measures(items[0])]
     if settings.uncertainty:
         said.append(f"standard deviation: {settings.uncertainty}")
     if result:
@@ -36,7 +39,7 @@ def act(settings: TranslateSettings, quiet: bool) -> Answer:
         warnings += [text for text in result.warnings if text not in counts]
     if settings.report:
         said.append(f"report: {settings.report / 'report.html'}")
-    return Answer(values, said, warnings)
+    return Answer(values, said, [*doubted(items), *warnings])
 
 
 command = SettingsCommand(

@@ -33,12 +33,14 @@ from medtranslate.evaluation.rules import (
 from medtranslate.geometry import spacing
 from medtranslate.metrics import (
     PROFILES,
+    WHOLE_CT,
     Range,
     Volume,
     Voxels,
     agreement,
     blank_slices,
     coverage,
+    covers,
     histograms,
     percentile_range,
     score,
@@ -175,6 +177,7 @@ def compare(
         name=name,
         data_range=ends,
         data_range_rule=range_rule,
+        clipped=sayable if unit == "HU" and sayable and not covers(sayable, WHOLE_CT) else None,
         slices=_slice_scores(planes, None if levels else affine, blank),
         baselines=baselines(
             reference,
