@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from medtranslate.report.wording import number
 from medtranslate.result import Result, Translation
 
 DOUBTFUL = "Doubtful"
@@ -53,7 +52,11 @@ def measures(record: Translation | None) -> list[tuple[str, str]]:
         ("At an end of the model's range", _percent(found.saturated), "{} % of the head"),
         ("Skull closed", _percent(found.closed), "{} % of its ring"),
     )
-    return [(term, text.format(number(value))) for term, value, text in told if value is not None]
+    return [(term, text.format(_few_digits(value))) for term, value, text in told if value is not None]
+
+
+def _few_digits(value: float) -> str:
+    return f"{value:.0f}" if abs(value) >= 10 else f"{value:.2g}"
 
 
 def _percent(share: float | None) -> float | None:

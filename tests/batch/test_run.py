@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -22,14 +23,14 @@ from PIL import Image
 from pydicom import DataElement, Dataset, dcmread
 
 from medtranslate import cli
-from medtranslate.batch import find_items, run_batch, translate_items
+from medtranslate.batch import find_items, run_batch, translate_items, worker
 from medtranslate.checkpoint import load_model
 from medtranslate.config import BatchSettings, TranslateSettings
 from medtranslate.errors import ModelRefused, OutputExists, Unreadable, UsageError
 from medtranslate.io import read_volume, write_volume
 from medtranslate.jobs.locks import locked
-from medtranslate.result import Batch, Translation, read_result
-from medtranslate.translation import translate
+from medtranslate.result import Batch, Plausibility, Translation, read_result
+from medtranslate.translation import Translated, translate
 
 Settings = Callable[..., BatchSettings]
 Place = Callable[..., Path]
@@ -93,6 +94,38 @@ def test_each_is_translated_as_translate_does_it(place: Place, settings: Setting
     assert {json.loads(line)["value"]["state"] for line in lines} == {"done"}
     page = (tmp_path / "out" / "overview.html").read_text()
     assert page.count("data:image/jpeg;base64,") == 3
+
+
+def test_a_doubtful_item_is_reported_as_such_and_again_and_not_made_again(
+    place: Place, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place("a.nii")
+    doubt = "bone outside the head: 35 ml, where 5 ml is the limit"
+    sample = worker.sample_stacks
+
+    def spoilt(*given: Any, **more: Any) -> list[Translated]:
+        found = Plausibility(bone_outside_ml=35.0, doubts=[doubt])
+        return [
+            replace(made, record=replace(made.record, plausibility=found)) for made in sample(*given, **more)
+        ]
+
+    monkeypatch.setattr(worker, "sample_stacks", spoilt)
+    said = "Bone outside the head: 35 ml, where 5 ml is the limit."
+    assert here(settings()) == {"a.nii": said}
+    assert read_result(Translation, tmp_path / "out" / "a.translation.json").doubts == [doubt]
+    before = outputs(tmp_path / "out"), (tmp_path / "out" / "a.nii").stat().st_mtime_ns
+    monkeypatch.setattr(worker, "sample_stacks", lambda *given: pytest.fail("made again"))
+    done = translate_items(settings(), load_model(settings().model), find_items(settings()))
+    (again,) = list(done)
+    assert (again.state, again.reason) == ("doubtful", said)
+    assert (outputs(tmp_path / "out"), (tmp_path / "out" / "a.nii").stat().st_mtime_ns) == before
+    # Through the command, whose workers are processes.
+    command = ["batch", str(tmp_path / "src"), str(tmp_path / "out"), "--to", "ct", "--device", "cpu"]
+    assert cli.invoke([*command, "--model", settings().model, "--workers", "1", "--quiet"]) == 4
+    with (tmp_path / "out" / "summary.csv").open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert (row["state"], row["reason"]) == ("doubtful", said)
+    assert "0 failed, 1 doubtful, 0 done" in (tmp_path / "out" / "overview.html").read_text()
 
 
 def test_a_rerun_does_what_is_left_and_what_has_changed(
