@@ -142,6 +142,7 @@ def pair_viewer(item: Result, pictures: Pictures, words: Words) -> Viewer:
         error={
             "limit": limit,
             "unit": item.unit,
+            "of": wording.unit_of(item),
             "clip": item.data_range if pictures.unclipped is not None else None,
         },
         slices={plane.index: plane.mae for plane in item.slices if plane.mae is not None},
