@@ -8,6 +8,9 @@ from medtranslate.report.doubts import doubts_of
 from medtranslate.report.wording import clipping, say_mae, unit_of
 from medtranslate.result import Cohort, Cycle, Result, Scores, Tissue, Translation, worst_slices
 
+MOST = 20
+"""Doubts that are listed."""
+
 
 def lines(result: Result | Cohort | Cycle) -> list[str]:
     """The scores of a result and of doing nothing, and where it errs; of several, the means."""
@@ -26,7 +29,9 @@ def lines(result: Result | Cohort | Cycle) -> list[str]:
 
 def doubted(items: Sequence[Translation | Result]) -> list[str]:
     """Warnings that say what speaks against a translation; they come before any other."""
-    return [f"doubtful: {text}" for text in doubts_of(items)]
+    said = doubts_of(items)
+    more = [f"and {len(said) - MOST} more"] if len(said) > MOST else []
+    return [f"doubtful: {text}" for text in (*said[:MOST], *more)]
 
 
 def _where_it_errs(result: Result) -> list[str]:

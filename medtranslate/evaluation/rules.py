@@ -197,8 +197,7 @@ def scored_voxels(
         mask &= field
         rule = definition.mask_rule
     if not PROFILES[profile].hu_range:
-        ends = ranges["reference"] or percentile_range(arrays["reference"])
-        idle = mask.any(axis=(0, 1)) & blank_slices([arrays["prediction"], arrays["reference"]], ends)
+        idle = mask.any(axis=(0, 1)) & _background(arrays, ranges["reference"])
         mask[..., idle] = False
         rule += f"; without {idle.sum()} slices of pure background" if idle.any() else ""
     if not mask.any():
@@ -211,6 +210,13 @@ def scored_voxels(
         " it, which flatters; give --mask"
     )
     return mask, rule, [odd]
+
+
+def _background(arrays: Mapping[str, Volume], declared: Range | None) -> npt.NDArray[np.bool_]:
+    """Slices in which neither prediction nor reference shows anything; none if the reference is constant."""
+    low, high = declared or percentile_range(arrays["reference"])
+    found = blank_slices([arrays["prediction"], arrays["reference"]], (low, high))
+    return found & (low < high)
 
 
 def warn_outside(reference: Volume, mask: Voxels, ends: Range) -> list[str]:

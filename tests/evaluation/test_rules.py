@@ -265,6 +265,11 @@ class TestWhatTheProfileImageScores:
             assert result.mask is not None
             assert f"without {37 - len(filled)} slices of pure background" in result.mask.rule
 
+    def test_a_constant_reference_is_refused_for_what_it_is(self, volume: Build, head: Array) -> None:
+        inside = volume(head > -500)
+        with pytest.raises(InputRefused, match="is 7 all over the mask, so its range is empty"):
+            score_pair(volume(head), volume(np.full_like(head, 7.0)), mask=inside)
+
     def test_a_slice_of_air_with_a_slab_is_scored(self, volume: Build, head: Array) -> None:
         reference = np.pad(head, ((0, 0), (0, 0), (4, 0)), constant_values=-1000.0)
         fake = reference.copy()
