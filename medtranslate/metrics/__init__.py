@@ -20,6 +20,8 @@ from medtranslate.metrics.masks import (
     invented,
     shows,
 )
+from medtranslate.metrics.outline import outline, with_rim
+from medtranslate.metrics.plausibility import bone_from, doubts, look_at_brain
 from medtranslate.metrics.profiles import PROFILES, WHOLE_CT, Profile, score
 from medtranslate.metrics.scores import SSIM_WINDOW, mae, psnr, ssim_map
 from medtranslate.metrics.windowed import ms_ssim, ssim_map_3d
@@ -39,15 +41,19 @@ __all__ = [
     "agreement",
     "blank_slices",
     "body_mask",
+    "bone_from",
     "calibrated",
     "coverage",
     "covers",
+    "doubts",
     "fit_calibration",
     "head_mask",
     "histograms",
     "invented",
+    "look_at_brain",
     "mae",
     "ms_ssim",
+    "outline",
     "percentile_range",
     "psnr",
     "require_finite",
@@ -57,4 +63,5 @@ __all__ = [
     "ssim_map",
     "ssim_map_3d",
     "tissue_scores",
+    "with_rim",
 ]
