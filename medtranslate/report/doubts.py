@@ -48,8 +48,8 @@ def measures(record: Translation | None) -> list[tuple[str, str]]:
         ("Bone outside the head", found.bone_outside_ml, "{} ml"),
         ("Loose bone inside the skull", found.bone_inside_ml, "{} ml"),
         ("Fluid inside the skull", found.fluid, f"{{}} {unit} on average"),
-        ("Brain", found.brain, f"{{}} {unit} on average"),
-        ("At an end of the model's range", _percent(found.saturated), "{} % of the head"),
+        ("Brain", found.brain, f"{{}} {unit} (median)"),
+        ("Black inside the skull", _percent(found.saturated), "{} % of the brain"),
         ("Skull closed", _percent(found.closed), "{} % of its ring"),
     )
     return [(term, text.format(_few_digits(value))) for term, value, text in told if value is not None]

@@ -166,7 +166,7 @@ def test_what_is_doubtful_is_so_in_every_view_of_one(
     text = text_of(tmp_path)
     first = text.index("The model's input gate doubts the source: it looks like PD".replace("'", "&#39;"))
     assert first < text.index("Bone outside the head: 35 ml") < text.index("Not scored")
-    for words in ("12 ml; it was set to air", "8.2 HU on average", "97 % of its ring", "12 % of the head"):
+    for words in ("12 ml; it was set to air", "8.2 HU on average", "97 % of its ring", "12 % of the brain"):
         assert words in " ".join(text.split())
     assert 'alt="Source, Coronal, through' in (tmp_path / "report.html").read_text()
 
@@ -198,7 +198,7 @@ def test_an_mr_is_measured_in_its_own_unit_and_what_was_not_measured_is_not_told
     made = record(model=model, plausibility=Plausibility(fluid=700.0, brain=420.0))
     assert measures(made) == [
         ("Fluid inside the skull", "700 a.u. on average"),
-        ("Brain", "420 a.u. on average"),
+        ("Brain", "420 a.u. (median)"),
     ]
     assert measures(None) == measures(record(plausibility=None)) == say_doubts(record()) == []
 
