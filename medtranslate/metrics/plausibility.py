@@ -111,14 +111,15 @@ def look_at_brain(
     low, high = ct_range
     sigma = 0, *(SMOOTH_MM / length for length in pixels)
     seen = ndimage.gaussian_filter(source, sigma)
-    usual = float(np.median(seen[core]))
-    dark, bright = seen < DARK * usual, seen > BRIGHT * usual
+    for plane, inside in zip(seen, core, strict=True):
+        plane /= np.median(plane[inside])
+    dark, bright = seen < DARK, seen > BRIGHT
     rest = core & ~dark & ~bright & ~bone
     brain = float(np.median(made[rest])) if rest.any() else high
     least = PART_CM2 / cm2
     dark, bright = _parts(dark, least, ~core), _parts(bright & core, least)
-    # Fluid is dark in T1 and FLAIR. In T2 it is bright; grey nuclei and bone are dark there, but less so or small.
-    darkest = not bright.any() or float(seen[dark].mean() if dark.any() else usual) < VERY_DARK * usual
+    # Fluid is dark in T1 and FLAIR. In T2 it is bright, and what is dark is grey nuclei, less so, or small.
+    darkest = dark.any() and (not bright.any() or float(seen[dark].mean()) < VERY_DARK)
     is_dark = darkest and DARK_SHARE * dark.sum() >= bright.sum()
     fluid = dark if is_dark else bright
     smooth = ndimage.gaussian_filter(made, sigma)
