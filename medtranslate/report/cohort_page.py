@@ -81,12 +81,13 @@ def _told(
     models = {item.translation.model for item in items if item.translation}
     ranked = sorted((item.volume.mae, item.name) for item in items if item.volume.mae is not None)
     means_nothing = isinstance(result, Cycle)
+    values = f" (values {wording.clipping(items[0])})" if items[0].clipped else ""
     trust = [sentence if means_nothing else wording.say_error(result.mean, result.baselines, items[0])]
     if len(ranked) > 1:
         (best, best_name), (worst, worst_name) = ranked[0], ranked[-1]
         trust.append(
             f"The best, {best_name}, is off by {number(best)} {unit} on average, the worst, {worst_name}, by"
-            f" {number(worst)} {unit}."
+            f" {number(worst)} {unit}{values}."
         )
     if odd:
         trust.append(f"{len(odd)} of {len(items)} stand out from the rest: look at them first.")
