@@ -43,9 +43,8 @@ def outline(visible: Voxels, spacing_mm: tuple[float, float, float]) -> Voxels:
     solid[parts[shrunk(visible, (0, 1, 1))]] = True
     solid[0] = False
     # With room around it a head near the edge of the volume does not grow onto that edge.
-    closed = shrunk(grown(np.pad(solid[parts], [(step, step) for step in steps]), steps), steps)
-    within = tuple(slice(step, step + extent) for step, extent in zip(steps, visible.shape, strict=True))
-    labels, _ = ndimage.label(filled(closed[within]))
+    room, within = _room(solid[parts], steps)
+    labels, _ = ndimage.label(filled(shrunk(grown(room, steps), steps)[within]))
     largest: Voxels = labels == 1 + np.argmax(np.bincount(labels.ravel(), minlength=2)[1:])
     return largest
 
@@ -77,6 +76,18 @@ def grown(mask: Voxels, steps: tuple[int, ...]) -> Voxels:
 def shrunk(mask: Voxels, steps: tuple[int, ...]) -> Voxels:
     """Erode a mask by the box of `grown`; what lies beyond the volume counts as inside."""
     return ~grown(~mask, steps)
+
+
+def core_of(mask: Voxels, steps: tuple[int, ...]) -> Voxels:
+    """Erode a mask by the box of `grown`; what lies beyond the volume counts as outside."""
+    room, within = _room(mask, steps)
+    return shrunk(room, steps)[within]
+
+
+def _room(mask: Voxels, steps: tuple[int, ...]) -> tuple[Voxels, tuple[slice, ...]]:
+    """Return the mask with empty room of `steps` voxels around it, and where the mask lies in it."""
+    within = tuple(slice(step, step + extent) for step, extent in zip(steps, mask.shape, strict=True))
+    return np.pad(mask, [(step, step) for step in steps]), within
 
 
 def filled(mask: Voxels) -> Voxels:

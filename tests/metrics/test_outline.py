@@ -9,7 +9,7 @@ from hypothesis.extra.numpy import arrays
 from scipy import ndimage
 
 from medtranslate.metrics import outline, with_rim
-from medtranslate.metrics.outline import filled, grown, shrunk
+from medtranslate.metrics.outline import core_of, filled, grown, shrunk
 
 Voxels = npt.NDArray[np.bool_]
 
@@ -30,6 +30,7 @@ def box(reach: tuple[int, int, int]) -> Voxels:
 def test_growing_and_shrinking_are_scipys_with_a_box(mask: Voxels, reach: tuple[int, int, int]):
     assert np.array_equal(grown(mask, reach), ndimage.binary_dilation(mask, box(reach)))
     assert np.array_equal(shrunk(mask, reach), ndimage.binary_erosion(mask, box(reach), border_value=1))
+    assert np.array_equal(core_of(mask, reach), ndimage.binary_erosion(mask, box(reach)))
 
 
 @given(masks)
