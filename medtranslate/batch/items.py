@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,9 +18,10 @@ from medtranslate.data.tables import beside, read_table
 from medtranslate.errors import InputRefused, MedtranslateError, Unreadable, UsageError
 from medtranslate.io import FORMATS, detect_format, metaimage, nrrd
 from medtranslate.io.dicom_files import file_of
-from medtranslate.io.dicom_series import find_series, text_of
+from medtranslate.io.dicom_folders import Share, join_shares
+from medtranslate.io.dicom_series import find_series
 from medtranslate.jobs import reason
-from medtranslate.translation import OTHER, name_in, record_beside
+from medtranslate.translation import OTHER, RECORD, cannot_become, has_whole_name, name_in, record_beside
 
 _SUFFIXES = (
     *(suffix for format in FORMATS.values() for suffix in format.suffixes if suffix),
@@ -43,6 +45,7 @@ class Item:
         series: SeriesInstanceUID.
         origin: where a BIDS dataset has it.
         refused: why it can't be translated, as far as its place tells.
+        whole_name: its record bears the whole name of its file, for that of the stem is another's.
     """
 
     name: str
@@ -53,6 +56,7 @@ class Item:
     series: str | None = None
     origin: str | None = None
     refused: str = ""
+    whole_name: bool = False
 
     @property
     def paths(self) -> list[Path]:
@@ -63,7 +67,9 @@ class Item:
     @property
     def record(self) -> Path:
         """Path of the translation's record within the output's folder."""
-        return self.target / "translation.json" if self.format == "dicom" else record_beside(self.target)
+        if self.format == "dicom":
+            return self.target / RECORD
+        return record_beside(self.target, whole=self.whole_name)
 
 
 def find_items(settings: BatchSettings) -> list[Item]:
@@ -72,7 +78,8 @@ def find_items(settings: BatchSettings) -> list[Item]:
     A CSV stands for the files and folders that it names in `path`; rows whose `modality` is the target's are
     left out. A folder with a dataset_description.json is a BIDS dataset, any other a tree: what is an image
     by its content is an item, what is only named like one is an item that is refused. DICOM is put together
-    by series; one that several folders share out is one item, copies of one are an item each.
+    by series; one that several folders share out is one item, whole stacks in folders of their own are an
+    item each, though they share a UID.
 
     Raises:
         Unreadable: the source does not exist, or a CSV is none.
@@ -91,7 +98,8 @@ def find_items(settings: BatchSettings) -> list[Item]:
         items = _from_dataset(root, found, OTHER[settings.to])
     else:
         items = list(_from_files(root, found, settings.format))
-    return _apart(natsorted(map(_named, items), key=lambda item: (item.name, item.refused)))
+    listed = natsorted(map(_named, items), key=lambda item: (item.name, item.refused))
+    return _apart(listed, settings.out)
 
 
 def _below(folder: Path, settings: BatchSettings) -> Iterator[Path | Refused]:
@@ -131,10 +139,10 @@ def _from_dataset(root: Path, found: Iterable[Path | Refused], modality: Modalit
 
 @dataclass
 class _Part:
-    """What one folder (or archive) has of a series: names of files, and hashes of the images' UIDs."""
+    """What one folder (or archive) has of a series: names of files, and what tells where they belong."""
 
     files: list[str] = field(default_factory=list)
-    images: set[int] = field(default_factory=set)
+    share: Share = field(default_factory=Share)
 
 
 _Found = dict[str, dict[Path, _Part]]
@@ -166,6 +174,7 @@ def _from_files(root: Path, found: Iterable[Path | Refused], format: str | None)
             target=inside.with_name(name),
             format=format or kind,
             files=_with_voxels(place, kind),
+            refused=_unable(inside, kind, format),
         )
     for uid, parts in series.items():
         for source, files in _wholes(parts):
@@ -189,23 +198,19 @@ def _gather(root: Path, file: Path, series: _Found) -> Iterator[Item]:
     for uid, headers in findings.series.items():
         inside = isinstance(file_of(headers[0]), Path)
         part = series.setdefault(uid, {}).setdefault(file.parent if inside else file, _Part())
-        part.images |= {hash(text_of(header, "SOPInstanceUID")) for header in headers}
+        for header in headers:
+            part.share.add(header)
         if inside and file.name not in part.files[-1:]:
             part.files.append(file.name)
 
 
 def _wholes(parts: dict[Path, _Part]) -> Iterator[tuple[Path, tuple[str, ...]]]:
-    """Where a series lies whole: in folders that share it out, or in each of those that have copies."""
+    """Where a series lies whole: in folders that share it out, or in one that has a stack of its own."""
     folders = [place for place in parts if place.is_dir()]
-    shared_out = sum(len(parts[folder].images) for folder in folders) == len(
-        set().union(*(parts[folder].images for folder in folders))
-    )
-    if len(folders) > 1 and shared_out:
-        above = Path(os.path.commonpath(folders))
-        names = (folder.relative_to(above) / name for folder in folders for name in parts[folder].files)
+    for joined in join_shares({folder: parts[folder].share for folder in folders}):
+        above = Path(os.path.commonpath(joined))
+        names = (folder.relative_to(above) / name for folder in joined for name in parts[folder].files)
         yield above, tuple(map(str, names))
-    else:
-        yield from ((folder, tuple(parts[folder].files)) for folder in folders)
     yield from ((place, ()) for place in parts if place not in folders)
 
 
@@ -214,8 +219,22 @@ def _series(root: Path, uid: str, source: Path, files: tuple[str, ...], format: 
     inside = source.relative_to(root)
     folder = inside if source.is_dir() else inside.with_suffix("")
     target = folder / f"series-{end}{FORMATS[format].suffixes[-1]}"
-    name = (inside / f"series-{end}").as_posix()
-    return Item(name=name, source=source, target=target, format=format, files=files, series=uid)
+    name = inside / f"series-{end}"
+    return Item(
+        name=name.as_posix(),
+        source=source,
+        target=target,
+        format=format,
+        files=files,
+        series=uid,
+        refused=_unable(name, "dicom", format),
+    )
+
+
+def _unable(name: Path, found: str, format: str | None) -> str:
+    """Why the translation of an item can't be written in a format that is asked for; empty if it can."""
+    why = cannot_become(found, format or found)
+    return f"{name}: {why}" if why else ""
 
 
 def _refused(root: Path, path: Path, why: str) -> Item:
@@ -236,13 +255,23 @@ def printable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _apart(items: Iterable[Item]) -> list[Item]:
-    """Each item once, refused where its translation would lie where an earlier one's does."""
+def _apart(items: Sequence[Item], out: Path) -> list[Item]:
+    """Each item once, refused where its translation would lie where an earlier one's does.
+
+    Of files that share a stem, such as x.mha and x.nrrd, the first that is written has the stem's record.
+    """
+    stems = Counter(item.record for item in items if not item.refused)
     taken: dict[Path, str] = {}
     found: dict[str, Item] = {}
     for item in items:
-        if not item.refused and (other := taken.setdefault(item.record, item.name)) != item.name:
+        if item.name in found:
+            continue
+        if not item.refused and stems[item.record] > 1 and item.format != "dicom":
+            item = replace(item, whole_name=item.record in taken or has_whole_name(out / item.target))
+        places = () if item.refused else (item.target, item.record)
+        if other := next((taken[place] for place in places if place in taken), None):
             why = f"{item.name}: its translation would be named like that of {other}; rename one of them"
             item = replace(item, refused=why)
-        found.setdefault(item.name, item)
+        taken |= dict.fromkeys(places, item.name)
+        found[item.name] = item
     return list(found.values())

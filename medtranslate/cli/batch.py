@@ -27,13 +27,14 @@ def act(settings: BatchSettings, quiet: bool) -> Answer:
             f"{left}; see {settings.out / 'summary.csv'}"
         )
     warnings = [f"{item.state}: {item.name}: {item.reason}" for item in (*lost, *doubted)]
-    return Answer(to_json(batch), told, warnings, failure)
+    return Answer(to_json(batch), told, warnings, failure=failure)
 
 
 command = SettingsCommand(
     "batch",
     BatchSettings,
     act,
+    "batch",
     help="""Translate everything in SOURCE that is not finished in OUT: a folder tree of volumes, DICOM
     series and pictures, a BIDS dataset, or a CSV. The same command goes on where it was left, and makes
     anew what has changed.

@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from medtranslate.report.doubts import doubts_of
 from medtranslate.report.wording import clipping, say_mae, unit_of
-from medtranslate.result import Cohort, Cycle, Result, Scores, Tissue, Translation, worst_slices
+from medtranslate.result import (
+    WINDOWED,
+    Cohort,
+    Cycle,
+    Result,
+    Scores,
+    Tissue,
+    Translation,
+    worst_slices,
+)
 
 MOST = 20
 """Doubts that are listed."""
+
+
+def parted(texts: Iterable[str], items: Sequence[Translation | Result]) -> tuple[list[str], list[str]]:
+    """Warnings of what is special to an input, and notes of what a model says of whatever it makes.
+
+    What speaks against one of the items comes before any other warning.
+    """
+    told = list(texts)
+    # Without the names of all the pictures that it is said of.
+    notes = [text.partition(WINDOWED)[0] + WINDOWED for text in told if WINDOWED in text]
+    return [*_doubted(items), *(text for text in told if WINDOWED not in text)], notes
 
 
 def lines(result: Result | Cohort | Cycle) -> list[str]:
@@ -27,8 +47,7 @@ def lines(result: Result | Cohort | Cycle) -> list[str]:
     return [*told, *(_where_it_errs(result) if isinstance(result, Result) else _by_tissue(result.tissues))]
 
 
-def doubted(items: Sequence[Translation | Result]) -> list[str]:
-    """Warnings that say what speaks against a translation; they come before any other."""
+def _doubted(items: Sequence[Translation | Result]) -> list[str]:
     said = doubts_of(items)
     more = [f"and {len(said) - MOST} more"] if len(said) > MOST else []
     return [f"doubtful: {text}" for text in (*said[:MOST], *more)]

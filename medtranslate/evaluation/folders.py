@@ -7,6 +7,7 @@ from pathlib import Path
 
 from medtranslate.errors import InputRefused
 from medtranslate.io import FORMATS, detect_format, list_pictures, list_volumes
+from medtranslate.translation import stem_of
 
 
 def members_of(path: Path) -> dict[str, Path]:
@@ -44,8 +45,3 @@ def pair_up(
                 " give folders that hold the same names, or one file each"
             )
     return {name: {role: files[name] for role, files in members.items()} for name in names}
-
-
-def stem_of(path: Path) -> str:
-    """The name of a file without its suffixes; of a folder, its name."""
-    return path.name if path.is_dir() else Path(path.name.removesuffix(".gz")).stem

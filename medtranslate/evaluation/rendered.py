@@ -18,7 +18,7 @@ from medtranslate.evaluation.grids import align, array, mismatch, where
 from medtranslate.evaluation.pair import compare
 from medtranslate.evaluation.records import ROLES, digests, open_record, read_volumes, recorded_paths
 from medtranslate.evaluation.summary import telling
-from medtranslate.jobs import require_apart, whole_output
+from medtranslate.jobs import check_free, require_apart, whole_output
 from medtranslate.metrics import INVENTED, PROFILES, head_mask, percentile_range, shows
 from medtranslate.modality import UNITS
 from medtranslate.report import TRANSLATION_VIEWS, VIEWS, Pictures, Shown
@@ -66,6 +66,7 @@ def render(settings: ReportSettings) -> Rendered:
     """
     path, record = open_record(settings.result)
     require_apart([settings.out], [path, *_given(settings).values()])
+    check_free(settings.out, overwrite=settings.overwrite)
     if isinstance(record, Translation):
         found = _of_translation(record, path, settings)
     elif isinstance(record, Result):
@@ -96,7 +97,7 @@ def render(settings: ReportSettings) -> Rendered:
 def _of_pair(record: Result, settings: ReportSettings) -> Material:
     recorded = recorded_paths(record.settings, record.translation)
     volumes, notes = read_volumes(
-        _given(settings), recorded, digests(record), record.settings, settings.series
+        _given(settings), recorded, digests(record), _chosen(record.settings, settings)
     )
     drawn = _pictures(record, volumes, notes)
     return Material(_views(record, {} if drawn is None else {record.name: drawn}), volumes, notes)
@@ -138,8 +139,7 @@ def _of_translation(record: Translation, path: Path, settings: ReportSettings) -
         _given(settings),
         recorded,
         known,
-        record.settings,
-        settings.series,
+        _chosen(record.settings, settings),
         free=("prediction", "uncertainty"),
     )
     shown = _shown(record, volumes, notes)
@@ -159,6 +159,12 @@ def _views(
 def _given(settings: ReportSettings) -> dict[str, Path]:
     paths = {role: getattr(settings, role) for role in ROLES}
     return {role: path for role, path in paths.items() if path is not None}
+
+
+def _chosen(recorded: Mapping[str, object], settings: ReportSettings) -> dict[str, object]:
+    """The settings of a record, with what the report is to take of its source."""
+    given = {name: getattr(settings, name) for name in ("series", "select")}
+    return {**recorded, **{name: value for name, value in given.items() if value is not None}}
 
 
 def _pictures(record: Result, volumes: Mapping[str, MetaTensor], notes: list[str]) -> Pictures | None:

@@ -13,7 +13,7 @@ from medtranslate.checkpoint import Model
 from medtranslate.config import Modality, TranslateSettings, plain, write_yaml
 from medtranslate.errors import InputRefused, UsageError
 from medtranslate.evaluation.baselines import mean_image
-from medtranslate.evaluation.folders import members_of, pair_up, stem_of
+from medtranslate.evaluation.folders import members_of, pair_up
 from medtranslate.evaluation.pair import align, compare
 from medtranslate.evaluation.paths import provenance_of
 from medtranslate.evaluation.summary import (
@@ -45,7 +45,8 @@ from medtranslate.translation import (
     load_for,
     outputs,
     plan,
-    record_beside,
+    record_of,
+    stem_of,
     translate_each,
 )
 
@@ -72,10 +73,11 @@ def translate_and_score(
     """
     jobs = plan(settings)
     names = [stem_of(job.source) for job in jobs]
+    if len(set(names)) < len(names):
+        names = [job.source.name for job in jobs]
     references = _references(settings, names)
     if settings.deidentify:
         names, references = ["volume"], dict(zip(["volume"], references.values(), strict=False))
-    model = load_for(settings)
     record, beside = _result_place(settings) if references and not settings.report else (None, {})
     targets = outputs(jobs) | beside
     if settings.report:
@@ -83,6 +85,7 @@ def translate_and_score(
             raise UsageError(f"--report {settings.report}: is the output, too; name another folder")
         targets[settings.report] = True
     with whole_outputs(targets, overwrite=settings.overwrite) as fresh:
+        model = load_for(settings)
         records, results = [], []
         for name, item in zip(names, translate_each(settings, jobs, model, fresh, quiet=quiet), strict=True):
             records.append(item.record)
@@ -105,7 +108,7 @@ def translate_and_score(
 
         found = _found(results, settings)
         if settings.report:
-            _report(settings, records, found, references, model, again, fresh[settings.report])
+            _report(settings, names, records, found, references, model, again, fresh[settings.report])
         elif found and record:
             write_result(found, fresh[record[0]] / record[1] if record[1] else fresh[record[0]])
     return records, found
@@ -131,7 +134,7 @@ def _result_place(settings: TranslateSettings) -> tuple[tuple[Path, str], dict[P
     """Where result.json goes without a report: in the output's folder, or beside the output."""
     if not settings.output.suffix:
         return (settings.output, "result.json"), {}
-    path = record_beside(settings.output, "result")
+    path = record_of(settings.output, "result")
     return (path, ""), {path: False}
 
 
@@ -140,7 +143,7 @@ def _score(item: Item, reference: Path, model: Model, name: str) -> tuple[Result
     to: Modality = item.record.model.to
     read = {
         "prediction": read_volume(item.path, modality=to),
-        "reference": read_volume(reference, modality=to),
+        "reference": read_volume(reference, modality=to, advice=f"--reference takes the true {to.upper()}"),
         "source": item.source,
     }
     result, pictures = compare(
@@ -197,6 +200,7 @@ def _found(results: Sequence[Result], settings: TranslateSettings) -> Result | C
 
 def _report(
     settings: TranslateSettings,
+    names: Sequence[str],
     records: Sequence[Translation],
     found: Result | Cohort | None,
     references: Mapping[str, Path],
@@ -206,7 +210,6 @@ def _report(
 ) -> None:
     write_yaml(settings, folder / "settings.yaml")
     if found is None:
-        names = [stem_of(Path(record.output)) for record in records]
         step = max(1, len(names) // SHOWN)
         views = [(name, _shown(item, model)) for name, item in again(names[::step][:SHOWN])]
         for write_page in TRANSLATION_VIEWS.values():

@@ -9,6 +9,7 @@ with a float64 affine from array index to RAS+ millimetres. Its meta holds, besi
     digest    SHA-256 of the values and the geometry as they were read
     warnings  list of sentences
     series    SeriesInstanceUID (DICOM only)
+    select    what was taken of a DICOM series that holds several acquisitions, such as "echo=2"
     slices    geometry.SliceGeometry of a DICOM series that is no regular grid; the affine is then nominal
     stored    the numbers' type in the file, such as "int16" (where it is one type; not DICOM)
     levels    largest grey value, 255 or 65535 (pictures only)
@@ -38,6 +39,7 @@ from medtranslate.errors import Diverged, GeometryRefused, InputRefused, Unreada
 from medtranslate.geometry import require_grid
 from medtranslate.io import dicom_files, dicom_read, dicom_write, metaimage, nifti, nrrd, png
 from medtranslate.io.dicom_files import is_archive, visible_files
+from medtranslate.io.folders import several, why_no_image
 from medtranslate.io.regrid import regrid
 from medtranslate.io.scan import Scan
 from medtranslate.io.voxels import open_plain_or_gzipped, refusing_damage
@@ -74,15 +76,18 @@ FORMATS: dict[str, Format] = {
 }
 
 _HEAD_BYTES = 540
+_NAMES = {"ct": "a CT", "mr": "an MR"}
 
 
 def read_volume(
     path: Path | str,
     *,
     series: str | None = None,
+    select: str | None = None,
     modality: str | None = None,
     regular: bool = False,
     stack: tuple[float, float, float] | None = None,
+    advice: str = "give the other volume",
 ) -> MetaTensor:
     """Read one volume of any format, told by content.
 
@@ -90,35 +95,42 @@ def read_volume(
         path: a file, a folder of DICOM, or a .zip of it. One DICOM file is read as one slice, or as all
             its frames.
         series: SeriesInstanceUID, or the end of one, where a folder holds several.
+        select: NAME=VALUE of an acquisition, such as "echo=2", where a series holds several
+            (`dicom_acquisitions.ATTRIBUTES` lists the names).
         modality: "ct" or "mr": what the input has to be. DICOM says so itself and has to agree.
         regular: resample slices that are tilted or uneven onto a regular grid (`regrid.regrid`).
         stack: take a folder of pictures as the slices of one volume, in natural order, from feet to head;
             mm between columns, between rows and between pictures, which pictures do not say.
+        advice: what to do where `modality` is not what the input has.
 
     Returns:
         The volume as the module's docstring says. Slices lie contiguous in memory, so the tensor is a
         transposed view; use `reshape` rather than `view`.
 
     Raises:
+        UsageError: `select` is not NAME=VALUE, or this is no DICOM.
         InputRefused: or one of its kinds, with one sentence.
     """
     path = Path(path)
     name = detect_format(path)
+    if select is not None and name != "dicom":
+        raise UsageError(f"{path}: is no DICOM, whose acquisitions --select takes; leave --select away")
     if stack is not None:
         if not (path.is_dir() and name == "png"):
             raise Unreadable(f"{path}: is no folder of pictures to stack; leave --stack away")
-        return _volume(png.read_stack(path, list_pictures(path), stack), name, path, modality)
+        return _volume(png.read_stack(path, list_pictures(path), stack), name, path, modality, advice)
     if path.is_dir() and name != "dicom":
-        advice = ", or give --stack and --spacing" if name == "png" else ""
-        raise Unreadable(f"{path}: a folder of {name} files is not one volume; name one file{advice}")
-    scan = FORMATS[name].read(path, series)
-    return _volume(regrid(scan, str(path)) if regular else scan, name, path, modality)
+        or_all = ", or all of them with --stack and --spacing" if name == "png" else ""
+        files = list_pictures(path) or list_volumes(path)
+        raise Unreadable(f"{several(path, name, files)}; name one of them{or_all}")
+    scan = FORMATS[name].read(path, series) if select is None else dicom_read.read(path, series, select)
+    return _volume(regrid(scan, str(path)) if regular else scan, name, path, modality, advice)
 
 
-def _volume(scan: Scan, name: str, path: Path, modality: str | None) -> MetaTensor:
+def _volume(scan: Scan, name: str, path: Path, modality: str | None, advice: str) -> MetaTensor:
     found = scan.meta.get("modality", modality)
     if modality is not None and found != modality:
-        raise InputRefused(f"{path}: its header says {found}, not {modality}; give the other volume")
+        raise InputRefused(f"{path}: is {_NAMES[str(found)]}, not {_NAMES[modality]}; {advice}")
     meta: dict[str, Any] = {
         **scan.meta,
         **({} if found is None else {"modality": found}),
@@ -199,14 +211,17 @@ def detect_format(path: Path | str) -> str:
         return name
     if not path.is_dir():
         raise Unreadable(f"{path}: does not exist; check the path")
-    if any(_recognise(file) == "dicom" for file in visible_files(path)):
-        return "dicom"
-    kinds = Counter(_recognise(file) for file in path.iterdir() if file.is_file() and file.name[0] != ".")
-    others = kinds.pop(None, 0)
+    own, below = Counter[str | None](), Counter[str | None]()
+    for file in visible_files(path):
+        kind = _recognise(file)
+        if kind == "dicom":
+            return kind
+        below[kind] += 1
+        own[kind] += file.parent == path
+    kinds = [kind for kind, count in own.items() if kind and count]
     if len(kinds) == 1:
-        return str(next(iter(kinds)))
-    found = ", ".join(f"{count} {name}" for name, count in kinds.items()) or "no image"
-    raise Unreadable(f"{path}: the folder holds {found} and {others} other files; give images of one format")
+        return kinds[0]
+    raise Unreadable(why_no_image(path, own, below))
 
 
 def format_of_name(path: Path) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from medtranslate.translation.checks import cannot_become, output_format
 from medtranslate.translation.files import (
-    RECORD,
     Item,
     Job,
     load_for,
@@ -12,12 +12,12 @@ from medtranslate.translation.files import (
     pass_gate,
     plan,
     read_source,
-    record_beside,
     translate,
     translate_each,
     write_one,
 )
 from medtranslate.translation.jumps import seams
+from medtranslate.translation.records import RECORD, has_whole_name, record_beside, record_of, stem_of
 from medtranslate.translation.spread import is_map
 from medtranslate.translation.stack import describe
 from medtranslate.translation.volume import (
@@ -36,18 +36,23 @@ __all__ = [
     "Job",
     "Translated",
     "as_spoken",
+    "cannot_become",
     "describe",
     "framed_alone",
+    "has_whole_name",
     "is_map",
     "load_for",
     "name_in",
+    "output_format",
     "outputs",
     "pass_gate",
     "plan",
     "read_source",
     "record_beside",
+    "record_of",
     "sample_volume",
     "seams",
+    "stem_of",
     "translate",
     "translate_each",
     "translate_volume",

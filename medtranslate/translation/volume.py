@@ -25,7 +25,7 @@ from medtranslate.gate import judge, look
 from medtranslate.jobs import staged
 from medtranslate.metrics import calibrated, head_mask
 from medtranslate.networks import Posterior
-from medtranslate.result import CALIBRATED, UNCALIBRATED, Translation, Uncertainty
+from medtranslate.result import CALIBRATED, UNCALIBRATED, WINDOWED, Translation, Uncertainty
 from medtranslate.transforms import from_slices
 from medtranslate.translation.air import Outline, clear, examine, find_outline
 from medtranslate.translation.jumps import seams
@@ -233,7 +233,9 @@ def _finish(work: _Work, model: Model, to: Modality, samples: int, seed: int, se
         return Translated(seen.volume(made, to, scale), None, record)
     clear(spread, outline, 0.0)
     deviation = from_slices(spread)
-    head = head_mask([from_slices(unit)[0].numpy() for unit in (seen.unit(), made)], [(-1.0, 1.0)] * 2)
+    unit = seen.unit()
+    clear(unit, outline)
+    head = head_mask([from_slices(shown)[0].numpy() for shown in (unit, made)], [(-1.0, 1.0)] * 2)
     if known := model.description.calibration.get(to):
         values = deviation[0].numpy()  # in the tensor's own memory
         values[~head] = 0.0
@@ -280,4 +282,4 @@ def _windowed(to: Modality, model: Model) -> list[str]:
     lower, upper = model.description.scale.ct_window
     if to == "mr" or (lower <= -1000 and upper >= 1000):
         return []
-    return [f"CT values are limited to {lower:g} to {upper:g} HU: windowed, not for dose"]
+    return [f"CT values are limited to {lower:g} to {upper:g} HU: {WINDOWED}"]

@@ -16,6 +16,7 @@ from medtranslate.errors import Unreadable, UsageError
 
 Settings = Callable[..., BatchSettings]
 Place = Callable[..., Path]
+PutSlices = Callable[..., object]
 
 
 def names(items: list[Item]) -> dict[str, str]:
@@ -68,6 +69,32 @@ def test_copies_of_a_series_are_series(place: Place, settings: Settings, tmp_pat
     assert not any(item.refused for item in found)
 
 
+def test_subjects_whose_anonymiser_gave_all_one_uid_are_items(
+    put_slices: PutSlices, settings: Settings, tmp_path: Path
+) -> None:
+    subjects = [f"sub-{number:02}" for number in range(1, 13)]
+    for number, subject in enumerate(subjects):
+        put_slices(tmp_path / "src" / subject, [3 * index + 0.25 * number for index in range(4)])
+    found = find_items(settings())
+    assert [item.source.name for item in found] == subjects
+    assert [item.target.as_posix() for item in found] == [f"{subject}/series-1-2-2" for subject in subjects]
+    assert [len(item.paths) for item in found] == [4] * 12
+    assert not any(item.refused for item in found)
+
+
+def test_copies_of_a_series_that_folders_share_out_are_series(
+    put_slices: PutSlices, settings: Settings, tmp_path: Path
+) -> None:
+    for half in (0, 1):
+        heights = [6.0 * index + 3 * half for index in range(4)]
+        numbers = {"InstanceNumber": lambda index, half=half: 2 * index + half}
+        put_slices(tmp_path / "src" / "one" / f"half{half}", heights, **numbers)
+    shutil.copytree(tmp_path / "src" / "one", tmp_path / "src" / "two")
+    found = find_items(settings())
+    assert [item.source.name for item in found] == ["one", "two"]
+    assert [len(item.paths) for item in found] == [8, 8]
+
+
 @pytest.mark.parametrize(
     "name", ["two words.nii.gz", "Größe ü 头.nii.gz", "line\nbreak.nii.gz", "-o.nii", "a'\"$.nii"]
 )
@@ -98,12 +125,32 @@ def test_a_name_that_is_no_text_is_refused(place: Place, settings: Settings, tmp
     assert "UTF-8" in item.refused
 
 
-def test_of_one_stem_the_second_is_refused(place: Place, settings: Settings) -> None:
+def test_of_one_stem_each_has_a_record_of_its_own(place: Place, settings: Settings, tmp_path: Path) -> None:
+    place("b.nrrd")
+    given = settings()
+    assert [item.record.name for item in find_items(given)] == ["b.translation.json"]
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "b.nrrd").touch()
+    (tmp_path / "out" / "b.translation.json").write_text('{"output": "b.nrrd"}')
+    place("b.mha")  # which comes first, later
+    found = {item.name: item.record.name for item in find_items(given)}
+    assert found == {"b.mha": "b.mha.translation.json", "b.nrrd": "b.translation.json"}
+
+
+def test_of_one_stem_in_one_format_the_second_is_refused(place: Place, settings: Settings) -> None:
+    place("a.mha")
+    place("a.nrrd")
+    found = names(find_items(settings(format="nifti")))
+    assert found["a.mha"] == "a.nii.gz"
+    assert "named like that of a.mha;" in found["a.nrrd"]
+
+
+@pytest.mark.parametrize("format", ["dicom", "png"])
+def test_what_cannot_be_written_in_the_format_is_refused(
+    place: Place, settings: Settings, format: str
+) -> None:
     place("a.nii")
-    place("a.nii.gz")
-    found = names(find_items(settings()))
-    assert found["a.nii"] == "a.nii"
-    assert "named like that of a.nii;" in found["a.nii.gz"]
+    assert "is nifti, and " in names(find_items(settings(format=format)))["a.nii"]
 
 
 class TestLinks:

@@ -24,6 +24,7 @@ from pydicom import DataElement, Dataset, dcmread
 
 from medtranslate import cli
 from medtranslate.batch import find_items, run_batch, translate_items, worker
+from medtranslate.batch.tree import JOURNAL
 from medtranslate.checkpoint import load_model
 from medtranslate.config import BatchSettings, TranslateSettings
 from medtranslate.errors import ModelRefused, OutputExists, Unreadable, UsageError
@@ -110,6 +111,8 @@ def test_a_doubtful_item_is_reported_as_such_and_again_and_not_made_again(
         ]
 
     monkeypatch.setattr(worker, "sample_stacks", spoilt)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / JOURNAL).touch()  # the command takes the folder for its own
     said = "Bone outside the head: 35 ml, where 5 ml is the limit."
     assert here(settings()) == {"a.nii": said}
     assert read_result(Translation, tmp_path / "out" / "a.translation.json").doubts == [doubt]
@@ -198,7 +201,7 @@ def test_what_fails_says_why_and_the_others_are_done(
     assert not {"empty.nii", "truncated.nii.gz", "air.nii", "enormous.nii"} & found.keys()
     assert cli.invoke([*arguments, "--workers", "1", "--to", "ct", "--json"]) == 4
     wrong = {item["name"]: item for item in json.loads(capsys.readouterr().out)["items"]}
-    assert any("its header says ct, not mr" in item.get("reason", "") for item in wrong.values())
+    assert any("is a CT, not an MR; --to ct" in item.get("reason", "") for item in wrong.values())
 
 
 def test_fail_fast_ends_at_the_first_failure(place: Place, settings: Settings, tmp_path: Path) -> None:
@@ -244,7 +247,7 @@ def test_foreign_files_are_left_alone(place: Place, settings: Settings, tmp_path
     assert "no batch wrote it" in here(settings())["a.nii"]
     assert (tmp_path / "out" / "a.nii").read_text() == "mine"
     (tmp_path / "out" / "summary.csv").write_text("mine")
-    with pytest.raises(OutputExists, match=r"summary\.csv"):
+    with pytest.raises(OutputExists, match=r"holds a\.nii, summary\.csv, which no batch wrote"):
         run_batch(settings(), quiet=True)
     assert here(settings(overwrite=True)) == {"a.nii": "done"}
 
@@ -304,6 +307,7 @@ def test_leftovers_of_a_killed_batch_are_removed(place: Place, settings: Setting
     half = tmp_path / "out" / "a" / ".medtranslate-xyz"
     half.mkdir(parents=True)
     (half / "b.nii").write_text("half")
+    (tmp_path / "out" / ".batch.lock").touch()
     run_batch(settings(), quiet=True)
     assert list((tmp_path / "out").rglob(".medtranslate*")) == []
 
