@@ -29,6 +29,10 @@ TILT_DEGREES = 0.1
 
 _ALMOST_AT_ONE_PLACE = 0.05
 """Share of the gap within which two slices cannot both belong to one volume."""
+ROUNDED = 0.01
+"""Tolerance of the length and the product of direction cosines that were rounded to two decimals: each is
+off by up to 0.005."""
+
 _SINE_OF_FLAT = 1e-3
 _FLIP = np.array([-1.0, -1.0, 1.0])
 
@@ -75,19 +79,38 @@ def slice_normal(orientation: ArrayLike, where: str) -> Floats:
         where: what the message names, such as the file.
 
     Raises:
-        GeometryRefused: the cosines are not two orthogonal unit vectors within `COSINE`.
+        GeometryRefused: the cosines are not two orthogonal unit vectors within `ROUNDED`.
     """
-    row, column = np.asarray(orientation, dtype=np.float64).reshape(2, 3)
+    row, column = slice_directions(orientation, where)
+    normal = np.cross(row, column)
+    unit: Floats = normal / np.linalg.norm(normal)
+    return unit
+
+
+def slice_directions(orientation: ArrayLike, where: str) -> Floats:
+    """Directions [2, 3] along a row and down a column; beyond `COSINE` they get length 1 and right angles.
+
+    Args:
+        orientation: ImageOrientationPatient, six direction cosines (PS3.3 C.7.6.2.1.1).
+        where: what the message names, such as the file.
+
+    Raises:
+        GeometryRefused: the cosines are not two orthogonal unit vectors within `ROUNDED`.
+    """
+    directions: Floats = np.asarray(orientation, dtype=np.float64).reshape(2, 3)
+    row, column = directions
     lengths = float(np.linalg.norm(row)), float(np.linalg.norm(column))
-    errors = np.abs(np.array([lengths[0] - 1, lengths[1] - 1, row @ column]))
-    if not (errors <= COSINE).all():
+    error = max(abs(lengths[0] - 1), abs(lengths[1] - 1), abs(float(row @ column)))
+    if error <= COSINE:
+        return directions
+    if not error <= ROUNDED:
         raise GeometryRefused(
             f"{where}: ImageOrientationPatient is not two orthogonal unit vectors"
             f" (lengths {lengths[0]:.4f} and {lengths[1]:.4f}, product {row @ column:.4f}); mend the header"
         )
-    normal = np.cross(row, column)
-    unit: Floats = normal / np.linalg.norm(normal)
-    return unit
+    row = row / lengths[0]
+    column = column - (column @ row) * row
+    return np.stack([row, column / np.linalg.norm(column)])
 
 
 @dataclass(frozen=True, eq=False)
@@ -230,7 +253,10 @@ def stack_slices(
     """
     points = np.asarray(positions, dtype=np.float64).reshape(-1, 3)
     count = len(points)
-    directions = np.broadcast_to(np.reshape(np.asarray(orientation, np.float64), (-1, 2, 3)), (count, 2, 3))
+    given = np.reshape(np.asarray(orientation, np.float64), (-1, 2, 3))
+    directions = np.broadcast_to(
+        [slice_directions(one, name) for one, name in zip(given, names, strict=False)], (count, 2, 3)
+    )
     normal = slice_normal(directions[0], names[0])
     order = np.argsort(points @ normal, kind="stable")
     points, directions = points[order], directions[order]

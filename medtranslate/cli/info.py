@@ -31,10 +31,11 @@ def act(settings: InfoSettings, quiet: bool) -> Answer:
     items = list_items(settings.input)
     lines = []
     table = aligned([_HEADINGS, *map(row, items)])
-    for line, refused in zip(table, ["", *(item.refused for item in items)], strict=True):
+    for line, item in zip(table, [None, *items], strict=True):
         lines.append(line)
-        if refused:
-            lines.append(f"    refused: {refused}")
+        if item:
+            lines += [f"    note: {note}" for note in item.notes]
+            lines += [f"    refused: {item.refused}"] if item.refused else []
     values = {"schema": "medtranslate/info/1", "items": [asdict(item) for item in items]}
     return Answer(values, lines if items else ["no images found"])
 
@@ -47,7 +48,8 @@ command = SettingsCommand(
     act,
     "io.inventory",
     help="""List what INPUT holds, from headers alone: each DICOM series, volume and folder of pictures with
-    its size and geometry and, where it would be refused, why and what would help.
+    its size and geometry, what reading it would warn of and, where it would be refused, why and what would
+    help.
 
     A series goes by the end of its UID, which --series takes, and an acquisition of several in it by what
     --select takes. Names and numbers of patients are not shown;

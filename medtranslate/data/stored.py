@@ -31,6 +31,7 @@ from medtranslate.data.failures import check_failures
 from medtranslate.data.items import Item, Listing
 from medtranslate.errors import GeometryRefused, InputRefused, SeriesRefused, Unreadable
 from medtranslate.io import read_volume
+from medtranslate.io.dicom_values import require_signal
 from medtranslate.jobs import progress, whole_output
 from medtranslate.transforms import AxialLayoutd, FrameHeadd, Normalised, to_slices
 
@@ -240,6 +241,7 @@ def _decode(items: list[Item], steps: Compose, modality: Modality) -> Iterator[_
     def one(item: Item) -> _Decoded | InputRefused:
         try:
             volume = read_volume(item.path, series=item.series, modality=modality)
+            require_signal(volume.meta)
             framed = steps({"image": volume})["image"]
         except InputRefused as error:
             return error

@@ -22,6 +22,7 @@ from medtranslate.evaluation.summary import (
     telling,
 )
 from medtranslate.io import read_volume
+from medtranslate.io.dicom_values import require_signal
 from medtranslate.jobs import check_free, progress, require_apart, whole_output
 from medtranslate.metrics import PROFILES, Range, score
 from medtranslate.report import VIEWS, Pictures, draw_differences, write_case
@@ -62,6 +63,7 @@ def cycle(settings: CycleSettings, *, quiet: bool = False) -> Cycle:
             modality=settings.from_,
             advice=f"--from says what the input is, so give --from {OTHER[settings.from_]}",
         )
+        require_signal(source.meta)
         return cycle_volume(
             source, settings.from_, model, settings.batch, noise=settings.noise, seed=settings.seed, name=name
         )

@@ -10,17 +10,19 @@ from __future__ import annotations
 import csv
 import hmac
 import os
+import re
 import secrets
 from functools import cache
 from importlib.resources import files
 
-from pydicom.dataelem import DataElement
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.sr.codedict import codes
 from pydicom.uid import UID
 
-from medtranslate.io.dicom_header import coded
+from medtranslate.io.dicom_header import basic, coded, deidentification_of
+from medtranslate.io.dicom_texts import element_of, valid
 
 KEY_VARIABLE = "MEDTRANSLATE_DEIDENTIFY_KEY"
 """Variable that makes the UIDs and pseudonyms of several runs agree; without it each run has its own key."""
@@ -36,6 +38,8 @@ _BY_KIND = {
     "UI": "U",
 }
 _DUMMIES = {"DA": "19000101", "TM": "000000", "DT": "19000101000000", "AS": "000Y", "OB": b"\0\0", "SQ": []}
+_TEXTS = ("SH", "LO", "PN", "ST", "LT", "UC", "UT")
+"""VR whose bytes depend on the character set."""
 _PSEUDONYMS = ("PatientID", "PatientName")
 _KEY = os.environ.get(KEY_VARIABLE, "").encode() or secrets.token_bytes(32)
 
@@ -50,26 +54,47 @@ def deidentified(source: Dataset) -> Dataset:
     """
     clean = _without_identity(source)
     clean.PatientIdentityRemoved = "YES"
-    clean.DeidentificationMethod = METHOD
-    clean.update(declaration())
+    clean.DeidentificationMethod = [*_earlier_methods(source), METHOD]
+    clean.update(_declaration(source))
+    implicit, little = source.original_encoding
+    clean.set_original_encoding(implicit, little, source.original_character_set)
     return clean
 
 
-def declaration() -> Dataset:
-    """What a de-identified image says beside PatientIdentityRemoved and DeidentificationMethod."""
-    declared = Dataset()
-    declared.DeidentificationMethodCodeSequence = [coded(codes.DCM.BasicApplicationConfidentialityProfile)]
+def _declaration(source: Dataset) -> Dataset:
+    """What the image says beside PatientIdentityRemoved and DeidentificationMethod.
+
+    What was said of an earlier de-identification stays: codes are added (PS3.15 E.1.1), and a face that was
+    replaced is not there again.
+    """
+    declared = deidentification_of(source)
+    own = coded(codes.DCM.BasicApplicationConfidentialityProfile)
+    earlier = list(declared.get("DeidentificationMethodCodeSequence", []))
+    declared.DeidentificationMethodCodeSequence = [*(item for item in earlier if item != own), own]
     declared.LongitudinalTemporalInformationModified = "REMOVED"
-    declared.RecognizableVisualFeatures = "YES"
+    declared.setdefault("RecognizableVisualFeatures", "YES")
     return declared
+
+
+def _earlier_methods(source: Dataset) -> list[str]:
+    """Texts on earlier de-identifications, but those that name the patient after all."""
+    said = valid(source, "DeidentificationMethod") or []
+    texts = [basic(text) for text in ([said] if isinstance(said, str) else said)]
+    patient = {*re.split(r"[\^=\s]+", str(source.get("PatientName", ""))), str(source.get("PatientID", ""))}
+    told = [re.compile(rf"\b{re.escape(word)}\b", re.IGNORECASE) for word in patient if word.strip()]
+    return [text for text in texts if text != METHOD and not any(word.search(text) for word in told)]
 
 
 def _without_identity(source: Dataset) -> Dataset:
     clean = Dataset()
-    for element in source:
+    for tag in sorted(source.keys()):
+        kept, element = element_of(source, tag), source[tag]
         action = _action(element)
-        if action != "X":
+        if action == "K" and isinstance(kept, RawDataElement) and element.VR in _TEXTS:
+            clean[tag] = kept._replace(VR=element.VR)  # byte for byte, whatever the character set
+        elif action != "X":
             clean.add_new(element.tag, element.VR, _value(element, action))
+    clean.set_original_encoding(*source.original_encoding)
     patient = str(source.get("PatientID") or source.get("PatientName") or "")
     pseudonym = f"DEID-{_digest(patient)[:12].upper()}"
     for keyword in _PSEUDONYMS:

@@ -13,8 +13,9 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, BinaryIO, cast
 
 from pydicom import config as pydicom_config
 from pydicom import dcmread
@@ -31,11 +32,31 @@ _DEFLATED, _EXPLICIT = (uid.encode() for uid in (DeflatedExplicitVRLittleEndian,
 
 MAX_MEMBERS = 100_000
 """Largest number of files in an archive."""
+_UNDEFINED = 2**32 - 1
 HEADER_BYTES = 2**22
 """Most that is inflated of a deflated file before its header has said how much it should be."""
 
 _NO_PREAMBLE = re.compile(rb"(\x02\x00\x00\x00UL|\x08\x00[\x00-\x20]\x00(CS|UI|DA|UL|..\x00\x00))", re.DOTALL)
 """How a data set without preamble begins: group 2, or group 8 with a VR (explicit) or a short length."""
+
+
+_PIXEL_DATA = (b"\xe0\x7f\x10\x00", b"\x7f\xe0\x00\x10")
+"""The tag of PixelData, little-endian and big-endian."""
+
+
+@dataclass(frozen=True)
+class PixelElement:
+    """Where a file holds its pixels, by the bytes of the element itself, whatever the file meta declares.
+
+    Attributes:
+        start: of the value, in bytes from the beginning of the file; None in a deflated one.
+        length: of the value; None where it is undefined, as of compressed pixels (PS3.5 A.4).
+        held: bytes that the file has from `start` on; None in a deflated one.
+    """
+
+    start: int | None
+    length: int | None
+    held: int | None
 
 
 def recognise(head: bytes) -> bool:
@@ -136,38 +157,67 @@ def read_dicom(
     """
     options: dict[str, Any] = {"stop_before_pixels": not pixels, "specific_tags": tags, "force": True}
     with refusing_damage(file), _Guarded(_open(file)) as source:
-        place = None
+        element = None
         try:
             header = dcmread(source, **options)
-            place = source.tell()
+            element = None if pixels else _pixel_element(source)
         except _Deflated:
             start, end = source.tell(), source.seek(0, io.SEEK_END)
             source.seek(0)
             # A UID may end in zeros (PS3.5 9.1), so that one of another length fits into its place.
             plain = source.read(start).replace(_DEFLATED, _EXPLICIT.ljust(len(_DEFLATED), b"\0"))
             inflated = zlib.decompressobj(-zlib.MAX_WBITS).decompress(source.read(end - start), limit)
-            header = dcmread(io.BytesIO(plain + inflated), **options)
-        header.buffer, header.file, header.place = None, file, place
+            whole = io.BytesIO(plain + inflated)
+            header = dcmread(whole, **options)
+            element = None if pixels else _pixel_element(whole)
+            element = element and PixelElement(None, element.length, None)
+        header.buffer, header.file, header.pixel_element = None, file, element
         return header
 
 
-def read_plain_pixels(header: FileDataset, limit: int) -> bytes:
-    """At most `limit` bytes of uncompressed pixel data: where its header ended, with no second parsing of it.
+def _pixel_element(source: BinaryIO) -> PixelElement | None:
+    """The pixel element that begins where a file stands; None if another begins there, or none."""
+    place, element = source.tell(), source.read(12)
+    if element[:4] not in _PIXEL_DATA:
+        return None
+    # Tag and length, or tag, VR, two bytes and length (PS3.5 7.1.2 and 7.1.3). No length is taken for a VR:
+    # lengths are even, so their first byte is, and O and U are odd numbers.
+    explicit = element[4:6] in (b"OB", b"OW", b"UN")
+    start = place + (12 if explicit else 8)
+    length = int.from_bytes(
+        element[8:] if explicit else element[4:8], "little" if element[0] == 0xE0 else "big"
+    )
+    held = source.seek(0, io.SEEK_END) - start
+    return PixelElement(start, None if length == _UNDEFINED else length, held)
+
+
+def read_plain_pixels(header: FileDataset, size: int) -> bytes:
+    """The first `size` bytes of uncompressed pixels, or what the file has: no second parsing of the header.
 
     Raises:
-        Unreadable: the pixel data is not there.
+        Unreadable: the file cannot be read.
     """
-    file, place, implicit = file_of(header), header.place, header.original_encoding[0]
-    if place is None or not isinstance(file, Path):
-        raw: bytes = read_dicom(file, ["PixelData"], pixels=True, limit=limit + HEADER_BYTES).PixelData
-        return raw
+    file, start = file_of(header), pixel_element(header).start
+    if start is None:
+        image = read_dicom(file, ["PixelData"], pixels=True, limit=size + HEADER_BYTES)
+        inflated: bytes = image.PixelData[:size]
+        return inflated
     with refusing_damage(file), file.open("rb") as source:
-        source.seek(place)
-        # Tag and length, in explicit VR with two bytes of VR and two more between (PS3.5 7.1.2 and 7.1.3).
-        element = source.read(8 if implicit else 12)
-        if element[:4] != b"\xe0\x7f\x10\x00":
-            raise Unreadable(f"{file}: damaged DICOM (no pixel data); copy or export it again")
-        return source.read(min(int.from_bytes(element[-4:], "little"), limit))
+        source.seek(start)
+        raw: bytes = source.read(size)
+        return raw
+
+
+def pixel_element(header: FileDataset) -> PixelElement:
+    """Where the file of a header holds its pixels.
+
+    Raises:
+        Unreadable: nowhere.
+    """
+    element: PixelElement | None = header.pixel_element
+    if element is None:
+        raise Unreadable(f"{file_of(header)}: damaged DICOM (no pixel data); copy or export it again")
+    return element
 
 
 def file_of(header: FileDataset) -> File:

@@ -12,57 +12,31 @@ import uuid
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
 
-from pydicom import config as pydicom_config
-from pydicom.charset import python_encoding
-from pydicom.datadict import dictionary_VR
-from pydicom.dataelem import DataElement
-from pydicom.dataset import Dataset, FileDataset
+from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 from pydicom.uid import UID, CTImageStorage, MRImageStorage
 
-from medtranslate.errors import SeriesRefused
-from medtranslate.io.dicom_series import name_of
+from medtranslate.io.dicom_texts import (
+    COPIED,
+    EMPTY,
+    OF_SLICES,
+    PATIENT_AND_STUDY,
+    scanner_of,
+    take_over,
+    valid,
+)
 from medtranslate.result import Derivation
 
 MANUFACTURER = "The medtranslate project"  # dcm2niix takes a name that starts with ME for another maker
-_PATIENT_AND_STUDY = (
-    *("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID"),
-    *("AccessionNumber", "ReferringPhysicianName"),
-)
-# Type 2: written empty where the source has nothing valid.
-_TAKEN = (*_PATIENT_AND_STUDY, "PositionReferenceIndicator", "PatientPosition")
-_MORE_OF_PATIENT_AND_STUDY = (
-    *("IssuerOfPatientID", "StudyDescription", "PatientAge", "PatientSize", "PatientWeight"),
-    *("BodyPartExamined", "Laterality", "PatientIdentityRemoved", "DeidentificationMethod"),
-)
-_TAKEN_IF_THERE = (*_MORE_OF_PATIENT_AND_STUDY, "SliceThickness")
-PATIENT_AND_STUDY = (*_PATIENT_AND_STUDY, *_MORE_OF_PATIENT_AND_STUDY)
-"""What an object takes over from a source that is no slice of its own."""
 _LOSSY = ("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod")
-SOURCE_TAGS = (
-    *_TAKEN,
-    *_TAKEN_IF_THERE,
-    *_LOSSY,
-    *("SpecificCharacterSet", "SeriesNumber", "Manufacturer", "ManufacturerModelName", "BurnedInAnnotation"),
-)
-_UTF_8 = "ISO_IR 192"
-
-_UIDS = ("StudyInstanceUID", "FrameOfReferenceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID")
-_TERMS = {
-    "PatientSex": ("M", "F", "O"),
-    "PatientPosition": ("HFS", "HFP", "HFDR", "HFDL", "FFS", "FFP", "FFDR", "FFDL"),
-    "Laterality": ("R", "L"),
-    "PatientIdentityRemoved": ("YES", "NO"),
+_CLEANED = {
+    "RecognizableVisualFeatures": ("YES", "NO"),
+    "LongitudinalTemporalInformationModified": ("UNMODIFIED", "MODIFIED", "REMOVED"),
 }
-
-_WITHOUT_SIDES = (
-    *("HEAD", "BRAIN", "SKULL", "FACE", "JAW", "NECK", "HEADNECK", "CSPINE", "TSPINE", "LSPINE"),
-    *("CHEST", "ABDOMEN", "PELVIS", "WHOLEBODY"),
-)
-"""Body parts (PS3.16 annex L) that are not one of a pair: Laterality must not be there (PS3.3 C.7.3.1)."""
+_METHODS = "DeidentificationMethodCodeSequence"
+SOURCE_TAGS = (*COPIED, *_LOSSY, *_CLEANED, _METHODS, "SeriesNumber", "BurnedInAnnotation")
 
 
 def uid(key: str, part: str) -> UID:
@@ -104,7 +78,7 @@ def software_version() -> str:
 def phantom_header(modality: str, key: str, study: str) -> Dataset:
     """A digital phantom's own patient and study; its CT and MR share `study` and so their coordinates."""
     header = _new_header(modality, key)
-    for keyword in _TAKEN:
+    for keyword in EMPTY:
         setattr(header, keyword, "")
     # A patient for each head, so that sets are split by head.
     header.PatientName, header.PatientID = "PHANTOM^HEAD", f"PHANTOM {uid(study, 'patient')[-12:]}"
@@ -125,7 +99,7 @@ def unknown_header(modality: str, key: str) -> Dataset:
     """
     header = _new_header(modality, key)
     del header.SyntheticData, header.BurnedInAnnotation
-    for keyword in _TAKEN:
+    for keyword in EMPTY:
         setattr(header, keyword, "")
     header.PatientName, header.PatientID = "UNKNOWN^PATIENT", f"CONVERTED-{key[:12]}"
     header.StudyInstanceUID = uid(key, "study")
@@ -141,7 +115,8 @@ def derived_header(sources: Sequence[Dataset], derivation: Derivation, key: str)
     """Identity and study from the source, everything about the image itself new."""
     first, modality, model = sources[0], derivation.model.to, derivation.model
     header = _new_header(modality, key, dated=not derivation.deidentify)
-    take_over(header, first, (*_TAKEN, *_TAKEN_IF_THERE))
+    take_over(header, first, (*PATIENT_AND_STUDY, *OF_SLICES))
+    header.update(deidentification_of(first))
     if first.get("FrameOfReferenceUID"):
         header.FrameOfReferenceUID = first.FrameOfReferenceUID
     if any(source.get("BurnedInAnnotation") == "YES" for source in sources):
@@ -162,22 +137,6 @@ def derived_header(sources: Sequence[Dataset], derivation: Derivation, key: str)
     return header
 
 
-def take_over(header: Dataset, source: Dataset, keywords: Sequence[str]) -> None:
-    """Patient and study of a source: what is valid of `keywords`, empty where the standard wants one."""
-    header.SpecificCharacterSet = _character_set(source)
-    for keyword in keywords:
-        taken = valid(source, keyword)
-        if taken is not None or keyword in _TAKEN:
-            setattr(header, keyword, taken or "")
-    header.StudyInstanceUID = source.StudyInstanceUID
-    if header.get("BodyPartExamined") in _WITHOUT_SIDES:
-        header.pop("Laterality", None)
-    elif "Laterality" not in header:
-        header.Laterality = ""
-    if header.get("PatientIdentityRemoved") == "YES" and "DeidentificationMethod" not in header:
-        header.DeidentificationMethod = "As the source series"
-
-
 def series_number(source: Dataset, base: int) -> int:
     """A number for a derived series: `base` and the last three digits of the source's."""
     return base + int(valid(source, "SeriesNumber") or 0) % 1000
@@ -188,39 +147,23 @@ def basic(text: str) -> str:
     return re.sub(r"[^ -\[\]-~]", "?", text)
 
 
-def check_uids(sources: Sequence[FileDataset]) -> None:
-    """Refuse a source whose identifiers are not UIDs: a derived series repeats and refers to them.
-
-    Raises:
-        SeriesRefused: names the file and the attribute.
-    """
-    for source in sources:
-        for keyword in _UIDS:
-            if not re.fullmatch(r"[0-9.]{1,64}", str(source.get(keyword) or "0")):
-                raise SeriesRefused(f"{name_of(source)}: {keyword} is not a UID; export the series again")
-
-
-def _character_set(source: Dataset) -> str | list[str]:
-    """The source's, so that its names stay byte for byte the same in one study; UTF-8 where it has none."""
-    given = source.get("SpecificCharacterSet") or _UTF_8
-    names = [given] if isinstance(given, str) else list(given)
-    return names if all(name in python_encoding for name in names) else _UTF_8
+def deidentification_of(source: Dataset) -> Dataset:
+    """What a header says of how it was de-identified, beside the text that `take_over` copies."""
+    said = Dataset()
+    for keyword, terms in _CLEANED.items():
+        if (value := source.get(keyword)) in terms:
+            setattr(said, keyword, value)
+    methods = [
+        coded(Code(*(basic(str(item.get(part, ""))) for part in _CODE)))
+        for item in source.get(_METHODS) or []
+        if item.get("CodeValue") and item.get("CodingSchemeDesignator")
+    ]
+    if methods:
+        setattr(said, _METHODS, methods)
+    return said
 
 
-def valid(source: Dataset, keyword: str) -> Any:
-    """A value of the source if it is there, not empty, and valid for its VR and its defined terms."""
-    try:
-        element = source[keyword]
-        DataElement(element.tag, dictionary_VR(keyword), element.value, validation_mode=pydicom_config.RAISE)
-    except (KeyError, ValueError, TypeError, OverflowError):
-        return None
-    if isinstance(element.value, bytes) or not str(element.value).isprintable():
-        return None
-    # PS3.5 6.2: a component group of a name has 64 characters at most; pydicom takes names as they come.
-    if element.VR == "PN" and any(len(group) > 64 for group in str(element.value).split("=")):
-        return None
-    allowed = _TERMS.get(keyword)
-    return element.value or None if allowed is None or element.value in allowed else None
+_CODE = ("CodeValue", "CodingSchemeDesignator", "CodeMeaning")
 
 
 def coded(code: Code) -> Dataset:
@@ -232,13 +175,9 @@ def coded(code: Code) -> Dataset:
 
 
 def _scanner(source: Dataset) -> Iterator[Dataset]:
-    maker = valid(source, "Manufacturer")
-    if maker is None:
-        return
-    item = Dataset()
-    item.PurposeOfReferenceCodeSequence = [coded(codes.DCM.AcquisitionEquipment)]
-    item.Manufacturer, item.ManufacturerModelName = maker, valid(source, "ManufacturerModelName") or ""
-    yield item
+    for item in scanner_of(source):
+        item.PurposeOfReferenceCodeSequence = [coded(codes.DCM.AcquisitionEquipment)]
+        yield item
 
 
 def _this_software(header: Dataset, made: str) -> Dataset:

@@ -31,16 +31,15 @@ from pydicom.uid import (
 
 from medtranslate.errors import UsageError
 from medtranslate.geometry import Stack
-from medtranslate.io.deidentify import declaration
 from medtranslate.io.dicom_files import without_comment
 from medtranslate.io.dicom_header import (
-    PATIENT_AND_STUDY,
     basic,
+    deidentification_of,
     own_header,
     series_number,
-    take_over,
     uid,
 )
+from medtranslate.io.dicom_texts import PATIENT_AND_STUDY, take_over
 from medtranslate.io.dicom_write import check_grid, sources_of
 from medtranslate.modality import UCUM
 
@@ -89,6 +88,7 @@ def unit_code(unit: str) -> CodedConcept:
     return CodedConcept(value, "UCUM", meaning)
 
 
+@without_comment()
 def write_pdf(document: bytes, title: str, study: Study, path: Path) -> None:
     """Write a PDF as an Encapsulated PDF (PS3.3 C.24)."""
     header = _header(study, "DOC", EncapsulatedPDFStorage, document, f"REPORT, RESEARCH ONLY, {title}", 6000)
@@ -107,6 +107,7 @@ def write_pdf(document: bytes, title: str, study: Study, path: Path) -> None:
     _save(header, path)
 
 
+@without_comment()
 def write_scores(
     content: sr.MeasurementReport, about: Sequence[Dataset], title: str, study: Study, path: Path
 ) -> None:
@@ -140,6 +141,7 @@ def write_scores(
     _save(made, path)
 
 
+@without_comment()
 def write_map(spread: MetaTensor, unit: str, meaning: str, study: Study, path: Path) -> None:
     """Write standard deviations as a Parametric Map of 32-bit floats, one frame per slice of the source.
 
@@ -206,7 +208,7 @@ def _header(study: Study, modality: str, kind: UID, content: bytes, description:
     header.InstanceNumber = 1
     header.SeriesNumber = series_number(first, base)
     header.SeriesDescription = basic(description)[:64]
-    header.update(declaration() if study.deidentify else {})
+    header.update(deidentification_of(first))
     return header
 
 
@@ -286,7 +288,8 @@ _PLACE = (
 
 
 def _save(made: Dataset, path: Path) -> None:
-    """Write with a file header of our own."""
+    """Write with a file header of our own, and what was copied as bytes as such."""
+    made.set_original_encoding(False, True, made._character_set)
     made.file_meta = FileMetaDataset()
     made.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     made.preamble = bytes(128)

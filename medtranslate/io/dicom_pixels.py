@@ -6,6 +6,7 @@ before one is asked.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -13,10 +14,21 @@ from numpy.typing import NDArray
 from pydicom.dataset import FileDataset
 from pydicom.encaps import get_frame
 from pydicom.pixels.decoders.base import get_decoder
-from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
+from pydicom.uid import (
+    UID,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    RLELossless,
+)
 
 from medtranslate.errors import Unreadable
-from medtranslate.io.dicom_files import file_of, read_dicom, read_plain_pixels, refusing_damage
+from medtranslate.io.dicom_files import (
+    file_of,
+    pixel_element,
+    read_dicom,
+    read_plain_pixels,
+    refusing_damage,
+)
 from medtranslate.io.dicom_series import PIXEL_TAGS, name_of
 
 MAX_RLE_BYTES = 2**23
@@ -27,30 +39,27 @@ _JPEG, _JPEG_2000 = b"\xff\xd8", b"\xff\x4f\xff\x51"
 
 
 def stored_values(planes: Sequence[FileDataset]) -> Iterator[NDArray[np.integer]]:
-    """Stored values [rows, columns] of planes that come from one file.
+    """Pixels [rows, columns] of planes that come from one file, as it holds them.
+
+    `check_pixels` comes before; `used_bits` drops the bits that mean nothing.
 
     Raises:
         Unreadable: truncated, damaged, or in a way that cannot be decoded.
     """
     first, name = planes[0], str(file_of(planes[0]))
     with refusing_damage(name):
-        syntax = check_coding(first)
-        shape = int(first.get("NumberOfFrames") or 1), int(first.Rows), int(first.Columns)
-        bits, stored_bits = int(first.BitsAllocated), int(first.get("BitsStored") or 0)
-        size = int(np.prod(shape)) * bits // 8
-        # No compression makes noise twice as long; what is longer would unpack far beyond the image.
-        most = 2 * size + 2**16
+        syntax, shape, bits = _syntax(first), _shape(first), int(first.BitsAllocated)
+        size = _bytes_of(first)
         if syntax in _NATIVE:
-            raw = read_plain_pixels(first, most + 1)
+            raw = read_plain_pixels(first, size)
         else:
             image = read_dicom(file_of(first), ["PixelData", *PIXEL_TAGS], pixels=True)
             raw = image.get_item("PixelData").value
-        if len(raw) > most:
+        # No compression makes noise twice as long; what is longer would unpack far beyond the image.
+        if syntax.is_compressed and len(raw) > 2 * size + 2**16:
             raise Unreadable(f"{name}: {len(raw)} bytes where {size} fit; copy or export it again")
-        if not syntax.is_compressed and len(raw) < size:
-            raise Unreadable(
-                f"{name}: truncated, {len(raw)} of {size} bytes of pixels; copy or export it again"
-            )
+        if not syntax.is_compressed:
+            _check_length(len(raw), size, name)
         kind = "i" if first.get("PixelRepresentation") == 1 else "u"
     for plane in planes:
         frame = int(plane.get("ReferencedFrameNumber", 1)) - 1
@@ -58,28 +67,87 @@ def stored_values(planes: Sequence[FileDataset]) -> Iterator[NDArray[np.integer]
             if syntax not in _NATIVE:
                 if syntax.is_compressed:
                     coded = get_frame(raw, frame, number_of_frames=shape[0])
-                    _check_coded(coded, syntax, shape[1:], name_of(plane))
+                    _check_frame(coded, syntax, shape[1:], name_of(plane))
                 # For RLE pydicom's own decoder: that of pylibjpeg ends a damaged frame in a panic.
                 plugin = "pydicom" if syntax == RLELossless else ""
                 yield get_decoder(syntax).as_array(image, index=frame, decoding_plugin=plugin)[0]
                 continue
             count = shape[1] * shape[2]
             values = np.frombuffer(raw, np.dtype(f"<{kind}{bits // 8}"), count, frame * count * bits // 8)
-            unused = bits - stored_bits if stored_bits else 0
-            # Bits above BitsStored mean nothing (PS3.5 8.1.1); shifts drop or sign-extend them.
-            yield ((values << unused) >> unused if unused > 0 else values).reshape(shape[1:])
+            yield values.reshape(shape[1:])
 
 
-def check_coding(header: FileDataset) -> UID:
-    """The transfer syntax, if a decoder is there for it.
+def used_bits(pixels: NDArray[np.integer], header: FileDataset) -> NDArray[np.integer]:
+    """Stored values: pixels without the bits above BitsStored, which mean nothing (PS3.5 8.1.1)."""
+    unused = pixels.dtype.itemsize * 8 - int(header.get("BitsStored") or pixels.dtype.itemsize * 8)
+    if unused <= 0 or _says_bits_itself(_syntax(header)):
+        return pixels
+    # Shifts drop these bits, or fill them with the sign.
+    values: NDArray[np.integer] = (pixels << unused) >> unused
+    return values
+
+
+def check_pixels(header: FileDataset) -> tuple[UID, int]:
+    """Check by the header alone that the pixels are all there, and that a decoder is there for them.
+
+    Returns:
+        The transfer syntax, and the bytes that uncompressed pixels have beyond their image (and beyond the
+        one that makes their number even).
 
     Raises:
-        Unreadable: there is none, or none for this many bits.
+        Unreadable: otherwise.
     """
-    name, bits = file_of(header), int(header.get("BitsAllocated", 0))
-    syntax = UID(header.file_meta.get("TransferSyntaxUID", ImplicitVRLittleEndian))
+    syntax, size, name = _check_coding(header), _bytes_of(header), str(file_of(header))
+    if syntax.is_compressed:
+        return syntax, 0
+    element = pixel_element(header)
+    if element.length is None:
+        raise Unreadable(f"{name}: says {syntax.name}, but its pixels are compressed; export it again")
+    _check_length(element.length, size, name)
+    if element.held is not None:
+        _check_length(element.held, size, name, alone=False)
+    return syntax, max(0, element.length - size - size % 2)
+
+
+def _check_length(found: int, size: int, name: str, *, alone: bool = True) -> None:
+    """Refuse bytes that are fewer than the image's or, where there is nothing else in them, twice as many."""
+    if found < size:
+        raise Unreadable(f"{name}: truncated, {found} of {size} bytes of pixels; copy or export it again")
+    if alone and found >= 2 * size:
+        raise Unreadable(
+            f"{name}: {found} bytes where {size} fit (more frames, or more bits, than it says?);"
+            " export it again"
+        )
+
+
+def _shape(header: FileDataset) -> tuple[int, int, int]:
+    return int(header.get("NumberOfFrames") or 1), int(header.Rows), int(header.Columns)
+
+
+def _bytes_of(header: FileDataset) -> int:
+    return math.prod(_shape(header)) * int(header.BitsAllocated) // 8
+
+
+def _syntax(header: FileDataset) -> UID:
+    return UID(header.file_meta.get("TransferSyntaxUID", ImplicitVRLittleEndian))
+
+
+def _says_bits_itself(syntax: UID) -> bool:
+    """Whether the coding says which bits are used, so that HighBit and BitsStored need not: all JPEGs."""
+    return syntax.is_compressed and syntax != RLELossless
+
+
+def _check_coding(header: FileDataset) -> UID:
+    name, bits, syntax = file_of(header), int(header.get("BitsAllocated", 0)), _syntax(header)
     if bits not in (8, 16, 32):
         raise Unreadable(f"{name}: {bits} bits per pixel: not supported; export it with 16")
+    stored = int(header.get("BitsStored") or bits)
+    high = stored - 1 if header.get("HighBit") in (None, "") else int(header.HighBit)
+    if high != stored - 1 and not _says_bits_itself(syntax):
+        raise Unreadable(
+            f"{name}: HighBit is {high}, where BitsStored {stored} wants {stored - 1} (PS3.5 8.1.1): which"
+            " bits hold the values is not certain; export it again"
+        )
     if header.original_encoding[1] is False and syntax in _NATIVE:
         raise Unreadable(f"{name}: big-endian without saying so; export it again")
     if syntax in _NATIVE:
@@ -93,7 +161,7 @@ def check_coding(header: FileDataset) -> UID:
     return syntax
 
 
-def _check_coded(coded: bytes, syntax: UID, shape: tuple[int, int], name: str) -> None:
+def _check_frame(coded: bytes, syntax: UID, shape: tuple[int, int], name: str) -> None:
     """Refuse a compressed frame that would unpack to more than a plane."""
     if syntax == RLELossless:
         if len(coded) > MAX_RLE_BYTES:

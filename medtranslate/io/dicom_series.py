@@ -45,6 +45,7 @@ HEADER_TAGS = (
     *("InstanceNumber", "SliceThickness", "SpacingBetweenSlices"),
     *ACQUISITION_TAGS,
     *("RescaleSlope", "RescaleIntercept", "RescaleType", "ModalityLUTSequence"),
+    "ComplexImageComponent",
     *("PixelPaddingValue", "PixelPaddingRangeLimit"),
     *(_SHARED, _PER_FRAME),
 )
@@ -54,7 +55,7 @@ _MACROS = {
     "PixelMeasuresSequence": ("PixelSpacing", "SliceThickness", "SpacingBetweenSlices"),
     "PixelValueTransformationSequence": ("RescaleSlope", "RescaleIntercept", "RescaleType"),
     "CTImageFrameTypeSequence": ("FrameType",),
-    "MRImageFrameTypeSequence": ("FrameType",),
+    "MRImageFrameTypeSequence": ("FrameType", "ComplexImageComponent"),
     "FrameContentSequence": ("StackID", "TemporalPositionIndex", "FrameAcquisitionNumber"),
     "MREchoSequence": ("EffectiveEchoTime",),
     "MRModifierSequence": ("InversionTimes",),
@@ -137,7 +138,8 @@ def planes_of(header: FileDataset) -> list[FileDataset]:
         plane = FileDataset("", common[:], file_meta=header.file_meta)
         implicit, little = header.original_encoding
         plane.set_original_encoding(implicit, little, header.original_character_set)
-        plane.file, plane.place, plane.ReferencedFrameNumber = header.file, header.place, number
+        plane.file, plane.pixel_element = header.file, header.pixel_element
+        plane.ReferencedFrameNumber = number
         for macro, tags in _MACRO_TAGS.items():
             item = _group(own, macro) or _group(shared, macro)
             if item is not None:
@@ -176,14 +178,13 @@ def check_image(header: FileDataset) -> None:
     name, modality = name_of(header), header.get("Modality")
     colour = str(header.get("PhotometricInterpretation", "unknown"))
     frames = int(header.get("NumberOfFrames") or 1)
-    lacking = [keyword for keyword in _UIDS if not header.get(keyword)]
     check_size((frames, int(header.Rows), int(header.Columns)), name)
     if modality not in MODALITIES:
         raise SeriesRefused(f"{name}: Modality is {modality or 'missing'}; give a CT or MR series")
     if header.get("SamplesPerPixel", 1) != 1 or not colour.startswith("MONOCHROME"):
         raise SeriesRefused(f"{name}: colour image ({colour}); give the grey series")
-    if lacking:
-        raise SeriesRefused(f"{name}: lacks {lacking[0]}; export the series again")
+    if not header.get("SeriesInstanceUID"):
+        raise SeriesRefused(f"{name}: lacks SeriesInstanceUID; export the series again")
     if frames > 1 and _PER_FRAME not in header:
         raise SeriesRefused(f"{name}: {frames} frames without a position each; export single frames")
 
@@ -195,10 +196,8 @@ def check_plane(plane: FileDataset) -> None:
         raise SeriesRefused(f"{name}: localizer, not part of a volume; take it out of the folder")
     if "MOSAIC" in kind:
         raise SeriesRefused(f"{name}: mosaic of several slices; export single slices")
-    if "ModalityLUTSequence" in plane:
-        raise SeriesRefused(
-            f"{name}: non-linear modality LUT: not supported; export it with a linear rescale"
-        )
+    if plane.get("ModalityLUTSequence"):
+        raise SeriesRefused(f"{name}: non-linear modality LUT: not supported; export a linear rescale")
 
 
 def numbers_of(header: FileDataset, keyword: str, count: int) -> list[float]:
@@ -209,7 +208,8 @@ def numbers_of(header: FileDataset, keyword: str, count: int) -> list[float]:
     value: object = header.get_item(keyword).value if keyword in header else None
     try:
         parts = value.split(b"\\") if isinstance(value, bytes) else np.ravel(np.asarray(value))
-        numbers = [float(part) for part in parts]
+        # Devices pad with NUL as well as with blanks.
+        numbers = [float(part.strip(b" \0") if isinstance(part, bytes) else part) for part in parts]
     except (TypeError, ValueError):
         numbers = []
     if len(numbers) != count or not np.isfinite(numbers).all():

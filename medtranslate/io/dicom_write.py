@@ -24,19 +24,18 @@ from pydicom.valuerep import format_number_as_ds
 from medtranslate.errors import GeometryRefused, UsageError
 from medtranslate.geometry import POSITION_MM, Stack, spacing, stack_slices, swap_lps_ras
 from medtranslate.io.bounds import MAX_BYTES
-from medtranslate.io.deidentify import declaration, deidentified
+from medtranslate.io.deidentify import deidentified
 from medtranslate.io.dicom_files import file_of, read_dicom, refusing_damage, without_comment
 from medtranslate.io.dicom_header import (
     SOURCE_TAGS,
-    check_uids,
     derived_header,
     phantom_header,
     refer_to,
     uid,
     unknown_header,
-    valid,
 )
 from medtranslate.io.dicom_stack import read_again
+from medtranslate.io.dicom_texts import check_named, check_uids, valid, with_bytes
 from medtranslate.result import Derivation
 
 Stored = NDArray[np.int16] | NDArray[np.uint16]
@@ -103,7 +102,6 @@ def write(volume: MetaTensor, path: Path, like: MetaTensor | None, derivation: D
         stored = _store(planes, modality, limits[1])
         key = f"{_digest(stored)}/{like.meta['digest']}/{sources[0].SeriesInstanceUID}/{derivation}"
         header = derived_header(sources, derivation, key)
-        header.update(declaration() if derivation.deidentify else {})
     else:
         raise UsageError(
             f"{path}: DICOM is written from a DICOM source and the model that translated it, or for a"
@@ -135,6 +133,7 @@ def write_deidentified(like: MetaTensor, path: Path) -> None:
             image = read_dicom(file, None, pixels=True, limit=MAX_BYTES)
             if frames != int(image.get("NumberOfFrames") or 1):
                 raise UsageError(f"{file}: --select takes {frames} of its frames; name an output as .nii.gz")
+            check_named(image)
             clean = deidentified(image)
         clean.file_meta = FileMetaDataset()
         clean.file_meta.TransferSyntaxUID = image.file_meta.TransferSyntaxUID
@@ -149,6 +148,7 @@ def sources_of(like: MetaTensor, *, deidentify: bool) -> tuple[Sequence[Dataset]
     """
     headers, stack = read_again(like.meta, SOURCE_TAGS)
     check_uids(headers)
+    with_bytes(headers[0])
     return [deidentified(header) for header in headers] if deidentify else headers, stack
 
 
@@ -292,11 +292,11 @@ def _write_slices(
 def _encoded(header: Dataset) -> dict[BaseTag, bytes]:
     """The elements of a header as a file holds them (explicit VR, little-endian), each by itself."""
     encoded = {}
-    for element in header:
+    for tag in header.keys():  # noqa: SIM118 - a data set gives its elements, decoded
         buffer = DicomBytesIO()
         buffer.is_implicit_VR, buffer.is_little_endian = False, True
-        write_data_element(buffer, element, header.get("SpecificCharacterSet"))
-        encoded[element.tag] = buffer.getvalue()
+        write_data_element(buffer, header.get_item(tag))
+        encoded[tag] = buffer.getvalue()
     return encoded
 
 

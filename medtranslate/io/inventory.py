@@ -20,9 +20,9 @@ from medtranslate.errors import InputRefused, Unreadable
 from medtranslate.geometry import Floats, spacing
 from medtranslate.io import FORMATS, detect_format, metaimage, nifti, nrrd
 from medtranslate.io.dicom_files import File
-from medtranslate.io.dicom_pixels import check_coding
 from medtranslate.io.dicom_series import find_series, text_of
 from medtranslate.io.dicom_stack import list_parts, order_planes
+from medtranslate.io.dicom_values import check_values
 from medtranslate.io.scan import Facts
 
 _DESCRIPTION = 40
@@ -46,6 +46,7 @@ class Item:
         spacing_mm: between columns, rows and slices.
         geometry: "regular", or in words what is not.
         coding: transfer syntax, or number type.
+        notes: what reading it would warn of, as far as headers tell.
         refused: the sentence that reading it would end with.
     """
 
@@ -59,6 +60,7 @@ class Item:
     spacing_mm: tuple[float, float, float] | None = None
     geometry: str = ""
     coding: str = ""
+    notes: tuple[str, ...] = ()
     refused: str = ""
 
 
@@ -105,7 +107,8 @@ def _acquisition(item: Item, headers: Sequence[FileDataset]) -> Item:
             spacing_mm=_three(spacing(stack.affine)),
             geometry="regular" if stack.slices is None else str(stack.slices),
         )
-        return replace(item, coding=" and ".join({check_coding(plane).name: None for plane in planes}))
+        checked = check_values(planes)
+        return replace(item, coding=" and ".join(checked.codings), notes=tuple(checked.notes))
     except InputRefused as refusal:
         return replace(item, refused=str(refusal))
 

@@ -15,6 +15,7 @@ from medtranslate.errors import InputRefused, UsageError
 from medtranslate.geometry import require_grid
 from medtranslate.io import FORMATS, list_pictures, read_volume, write_volume
 from medtranslate.io.deidentify import FACES
+from medtranslate.io.dicom_values import require_signal
 from medtranslate.jobs import progress, staged, whole_outputs
 from medtranslate.result import Derivation, Translation, write_result
 from medtranslate.translation.checks import check_input, check_output
@@ -204,7 +205,8 @@ def read_source(settings: TranslateSettings, job: Job) -> MetaTensor:
     """What a job translates.
 
     Raises:
-        InputRefused: it can't be read, or not be written in the job's format.
+        InputRefused: it can't be read, is no CT in HU or MR signal by its header, or can't be written in the
+            job's format.
     """
     to, wanted = settings.to, OTHER[settings.to]
     source = read_volume(
@@ -216,8 +218,11 @@ def read_source(settings: TranslateSettings, job: Job) -> MetaTensor:
         stack=stack_spacing(settings),
         advice=f"--to {to} makes {to.upper()} of {wanted.upper()}, so give --to {wanted}",
     )
+    require_signal(source.meta)
     if settings.deidentify:
         source.meta.pop("files", None)
+    elif job.format == "dicom":
+        source.meta["warnings"] += source.meta.get("identity", [])
     if job.format != "dicom":
         require_grid(source.meta, str(job.source))
     if job.spread:

@@ -156,6 +156,58 @@ def test_the_same_uid_becomes_the_same_everywhere_under_one_key_and_the_standard
     assert deidentified(source).SOPInstanceUID != first.SOPInstanceUID
 
 
+def code(value, scheme="DCM", meaning="a method"):
+    item = Dataset()
+    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = value, scheme, meaning
+    item.update(planted_item(0))
+    return item
+
+
+@pytest.fixture
+def refaced(patient):
+    """The patient's series after another program took the face away and named how, and the patient too."""
+    for path in patient.iterdir():
+        header = dcmread(path)
+        header.PatientIdentityRemoved, header.RecognizableVisualFeatures = "YES", "NO"
+        header.DeidentificationMethod = ["Face replaced", "as CANARY-1 wished"]
+        header.DeidentificationMethodCodeSequence = [code("113102"), code("mri_reface", "99MAYO")]
+        header.save_as(path)
+    return patient
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_second_deidentification_keeps_what_the_first_said(refaced, tmp_path, made, times):
+    folder = refaced
+    for number in range(times):
+        assert (
+            invoke(["convert", str(folder), str(tmp_path / f"{number}"), "--format", "dicom", "--deidentify"])
+            == 0
+        )
+        folder = tmp_path / f"{number}"
+    source = read_volume(refaced)
+    write_volume(source * 0, tmp_path / "ct", like=source, derivation=made("ct", deidentify=True))
+    for path in (*folder.glob("*.dcm"), *(tmp_path / "ct").iterdir()):
+        header = dcmread(path)
+        assert list(header.DeidentificationMethod) == ["Face replaced", deidentify.METHOD]
+        codes = [item.CodeValue for item in header.DeidentificationMethodCodeSequence]
+        assert codes == ["113102", "mri_reface", "113100"]
+        assert header.RecognizableVisualFeatures == "NO"
+        assert [word for word in PLANTED if word.encode() in path.read_bytes()] == []
+
+
+def test_a_series_derived_with_identity_says_how_its_source_lost_the_face(
+    refaced, tmp_path, made, validator_errors
+):
+    source = read_volume(refaced)
+    write_volume(source * 0, tmp_path / "ct", like=source, derivation=made("ct"))
+    path = next((tmp_path / "ct").iterdir())
+    header = dcmread(path)
+    assert [item.CodeValue for item in header.DeidentificationMethodCodeSequence] == ["113102", "mri_reface"]
+    assert (header.PatientIdentityRemoved, header.RecognizableVisualFeatures) == ("YES", "NO")
+    assert header.DeidentificationMethod[0] == "Face replaced"
+    assert validator_errors("dciodvfy", "-new", path) == []
+
+
 def test_pixels_geometry_and_scale_are_left_alone():
     source = Dataset()
     source.ImagePositionPatient, source.PixelSpacing, source.RescaleSlope = [1, 2, 3], [0.5, 0.5], 2

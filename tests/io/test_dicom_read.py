@@ -11,7 +11,7 @@ import pydicom.data
 import pytest
 import SimpleITK
 from nibabel.orientations import io_orientation, ornt_transform
-from pydicom import dcmread, dcmwrite
+from pydicom import Dataset, dcmread, dcmwrite
 from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRBigEndian, JPEG2000Lossless, JPEGLSLossless, RLELossless, generate_uid
 
@@ -166,7 +166,7 @@ BAD_SLICES = {
     "a mosaic": ({"ImageType": ["ORIGINAL", "PRIMARY", "M", "MOSAIC"]}, "mosaic"),
     "colour": ({"SamplesPerPixel": 3, "PhotometricInterpretation": "RGB"}, "colour image"),
     "several frames": ({"NumberOfFrames": 2}, r"2 frames without a position each"),
-    "a modality LUT": ({"ModalityLUTSequence": Sequence()}, "non-linear modality LUT"),
+    "a modality LUT": ({"ModalityLUTSequence": Sequence([Dataset()])}, "non-linear modality LUT"),
     "a slope of zero": ({"RescaleSlope": 0}, "RescaleSlope is 0"),
     "no slope": ({"RescaleSlope": None}, "RescaleSlope is missing"),
     "a slope that is none": ({"RescaleSlope": "1\\2"}, "RescaleSlope"),

@@ -30,8 +30,9 @@ from medtranslate.errors import (
 )
 from medtranslate.geometry import Stack, swap_lps_ras
 from medtranslate.io import read_volume, write_volume
+from medtranslate.io.dicom_files import without_comment
 from medtranslate.io.dicom_header import derived_header
-from medtranslate.io.dicom_series import without_comment
+from medtranslate.io.dicom_texts import FILED_BY
 from medtranslate.io.dicom_write import (
     AIR_TO_BONE_HU,
     WINDOWED,
@@ -173,7 +174,7 @@ def test_a_windowed_ct_says_so_wherever_it_goes(series, tmp_path, made, limits):
     assert header.DerivationDescription.startswith("WINDOWED, NOT FOR DOSE")
     assert len(header.SeriesDescription) <= 64
     again = read_volume(tmp_path / "ct")
-    assert "not for dose" in again.meta["warnings"][0]
+    assert "RescaleType is US, not HU" in again.meta["warnings"][0]
     assert np.array_equal(again, source.clip(*limits))
 
 
@@ -450,6 +451,9 @@ def test_a_header_of_any_text_gives_a_valid_one(values, made, validator_errors, 
         for keyword, value in zip(FREE, values, strict=True):
             tag, encoded = Tag(keyword), value.encode()
             source[tag] = RawDataElement(tag, dictionary_VR(tag), len(encoded), encoded, 0, False, True)
+        given = dict(zip(FREE, values, strict=True))
+        if len(given["StudyID"]) <= 16 <= len(given["StudyID"].encode()):
+            del source.StudyID
         source.SpecificCharacterSet = "ISO_IR 192"
         source.SOPClassUID, source.SOPInstanceUID = MRImageStorage, "2.25.5"
         source.StudyInstanceUID, source.SeriesInstanceUID, source.FrameOfReferenceUID = (
@@ -465,7 +469,13 @@ def test_a_header_of_any_text_gives_a_valid_one(values, made, validator_errors, 
         _describe_plane(header, stack, [source])
         folder = tmp_path_factory.mktemp("any")
         _write_slices(folder, header, np.zeros((1, 4, 4), np.int16), stack, [source], compress=False)
-    assert validator_errors("dciodvfy", "-new", folder / "IM0001.dcm") == []
+    errors = validator_errors("dciodvfy", "-new", folder / "IM0001.dcm")
+    assert [line for line in errors if not any(f"</{keyword}(" in line for keyword in FILED_BY)] == []
+    derived = dcmread(folder / "IM0001.dcm")
+    for keyword in FILED_BY:
+        text = given[keyword].strip(" \0").encode()
+        raw = derived.get_item(keyword).value if text or keyword in derived else None
+        assert (raw or b"").strip(b" \0") == text
 
 
 @pytest.mark.parametrize("small_disk", ["256k"], indirect=True)

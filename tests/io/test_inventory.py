@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 from pydicom import dcmread
+from pydicom.encaps import encapsulate
+from pydicom.uid import RLELossless
 
 from medtranslate.cli import invoke
 from medtranslate.errors import InputRefused, Unreadable
@@ -73,13 +75,16 @@ def test_the_command_prints_a_table_or_json_without_a_patient(mess, capsys):
     assert "CANARY" not in table + printed
 
 
-def test_pixels_are_not_looked_at(series):
+def test_pixels_are_not_decoded(series):
     for path in series.iterdir():
         header = dcmread(path)
-        header.PixelData = b"gone"
+        header.compress(RLELossless)
+        header.PixelData = encapsulate([b"gone"])
         header.save_as(path)
     (item,) = list_items(series)
-    assert (item.refused, item.geometry) == ("", "regular")
+    assert (item.refused, item.geometry, item.coding) == ("", "regular", "RLE Lossless")
+    with pytest.raises(Unreadable):
+        read_volume(series)
 
 
 def test_an_archive_is_listed_and_a_path_that_is_not_there_refused(series, tmp_path):

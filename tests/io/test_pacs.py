@@ -18,10 +18,15 @@ import numpy as np
 import pytest
 import torch
 from pydicom import dcmread
+from pydicom.datadict import dictionary_VR
+from pydicom.dataelem import RawDataElement
+from pydicom.tag import Tag
+from pydicom.uid import generate_uid
 
 from medtranslate.config import EvaluateSettings, ReportSettings
 from medtranslate.evaluation import evaluate, render
 from medtranslate.io import read_volume, write_volume
+from medtranslate.io.dicom_files import without_comment
 
 pytestmark = pytest.mark.pacs
 
@@ -153,6 +158,66 @@ def test_an_archive_takes_finds_and_returns_a_derived_series(
         assert header.file_meta.TransferSyntaxUID == sent.file_meta.TransferSyntaxUID
         assert np.array_equal(header.pixel_array, sent.pixel_array)
         assert header.to_json_dict() == sent.to_json_dict()
+
+
+PATIENTS = {
+    "undeclared UTF-8": {"PatientName": "Müller^Jörg".encode()},
+    "undeclared GBK": {"PatientName": "王^小东".encode("gbk")},
+    "Latin-9": {"SpecificCharacterSet": b"ISO_IR 203", "PatientName": "Žižek^Œuvre".encode("iso8859-15")},
+    "ISO 2022": {
+        "SpecificCharacterSet": b"\\ISO 2022 IR 58",
+        "PatientName": b"Zhang^XiaoDong=\x1b$)A\xd5\xc5^\x1b$)A\xd0\xa1\xb6\xab=",
+    },
+    "wrongly declared": {"SpecificCharacterSet": b"ISO_IR 192", "PatientName": "Grün^Zoë".encode("latin-1")},
+    "a long accession number": {"AccessionNumber": b"ACC12345678901234567"},
+    "a long number": {"PatientID": b"P" * 65},
+    "a tab in the number": {"PatientID": b"T00\t01"},
+    "a long name": {"PatientName": b"N" * 65},
+}
+
+
+@without_comment()
+def plant(path: Path, values: dict[str, bytes]) -> None:
+    header = dcmread(path)
+    for keyword, value in values.items():
+        tag, even = Tag(keyword), value + b" " * (len(value) % 2)
+        header[tag] = RawDataElement(tag, dictionary_VR(tag), len(even), even, 0, False, True)
+    header.StudyInstanceUID = generate_uid()
+    header.set_original_encoding(False, True, header._character_set)
+    header.save_as(path)
+
+
+@pytest.mark.parametrize("patient", PATIENTS)
+def test_an_archive_files_a_derived_series_with_its_source(archive, tmp_path, make_volume, made, patient):
+    """In the source's study, of the source's patient; dcmdump shows the bytes that were planted."""
+    write_volume(make_volume("mr", (8, 6, 1)), tmp_path / "source", format="dicom")
+    path = tmp_path / "source" / "IM0001.dcm"
+    plant(path, PATIENTS[patient])
+    source = read_volume(path)
+    write_volume(source * 0, tmp_path / "derived", like=source, derivation=made("ct", name=patient))
+    derived = tmp_path / "derived" / "IM0001.dcm"
+    send_by_dimse(archive, [path, derived], "--propose-little")
+    places = []
+    for file in (path, derived):
+        with without_comment():
+            header = dcmread(file)
+        for keyword, value in PATIENTS[patient].items():
+            dump = subprocess.run(
+                ["/usr/bin/dcmdump", "+L", "+P", keyword, file], check=True, capture_output=True
+            ).stdout
+            assert value.split(b"\t")[0] in dump
+        uids = {key: header[key].value for key in ("StudyInstanceUID", "SOPInstanceUID")}
+        query = {"Level": "Instance", "Query": uids}
+        (instance,) = json.loads(archive.ask("/tools/find", json.dumps(query).encode()))
+        places.append(
+            [
+                json.loads(archive.ask(f"/instances/{instance}/{above}"))["ID"]
+                for above in ("patient", "study")
+            ]
+        )
+        stored = archive.ask(f"/instances/{instance}/file")
+        assert all(value in stored for value in PATIENTS[patient].values())
+    assert places[0] == places[1]
 
 
 @pytest.fixture

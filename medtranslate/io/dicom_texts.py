@@ -1,0 +1,209 @@
+"""Patient and study of a source, taken over byte for byte.
+
+An archive files an object by what it holds of the study already. So texts are never decoded and encoded
+again: their bytes go over as they are, with the source's SpecificCharacterSet (0008,0005), present or absent,
+right or wrong. What this package writes beside them is plain ASCII, which every character set of DICOM has.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, cast
+
+from pydicom import config as pydicom_config
+from pydicom.datadict import dictionary_VR
+from pydicom.dataelem import DataElement, RawDataElement
+from pydicom.dataset import Dataset, FileDataset
+from pydicom.multival import MultiValue
+from pydicom.tag import BaseTag, Tag
+
+from medtranslate.errors import SeriesRefused
+from medtranslate.io.dicom_files import file_of, read_dicom
+from medtranslate.io.dicom_series import name_of
+
+FILED_BY = ("PatientID", "IssuerOfPatientID", "PatientName", "AccessionNumber")
+"""What archives file by: taken over whatever it holds, since the study already holds it."""
+TYPE_2 = (
+    *("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID"),
+    *("AccessionNumber", "ReferringPhysicianName"),
+)
+"""Of patient and study: written empty where the source has nothing valid."""
+PATIENT_AND_STUDY = (
+    *TYPE_2,
+    *("IssuerOfPatientID", "StudyDescription", "PatientAge", "PatientSize", "PatientWeight"),
+    *("BodyPartExamined", "Laterality", "PatientIdentityRemoved", "DeidentificationMethod"),
+)
+"""What an object takes over from a source that is no slice of its own."""
+OF_SLICES = ("PositionReferenceIndicator", "PatientPosition", "SliceThickness")
+"""What a derived series takes over beside it; the first two are written empty where nothing is valid."""
+_SCANNER = ("Manufacturer", "ManufacturerModelName")
+COPIED = (*PATIENT_AND_STUDY, *OF_SLICES, *_SCANNER, "SpecificCharacterSet")
+"""What is taken from a source as bytes."""
+EMPTY = (*TYPE_2, *OF_SLICES[:2])
+"""What a series has empty where nothing is known."""
+
+_UIDS = ("StudyInstanceUID", "FrameOfReferenceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID")
+_TERMS = {
+    "PatientSex": ("M", "F", "O"),
+    "PatientPosition": ("HFS", "HFP", "HFDR", "HFDL", "FFS", "FFP", "FFDR", "FFDL"),
+    "Laterality": ("R", "L"),
+    "PatientIdentityRemoved": ("YES", "NO"),
+}
+_LONGEST = {"PN": 64, "LO": 64, "SH": 16}
+"""Characters of a text, or of a component group of a name (PS3.5 6.2)."""
+_CONTROLS = re.compile(rb"[\x00-\x1a\x1c-\x1f\x7f]|\x1b(?![$()-])")
+"""What no text may hold. Escape may stand in it where it switches the character set (PS3.5 6.1.2.5)."""
+_WITHOUT_SIDES = (
+    *("HEAD", "BRAIN", "SKULL", "FACE", "JAW", "NECK", "HEADNECK", "CSPINE", "TSPINE", "LSPINE"),
+    *("CHEST", "ABDOMEN", "PELVIS", "WHOLEBODY"),
+)
+"""Body parts (PS3.16 annex L) that are not one of a pair: Laterality must not be there (PS3.3 C.7.3.1)."""
+
+
+def with_bytes(header: FileDataset) -> FileDataset:
+    """The header with what is copied from it as the bytes of its file: comparing has decoded some."""
+    header.update(read_dicom(file_of(header), COPIED))
+    return header
+
+
+def take_over(header: Dataset, source: Dataset, keywords: Sequence[str]) -> None:
+    """Copy what is valid of `keywords`, and what archives file by, valid or not; else EMPTY is empty."""
+    if _is_filled(source, "SpecificCharacterSet"):
+        copy(header, source, "SpecificCharacterSet")
+    for keyword in keywords:
+        if _is_filled(source, keyword) and (keyword in FILED_BY or valid(source, keyword) is not None):
+            copy(header, source, keyword)
+        elif keyword in EMPTY:
+            setattr(header, keyword, "")
+    header.StudyInstanceUID = source.StudyInstanceUID
+    if valid(header, "BodyPartExamined") in _WITHOUT_SIDES:
+        header.pop("Laterality", None)
+    elif "Laterality" not in header:
+        header.Laterality = ""
+    if valid(header, "PatientIdentityRemoved") == "YES" and "DeidentificationMethod" not in header:
+        header.DeidentificationMethod = "As the source series"
+
+
+def copy(header: Dataset, source: Dataset, keyword: str) -> None:
+    """Copy an attribute, by its bytes where the source has them."""
+    element = element_of(source, keyword)
+    if isinstance(element, RawDataElement):
+        value = element.value or b""
+        padded = value + b" " * (len(value) % 2)
+        element = RawDataElement(Tag(keyword), dictionary_VR(keyword), len(padded), padded, 0, False, True)
+    if element is not None:
+        header[element.tag] = element
+
+
+def element_of(source: Dataset, key: str | BaseTag) -> DataElement | RawDataElement | None:
+    """An element as the file holds it, unless it was looked at and so decoded; None if it is not there."""
+    return cast(DataElement | RawDataElement, source.get_item(key)) if key in source else None
+
+
+def notes_of(source: FileDataset) -> list[str]:
+    """What a derived series of this source cannot take over as it is, by name and never by value."""
+    source = with_bytes(source)
+    wrong = [
+        keyword
+        for keyword in (*PATIENT_AND_STUDY, *OF_SLICES)
+        if _is_filled(source, keyword) and valid(source, keyword) is None
+    ]
+    kept = [keyword for keyword in wrong if keyword in FILED_BY]
+    lost = [keyword for keyword in wrong if keyword not in FILED_BY]
+    notes = []
+    if kept:
+        notes.append(
+            f"{', '.join(kept)}: not valid in the source, kept byte for byte, since archives file by it"
+        )
+    if lost:
+        notes.append(f"{', '.join(lost)}: not valid in the source, left out of the derived series")
+    return notes
+
+
+def check_uids(sources: Sequence[FileDataset]) -> None:
+    """Refuse a source whose identifiers are not UIDs: a derived series repeats and refers to them.
+
+    Raises:
+        SeriesRefused: names the file and the attribute.
+    """
+    for source in sources:
+        check_named(source)
+        for keyword in _UIDS:
+            if not re.fullmatch(r"[0-9.]{1,64}", str(source.get(keyword) or "0")):
+                raise SeriesRefused(f"{name_of(source)}: {keyword} is not a UID; export the series again")
+
+
+def check_named(source: FileDataset) -> None:
+    """Refuse an image that lacks what a DICOM file made from it must have; reading it needs less.
+
+    Raises:
+        SeriesRefused: names the file and the attribute.
+    """
+    for keyword in _UIDS:
+        if keyword != "FrameOfReferenceUID" and not source.get(keyword):
+            raise SeriesRefused(
+                f"{name_of(source)}: lacks {keyword}, which a DICOM output needs; write .nii.gz, or export"
+                " the series again"
+            )
+
+
+def valid(source: Dataset, keyword: str) -> Any:
+    """A value of the source if it is there, not empty, and valid for its VR and its defined terms.
+
+    The source keeps its bytes: what is decoded is a copy.
+    """
+    kept = element_of(source, keyword)
+    try:
+        element = source[keyword]
+        DataElement(element.tag, dictionary_VR(keyword), element.value, validation_mode=_mode(element))
+    except (KeyError, ValueError, TypeError, OverflowError):
+        return None
+    finally:
+        if kept is not None:
+            source[keyword] = kept
+    if element.VR in _LONGEST:
+        fits = _fits(kept, element)
+    else:
+        fits = not isinstance(element.value, bytes) and str(element.value).isprintable()
+    allowed = _TERMS.get(keyword)
+    return element.value or None if fits and (allowed is None or element.value in allowed) else None
+
+
+def _mode(element: DataElement) -> int:
+    """Texts are looked at by `_fits`, which knows of other character sets than pydicom."""
+    return pydicom_config.IGNORE if element.VR in _LONGEST else pydicom_config.RAISE
+
+
+def _fits(kept: DataElement | RawDataElement | None, element: DataElement) -> bool:
+    """Whether a text is no longer than its VR allows, and without control characters.
+
+    Characters are counted as declared and as UTF-8, which is what undeclared ones mostly are.
+    """
+    raw = kept.value if isinstance(kept, RawDataElement) else str(element.value).encode()
+    values = element.value if isinstance(element.value, MultiValue) else [element.value]
+    texts = "\\".join(map(str, values)), (raw or b"").decode("utf-8", "replace")
+    groups = (re.split(r"[\\=]" if element.VR == "PN" else r"\\", text.strip(" \0")) for text in texts)
+    longest = min(max(map(len, parts)) for parts in groups)
+    return not _CONTROLS.search((raw or b"").strip(b" \0")) and longest <= _LONGEST[element.VR]
+
+
+def _is_filled(source: Dataset, keyword: str) -> bool:
+    """Whether an attribute is there and holds more than padding."""
+    element = element_of(source, keyword)
+    value = element.value if element else None
+    return bool(value.strip(b" \0") if isinstance(value, bytes) else value)
+
+
+def scanner_of(source: Dataset) -> Iterator[Dataset]:
+    """Maker and model of the scanner as an item, if the source says a maker."""
+    if valid(source, _SCANNER[0]) is None:
+        return
+    item = Dataset()
+    item.ManufacturerModelName = ""
+    for keyword in _SCANNER:
+        if valid(source, keyword) is not None:
+            copy(item, source, keyword)
+    # What was not decoded is to be written as it is.
+    item.set_original_encoding(False, True)
+    yield item
