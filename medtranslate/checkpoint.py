@@ -31,6 +31,7 @@ from medtranslate.config import Modality, ModelName, NetworkSettings, ScaleSetti
 from medtranslate.errors import ModelRefused, SettingsError
 from medtranslate.jobs import whole_output
 from medtranslate.metrics import Calibration
+from medtranslate.modality import UNITS
 from medtranslate.model import Generators
 from medtranslate.networks import SliceGate, VariationalGenerator
 from medtranslate.result import ModelInfo
@@ -117,7 +118,7 @@ class Model:
             sha256=self.description.sha256,
             to=to,
             output_range=scale.ct_window if to == "ct" else scale.mr_range,
-            unit="HU" if to == "ct" else "arbitrary units",
+            unit=UNITS[to],
             mr_percentile=scale.mr_percentile if to == "mr" else None,
             summary=self.description.summary or None,
         )

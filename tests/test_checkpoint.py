@@ -156,7 +156,7 @@ def test_facts_are_checked_and_complete(folder):
     known = facts(str(folder))
     assert known["digests"]["weights.safetensors"] == load_model(str(folder)).description.sha256
     assert known["parameters"]["to_ct"] == known["parameters"]["to_mr"] > 1000
-    assert known["output"]["mr"] == {"range": (0, 1000), "unit": "arbitrary units"}
+    assert known["output"]["mr"] == {"range": (0, 1000), "unit": "a.u."}
     assert known["foreign"] == ["weights.pt"]
     assert json.dumps(known)
     (folder / "weights.safetensors").write_bytes(b"")

@@ -128,7 +128,7 @@ class _Run:
             for item, result in results:
                 if not self._settle(item, result or failed(item, _LOST), lost=result is None):
                     continue
-                slices += result.slices if result and result.state == "done" else 0
+                slices += result.slices if result and result.state in ("done", "doubtful") else 0
                 bar.total = max(self.known, len(self.outcomes))
                 bar.set_postfix_str(f"{slices / (time.monotonic() - self.started):.1f} slices/s", False)
                 bar.update(len(self.outcomes) - bar.n)

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Generic, Literal, TypeVar
 
 import torch
 from monai.data import MetaTensor
@@ -26,7 +26,8 @@ from medtranslate.device import choose_device, fast_precision
 from medtranslate.errors import InputRefused, OutputExists
 from medtranslate.jobs import reason, staged, whole_outputs
 from medtranslate.jobs.locks import locked
-from medtranslate.result import Finished, Outcome, write_result
+from medtranslate.report.doubts import say_doubts
+from medtranslate.result import Finished, Outcome, Translation, write_result
 from medtranslate.translation import OTHER, RECORD, Job, Translated, pass_gate, read_source, write_one
 from medtranslate.translation.stack import Stack, stack
 from medtranslate.translation.volume import sample_stacks
@@ -133,6 +134,19 @@ def failed(item: Item, why: str) -> Outcome:
     return Outcome(name=item.name, state="failed", output=output, reason=printable(why))
 
 
+def _finished(item: Item, record: Translation, state: Literal["done", "skipped"]) -> Outcome:
+    """The outcome of an item that is translated, in this run or before; doubtful if its record is."""
+    doubts = say_doubts(record)
+    return Outcome(
+        name=item.name,
+        state="doubtful" if doubts else state,
+        output=item.target.as_posix(),
+        slices=record.source.shape[2],
+        reason=" ".join(doubts) or None,
+        warnings=record.warnings,
+    )
+
+
 def _read(settings: BatchSettings, model: Model, item: Item) -> _Read | Outcome:
     """The volume as the network is to see it; or the outcome of an item that is finished."""
     if item.refused:
@@ -141,14 +155,7 @@ def _read(settings: BatchSettings, model: Model, item: Item) -> _Read | Outcome:
     record = recorded(item, out)
     if not settings.overwrite:
         if record and is_whole(record, key, item, out):
-            slices = record.source.shape[2]
-            return Outcome(
-                name=item.name,
-                state="skipped",
-                output=item.target.as_posix(),
-                slices=slices,
-                warnings=record.warnings,
-            )
+            return _finished(item, record, "skipped")
         if record is None and os.path.lexists(out / item.target):
             raise OutputExists(f"{out / item.target}: is there, and no batch wrote it; give --overwrite")
     job = _job(item, out)
@@ -201,10 +208,4 @@ def _write(settings: BatchSettings, made: _Made) -> Outcome:
         draw(made.planes, fresh[preview])
         for path in sidecar:
             fresh[path].write_text(bids.sidecar(item.origin or "", settings.to), encoding="utf-8")
-    return Outcome(
-        name=item.name,
-        state="done",
-        output=item.target.as_posix(),
-        slices=written.record.source.shape[2],
-        warnings=written.record.warnings,
-    )
+    return _finished(item, written.record, "done")

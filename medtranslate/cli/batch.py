@@ -13,22 +13,21 @@ def act(settings: BatchSettings, quiet: bool) -> Answer:
 
     batch: Batch = run_batch(settings, quiet=quiet)
     table = [f"{'':9}{'volumes':>8}{'slices':>9}{'seconds':>10}"]
-    for state in ("done", "skipped", "failed"):
+    for state in ("done", "skipped", "doubtful", "failed"):
         items = batch.of(state)
         slices, seconds = sum(item.slices for item in items), sum(item.seconds for item in items)
         table.append(f"{state:9}{len(items):8}{slices:9}{seconds:10.1f}")
     told = [*table, f"written in {batch.seconds:.1f} s: {settings.out / 'overview.html'}"]
-    lost = batch.of("failed")
+    lost, doubted = batch.of("failed"), batch.of("doubtful")
     failure = ""
-    if lost:
+    if lost or doubted:
         left = f", and {batch.left} were not tried" if batch.left else ""
         failure = (
-            f"{len(lost)} of {len(batch.items) + batch.left} items failed{left};"
-            f" see {settings.out / 'summary.csv'}"
+            f"{len(lost)} of {len(batch.items) + batch.left} items failed and {len(doubted)} are doubtful"
+            f"{left}; see {settings.out / 'summary.csv'}"
         )
-    return Answer(
-        to_json(batch), told, [f"failed: {item.name}: {item.reason}" for item in lost], failure=failure
-    )
+    warnings = [f"{item.state}: {item.name}: {item.reason}" for item in (*lost, *doubted)]
+    return Answer(to_json(batch), told, warnings, failure=failure)
 
 
 command = SettingsCommand(
@@ -40,6 +39,7 @@ command = SettingsCommand(
     series and pictures, a BIDS dataset, or a CSV. The same command goes on where it was left, and makes
     anew what has changed.
 
-    Writes summary.csv, overview.html and batch.jsonl into OUT; ends with 4 if items failed.""",
+    Writes summary.csv, overview.html and batch.jsonl into OUT; ends with 4 if items failed
+    or are doubtful: these are translated, and something speaks against what came out.""",
     arguments=("source", "out"),
 )

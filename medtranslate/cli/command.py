@@ -49,7 +49,8 @@ class Answer:
             print(json.dumps(self.values, indent=2, allow_nan=False))
             return
         for warning in self.warnings:
-            print(f"warning: {one_line(warning)}", file=sys.stderr)
+            colour = "yellow" if warning.startswith("doubtful:") else None
+            click.secho(f"warning: {one_line(warning)}", fg=colour, err=True)
         for note in () if quiet else self.notes:
             print(f"note: {one_line(note)}", file=sys.stderr)
         for line in () if quiet else self.lines:

@@ -14,7 +14,7 @@ def act(settings: CycleSettings, quiet: bool) -> Answer:
 
     result = cycle(settings, quiet=quiet)
     said = [*lines(result), f"these scores say {result.meaning}", f"report: {settings.out / 'report.html'}"]
-    return Answer(to_json(result), said, *parted(result.warnings))
+    return Answer(to_json(result), said, *parted(result.warnings, result.items))
 
 
 command = SettingsCommand(

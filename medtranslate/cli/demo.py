@@ -14,7 +14,7 @@ def act(settings: DemoSettings, quiet: bool) -> Answer:
 
     result = run_demo(settings, quiet=quiet)
     report = f"report: {settings.out / 'report.html'}"
-    return Answer(to_json(result), [*lines(result), report], *parted(result.warnings))
+    return Answer(to_json(result), [*lines(result), report], *parted(result.warnings, [result]))
 
 
 command = SettingsCommand(

@@ -2,33 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
-from medtranslate.result import WINDOWED, Cohort, Cycle, Result, Scores, Tissue, worst_slices
+from medtranslate.report.doubts import doubts_of
+from medtranslate.report.wording import clipping, say_mae, unit_of
+from medtranslate.result import (
+    WINDOWED,
+    Cohort,
+    Cycle,
+    Result,
+    Scores,
+    Tissue,
+    Translation,
+    worst_slices,
+)
+
+MOST = 20
+"""Doubts that are listed."""
 
 
-def parted(texts: Iterable[str]) -> tuple[list[str], list[str]]:
-    """Warnings of what is special to an input, and notes of what a model says of whatever it makes."""
+def parted(texts: Iterable[str], items: Sequence[Translation | Result]) -> tuple[list[str], list[str]]:
+    """Warnings of what is special to an input, and notes of what a model says of whatever it makes.
+
+    What speaks against one of the items comes before any other warning.
+    """
     told = list(texts)
     # Without the names of all the pictures that it is said of.
     notes = [text.partition(WINDOWED)[0] + WINDOWED for text in told if WINDOWED in text]
-    return [text for text in told if WINDOWED not in text], notes
+    return [*_doubted(items), *(text for text in told if WINDOWED not in text)], notes
 
 
 def lines(result: Result | Cohort | Cycle) -> list[str]:
     """The scores of a result and of doing nothing, and where it errs; of several, the means."""
     if isinstance(result, Result):
-        title, scores, unit = f"profile {result.profile}", result.volume, result.unit
+        title, scores, first = f"profile {result.profile}", result.volume, result
     else:
-        first = result.items[0] if result.items else None
-        title, scores, unit = f"mean of {len(result.items)}", result.mean, first.unit if first else ""
+        title, scores, first = f"mean of {len(result.items)}", result.mean, result.items[0]
     if isinstance(result, Cycle):
         title = f"{' to '.join(result.path)}, {title}"
     rows = {title: scores, **result.baselines}
     if result.unmasked:
         rows["unmasked, background included"] = result.unmasked
-    told = [_line(name, row, unit) for name, row in rows.items()]
+    told = [_line(name, row, first) for name, row in rows.items()]
     return [*told, *(_where_it_errs(result) if isinstance(result, Result) else _by_tissue(result.tissues))]
+
+
+def _doubted(items: Sequence[Translation | Result]) -> list[str]:
+    said = doubts_of(items)
+    more = [f"and {len(said) - MOST} more"] if len(said) > MOST else []
+    return [f"doubtful: {text}" for text in (*said[:MOST], *more)]
 
 
 def _where_it_errs(result: Result) -> list[str]:
@@ -39,6 +61,7 @@ def _where_it_errs(result: Result) -> list[str]:
         told.append(
             f"bias {bias:+.2f} {result.unit}, limits of agreement {low:+.2f} to {high:+.2f}, Wasserstein"
             f" distance of the histograms {result.agreement.wasserstein:.2f} {result.unit}"
+            + (f"; values {clipping(result)}" if result.clipped else "")
         )
     if found := result.coverage:
         one, two = found.expected
@@ -48,7 +71,8 @@ def _where_it_errs(result: Result) -> list[str]:
         )
     worst = worst_slices(result)
     if worst:
-        told.append("worst slices: " + ", ".join(f"{plane.index} (MAE {plane.mae:.2f})" for plane in worst))
+        listed = ", ".join(f"{plane.index} ({plane.mae:.2f})" for plane in worst)
+        told.append(f"worst slices by MAE, {unit_of(result)}: {listed}")
     return told
 
 
@@ -64,9 +88,9 @@ def _tissue(name: str, tissue: Tissue) -> str:
     return f"{name} {error}" + ("" if tissue.dice is None else f", Dice {tissue.dice:.3f}")
 
 
-def _line(name: str, scores: Scores, unit: str) -> str:
+def _line(name: str, scores: Scores, first: Result) -> str:
     cells = [
-        "MAE -" if scores.mae is None else f"MAE {scores.mae:.2f} {unit}",
+        "MAE -" if scores.mae is None else say_mae(scores.mae, first, form=".2f"),
         "PSNR -" if scores.psnr is None else f"PSNR {scores.psnr:.2f} dB",
         _similarity(scores),
     ]

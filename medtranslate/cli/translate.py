@@ -13,6 +13,7 @@ def act(settings: TranslateSettings, quiet: bool) -> Answer:
     from medtranslate.cli.scores import lines, parted
     from medtranslate.evaluation import translate_and_score
     from medtranslate.jobs import gathered
+    from medtranslate.report.doubts import measures
     from medtranslate.result import to_json
 
     items, result = translate_and_score(settings, quiet=quiet)
@@ -20,10 +21,12 @@ def act(settings: TranslateSettings, quiet: bool) -> Answer:
         to_json(items[0]) if len(items) == 1 else {"items": [to_json(item) for item in items]}
     )
     known = {warning for item in items for warning in item.warnings}
-    warnings, notes = parted(gathered({item.output: item.warnings for item in items}, "pictures"))
+    warnings, notes = parted(gathered({item.output: item.warnings for item in items}, "pictures"), items)
     if card := items[0].model.summary:
         notes.append(f"the card of the model {items[0].model.name} says: {card}")
     said = [f"written: {settings.output}"]
+    if len(items) == 1:
+        said += [f"{term[:1].lower()}{term[1:]}: {text}" for term, text in measures(items[0])]
     if settings.uncertainty:
         said.append(f"standard deviation: {settings.uncertainty}")
     if result:

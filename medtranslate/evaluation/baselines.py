@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from monai.data import MetaTensor
 from skimage.exposure import match_histograms
@@ -25,6 +27,7 @@ def baselines(
     copied_range: Range | None = None,
     mean_image: Volume | None = None,
     profile: ProfileName = "image",
+    reversed_axes: Sequence[int] = (),
 ) -> dict[str, Scores]:
     """Scores of what needs no translation, on the same voxels.
 
@@ -42,6 +45,7 @@ def baselines(
         copied_range: what these become in the copy (default: `data_range`).
         mean_image: in the reference's unit.
         profile: definition of the scores.
+        reversed_axes: as for `metrics.score`.
     """
     images = {}
     if source is not None and mask.any():
@@ -52,7 +56,10 @@ def baselines(
         images["histogram match"][mask] = match_histograms(source[mask], reference[mask])
     if mean_image is not None:
         images["mean image"] = mean_image
-    return {name: score(image, reference, mask, data_range, profile)[0] for name, image in images.items()}
+    return {
+        name: score(image, reference, mask, data_range, profile, reversed_axes)[0]
+        for name, image in images.items()
+    }
 
 
 def mean_image(source: MetaTensor, model: Model, to: Modality) -> MetaTensor:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from monai.data import MetaTensor
 from monai.transforms import SpatialResample
+from nibabel.orientations import io_orientation
 
 from medtranslate.errors import GeometryRefused, InputRefused
 from medtranslate.geometry import require_grid, spacing
@@ -29,7 +30,9 @@ def align(
 ) -> dict[str, MetaTensor]:
     """The volumes by role, turned to LPS, on one grid, finite.
 
-    A reference that was resampled comes with the role `field`: 1 where it reaches.
+    A reference that was resampled comes with the role `field`: 1 where it reaches. `reversed_axes` in the
+    reference's meta are the axes that its file, or the prediction's if it was resampled, holds from the other
+    end.
     """
     given = {"prediction": prediction, "reference": reference, **others}
     for role, volume in given.items():
@@ -40,9 +43,20 @@ def align(
         require_finite(array(volume), f"{role} ({where(volume)})")
     if resample_reference:
         volumes |= _resampled(volumes)
+    stored = given["prediction" if "field" in volumes else "reference"]
+    assert stored is not None
+    note = {"reversed_axes": _reversed_axes(stored)}
+    found = volumes["reference"]
+    volumes["reference"] = MetaTensor(found.as_tensor(), meta={**found.meta, **note})
     for role, volume in volumes.items():
         _check_grid(volume, volumes["reference"], f"{role} ({where(volume)})")
     return volumes
+
+
+def _reversed_axes(volume: MetaTensor) -> tuple[int, ...]:
+    """Axes of the LPS layout that an array runs along from the other end."""
+    signs = {int(world): sign for world, sign in io_orientation(np.asarray(volume.affine, np.float64))}
+    return tuple(axis for axis, own in enumerate((-1, -1, 1)) if signs[axis] != own)
 
 
 def _resampled(volumes: Mapping[str, MetaTensor]) -> dict[str, MetaTensor]:

@@ -33,23 +33,25 @@ from medtranslate.evaluation.rules import (
 from medtranslate.geometry import spacing
 from medtranslate.metrics import (
     PROFILES,
+    WHOLE_CT,
     Range,
     Volume,
     Voxels,
     agreement,
+    blank_slices,
     coverage,
+    covers,
     histograms,
     percentile_range,
     score,
     seams,
     tissue_scores,
 )
+from medtranslate.modality import UNITS
 from medtranslate.report import Pictures
 from medtranslate.result import Mask, ModelInfo, Result, Scores, SliceScores, Translation
 
 __all__ = ["align", "compare", "score_pair"]
-
-UNITS = {"ct": "HU", "mr": "a.u."}
 
 
 def score_pair(
@@ -159,11 +161,14 @@ def compare(
     source_range = (0.0, 1.0) if source is None else own_levels or seen_range(source, mask, "source")
     # No head fills the whole CT range: stretched to it, the source would look worse than it is.
     shown = percentile_range(reference, mask) if fixed and mask.any() else ends
-    whole, planes = score(prediction, reference, mask, ends, profile)
+    order = volumes["reference"].meta.get("reversed_axes", ())
+    whole, planes = score(prediction, reference, mask, ends, profile, order)
     warnings += warn_small(whole, mask)
     affine = np.asarray(volumes["reference"].affine, dtype=np.float64)
     sayable = None if fixed else declared and declared[0]
     images = {"prediction": prediction, "reference": reference}
+    # Where the profile does not fix the mask, blank slices are not in it.
+    blank = blank_slices([prediction, reference], ends) & fixed
     errors = np.abs(prediction - reference) if "uncertainty" in arrays else None
     result = Result(
         profile=profile,
@@ -172,7 +177,8 @@ def compare(
         name=name,
         data_range=ends,
         data_range_rule=range_rule,
-        slices=_slice_scores(planes, None if levels else affine),
+        clipped=sayable if unit == "HU" and sayable and not covers(sayable, WHOLE_CT) else None,
+        slices=_slice_scores(planes, None if levels else affine, blank),
         baselines=baselines(
             reference,
             mask,
@@ -182,10 +188,11 @@ def compare(
             copied_range=shown,
             mean_image=arrays.get("mean_image"),
             profile=profile,
+            reversed_axes=order,
         ),
         tissues=tissue_scores(prediction, unclipped, mask, sayable) if unit == "HU" else {},
         agreement=agreement(prediction, reference, mask),
-        unmasked=score(prediction, reference, mask | field, ends, profile)[0] if unmasked else None,
+        unmasked=score(prediction, reference, mask | field, ends, profile, order)[0] if unmasked else None,
         mask=Mask(rule=mask_rule, share=float(mask.mean())),
         reference=notes,
         histograms=histograms(images, mask),
@@ -241,8 +248,10 @@ def _seams(images: Mapping[str, Volume], mask: Voxels, ends: Range) -> dict[str,
     return {name: value for name, value in found.items() if value is not None} or None
 
 
-def _slice_scores(planes: list[Scores], affine: npt.NDArray[np.float64] | None) -> list[SliceScores]:
-    """Scores of the slices that hold voxels of the mask; position along the normal of the slices."""
+def _slice_scores(
+    planes: list[Scores], affine: npt.NDArray[np.float64] | None, blank: npt.NDArray[np.bool_]
+) -> list[SliceScores]:
+    """Scores of the slices that hold voxels of the mask and are not blank; position along their normal."""
     normal = np.zeros(3) if affine is None else np.cross(affine[:3, 0], affine[:3, 1])
     unit = normal / (np.linalg.norm(normal) or 1.0)
     return [
@@ -254,7 +263,7 @@ def _slice_scores(planes: list[Scores], affine: npt.NDArray[np.float64] | None) 
             ssim=plane.ssim,
         )
         for index, plane in enumerate(planes)
-        if plane.mae is not None
+        if plane.mae is not None and not blank[index]
     ]
 
 

@@ -15,11 +15,12 @@ from medtranslate.config import ReportSettings, write_yaml
 from medtranslate.errors import GeometryRefused, UsageError
 from medtranslate.evaluation.folders import members_of
 from medtranslate.evaluation.grids import align, array, mismatch, where
-from medtranslate.evaluation.pair import UNITS, compare
+from medtranslate.evaluation.pair import compare
 from medtranslate.evaluation.records import ROLES, digests, open_record, read_volumes, recorded_paths
 from medtranslate.evaluation.summary import telling
 from medtranslate.jobs import check_free, require_apart, whole_output
-from medtranslate.metrics import PROFILES, head_mask, percentile_range
+from medtranslate.metrics import INVENTED, PROFILES, head_mask, percentile_range, shows
+from medtranslate.modality import UNITS
 from medtranslate.report import TRANSLATION_VIEWS, VIEWS, Pictures, Shown
 from medtranslate.result import Cohort, Cycle, Registration, Result, Translation
 from medtranslate.transforms import to_axial
@@ -216,7 +217,7 @@ def _shown(record: Translation, volumes: Mapping[str, MetaTensor], notes: list[s
         source=source,
         translation=translation,
         spread=array(axial["uncertainty"]) if "uncertainty" in axial else None,
-        mask=head_mask([source, translation], [own, ends]),
+        mask=head_mask([source, translation], [own, ends]) | shows(translation, ends, INVENTED),
         source_range=own,
         range=ends,
         spacing_mm=(columns, rows, depth),

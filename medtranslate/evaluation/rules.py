@@ -19,7 +19,9 @@ from medtranslate.metrics import (
     Range,
     Volume,
     Voxels,
+    blank_slices,
     covers,
+    invented,
     percentile_range,
 )
 from medtranslate.result import ModelInfo, Scores, Translation
@@ -174,6 +176,9 @@ def scored_voxels(
 ) -> tuple[Voxels, str, list[str]]:
     """The voxels that count, the rule in words, and what is odd about them.
 
+    What a prediction shows where its reference shows nothing counts, and slices in which both show nothing do
+    not, unless the profile is one that others have defined.
+
     Args:
         arrays: volumes by role; `mask` where it was given.
         ranges: of the roles that a profile may take a mask from, the reference first; None where not known.
@@ -186,8 +191,15 @@ def scored_voxels(
         definition = PROFILES[profile]
         roles = [role for role in ranges if role in arrays]
         seen = [ranges[role] or percentile_range(arrays[role]) for role in roles]
-        mask = definition.mask([arrays[role] for role in roles], seen) & field
+        mask = definition.mask([arrays[role] for role in roles], seen)
+        if not definition.hu_range:
+            mask |= invented(arrays["prediction"], arrays["reference"], seen[0])
+        mask &= field
         rule = definition.mask_rule
+    if not PROFILES[profile].hu_range:
+        idle = mask.any(axis=(0, 1)) & _background(arrays, ranges["reference"])
+        mask[..., idle] = False
+        rule += f"; without {idle.sum()} slices of pure background" if idle.any() else ""
     if not mask.any():
         return mask, rule, ["no voxel lies in the mask: nothing was scored"]
     share = float(mask.mean())
@@ -198,6 +210,13 @@ def scored_voxels(
         " it, which flatters; give --mask"
     )
     return mask, rule, [odd]
+
+
+def _background(arrays: Mapping[str, Volume], declared: Range | None) -> npt.NDArray[np.bool_]:
+    """Slices in which neither prediction nor reference shows anything; none if the reference is constant."""
+    low, high = declared or percentile_range(arrays["reference"])
+    found = blank_slices([arrays["prediction"], arrays["reference"]], (low, high))
+    return found & (low < high)
 
 
 def warn_outside(reference: Volume, mask: Voxels, ends: Range) -> list[str]:

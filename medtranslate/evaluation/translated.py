@@ -14,7 +14,7 @@ from medtranslate.config import Modality, TranslateSettings, plain, write_yaml
 from medtranslate.errors import InputRefused, UsageError
 from medtranslate.evaluation.baselines import mean_image
 from medtranslate.evaluation.folders import members_of, pair_up
-from medtranslate.evaluation.pair import UNITS, align, compare
+from medtranslate.evaluation.pair import align, compare
 from medtranslate.evaluation.paths import provenance_of
 from medtranslate.evaluation.summary import (
     gathered_warnings,
@@ -25,7 +25,8 @@ from medtranslate.evaluation.summary import (
 )
 from medtranslate.io import read_volume
 from medtranslate.jobs import whole_outputs
-from medtranslate.metrics import head_mask, percentile_range
+from medtranslate.metrics import INVENTED, head_mask, percentile_range, shows
+from medtranslate.modality import UNITS
 from medtranslate.report import (
     TRANSLATION_VIEWS,
     VIEWS,
@@ -228,7 +229,7 @@ def _shown(item: Item, model: Model) -> Shown:
     spoken = to_axial(as_spoken(item.source, OTHER[to], model)).numpy()[0]
     source = to_axial(item.source)
     translation = to_axial(read_volume(item.path, modality=to)).numpy()[0]
-    mask = head_mask([spoken, translation], [spoken_range, range])
+    mask = head_mask([spoken, translation], [spoken_range, range]) | shows(translation, range, INVENTED)
     arbitrary = to == "ct" and not grey and mask.any()
     columns, rows, depth = (float(length) for length in source.pixdim)
     return Shown(

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from highdicom import VOILUTTransformation, pm, sr
 from highdicom.coding_schemes import CodingSchemeIdentificationItem
+from highdicom.sr import CodedConcept
 from monai.data.meta_tensor import MetaTensor
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sr.codedict import codes
@@ -40,11 +41,10 @@ from medtranslate.io.dicom_header import (
 )
 from medtranslate.io.dicom_texts import PATIENT_AND_STUDY, take_over
 from medtranslate.io.dicom_write import check_grid, sources_of
+from medtranslate.modality import UCUM
 
 SCHEME = "99MEDTRANSLATE"
 """Designator of the codes that no public scheme has; 99 is for private ones (PS3.3 8.2)."""
-UNITS = {"HU": codes.UCUM.HounsfieldUnit, "a.u.": codes.UCUM.ArbitraryUnit}
-"""UCUM code of a result's unit; others have none."""
 _NO_DATE, _NO_TIME = "19000101", "000000"
 """What the standard wants where it wants a date and none may be told (PS3.15 E.1)."""
 
@@ -80,6 +80,12 @@ def open_study(like: MetaTensor, *, deidentify: bool = False) -> Study:
             " give the series that was translated (--source), or leave the view dicom away"
         )
     return Study(*sources_of(like, deidentify=deidentify), like.meta["digest"], deidentify)
+
+
+def unit_code(unit: str) -> CodedConcept:
+    """The UCUM code of a result's unit; that of no units for what has none, such as grey levels."""
+    value, meaning = UCUM.get(unit, ("1", "no units"))
+    return CodedConcept(value, "UCUM", meaning)
 
 
 @without_comment()
@@ -176,7 +182,7 @@ def write_map(spread: MetaTensor, unit: str, meaning: str, study: Study, path: P
             pm.RealWorldValueMapping(
                 lut_label="SD",
                 lut_explanation=basic(meaning)[:64],
-                unit=UNITS.get(unit, codes.UCUM.NoUnits),
+                unit=unit_code(unit),
                 value_range=(float(planes.min()), float(planes.max())),
                 slope=1.0,
                 intercept=0.0,

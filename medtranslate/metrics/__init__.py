@@ -11,7 +11,15 @@ from medtranslate.metrics.agreement import TISSUES, agreement, coverage, tissue_
 from medtranslate.metrics.appearance import histograms, seams
 from medtranslate.metrics.arrays import Range, Volume, Voxels, covers, percentile_range, require_finite
 from medtranslate.metrics.calibration import Calibration, calibrated, fit_calibration
-from medtranslate.metrics.masks import body_mask, head_mask
+from medtranslate.metrics.masks import (
+    INVENTED,
+    VISIBLE,
+    blank_slices,
+    body_mask,
+    head_mask,
+    invented,
+    shows,
+)
 from medtranslate.metrics.outline import outline, with_rim
 from medtranslate.metrics.plausibility import bone_from, doubts, look_at_brain
 from medtranslate.metrics.profiles import PROFILES, WHOLE_CT, Profile, score
@@ -19,9 +27,11 @@ from medtranslate.metrics.scores import SSIM_WINDOW, mae, psnr, ssim_map
 from medtranslate.metrics.windowed import ms_ssim, ssim_map_3d
 
 __all__ = [
+    "INVENTED",
     "PROFILES",
     "SSIM_WINDOW",
     "TISSUES",
+    "VISIBLE",
     "WHOLE_CT",
     "Calibration",
     "Profile",
@@ -29,6 +39,7 @@ __all__ = [
     "Volume",
     "Voxels",
     "agreement",
+    "blank_slices",
     "body_mask",
     "bone_from",
     "calibrated",
@@ -38,6 +49,7 @@ __all__ = [
     "fit_calibration",
     "head_mask",
     "histograms",
+    "invented",
     "look_at_brain",
     "mae",
     "ms_ssim",
@@ -47,6 +59,7 @@ __all__ = [
     "require_finite",
     "score",
     "seams",
+    "shows",
     "ssim_map",
     "ssim_map_3d",
     "tissue_scores",

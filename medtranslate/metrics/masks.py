@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 from scipy import ndimage
 from skimage.morphology import isotropic_dilation
 
@@ -14,23 +15,50 @@ BODY_HU = -500.0
 """Halfway between air and water: above it lies the body, and a couch."""
 BODY_RIM = 10
 """Voxels in plane by which the challenges' masks reach beyond the body's outline."""
+VISIBLE = 0.03
+"""Share of the range above which a voxel shows something."""
+INVENTED = 0.25
+"""Share of the range above which what a prediction alone shows is scored.
+
+Each such voxel is wrong by at least `INVENTED - VISIBLE` of the range. A lower limit would take in the faint
+haze that networks leave around a head, and a prediction with more of it would have the lower mean error.
+"""
 
 
 def head_mask(volumes: Sequence[Volume], ranges: Sequence[Range]) -> Voxels:
-    """Voxels of the head: the mask of the profile `image`.
+    """Voxels of the head.
 
-    The union of what lies above 3 % of each volume's range; holes filled in each axial slice; the
-    largest connected component. Empty if nothing lies above.
+    The union of what each volume shows (`VISIBLE`); holes filled in each axial slice; the largest connected
+    component. Empty if nothing is shown.
 
     Args:
         volumes: one or more volumes [X, Y, Z] on one grid, in the units of `ranges`.
         ranges: lowest and highest value of each.
     """
     return _largest_filled(
-        np.logical_or.reduce(
-            [volume > low + 0.03 * (high - low) for volume, (low, high) in zip(volumes, ranges, strict=True)]
-        )
+        np.logical_or.reduce([shows(volume, ends) for volume, ends in zip(volumes, ranges, strict=True)])
     )
+
+
+def shows(volume: Volume, ends: Range, share: float = VISIBLE) -> Voxels:
+    """Voxels above a share of the range."""
+    low, high = ends
+    found: Voxels = volume > low + share * (high - low)
+    return found
+
+
+def invented(prediction: Volume, reference: Volume, ends: Range) -> Voxels:
+    """Voxels where the prediction shows something bright (`INVENTED`) and the reference shows nothing.
+
+    Pieces of any size, whether they touch the head or not.
+    """
+    return shows(prediction, ends, INVENTED) & ~shows(reference, ends)
+
+
+def blank_slices(volumes: Sequence[Volume], ends: Range) -> npt.NDArray[np.bool_]:
+    """Axial slices in which none of the volumes [X, Y, Z] shows anything: [Z]."""
+    seen: npt.NDArray[np.bool_] = np.logical_or.reduce([shows(v, ends).any(axis=(0, 1)) for v in volumes])
+    return ~seen
 
 
 def body_mask(volumes: Sequence[Volume], ranges: Sequence[Range]) -> Voxels:

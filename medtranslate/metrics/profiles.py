@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from medtranslate.config import ProfileName
 from medtranslate.errors import GeometryRefused, InputRefused
 from medtranslate.metrics.arrays import Range, Volume, Voxels, require_finite
-from medtranslate.metrics.masks import BODY_HU, BODY_RIM, body_mask, head_mask
+from medtranslate.metrics.masks import BODY_HU, BODY_RIM, INVENTED, VISIBLE, body_mask, head_mask
 from medtranslate.metrics.scores import Sums, error_sums, mean, ssim_map
 from medtranslate.metrics.windowed import ms_ssim, ssim_map_3d
 from medtranslate.result import Scores
@@ -89,7 +89,8 @@ PROFILES: dict[ProfileName, Profile] = {
     "image": Profile(
         score_image,
         head_mask,
-        "head: reference (and source, if given) above 3 % of their ranges, holes filled, largest component",
+        f"head: reference (and source, if given) above {VISIBLE:.0%} of their ranges, holes filled, largest"
+        f" component; and what the prediction shows above {INVENTED:.0%} where the reference shows nothing",
         {
             "MAE": "mean absolute difference over the scored voxels",
             "PSNR": "10 log10(range² / mean squared difference), in dB",
@@ -128,8 +129,13 @@ def score(
     mask: Voxels,
     data_range: Range,
     profile: ProfileName = "image",
+    reversed_axes: Sequence[int] = (),
 ) -> tuple[Scores, list[Scores]]:
     """Scores of a volume and of each of its slices by the definitions of `profile`.
+
+    The multi-scale similarity keeps every second voxel of an axis, so it depends on the end at which the axis
+    begins; the challenge begins where the file does. `reversed_axes` turn the arrays to that order. The order
+    in which the axes are stored changes no score.
 
     Args:
         prediction: [X, Y, Z], axial slices along the last axis.
@@ -138,6 +144,7 @@ def score(
         data_range: lowest and highest value that PSNR and SSIM refer to; a profile with a range of its own
             takes that.
         profile: name in `PROFILES`.
+        reversed_axes: axes along which the file holds the voxels from the other end.
 
     Raises:
         GeometryRefused: the shapes differ.
@@ -152,8 +159,14 @@ def score(
     require_finite(reference, "reference")
     if not data_range[0] < data_range[1]:
         raise InputRefused(f"range {data_range[0]:g} to {data_range[1]:g} is empty; give the lower end first")
-    definition = PROFILES[profile]
-    return definition.score(prediction, reference, mask, definition.hu_range or data_range)
+    definition, axes = PROFILES[profile], tuple(reversed_axes)
+    whole, slices = definition.score(
+        np.flip(prediction, axes),
+        np.flip(reference, axes),
+        np.flip(mask, axes),
+        definition.hu_range or data_range,
+    )
+    return whole, slices[::-1] if 2 in axes else slices
 
 
 def _errors(

@@ -28,12 +28,23 @@ from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 
 from medtranslate.io.dicom_header import MANUFACTURER, basic, software_version, uid
-from medtranslate.io.dicom_objects import SCHEME, UNITS, Study, images_of, write_map, write_pdf, write_scores
-from medtranslate.report.wording import CAUTION, tissue_range
+from medtranslate.io.dicom_objects import (
+    SCHEME,
+    Study,
+    images_of,
+    unit_code,
+    write_map,
+    write_pdf,
+    write_scores,
+)
+from medtranslate.modality import UNITS
+from medtranslate.report.doubts import say_doubts
+from medtranslate.report.wording import CAUTION, clipping, tissue_range
 from medtranslate.result import Result, Scores, Tissue, Translation
 
 CODES = {
     "mae": ("MAE", "Mean absolute error"),
+    "mae_clipped": ("MAECLIPPED", "Mean absolute error of clipped values"),
     "psnr": ("PSNR", "Peak signal-to-noise ratio"),
     "ssim": ("SSIM", "Structural similarity"),
     "ms_ssim": ("MSSSIM", "Multi-scale structural similarity"),
@@ -64,7 +75,7 @@ def file_spread(spread: MetaTensor, record: Result | Translation, study: Study, 
         study: of the source.
     """
     made = record if isinstance(record, Translation) else record.translation
-    unit = record.unit if isinstance(record, Result) else record.model.unit
+    unit = record.unit if isinstance(record, Result) else UNITS[record.model.to]
     quantity = made.uncertainty.quantity if made and made.uncertainty else "Standard deviation"
     write_map(spread, unit, quantity, study, folder / "uncertainty.dcm")
 
@@ -101,7 +112,7 @@ def _groups(
     result: Result, study: Study, about: Sequence[Dataset]
 ) -> Iterator[MeasurementsAndQualitativeEvaluations]:
     """The volume, then what doing nothing scores, then each tissue."""
-    unit, key = result.unit, f"{study.digest}/{result.profile}/{result.name}"
+    key = f"{study.digest}/{result.profile}/{result.name}"
 
     def tracked(name: str) -> TrackingIdentifier:
         return TrackingIdentifier(uid(key, name), basic(name))
@@ -109,14 +120,14 @@ def _groups(
     yield MeasurementsAndQualitativeEvaluations(
         tracked("translation, whole volume"),
         algorithm_id=_algorithm(result),
-        measurements=[*_scored(result.volume, unit), *_spread_out(result)],
+        measurements=[*_scored(result.volume, result), *_spread_out(result)],
         source_images=[
             SourceImageForMeasurementGroup(image.SOPClassUID, image.SOPInstanceUID)
             for image in images_of(about)
         ],
     )
     for name, scores in result.baselines.items():
-        if measured := _scored(scores, unit):
+        if measured := _scored(scores, result):
             yield MeasurementsAndQualitativeEvaluations(
                 tracked(f"not the translation, for comparison: {name}"), measurements=measured
             )
@@ -135,7 +146,10 @@ def _groups(
 
 def _algorithm(result: Result) -> AlgorithmIdentification:
     """By which rules it was scored, what made the image, and what it is not for."""
-    said = [CAUTION, f"Scored by the profile {result.profile}"]
+    said = [CAUTION, *(f"Doubtful: {words}" for words in say_doubts(result.translation))]
+    said.append(f"Scored by the profile {result.profile}")
+    if result.clipped:
+        said.append(f"MAE, {clipping(result)}; so are bias, limits of agreement and histograms")
     if result.translation:
         model = result.translation.model
         said.append(f"Translated to {model.to.upper()} by the model {model.name}, SHA-256 {model.sha256}")
@@ -149,9 +163,10 @@ def _algorithm(result: Result) -> AlgorithmIdentification:
     )
 
 
-def _scored(scores: Scores, unit: str) -> list[Measurement]:
-    named = (("mae", scores.mae), ("psnr", scores.psnr), ("ssim", scores.ssim), ("ms_ssim", scores.ms_ssim))
-    return _measured(named, unit)
+def _scored(scores: Scores, result: Result) -> list[Measurement]:
+    mae = "mae" if result.clipped is None else "mae_clipped"
+    named = ((mae, scores.mae), ("psnr", scores.psnr), ("ssim", scores.ssim), ("ms_ssim", scores.ms_ssim))
+    return _measured(named, result.unit)
 
 
 def _spread_out(result: Result) -> list[Measurement]:
@@ -178,7 +193,7 @@ def _measured(named: Sequence[tuple[str, float | None]], unit: str) -> list[Meas
         if value is None or not math.isfinite(value):
             continue
         value_code, meaning = CODES[name]
-        code = codes.UCUM.NoUnits if name in UNITLESS else UNITS.get(unit, codes.UCUM.NoUnits)
+        code = codes.UCUM.NoUnits if name in UNITLESS else unit_code(unit)
         code = codes.UCUM.Decibel if name == "psnr" else code
         made.append(Measurement(CodedConcept(value_code, SCHEME, meaning), float(f"{value:.6g}"), code))
     return made

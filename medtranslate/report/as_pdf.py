@@ -11,7 +11,9 @@ from reportlab.platypus import Flowable, KeepTogether, Spacer
 
 from medtranslate import __version__
 from medtranslate.report.case_page import thinned, where
+from medtranslate.report.doubts import DOUBTFUL, doubts_of, measures
 from medtranslate.report.drawing import draw_curve
+from medtranslate.report.grades import Verdict, judge, judge_cycle
 from medtranslate.report.pdf_figures import Chart, curve_chart, histogram_chart
 from medtranslate.report.pdf_layout import (
     JUDGED,
@@ -45,11 +47,8 @@ from medtranslate.report.trust import (
 from medtranslate.report.wording import (
     NOTES,
     UNMASKED,
-    Verdict,
     Words,
     about_translation,
-    judge,
-    judge_cycle,
     name_images,
     number,
     say_cycle,
@@ -58,10 +57,12 @@ from medtranslate.report.wording import (
     similarity_name,
     tissue_error,
     tissue_range,
+    unit_of,
 )
 from medtranslate.result import Cohort, Cycle, Result, Scores, Translation, worst_slices
 
-MOST_WARNINGS = 12
+MOST_LINES = 12
+"""Of a list of warnings or doubts."""
 MAKER = f"medtranslate {__version__}"
 
 
@@ -74,15 +75,19 @@ def write(result: Result | Cohort | Cycle, pictures: Mapping[str, Pictures], fol
     first, words = items[0], name_images(result)
     lone = first if len(items) == 1 and not isinstance(result, Cohort) else None
     scores = result.volume if isinstance(result, Result) else result.mean
+    doubts = doubts_of(items)
     title = (lone.name or "Translation") if lone else f"{len(items)} {words.many}"
     if isinstance(result, Cycle):
-        subject, verdict = say_cycle(result), judge_cycle(result, first.unit)
+        subject, verdict = say_cycle(result), judge_cycle(result)
     else:
-        subject, verdict = say_pairs(items), judge(scores, result.baselines, first.unit)
+        subject = say_pairs(items)
+        verdict = judge(scores, result.baselines, first, doubtful=bool(doubts))
     trust = how_far(lone) if lone else models_limits(items)
-    story = _opening(words.kind, title, subject, verdict, trust, result.warnings)
+    story = _opening(words.kind, title, subject, doubts, verdict, trust, result.warnings)
     own = words.own if lone else f"Mean over the {words.many}"
-    story += _scores(result, scores, own, first.unit)
+    story += _scores(result, scores, own, unit_of(first))
+    if lone and (seen := measures(lone.translation)):
+        story += section("What the translation itself shows", facts(seen))
     story += _where_it_errs(lone) + _along(lone, words) if lone else _all_items(items)
     story += section("How this was measured", facts(method(items)))
     story += section("Where it came from", facts(_origin(result, items)))
@@ -108,28 +113,40 @@ def write_translation(
     subject = f"Translated to {first.model.to.upper()} by the model {first.model.name}."
     counts = Counter(words for record in records for words in record.warnings)
     warnings = [words if lone else f"{words} ({count})" for words, count in counts.items()]
-    doubts = what_it_lacks(first) if lone else limits(first.model)
-    story = _opening("medtranslate translation", title, subject, UNSCORED, doubts, warnings)
-    if lone and (measured := about_translation(first)):
-        story += section("Signs of doubt", facts(measured))
+    trust = what_it_lacks(first) if lone else limits(first.model)
+    kind = "medtranslate translation"
+    story = _opening(kind, title, subject, doubts_of(records), UNSCORED, trust, warnings)
+    if lone and (measured := [*measures(first), *about_translation(first)]):
+        story += section("What the translation itself shows", facts(measured))
     story += section("Where it came from", facts(_made(first)))
     story += slices_of_translation(shown, first)
     write_pages(story, folder / "report.pdf", title=title, subject=subject, maker=MAKER)
 
 
 def _opening(
-    kind: str, title: str, subject: str, verdict: Verdict, trust: Sequence[str], warnings: Sequence[str]
+    kind: str,
+    title: str,
+    subject: str,
+    doubts: Sequence[str],
+    verdict: Verdict,
+    trust: Sequence[str],
+    warnings: Sequence[str],
 ) -> list[Flowable]:
-    """What was done, how far to trust it, and what to bear in mind."""
-    doubt = text("A translated image can show what is not there and miss what is.", "soft")
-    told = [text(verdict.headline, "verdict"), text(verdict.sentence), *points(trust), doubt]
-    box = boxed(JUDGED.get(verdict.kind, SOFT), *told)
-    parts: list[Flowable] = [text(kind, "kind"), text(title, "title"), text(subject), Spacer(1, 4), box]
-    if not warnings:
-        return parts
-    more = len(warnings) - MOST_WARNINGS
-    lines = [*warnings[:MOST_WARNINGS], *([f"and {more} more in result.json"] if more > 0 else [])]
-    return [*parts, *section("To bear in mind", *points(lines))]
+    """What was done, what speaks against it, how far to trust it, and what to bear in mind."""
+    parts: list[Flowable] = [text(kind, "kind"), text(title, "title"), text(subject), Spacer(1, 4)]
+    if doubts:
+        doubted = [text(DOUBTFUL, "doubtful"), *points(_some(doubts))]
+        parts += [boxed(JUDGED["doubtful"], *doubted, fill=True), Spacer(1, 6)]
+    rule = [text(verdict.rule, "soft")] if verdict.rule else []
+    caution = text("A translated image can show what is not there and miss what is.", "soft")
+    told = [text(verdict.headline, "verdict"), *rule, text(verdict.sentence), *points(trust), caution]
+    parts.append(boxed(JUDGED.get(verdict.kind, SOFT), *told))
+    return [*parts, *section("To bear in mind", *points(_some(warnings)))] if warnings else parts
+
+
+def _some(lines: Sequence[str]) -> list[str]:
+    more = len(lines) - MOST_LINES
+    return [*lines[:MOST_LINES], *([f"and {more} more in result.json"] if more > 0 else [])]
 
 
 def _scores(result: Result | Cohort | Cycle, scores: Scores, own: str, unit: str) -> list[Flowable]:
@@ -172,15 +189,15 @@ def _along(result: Result, words: Words) -> list[Flowable]:
     x = heights if known else [float(plane.index) for plane in slices]
     label = "position in mm, feet to head" if known else "slice"
     named: tuple[tuple[str, list[float | None], bool], ...] = (
-        (f"Mean absolute error, {result.unit}", [plane.mae for plane in slices], True),
+        (f"Mean absolute error, {unit_of(result)}", [plane.mae for plane in slices], True),
         ("SSIM", [plane.ssim for plane in slices], False),
         ("PSNR, dB", [plane.psnr for plane in slices], False),
     )
     charts = [chart for title, y, high in named if (chart := _curve(title, label, x, y, high))]
     notes = [text(f"A dot marks the worst slice{note}.", "soft")] if charts else []
     if worst := worst_slices(result):
-        listed = "; ".join(f"{where(plane)} with {number(plane.mae)} {result.unit}" for plane in worst)
-        notes.append(text(f"Highest mean absolute errors: {listed}.", "soft"))
+        listed = "; ".join(f"{where(plane)} with {number(plane.mae)}" for plane in worst)
+        notes.append(text(f"Highest mean absolute errors, {unit_of(result)}: {listed}.", "soft"))
     title = "Slice by slice" if charts else "How often values occur"
     if result.histograms:
         names = {"prediction": words.prediction, "reference": words.reference}
@@ -204,7 +221,7 @@ def _curve(
 
 
 def _all_items(items: Sequence[Result]) -> list[Flowable]:
-    head = ["Name", f"MAE, {items[0].unit}", "PSNR, dB", similarity_name(items[0].volume)]
+    head = ["Name", f"MAE, {unit_of(items[0])}", "PSNR, dB", similarity_name(items[0].volume)]
     rows = [(item.name, "", _cells(item.volume)) for item in items]
     return section(f"All {len(items)}", table(head, rows))
 

@@ -14,17 +14,21 @@ from medtranslate.result import Batch, Outcome
 
 ITEMS = 500
 """Of a page: with its pictures it stays within a few megabytes."""
+FIRST = {"failed": 0, "doubtful": 1}
+"""States that are looked at first, in their order."""
 
 
 def write_batch_pages(batch: Batch, pictures: Mapping[str, Path], path: Path) -> None:
-    """Write `path`, and where there are many items `path` with -2, -3, ... for the rest; failed ones first.
+    """Write `path`, and where there are many items `path` with -2, -3, ... for the rest.
+
+    Failed items come first, then doubtful ones.
 
     A page is written before the next is begun, so that the pictures of one are held at a time.
 
     Args:
-        pictures: JPEG files by the item's name, each beside or below `path`; of some there may be none.
+        pictures: JPEG or PNG files by the item's name, each beside or below `path`; some may be missing.
     """
-    items = sorted(batch.items, key=lambda item: item.state != "failed")
+    items = sorted(batch.items, key=lambda item: FIRST.get(item.state, len(FIRST)))
     starts = range(0, max(1, len(items)), ITEMS)
     names = [path.name, *(f"{path.stem}-{number}.html" for number in range(2, len(starts) + 1))]
     for name, start in zip(names, starts, strict=True):
@@ -37,7 +41,7 @@ def write_batch_pages(batch: Batch, pictures: Mapping[str, Path], path: Path) ->
 def _page(
     batch: Batch, items: Sequence[Outcome], pictures: Mapping[str, Path], pages: Mapping[str, str], name: str
 ) -> str:
-    counts = {state: len(batch.of(state)) for state in ("done", "skipped", "failed")}
+    counts = {state: len(batch.of(state)) for state in ("failed", "doubtful", "done", "skipped")}
     return render(
         "batch.html",
         "cohort.js",
@@ -59,7 +63,8 @@ def _rows(items: Sequence[Outcome], pictures: Mapping[str, Path]) -> Iterator[tu
         if item.state != "failed" and item.name in pictures:
             with suppress(OSError):
                 raw = pictures[item.name].read_bytes()
-                drawn = "data:image/jpeg;base64," + base64.b64encode(raw).decode("ascii")
+                kind = "png" if pictures[item.name].suffix == ".png" else "jpeg"
+                drawn = f"data:image/{kind};base64," + base64.b64encode(raw).decode("ascii")
         yield item, quote(item.output), drawn
 
 

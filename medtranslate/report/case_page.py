@@ -9,16 +9,20 @@ from dataclasses import dataclass
 from medtranslate.errors import InputRefused
 from medtranslate.report import wording
 from medtranslate.report.charts import draw_histograms
+from medtranslate.report.doubts import measures, say_doubts
 from medtranslate.report.drawing import (
     Curve,
+    Cut,
     Plane,
     draw_curve,
     draw_plane,
     error_colours,
     error_limit,
+    middle_cuts,
     spread_limit,
     spread_planes,
 )
+from medtranslate.report.grades import judge, judge_cycle
 from medtranslate.report.page import render
 from medtranslate.report.pictures import Pictures
 from medtranslate.report.signs import inputs, signs
@@ -69,10 +73,11 @@ def case_page(result: Result | Cycle, pictures: Pictures | None, home: str | Non
     words = wording.name_images(result)
     drawn = pictures if pictures is not None and pictures.mask.any() else None
     _check_same(item, drawn)
+    doubts = say_doubts(item.translation)
     verdict = (
-        wording.judge_cycle(result, item.unit)
+        judge_cycle(result)
         if isinstance(result, Cycle)
-        else wording.judge(item.volume, item.baselines, item.unit)
+        else judge(item.volume, item.baselines, item, doubtful=bool(doubts))
     )
     return render(
         "case.html",
@@ -81,6 +86,7 @@ def case_page(result: Result | Cycle, pictures: Pictures | None, home: str | Non
         kind=words.kind,
         home=home,
         home_many=words.many,
+        doubts=doubts,
         verdict=verdict,
         against="" if isinstance(result, Cycle) else verdict.sentence,
         told=_told(result, item, verdict.sentence),
@@ -95,7 +101,9 @@ def case_page(result: Result | Cycle, pictures: Pictures | None, home: str | Non
         histogram=item.histograms
         and draw_histograms(item.histograms, {"prediction": words.prediction, "reference": words.reference}),
         signs=signs(item),
+        measures=measures(item.translation),
         gallery=drawn and gallery(item, drawn, "", MOST_PLANES, error_limit(drawn)),
+        across=drawn and across(item, drawn, error_limit(drawn)),
         words=words,
         wording=wording,
         notes=wording.NOTES,
@@ -134,6 +142,7 @@ def pair_viewer(item: Result, pictures: Pictures, words: Words) -> Viewer:
         error={
             "limit": limit,
             "unit": item.unit,
+            "of": wording.unit_of(item),
             "clip": item.data_range if pictures.unclipped is not None else None,
         },
         slices={plane.index: plane.mae for plane in item.slices if plane.mae is not None},
@@ -150,13 +159,25 @@ def gallery(
     chosen_planes = sorted({*spread_planes(pictures.mask, count - len(worst)), *worst})
     captions = [
         (f"{where(scores[index]).capitalize()}: " if pictures.mask.shape[2] > 1 else "")
-        + f"MAE {number(scores[index].mae)} {result.unit}"
+        + wording.say_mae(scores[index].mae, result)
         + ("" if scores[index].ssim is None else f", SSIM {number(scores[index].ssim, '.3f')}")
         + (", the worst slice" if index in worst else "")
         for index in chosen_planes
+        if index in scores
     ]
-    planes = [draw_plane(pictures, index, limit) for index in chosen_planes]
+    planes = [draw_plane(pictures, Cut(2, index), limit) for index in chosen_planes if index in scores]
     return Gallery(title, list(zip(captions, planes, strict=True)), limit, pictures, link)
+
+
+def across(result: Result, pictures: Pictures, limit: float) -> Gallery | None:
+    """A coronal and a sagittal picture through the middle of what was scored; None of a single slice."""
+    planes = [(middle_of(cut), draw_plane(pictures, cut, limit)) for cut in middle_cuts(pictures.mask)]
+    return Gallery("", planes, limit, pictures) if planes else None
+
+
+def middle_of(cut: Cut) -> str:
+    """Caption of a plane through the middle."""
+    return f"{cut.name.capitalize()}, through the middle of the head"
 
 
 def where(plane: SliceScores) -> str:
@@ -191,7 +212,7 @@ def _told(result: Result | Cycle, item: Result, sentence: str) -> list[tuple[str
         made = [wording.say_made(record)] if record else []
         done, trust = (
             [*made, wording.say_compared(item)],
-            [wording.say_error(item.volume, item.baselines, item.unit), *how_far(item)],
+            [wording.say_error(item.volume, item.baselines, item), *how_far(item)],
         )
     told.append(("What was done", done))
     if record:
@@ -202,7 +223,7 @@ def _told(result: Result | Cycle, item: Result, sentence: str) -> list[tuple[str
 def _curves(result: Result) -> list[Chart]:
     """The scores that change along the stack."""
     named = (
-        (f"Mean absolute error per slice, {result.unit} (lower is better)", "mae", True),
+        (f"Mean absolute error per slice, {wording.unit_of(result)} (lower is better)", "mae", True),
         ("SSIM per slice (higher is better)", "ssim", False),
     )
     charts = []

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from medtranslate.report import wording
-from medtranslate.report.case_page import MOST_WARNINGS, Gallery, gallery
+from medtranslate.report.case_page import MOST_WARNINGS, Gallery, across, gallery
 from medtranslate.report.charts import Strips, draw_strips, outliers
+from medtranslate.report.doubts import doubts_of
 from medtranslate.report.drawing import error_colours, error_limit
+from medtranslate.report.grades import judge, judge_cycle
 from medtranslate.report.page import render
 from medtranslate.report.pictures import Pictures
 from medtranslate.report.trust import chosen, method, models_limits
 from medtranslate.report.wording import number, similarity, similarity_name
 from medtranslate.result import Cohort, Cycle, Result
+
+MOST_DOUBTS = 20
 
 
 def cohort_page(result: Cohort | Cycle, pictures: Mapping[str, Pictures], links: Mapping[str, str]) -> str:
@@ -25,10 +30,11 @@ def cohort_page(result: Cohort | Cycle, pictures: Mapping[str, Pictures], links:
     """
     items, first = result.items, result.items[0]
     words = wording.name_images(result)
+    doubts = doubts_of(items)
     if isinstance(result, Cycle):
-        verdict, subject = wording.judge_cycle(result, first.unit), wording.say_cycle(result)
+        verdict, subject = judge_cycle(result), wording.say_cycle(result)
     else:
-        verdict = wording.judge(result.mean, result.baselines, first.unit)
+        verdict = judge(result.mean, result.baselines, first, doubtful=bool(doubts))
         subject = wording.say_pairs(items)
     odd = _odd(items)
     return render(
@@ -37,6 +43,9 @@ def cohort_page(result: Cohort | Cycle, pictures: Mapping[str, Pictures], links:
         title=f"{len(items)} {words.many}",
         kind=words.kind,
         home=None,
+        doubts=doubts[:MOST_DOUBTS],
+        more_doubts=max(0, len(doubts) - MOST_DOUBTS),
+        doubtful={item.name for item in items if item.translation and item.translation.doubts},
         verdict=verdict,
         against="" if isinstance(result, Cycle) else verdict.sentence,
         told=_told(result, verdict.sentence, subject, odd),
@@ -47,6 +56,7 @@ def cohort_page(result: Cohort | Cycle, pictures: Mapping[str, Pictures], links:
         items=items,
         failed=result.failed if isinstance(result, Cohort) else {},
         unit=first.unit,
+        unit_of=wording.unit_of(first),
         distributions=_distributions(result),
         odd=odd,
         links=links,
@@ -71,12 +81,13 @@ def _told(
     models = {item.translation.model for item in items if item.translation}
     ranked = sorted((item.volume.mae, item.name) for item in items if item.volume.mae is not None)
     means_nothing = isinstance(result, Cycle)
-    trust = [sentence if means_nothing else wording.say_error(result.mean, result.baselines, unit)]
+    values = f" (values {wording.clipping(items[0])})" if items[0].clipped else ""
+    trust = [sentence if means_nothing else wording.say_error(result.mean, result.baselines, items[0])]
     if len(ranked) > 1:
         (best, best_name), (worst, worst_name) = ranked[0], ranked[-1]
         trust.append(
             f"The best, {best_name}, is off by {number(best)} {unit} on average, the worst, {worst_name}, by"
-            f" {number(worst)} {unit}."
+            f" {number(worst)} {unit}{values}."
         )
     if odd:
         trust.append(f"{len(odd)} of {len(items)} stand out from the rest: look at them first.")
@@ -91,7 +102,7 @@ def _told(
 
 def _distributions(result: Cohort | Cycle) -> list[tuple[str, Strips]]:
     """MAE of the items beside their baselines', and their similarity."""
-    items, unit = result.items, result.items[0].unit
+    items, unit = result.items, wording.unit_of(result.items[0])
     if len(items) < 3:
         return []
     own = "as translated"
@@ -116,12 +127,12 @@ def _known(row: Mapping[str, float | None]) -> dict[str, float]:
 
 def _odd(items: Sequence[Result]) -> dict[str, list[str]]:
     """Why an item is an outlier, by its name; worst first."""
-    unit, title = items[0].unit, similarity_name(items[0].volume)
+    title = similarity_name(items[0].volume)
     errors = _known({item.name: item.volume.mae for item in items})
     similar = _known({item.name: similarity(item.volume) for item in items})
     found: dict[str, list[str]] = {}
     for name in sorted(outliers(errors), key=lambda name: -errors[name]):
-        found.setdefault(name, []).append(f"MAE {number(errors[name])} {unit}")
+        found.setdefault(name, []).append(wording.say_mae(errors[name], items[0]))
     for name in sorted(outliers(similar), key=lambda name: similar[name]):
         found.setdefault(name, []).append(f"{title} {number(similar[name], '.3f')}")
     return found
@@ -135,10 +146,13 @@ def _galleries(
     shown.sort(key=lambda item: item.volume.mae or 0.0)
     limit = max((error_limit(pictures[item.name]) for item in shown), default=1.0)
     ranks = ["Best"] + ["Median"] * (len(shown) - 2) + ["Worst"]
-    return [
-        gallery(item, pictures[item.name], f"{rank}: {item.name}", 1, limit, links.get(item.name))
-        for rank, item in zip(ranks, shown, strict=False)
-    ]
+    found = []
+    for rank, item in zip(ranks, shown, strict=False):
+        drawn = pictures[item.name]
+        own = gallery(item, drawn, f"{rank}: {item.name}", 1, limit, links.get(item.name))
+        others = across(item, drawn, limit)
+        found.append(replace(own, planes=[*own.planes, *(others.planes if others else [])]))
+    return found
 
 
 def _origin(result: Cohort | Cycle) -> list[tuple[str, str]]:

@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -28,10 +29,43 @@ _ERRORS = matplotlib.colormaps["inferno"]
 
 
 @dataclass(frozen=True)
-class Plane:
-    """One axial slice of a comparison; each picture is a PNG as a data URI, `source` may be absent."""
+class Cut:
+    """A plane through a volume [X, Y, Z] in the layout LPS.
 
+    Attributes:
+        axis: that it stands on: 0 of a sagittal plane, 1 of a coronal, 2 of an axial one.
+        index: of its voxels along that axis.
+    """
+
+    axis: int
     index: int
+
+    @property
+    def name(self) -> str:
+        """Of the plane."""
+        return ("sagittal", "coronal", "axial")[self.axis]
+
+    @property
+    def sides(self) -> tuple[int, int]:
+        """Axes of its columns and rows."""
+        return ((1, 2), (0, 2), (0, 1))[self.axis]
+
+    @property
+    def left(self) -> str:
+        """Side of the patient at the picture's left edge."""
+        return "AR"[self.sides[0] == 0]
+
+    def of(self, volume: npt.NDArray[Any], mask: Voxels) -> npt.NDArray[Any]:
+        """The plane [columns, rows] of a volume, cropped to the mask with a margin; the head's top is up."""
+        columns, rows = (_extent(mask, axis) for axis in self.sides)
+        plane: npt.NDArray[Any] = np.take(volume, self.index, self.axis)[columns, rows]
+        return plane if self.axis == 2 else plane[:, ::-1]
+
+
+@dataclass(frozen=True)
+class Plane:
+    """One plane of a comparison; each picture is a PNG as a data URI, `source` may be absent."""
+
     source: str | None
     prediction: str
     reference: str
@@ -72,29 +106,29 @@ def error_colours(steps: int = 9) -> list[str]:
     return [matplotlib.colors.to_hex(_ERRORS(k / (steps - 1))) for k in range(steps)]
 
 
-def draw_plane(pictures: Pictures, index: int, limit: float) -> Plane:
-    """The axial slice `index` as `compare_plane` draws it."""
-    drawn = {name: _png(image) for name, image in compare_plane(pictures, index, limit).items()}
-    return Plane(index, drawn.get("source"), drawn["prediction"], drawn["reference"], drawn["error"])
+def draw_plane(pictures: Pictures, cut: Cut, limit: float) -> Plane:
+    """A plane as `compare_plane` draws it."""
+    drawn = {name: _png(image) for name, image in compare_plane(pictures, cut, limit).items()}
+    return Plane(drawn.get("source"), drawn["prediction"], drawn["reference"], drawn["error"])
 
 
 def compare_plane(
-    pictures: Pictures, index: int, limit: float, spread_limit: float | None = None
+    pictures: Pictures, cut: Cut, limit: float, spread_limit: float | None = None
 ) -> dict[str, Image.Image]:
-    """Source, prediction, reference, error and spread of an axial slice, as far as there are, by name.
+    """Source, prediction, reference, error and spread of a plane, as far as there are, by name.
 
     The scale of the error ends at `limit`, and so does that of the spread unless `spread_limit` ends it; the
-    error is black outside the mask. All are cropped to the mask with a margin (`width_mm`). Rows run anterior
-    to posterior, columns from the patient's right to left.
+    error is black outside the mask. All are cropped to the mask with a margin (`width_mm`). On the left lies
+    the patient's right, or the front in a sagittal plane.
     """
-    box = _frame(pictures.mask)
-    inside = pictures.mask[..., index][box]
-    fake, real = pictures.prediction[..., index][box], pictures.reference[..., index][box]
+    inside, fake, real = (
+        cut.of(volume, pictures.mask) for volume in (pictures.mask, pictures.prediction, pictures.reference)
+    )
     errors = np.where(inside, np.abs(fake - real), 0.0) / limit
     planes = (
         {}
         if pictures.source is None
-        else {"source": _grey(pictures.source[..., index][box], pictures.source_range)}
+        else {"source": _grey(cut.of(pictures.source, pictures.mask), pictures.source_range)}
     )
     planes |= {
         "prediction": _grey(fake, pictures.data_range),
@@ -102,32 +136,33 @@ def compare_plane(
         "error": _heat(errors),
     }
     if pictures.spread is not None:
-        planes["spread"] = _heat(pictures.spread[..., index][box] / (spread_limit or limit))
-    return {name: _picture(plane, pictures.spacing_mm) for name, plane in planes.items()}
+        planes["spread"] = _heat(cut.of(pictures.spread, pictures.mask) / (spread_limit or limit))
+    return {name: _picture(plane, _spacing(pictures, cut)) for name, plane in planes.items()}
 
 
-def draw_shown(shown: Shown, index: int, limit: float) -> list[str]:
-    """The axial slice `index` as `show_plane` draws it."""
-    return [_png(image) for image in show_plane(shown, index, limit)]
+def draw_shown(shown: Shown, cut: Cut, limit: float) -> list[str]:
+    """A plane as `show_plane` draws it."""
+    return [_png(image) for image in show_plane(shown, cut, limit)]
 
 
-def show_plane(shown: Shown, index: int, limit: float) -> list[Image.Image]:
-    """Source, translation and, where there is one, spread of a slice, framed as by `compare_plane`."""
-    box = _frame(shown.mask)
+def show_plane(shown: Shown, cut: Cut, limit: float) -> list[Image.Image]:
+    """Source, translation and, where there is one, spread of a plane, framed as by `compare_plane`."""
     planes = [
-        _grey(shown.source[..., index][box], shown.source_range),
-        _grey(shown.translation[..., index][box], shown.range),
+        _grey(cut.of(shown.source, shown.mask), shown.source_range),
+        _grey(cut.of(shown.translation, shown.mask), shown.range),
     ]
     if shown.spread is not None:
-        planes.append(_heat(shown.spread[..., index][box] / limit))
-    return [_picture(plane, shown.spacing_mm) for plane in planes]
+        planes.append(_heat(cut.of(shown.spread, shown.mask) / limit))
+    return [_picture(plane, _spacing(shown, cut)) for plane in planes]
 
 
-def width_mm(pictures: Pictures | Shown) -> float:
-    """What a picture of a slice spans from the patient's right to left."""
-    columns, _ = _frame(pictures.mask)
-    count = len(range(pictures.mask.shape[0])[columns])
-    return count * pictures.spacing_mm[0]
+def width_mm(pictures: Pictures | Shown, cut: Cut) -> float:
+    """What a picture of a plane spans from left to right."""
+    columns = cut.sides[0]
+    return (
+        len(range(pictures.mask.shape[columns])[_extent(pictures.mask, columns)])
+        * pictures.spacing_mm[columns]
+    )
 
 
 def draw_differences(pictures: Pictures, folder: Path, name: str) -> None:
@@ -150,6 +185,14 @@ def draw_differences(pictures: Pictures, folder: Path, name: str) -> None:
         drawn = [*(np.stack([plane] * 3, axis=-1) for plane in planes), _heat(errors / (high - low) * 4)]
         strip = _picture(np.concatenate(drawn), pictures.spacing_mm, LONGEST_SIDE * len(drawn))
         strip.save(folder / (f"{name}-{index:03}.png" if several else f"{name}.png"))
+
+
+def middle_cuts(mask: Voxels) -> list[Cut]:
+    """A coronal and a sagittal plane through the middle of the mask; none of a single slice."""
+    if mask.shape[2] < 2 or not mask.any():
+        return []
+    others = {1: (0, 2), 0: (1, 2)}
+    return [Cut(axis, int(np.mean(np.flatnonzero(mask.any(axis=rest))))) for axis, rest in others.items()]
 
 
 def spread_planes(mask: Voxels, count: int) -> list[int]:
@@ -193,14 +236,16 @@ def round_ticks(low: float, high: float, count: int = 4) -> list[float]:
     return [round(float(tick), 10) for tick in MaxNLocator(count).tick_values(low, high)]
 
 
-def _frame(mask: Voxels) -> tuple[slice, slice]:
-    """In-plane bounding box of the mask over all slices, with a margin; the same for every picture."""
-    boxes = []
-    for axis in (0, 1):
-        used = np.flatnonzero(mask.any(axis=(1 - axis, 2)))
-        air = round(MARGIN * mask.shape[axis])
-        boxes.append(slice(max(0, int(used[0]) - air), int(used[-1]) + 1 + air))
-    return boxes[0], boxes[1]
+def _extent(mask: Voxels, axis: int) -> slice:
+    """What the mask spans along an axis, with a margin; the same for every picture."""
+    used = np.flatnonzero(mask.any(axis=tuple({0, 1, 2} - {axis})))
+    air = round(MARGIN * mask.shape[axis])
+    return slice(max(0, int(used[0]) - air), int(used[-1]) + 1 + air)
+
+
+def _spacing(pictures: Pictures | Shown, cut: Cut) -> tuple[float, float]:
+    columns, rows = cut.sides
+    return pictures.spacing_mm[columns], pictures.spacing_mm[rows]
 
 
 def _grey(plane: Volume, ends: Range) -> npt.NDArray[np.uint8]:
@@ -215,9 +260,9 @@ def _heat(shares: npt.NDArray[np.floating]) -> npt.NDArray[np.uint8]:
 
 
 def _picture(
-    plane: npt.NDArray[np.uint8], spacing_mm: tuple[float, float, float], longest: int = LONGEST_SIDE
+    plane: npt.NDArray[np.uint8], spacing_mm: Sequence[float], longest: int = LONGEST_SIDE
 ) -> Image.Image:
-    """[X, Y] or [X, Y, 3] with square pixels, rows along Y."""
+    """[X, Y] or [X, Y, 3] with square pixels, rows along Y; the spacing is that along X and Y."""
     size_mm = plane.shape[0] * spacing_mm[0], plane.shape[1] * spacing_mm[1]
     per_mm = min(longest / max(size_mm), 1 / min(spacing_mm[:2]))
     picture = Image.fromarray(np.ascontiguousarray(plane.swapaxes(0, 1)))

@@ -138,14 +138,20 @@ def histogram_chart(found: Histograms, names: Mapping[str, str], unit: str) -> C
 
 @dataclass(frozen=True)
 class Shot:
-    """A picture of a slice; `width_mm` is what it spans, None where that is not known."""
+    """A picture of a plane.
+
+    Attributes:
+        width_mm: what it spans, None where that is not known.
+        left: side of the patient at its left edge.
+    """
 
     image: Image.Image
     width_mm: float | None = None
+    left: str = "R"
 
 
 class Strip(Flowable):
-    """Pictures of one slice side by side on black, with a scale bar and the patient's right marked."""
+    """Pictures of one plane side by side on black, with a scale bar and the side on the left marked."""
 
     def __init__(self, caption: str, shots: Sequence[Shot], highest: float) -> None:
         super().__init__()
@@ -170,10 +176,10 @@ class Strip(Flowable):
             y = 6 + gap + (self.tall - high) / 2
             pen.drawImage(ImageReader(shot.image), x, y, self.each, high)
             if index == 0 and shot.width_mm:
-                self._mark(x, y, high, shot.width_mm)
+                self._mark(x, y, high, shot.width_mm, shot.left)
 
-    def _mark(self, x: float, y: float, high: float, width_mm: float) -> None:
-        """A bar of a round length in mm, and R at the patient's right (radiological view)."""
+    def _mark(self, x: float, y: float, high: float, width_mm: float, left: str) -> None:
+        """A bar of a round length in mm, and the side of the patient at the left edge."""
         pen = self.canv
         length = next((mark for mark in (50, 20, 10, 5, 2) if mark <= width_mm / 2.5), 1)
         pen.setStrokeColor(white)
@@ -182,7 +188,7 @@ class Strip(Flowable):
         pen.line(x + 3, y + 4, x + 3 + length / width_mm * self.each, y + 4)
         pen.setFont(PLAIN, 6)
         pen.drawString(x + 3, y + 7, f"{length} mm")
-        pen.drawString(x + 2, y + high / 2 - 2, "R")
+        pen.drawString(x + 2, y + high / 2 - 2, left)
 
 
 class Scale(Flowable):

@@ -40,8 +40,15 @@ WIDTH = A4[0] - 2 * MARGIN
 """Of the text."""
 INK, SOFT, LINE, ACCENT = (HexColor(code) for code in ("#1f2629", "#566166", "#d5dad8", "#1f6f78"))
 WORST = HexColor("#b03a2e")
-JUDGED = {"better": HexColor("#2c7a4b"), "mixed": HexColor("#8a5f0e"), "worse": WORST}
+JUDGED = {
+    "good": HexColor("#2c7a4b"),
+    "fair": HexColor("#6f6410"),
+    "poor": WORST,
+    "doubtful": HexColor("#b45309"),
+}
 """Colour of a verdict, by its kind."""
+TINT = HexColor("#fff4e5")
+"""Under doubts."""
 PLAIN, BOLD = "DejaVuSans", "DejaVuSans-Bold"
 
 
@@ -54,6 +61,9 @@ def _styles() -> dict[str, ParagraphStyle]:
             "heading", body, fontName=BOLD, fontSize=11, leading=14, spaceBefore=12, keepWithNext=1
         ),
         "verdict": ParagraphStyle("verdict", body, fontName=BOLD, fontSize=12, leading=16),
+        "doubtful": ParagraphStyle(
+            "doubtful", body, fontName=BOLD, fontSize=12, leading=16, textColor=JUDGED["doubtful"]
+        ),
         "strong": ParagraphStyle("strong", body, fontName=BOLD, spaceAfter=0),
         "cell": ParagraphStyle("cell", body, spaceAfter=0),
         "number": ParagraphStyle("number", body, spaceAfter=0, alignment=TA_RIGHT),
@@ -129,9 +139,13 @@ def facts(pairs: Sequence[tuple[str, str]]) -> Flowable:
     return _grid(rows, [WIDTH * 0.22, WIDTH * 0.78], (0, 8, 1.2, 1.2))
 
 
-def boxed(colour: Color, *parts: Flowable) -> Flowable:
-    """Parts beside a thick line of a colour."""
-    lines = [("BOX", (0, 0), (-1, -1), 0.5, LINE), ("LINEBEFORE", (0, 0), (0, -1), 4, colour)]
+def boxed(colour: Color, *parts: Flowable, fill: bool = False) -> Flowable:
+    """Parts beside a thick line of a colour; `fill` puts a frame of it around them, and a tint under them."""
+    lines: list[tuple[Any, ...]] = [
+        ("BOX", (0, 0), (-1, -1), 1 if fill else 0.5, colour if fill else LINE),
+        ("LINEBEFORE", (0, 0), (0, -1), 4, colour),
+        *([("BACKGROUND", (0, 0), (-1, -1), TINT)] if fill else []),
+    ]
     return _grid([[list(parts)]], [WIDTH], (12, 8, 7, 6), lines)
 
 

@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 
 from reportlab.platypus import Flowable, KeepTogether
 
-from medtranslate.report.case_page import where
+from medtranslate.report.case_page import middle_of, where
 from medtranslate.report.drawing import (
+    Cut,
     compare_plane,
     error_colours,
     error_limit,
+    middle_cuts,
     show_plane,
     spread_limit,
     spread_planes,
@@ -20,7 +22,7 @@ from medtranslate.report.pdf_figures import Scale, Shot, Strip
 from medtranslate.report.pdf_layout import section, text
 from medtranslate.report.pictures import Pictures, Shown
 from medtranslate.report.trust import ranked_slices
-from medtranslate.report.wording import Words, number, span
+from medtranslate.report.wording import Words, number, say_mae, span
 from medtranslate.result import Result, SliceScores, Translation
 
 FAIR_SHARE = 0.2
@@ -30,19 +32,25 @@ VISIBLE = 0.03
 STRIP = 214.0
 """Height of a strip of pictures with its caption at most: three fill a page."""
 VIEW = "Radiological view: anterior on top, the patient’s right on the left."
+VIEW_ACROSS = "Coronal and sagittal pictures run through the middle of the head; its top is up."
+CHOICE = (
+    "Slices are chosen by their mean absolute error: the worst is the worst of all; the typical (the median)"
+    f" and the best are of those that show at least {FAIR_SHARE:.0%} as much of the head as the fullest."
+)
 
 
 def telling_slices(result: Result, pictures: Pictures) -> list[tuple[str, SliceScores]]:
-    """The worst, a typical and the best slice by MAE, of those that show a fair part of the head."""
+    """The worst slice by MAE, and a typical and the best one of those that show a fair part of the head."""
     low, high = pictures.data_range
     seen = pictures.mask & (pictures.reference > low + VISIBLE * (high - low))
     area = seen.sum(axis=(0, 1))
-    fair = [
-        p for p in ranked_slices(result) if p.index < len(area) and area[p.index] >= FAIR_SHARE * area.max()
-    ]
-    if len(fair) < 3:
-        return [("", plane) for plane in fair]
-    return [("Worst", fair[-1]), ("Typical", fair[len(fair) // 2]), ("Best", fair[0])]
+    ranked = [plane for plane in ranked_slices(result) if plane.index < len(area)]
+    if len(ranked) < 3:
+        return [("", plane) for plane in ranked]
+    fair = [plane for plane in ranked if area[plane.index] >= FAIR_SHARE * area.max()] or ranked
+    chosen = {"Worst": ranked[-1], "Typical": fair[len(fair) // 2], "Best": fair[0]}
+    ranks = {plane.index: rank for rank, plane in reversed(chosen.items())}
+    return [(rank, plane) for rank, plane in chosen.items() if ranks[plane.index] == rank]
 
 
 def slices_of_pair(result: Result, words: Words, pictures: Pictures | None) -> list[Flowable]:
@@ -54,7 +62,8 @@ def slices_of_pair(result: Result, words: Words, pictures: Pictures | None) -> l
         _strip(f"{rank}: {where(plane)}" if rank else where(plane), result, plane, pictures, limit)
         for rank, plane in telling_slices(result, pictures)
     ]
-    return _pictured(strips, words, pictures, result.unit, limit)
+    choice = CHOICE if len(strips) > 2 else ""
+    return _pictured(strips, _across(pictures, limit), words, pictures, result.unit, limit, choice)
 
 
 def slices_by_rank(items: Sequence[Result], words: Words, pictures: Mapping[str, Pictures]) -> list[Flowable]:
@@ -65,64 +74,97 @@ def slices_by_rank(items: Sequence[Result], words: Words, pictures: Mapping[str,
         return []
     limit = max(error_limit(pictures[item.name]) for item in shown)
     ranks = ["Best", *["Median"] * (len(shown) - 2), "Worst"][: len(shown)]
-    strips = []
+    strips, others = [], []
     for rank, item in zip(ranks, shown, strict=True):
-        (index,) = spread_planes(pictures[item.name].mask, 1)
+        drawn = pictures[item.name]
+        (index,) = spread_planes(drawn.mask, 1)
         plane = next((p for p in item.slices if p.index == index), SliceScores(index=index))
-        strips.append(_strip(f"{rank}: {item.name}", item, plane, pictures[item.name], limit))
-    return _pictured(strips, words, pictures[shown[0].name], items[0].unit, limit)
+        strips.append(_strip(f"{rank}: {item.name}", item, plane, drawn, limit))
+        others += _across(drawn, limit, f"{rank}: {item.name}, ")
+    choice = "Best, median and worst by mean absolute error, of each the slice in the middle of its head."
+    return _pictured(strips, others, words, pictures[shown[0].name], items[0].unit, limit, choice)
 
 
 def _pictured(
-    strips: Sequence[Flowable], words: Words, pictures: Pictures, unit: str, limit: float
+    strips: Sequence[Flowable],
+    others: Sequence[Flowable],
+    words: Words,
+    pictures: Pictures,
+    unit: str,
+    limit: float,
+    choice: str,
 ) -> list[Flowable]:
-    """Strips under what their columns show."""
+    """Strips of slices, then of other planes, under what their columns show and how slices are chosen."""
     source = [] if pictures.source is None else [f"{words.source} ({span(pictures.source_range)})"]
     scale = f"({span(pictures.data_range)} {unit})"
     order = [*source, f"{words.prediction} {scale}", f"{words.reference} {scale}", "absolute error"]
     if pictures.spread is not None:
         ends = span((0.0, spread_limit([pictures.spread[pictures.mask]])))
         order.append(f"standard deviation of the samples ({ends} {unit} in the same colours)")
-    view = f"From left: {', '.join(order)}. {VIEW} The error is black outside the scored voxels."
+    view = f"From left: {', '.join(order)}. {VIEW} The error is black outside the scored voxels. {choice}"
     colours = Scale(limit, unit, error_colours(), "absolute error")
-    return _together([text(view, "soft"), colours, *strips])
+    return [*_together("Pictures", [text(view, "soft"), colours, *strips]), *_other_planes(others)]
 
 
 def _strip(caption: str, result: Result, plane: SliceScores, pictures: Pictures, limit: float) -> Strip:
-    scores = f"MAE {number(plane.mae)} {result.unit}"
+    scores = say_mae(plane.mae, result)
     scores += "" if plane.ssim is None else f", SSIM {number(plane.ssim, '.3f')}"
+    known = plane.position_mm is not None
+    return Strip(f"{caption}, {scores}", _shots(pictures, Cut(2, plane.index), limit, known=known), STRIP)
+
+
+def _across(pictures: Pictures, limit: float, before: str = "") -> list[Flowable]:
+    """A coronal and a sagittal strip through the middle of what was scored."""
+    known = pictures.affine is not None
+    return [
+        Strip(before + middle_of(cut), _shots(pictures, cut, limit, known=known), STRIP)
+        for cut in middle_cuts(pictures.mask)
+    ]
+
+
+def _shots(pictures: Pictures, cut: Cut, limit: float, *, known: bool) -> list[Shot]:
     own = None if pictures.spread is None else spread_limit([pictures.spread[pictures.mask]])
-    images = list(compare_plane(pictures, plane.index, limit, own).values())
-    span_mm = None if plane.position_mm is None else width_mm(pictures)
-    return Strip(f"{caption}, {scores}", [Shot(image, span_mm) for image in images], STRIP)
+    span_mm = width_mm(pictures, cut) if known else None
+    images = compare_plane(pictures, cut, limit, own).values()
+    return [Shot(image, span_mm, cut.left) for image in images]
 
 
 def slices_of_translation(shown: Sequence[tuple[str, Shown]], first: Translation) -> list[Flowable]:
     """Slices of a lone volume, or one of each of several, with the spread of the samples."""
     limit = spread_limit(view.spread[view.mask] for _, view in shown if view.spread is not None)
+    seen = [(name, view) for name, view in shown if view.mask.any()]
     strips = [
-        Strip(
-            f"{name}, slice {index}" if view.mask.shape[2] > 1 else name,
-            [
-                Shot(image, None if view.affine is None else width_mm(view))
-                for image in show_plane(view, index, limit or 1.0)
-            ],
-            STRIP,
-        )
-        for name, view in shown
-        if view.mask.any()
+        _seen(f"{name}, slice {index}" if view.mask.shape[2] > 1 else name, view, Cut(2, index), limit)
+        for name, view in seen
         for index in spread_planes(view.mask, 3 if len(shown) == 1 else 1)
+    ]
+    others = [
+        _seen(f"{name}: {middle_of(cut)}", view, cut, limit)
+        for name, view in seen
+        if view.regular
+        for cut in middle_cuts(view.mask)
     ]
     if not strips:
         return section("Pictures", text("Left out: the images were not at hand.", "soft"))
     order = ["source", f"translation ({span(first.model.output_range)} {first.model.unit})"]
     order += ["standard deviation"] if limit else []
-    view = f"From left: {', '.join(order)}. {VIEW}"
+    view = f"From left: {', '.join(order)}. {VIEW} Slices lie at even distances in the head."
     unit = first.uncertainty.unit if first.uncertainty else ""
     colours = [Scale(limit, unit, error_colours(), "standard deviation")] if limit else []
-    return _together([text(view, "soft"), *colours, *strips])
+    return [*_together("Pictures", [text(view, "soft"), *colours, *strips]), *_other_planes(others)]
 
 
-def _together(parts: Sequence[Flowable]) -> list[Flowable]:
+def _seen(caption: str, view: Shown, cut: Cut, limit: float) -> Strip:
+    span_mm = None if view.affine is None else width_mm(view, cut)
+    return Strip(
+        caption, [Shot(image, span_mm, cut.left) for image in show_plane(view, cut, limit or 1.0)], STRIP
+    )
+
+
+def _other_planes(strips: Sequence[Flowable]) -> list[Flowable]:
+    return _together("Coronal and sagittal", [text(VIEW_ACROSS, "soft"), *strips]) if strips else []
+
+
+def _together(title: str, parts: Sequence[Flowable]) -> list[Flowable]:
     """Pictures that are compared with each other, on one page where they fit on one."""
-    return [KeepTogether(section("Pictures", *parts))]
+    return [KeepTogether(section(title, *parts))]

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from medtranslate.report.wording import about_translation, number
+from medtranslate.report.wording import about_translation, clipping, number
 from medtranslate.result import Coverage, Registration, Result
 
 
 def signs(result: Result) -> list[tuple[str, str]]:
     """Bias, distance of the histograms, seams, and what the uncertainty was worth, as far as measured."""
     unit, found = result.unit, []
+    values = f"; values {clipping(result)}" if result.clipped else ""
     if agreement := result.agreement:
         low, high = agreement.limits
         limits = f"limits of agreement {number(low)} to {number(high)} {unit}"
         found = [
-            ("Bias", f"{number(agreement.bias)} {unit}; {limits} (Bland–Altman, 1.96 standard deviations)"),
-            ("Histograms", f"{number(agreement.wasserstein)} {unit} apart (Wasserstein distance)"),
+            (
+                "Bias",
+                f"{number(agreement.bias)} {unit}; {limits} (Bland–Altman, 1.96 standard deviations){values}",
+            ),
+            ("Histograms", f"{number(agreement.wasserstein)} {unit} apart (Wasserstein distance){values}"),
         ]
     if result.seams:
         jumps = ", ".join(f"{name} {share:.1%}" for name, share in result.seams.items())
         found.append(("Seams", f"mean jump between neighbouring slices, of the range: {jumps}"))
     if result.coverage:
-        found.append(("Uncertainty", _covered(result.coverage, unit)))
+        found.append(("Uncertainty", _covered(result.coverage, unit) + values))
     elif result.translation:
         found += [pair for pair in about_translation(result.translation) if pair[0] != "Seams"]
     return found

@@ -11,15 +11,27 @@ import numpy as np
 
 from medtranslate.metrics import Volume
 from medtranslate.report.as_html import CASES, case_place
-from medtranslate.report.case_page import MOST_PLANES, Chart, plot
-from medtranslate.report.drawing import draw_shown, error_colours, spread_limit, spread_planes
+from medtranslate.report.case_page import MOST_PLANES, Chart, middle_of, plot
+from medtranslate.report.doubts import doubts_of, measures
+from medtranslate.report.drawing import (
+    Cut,
+    draw_shown,
+    error_colours,
+    middle_cuts,
+    spread_limit,
+    spread_planes,
+)
+from medtranslate.report.grades import Verdict
 from medtranslate.report.page import render
 from medtranslate.report.pictures import Shown
 from medtranslate.report.trust import chosen, provenance, what_it_lacks
 from medtranslate.report.viewer import Image, Viewer, build_viewer, offered_windows
-from medtranslate.report.wording import Verdict, about_translation, number, say_made, say_model, span
+from medtranslate.report.wording import about_translation, number, say_made, say_model, span
 from medtranslate.result import Translation
 
+Drawn = tuple[str, list[str]]
+"""A caption, and the pictures under it as data URIs."""
+MOST_DOUBTS = 20
 FAIR_SHARE = 0.1
 """Of the head's largest slice: what lies in smaller ones is too little for a mean."""
 UNSCORED = Verdict(
@@ -68,19 +80,15 @@ def _lone(record: Translation, name: str, shown: Shown | None, home: str | None 
         curves=_curves(shown) if shown else [],
         rows=[],
         links={},
-        planes=[
-            (f"slice {index}" if shown.mask.shape[2] > 1 else name, draw_shown(shown, index, limit or 1.0))
-            for index in spread_planes(shown.mask, MOST_PLANES)
-        ]
-        if shown and shown.mask.any()
-        else [],
-        facts=about_translation(record),
+        planes=_planes(shown, name, limit or 1.0) if shown and shown.mask.any() else [],
+        across=_across(shown, "", limit or 1.0) if shown and shown.mask.any() else [],
+        facts=[*measures(record), *about_translation(record)],
         provenance=[*provenance(record), *_settings(record)],
     )
 
 
 def _many(records: Sequence[Translation], shown: Sequence[tuple[str, Shown]], folder: Path) -> str:
-    names = [Path(record.output.removesuffix(".gz")).stem for record in records]
+    names = _names(records)
     limit = spread_limit(_spreads([view for _, view in shown]))
     model = records[0].model
     counts = Counter(text for record in records for text in record.warnings)
@@ -100,14 +108,12 @@ def _many(records: Sequence[Translation], shown: Sequence[tuple[str, Shown]], fo
             if (place := case_place(folder, name)).is_file()
         },
         planes=[
-            (
-                f"{name}, slice {index}" if view.mask.shape[2] > 1 else name,
-                draw_shown(view, index, limit or 1.0),
-            )
+            drawn
             for name, view in shown
             if view.mask.any()
-            for index in spread_planes(view.mask, 1)
+            for drawn in (*_planes(view, name, limit or 1.0, 1), *_across(view, f"{name}, ", limit or 1.0))
         ],
+        across=[],
         facts=[],
         provenance=[
             ("Model", f"{model.name}, SHA-256 {model.sha256}"),
@@ -116,15 +122,37 @@ def _many(records: Sequence[Translation], shown: Sequence[tuple[str, Shown]], fo
     )
 
 
+def _planes(shown: Shown, name: str, limit: float, count: int = MOST_PLANES) -> list[Drawn]:
+    """Axial slices under their numbers, or the one of a picture under its name."""
+    several = shown.mask.shape[2] > 1
+    lone = count == 1
+    return [
+        (
+            (f"{name}, slice {index}" if lone else f"slice {index}") if several else name,
+            draw_shown(shown, Cut(2, index), limit),
+        )
+        for index in spread_planes(shown.mask, count)
+    ]
+
+
+def _across(shown: Shown, before: str, limit: float) -> list[Drawn]:
+    """A coronal and a sagittal picture; none where slices are no regular grid."""
+    cuts = middle_cuts(shown.mask) if shown.regular else []
+    return [(before + middle_of(cut), draw_shown(shown, cut, limit)) for cut in cuts]
+
+
 def _common(records: Sequence[Translation], limit: float, shown: Shown | None) -> dict[str, object]:
     """What pages of one and of many show alike; what is said of the first holds of all."""
-    record = records[0]
+    record, doubts = records[0], doubts_of(records)
     return {
         "told": [
             ("What was done", [_subject(records), UNSCORED.sentence]),
             ("With which model", [say_model(record.model)]),
             ("How far to trust it", what_it_lacks(record) or ["Nothing was measured that would say."]),
         ],
+        "doubts": doubts[:MOST_DOUBTS],
+        "more_doubts": max(0, len(doubts) - MOST_DOUBTS),
+        "doubtful": {name for name, item in zip(_names(records), records, strict=True) if item.doubts},
         "kind": "medtranslate translation",
         "verdict": UNSCORED,
         "shown_range": shown.range if shown else record.model.output_range,
@@ -134,6 +162,10 @@ def _common(records: Sequence[Translation], limit: float, shown: Shown | None) -
         "number": number,
         "span": span,
     }
+
+
+def _names(records: Sequence[Translation]) -> list[str]:
+    return [Path(record.output.removesuffix(".gz")).stem for record in records]
 
 
 def _subject(records: Sequence[Translation]) -> str:

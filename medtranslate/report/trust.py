@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 
 from medtranslate.metrics import PROFILES, WHOLE_CT, covers
-from medtranslate.report.wording import number, span
+from medtranslate.report.wording import clipping, number, span
 from medtranslate.result import ModelInfo, Result, SliceScores, Source, Translation
 
 CALIBRATED = 0.95
@@ -25,18 +25,19 @@ VERDICTS = {
 def how_far(result: Result) -> list[str]:
     """What scores of one pair say to somebody who wants to use the image: slices, voxels, spread, seams."""
     said = []
+    values = f" (values {clipping(result)})" if result.clipped else ""
     ranked = ranked_slices(result)
     if len(ranked) > 2:
         worst, middle = ranked[-1], median(plane.mae or 0.0 for plane in ranked)
         said.append(
             f"Half of the slices err by {number(middle)} {result.unit} or less on average, the worst, slice"
-            f" {worst.index}, by {number(worst.mae)} {result.unit}."
+            f" {worst.index}, by {number(worst.mae)} {result.unit}{values}."
         )
     if result.agreement:
         low, high = result.agreement.limits
         said.append(
             f"A single voxel can be far off: 95 % of the differences lie between {number(low)} and"
-            f" {number(high)} {result.unit}, if they are normally distributed."
+            f" {number(high)} {result.unit}{values}, if they are normally distributed."
         )
     if result.translation:
         said += what_it_lacks(result.translation)
@@ -74,16 +75,10 @@ def what_it_lacks(record: Translation) -> list[str]:
 
 
 def say_gate(record: Translation) -> list[str]:
-    """What the model's input gate had against the source; nothing where it let it pass."""
-    gate = record.gate
-    if gate is None or gate.verdict == "pass":
-        return []
-    if gate.verdict == "none":
+    """That the model has no input gate; what a gate had against the source is said first (`say_doubts`)."""
+    if record.gate and record.gate.verdict == "none":
         return ["The model has no input gate: whether the source is what it knows was not judged."]
-    reasons = "; ".join(gate.reasons)
-    if gate.forced:
-        return [f"The model's input gate refused the source, and was passed by force: {reasons}."]
-    return [f"The model's input gate doubts the source: {reasons}."]
+    return []
 
 
 def limits(model: ModelInfo) -> list[str]:
@@ -119,6 +114,8 @@ def method(items: Sequence[Result]) -> list[tuple[str, str]]:
     numbers = f"{span(ranges.pop())} {result.unit}: " if len(ranges) == 1 else ""
     found.append(("Range", f"{numbers}{result.data_range_rule or 'not stated'}"))
     found += [("Reference", words) for words in result.reference]
+    if result.clipped:
+        found.append(("Clipped", f"all scores are of values {clipping(result)}"))
     known = PROFILES.get(result.profile)  # type: ignore[call-overload]  # a result may name any
     return [*found, *(known.definitions.items() if known else [])]
 

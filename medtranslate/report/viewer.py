@@ -109,8 +109,9 @@ def build_viewer(
         spacing_mm: voxel size along x, y and z.
         affine: array index to RAS+ mm; without it sides and places are not named.
         regular: whether coronal and sagittal planes can be shown, and places named.
-        error: `limit` of its scale, `unit`, and `clip`, the range that the reference is clipped to before
-            it is compared; where it is given, the script shows translation - reference.
+        error: `limit` of its scale, `unit`, `of`, which stands beside "MAE", and `clip`, the range that the
+            reference is clipped to before it is compared; where it is given, the script shows translation -
+            reference.
         slices: MAE by axial slice.
         colours: of the error's scale, from zero to its end.
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from medtranslate.metrics import Range
+from medtranslate.modality import UNITS
 from medtranslate.result import Cohort, Cycle, ModelInfo, Result, Scores, Tissue, Translation
 
 SEES_THE_REFERENCE = "histogram match"
@@ -19,6 +20,9 @@ NOTES = {
     "intermediate matched": "the image between given the original's own histogram",
 }
 UNMASKED = "background included: flattered by it, and no measure of the head"
+
+_KINDS = {unit: modality.upper() for modality, unit in UNITS.items()}
+"""What is counted in a unit."""
 
 CAUTION = "For research only. Not for diagnosis, treatment planning or dose calculation."
 
@@ -33,15 +37,6 @@ class Words:
     source: str
     prediction: str
     reference: str
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """Whether it is better than doing nothing: `kind` is better, mixed, worse or unknown."""
-
-    kind: str
-    headline: str
-    sentence: str
 
 
 def name_images(result: Result | Cohort | Cycle) -> Words:
@@ -72,54 +67,6 @@ def say_cycle(result: Cycle) -> str:
     )
 
 
-def judge_cycle(result: Cycle, unit: str) -> Verdict:
-    """The score of a round trip, and why it is no verdict on the translation."""
-    scores, copied = result.mean, result.baselines.get("untranslated", Scores())
-    way = " → ".join(name.upper() for name in result.path)
-    return Verdict(
-        "unknown",
-        f"{way}: mean absolute error {number(scores.mae)} {unit}",
-        f"SSIM {number(scores.ssim, '.3f')}. Networks that only copied their input would reach"
-        f" {number(copied.mae)} {unit}; the score says {result.meaning}. Score translations against real"
-        " pairs where there are any, and repeat this test with --noise.",
-    )
-
-
-def judge(scores: Scores, baselines: Mapping[str, Scores], unit: str) -> Verdict:
-    """Compare with doing nothing (every baseline but the one that sees the reference).
-
-    Better (or worse) means a lower (higher) MAE and a higher (lower) PSNR and SSIM than each of them.
-    """
-    nothing = {name: s for name, s in baselines.items() if name != SEES_THE_REFERENCE}
-    if scores.mae is None or not nothing:
-        return Verdict(
-            "unknown",
-            "Nothing to compare with",
-            "Whether this is better than doing nothing can't be said without the source (--source).",
-        )
-    wins = [verdict for base in nothing.values() for verdict in _wins(scores, base)]
-    against = " and ".join(f"{number(base.mae)} for the {name}" for name, base in nothing.items())
-    sentence = f"Mean absolute error {number(scores.mae)} {unit}, against {against}"
-    sentence += f"; PSNR {number(scores.psnr)} dB, against "
-    sentence += " and ".join(number(base.psnr) for base in nothing.values())
-    sentence += f"; {similarity_name(scores)} {number(similarity(scores), '.3f')}, against "
-    sentence += " and ".join(number(similarity(base), ".3f") for base in nothing.values())
-    matched = baselines.get(SEES_THE_REFERENCE)
-    if matched:
-        reached = all(_wins(scores, matched))
-        sentence += (
-            f". It {'betters' if reached else 'does not better'} a histogram match"
-            f" ({number(matched.mae)} {unit}), which has seen the reference"
-        )
-    kind = "better" if all(wins) else "mixed" if any(wins) else "worse"
-    headline = {
-        "better": "Better than doing nothing",
-        "mixed": "Better than doing nothing in some scores only",
-        "worse": "Not better than doing nothing",
-    }[kind]
-    return Verdict(kind, headline, sentence + ".")
-
-
 def number(value: float | None, form: str | None = None) -> str:
     """A score in the page's words: three digits or so, an infinity sign, or n/a."""
     if value is None or math.isnan(value):
@@ -132,12 +79,6 @@ def number(value: float | None, form: str | None = None) -> str:
 def span(ends: Range) -> str:
     """A range in the page's words."""
     return f"{round(ends[0], 1):g} to {round(ends[1], 1):g}"
-
-
-def _wins(scores: Scores, base: Scores) -> list[bool]:
-    """One verdict per score that both have: lower MAE, higher PSNR, higher SSIM or MS-SSIM."""
-    pairs = ((base.mae, scores.mae), (scores.psnr, base.psnr), (similarity(scores), similarity(base)))
-    return [larger > smaller for larger, smaller in pairs if larger is not None and smaller is not None]
 
 
 def similarity(scores: Scores) -> float | None:
@@ -166,7 +107,7 @@ def tissue_error(tissue: Tissue) -> str:
 def say_pairs(items: list[Result]) -> str:
     """What was compared, in one sentence."""
     first = items[0]
-    kind = {"HU": "CT", "a.u.": "MR"}.get(first.unit, "image")
+    kind = _KINDS.get(first.unit, "image")
     models = sorted({item.translation.model.name for item in items if item.translation})
     made = f", made by the model {' and '.join(models)}," if models else ""
     if len(items) > 1:
@@ -195,18 +136,39 @@ def say_made(record: Translation) -> str:
 
 def say_compared(result: Result) -> str:
     """Against what it was scored, in one sentence."""
-    truth = {"HU": "the true CT", "a.u.": "the true MR"}.get(result.unit, "the true image")
+    truth = f"the true {_KINDS.get(result.unit, 'image')}"
     planes = f"on {len(result.slices)} axial slices" if len(result.slices) != 1 else "on one slice"
     return f"It was compared with {truth} of the same head, voxel by voxel, {planes}."
 
 
-def say_error(scores: Scores, baselines: Mapping[str, Scores], unit: str) -> str:
+def say_error(scores: Scores, baselines: Mapping[str, Scores], item: Result) -> str:
     """The mean absolute error, and that of doing nothing, in one sentence."""
     nothing = [
         f"{number(base.mae)} for the {name}" for name, base in baselines.items() if name != SEES_THE_REFERENCE
     ]
     against = f"; without any translation it would be {' and '.join(nothing)}" if nothing else ""
-    return f"A voxel is off by {number(scores.mae)} {unit} on average{against}."
+    clipped = f", counted on values {clipping(item)}" if item.clipped else ""
+    return f"A voxel is off by {number(scores.mae)} {item.unit} on average{clipped}{against}."
+
+
+def clipping(item: Result) -> str:
+    """What both images were clipped to before they were compared: "clipped to -20..100 HU"; else empty."""
+    if item.clipped is None:
+        return ""
+    low, high = item.clipped
+    return f"clipped to {low:g}..{high:g} {item.unit}"
+
+
+def unit_of(item: Result) -> str:
+    """What stands beside "MAE" over a column: the unit, or what the values were clipped to."""
+    return clipping(item) or item.unit
+
+
+def say_mae(value: float | None, item: Result, name: str = "MAE", form: str | None = None) -> str:
+    """A mean absolute error with its name and unit, and what was clipped."""
+    if item.clipped is None:
+        return f"{name} {number(value, form)} {item.unit}"
+    return f"{name}, {clipping(item)}: {number(value, form)}"
 
 
 def about_translation(record: Translation) -> list[tuple[str, str]]:

@@ -165,6 +165,8 @@ class Result:
 
     Attributes:
         data_range: the range that PSNR and SSIM refer to, and `data_range_rule` where it is from.
+        clipped: values of a CT that both images were clipped to before the MAE, too, was taken; None where
+            they were not, or that is the whole range of CT.
         baselines: scores of doing nothing on the same voxels, by name.
         tissues: errors by tissue; only for CT in HU.
         unmasked: scores over every voxel, where these were asked for.
@@ -184,6 +186,7 @@ class Result:
     name: str = ""
     data_range: tuple[float, float] | None = None
     data_range_rule: str | None = None
+    clipped: tuple[float, float] | None = None
     slices: list[SliceScores] = field(default_factory=list)
     baselines: dict[str, Scores] = field(default_factory=dict)
     tissues: dict[str, Tissue] = field(default_factory=dict)
@@ -203,5 +206,6 @@ class Result:
 
 def worst_slices(result: Result, count: int = 3) -> list[SliceScores]:
     """The slices with the highest MAE, worst first; none where there is nothing to choose from."""
-    ranked = sorted(result.slices, key=lambda plane: plane.mae or 0.0, reverse=True)
+    scored = [plane for plane in result.slices if plane.mae is not None]
+    ranked = sorted(scored, key=lambda plane: plane.mae or 0.0, reverse=True)
     return ranked[:count] if len(ranked) > count else []

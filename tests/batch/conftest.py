@@ -15,8 +15,11 @@ SIZE = 32
 
 @pytest.fixture(scope="session")
 def heads() -> list[MetaTensor]:
-    """MR of digital heads, as small as a head is found in."""
-    return [study(HELD_OUT + seed, size=SIZE, spacing=256 / SIZE).mr for seed in range(3)]
+    """CT of digital heads, as small as a head is found in.
+
+    Made of an MR by an untrained network, a CT is doubtful.
+    """
+    return [study(HELD_OUT + seed, size=SIZE, spacing=256 / SIZE).ct for seed in range(3)]
 
 
 @pytest.fixture
@@ -35,7 +38,7 @@ def place(heads: list[MetaTensor], tmp_path: Path) -> Callable[..., Path]:
 @pytest.fixture
 def settings(tmp_path: Path, small_model: Path) -> Callable[..., BatchSettings]:
     def build(**changes: object) -> BatchSettings:
-        known = {"source": tmp_path / "src", "out": tmp_path / "out", "to": "ct", "model": str(small_model)}
+        known = {"source": tmp_path / "src", "out": tmp_path / "out", "to": "mr", "model": str(small_model)}
         return BatchSettings(**({"device": "cpu", "workers": 2} | known | changes))  # type: ignore[arg-type]
 
     return build

@@ -41,7 +41,7 @@ def nodes() -> Iterator[Any]:
 
 
 def begin(settings: BatchSettings, address: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "medtranslate", "batch", settings.source, settings.out, "--to", "ct"]
+    command = [sys.executable, "-m", "medtranslate", "batch", settings.source, settings.out, "--to", "mr"]
     command += ["--model", settings.model, "--device", "cpu", "--cluster", address]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 

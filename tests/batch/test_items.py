@@ -238,7 +238,7 @@ def test_a_csv_stands_for_files_and_folders(place: Place, settings: Settings, tm
     table = tmp_path / "src" / "list.csv"
     rows = ("a.nii,mr", "a.nii,mr", "more,", "b.nii,ct", "gone.nii,mr", "../elsewhere.nii,mr")
     table.write_text("path,modality\n" + "\n".join(rows))
-    found = names(find_items(settings(source=table)))
+    found = names(find_items(settings(to="ct", source=table)))
     assert found.pop("a.nii") == "a.nii"
     assert found.pop("more/c.nii") == "more/c.nii"
     assert "does not exist" in found.pop("gone.nii")
@@ -261,7 +261,7 @@ class TestBids:
         return src
 
     def test_images_are_found_by_name(self, dataset: Path, settings: Settings) -> None:
-        assert names(find_items(settings())) == {
+        assert names(find_items(settings(to="ct"))) == {
             "sub-01/anat/sub-01_T1w.nii.gz": "sub-01/ct/sub-01_desc-fromT1w_ct.nii.gz",
             "sub-01/anat/sub-01_T2w.nii.gz": "sub-01/ct/sub-01_desc-fromT2w_ct.nii.gz",
             "sub-02/ses-1/anat/sub-02_ses-1_run-2_desc-brain_T1w.nii": (

@@ -16,7 +16,7 @@ Place = Callable[..., Path]
 
 
 def begin(settings: BatchSettings) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "medtranslate", "batch", settings.source, settings.out, "--to", "ct"]
+    command = [sys.executable, "-m", "medtranslate", "batch", settings.source, settings.out, "--to", "mr"]
     command += ["--model", settings.model, "--device", "cpu", "--workers", "2"]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 

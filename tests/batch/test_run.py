@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -22,14 +23,15 @@ from PIL import Image
 from pydicom import DataElement, Dataset, dcmread
 
 from medtranslate import cli
-from medtranslate.batch import find_items, run_batch, translate_items
+from medtranslate.batch import find_items, run_batch, translate_items, worker
+from medtranslate.batch.tree import JOURNAL
 from medtranslate.checkpoint import load_model
 from medtranslate.config import BatchSettings, TranslateSettings
 from medtranslate.errors import ModelRefused, OutputExists, Unreadable, UsageError
 from medtranslate.io import read_volume, write_volume
 from medtranslate.jobs.locks import locked
-from medtranslate.result import Batch, Translation, read_result
-from medtranslate.translation import translate
+from medtranslate.result import Batch, Plausibility, Translation, read_result
+from medtranslate.translation import Translated, translate
 
 Settings = Callable[..., BatchSettings]
 Place = Callable[..., Path]
@@ -81,7 +83,7 @@ def test_each_is_translated_as_translate_does_it(place: Place, settings: Setting
         alone = tmp_path / "alone" / item.output
         model = settings().model
         translate(
-            TranslateSettings(input=source, output=alone, to="ct", model=model, device="cpu"), quiet=True
+            TranslateSettings(input=source, output=alone, to="mr", model=model, device="cpu"), quiet=True
         )
         made, wanted = (read_volume(path) for path in (tmp_path / "out" / item.output, alone))
         # The command may use several threads, whose sums round otherwise.
@@ -93,6 +95,40 @@ def test_each_is_translated_as_translate_does_it(place: Place, settings: Setting
     assert {json.loads(line)["value"]["state"] for line in lines} == {"done"}
     page = (tmp_path / "out" / "overview.html").read_text()
     assert page.count("data:image/jpeg;base64,") == 3
+
+
+def test_a_doubtful_item_is_reported_as_such_and_again_and_not_made_again(
+    place: Place, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place("a.nii")
+    doubt = "bone outside the head: 35 ml, where 5 ml is the limit"
+    sample = worker.sample_stacks
+
+    def spoilt(*given: Any, **more: Any) -> list[Translated]:
+        found = Plausibility(bone_outside_ml=35.0, doubts=[doubt])
+        return [
+            replace(made, record=replace(made.record, plausibility=found)) for made in sample(*given, **more)
+        ]
+
+    monkeypatch.setattr(worker, "sample_stacks", spoilt)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / JOURNAL).touch()  # the command takes the folder for its own
+    said = "Bone outside the head: 35 ml, where 5 ml is the limit."
+    assert here(settings()) == {"a.nii": said}
+    assert read_result(Translation, tmp_path / "out" / "a.translation.json").doubts == [doubt]
+    before = outputs(tmp_path / "out"), (tmp_path / "out" / "a.nii").stat().st_mtime_ns
+    monkeypatch.setattr(worker, "sample_stacks", lambda *given: pytest.fail("made again"))
+    done = translate_items(settings(), load_model(settings().model), find_items(settings()))
+    (again,) = list(done)
+    assert (again.state, again.reason) == ("doubtful", said)
+    assert (outputs(tmp_path / "out"), (tmp_path / "out" / "a.nii").stat().st_mtime_ns) == before
+    # Through the command, whose workers are processes.
+    command = ["batch", str(tmp_path / "src"), str(tmp_path / "out"), "--to", "mr", "--device", "cpu"]
+    assert cli.invoke([*command, "--model", settings().model, "--workers", "1", "--quiet"]) == 4
+    with (tmp_path / "out" / "summary.csv").open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert (row["state"], row["reason"]) == ("doubtful", said)
+    assert "0 failed, 1 doubtful, 0 done" in (tmp_path / "out" / "overview.html").read_text()
 
 
 def test_a_rerun_does_what_is_left_and_what_has_changed(
@@ -145,7 +181,7 @@ def test_what_fails_says_why_and_the_others_are_done(
     header = bytearray((src / "sub" / "good 2.nii").read_bytes())
     header[42:48] = np.array([30000] * 3, "<i2").tobytes()
     (src / "enormous.nii").write_bytes(header)
-    arguments = ["batch", str(src), str(tmp_path / "out"), "--to", "ct", "--model", settings().model]
+    arguments = ["batch", str(src), str(tmp_path / "out"), "--to", "mr", "--model", settings().model]
     assert cli.invoke([*arguments, "--workers", "1", "--device", "cpu"]) == 4
     said = capsys.readouterr()
     assert said.err.count("error:") == 1
@@ -163,9 +199,9 @@ def test_what_fails_says_why_and_the_others_are_done(
     found = outputs(tmp_path / "out")
     assert {"good.nii.gz", "sub/good 2.nii"} < found.keys()
     assert not {"empty.nii", "truncated.nii.gz", "air.nii", "enormous.nii"} & found.keys()
-    assert cli.invoke([*arguments, "--workers", "1", "--to", "mr", "--json"]) == 4
+    assert cli.invoke([*arguments, "--workers", "1", "--to", "ct", "--json"]) == 4
     wrong = {item["name"]: item for item in json.loads(capsys.readouterr().out)["items"]}
-    assert any("is an MR, not a CT; --to mr" in item.get("reason", "") for item in wrong.values())
+    assert any("is a CT, not an MR; --to ct" in item.get("reason", "") for item in wrong.values())
 
 
 def test_fail_fast_ends_at_the_first_failure(place: Place, settings: Settings, tmp_path: Path) -> None:
@@ -327,8 +363,8 @@ def test_a_killed_worker_costs_a_try_and_not_the_batch(
 def test_a_bids_dataset_becomes_a_derivative(place: Place, settings: Settings, tmp_path: Path) -> None:
     place("sub-01/anat/sub-01_T1w.nii.gz")
     (tmp_path / "src" / "dataset_description.json").write_text('{"Name": "heads", "BIDSVersion": "1.9.0"}')
-    batch = run_batch(settings(workers=1), quiet=True)
-    assert [item.state for item in batch.items] == ["done"]
+    batch = run_batch(settings(to="ct", workers=1), quiet=True)
+    assert [item.state for item in batch.items] != ["failed"]
     out = tmp_path / "out"
     told = json.loads((out / "dataset_description.json").read_text())
     assert told["DatasetType"] == "derivative"

@@ -100,7 +100,7 @@ def test_a_watch_goes_on_until_ctrl_c_and_then_says_what_it_did(
         tmp_path / "src",
         tmp_path / "out",
         "--to",
-        "ct",
+        "mr",
     ]
     command += ["--model", settings().model, "--device", "cpu", "--watch", "--settle", "0.5"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:

@@ -302,7 +302,7 @@ def test_phantom_settings(stub: Stub) -> None:
     assert calls == [PhantomSettings(out=Path("o"), format="dicom", spacing=2.0)]
 
 
-def test_a_batch_tells_a_table_and_ends_with_four_if_something_failed(
+def test_a_batch_tells_a_table_and_ends_with_four_if_something_failed_or_is_doubtful(
     stub: Stub, capsys: pytest.CaptureFixture[str]
 ) -> None:
     done = Outcome(name="a.nii", state="done", output="a.nii", slices=30, seconds=2.5)
@@ -315,4 +315,16 @@ def test_a_batch_tells_a_table_and_ends_with_four_if_something_failed(
     assert cli.invoke(command) == 4
     said = capsys.readouterr().err.splitlines()
     assert said[0] == "warning: failed: b\\n.nii: b\\n.nii: empty file"
-    assert said[1].startswith("error: 1 of 2 items failed; see ")
+    assert said[1].startswith("error: 1 of 2 items failed and 0 are doubtful; see ")
+    doubtful = replace(done, name="c.nii", state="doubtful", reason="Bone outside the head.")
+    for items, counts in (
+        ([failed, doubtful], "1 of 2 items failed and 1 are"),
+        ([doubtful], "0 of 1 items"),
+    ):
+        batches.append(Batch(items=items, seconds=3.0))
+        assert cli.invoke(command) == 4
+        printed = capsys.readouterr()
+        said = printed.err.splitlines()
+        assert said[-2] == "warning: doubtful: c.nii: Bone outside the head."
+        assert said[-1].startswith(f"error: {counts}")
+        assert ["doubtful", "1", "30", "2.5"] in [line.split() for line in printed.out.splitlines()]

@@ -25,7 +25,7 @@ def test_a_result_says_where_it_errs() -> None:
         "unmasked, background included: MAE 20.00 HU, PSNR 35.00 dB, MS-SSIM 0.990",
         "air not representable, soft tissue MAE 20.00 HU, bone none, Dice 0.500",
         "bias -3.00 HU, limits of agreement -99.00 to +97.00, Wasserstein distance of the histograms 5.50 HU",
-        "worst slices: 2 (MAE 51.00), 0 (MAE 50.00), 1 (MAE 50.00)",
+        "worst slices by MAE, HU: 2 (51.00), 0 (50.00), 1 (50.00)",
     ]
     cohort = Cohort(items=[found], mean=found.volume, unmasked=found.unmasked, tissues=found.tissues)
     assert [line.split(":")[0] for line in lines(cohort)] == [

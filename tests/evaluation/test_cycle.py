@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+from monai.data import MetaTensor
 from PIL import Image
 
 from medtranslate.config import CycleSettings, EvaluateSettings, TranslateSettings, build
@@ -12,6 +13,7 @@ from medtranslate.errors import OutputExists, UsageError
 from medtranslate.evaluation import cycle, evaluate
 from medtranslate.evaluation.summary import gathered_warnings, mean_scores
 from medtranslate.io import write_volume
+from medtranslate.metrics import head_mask
 from medtranslate.phantom import study
 from medtranslate.result import Cycle, Result, Scores, read_result
 from medtranslate.translation import translate
@@ -56,9 +58,15 @@ def test_a_cycle_is_two_translations_and_an_evaluation(head, small_model, settin
             ),
             quiet=True,
         )
+    # What the network shows beside the head counts in a pair, and not in a cycle.
+    alone = head_mask([head.ct.numpy()[0]], [(-20.0, 100.0)])
+    write_volume(MetaTensor(alone[None].astype(np.float32), affine=head.ct.affine), tmp_path / "mask.nii.gz")
     pair = evaluate(
         EvaluateSettings(
-            prediction=tmp_path / "back.nii.gz", reference=tmp_path / "ct.nii.gz", out=tmp_path / "pair"
+            prediction=tmp_path / "back.nii.gz",
+            reference=tmp_path / "ct.nii.gz",
+            mask=tmp_path / "mask.nii.gz",
+            out=tmp_path / "pair",
         ),
         quiet=True,
     )

@@ -373,7 +373,7 @@ def test_folders_of_pictures_are_a_cohort(tmp_path: Path) -> None:
     assert read_result(Cohort, tmp_path / "o" / "result.json") == cohort
     page = (tmp_path / "o" / "report.html").read_text(encoding="utf-8")
     assert all(
-        words in page for words in ("Best: a", "Median: c", "Worst: d", "Not better than doing nothing")
+        words in page for words in ("Best: a", "Median: c", "Worst: d", "Poor: not better than doing nothing")
     )
 
 

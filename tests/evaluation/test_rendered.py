@@ -90,7 +90,7 @@ def test_a_report_shows_what_was_scored(settings, tmp_path):
     written = {"report.html", "report.pdf", "slices.csv", "result.json"}
     assert set(done.files) == written
     assert files(tmp_path / "report") == {*written, "settings.yaml"}
-    assert pictures_in(tmp_path / "report") == 12
+    assert pictures_in(tmp_path / "report") == 20
     assert done.notes == []
 
 
@@ -131,7 +131,7 @@ def test_dicom_views_can_be_deidentified(settings, place, tmp_path):
 def test_a_translation_is_shown_without_a_reference(settings, place, tmp_path):
     done = render(settings("fake", view=("html", "pdf", "dicom")))
     assert set(done.files) == {"report.html", "report.pdf", "dicom/report.dcm", "dicom/uncertainty.dcm"}
-    assert pictures_in(tmp_path / "report") == 9
+    assert pictures_in(tmp_path / "report") == 15
     spread = read_volume(place / "sd.nii.gz")[0].numpy()
     found = dcmread(tmp_path / "report" / "dicom" / "uncertainty.dcm").pixel_array
     assert np.array_equal(np.sort(found, axis=None), np.sort(spread, axis=None))
@@ -172,7 +172,7 @@ def test_volumes_that_moved_are_left_out_and_said(settings, place, tmp_path):
         result=tmp_path / "result.json", out=tmp_path / "two", view=("pdf",), reference=place / "ct"
     )
     assert render(given).notes == []
-    assert pictures_in(tmp_path / "two") == 12
+    assert pictures_in(tmp_path / "two") == 20
 
 
 def test_a_translation_on_another_grid_is_refused_with_numbers(settings, place, tmp_path):
@@ -309,8 +309,8 @@ def test_a_cohort_shows_the_cases_that_tell_most(place, tmp_path):
     done = render(ReportSettings(result=tmp_path / "scores", out=tmp_path / "report"))
     assert set(done.files) >= {"report.html", "report.pdf"}
     assert done.notes == []
-    # Prediction and error of three cases; their common reference is stored once.
-    assert pictures_in(tmp_path / "report") == 7
+    # Prediction and error of three planes of three cases; their common reference is stored once.
+    assert pictures_in(tmp_path / "report") == 3 * 7
     with pytest.raises(UsageError, match=r"is of 3 cases.*evaluate that pair by itself"):
         render(ReportSettings(result=tmp_path / "scores", out=tmp_path / "two", view=("dicom",)))
 
@@ -335,4 +335,4 @@ def test_translate_reports_as_pdf_too(place, small_model, tmp_path):
         reference=place / "ct",
     )
     translate_and_score(asked, quiet=True)
-    assert pictures_in(tmp_path / "page") == 12
+    assert pictures_in(tmp_path / "page") == 20

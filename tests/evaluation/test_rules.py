@@ -203,3 +203,77 @@ def test_a_result_of_the_new_scores_is_read_back(
     assert result.unit == "HU"
     assert set(result.tissues) == {"air", "soft tissue", "bone"}
     assert read_result(Result, tmp_path / "o" / "result.json") == result
+
+
+WINDOW = (-20.0, 100.0)
+
+
+class TestWhatTheProfileImageScores:
+    """A prediction that shows what nobody has pays for it, and air by itself earns nothing."""
+
+    def test_a_slab_in_the_air_costs_whether_it_touches_the_head_or_not(
+        self, volume: Build, head: Array, noisy: Array, made_by: Made
+    ) -> None:
+        fake = np.where(head > -500, noisy, -1000.0).clip(*WINDOW)
+        scores = []
+        for place in (slice(0, 0), slice(0, 2), slice(40, 46)):
+            spoilt = fake.copy()
+            spoilt[place, 15:30, 10:20] = 100.0
+            result = score_pair(volume(spoilt), volume(head), source=volume(head), translation=made_by())
+            scores.append((result.volume, result.mask.share if result.mask else 0.0))
+        (clean, share), *slabs = scores
+        for found, wider in slabs:
+            assert wider > share
+            assert (found.mae or 0) > (clean.mae or 0) + 0.5
+            assert (found.ssim or 1) < (clean.ssim or 0)
+
+    def test_haze_around_the_head_does_not_thin_the_error(
+        self, volume: Build, head: Array, noisy: Array, made_by: Made
+    ) -> None:
+        fake = np.where(head > -500, noisy, -1000.0).clip(*WINDOW)
+        haze = np.where(head > -500, fake, -15.0)  # 4 % of the window
+        clean, hazy = (score_pair(volume(v), volume(head), translation=made_by()) for v in (fake, haze))
+        assert hazy.mask == clean.mask
+        assert hazy.volume.mae == pytest.approx(clean.volume.mae)
+
+    def test_a_mask_that_is_given_stays(self, volume: Build, head: Array, made_by: Made) -> None:
+        spoilt, inside = head.clip(*WINDOW), volume(head > -500)
+        spoilt[:2] = 100.0
+        result = score_pair(volume(spoilt), volume(head), mask=inside, translation=made_by())
+        assert result.mask is not None
+        assert result.mask.share == pytest.approx(float((head > -500).mean()))
+        assert result.volume.mae == 0
+
+    @pytest.mark.parametrize("profile", ["image", *SYNTHRAD])
+    def test_slices_of_air_score_nothing(
+        self, profile: ProfileName, volume: Build, head: Array, noisy: Array
+    ) -> None:
+        fake = np.where(head > -500, noisy, -1000.0)
+        ends = (-1024.0, 3071.0) if profile == "image" else None
+        padded = [np.pad(v, ((0, 0), (0, 0), (4, 3)), constant_values=-1000.0) for v in (fake, head)]
+        everything = volume(np.ones_like(padded[0]))
+        result = score_pair(*(volume(v) for v in padded), mask=everything, data_range=ends, profile=profile)
+        filled = np.flatnonzero((padded[1] > -500).any(axis=(0, 1)))
+        assert [plane.index for plane in result.slices] == filled.tolist()
+        assert min(plane.mae or 0 for plane in result.slices) > 0
+        if profile == "image":
+            alone = score_pair(
+                volume(fake[..., filled - 4]), volume(head[..., filled - 4]), data_range=ends,
+                mask=volume(np.ones_like(fake[..., filled - 4])),
+            )  # fmt: skip
+            assert result.volume == alone.volume
+            assert result.mask is not None
+            assert f"without {37 - len(filled)} slices of pure background" in result.mask.rule
+
+    def test_a_constant_reference_is_refused_for_what_it_is(self, volume: Build, head: Array) -> None:
+        inside = volume(head > -500)
+        with pytest.raises(InputRefused, match="is 7 all over the mask, so its range is empty"):
+            score_pair(volume(head), volume(np.full_like(head, 7.0)), mask=inside)
+
+    def test_a_slice_of_air_with_a_slab_is_scored(self, volume: Build, head: Array) -> None:
+        reference = np.pad(head, ((0, 0), (0, 0), (4, 0)), constant_values=-1000.0)
+        fake = reference.copy()
+        fake[10:20, 10:20, 1] = 900.0
+        result = score_pair(volume(fake), volume(reference), data_range=(-1024.0, 3071.0))
+        assert result.slices[0].index == 1
+        assert result.slices[0].mae == pytest.approx(1900.0)

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from highdicom.sr import srread
 from pydicom import dcmread
 
 from medtranslate.config import EvaluateSettings, ReportSettings, TranslateSettings
@@ -38,10 +40,7 @@ def settings(small_model, tmp_path):
         return TranslateSettings(
             input=tmp_path / source,
             output=tmp_path / output,
-            to="ct",
-            model=str(small_model),
-            **paths,
-            **more,
+            **({"to": "ct", "model": str(small_model)} | paths | more),
         )
 
     return make
@@ -138,6 +137,28 @@ def test_a_dicom_series_gets_its_spread_as_a_file_of_numbers(head, settings, tmp
     translate_and_score(settings("series", "again", reference="truth", **more), quiet=True)
     assert dcmread(tmp_path / "std.dcm").Modality == "OT"
     assert "uncertainty" not in read_result(Result, tmp_path / "page" / "result.json").provenance.inputs
+
+
+def test_what_is_filed_of_an_mr_is_in_arbitrary_units(head, settings, tmp_path):
+    write_volume(head.ct, tmp_path / "series")
+    write_volume(head.mr, tmp_path / "truth")
+    asked = {"to": "mr", "samples": 2, "reference": "truth"}
+    translate_and_score(settings("series", "one", uncertainty="std.dcm", **asked), quiet=True)
+    more = {"uncertainty": "std.nii.gz", "report": "page"}
+    records, found = translate_and_score(settings("series", "two", **asked, **more), quiet=True)
+    assert {records[0].model.unit, records[0].uncertainty.unit, found.unit} == {"a.u."}
+    for record in ("page/result.json", "two"):
+        made = ReportSettings(result=tmp_path / record, view=("dicom",), out=tmp_path / record[:4] / "filed")
+        render(replace(made, uncertainty=tmp_path / "std.nii.gz"))
+    for folder in (tmp_path, *(tmp_path / name / "filed" / "dicom" for name in ("page", "two"))):
+        path = folder / ("std.dcm" if folder == tmp_path else "uncertainty.dcm")
+        shared = dcmread(path).SharedFunctionalGroupsSequence[0]
+        (unit,) = shared.RealWorldValueMappingSequence[0].MeasurementUnitsCodeSequence
+        assert (unit.CodeValue, unit.CodingSchemeDesignator) == ("[arb'U]", "UCUM")
+    scores = srread(tmp_path / "page" / "filed" / "dicom" / "scores.dcm")
+    (whole, *_) = scores.content.get_image_measurement_groups()
+    (error,) = (item for item in whole.get_measurements() if item.name.meaning == "Mean absolute error")
+    assert error.unit.value == "[arb'U]"
 
 
 def test_folders_of_pictures(head, small_model, settings, tmp_path):

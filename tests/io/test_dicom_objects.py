@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from io import BytesIO
 
 import highdicom
@@ -15,7 +16,17 @@ from medtranslate.geometry import swap_lps_ras
 from medtranslate.io import read_volume, write_volume
 from medtranslate.io.dicom_objects import open_study, write_map, write_pdf
 from medtranslate.report.as_dicom import file_scores
-from medtranslate.result import Agreement, Mask, ModelInfo, Result, Scores, Source, Tissue, Translation
+from medtranslate.result import (
+    Agreement,
+    Mask,
+    ModelInfo,
+    Plausibility,
+    Result,
+    Scores,
+    Source,
+    Tissue,
+    Translation,
+)
 
 OF_THE_STUDY = ("StudyInstanceUID", "PatientID", "PatientName", "StudyDate", "AccessionNumber", "PatientSex")
 PDF = b"%PDF-1.4\n%%EOF\n"
@@ -148,6 +159,25 @@ def test_the_scores_are_read_back(series, tmp_path):
     (item,) = document.CurrentRequestedProcedureEvidenceSequence
     referred = item.ReferencedSeriesSequence[0].ReferencedSOPSequence
     assert {entry.ReferencedSOPInstanceUID for entry in referred} == {s.SOPInstanceUID for s in study.sources}
+
+
+def test_scores_of_clipped_values_and_of_doubtful_translations_say_so(series, tmp_path, validator_errors):
+    study, plain = open_study(read_volume(series)), result()
+    doubt = Plausibility(bone_outside_ml=35.0, doubts=["bone outside the head: 35 ml"])
+    made = replace(plain.translation, plausibility=doubt)
+    file_scores(replace(plain, clipped=(-20, 100), translation=made), study, study.sources, tmp_path)
+    assert validator_errors("dciodvfy", "-new", str(tmp_path / "scores.dcm")) == []
+    header = dcmread(tmp_path / "scores.dcm")
+    texts = [element.value for element in header.iterall() if element.VR == "UT"]
+    assert any(text.startswith("MAE, clipped to -20..100 HU") for text in texts)
+    assert texts.index("Doubtful: Bone outside the head: 35 ml.") < next(
+        k for k, text in enumerate(texts) if text.startswith("Scored by the profile")
+    )
+    groups = highdicom.sr.srread(tmp_path / "scores.dcm").content.get_image_measurement_groups()
+    for group, error in zip(groups[:2], (16.7762, 23.25), strict=True):
+        found = {item.name.meaning: (item.value, item.unit.value) for item in group.get_measurements()}
+        assert found["Mean absolute error of clipped values"] == (error, "[hnsf'U]")
+        assert "Mean absolute error" not in found
 
 
 @pytest.mark.parametrize("charset", ["ISO_IR 100", "ISO_IR 192"])

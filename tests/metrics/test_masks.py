@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 from skimage.morphology import disk
 
-from medtranslate.metrics import body_mask, head_mask, percentile_range
+from medtranslate.metrics import blank_slices, body_mask, head_mask, invented, percentile_range
 
 
 def test_head_mask_fills_holes_and_drops_the_headrest() -> None:
@@ -52,3 +52,20 @@ def test_body_mask_ends_at_the_field_of_view_and_holds_lungs() -> None:
 
 def test_body_mask_of_air_is_empty() -> None:
     assert not body_mask([np.full((20, 20, 2), -1000, np.float32)], [(0.0, 1.0)]).any()
+
+
+def test_what_a_prediction_alone_shows_counts_in_pieces_of_any_size_and_faint_haze_does_not() -> None:
+    reference, prediction = np.zeros((12, 12, 3), np.float32), np.zeros((12, 12, 3), np.float32)
+    reference[4:8, 4:8] = prediction[4:8, 4:8] = 50.0
+    prediction[0, :, 1], prediction[11, 11, 2], prediction[:, 0] = 100.0, 26.0, 24.0
+    found = invented(prediction, reference, (0.0, 100.0))
+    assert found.sum() == 12
+    assert found[0, 1:, 1].all()
+    assert found[11, 11, 2]
+    assert not invented(reference, prediction, (0.0, 100.0)).any()
+
+
+def test_a_slice_is_blank_where_no_volume_shows_anything() -> None:
+    one, other = np.full((6, 6, 4), -20.0, np.float32), np.full((6, 6, 4), -20.0, np.float32)
+    one[2, 2, 0], other[3, 3, 2], other[0, 0, 3] = 40.0, 0.0, -16.5  # 3 % of -20 to 100 is -16.4
+    assert blank_slices([one, other], (-20.0, 100.0)).tolist() == [False, True, False, True]

@@ -14,16 +14,22 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import asdict
+from itertools import permutations
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
+import torch
+from monai.data import MetaTensor
+from nibabel.orientations import apply_orientation, axcodes2ornt, inv_ornt_aff, ornt_transform
 from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from medtranslate.config import ProfileName
 from medtranslate.errors import InputRefused
+from medtranslate.evaluation import score_pair
 from medtranslate.io import read_volume
 from medtranslate.metrics import WHOLE_CT, body_mask, ms_ssim, score
 from medtranslate.result import Scores
@@ -146,6 +152,75 @@ def test_both_are_the_published_code_on_a_real_template(
         assert found.mae == pytest.approx(mae, abs=1e-5)
         assert found.psnr == pytest.approx(psnr, abs=1e-5)
         assert (found.ssim or found.ms_ssim) == pytest.approx(similarity, abs=1e-5)
+
+
+FROM_EACH_CORNER = {
+    "LPS": 0.9958134539564059,
+    "LPI": 0.9958682883978628,
+    "LAS": 0.9957925472297579,
+    "LAI": 0.995837697944268,
+    "RPS": 0.9958117679872733,
+    "RPI": 0.995860586496165,
+    "RAS": 0.9957857595219108,
+    "RAI": 0.9958303480371811,
+}
+"""MS-SSIM of `pair((24, 21, 18), 7)` by the published code, stored in each order and read by SimpleITK.
+
+The six orders of the axes agree to 6e-16 in that code, so the number of each corner stands for six files.
+"""
+ORDERS = ["".join(codes) for corner in FROM_EACH_CORNER for codes in permutations(corner)]
+
+
+@pytest.mark.parametrize(
+    "order",
+    # One file of each corner, no two axes alike in order, is quick.
+    [
+        order if k % 6 == k // 6 % 6 else pytest.param(order, marks=pytest.mark.slow)
+        for k, order in enumerate(ORDERS)
+    ],
+)
+def test_2025_is_the_published_code_in_every_order_of_storage(order: str, tmp_path: Path) -> None:
+    fake, real, mask = pair((24, 21, 18), 7)
+    turn = ornt_transform(axcodes2ornt("LPS"), axcodes2ornt(order))
+    lps = np.array([[-4.0, 0, 0, 50], [0, -4, 0, 40], [0, 0, 5, -30], [0, 0, 0, 1]])
+    volumes = []
+    for name, values in (("fake", fake), ("real", real), ("mask", mask.astype(np.float32))):
+        stored = nib.Nifti1Image(apply_orientation(values, turn), lps @ inv_ornt_aff(turn, values.shape))
+        assert "".join(nib.aff2axcodes(stored.affine)) == order
+        nib.save(stored, tmp_path / f"{name}.nii")
+        volumes.append(read_volume(tmp_path / f"{name}.nii"))
+    result = score_pair(volumes[0], volumes[1], mask=volumes[2], source=volumes[1], profile="synthrad2025")
+    corner = next(corner for corner in FROM_EACH_CORNER if set(corner) == set(order))
+    agrees(result.volume, 113.66171164576511, 29.419313853089616, ms_ssim=FROM_EACH_CORNER[corner])
+    assert result.baselines["source copied"].ms_ssim is not None
+    # Slices stay axial, from the feet.
+    heights = [plane.position_mm for plane in result.slices if plane.position_mm is not None]
+    assert heights == sorted(heights)
+    top = result.slices[-2]
+    errors = np.abs(fake - real)[..., top.index].astype(float)
+    assert top.mae == pytest.approx(errors[mask[..., top.index]].mean())
+
+
+def test_a_reference_that_was_resampled_is_scored_in_the_order_of_the_prediction() -> None:
+    fake, real, mask = pair((24, 21, 18), 7)
+    lps = np.array([[-4.0, 0, 0, 50], [0, -4, 0, 40], [0, 0, 5, -30], [0, 0, 0, 1]])
+    turn = ornt_transform(axcodes2ornt("LPS"), axcodes2ornt("RAI"))
+    ours = inv_ornt_aff(turn, fake.shape)
+    wider = np.pad(real, 1, mode="edge")
+    stored = [
+        MetaTensor(
+            torch.from_numpy(apply_orientation(values, turn).copy()[None]),
+            affine=torch.from_numpy(lps @ ours),
+        )
+        for values in (fake, mask.astype(np.float32))
+    ]
+    moved = lps.copy()
+    moved[:3, 3] -= lps[:3, :3].sum(axis=1)
+    reference = MetaTensor(torch.from_numpy(wider[None]), affine=torch.from_numpy(moved))
+    found = score_pair(
+        stored[0], reference, mask=stored[1], profile="synthrad2025", resample_reference=True
+    ).volume
+    assert found.ms_ssim == pytest.approx(FROM_EACH_CORNER["RAI"], abs=1e-7)
 
 
 def test_2023_is_scikit_image_where_everything_counts() -> None:

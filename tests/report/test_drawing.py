@@ -9,7 +9,16 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from medtranslate.report import Pictures
-from medtranslate.report.drawing import LONGEST_SIDE, draw_curve, draw_plane, error_limit, spread_planes
+from medtranslate.report.drawing import (
+    LONGEST_SIDE,
+    Cut,
+    draw_curve,
+    draw_plane,
+    error_limit,
+    middle_cuts,
+    spread_planes,
+    width_mm,
+)
 
 
 def decode(uri: str | None) -> NDArray[np.uint8]:
@@ -26,7 +35,7 @@ def pictures(shape: tuple[int, int, int] = (40, 50, 5)) -> Pictures:
 
 
 def test_radiological_view() -> None:
-    plane = draw_plane(pictures(), 2, 100.0)
+    plane = draw_plane(pictures(), Cut(2, 2), 100.0)
     reference = decode(plane.reference)
     assert reference.shape == (50, 40)  # rows along Y, columns along X
     assert reference[7, 5] == 255  # top left: anterior, patient's right
@@ -35,18 +44,18 @@ def test_radiological_view() -> None:
 
 
 def test_error_map_is_bright_at_the_error_and_black_outside_the_mask() -> None:
-    spot = decode(draw_plane(pictures(), 2, 100.0).error).sum(axis=2)
+    spot = decode(draw_plane(pictures(), Cut(2, 2), 100.0).error).sum(axis=2)
     assert spot[7, 5] > 600
     assert spot[40, 30] < 20
     mask = pictures().mask.copy()
     mask[4:8, 6:10] = False
-    assert decode(draw_plane(replace(pictures(), mask=mask), 2, 100.0).error).sum(axis=2)[7, 5] < 20
+    assert decode(draw_plane(replace(pictures(), mask=mask), Cut(2, 2), 100.0).error).sum(axis=2)[7, 5] < 20
 
 
 def test_pixels_become_square_and_pictures_stay_small() -> None:
     tall = replace(pictures(), spacing_mm=(1.0, 2.0, 3.0))
-    assert decode(draw_plane(tall, 0, 1.0).prediction).shape == (100, 40)
-    large = decode(draw_plane(pictures((900, 700, 1)), 0, 1.0).prediction)
+    assert decode(draw_plane(tall, Cut(2, 0), 1.0).prediction).shape == (100, 40)
+    large = decode(draw_plane(pictures((900, 700, 1)), Cut(2, 0), 1.0).prediction)
     assert max(large.shape) == LONGEST_SIDE
 
 
@@ -54,7 +63,7 @@ def test_pictures_are_cropped_to_the_mask_with_a_margin() -> None:
     mask = np.zeros((100, 100, 1), bool)
     mask[30:60, 40:80] = True
     cropped = replace(pictures((100, 100, 1)), mask=mask)
-    assert decode(draw_plane(cropped, 0, 1.0).reference).shape == (40 + 12, 30 + 12)
+    assert decode(draw_plane(cropped, Cut(2, 0), 1.0).reference).shape == (40 + 12, 30 + 12)
 
 
 def test_error_scale_ends_at_a_round_number_within_the_range() -> None:
@@ -89,3 +98,24 @@ def test_a_flat_curve_has_a_scale_too() -> None:
     for value, high in ((0.0, True), (1.0, False)):
         curve = draw_curve([0.0, 1.0, 2.0], [value] * 3, highest_is_worst=high)
         assert [text for _, text in curve.y_ticks][:: len(curve.y_ticks) - 1] == ["0", "1"]
+
+
+def test_coronal_and_sagittal_pictures_stand_upright() -> None:
+    """A spot at the patient's right, front and top is at the top left of both."""
+    shape = (40, 50, 20)
+    reference = np.zeros(shape, np.float32)
+    reference[:20, :25, 15:] = 100.0
+    box = replace(pictures(shape), reference=reference, spacing_mm=(2.0, 1.0, 3.0))
+    for cut, wide, shape_drawn in ((Cut(1, 10), 80, (30, 40)), (Cut(0, 10), 50, (60, 50))):
+        drawn = decode(draw_plane(box, cut, 100.0).reference)
+        assert drawn.shape == shape_drawn
+        assert (drawn[2, 2], drawn[2, -3], drawn[-3, 2]) == (255, 0, 0)
+        assert width_mm(box, cut) == wide
+    assert (Cut(1, 0).left, Cut(0, 0).left, Cut(2, 0).left) == ("R", "A", "R")
+
+
+def test_other_planes_run_through_the_middle_of_what_was_scored() -> None:
+    mask = np.zeros((30, 40, 20), bool)
+    mask[10:21, 20:31, 5:15] = True
+    assert middle_cuts(mask) == [Cut(1, 25), Cut(0, 15)]
+    assert middle_cuts(mask[..., 7:8]) == []

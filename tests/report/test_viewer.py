@@ -97,7 +97,7 @@ def test_the_page_holds_the_arrays(tmp_path: Path) -> None:
     steps = {image["key"]: image["step"] for image in facts["images"]}
     assert np.abs(volumes["translation"] - pictures.prediction).max() <= steps["translation"] * 0.5001
     assert steps["translation"] == 0.05
-    assert facts["error"] == {"limit": 120.0, "unit": "HU", "clip": [-20.0, 100.0]}
+    assert facts["error"] == {"limit": 120.0, "unit": "HU", "of": "HU", "clip": [-20.0, 100.0]}
     assert facts["affine"] == AFFINE.tolist()
     assert facts["slices"]["7"] == 17.0
     assert "in steps of: Source 1 a.u., Translation 0.05 HU" in (tmp_path / "report.html").read_text()

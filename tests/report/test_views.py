@@ -159,7 +159,17 @@ def test_csv_has_a_row_per_slice_and_empty_cells_for_what_is_unknown(tmp_path: P
     VIEWS["csv"](lone, {}, tmp_path)
     with (tmp_path / "slices.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert rows == [{"name": "a,b", "index": "4", "position_mm": "", "mae": "1.5", "psnr": "2.5", "ssim": ""}]
+    assert rows == [
+        {
+            "name": "a,b",
+            "index": "4",
+            "position_mm": "",
+            "mae": "1.5",
+            "psnr": "2.5",
+            "ssim": "",
+            "mae_unit": "HU",
+        }
+    ]
 
 
 @pytest.mark.parametrize("many", [False, True], ids=["pair", "cohort"])
@@ -204,7 +214,7 @@ def test_pages_say_what_the_card_of_the_model_says(many: bool, tmp_path: Path) -
 
 def test_every_picture_says_what_it_shows(tmp_path: Path) -> None:
     images = page_of(result(), {"head": pictures()}, tmp_path).all("img")
-    assert len(images) == 4 * 6
+    assert len(images) == 4 * (6 + 2)
     texts = [image["alt"] or "" for image in images]
     assert len(set(texts)) == len(texts)
     assert any("the worst slice" in text and "Slice 7" in text for text in texts)
@@ -213,16 +223,25 @@ def test_every_picture_says_what_it_shows(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("volume", "headline"),
     [
-        (Scores(mae=12, psnr=20, ssim=0.6), "Better than doing nothing"),
-        (Scores(mae=12, psnr=20, ssim=0.4), "Better than doing nothing in some scores only"),
-        (Scores(mae=12, psnr=9, ssim=0.6), "Better than doing nothing in some scores only"),
-        (Scores(mae=31, psnr=9, ssim=0.4), "Not better than doing nothing"),
-        (Scores(mae=30.5, psnr=12, ssim=0.5), "Not better than doing nothing"),
+        (Scores(mae=12, psnr=20, ssim=0.7), "Good: 61% less error than the source copied, SSIM 0.700"),
+        (
+            Scores(mae=24, psnr=20, ssim=0.7),
+            "Fair: better than doing nothing (21% less error than the source",
+        ),
+        (Scores(mae=12, psnr=20, ssim=0.69), "Fair: better than doing nothing (61% less"),
+        (Scores(mae=12, psnr=9, ssim=0.7), "Fair: better than doing nothing in some scores only"),
+        (Scores(mae=12, psnr=20, ssim=0.44), "Poor: less error than doing nothing, but unlike the reference"),
+        (Scores(mae=31, psnr=9, ssim=0.4), "Poor: not better than doing nothing"),
+        (Scores(mae=30.5, psnr=12, ssim=0.9), "Poor: not better than doing nothing in its error"),
     ],
 )
 def test_the_summary_is_honest(volume: Scores, headline: str, tmp_path: Path) -> None:
     page = page_of(result(volume=volume), {}, tmp_path)
-    assert f"\n{headline}\n" in page.text.replace("<", "\n")
+    assert f"\n{headline}" in page.text
+    assert {found.get("class") for found in page.all("section")} >= {
+        f"verdict {headline.partition(':')[0].lower()}"
+    }
+    assert "Good takes a mean absolute error at least 25% below the best baseline" in page.text
     assert "does not better a histogram match" in page.text
     assert "For research only" in page.text
 
@@ -253,7 +272,7 @@ def challenge(**changes: object) -> Result:
 def test_a_profile_of_several_scales_shows_what_it_has(tmp_path: Path) -> None:
     page = page_of(challenge(), {"head": pictures()}, tmp_path)
     assert "MS-SSIM 0.934, against 0.512" in page.text
-    assert "Better than doing nothing" in page.text
+    assert "Good: 80% less error than the source copied, MS-SSIM 0.934" in page.text
     assert "on five scales" in page.text
     assert "SSIM n/a" not in page.text
     assert "SSIM per slice" not in page.text
@@ -346,7 +365,7 @@ def test_a_page_without_reference_claims_no_score(spread: str, tmp_path: Path) -
     assert ("not calibrated" in page.text) == bool(spread)
     assert ("as large as errors were on three heads" in page.text) == (spread == "calibrated")
     assert ("where they agree, it can still be wrong" in page.text) == (spread == "of samples")
-    assert len(page.all("img")) == 6 * (3 if spread else 2)
+    assert len(page.all("img")) == (6 + 2) * (3 if spread else 2)
     assert_inert(page)
 
 

@@ -180,7 +180,7 @@
     const here = at[through] * facts.stride[through];
     const last = (facts.shape[through] - 1) * facts.stride[through];
     const mae = facts.slices[at[2]];
-    const scored = mae === undefined ? "no scored voxel here" : `MAE ${tidy(mae)} ${facts.error.unit}`;
+    const scored = mae === undefined ? "no scored voxel here" : `MAE, ${facts.error.of}: ${tidy(mae)}`;
     if (Z === 1) return facts.error ? scored : "One slice";
     const told = through === 2 && facts.error ? `, ${scored}` : "";
     return `${name[0].toUpperCase()}${name.slice(1)} slice ${here} (0 to ${last})${told}`;
