@@ -73,6 +73,9 @@ def run_batch(settings: BatchSettings, *, quiet: bool = False) -> Batch:
         write_yaml(settings, settings.out / "settings.yaml")
         if bids.is_dataset(settings.source):
             bids.write_description(settings.source, settings.out, model.name, settings.to)
+            if parts := bids.passed_over(settings.source):
+                why = "phase, real and imaginary parts are no anatomy"
+                warn([f"{len(parts)} images passed over, {parts[0]} and the like: {why}"])
         run = _Run(settings, kept, len(items), ray)
         try:
             run.work(arriving(settings, run.open) if settings.watch else iter(items), quiet=quiet)

@@ -13,7 +13,7 @@ from medtranslate.checkpoint import Model
 from medtranslate.config import Modality, TranslateSettings, plain, write_yaml
 from medtranslate.errors import InputRefused, UsageError
 from medtranslate.evaluation.baselines import mean_image
-from medtranslate.evaluation.folders import members_of, pair_up, stem_of
+from medtranslate.evaluation.folders import members_of, pair_up
 from medtranslate.evaluation.pair import UNITS, align, compare
 from medtranslate.evaluation.paths import provenance_of
 from medtranslate.evaluation.summary import (
@@ -24,6 +24,7 @@ from medtranslate.evaluation.summary import (
     telling,
 )
 from medtranslate.io import read_volume
+from medtranslate.io.names import pair_name
 from medtranslate.jobs import whole_outputs
 from medtranslate.metrics import head_mask, percentile_range
 from medtranslate.report import (
@@ -70,7 +71,7 @@ def translate_and_score(
         InputRefused, OutputExists, UsageError: as `translate` and `evaluate`.
     """
     jobs = plan(settings)
-    names = [stem_of(job.source) for job in jobs]
+    names = [pair_name(job.source) for job in jobs]
     references = _references(settings, names)
     if settings.deidentify:
         names, references = ["volume"], dict(zip(["volume"], references.values(), strict=False))
@@ -104,7 +105,7 @@ def translate_and_score(
 
         found = _found(results, settings)
         if settings.report:
-            _report(settings, records, found, references, model, again, fresh[settings.report])
+            _report(settings, names, records, found, references, model, again, fresh[settings.report])
         elif found and record:
             write_result(found, fresh[record[0]] / record[1] if record[1] else fresh[record[0]])
     return records, found
@@ -196,6 +197,7 @@ def _found(results: Sequence[Result], settings: TranslateSettings) -> Result | C
 
 def _report(
     settings: TranslateSettings,
+    names: Sequence[str],
     records: Sequence[Translation],
     found: Result | Cohort | None,
     references: Mapping[str, Path],
@@ -205,7 +207,6 @@ def _report(
 ) -> None:
     write_yaml(settings, folder / "settings.yaml")
     if found is None:
-        names = [stem_of(Path(record.output)) for record in records]
         step = max(1, len(names) // SHOWN)
         views = [(name, _shown(item, model)) for name, item in again(names[::step][:SHOWN])]
         for write_page in TRANSLATION_VIEWS.values():

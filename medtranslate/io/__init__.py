@@ -237,6 +237,11 @@ def list_pictures(folder: Path | str) -> list[Path]:
     return natsorted((file for file in files if _recognise(file) == "png"), key=lambda file: file.name)
 
 
+def is_preview(path: Path) -> bool:
+    """Whether a file is a picture that medtranslate drew of a volume, which is no image to read."""
+    return png.is_preview(_head(path))
+
+
 def list_volumes(folder: Path) -> list[Path]:
     """Files of a folder that hold a volume each (NIfTI, MetaImage, NRRD), in natural order."""
     single = {name for name, format in FORMATS.items() if format.folder_from is None}
@@ -262,6 +267,8 @@ def _describe(path: Path) -> str:
     head = _head(path)
     if not head:
         return "empty or damaged file"
+    if png.is_preview(head):
+        return "a preview that medtranslate drew of a volume, not an image"
     text = all(byte in b"\t\n\r" or byte >= 32 for byte in head)
     return "text, not an image" if text else f"no known image format (first bytes {head[:4].hex()})"
 

@@ -144,7 +144,7 @@ def derived_header(sources: Sequence[Dataset], derivation: Derivation, key: str)
     take_over(header, first, (*_TAKEN, *_TAKEN_IF_THERE))
     if first.get("FrameOfReferenceUID"):
         header.FrameOfReferenceUID = first.FrameOfReferenceUID
-    if any(source.get("BurnedInAnnotation") == "YES" for source in sources):
+    if derivation.burned_in or any(source.get("BurnedInAnnotation") == "YES" for source in sources):
         header.BurnedInAnnotation = "YES"
     lossy = next((source for source in sources if source.get("LossyImageCompression") == "01"), Dataset())
     for keyword in _LOSSY:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from medtranslate.errors import GeometryRefused, Unreadable
 from medtranslate.geometry import check_affine
 from medtranslate.io.bounds import check_size
+from medtranslate.io.label import label
 from medtranslate.io.scan import Facts, Scan
 from medtranslate.io.voxels import (
     DAMAGE,
@@ -30,6 +31,8 @@ from medtranslate.result import Derivation
 _MM_PER_UNIT = {"meter": 1000.0, "mm": 1.0, "micron": 0.001, "unknown": 1.0}
 _MAX_OFFSET = 2**24
 _NO_EXTENSION = bytes(4)
+_DESCRIP = 79
+"""Characters of `descrip`, without the zero at its end."""
 _GEOMETRY_FIELDS = (
     *("pixdim", "xyzt_units", "qform_code", "sform_code", "quatern_b", "quatern_c", "quatern_d"),
     *("qoffset_x", "qoffset_y", "qoffset_z", "srow_x", "srow_y", "srow_z"),
@@ -75,7 +78,8 @@ def write(volume: MetaTensor, path: Path, like: MetaTensor | None, derivation: D
     """Write voxels as `as_stored` says; where `like` is NIfTI on the same grid, its geometry fields stay.
 
     So does its shape. Otherwise sform and qform hold the volume's affine in mm with code 1 (scanner). No
-    text of the source's header is taken over.
+    text of the source's header is taken over; a translation says in `descrip` and `intent_name` what it is,
+    and in `cal_min` and `cal_max` how it is to be shown.
     """
     values = as_stored(volume)
     header = nib.Nifti1Header()
@@ -92,6 +96,10 @@ def write(volume: MetaTensor, path: Path, like: MetaTensor | None, derivation: D
         header.set_qform(volume.affine.numpy(), "scanner")
     header["magic"], header["vox_offset"] = b"n+1", header.sizeof_hdr + len(_NO_EXTENSION)
     header.set_slope_inter(1, 0)
+    if derivation is not None:
+        said = label(volume, derivation)
+        header["descrip"], header["intent_name"] = said.text[:_DESCRIP].encode(), said.title.encode()
+        header["cal_min"], header["cal_max"] = said.range
     write_voxels(path, header.binaryblock + _NO_EXTENSION, values, gzipped=path.suffix.lower() == ".gz")
 
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from medtranslate.translation.files import (
+    PREVIEW,
     RECORD,
     Item,
     Job,
+    Passed,
+    Place,
     load_for,
     name_in,
     outputs,
     pass_gate,
     plan,
+    preview_beside,
     read_source,
     record_beside,
     translate,
@@ -18,6 +22,7 @@ from medtranslate.translation.files import (
     write_one,
 )
 from medtranslate.translation.jumps import seams
+from medtranslate.translation.preview import preview
 from medtranslate.translation.spread import is_map
 from medtranslate.translation.volume import (
     OTHER,
@@ -31,9 +36,12 @@ from medtranslate.translation.volume import (
 
 __all__ = [
     "OTHER",
+    "PREVIEW",
     "RECORD",
     "Item",
     "Job",
+    "Passed",
+    "Place",
     "Translated",
     "as_spoken",
     "describe",
@@ -44,6 +52,8 @@ __all__ = [
     "outputs",
     "pass_gate",
     "plan",
+    "preview",
+    "preview_beside",
     "read_source",
     "record_beside",
     "sample_volume",
