@@ -16,7 +16,7 @@ from pydicom.dataset import FileDataset
 
 from medtranslate.errors import InputRefused, Unreadable
 from medtranslate.geometry import Floats, spacing
-from medtranslate.io import FORMATS, detect_format, metaimage, nifti, nrrd
+from medtranslate.io import FORMATS, detect_format, is_preview, metaimage, nifti, nrrd
 from medtranslate.io.dicom_files import File
 from medtranslate.io.dicom_pixels import check_coding
 from medtranslate.io.dicom_series import find_series, order_planes, text_of
@@ -102,7 +102,8 @@ def _others(path: Path, files: Iterable[File]) -> Iterator[Item]:
         try:
             format = detect_format(file)
         except Unreadable as refusal:
-            if file == path or file.name.lower().endswith(_SUFFIXES):
+            named = file.name.lower().endswith(_SUFFIXES) and not is_preview(file)
+            if file == path or named:
                 yield Item(name=_name_in(path, file), format="unknown", refused=str(refusal))
             continue
         if format == "png":

@@ -73,17 +73,17 @@ def _axial(values: NDArray[np.float32], affine: NDArray[np.float64]) -> NDArray[
 
 
 def _letters(words: str, rows: int, columns: int) -> Mask:
-    """The words in one line, or a word in each, as large as fits into half of a slice's width.
+    """The words in one line, or a word in each, in half of a slice's width, or in all of it.
 
     In a slice that is too small for letters they are squeezed.
     """
-    for size in range(max(LEAST, rows // SHARE), _SMALLEST - 1, -1):
-        for text in (words, words.replace(" ", "\n")):
-            drawn = _drawn(text, size)
-            if drawn.shape[0] <= rows // 4 and drawn.shape[1] <= columns // 2:
-                return drawn
-    small = Image.fromarray(drawn).resize((min(drawn.shape[1], columns), min(drawn.shape[0], rows)))
-    return np.asarray(small)
+    for width in (columns // 2, columns):
+        for size in range(max(LEAST, rows // SHARE), _SMALLEST - 1, -1):
+            for text in (words, words.replace(" ", "\n")):
+                drawn = _drawn(text, size)
+                if drawn.shape[1] <= width and drawn.shape[0] <= rows // 2:
+                    return drawn
+    return np.asarray(Image.fromarray(drawn).resize((columns, max(1, rows // 2))))
 
 
 def _drawn(text: str, size: int) -> Mask:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import zipfile
@@ -10,9 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from medtranslate.batch import Item, find_items
+from medtranslate.batch import Item, bids, find_items
 from medtranslate.config import BatchSettings
 from medtranslate.errors import Unreadable, UsageError
+from medtranslate.io.png import save_preview
 
 Settings = Callable[..., BatchSettings]
 Place = Callable[..., Path]
@@ -23,6 +25,13 @@ def names(items: list[Item]) -> dict[str, str]:
     return {item.name: item.refused or item.target.as_posix() for item in items}
 
 
+def synthetic(name: str) -> str:
+    """What the CT that is made of a file is called."""
+    path = Path(name)
+    stem, dot, suffix = path.name.partition(".")
+    return (path.parent / f"{stem}_synthetic-ct{dot}{suffix}").as_posix()
+
+
 def test_a_tree_of_all_formats_is_mirrored(place: Place, settings: Settings, tmp_path: Path) -> None:
     for name in ("a/x.nii.gz", "a/plain.nii", "b/y.mha", "b/c/z.nrrd", "series"):
         place(name)
@@ -31,12 +40,12 @@ def test_a_tree_of_all_formats_is_mirrored(place: Place, settings: Settings, tmp
     (tmp_path / "src" / ".hidden.nii").write_text("nothing")
     found = names(find_items(settings()))
     (series,) = (name for name in found if name.startswith("series/"))
-    assert found.pop(series) == series
+    assert found.pop(series) == synthetic(series)
     files = ("a/plain.nii", "a/x.nii.gz", "b/c/z.nrrd", "b/slice.png", "b/y.mha")
-    assert found == {name: name for name in files}
+    assert found == {name: synthetic(name) for name in files}
     written = names(find_items(settings(format="nifti")))
-    assert written[series] == f"{series}.nii.gz"
-    assert written["b/y.mha"] == "b/y.nii.gz"
+    assert written[series] == f"{series}_synthetic-ct.nii.gz"
+    assert written["b/y.mha"] == "b/y_synthetic-ct.nii.gz"
 
 
 def test_series_are_put_together_whatever_folders_they_lie_in(
@@ -73,7 +82,7 @@ def test_copies_of_a_series_are_series(place: Place, settings: Settings, tmp_pat
 )
 def test_names_are_kept(place: Place, settings: Settings, name: str) -> None:
     place(name)
-    assert names(find_items(settings())) == {name: name}
+    assert names(find_items(settings())) == {name: synthetic(name)}
 
 
 def test_what_only_promises_to_be_an_image_is_refused_with_its_reason(
@@ -86,9 +95,16 @@ def test_what_only_promises_to_be_an_image_is_refused_with_its_reason(
     (src / "damaged.zip").write_bytes(b"PK\x03\x04 and no more")
     os.mkfifo(src / "pipe.nii")
     found = names(find_items(settings()))
-    assert found.pop("whole.nii.gz") == "whole.nii.gz"
+    assert found.pop("whole.nii.gz") == "whole_synthetic-ct.nii.gz"
     assert found.keys() == {"empty.nii", "half.nii.gz", "text.dcm", "damaged.zip"}
     assert all(name in reason for name, reason in found.items())
+
+
+def test_a_preview_is_no_picture_to_translate(place: Place, settings: Settings, tmp_path: Path) -> None:
+    place("a.nii")
+    save_preview(Image.new("L", (20, 20), 200), tmp_path / "src" / "a.preview.png")
+    Image.new("L", (20, 20), 200).save(tmp_path / "src" / "b.preview.png")
+    assert set(names(find_items(settings()))) == {"a.nii", "b.preview.png"}
 
 
 def test_a_name_that_is_no_text_is_refused(place: Place, settings: Settings, tmp_path: Path) -> None:
@@ -102,7 +118,7 @@ def test_of_one_stem_the_second_is_refused(place: Place, settings: Settings) -> 
     place("a.nii")
     place("a.nii.gz")
     found = names(find_items(settings()))
-    assert found["a.nii"] == "a.nii"
+    assert found["a.nii"] == "a_synthetic-ct.nii"
     assert "named like that of a.nii;" in found["a.nii.gz"]
 
 
@@ -121,7 +137,7 @@ class TestLinks:
 
     def test_links_that_loop_or_lead_outside_are_refused(self, tree: Path, settings: Settings) -> None:
         found = names(find_items(settings()))
-        taken = {name for name, told in found.items() if told == name}
+        taken = {name for name, told in found.items() if told == synthetic(name)}
         assert taken == {"real/a.nii", "in.nii"}
         assert "--follow-links" in found["out.nii"]
         assert "--follow-links" in found["folder"]
@@ -131,7 +147,7 @@ class TestLinks:
 
     def test_links_are_followed_once_where_that_is_asked_for(self, tree: Path, settings: Settings) -> None:
         found = names(find_items(settings(follow_links=True)))
-        taken = {name for name, told in found.items() if told == name}
+        taken = {name for name, told in found.items() if told == synthetic(name)}
         assert taken == {"real/a.nii", "in.nii", "out.nii", "folder/b.nii"}
         assert "read under another name" in found["loop"]
 
@@ -150,7 +166,7 @@ def test_unreadable_places_are_refused(
 
     monkeypatch.setattr(os, "scandir", refuse)
     found = names(find_items(settings()))
-    assert found["a.nii"] == "a.nii"
+    assert found["a.nii"] == "a_synthetic-ct.nii"
     assert "permission denied" in found["closed"]
 
 
@@ -181,8 +197,8 @@ def test_a_csv_stands_for_files_and_folders(place: Place, settings: Settings, tm
     rows = ("a.nii,mr", "a.nii,mr", "more,", "b.nii,ct", "gone.nii,mr", "../elsewhere.nii,mr")
     table.write_text("path,modality\n" + "\n".join(rows))
     found = names(find_items(settings(source=table)))
-    assert found.pop("a.nii") == "a.nii"
-    assert found.pop("more/c.nii") == "more/c.nii"
+    assert found.pop("a.nii") == "a_synthetic-ct.nii"
+    assert found.pop("more/c.nii") == "more/c_synthetic-ct.nii"
     assert "does not exist" in found.pop("gone.nii")
     (reason,) = found.values()
     assert "leads out of its folder" in reason
@@ -213,3 +229,22 @@ class TestBids:
         assert names(find_items(settings(to="mr"))) == {
             "sub-01/ct/sub-01_ct.nii.gz": "sub-01/anat/sub-01_desc-fromct_MR.nii.gz"
         }
+
+    def test_parts_of_a_complex_image_are_passed_over(self, dataset: Path, settings: Settings) -> None:
+        anat = dataset / "sub-01" / "anat"
+        whole = anat / "sub-01_T1w.nii.gz"
+        for part in ("mag", "phase", "real", "imag"):
+            shutil.copy(whole, anat / f"sub-01_part-{part}_T1w.nii.gz")
+        found = names(find_items(settings()))
+        assert "sub-01/anat/sub-01_part-mag_T1w.nii.gz" in found
+        assert len(found) == 4
+        left = [f"sub-01/anat/sub-01_part-{part}_T1w.nii.gz" for part in ("imag", "phase", "real")]
+        assert bids.passed_over(dataset) == left
+
+    def test_a_space_keeps_what_it_refers_to(self, dataset: Path) -> None:
+        name = "sub-01/anat/sub-01_space-mine_T1w.nii.gz"
+        assert json.loads(bids.sidecar(dataset, name, "ct"))["SpatialReference"] == f"bids:raw:{name}"
+        (dataset / name.replace(".nii.gz", ".json")).write_text('{"SpatialReference": "orig"}')
+        assert json.loads(bids.sidecar(dataset, name, "ct"))["SpatialReference"] == "orig"
+        plain = "sub-01/anat/sub-01_T1w.nii.gz"
+        assert "SpatialReference" not in json.loads(bids.sidecar(dataset, plain, "ct"))
