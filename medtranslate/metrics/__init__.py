@@ -12,6 +12,8 @@ from medtranslate.metrics.appearance import histograms, seams
 from medtranslate.metrics.arrays import Range, Volume, Voxels, covers, percentile_range, require_finite
 from medtranslate.metrics.calibration import Calibration, calibrated, fit_calibration
 from medtranslate.metrics.masks import body_mask, head_mask
+from medtranslate.metrics.outline import outline, with_rim
+from medtranslate.metrics.plausibility import bone_from, doubts, look_at_brain
 from medtranslate.metrics.profiles import PROFILES, WHOLE_CT, Profile, score
 from medtranslate.metrics.scores import SSIM_WINDOW, mae, psnr, ssim_map
 from medtranslate.metrics.windowed import ms_ssim, ssim_map_3d
@@ -28,14 +30,18 @@ __all__ = [
     "Voxels",
     "agreement",
     "body_mask",
+    "bone_from",
     "calibrated",
     "coverage",
     "covers",
+    "doubts",
     "fit_calibration",
     "head_mask",
     "histograms",
+    "look_at_brain",
     "mae",
     "ms_ssim",
+    "outline",
     "percentile_range",
     "psnr",
     "require_finite",
@@ -44,4 +50,5 @@ __all__ = [
     "ssim_map",
     "ssim_map_3d",
     "tissue_scores",
+    "with_rim",
 ]

@@ -24,11 +24,11 @@ from medtranslate.translation.files import (
 from medtranslate.translation.jumps import seams
 from medtranslate.translation.preview import preview
 from medtranslate.translation.spread import is_map
+from medtranslate.translation.stack import describe
 from medtranslate.translation.volume import (
     OTHER,
     Translated,
     as_spoken,
-    describe,
     framed_alone,
     sample_volume,
     translate_volume,

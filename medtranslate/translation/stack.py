@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from medtranslate.checkpoint import Model
 from medtranslate.config import Modality, ScaleSettings
+from medtranslate.result import Source
 from medtranslate.transforms import (
     AIR,
     VISIBLE,
@@ -52,6 +53,7 @@ class Stack:
 
     Attributes:
         source: the volume as it was read.
+        modality: of the source.
         axial: the volume in axial layout, in its own units; resampled if its own slices are far from
             axial (`transforms.upright`).
         ends: values of the source that become -1 and +1.
@@ -62,6 +64,7 @@ class Stack:
     """
 
     source: MetaTensor
+    modality: Modality
     axial: MetaTensor
     ends: tuple[float, float]
     frame: Frame
@@ -165,4 +168,18 @@ def stack(source: MetaTensor, modality: Modality, model: Model) -> Stack:
     )
     near = torch.from_numpy(head.mask)[torch.arange(shape[0]) // steps[0]]
     shown = (near & (torch.cat(brightest) > 2 * VISIBLE - 1)).flatten(1).any(dim=1).nonzero().flatten()
-    return Stack(source, axial, ends, frame, head, shown, saturated / slices.numel())
+    return Stack(source, modality, axial, ends, frame, head, shown, saturated / slices.numel())
+
+
+def describe(volume: MetaTensor) -> Source:
+    """What a record says of a volume that was read."""
+    _, columns, rows, slices = volume.shape
+    first, second, third = (float(length) for length in volume.pixdim)
+    return Source(
+        digest=volume.meta.get("digest"),
+        format=volume.meta.get("format"),
+        modality=volume.meta.get("modality"),
+        shape=(columns, rows, slices),
+        spacing_mm=(first, second, third),
+        affine=tuple(tuple(row) for row in volume.affine.tolist()),
+    )

@@ -3,18 +3,17 @@
     volume --axial layout--> normalise --frame--> generator --frame back--> target scale --layout back-->
 
 Memory holds the source and the output; slices are normalised and pass through the network in batches. While
-the network works on one, the next is framed, the last put back, and the source's seams are looked for.
+the network works on one, the next is framed, the last put back, and the source's seams and outline are found.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
 from monai.data import MetaTensor
 from torch import Tensor
@@ -25,11 +24,13 @@ from medtranslate.device import free_memory
 from medtranslate.gate import judge, look
 from medtranslate.jobs import staged
 from medtranslate.metrics import calibrated, head_mask
-from medtranslate.networks import Posterior, VariationalGenerator
-from medtranslate.result import CALIBRATED, UNCALIBRATED, Source, Translation, Uncertainty
+from medtranslate.networks import Posterior
+from medtranslate.result import CALIBRATED, UNCALIBRATED, Translation, Uncertainty
 from medtranslate.transforms import from_slices
+from medtranslate.translation.air import Outline, clear, examine, find_outline
 from medtranslate.translation.jumps import seams
-from medtranslate.translation.stack import Stack, stack
+from medtranslate.translation.samples import spread_of
+from medtranslate.translation.stack import Stack, describe, stack
 
 OTHER: dict[Modality, Modality] = {"ct": "mr", "mr": "ct"}
 
@@ -89,8 +90,7 @@ def sample_volume(
     """The posterior mean's translation of a volume and, where samples are asked for, the posterior's spread.
 
     Axial slices that show nothing stay air (CT: the window's lower end; MR: zero of its range), and
-    so does what lies outside the frame around the head; the spread is zero there, and outside the head
-    where it is calibrated.
+    what lies outside the source's head becomes air (`air`); the spread is zero there.
 
     Args:
         source: [1, X, Y, Z] in physical units, RAS+ affine. If it is far from the patient's axes it is
@@ -121,10 +121,6 @@ def sample_stacks(
     started = time.monotonic()
     network, generator = model.description.network, model.translator(to)
     device = next(generator.parameters()).device
-    made = [seen.blank() for seen in stacks]
-    spread = [seen.blank(0.0) if samples else None for seen in stacks]
-    judged = [seen.shown[:: -(-len(seen.shown) // JUDGED)] for seen in stacks]
-    looks: list[list[Tensor]] = [[] for _ in stacks]
     batches = _batches([seen.shown for seen in stacks], batch or slices_per_pass(network, device))
 
     @torch.inference_mode()  # which torch keeps for each thread
@@ -138,12 +134,13 @@ def sample_stacks(
         means, log_variances = posterior.mean.split(sizes), posterior.log_variance.split(sizes)
         own = slices.split(sizes)
         for (index, places), image, *moments in zip(parts, own, means, log_variances, strict=True):
-            if model.gate and (asked := torch.isin(places, judged[index])).any():
-                looks[index].append(look(model.gate, image[asked], moments[0][asked], OTHER[to]))
-            if (drawn := spread[index]) is not None:
-                rows, columns = stacks[index].box
-                deviation = _spread(generator, Posterior(*moments), stacks[index], places, samples, seed)
-                drawn[places, :, rows, columns] = deviation
+            work = begun[index]
+            if model.gate and (asked := torch.isin(places, work.judged)).any():
+                work.looks.append(look(model.gate, image[asked], moments[0][asked], OTHER[to]))
+            if work.spread is not None:
+                rows, columns = work.seen.box
+                drawn = spread_of(generator, Posterior(*moments), work.seen, places, samples, seed)
+                work.spread[places, :, rows, columns] = drawn
         return parts, given.image.cpu()
 
     @torch.inference_mode()
@@ -151,21 +148,51 @@ def sample_stacks(
         parts, images = passed
         sizes = [len(places) for _, places in parts]
         for (index, places), image in zip(parts, images.split(sizes), strict=True):
-            rows, columns = stacks[index].box
-            made[index][places, :, rows, columns] = stacks[index].unframed(image)
+            work = begun[index]
+            rows, columns = work.seen.box
+            work.made[places, :, rows, columns] = work.seen.unframed(image)
         return len(images)
 
     fast = torch.autocast(device.type, model.precision, enabled=model.precision is not torch.float32)
-    with ThreadPoolExecutor(1, "seams") as beside, torch.inference_mode(), fast:
-        bent = [beside.submit(seen.seams) for seen in stacks]
-        with closing(staged(batches, frame, pass_through, put_back)) as passes:
+    with ThreadPoolExecutor(1, "beside") as beside:
+        begun = [_begin(seen, beside, samples) for seen in stacks]
+        with torch.inference_mode(), fast, closing(staged(batches, frame, pass_through, put_back)) as passes:
             for done in passes:
                 advance(done)
     seconds = (time.monotonic() - started) / len(stacks)
-    return [
-        _translated(seen, model, to, image, deviation, samples, seed, seconds, before.result(), looked)
-        for seen, image, deviation, before, looked in zip(stacks, made, spread, bent, looks, strict=True)
-    ]
+    return [_finish(work, model, to, samples, seed, seconds) for work in begun]
+
+
+@dataclass(frozen=True)
+class _Work:
+    """One volume on its way.
+
+    Attributes:
+        made: the translation's slices [Z, 1, Y, X] in [-1, 1], air until they are put back.
+        spread: standard deviations over samples, likewise; None where none are drawn.
+        judged: slices that the gate looks at, and `looks` what it saw.
+        seams: of the source, and `outline` its head; both found beside the network.
+    """
+
+    seen: Stack
+    made: Tensor
+    spread: Tensor | None
+    judged: Tensor
+    looks: list[Tensor]
+    seams: Future[float]
+    outline: Future[Outline]
+
+
+def _begin(seen: Stack, beside: ThreadPoolExecutor, samples: int) -> _Work:
+    return _Work(
+        seen,
+        made=seen.blank(),
+        spread=seen.blank(0.0) if samples else None,
+        judged=seen.shown[:: -(-len(seen.shown) // JUDGED)],
+        looks=[],
+        seams=beside.submit(seen.seams),
+        outline=beside.submit(find_outline, seen),
+    )
 
 
 def slices_per_pass(network: NetworkSettings, device: torch.device) -> int:
@@ -182,36 +209,29 @@ def _batches(shown: Sequence[Tensor], batch: int) -> Iterator[Parts]:
         yield [(int(index), places[owner == index]) for index in owner.unique()]
 
 
-def _translated(
-    seen: Stack,
-    model: Model,
-    to: Modality,
-    made: Tensor,
-    spread: Tensor | None,
-    samples: int,
-    seed: int,
-    seconds: float,
-    before: float,
-    looks: Sequence[Tensor],
-) -> Translated:
-    """What was made of a stack's slices, both [Z, 1, Y, X], as volumes; uses up their memory.
+def _finish(work: _Work, model: Model, to: Modality, samples: int, seed: int, seconds: float) -> Translated:
+    """Clear the air around the head, record what was made, and bring it to the target's units.
 
-    `before` are the seams of its source, `looks` what the gate saw of its slices.
+    Uses up the memory of the slices.
     """
+    seen, made, spread, outline = work.seen, work.made, work.spread, work.outline.result()
     scale, source, (rows, columns) = model.description.scale, seen.source, seen.box
+    air_ml, inside = clear(made, outline), made[:, :, rows, columns]
     record = Translation(
         source=describe(source),
         model=model.info(to),
         output="",
-        gate=judge(looks, model.gate, source, OTHER[to]),
+        gate=judge(work.looks, model.gate, source, OTHER[to]),
+        plausibility=examine(seen, made, outline, to, scale, air_ml),
         saturated=seen.saturated,
-        seams={"source": before, "output": seams(made[:, :, rows, columns])} if len(made) > 2 else None,
+        seams={"source": work.seams.result(), "output": seams(inside)} if len(made) > 2 else None,
         precision="float32" if model.precision is torch.float32 else "bfloat16",
         seconds=round(seconds, 3),
         warnings=[*seen.axial.meta.get("warnings", []), *_windowed(to, model)],
     )
     if spread is None:
         return Translated(seen.volume(made, to, scale), None, record)
+    clear(spread, outline, 0.0)
     deviation = from_slices(spread)
     head = head_mask([from_slices(unit)[0].numpy() for unit in (seen.unit(), made)], [(-1.0, 1.0)] * 2)
     if known := model.description.calibration.get(to):
@@ -254,49 +274,6 @@ def framed_alone(source: MetaTensor, modality: Modality, model: Model) -> MetaTe
     for places in seen.shown.split(16):
         made[places, :, rows, columns] = seen.unframed(seen.framed(places, model.description.network.size))
     return seen.volume(made, modality, model.description.scale)
-
-
-def _spread(
-    generator: VariationalGenerator,
-    posterior: Posterior,
-    seen: Stack,
-    places: Tensor,
-    samples: int,
-    seed: int,
-) -> Tensor:
-    """Standard deviation over generator(z), z ~ q(z|x), on the source's pixels in the frame's box.
-
-    Mean and sum of squares run along with the draws (Welford, Technometrics 4(3), 1962), so that memory
-    does not grow with their number.
-    """
-    mean = squares = torch.zeros(())
-    for sample in range(samples):
-        noise = torch.stack([_noise(posterior.mean.shape[1:], seed, sample, int(z)) for z in places])
-        image = seen.unframed(generator.decode(posterior.at(noise.to(posterior.mean))).cpu())
-        change = image - mean
-        mean = mean + change / (sample + 1)
-        squares = squares + change * (image - mean)
-    return (squares / (samples - 1)).sqrt()
-
-
-def _noise(shape: torch.Size, seed: int, sample: int, place: int) -> Tensor:
-    """Standard normal noise that belongs to one sample of one slice, in whatever order they are drawn."""
-    rng = np.random.default_rng((seed, sample, place))
-    return torch.from_numpy(rng.standard_normal(tuple(shape), dtype=np.float32))
-
-
-def describe(volume: MetaTensor) -> Source:
-    """What a record says of a volume that was read."""
-    _, columns, rows, slices = volume.shape
-    first, second, third = (float(length) for length in volume.pixdim)
-    return Source(
-        digest=volume.meta.get("digest"),
-        format=volume.meta.get("format"),
-        modality=volume.meta.get("modality"),
-        shape=(columns, rows, slices),
-        spacing_mm=(first, second, third),
-        affine=tuple(tuple(row) for row in volume.affine.tolist()),
-    )
 
 
 def _windowed(to: Modality, model: Model) -> list[str]:

@@ -1,0 +1,172 @@
+"""Signs, without a truth, that a translated CT shows what no head has.
+
+Slices through the brain are looked at, and of them the core, well within the skull. The fluid is found in the
+source, where it stands out from brain, and measured in the translation: fluid as dense as brain says that the
+model took the contrast for another one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from medtranslate.metrics.arrays import Range, Volume, Voxels
+from medtranslate.metrics.outline import IN_PLANE, shrunk
+
+BONE_HU = 200.0
+"""Bone is above it, or in the upper tenth of a window that ends below."""
+
+CORE_MM = 20.0
+"""Scalp, skull and the fluid beneath it, which the core of a slice leaves out."""
+
+CORE_CM2 = 40.0
+"""Least core of a slice through the brain."""
+
+BASE_CM2 = 5.0
+"""Bone that reaches into the core from the skull: more of it is the base of the skull or the vertex."""
+
+DARK, BRIGHT = 0.6, 1.5
+"""What stands out in the source: below and above these shares of the brain's median."""
+
+VERY_DARK = 0.5
+"""Share of brain below which dark parts are fluid even beside bright ones."""
+
+DARK_SHARE = 4
+"""Times that bright parts may be larger than the dark ones, and the dark ones still be the fluid."""
+
+PART_CM2 = 1.0
+"""Least area of a part of the fluid in one slice."""
+
+SMOOTH_MM = 1.0
+"""Standard deviation of the Gaussian that takes the noise away before fluid is looked for."""
+
+RAYS = 90
+"""Directions in which the skull is looked for."""
+
+
+FLUID_HU = -4.0
+"""Fluid is darker than brain by at least this, or the translation is doubtful."""
+
+LOOSE_BONE_ML, LOOSE_BONE_CM2 = 4.0, 2.0
+"""Most bone in the core that joins no skull: calcified plexus and pineal gland have less."""
+
+BLACK = 0.05
+"""Largest share of the core at the lower end of the range."""
+
+CLOSED = 0.8
+"""Least share of the directions in which a skull lies."""
+
+
+@dataclass(frozen=True)
+class Brain:
+    """What slices through the brain show of a translated CT.
+
+    Attributes:
+        fluid: mean HU of the fluid; None where none stands out in the source.
+        brain: median HU of the rest of the core.
+        bone: of the core that joins no skull, in ml; of a single picture in cm2.
+        black: share of the core at the lower end of the translation's range.
+        closed: share of the directions from the core's middle in which a skull lies.
+        picture: it was one slice, of unknown thickness.
+    """
+
+    fluid: float | None
+    brain: float
+    bone: float
+    black: float
+    closed: float
+    picture: bool
+
+
+def bone_from(ct_range: Range) -> float:
+    """Return the HU above which a translation that holds `ct_range` shows bone."""
+    low, high = ct_range
+    return min(BONE_HU, low + 0.9 * (high - low))
+
+
+def look_at_brain(
+    source: Volume, made: Volume, head: Voxels, spacing_mm: tuple[float, float, float], ct_range: Range
+) -> Brain | None:
+    """Measure what slices through the brain show; None where no slice does.
+
+    Args:
+        source: MR slices [Z, Y, X] as shares of their range, 0 to 1.
+        made: the CT made of them, in HU.
+        head: the head's outline in the source.
+        spacing_mm: between slices, rows and columns.
+        ct_range: HU that the translation can hold.
+    """
+    pixels = spacing_mm[1:]
+    cm2 = pixels[0] * pixels[1] / 100
+    core = shrunk(head, (0, *(round(CORE_MM / length) for length in pixels)))
+    bone = made > bone_from(ct_range)
+    loose = _parts(bone, 0, ~core)
+    area, reaching = core.sum(axis=(1, 2)), (bone & core & ~loose).sum(axis=(1, 2))
+    chosen = (area * cm2 >= CORE_CM2) & (reaching * cm2 <= BASE_CM2)
+    if not chosen.any():
+        return None
+    source, made, head, core, bone, loose = (part[chosen] for part in (source, made, head, core, bone, loose))
+    low, high = ct_range
+    sigma = 0, *(SMOOTH_MM / length for length in pixels)
+    seen = ndimage.gaussian_filter(source, sigma)
+    usual = float(np.median(seen[core]))
+    dark, bright = seen < DARK * usual, seen > BRIGHT * usual
+    rest = core & ~dark & ~bright & ~bone
+    brain = float(np.median(made[rest])) if rest.any() else high
+    least = PART_CM2 / cm2
+    dark, bright = _parts(dark, least, ~core), _parts(bright & core, least)
+    # Fluid is dark in T1 and FLAIR. In T2 it is bright; grey nuclei and bone are dark there, but less so or small.
+    darkest = not bright.any() or float(seen[dark].mean() if dark.any() else usual) < VERY_DARK * usual
+    is_dark = darkest and DARK_SHARE * dark.sum() >= bright.sum()
+    fluid = dark if is_dark else bright
+    smooth = ndimage.gaussian_filter(made, sigma)
+    picture = len(chosen) == 1
+    return Brain(
+        fluid=float(smooth[fluid].mean()) if fluid.any() else None,
+        brain=brain,
+        bone=float(loose.sum()) * cm2 * (1.0 if picture else spacing_mm[0] / 10),
+        black=float((made[core] <= low + 0.02 * (high - low)).mean()),
+        closed=_closed(bone & head, core),
+        picture=picture,
+    )
+
+
+def doubts(found: Brain) -> list[str]:
+    """Say which of the measures are past their limits, each in a sentence with its numbers."""
+    said = []
+    if found.fluid is not None and found.fluid - found.brain > FLUID_HU:
+        said.append(
+            f"fluid has {found.fluid:.0f} HU and brain {found.brain:.0f} HU, but fluid is darker by at least"
+            f" {-FLUID_HU:g} HU"
+        )
+    most, unit = (LOOSE_BONE_CM2, "cm2") if found.picture else (LOOSE_BONE_ML, "ml")
+    if found.bone > most:
+        said.append(f"{found.bone:.1f} {unit} of bone inside the skull join no skull (limit {most:g} {unit})")
+    if found.black > BLACK:
+        said.append(f"{found.black:.0%} of the brain is black (limit {BLACK:.0%})")
+    if found.closed < CLOSED:
+        said.append(f"the skull closes {found.closed:.0%} of its ring (limit {CLOSED:.0%})")
+    return said
+
+
+def _parts(mask: Voxels, least: float, apart_from: Voxels | None = None) -> Voxels:
+    """Keep the connected parts of each slice that have so many pixels and do not meet `apart_from`."""
+    labels, count = ndimage.label(mask, IN_PLANE)
+    keep = np.bincount(labels.ravel(), minlength=count + 1) >= least
+    if apart_from is not None:
+        keep[np.unique(labels[apart_from])] = False
+    keep[0] = False
+    kept: Voxels = keep[labels]
+    return kept
+
+
+def _closed(bone: Voxels, core: Voxels) -> float:
+    """Return the share of directions from the core's middle that meet bone around it, a mean over slices."""
+    shares = []
+    for skull, inside in zip(bone & ~core, core, strict=True):
+        middle, places = np.argwhere(inside).mean(axis=0), np.argwhere(skull)
+        turns = np.arctan2(*(places - middle).T) / (2 * np.pi) + 0.5
+        shares.append(len(np.unique(np.floor(turns * RAYS) % RAYS)) / RAYS)
+    return float(np.mean(shares))

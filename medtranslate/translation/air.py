@@ -1,0 +1,143 @@
+"""What lies outside the source's head is air, and what a translation shows inside it is checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from torch import Tensor
+
+from medtranslate.config import Modality, ScaleSettings
+from medtranslate.metrics import Volume, Voxels, bone_from, doubts, look_at_brain, outline, with_rim
+from medtranslate.metrics.outline import REACH_MM
+from medtranslate.result import Plausibility
+from medtranslate.transforms import AIR, SCALP, VISIBLE, denormalise, to_slices
+from medtranslate.translation.stack import Stack
+
+SKIN_HU = -300.0
+"""Between air and the fat of the skin."""
+
+GRID_MM = 1.0
+"""Pixels of the grid on which the outline is found are no larger than this, unless the source's are."""
+
+HEAD_MM = 200.0
+"""Length of a head, by which a picture without a pixel size is measured."""
+
+BACKGROUND = 0.2
+"""Most of the range that a grey background has; what is brighter along the edges of the slices is tissue."""
+
+LEVELS_MM = 80.0
+"""Height below the vertex, or below the uppermost slice, that holds the ventricles but not the skull's base."""
+
+LOOKED_AT = 40
+"""Most slices of a volume in which the brain is looked at."""
+
+
+@dataclass(frozen=True)
+class Outline:
+    """The head of a source, and the rim around it in which a translation may show something.
+
+    Attributes:
+        head: voxels [Z, Y, X] of the source's head on the grid of `step`.
+        allowed: the head with its rim, likewise.
+        step: rows and columns of the stack for each of the grid.
+        spacing_mm: of the grid, between slices, rows and columns.
+    """
+
+    head: Voxels
+    allowed: Voxels
+    step: tuple[int, int]
+    spacing_mm: tuple[float, float, float]
+
+    @property
+    def ml(self) -> float:
+        """Volume of one voxel of the grid."""
+        return float(np.prod(self.spacing_mm)) / 1000
+
+
+def find_outline(seen: Stack) -> Outline:
+    """Find the head in a source: its skin in a CT in HU, else what stands out from the background.
+
+    A windowed CT hides the scalp, so its rim is wider by `SCALP`.
+    """
+    columns_mm, rows_mm, slices_mm = (float(length) for length in seen.axial.pixdim)
+    (top, bottom), (left, right) = seen.head.rows, seen.head.columns
+    is_picture = "levels" in seen.axial.meta
+    if is_picture and seen.shape[0] == 1:
+        rows_mm = columns_mm = HEAD_MM / max(bottom - top, right - left)
+    step = max(1, int(GRID_MM / rows_mm)), max(1, int(GRID_MM / columns_mm))
+    spacing = slices_mm, rows_mm * step[0], columns_mm * step[1]
+    values = to_slices(seen.axial.as_tensor())[:, 0, :: step[0], :: step[1]].numpy()
+    near = seen.head.mask
+    for axis, (extent, by, coarse) in enumerate(zip(seen.shape, (1, *step), seen.head.steps, strict=True)):
+        near = near.take(np.arange(0, extent, by) // coarse, axis)
+    in_hu = seen.modality == "ct" and not is_picture
+    head = outline((values > (SKIN_HU if in_hu else _least(values, seen.ends))) & near, spacing)
+    reach = REACH_MM
+    if seen.modality == "ct" and is_picture:
+        reach += SCALP * max((bottom - top) * rows_mm, (right - left) * columns_mm)
+    return Outline(head, with_rim(head, spacing, reach), step, spacing)
+
+
+def clear(slices: Tensor, found: Outline, value: float = AIR) -> float:
+    """Set slices [Z, 1, Y, X] to `value` outside the head.
+
+    Returns:
+        The visible volume that is gone, in ml; it has a meaning for slices in [-1, 1] alone.
+    """
+    planes = slices.numpy()[:, 0]  # in the tensor's own memory
+    _, height, width = planes.shape
+    gone = 0
+    for plane, allowed in zip(planes, found.allowed, strict=True):
+        outside = ~allowed.repeat(found.step[0], 0)[:height].repeat(found.step[1], 1)[:, :width]
+        gone += int(np.count_nonzero(plane[outside] > 2 * VISIBLE - 1))
+        plane[outside] = value
+    return gone * found.ml / (found.step[0] * found.step[1])
+
+
+def examine(
+    seen: Stack, made: Tensor, found: Outline, to: Modality, scale: ScaleSettings, air_ml: float
+) -> Plausibility:
+    """Look for what no head has in a translation [Z, 1, Y, X] in [-1, 1]; of an MR only its air is known.
+
+    Args:
+        air_ml: what `clear` returned.
+    """
+    if to == "mr":
+        return Plausibility(air_ml=air_ml)
+    rows, columns = (slice(None, None, by) for by in found.step)
+    ct = denormalise(made[:, 0, rows, columns], "ct", scale).numpy()
+    outside = np.count_nonzero((ct > bone_from(scale.ct_window)) & ~found.allowed) * found.ml
+    filled = np.flatnonzero(found.head.any(axis=(1, 2)))[-max(1, round(LEVELS_MM / found.spacing_mm[0])) :]
+    every = max(1, -(-len(filled) // LOOKED_AT))
+    chosen = filled[::every]
+    source = to_slices(seen.axial.as_tensor())[:, 0, rows, columns][chosen]
+    lower, upper = seen.ends
+    brain = look_at_brain(
+        ((source - lower) / (upper - lower)).clamp(0, 1).numpy(),
+        ct[chosen],
+        found.head[chosen],
+        (found.spacing_mm[0] * every, *found.spacing_mm[1:]),
+        scale.ct_window,
+    )
+    if brain is None:
+        return Plausibility(air_ml=air_ml, bone_outside_ml=outside)
+    return Plausibility(
+        air_ml=air_ml,
+        bone_outside_ml=outside,
+        bone_inside_ml=None if brain.picture else brain.bone,
+        fluid=brain.fluid,
+        brain=brain.brain,
+        saturated=brain.black,
+        closed=brain.closed,
+        doubts=doubts(brain),
+    )
+
+
+def _least(values: Volume, ends: tuple[float, float]) -> float:
+    """Return the value above which a voxel is visible: `VISIBLE` of the range above the background."""
+    lower, upper = ends
+    edges = values[:, 0], values[:, -1], values[:, :, 0], values[:, :, -1]
+    median = float(np.median(np.concatenate([edge.ravel() for edge in edges])))
+    background = (median - lower) / (upper - lower)
+    return lower + (VISIBLE + min(max(background, 0.0), BACKGROUND)) * (upper - lower)
