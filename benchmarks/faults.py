@@ -2,11 +2,13 @@
 
     python -m benchmarks.faults DATA docs/images/brain-2d-faults.png
     python -m benchmarks.faults DATA faults.png --pairs PAIRS --cases 71 73
+    python -m benchmarks.faults DATA faults.png --typical SERIES --both docs/images/brain-2d.png
 
 DATA holds `nifti/t1-template.nii.gz` and `nifti/ct-template-hu.nii.gz`, population templates of T1 and CT on
 one grid. The other cases are digital heads, whose truth is known. Cases and slices are chosen to show the
 fault; FLAIR and PD are the worst of the slices that are drawn. The numbers are printed as a Markdown table.
-With --pairs, pictures in PAIRS/CT and PAIRS/MRI are measured, too, and not shown.
+With --pairs, pictures in PAIRS/CT and PAIRS/MRI are measured, too, and not shown. --both draws the preview of
+a translated series beside the bleeding.
 
 Fluid is what in the true CT, smoothed, is 9 HU darker than the median within the skull; brain is the rest.
 """
@@ -24,6 +26,7 @@ import torch
 from matplotlib.figure import Figure
 from monai.data import MetaTensor
 from numpy.typing import NDArray
+from PIL import Image
 from scipy import ndimage
 
 from benchmarks.anatomy import twins
@@ -33,8 +36,11 @@ from medtranslate.checkpoint import Model, load_model
 from medtranslate.config import StreamContrast
 from medtranslate.io import read_volume
 from medtranslate.phantom import HELD_OUT, LABEL, PROTOCOLS, Protocol, study
+from medtranslate.report import draw as sheet
 from medtranslate.transforms import denormalise, normalise, to_axial
-from medtranslate.translation import translate_volume
+from medtranslate.translation import preview, translate_volume
+from medtranslate.translation.stack import stack
+from medtranslate.translation.volume import sample_stacks
 
 Plane = NDArray[np.float32]
 Values = NDArray[np.float32]
@@ -47,7 +53,7 @@ DRAWN, SLICES = HELD_OUT * 10 + 7, 60
 HEAD = HELD_OUT + 201
 BLED = HELD_OUT + 228
 """A head with a haemorrhage of 16 to 20 mm radius, the largest of a hundred."""
-SIZE, SPACING = 128, 2.0
+SIZE, SPACING = 170, 1.5
 VERTEX_MM = 68.0
 """Height of the slice near the vertex above the origin of the templates."""
 FLUID_HU, MARGIN_MM, SMOOTH_MM = 9.0, 6.0, 1.5
@@ -61,7 +67,7 @@ class Case:
 
     Attributes:
         planes: source, translation and truth [rows, columns], from 0 to 1.
-        said: what is measured; `made` and `true` are its values.
+        said: what is measured, with its unit; `made` and `true` are its values.
     """
 
     name: str
@@ -78,6 +84,8 @@ def main() -> None:
     parser.add_argument("--model", default="brain-2d")
     parser.add_argument("--pairs", type=Path)
     parser.add_argument("--cases", nargs="*", default=[], help="of the pairs: first letters of their names")
+    parser.add_argument("--typical", type=Path, help="an MR that is translated to CT")
+    parser.add_argument("--both", type=Path, help="PNG of its preview and of the bleeding")
     options = parser.parse_args()
     model = load_model(options.model, torch.device("cpu"))
     cases = [
@@ -93,8 +101,11 @@ def main() -> None:
     for name in options.cases:
         found = list(pictures(options.pairs, name, model))
         made, true = (np.mean(values) for values in zip(*found, strict=True))
-        print(f"| {name}, {len(found)} slices | fluid less brain, HU | {made:.1f} | {true:.1f} |")
+        print(f"| {name}, {len(found)} slices | fluid less brain in HU | {made:.1f} | {true:.1f} |")
     draw(cases).savefig(options.picture, dpi=100)
+    if options.typical and options.both:
+        bled = next(case for case in cases if case.name.startswith("bleeding"))
+        both(sheet_of(options.typical, model), bled).savefig(options.both, dpi=100)
 
 
 def templates(folder: Path, model: Model) -> Iterator[Case]:
@@ -116,11 +127,11 @@ def templates(folder: Path, model: Model) -> Iterator[Case]:
 
     vertex = int(np.argmin(abs(height - VERTEX_MM)))
     bone = [float((part[:, :, vertex] > BONE_HU).sum()) * size**2 / 100 for part in (values, truth)]
-    yield Case("vertex, T1 template", planes(vertex), "bone in the slice, cm²", *bone)
+    yield Case("vertex, T1 template", planes(vertex), "bone in the slice in cm²", *bone)
     fluid, brain = zip(*(fluid_and_brain(plane, size) for plane in truth.transpose(2, 0, 1)), strict=True)
     middle = int(np.argmax([plane.sum() for plane in fluid]))
     apart = [less(part[:, :, middle], fluid[middle], brain[middle]) for part in (values, truth)]
-    yield Case("ventricles, T1 template", planes(middle), "fluid less brain, HU", *apart)
+    yield Case("fluid, T1 template", planes(middle), "fluid less brain in HU", *apart)
 
 
 def worst_fluid(contrast: StreamContrast | str, model: Model) -> Case:
@@ -139,8 +150,8 @@ def worst_fluid(contrast: StreamContrast | str, model: Model) -> Case:
     print(f"{contrast}, mean of {len(measured)} slices: {np.mean(list(measured.values()), axis=0).round(1)}")
     worst = max(measured, key=lambda index: measured[index][0])
     unit = [(part[worst, 0].float().numpy() + 1) / 2 for part in shown]
-    said = f"fluid less brain, HU, worst of {len(measured)}"
-    return Case(f"ventricles, {contrast.upper()}", (unit[0], unit[1], unit[2]), said, *measured[worst])
+    said = "fluid less brain in HU"
+    return Case(f"fluid, {contrast.upper()}", (unit[0], unit[1], unit[2]), said, *measured[worst])
 
 
 def bleeding(model: Model) -> Case:
@@ -156,7 +167,9 @@ def bleeding(model: Model) -> Case:
         plane_of(values, index, *window),
         plane_of(truth, index, *window),
     )
-    return Case("bleeding, T2", planes, "blood, HU", float(values[blood].mean()), float(truth[blood].mean()))
+    return Case(
+        "bleeding, T2", planes, "blood in HU", float(values[blood].mean()), float(truth[blood].mean())
+    )
 
 
 def to_mr(model: Model) -> Case:
@@ -173,7 +186,7 @@ def to_mr(model: Model) -> Case:
         plane_of(made, index, *scale.mr_range),
         plane_of(true, index, *scale.mr_range),
     )
-    return Case("CT to MR", planes, "grey less white matter, of 1000", *apart)
+    return Case("CT to MR", planes, "grey less white matter in units of 1000", *apart)
 
 
 def pictures(pairs: Path, case: str, model: Model) -> Iterator[tuple[float, float]]:
@@ -225,11 +238,38 @@ def draw(cases: list[Case]) -> Figure:
     figure = Figure(figsize=(12, 2.35 * rows), layout="constrained")
     plots = figure.subplots(rows, 6, squeeze=False).reshape(-1, 3)
     for row, case in zip(plots, cases, strict=False):
-        names = (case.name, f"made: {case.made:.0f}", f"true: {case.true:.0f}")
+        unit = case.said.rpartition(" in ")[2].removeprefix("units ")
+        names = (case.name, f"made: {case.made:.0f} {unit}", f"true: {case.true:.0f} {unit}")
         for plot, plane, name in zip(row, case.planes, names, strict=True):
             plot.imshow(plane, cmap="gray", vmin=0, vmax=1)
             plot.set_title(name, fontsize=10)
             plot.set_axis_off()
+    return figure
+
+
+def sheet_of(path: Path, model: Model) -> Image.Image:
+    """The preview of an MR's translation, as `translate` draws it."""
+    seen = stack(read_volume(path, modality="mr"), "mr", model)
+    done = sample_stacks([seen], model, "ct")[0]
+    return sheet(preview(seen, done.volume, done.record))
+
+
+def both(typical: Image.Image, bad: Case) -> Figure:
+    """A typical translation on the left, source above; a bad one on the right, with its truth."""
+    figure = Figure(figsize=(10.2, 6.4), layout="constrained")
+    left, *right = figure.subplot_mosaic("AB\nAC\nAD", width_ratios=(3.4, 1)).values()
+    left.imshow(typical, cmap="gray", vmin=0, vmax=255)
+    left.set_title("typical: T1, and the CT that is made of it")
+    names = (
+        "bad: a bleeding in T2",
+        f"the CT made of it: {bad.made:.0f} HU",
+        f"the true CT: {bad.true:.0f} HU",
+    )
+    for plot, plane, name in zip(right, bad.planes, names, strict=True):
+        plot.imshow(plane, cmap="gray", vmin=0, vmax=1)
+        plot.set_title(name, fontsize=10)
+    for plot in (left, *right):
+        plot.set_axis_off()
     return figure
 
 
