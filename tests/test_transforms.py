@@ -228,7 +228,7 @@ def test_a_batch_is_doubled_and_its_first_half_stays():
 
 
 def test_augmentation_of_nothing_changes_nothing_but_the_side():
-    still = AugmentSettings(degrees=0, scale=0, shift=0, mr_gamma=0)
+    still = AugmentSettings(degrees=0, scale=0, shift=0, distant=0, mr_gamma=0)
     images = torch.rand(8, 1, 32, 32) * 2 - 1
     moved = augment(images, "mr", still, torch.Generator().manual_seed(0))
     kept = torch.isclose(moved, images, atol=1e-5).flatten(1).all(dim=1)
@@ -236,3 +236,13 @@ def test_augmentation_of_nothing_changes_nothing_but_the_side():
     assert (kept ^ mirrored).all()
     assert kept.any()
     assert mirrored.any()
+
+
+def test_a_share_of_the_copies_is_shown_far_away():
+    far = AugmentSettings(degrees=0, scale=0, shift=0, distant=0.25, mr_gamma=0)
+    images = torch.ones(400, 1, 32, 32)
+    filled = (augment(images, "ct", far, torch.Generator().manual_seed(0)) > 0).float().mean((1, 2, 3))
+    small = filled < 0.9
+    assert 0.18 < small.float().mean() < 0.32
+    assert filled[small].min() < 0.08  # a fifth of the side
+    assert filled[small].max() > 0.35  # two thirds of it

@@ -108,6 +108,9 @@ class AugmentSettings:
     """Largest relative change of size."""
     shift: Fraction = 0.04
     """Largest shift, as a fraction of the frame."""
+    distant: Fraction = 0.1
+    """Share of the copies that are shown 1.5 to 5 times smaller. A volume's frame fits its largest slice, so
+    slices near the vertex leave it nearly empty, and a network that never saw that fills it with things."""
     mr_gamma: Fraction = 0.3
     """Largest |log gamma| of the MR contrast."""
     ct_window: Fraction = 0.0

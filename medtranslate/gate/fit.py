@@ -64,9 +64,9 @@ WARNED, REFUSED = 0.01, 0.003
 MARGIN = 1.15
 """The distance that is refused lies so much further: a few hundred slices do not reach far into a tail."""
 
-_STILL = AugmentSettings(degrees=15.0, scale=0.12, shift=0.05, mr_gamma=0.4)
+_STILL = AugmentSettings(distant=0.0, degrees=15.0, scale=0.12, shift=0.05, mr_gamma=0.4)
 
-_COPY = AugmentSettings(degrees=5.0, scale=0.04, shift=0.02)
+_COPY = AugmentSettings(distant=0.0, degrees=5.0, scale=0.04, shift=0.02)
 
 SHRUNK = 0.05
 """Weight of the even part in a covariance; few slices say little of 128 dimensions."""

@@ -19,13 +19,16 @@ IN_PLANE = np.zeros((3, 3, 3), dtype=bool)
 """Neighbours of a voxel in its own slice [Z, Y, X]."""
 IN_PLANE[1] = ndimage.generate_binary_structure(2, 1)
 
+_AROUND = np.zeros((3, 3, 3), dtype=bool)
+_AROUND[1] = True
+
 
 def outline(visible: Voxels, spacing_mm: tuple[float, float, float]) -> Voxels:
     """Find the head, with its gaps and cavities, in what is visible.
 
-    An opening of 3 x 3 pixels in each slice removes noise, gaps of up to 2 `GAP_MM` are closed, holes are
-    filled slice by slice, and the largest connected component is kept. Where the edge of the field of view
-    cuts the head, the cut is filled from one side of the head to the other.
+    Parts of a slice without a square of 3 x 3 pixels are noise and left out. Gaps of up to 2 `GAP_MM` are
+    closed, holes are filled slice by slice, and the largest connected component is kept. Where the edge of
+    the field of view cuts the head, the cut is filled from one side of the head to the other.
 
     Args:
         visible: voxels [Z, Y, X] that show something of the head.
@@ -35,11 +38,13 @@ def outline(visible: Voxels, spacing_mm: tuple[float, float, float]) -> Voxels:
         The head [Z, Y, X]; empty if nothing is visible.
     """
     steps = tuple(math.floor(GAP_MM / length) for length in spacing_mm)
-    opened = grown(shrunk(visible, (0, 1, 1)), (0, 1, 1))
+    parts, count = ndimage.label(visible, _AROUND)
+    solid = np.zeros(count + 1, dtype=bool)
+    solid[parts[shrunk(visible, (0, 1, 1))]] = True
+    solid[0] = False
     # With room around it a head near the edge of the volume does not grow onto that edge.
-    closed = shrunk(grown(np.pad(opened, [(step, step) for step in steps]), steps), steps)
-    within = tuple(slice(step, step + extent) for step, extent in zip(steps, visible.shape, strict=True))
-    labels, _ = ndimage.label(filled(closed[within]))
+    room, within = _room(solid[parts], steps)
+    labels, _ = ndimage.label(filled(shrunk(grown(room, steps), steps)[within]))
     largest: Voxels = labels == 1 + np.argmax(np.bincount(labels.ravel(), minlength=2)[1:])
     return largest
 
@@ -71,6 +76,18 @@ def grown(mask: Voxels, steps: tuple[int, ...]) -> Voxels:
 def shrunk(mask: Voxels, steps: tuple[int, ...]) -> Voxels:
     """Erode a mask by the box of `grown`; what lies beyond the volume counts as inside."""
     return ~grown(~mask, steps)
+
+
+def core_of(mask: Voxels, steps: tuple[int, ...]) -> Voxels:
+    """Erode a mask by the box of `grown`; what lies beyond the volume counts as outside."""
+    room, within = _room(mask, steps)
+    return shrunk(room, steps)[within]
+
+
+def _room(mask: Voxels, steps: tuple[int, ...]) -> tuple[Voxels, tuple[slice, ...]]:
+    """Return the mask with empty room of `steps` voxels around it, and where the mask lies in it."""
+    within = tuple(slice(step, step + extent) for step, extent in zip(steps, mask.shape, strict=True))
+    return np.pad(mask, [(step, step) for step in steps]), within
 
 
 def filled(mask: Voxels) -> Voxels:

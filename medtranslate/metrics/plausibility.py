@@ -13,7 +13,7 @@ import numpy as np
 from scipy import ndimage
 
 from medtranslate.metrics.arrays import Range, Volume, Voxels
-from medtranslate.metrics.outline import IN_PLANE, shrunk
+from medtranslate.metrics.outline import IN_PLANE, core_of
 
 BONE_HU = 200.0
 """Bone is above it, or in the upper tenth of a window that ends below."""
@@ -24,8 +24,11 @@ CORE_MM = 20.0
 CORE_CM2 = 40.0
 """Least core of a slice through the brain."""
 
-BASE_CM2 = 5.0
-"""Bone that reaches into the core from the skull: more of it is the base of the skull or the vertex."""
+BASE_CM2, SINUS_CM2 = 5.0, 1.0
+"""Bone that reaches into the core from the skull, and air in it: more of both is the base of the skull."""
+
+VERTEX_CM2 = 10.0
+"""As much bone reaches into the core without air where a slice cuts the vault obliquely."""
 
 DARK, BRIGHT = 0.6, 1.5
 """What stands out in the source: below and above these shares of the brain's median."""
@@ -51,6 +54,9 @@ FLUID_HU = -4.0
 
 LOOSE_BONE_ML, LOOSE_BONE_CM2 = 4.0, 2.0
 """Most bone in the core that joins no skull: calcified plexus and pineal gland have less."""
+
+BLACK_SHARE = 0.02
+"""Share of the range at whose lower end a voxel is black."""
 
 BLACK = 0.05
 """Largest share of the core at the lower end of the range."""
@@ -100,25 +106,28 @@ def look_at_brain(
     """
     pixels = spacing_mm[1:]
     cm2 = pixels[0] * pixels[1] / 100
-    core = shrunk(head, (0, *(round(CORE_MM / length) for length in pixels)))
+    core = core_of(head, (0, *(round(CORE_MM / length) for length in pixels)))
     bone = made > bone_from(ct_range)
     loose = _parts(bone, 0, ~core)
-    area, reaching = core.sum(axis=(1, 2)), (bone & core & ~loose).sum(axis=(1, 2))
-    chosen = (area * cm2 >= CORE_CM2) & (reaching * cm2 <= BASE_CM2)
+    air = core & (made <= ct_range[0] + BLACK_SHARE * (ct_range[1] - ct_range[0]))
+    area, reaching, hollow = ((part.sum(axis=(1, 2)) * cm2) for part in (core, bone & core & ~loose, air))
+    is_base = (reaching > BASE_CM2) & (hollow > SINUS_CM2) | (reaching > VERTEX_CM2)
+    chosen = (area >= CORE_CM2) & ~is_base
     if not chosen.any():
         return None
-    source, made, head, core, bone, loose = (part[chosen] for part in (source, made, head, core, bone, loose))
-    low, high = ct_range
+    source, made, head, core = (part[chosen] for part in (source, made, head, core))
+    bone, loose, air = (part[chosen] for part in (bone, loose, air))
     sigma = 0, *(SMOOTH_MM / length for length in pixels)
     seen = ndimage.gaussian_filter(source, sigma)
-    usual = float(np.median(seen[core]))
-    dark, bright = seen < DARK * usual, seen > BRIGHT * usual
+    for plane, inside in zip(seen, core, strict=True):
+        plane /= np.median(plane[inside])
+    dark, bright = seen < DARK, seen > BRIGHT
     rest = core & ~dark & ~bright & ~bone
-    brain = float(np.median(made[rest])) if rest.any() else high
+    brain = float(np.median(made[rest])) if rest.any() else ct_range[1]
     least = PART_CM2 / cm2
     dark, bright = _parts(dark, least, ~core), _parts(bright & core, least)
-    # Fluid is dark in T1 and FLAIR. In T2 it is bright; grey nuclei and bone are dark there, but less so or small.
-    darkest = not bright.any() or float(seen[dark].mean() if dark.any() else usual) < VERY_DARK * usual
+    # Fluid is dark in T1 and FLAIR. In T2 it is bright, and what is dark is grey nuclei, less so, or small.
+    darkest = dark.any() and (not bright.any() or float(seen[dark].mean()) < VERY_DARK)
     is_dark = darkest and DARK_SHARE * dark.sum() >= bright.sum()
     fluid = dark if is_dark else bright
     smooth = ndimage.gaussian_filter(made, sigma)
@@ -127,7 +136,7 @@ def look_at_brain(
         fluid=float(smooth[fluid].mean()) if fluid.any() else None,
         brain=brain,
         bone=float(loose.sum()) * cm2 * (1.0 if picture else spacing_mm[0] / 10),
-        black=float((made[core] <= low + 0.02 * (high - low)).mean()),
+        black=float(air.sum() / core.sum()),
         closed=_closed(bone & head, core),
         picture=picture,
     )

@@ -10,13 +10,18 @@ from torch.nn import functional
 from medtranslate.config import AugmentSettings, Modality
 from medtranslate.transforms.intensity import AIR
 
+DISTANT = (1.5, 5.0)
+"""Least and most times that a distant slice is shown smaller."""
+
 
 def augment(
     slices: Tensor, modality: Modality, settings: AugmentSettings, generator: torch.Generator
 ) -> Tensor:
-    """Each slice [B, 1, S, S] rotated, scaled, shifted and mirrored at random; MR contrast bent.
+    """Rotate, scale, shift and mirror each slice [B, 1, S, S] at random; bend the contrast of an MR.
 
-    Random numbers are drawn on the CPU, so that a seed means the same on every device.
+    A share of the slices, `settings.distant`, is shown `DISTANT` times smaller, as slices near the vertex
+    are in the frame of their volume. Random numbers are drawn on the CPU, so that a seed means the same on
+    every device.
     """
     count = slices.shape[0]
 
@@ -26,6 +31,9 @@ def augment(
     angle = torch.deg2rad(uniform(settings.degrees))
     zoom = torch.exp(uniform(float(np.log1p(settings.scale))))
     mirror = torch.where(torch.rand(count, generator=generator) < 0.5, -1.0, 1.0)
+    far, share = torch.rand(2, count, generator=generator)
+    nearest, farthest = DISTANT
+    zoom = torch.where(share < settings.distant, nearest * (farthest / nearest) ** far, zoom)
     cosine, sine = zoom * torch.cos(angle), zoom * torch.sin(angle)
     rows = [
         torch.stack([mirror * cosine, -sine, uniform(2 * settings.shift)], dim=1),

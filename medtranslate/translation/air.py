@@ -27,7 +27,7 @@ BACKGROUND = 0.2
 """Most of the range that a grey background has; what is brighter along the edges of the slices is tissue."""
 
 LEVELS_MM = 80.0
-"""Height below the vertex, or below the uppermost slice, that holds the ventricles but not the skull's base."""
+"""Height below the vertex, or below the uppermost slice, that holds the ventricles but no skull base."""
 
 LOOKED_AT = 40
 """Most slices of a volume in which the brain is looked at."""
