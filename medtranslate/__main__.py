@@ -1,8 +1,19 @@
-"""`python -m medtranslate` is the command `medtranslate`."""
+"""The command `medtranslate`, and `python -m medtranslate`."""
+
+from __future__ import annotations
 
 import sys
 
-from medtranslate.cli import main
+from medtranslate.interrupts import end_at_once
+
+
+def main() -> int:
+    """Entry point of the console script: ready for Ctrl-C before anything else is imported."""
+    end_at_once()
+    from medtranslate.cli import main
+
+    return main()
+
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -249,6 +249,14 @@ def find_model(name_or_folder: str) -> Path:
     if (folder / "model.json").is_file():
         return folder
     names = ", ".join(shipped) or "none"
+    if (folder.parent / "model.json").is_file() and folder.name in FILES:
+        raise ModelRefused(f"{folder}: is a file of a model; name its folder, --model {folder.parent}")
+    if folder.is_file():
+        raise ModelRefused(
+            f"{folder}: is a file, and --model takes the folder of a model, or one at hand: {names}"
+        )
+    if (folder / "model" / "model.json").is_file():
+        raise ModelRefused(f"{folder}: is a training run; its model is --model {folder / 'model'}")
     raise ModelRefused(f"{name_or_folder}: no model of this name and no model folder; at hand: {names}")
 
 

@@ -16,13 +16,13 @@ from monai.data import MetaTensor
 from medtranslate.config import ConvertSettings, plain, stack_spacing
 from medtranslate.errors import GeometryRefused, SettingsError, UsageError
 from medtranslate.geometry import require_grid
-from medtranslate.io import FORMATS, format_of_name, read_volume, write_volume
+from medtranslate.io import FORMATS, read_volume, write_volume
 from medtranslate.io.deidentify import FACES
 from medtranslate.io.dicom_write import AIR_TO_BONE_HU, CT_LIMITS, MR_LIMIT, WINDOWED, write_deidentified
-from medtranslate.jobs import require_apart, whole_output
+from medtranslate.jobs import check_free, require_apart, require_input, whole_output
 from medtranslate.result import Conversion, write_result
 from medtranslate.transforms import to_axial
-from medtranslate.translation import describe
+from medtranslate.translation import describe, output_format
 
 _KEPT = ("dicom", "png")
 """Formats whose slices are shown as they are; others say nothing of slices and are laid out axially."""
@@ -38,8 +38,10 @@ def convert(settings: ConvertSettings) -> Conversion:
         OutputExists: the output is there and `overwrite` is not set.
         UsageError: the output is the input, or a setting is missing or does not fit the format.
     """
+    require_input(settings.input, settings.output)
     require_apart([settings.output], [settings.input])
     name = _format(settings)
+    check_free(settings.output, overwrite=settings.overwrite)
     shown = _shown(settings, name)
     source = read_volume(
         settings.input,
@@ -47,11 +49,17 @@ def convert(settings: ConvertSettings) -> Conversion:
         modality=settings.modality,
         regular=settings.regrid,
         stack=stack_spacing(settings),
+        advice="leave --modality away, which the file says itself",
     )
     if name != "dicom":
         require_grid(source.meta, str(settings.input))
     if settings.deidentify:
         source.meta.pop("files", None)
+    if name == "png" and settings.output.suffix and source.shape[3] > 1:
+        raise GeometryRefused(
+            f"{settings.output}: a picture holds one slice, and {settings.input} has {source.shape[3]};"
+            " name a folder with --format png"
+        )
     volume, notes = source, list[str]()
     resent = settings.deidentify and name == source.meta["format"] == "dicom"
     if name == "png":
@@ -154,9 +162,7 @@ def _format(settings: ConvertSettings) -> str:
         raise UsageError(
             f"{output}: give a name with a suffix (.nii.gz, .mha, .nrrd, .png), or --format dicom or png"
         )
-    name = settings.format or format_of_name(output)
-    if name == "dicom" and output.suffix:
-        raise UsageError(f"{output}: DICOM is a folder with a file for each slice; name it without suffix")
+    name = output_format(output, settings.format) or "dicom"
     if name == "dicom" and settings.regrid:
         raise UsageError("--regrid: a DICOM series keeps its own slices; name a file such as out.nii.gz")
     if FORMATS[name].folder_from is None and not output.suffix:

@@ -20,11 +20,17 @@ Anything else that escapes a command is a bug (exit code 1).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class MedtranslateError(Exception):
-    """Root of the tree; `exit_code` is what the command line ends with."""
+    """Root of the tree; `exit_code` is what the command line ends with.
+
+    `rows` are a table of what there is to choose from, with headings, where the message asks for a choice.
+    """
 
     exit_code = 1
+    rows: Sequence[Sequence[str]] = ()
 
 
 class UsageError(MedtranslateError):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 
 import numpy as np
@@ -241,18 +242,26 @@ def quick(monkeypatch):
         monkeypatch.setattr(fit, name, value)
 
 
-def test_the_same_seed_gives_the_same_gate_and_other_random_numbers_are_left_alone(small_model, quick):
+def test_the_same_seed_gives_the_same_gate_and_other_random_numbers_are_left_alone(
+    small_model, quick, capsys
+):
     model = load_model(str(small_model))
     known = model.description
 
-    def fitted():
+    def fitted(quiet):
         torch.rand(1)
         before = torch.get_rng_state()
-        gate = fit_gate({}, model.generators, known.network, known.scale, steps=2)
+        gate = fit_gate({}, model.generators, known.network, known.scale, steps=2, quiet=quiet)
         assert torch.equal(before, torch.get_rng_state())
         return gate.state_dict()
 
-    first, second = fitted(), fitted()
+    first = fitted(quiet=True)
+    assert capsys.readouterr().err == ""
+    second = fitted(quiet=False)
+    said = re.findall(r"(.+): ([0-9]+) of ([0-9]+) \w+s,", capsys.readouterr().err)
+    ended = {what for what, done, total in said if done == total}
+    assert ended == {"slices for the gate", "fitting the gate", "limits of the gate"}
+    assert all(int(done) <= int(total) for _, done, total in said)
     assert all(torch.equal(value, second[key]) for key, value in first.items())
     assert torch.isfinite(torch.cat([value.flatten() for value in first.values()])).all()
 

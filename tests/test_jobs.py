@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import gc
+import os
 import signal
 import subprocess
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,7 +14,8 @@ import numpy as np
 import pytest
 
 from medtranslate.errors import DiskFull, OutputExists, UsageError
-from medtranslate.jobs import progress, staged, stop_requests, whole_output, whole_outputs
+from medtranslate.jobs import gathered, progress, staged, stop_requests, whole_output, whole_outputs
+from medtranslate.jobs.locks import locked
 
 
 def tree(folder: Path) -> dict[str, str | None]:
@@ -237,6 +240,48 @@ def test_progress_is_plain_lines_on_stderr_away_from_a_terminal() -> None:
     assert "\r" not in done.stderr
     assert done.stderr.endswith("\n")
     assert done.stderr.splitlines()[-1].startswith("translate: 3 of 3 slices")
+
+
+def test_what_is_said_of_several_is_said_once_with_their_names() -> None:
+    said = {name: ["blurred", *(["dark"] if name == "b" else [])] for name in "abcd"}
+    assert gathered(said, "pictures") == [
+        "blurred (4 of 4 pictures: a, b, c, ...)",
+        "dark (1 of 4 pictures: b)",
+    ]
+    assert gathered({"a": ["blurred", "blurred"]}, "pictures") == ["blurred"]
+
+
+def test_a_lock_ends_with_its_process_though_a_forked_one_lives(tmp_path: Path) -> None:
+    waits, goes = os.pipe()
+    heard, says = os.pipe()
+    with locked(tmp_path / "lock"):
+        with pytest.raises(UsageError, match=f"process {os.getpid()} of"), locked(tmp_path / "lock"):
+            pytest.fail("held twice")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of forking beside threads
+            child = os.fork()
+        if not child:
+            os.close(goes)
+            os.write(says, b"forked")
+            os.read(waits, 1)
+            os._exit(0)
+        os.read(heard, 6)
+    with locked(tmp_path / "lock"):
+        pass
+    os.close(goes)
+    assert os.waitpid(child, 0)[1] == 0
+    for end in (waits, heard, says):
+        os.close(end)
+
+
+def test_a_message_names_the_place_and_not_the_temporary_path(tmp_path: Path) -> None:
+    with (
+        pytest.raises(UsageError) as refusal,
+        whole_output(tmp_path / "out.png", overwrite=False, folder=False) as path,
+        whole_output(path, overwrite=False, folder=False) as inner,
+    ):
+        raise UsageError(f"{inner}: holds one slice")
+    assert str(refusal.value) == f"{tmp_path / 'out.png'}: holds one slice"
 
 
 def test_quiet_progress_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,7 +21,7 @@ from medtranslate.io.dicom_files import file_of
 from medtranslate.io.dicom_series import find_series, text_of
 from medtranslate.io.names import synthetic_name
 from medtranslate.jobs import reason
-from medtranslate.translation import OTHER, name_in, record_beside
+from medtranslate.translation import OTHER, RECORD, cannot_become, has_whole_name, name_in, record_beside
 
 _SUFFIXES = (
     *(suffix for format in FORMATS.values() for suffix in format.suffixes if suffix),
@@ -44,6 +45,7 @@ class Item:
         series: SeriesInstanceUID.
         origin: where a BIDS dataset has it.
         refused: why it can't be translated, as far as its place tells.
+        whole_name: its record bears the whole name of its file, for that of the stem is another's.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Item:
     series: str | None = None
     origin: str | None = None
     refused: str = ""
+    whole_name: bool = False
 
     @property
     def paths(self) -> list[Path]:
@@ -64,7 +67,9 @@ class Item:
     @property
     def record(self) -> Path:
         """Path of the translation's record within the output's folder."""
-        return self.target / "translation.json" if self.format == "dicom" else record_beside(self.target)
+        if self.format == "dicom":
+            return self.target / RECORD
+        return record_beside(self.target, whole=self.whole_name)
 
 
 def find_items(settings: BatchSettings) -> list[Item]:
@@ -92,7 +97,8 @@ def find_items(settings: BatchSettings) -> list[Item]:
         items = _from_dataset(root, found, OTHER[settings.to])
     else:
         items = list(_from_files(root, found, settings.format, settings.to))
-    return _apart(natsorted(map(_named, items), key=lambda item: (item.name, item.refused)))
+    listed = natsorted(map(_named, items), key=lambda item: (item.name, item.refused))
+    return _apart(listed, settings.out)
 
 
 def _below(folder: Path, settings: BatchSettings) -> Iterator[Path | Refused]:
@@ -169,6 +175,7 @@ def _from_files(
             target=inside.with_name(name),
             format=format or kind,
             files=_with_voxels(place, kind),
+            refused=_unable(inside, kind, format),
         )
     for uid, parts in series.items():
         for source, files in _wholes(parts):
@@ -217,8 +224,22 @@ def _series(root: Path, uid: str, source: Path, files: tuple[str, ...], format: 
     inside = source.relative_to(root)
     folder = inside if source.is_dir() else inside.with_suffix("")
     target = folder / synthetic_name(f"series-{end}{FORMATS[format].suffixes[-1]}", to)
-    name = (inside / f"series-{end}").as_posix()
-    return Item(name=name, source=source, target=target, format=format, files=files, series=uid)
+    name = inside / f"series-{end}"
+    return Item(
+        name=name.as_posix(),
+        source=source,
+        target=target,
+        format=format,
+        files=files,
+        series=uid,
+        refused=_unable(name, "dicom", format),
+    )
+
+
+def _unable(name: Path, found: str, format: str | None) -> str:
+    """Why the translation of an item can't be written in a format that is asked for; empty if it can."""
+    why = cannot_become(found, format or found)
+    return f"{name}: {why}" if why else ""
 
 
 def _refused(root: Path, path: Path, why: str) -> Item:
@@ -239,13 +260,23 @@ def printable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _apart(items: Iterable[Item]) -> list[Item]:
-    """Each item once, refused where its translation would lie where an earlier one's does."""
+def _apart(items: Sequence[Item], out: Path) -> list[Item]:
+    """Each item once, refused where its translation would lie where an earlier one's does.
+
+    Of files that share a stem, such as x.mha and x.nrrd, the first that is written has the stem's record.
+    """
+    stems = Counter(item.record for item in items if not item.refused)
     taken: dict[Path, str] = {}
     found: dict[str, Item] = {}
     for item in items:
-        if not item.refused and (other := taken.setdefault(item.record, item.name)) != item.name:
+        if item.name in found:
+            continue
+        if not item.refused and stems[item.record] > 1 and item.format != "dicom":
+            item = replace(item, whole_name=item.record in taken or has_whole_name(out / item.target))
+        places = () if item.refused else (item.target, item.record)
+        if other := next((taken[place] for place in places if place in taken), None):
             why = f"{item.name}: its translation would be named like that of {other}; rename one of them"
             item = replace(item, refused=why)
-        found.setdefault(item.name, item)
+        taken |= dict.fromkeys(places, item.name)
+        found[item.name] = item
     return list(found.values())

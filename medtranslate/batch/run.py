@@ -19,15 +19,15 @@ from natsort import natsorted
 from medtranslate.batch import bids
 from medtranslate.batch.cluster import cluster_crew, joined
 from medtranslate.batch.items import Item, find_items
-from medtranslate.batch.overview import FILES, write_overview
+from medtranslate.batch.overview import write_overview
 from medtranslate.batch.tree import JOURNAL, LOCK, is_of_a_batch
 from medtranslate.batch.watch import arriving
 from medtranslate.batch.worker import WORKER_BYTES, WORKERS_LOCK, WORKERS_OF_A_DEVICE, failed, open_worker
 from medtranslate.checkpoint import describe, find_model
 from medtranslate.config import BatchSettings, plain, write_yaml
 from medtranslate.device import choose_device, free_memory
-from medtranslate.errors import DiskFull, Interrupted, OutputExists, Unreadable
-from medtranslate.jobs import Journal, cores, crew, is_disk_full, journal, progress, warn
+from medtranslate.errors import DiskFull, Interrupted, OutputExists, Unreadable, UsageError
+from medtranslate.jobs import Journal, cores, crew, few, is_disk_full, journal, progress, require_input, warn
 from medtranslate.jobs.locks import locked
 from medtranslate.result import Batch, Outcome, to_json
 
@@ -58,6 +58,7 @@ def run_batch(settings: BatchSettings, *, quiet: bool = False) -> Batch:
     model = describe(folder)
     if not settings.cluster:
         choose_device(settings.device)
+    _check_out(settings)
     # Workers may have another working directory.
     settings = replace(
         settings,
@@ -192,18 +193,36 @@ class _Run:
         return batch
 
 
+def _check_out(settings: BatchSettings) -> None:
+    """Refuse a folder or a format that is not for a batch.
+
+    Raises:
+        OutputExists: the folder holds files that no batch wrote; `overwrite` lets a batch grow among them.
+        UsageError: the source has changed places with the output, or `compress` is for another format.
+    """
+    source, out = settings.source, settings.out
+    require_input(source, out)
+    if settings.compress and settings.format not in (None, "dicom"):
+        raise UsageError(f"--compress: is for DICOM, not for --format {settings.format}; leave it away")
+    around = source.resolve().is_relative_to(out.resolve())  # find_items refuses that
+    if settings.overwrite or around or not out.is_dir() or is_of_a_batch(out):
+        return
+    foreign = [path.name for path in natsorted(out.iterdir()) if path.name[0] != "."]
+    if foreign:
+        raise OutputExists(
+            f"{out}: holds {few(foreign)}, which no batch wrote; name a new folder, such as {out / 'NAME'},"
+            " or give --overwrite"
+        )
+
+
 @contextmanager
 def _held(settings: BatchSettings) -> Iterator[None]:
     """The output's folder, for this batch alone; what a killed one was at is removed.
 
     Raises:
         UsageError: another batch works on it.
-        OutputExists: it holds files of other programs where a batch's go.
     """
     out = settings.out
-    foreign = [name for name in FILES if os.path.lexists(out / name)]
-    if foreign and not (settings.overwrite or is_of_a_batch(out)):
-        raise OutputExists(f"{out / foreign[0]}: is there, and no batch wrote it; name another folder")
     out.mkdir(parents=True, exist_ok=True)
     with locked(out / LOCK):
         with locked(out / WORKERS_LOCK, wait=_LAST_WORKERS):

@@ -36,7 +36,7 @@ from medtranslate.translation import (
     Place,
     pass_gate,
     preview,
-    preview_beside,
+    preview_of,
     read_source,
     write_one,
 )
@@ -184,7 +184,7 @@ def _read(settings: BatchSettings, model: Model, item: Item) -> _Read | Outcome:
 
 def _job(item: Item, out: Path, *, drawn: bool) -> Job:
     target, record = out / item.target, (out / item.record, "")
-    sheet: Place = (preview_beside(target), "")
+    sheet: Place = (preview_of(out / item.record), "")
     if item.format == "dicom":
         record, sheet = (target, RECORD), (target, PREVIEW)
     return Job(item.source, (target, ""), record, None, item.format, sheet if drawn else None)

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 import click
 
 from medtranslate import __version__
-from medtranslate.cli.failures import explain
+from medtranslate.cli.failures import aligned, explain
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("medtranslate.cli.demo", "Make a phantom study, translate it and score it."),
@@ -37,7 +37,23 @@ COMMANDS: dict[str, tuple[str, str]] = {
 """Command to its module, which holds it as `command`, and its line in the help."""
 
 
-class _Commands(click.Group):
+EXIT_CODES = """0    done
+    1    a bug in medtranslate
+    2    wrong usage
+    3    the input is refused, nothing is written
+    4    some of many items failed or are doubtful, and are listed
+    5    the run failed for another reason that you can mend
+    130  interrupted (143: terminated)"""
+
+
+class Group(click.Group):
+    """Commands, which are shown where none is given."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, args or ["--help"])
+
+
+class _Commands(Group):
     """The commands of `COMMANDS`, imported one at a time."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -57,8 +73,13 @@ class _Commands(click.Group):
 program = _Commands(
     name="medtranslate",
     help="Translate between CT and MR images of the same anatomy. Research software, not a medical device.",
-    epilog="`medtranslate COMMAND --help` lists what a command takes.",
+    epilog=f"""`medtranslate COMMAND --help` lists what a command takes.
+
+    \b
+    Exit codes:
+    {EXIT_CODES}""",
     no_args_is_help=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 click.version_option(__version__, prog_name="medtranslate")(program)
 
@@ -77,6 +98,8 @@ def invoke(arguments: Sequence[str]) -> int:
         code, message = explain(error)
         if message:
             print(f"error: {message}", file=sys.stderr)
+        for line in aligned(getattr(error, "rows", ())):
+            print(f"    {line}", file=sys.stderr)
         return code
     return 0
 

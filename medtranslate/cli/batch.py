@@ -26,13 +26,16 @@ def act(settings: BatchSettings, quiet: bool) -> Answer:
             f"{len(lost)} of {len(batch.items) + batch.left} items failed{left};"
             f" see {settings.out / 'summary.csv'}"
         )
-    return Answer(to_json(batch), told, [f"failed: {item.name}: {item.reason}" for item in lost], failure)
+    return Answer(
+        to_json(batch), told, [f"failed: {item.name}: {item.reason}" for item in lost], failure=failure
+    )
 
 
 command = SettingsCommand(
     "batch",
     BatchSettings,
     act,
+    "batch",
     help="""Translate everything in SOURCE that is not finished in OUT: a folder tree of volumes, DICOM
     series and pictures, a BIDS dataset, or a CSV. The same command goes on where it was left, and makes
     anew what has changed.

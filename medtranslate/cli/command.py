@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +15,7 @@ from click.core import ParameterSource
 
 from medtranslate.cli.options import SHARED, leaves, parameters, path_of
 from medtranslate.config import build
+from medtranslate.interrupts import raise_again
 
 Settings = TypeVar("Settings")
 
@@ -28,13 +30,15 @@ class Answer:
     Attributes:
         values: the JSON object.
         lines: for people.
-        warnings: for people, on stderr.
+        warnings: for people, on stderr; of what is special to this input.
+        notes: likewise, of what is so whatever the input.
         failure: of a part of the work, in one sentence; the command ends with `SOME_FAILED` then.
     """
 
     values: Mapping[str, Any]
     lines: Sequence[str] = ()
     warnings: Sequence[str] = ()
+    notes: Sequence[str] = ()
     failure: str = ""
 
     def show(self, *, as_json: bool, quiet: bool) -> None:
@@ -46,6 +50,8 @@ class Answer:
             return
         for warning in self.warnings:
             print(f"warning: {one_line(warning)}", file=sys.stderr)
+        for note in () if quiet else self.notes:
+            print(f"note: {one_line(note)}", file=sys.stderr)
         for line in () if quiet else self.lines:
             print(one_line(line))
 
@@ -56,6 +62,7 @@ class SettingsCommand(click.Command, Generic[Settings]):
     Args:
         kind: settings class.
         act: called with the settings and `quiet`.
+        room: package that does the work; it is imported before `act` is called.
         help: text of the help page.
         arguments: fields given by position.
         base: values below the options (a pipeline's), above the defaults.
@@ -67,6 +74,7 @@ class SettingsCommand(click.Command, Generic[Settings]):
         name: str,
         kind: type[Settings],
         act: Callable[[Settings, bool], Answer],
+        room: str,
         help: str,
         arguments: tuple[str, ...] = (),
         base: Mapping[str, Any] | None = None,
@@ -74,13 +82,13 @@ class SettingsCommand(click.Command, Generic[Settings]):
     ) -> None:
         made = parameters(kind, arguments, required=base is None)
         super().__init__(name, params=[*made, *SHARED], help=help)
-        self.kind, self.act, self.arguments = kind, act, arguments
+        self.kind, self.act, self.room, self.arguments = kind, act, room, arguments
         self.base, self.origin = base or {}, origin or name
 
     def over(self, base: Mapping[str, Any], origin: str) -> SettingsCommand[Settings]:
         """The same command with values of a file below its options."""
         return SettingsCommand(
-            self.name or "", self.kind, self.act, self.help or "", self.arguments, base, origin
+            self.name or "", self.kind, self.act, self.room, self.help or "", self.arguments, base, origin
         )
 
     def invoke(self, ctx: click.Context) -> None:
@@ -90,9 +98,12 @@ class SettingsCommand(click.Command, Generic[Settings]):
         for name, value in ctx.params.items():
             if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
                 values = merge(values, nest(path_of(name), value))
+        settings = build(self.kind, values, self.origin)
+        importlib.import_module(f"medtranslate.{self.room}")
         from medtranslate.jobs import one_line
 
-        answer = self.act(build(self.kind, values, self.origin), quiet)
+        raise_again()
+        answer = self.act(settings, quiet)
         answer.show(as_json=as_json, quiet=quiet)
         if answer.failure:
             print(f"error: {one_line(answer.failure)}", file=sys.stderr)

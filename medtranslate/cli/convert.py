@@ -19,6 +19,7 @@ command = SettingsCommand(
     "convert",
     ConvertSettings,
     act,
+    "conversion",
     help="""Write INPUT in another file format: DICOM series, NIfTI, MetaImage, NRRD or pictures. Voxels stay
     where they are, nothing is resampled, and values change only where it is asked for or said.
 

@@ -8,19 +8,20 @@ from medtranslate.config import CycleSettings
 
 def act(settings: CycleSettings, quiet: bool) -> Answer:
     """Translate there and back, and score."""
-    from medtranslate.cli.scores import lines
+    from medtranslate.cli.scores import lines, parted
     from medtranslate.evaluation import cycle
     from medtranslate.result import to_json
 
     result = cycle(settings, quiet=quiet)
     said = [*lines(result), f"these scores say {result.meaning}", f"report: {settings.out / 'report.html'}"]
-    return Answer(to_json(result), said, result.warnings)
+    return Answer(to_json(result), said, *parted(result.warnings))
 
 
 command = SettingsCommand(
     "cycle",
     CycleSettings,
     act,
+    "evaluation",
     help="""Test generation: translate INPUT, of the modality --from, into the other and back by the
     posterior's mean, and score what comes back against INPUT. The pictures of a folder are tested one
     by one.

@@ -8,7 +8,7 @@ from medtranslate.config import EvaluateSettings
 
 def act(settings: EvaluateSettings, quiet: bool) -> Answer:
     """Score a pair, or two folders."""
-    from medtranslate.cli.scores import lines
+    from medtranslate.cli.scores import lines, parted
     from medtranslate.evaluation import evaluate
     from medtranslate.result import Cohort, to_json
 
@@ -20,13 +20,14 @@ def act(settings: EvaluateSettings, quiet: bool) -> Answer:
         failure = (
             f"{count} of {total} pairs could not be scored: {', '.join(result.failed)}; see the warnings"
         )
-    return Answer(to_json(result), [*lines(result), report], result.warnings, failure)
+    return Answer(to_json(result), [*lines(result), report], *parted(result.warnings), failure=failure)
 
 
 command = SettingsCommand(
     "evaluate",
     EvaluateSettings,
     act,
+    "evaluation",
     help="""Score PREDICTION against REFERENCE, which lies on the same grid; two folders are paired by
     name. Writes result.json, slices.csv, report.html and report.pdf.""",
     arguments=("prediction", "reference"),

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Sequence
 
 import click
 
 from medtranslate.errors import MedtranslateError, RunFailed, UsageError
+from medtranslate.interrupts import INTERRUPTED
 
-_INTERRUPTED = 130
 _TERMINATED = 128 + signal.SIGTERM
 _BROKEN_PIPE = 141
 
@@ -23,12 +24,20 @@ def explain(error: BaseException) -> tuple[int, str]:
     return code, one_line(message)
 
 
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """A table, a line a row; whatever is in a cell, it stays one."""
+    from medtranslate.jobs import one_line
+
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [one_line("  ".join(map(str.ljust, cells, widths)).rstrip()) for cells in rows]
+
+
 def _explain(error: BaseException) -> tuple[int, str]:
     match error:
         case MedtranslateError():
             return error.exit_code, str(error)
         case KeyboardInterrupt():
-            return _INTERRUPTED, "interrupted"
+            return INTERRUPTED, "interrupted"
         case SystemExit(code=int(code)):
             return code, "terminated" if code == _TERMINATED else ""
         case BrokenPipeError():

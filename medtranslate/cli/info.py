@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from medtranslate.cli.command import Answer, SettingsCommand
+from medtranslate.cli.failures import aligned
 from medtranslate.config import InfoSettings
 
 
@@ -28,11 +29,10 @@ def act(settings: InfoSettings, quiet: bool) -> Answer:
         )
 
     items = list_items(settings.input)
-    rows = [_HEADINGS, *map(row, items)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = []
-    for cells, refused in zip(rows, ["", *(item.refused for item in items)], strict=True):
-        lines.append("  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip())
+    table = aligned([_HEADINGS, *map(row, items)])
+    for line, refused in zip(table, ["", *(item.refused for item in items)], strict=True):
+        lines.append(line)
         if refused:
             lines.append(f"    refused: {refused}")
     values = {"schema": "medtranslate/info/1", "items": [asdict(item) for item in items]}
@@ -45,6 +45,7 @@ command = SettingsCommand(
     "info",
     InfoSettings,
     act,
+    "io.inventory",
     help="""List what INPUT holds, from headers alone: each DICOM series, volume and folder of pictures with
     its size and geometry and, where it would be refused, why and what would help.
 

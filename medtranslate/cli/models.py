@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from medtranslate.cli import Group
 from medtranslate.cli.command import Answer
 from medtranslate.cli.options import SHARED
 
@@ -52,7 +53,7 @@ def _printable(text: str) -> list[str]:
     return ["".join(c if c.isprintable() else "?" for c in line) for line in text.splitlines()]
 
 
-command = click.Group(
+command = Group(
     "models",
     commands=[
         click.Command("list", callback=_list, params=[*SHARED], help="Models that `--model` takes by name."),

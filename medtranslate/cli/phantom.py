@@ -18,6 +18,7 @@ command = SettingsCommand(
     "phantom",
     PhantomSettings,
     act,
+    "phantom",
     help="""Write a digital head: CT in HU, MR from the signal equation, and the tissue labels that
     both are made of. No patient is in it, and the truth is known in both modalities.""",
     arguments=("out",),

@@ -34,6 +34,7 @@ command = SettingsCommand(
     "prepare",
     PrepareSettings,
     act,
+    "data",
     help="""Make pictures fit to train on: SOURCE holds folders of CT and of MR pictures (trainA, testA,
     trainB, testB in the "CT to MRI CGAN" set); OUT gets train/ct, train/mr, val/ct and val/mr.
 

@@ -21,6 +21,7 @@ command = SettingsCommand(
     "report",
     ReportSettings,
     act,
+    "evaluation",
     help="""Show RESULT, a record that evaluate, cycle or translate wrote, as a page to scroll through, a
     PDF, a table, or DICOM objects for the patient's study: the PDF, the scores (SR, TID 1500) and the
     uncertainty (Parametric Map).

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-from medtranslate.result import Cohort, Cycle, Result, Scores, Tissue, worst_slices
+from medtranslate.result import WINDOWED, Cohort, Cycle, Result, Scores, Tissue, worst_slices
+
+
+def parted(texts: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Warnings of what is special to an input, and notes of what a model says of whatever it makes."""
+    told = list(texts)
+    # Without the names of all the pictures that it is said of.
+    notes = [text.partition(WINDOWED)[0] + WINDOWED for text in told if WINDOWED in text]
+    return [text for text in told if WINDOWED not in text], notes
 
 
 def lines(result: Result | Cohort | Cycle) -> list[str]:

@@ -20,6 +20,7 @@ command = SettingsCommand(
     "train",
     TrainSettings,
     act,
+    "training",
     help="""Train both directions, CT to MR and MR to CT, on images without pairs.
 
     The run's folder grows while training: settings, log, pictures, checkpoint, model. After an

@@ -11,8 +11,14 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 
-Modality = Annotated[Literal["ct", "mr"], BeforeValidator(lambda name: "mr" if name == "mri" else name)]
-"""`mri` is accepted and becomes `mr`."""
+
+def _modality(name: object) -> object:
+    """`CT`, `Mr` and `mri` in the words that are kept, ct and mr; anything else as it is."""
+    text = name.strip().lower() if isinstance(name, str) else name
+    return "mr" if text == "mri" else text
+
+
+Modality = Annotated[Literal["ct", "mr"], BeforeValidator(_modality)]
 
 Device = Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")]
 Precision = Literal["auto", "float32", "bfloat16"]

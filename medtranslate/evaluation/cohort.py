@@ -16,7 +16,7 @@ import torch
 from medtranslate.checkpoint import describe, find_model
 from medtranslate.config import EvaluateSettings, plain
 from medtranslate.errors import InputRefused, Interrupted, ModelRefused, Unreadable
-from medtranslate.evaluation.paths import LIBRARIES, record_of, score_paths, versions
+from medtranslate.evaluation.paths import LIBRARIES, score_paths, versions
 from medtranslate.evaluation.summary import (
     gathered_warnings,
     mean_baselines,
@@ -27,6 +27,7 @@ from medtranslate.evaluation.summary import (
 from medtranslate.jobs import Journal, cores, in_processes, journal, progress
 from medtranslate.report import Pictures, case_place, write_case
 from medtranslate.result import Cohort, Result, from_json, to_json
+from medtranslate.translation import record_of
 
 Paths = Mapping[str, Path]
 """The files of a pair by role."""

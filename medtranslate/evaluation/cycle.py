@@ -12,7 +12,7 @@ from medtranslate.checkpoint import Model, load_model
 from medtranslate.config import CycleSettings, Modality, plain, write_yaml
 from medtranslate.device import choose_device
 from medtranslate.evaluation.baselines import mean_image
-from medtranslate.evaluation.folders import members_of, stem_of
+from medtranslate.evaluation.folders import members_of
 from medtranslate.evaluation.pair import align, compare
 from medtranslate.evaluation.summary import (
     gathered_warnings,
@@ -22,12 +22,12 @@ from medtranslate.evaluation.summary import (
     telling,
 )
 from medtranslate.io import read_volume
-from medtranslate.jobs import progress, require_apart, whole_output
+from medtranslate.jobs import check_free, progress, require_apart, whole_output
 from medtranslate.metrics import PROFILES, Range, score
 from medtranslate.report import VIEWS, Pictures, draw_differences, write_case
 from medtranslate.result import Cycle, Mask, Result
 from medtranslate.transforms import to_axial
-from medtranslate.translation import OTHER, as_spoken, framed_alone, translate_volume
+from medtranslate.translation import OTHER, as_spoken, framed_alone, stem_of, translate_volume
 
 NAMES = {
     "source copied": "intermediate copied",
@@ -50,11 +50,17 @@ def cycle(settings: CycleSettings, *, quiet: bool = False) -> Cycle:
         UsageError: the output is the input, or a folder around it.
     """
     require_apart([settings.out], [settings.input])
-    model = load_model(settings.model, choose_device(settings.device))
+    check_free(settings.out, overwrite=settings.overwrite)
     paths = members_of(settings.input) or {stem_of(settings.input): settings.input}
+    model = load_model(settings.model, choose_device(settings.device))
 
     def one(name: str) -> tuple[Result, Pictures]:
-        source = read_volume(paths[name], series=settings.series, modality=settings.from_)
+        source = read_volume(
+            paths[name],
+            series=settings.series,
+            modality=settings.from_,
+            advice=f"--from says what the input is, so give --from {OTHER[settings.from_]}",
+        )
         return cycle_volume(
             source, settings.from_, model, settings.batch, noise=settings.noise, seed=settings.seed, name=name
         )

@@ -8,11 +8,12 @@ from pathlib import Path
 from medtranslate.config import EvaluateSettings, write_yaml
 from medtranslate.errors import InputRefused, SettingsError
 from medtranslate.evaluation.cohort import forget, score_folders
-from medtranslate.evaluation.folders import members_of, pair_up, stem_of
+from medtranslate.evaluation.folders import members_of, pair_up
 from medtranslate.evaluation.paths import score_paths
 from medtranslate.jobs import require_apart, whole_output
 from medtranslate.report import VIEWS
 from medtranslate.result import Cohort, Result
+from medtranslate.translation import stem_of
 
 
 def evaluate(settings: EvaluateSettings, *, quiet: bool = False) -> Result | Cohort:

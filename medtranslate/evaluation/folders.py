@@ -46,8 +46,3 @@ def pair_up(
                 " give folders that hold the same names, or one file each"
             )
     return {name: {role: files[name] for role, files in members.items()} for name in names}
-
-
-def stem_of(path: Path) -> str:
-    """The name of a file without its suffixes; of a folder, its name."""
-    return path.name if path.is_dir() else Path(path.name.removesuffix(".gz")).stem

@@ -16,7 +16,6 @@ from medtranslate.checkpoint import describe as describe_model
 from medtranslate.config import EvaluateSettings, Modality, plain
 from medtranslate.errors import InputRefused, ModelRefused, SettingsError
 from medtranslate.evaluation.baselines import mean_image
-from medtranslate.evaluation.folders import stem_of
 from medtranslate.evaluation.grids import align
 from medtranslate.evaluation.moved import register_reference, with_registration
 from medtranslate.evaluation.pair import compare
@@ -24,7 +23,7 @@ from medtranslate.evaluation.rules import warn_source
 from medtranslate.io import read_volume
 from medtranslate.report import Pictures
 from medtranslate.result import Provenance, Result, Translation, read_result
-from medtranslate.translation import describe
+from medtranslate.translation import describe, record_of
 
 LIBRARIES = ("medtranslate", "torch", "monai", "numpy", "scipy", "scikit-image", "simpleitk")
 """What the numbers depend on."""
@@ -33,7 +32,8 @@ LIBRARIES = ("medtranslate", "torch", "monai", "numpy", "scipy", "scikit-image",
 def score_paths(settings: EvaluateSettings, paths: Mapping[str, Path], name: str) -> tuple[Result, Pictures]:
     """Read and score one pair; `paths` by role."""
     known = {"prediction": settings.modality, "reference": settings.modality}
-    read = {role: read_volume(path, modality=known.get(role)) for role, path in paths.items()}
+    advice = "--modality says what prediction and reference are; give that, or the right files"
+    read = {role: read_volume(path, modality=known.get(role), advice=advice) for role, path in paths.items()}
     provenance = provenance_of(read)
     own = translation_of(paths["prediction"])
     # The record of a folder can speak for the model of all its files, not for the source of each.
@@ -127,13 +127,6 @@ def translation_of(prediction: Path) -> Translation | None:
     """What `translate` wrote beside the prediction, if it did."""
     path = record_of(prediction)
     return read_result(Translation, path) if path.is_file() else None
-
-
-def record_of(prediction: Path) -> Path:
-    """Where `translate` writes what it knows of a prediction."""
-    if prediction.is_dir():
-        return prediction / "translation.json"
-    return prediction.parent / f"{stem_of(prediction)}.translation.json"
 
 
 def versions(libraries: Sequence[str]) -> dict[str, str]:

@@ -18,7 +18,7 @@ from medtranslate.evaluation.grids import align, array, mismatch, where
 from medtranslate.evaluation.pair import UNITS, compare
 from medtranslate.evaluation.records import ROLES, digests, open_record, read_volumes, recorded_paths
 from medtranslate.evaluation.summary import telling
-from medtranslate.jobs import require_apart, whole_output
+from medtranslate.jobs import check_free, require_apart, whole_output
 from medtranslate.metrics import PROFILES, head_mask, percentile_range
 from medtranslate.report import TRANSLATION_VIEWS, VIEWS, Pictures, Shown
 from medtranslate.result import Cohort, Cycle, Registration, Result, Translation
@@ -65,6 +65,7 @@ def render(settings: ReportSettings) -> Rendered:
     """
     path, record = open_record(settings.result)
     require_apart([settings.out], [path, *_given(settings).values()])
+    check_free(settings.out, overwrite=settings.overwrite)
     if isinstance(record, Translation):
         found = _of_translation(record, path, settings)
     elif isinstance(record, Result):

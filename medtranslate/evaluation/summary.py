@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
 
+from medtranslate.jobs import gathered
 from medtranslate.result import Result, Scores, Tissue
 
 
@@ -62,10 +62,5 @@ def telling(items: Iterable[Result]) -> list[str]:
 
 
 def gathered_warnings(items: Sequence[Result]) -> list[str]:
-    """What was warned of, each text once: with its item's name, or with the number of items."""
-    counts = Counter(text for item in items for text in dict.fromkeys(item.warnings))
-    names = {text: item.name for item in items for text in item.warnings}
-    return [
-        f"{names[text]}: {text}" if count == 1 else f"{text} ({count} of {len(items)})"
-        for text, count in counts.items()
-    ]
+    """What was warned of, each text once, with the items that it is of."""
+    return gathered({item.name: item.warnings for item in items}, "images")

@@ -45,7 +45,7 @@ from medtranslate.translation import (
     load_for,
     outputs,
     plan,
-    record_beside,
+    record_of,
     translate_each,
 )
 
@@ -72,10 +72,11 @@ def translate_and_score(
     """
     jobs = plan(settings)
     names = [pair_name(job.source) for job in jobs]
+    if len(set(names)) < len(names):
+        names = [job.source.name for job in jobs]
     references = _references(settings, names)
     if settings.deidentify:
         names, references = ["volume"], dict(zip(["volume"], references.values(), strict=False))
-    model = load_for(settings)
     record, beside = _result_place(settings) if references and not settings.report else (None, {})
     targets = outputs(jobs) | beside
     if settings.report:
@@ -83,6 +84,7 @@ def translate_and_score(
             raise UsageError(f"--report {settings.report}: is the output, too; name another folder")
         targets[settings.report] = True
     with whole_outputs(targets, overwrite=settings.overwrite) as fresh:
+        model = load_for(settings)
         records, results = [], []
         for name, item in zip(names, translate_each(settings, jobs, model, fresh, quiet=quiet), strict=True):
             records.append(item.record)
@@ -131,7 +133,7 @@ def _result_place(settings: TranslateSettings) -> tuple[tuple[Path, str], dict[P
     """Where result.json goes without a report: in the output's folder, or beside the output."""
     if not settings.output.suffix:
         return (settings.output, "result.json"), {}
-    path = record_beside(settings.output, "result")
+    path = record_of(settings.output, "result")
     return (path, ""), {path: False}
 
 
@@ -140,7 +142,7 @@ def _score(item: Item, reference: Path, model: Model, name: str) -> tuple[Result
     to: Modality = item.record.model.to
     read = {
         "prediction": read_volume(item.path, modality=to),
-        "reference": read_volume(reference, modality=to),
+        "reference": read_volume(reference, modality=to, advice=f"--reference takes the true {to.upper()}"),
         "source": item.source,
     }
     result, pictures = compare(

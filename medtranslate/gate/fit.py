@@ -6,7 +6,7 @@ runs of neighbours, is held back: on these the limits are set.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
@@ -71,6 +71,9 @@ _COPY = AugmentSettings(distant=0.0, degrees=5.0, scale=0.04, shift=0.02)
 SHRUNK = 0.05
 """Weight of the even part in a covariance; few slices say little of 128 dimensions."""
 
+_SETS = len(MODALITIES) * (7 + len(WRONG))
+"""Sets of slices: of each modality one by `_split`, and six and the wrong ones by `_shown`."""
+
 
 def fit_gate(
     sources: Mapping[Modality, Source],
@@ -90,25 +93,29 @@ def fit_gate(
         seed: of everything random.
     """
     known, held = {}, {}
-    for which in MODALITIES:
-        known[which], held[which] = _split(sources.get(which), which, network, scale)
-    images, labels = _shown(known, network, scale, seed)
+    with progress(_SETS, "set", "slices for the gate", quiet=quiet) as bar:
+        for which in MODALITIES:
+            known[which], held[which] = _split(sources.get(which), which, network, scale)
+            bar.update()
+        images, labels = _shown(known, network, scale, seed, bar.update)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         gate = SliceGate(network)
         _train(gate, images, labels, steps, seed, quiet)
     gate.eval().requires_grad_(False)
-    for index, which in enumerate(MODALITIES):
-        encoder = generators.to_mr if which == "ct" else generators.to_ct
-        gate.centre[index], gate.whiten[index] = fitted(latents(encoder, known[which]))
-        rather = gate.ratios(held[which], which)[:, KINDS.index(OTHER[which])] >= 0
-        again = _moved(held[which][rather] if rather.any() else held[which], seed)
-        seen = torch.cat([gate.ratios(part, which) for part in again.split(BATCH)])
-        limits = torch.stack([seen.quantile(share, dim=0) for share in (WARNED, REFUSED)], dim=1)
-        gate.limits[index] = limits.minimum(torch.tensor(HIGHEST))
-        apart = gate.distance_of(latents(encoder, again), which)
-        gate.reach[index] = torch.stack([apart.quantile(1 - share) for share in (WARNED, REFUSED)])
-        gate.reach[index, 1] *= MARGIN
+    with progress(len(MODALITIES), "encoder", "limits of the gate", quiet=quiet) as bar:
+        for index, which in enumerate(MODALITIES):
+            encoder = generators.to_mr if which == "ct" else generators.to_ct
+            gate.centre[index], gate.whiten[index] = fitted(latents(encoder, known[which]))
+            rather = gate.ratios(held[which], which)[:, KINDS.index(OTHER[which])] >= 0
+            again = _moved(held[which][rather] if rather.any() else held[which], seed)
+            seen = torch.cat([gate.ratios(part, which) for part in again.split(BATCH)])
+            limits = torch.stack([seen.quantile(share, dim=0) for share in (WARNED, REFUSED)], dim=1)
+            gate.limits[index] = limits.minimum(torch.tensor(HIGHEST))
+            apart = gate.distance_of(latents(encoder, again), which)
+            gate.reach[index] = torch.stack([apart.quantile(1 - share) for share in (WARNED, REFUSED)])
+            gate.reach[index, 1] *= MARGIN
+            bar.update()
     return gate
 
 
@@ -133,9 +140,16 @@ def _split(
 
 
 def _shown(
-    known: Mapping[Modality, Tensor], network: NetworkSettings, scale: ScaleSettings, seed: int
+    known: Mapping[Modality, Tensor],
+    network: NetworkSettings,
+    scale: ScaleSettings,
+    seed: int,
+    advance: Callable[[], object],
 ) -> tuple[Tensor, Tensor]:
-    """All that the classifier learns from, [N, 1, SIDE, SIDE], and what each shows."""
+    """All that the classifier learns from, [N, 1, SIDE, SIDE], and what each shows.
+
+    `advance` is called when a set of them is made.
+    """
     generator = torch.Generator().manual_seed(seed)
     parts: list[Tensor] = []
     labels: list[Tensor] = []
@@ -143,6 +157,7 @@ def _shown(
     def add(slices: Tensor, kind: str) -> None:
         parts.append(shrink(slices))
         labels.append(torch.full((len(slices),), KINDS.index(kind)))
+        advance()
 
     for which in MODALITIES:
         right = known[which]

@@ -38,6 +38,7 @@ from medtranslate.errors import Diverged, GeometryRefused, InputRefused, Unreada
 from medtranslate.geometry import require_grid
 from medtranslate.io import dicom_files, dicom_read, dicom_write, metaimage, nifti, nrrd, png
 from medtranslate.io.dicom_files import is_archive, visible_files
+from medtranslate.io.folders import several, why_no_image
 from medtranslate.io.regrid import regrid
 from medtranslate.io.scan import Scan
 from medtranslate.io.voxels import open_plain_or_gzipped, refusing_damage
@@ -74,6 +75,7 @@ FORMATS: dict[str, Format] = {
 }
 
 _HEAD_BYTES = 540
+_NAMES = {"ct": "a CT", "mr": "an MR"}
 
 
 def read_volume(
@@ -83,6 +85,7 @@ def read_volume(
     modality: str | None = None,
     regular: bool = False,
     stack: tuple[float, float, float] | None = None,
+    advice: str = "give the other volume",
 ) -> MetaTensor:
     """Read one volume of any format, told by content.
 
@@ -94,6 +97,7 @@ def read_volume(
         regular: resample slices that are tilted or uneven onto a regular grid (`regrid.regrid`).
         stack: take a folder of pictures as the slices of one volume, in natural order, from feet to head;
             mm between columns, between rows and between pictures, which pictures do not say.
+        advice: what to do where `modality` is not what the input has.
 
     Returns:
         The volume as the module's docstring says. Slices lie contiguous in memory, so the tensor is a
@@ -107,18 +111,19 @@ def read_volume(
     if stack is not None:
         if not (path.is_dir() and name == "png"):
             raise Unreadable(f"{path}: is no folder of pictures to stack; leave --stack away")
-        return _volume(png.read_stack(path, list_pictures(path), stack), name, path, modality)
+        return _volume(png.read_stack(path, list_pictures(path), stack), name, path, modality, advice)
     if path.is_dir() and name != "dicom":
-        advice = ", or give --stack and --spacing" if name == "png" else ""
-        raise Unreadable(f"{path}: a folder of {name} files is not one volume; name one file{advice}")
+        or_all = ", or all of them with --stack and --spacing" if name == "png" else ""
+        files = list_pictures(path) or list_volumes(path)
+        raise Unreadable(f"{several(path, name, files)}; name one of them{or_all}")
     scan = FORMATS[name].read(path, series)
-    return _volume(regrid(scan, str(path)) if regular else scan, name, path, modality)
+    return _volume(regrid(scan, str(path)) if regular else scan, name, path, modality, advice)
 
 
-def _volume(scan: Scan, name: str, path: Path, modality: str | None) -> MetaTensor:
+def _volume(scan: Scan, name: str, path: Path, modality: str | None, advice: str) -> MetaTensor:
     found = scan.meta.get("modality", modality)
     if modality is not None and found != modality:
-        raise InputRefused(f"{path}: its header says {found}, not {modality}; give the other volume")
+        raise InputRefused(f"{path}: is {_NAMES[str(found)]}, not {_NAMES[modality]}; {advice}")
     meta: dict[str, Any] = {
         **scan.meta,
         **({} if found is None else {"modality": found}),
@@ -199,14 +204,17 @@ def detect_format(path: Path | str) -> str:
         return name
     if not path.is_dir():
         raise Unreadable(f"{path}: does not exist; check the path")
-    if any(_recognise(file) == "dicom" for file in visible_files(path)):
-        return "dicom"
-    kinds = Counter(_recognise(file) for file in path.iterdir() if file.is_file() and file.name[0] != ".")
-    others = kinds.pop(None, 0)
+    own, below = Counter[str | None](), Counter[str | None]()
+    for file in visible_files(path):
+        kind = _recognise(file)
+        if kind == "dicom":
+            return kind
+        below[kind] += 1
+        own[kind] += file.parent == path
+    kinds = [kind for kind, count in own.items() if kind and count]
     if len(kinds) == 1:
-        return str(next(iter(kinds)))
-    found = ", ".join(f"{count} {name}" for name, count in kinds.items()) or "no image"
-    raise Unreadable(f"{path}: the folder holds {found} and {others} other files; give images of one format")
+        return kinds[0]
+    raise Unreadable(why_no_image(path, own, below))
 
 
 def format_of_name(path: Path) -> str:

@@ -38,6 +38,10 @@ PIXEL_TAGS = (
     *("Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "BitsStored"),
     *("HighBit", "PixelRepresentation", "PlanarConfiguration", "NumberOfFrames"),
 )
+_TAIL, _DESCRIPTION = 12, 40
+"""Characters of a UID, and of a description, that a list of series shows."""
+_CHOICES = 3
+"""Series that a message of one line names; `rows` has them all."""
 _SHARED, _PER_FRAME = "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"
 HEADER_TAGS = (
     *_SAME_IDENTITY,
@@ -74,7 +78,7 @@ def read_headers(
         GeometryRefused: a slice is missing, or two lie at one place.
         Unreadable: a file is damaged, or too large.
     """
-    found = find_series(path, tags)
+    found = find_series(path, ("SeriesDescription", *tags))
     if found.refused:
         raise found.refused[0]
     return order_planes(_choose(found.series, path, series))
@@ -223,14 +227,23 @@ def _choose(found: dict[str, list[FileDataset]], path: Path, series: str | None)
     chosen = [uid for uid in found if series is None or uid.endswith(series)]
     if len(chosen) == 1:
         return found[chosen[0]]
-    choices = "; ".join(
-        f"...{uid[-12:]} ({text_of(headers[0], 'Modality') or 'no modality'}, {len(headers)} images)"
-        for uid, headers in found.items()
-    )
+    rows = [_row(uid, headers) for uid, headers in found.items()]
+    choices = [f"...{tail} ({modality}, {count} images)" for tail, modality, count, _ in rows[:_CHOICES]]
+    choices += ["..."] if len(rows) > _CHOICES else []
     what = f"{len(found)} series" if series is None else f"{len(chosen)} series ending in {series}"
-    raise SeriesRefused(
-        f"{path}: holds {what}: {choices}; choose one with --series (`medtranslate info` lists them)"
+    refusal = SeriesRefused(
+        f"{path}: holds {what}: {'; '.join(choices)}; choose one with --series and the end of its UID"
+        " (`medtranslate batch` translates them all)"
     )
+    refusal.rows = [("--series", "modality", "images", "description"), *rows]
+    raise refusal
+
+
+def _row(uid: str, headers: Sequence[FileDataset]) -> tuple[str, str, str, str]:
+    """What is known of a series, for people to choose by."""
+    first = headers[0]
+    description = text_of(first, "SeriesDescription")[:_DESCRIPTION]
+    return uid[-_TAIL:], text_of(first, "Modality") or "no modality", str(len(headers)), description
 
 
 def _check_image(header: FileDataset) -> None:

@@ -10,11 +10,12 @@ from medtranslate.jobs.outputs import (
     check_free,
     is_disk_full,
     require_apart,
+    require_input,
     whole_output,
     whole_outputs,
 )
 from medtranslate.jobs.parallel import cores, in_processes
-from medtranslate.jobs.progress import one_line, progress, warn
+from medtranslate.jobs.progress import few, gathered, one_line, progress, warn
 from medtranslate.jobs.signals import stop_requests
 from medtranslate.jobs.stages import staged
 
@@ -25,6 +26,8 @@ __all__ = [
     "check_free",
     "cores",
     "crew",
+    "few",
+    "gathered",
     "in_processes",
     "is_disk_full",
     "journal",
@@ -32,6 +35,7 @@ __all__ = [
     "progress",
     "reason",
     "require_apart",
+    "require_input",
     "staged",
     "stop_requests",
     "warn",

@@ -14,14 +14,25 @@ from typing import BinaryIO
 from medtranslate.errors import UsageError
 
 _WAIT = 0.05
+_held: set[BinaryIO] = set()
+
+
+def _let_go() -> None:
+    """Close in a forked process what its parent holds, which would outlive the parent there."""
+    for file in _held:
+        file.close()
+    _held.clear()
+
+
+os.register_at_fork(after_in_child=_let_go)
 
 
 @contextmanager
 def locked(path: Path, *, shared: bool = False, wait: float = 0.0) -> Iterator[None]:
     """Hold the lock of a file, which is made where there is none and stays.
 
-    It is flock's: released when the last process that holds it ends, by SIGKILL too. NFS passes it on to the
-    server (Linux 2.6.12 and later), so it holds between machines.
+    It is flock's: released when the process that took it ends, by SIGKILL too; processes forked from it do
+    not hold it. NFS passes it on to the server (Linux 2.6.12 and later), so it holds between machines.
 
     Args:
         shared: hold it together with others that share it.
@@ -41,7 +52,11 @@ def locked(path: Path, *, shared: bool = False, wait: float = 0.0) -> Iterator[N
             file.truncate(0)
             file.write(f"process {os.getpid()} of {socket.gethostname()}".encode())
             file.flush()
-        yield
+        _held.add(file)
+        try:
+            yield
+        finally:
+            _held.discard(file)
 
 
 def _take(file: BinaryIO, kind: int) -> bool:

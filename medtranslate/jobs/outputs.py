@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from itertools import permutations
 from pathlib import Path
 
-from medtranslate.errors import DiskFull, OutputExists, UsageError
+from medtranslate.errors import DiskFull, MedtranslateError, OutputExists, UsageError
 
 RECORDS = (
     *("translation.json", "conversion.json", "result.json", "settings.yaml", "phantom.json", "model.json"),
@@ -38,13 +38,26 @@ def check_free(target: Path, *, overwrite: bool) -> None:
     """
     if Path.cwd().is_relative_to(os.path.abspath(target)):
         raise OutputExists(f"{target}: holds the working directory; name a folder of its own")
-    if os.path.lexists(target) and not overwrite:
-        raise OutputExists(f"{target}: exists already; give --overwrite to replace it")
     filled = target.is_dir() and not target.is_symlink() and any(target.iterdir())
     if filled and not any((target / name).is_file() for name in RECORDS):
         raise OutputExists(
-            f"{target}: a folder that medtranslate did not write is not replaced;"
-            " name another, or remove it yourself"
+            f"{target}: a folder that medtranslate did not write is not replaced; name a new folder or file,"
+            f" such as {target / 'NAME'}"
+        )
+    if os.path.lexists(target) and not overwrite:
+        raise OutputExists(f"{target}: exists already; give --overwrite to replace it")
+
+
+def require_input(path: Path, output: Path) -> None:
+    """Refuse an input that is not there while the output is: the two may have been exchanged.
+
+    Raises:
+        UsageError: says so.
+    """
+    if not path.exists() and output.exists():
+        raise UsageError(
+            f"{path}: does not exist, but the output {output} does; check the path, and that the input"
+            " comes before the output"
         )
 
 
@@ -104,9 +117,10 @@ def whole_outputs(targets: Mapping[Path, bool], *, overwrite: bool) -> Iterator[
                 f"{target}: names a file, but a folder is written here; leave {target.suffix} out"
             )
         check_free(target, overwrite=overwrite)
+    fresh: dict[Path, Path] = {}
     try:
         with ExitStack() as cleared, ExitStack() as undone:
-            fresh = {target: _stage(target, folder, cleared) for target, folder in targets.items()}
+            fresh |= {target: _stage(target, folder, cleared) for target, folder in targets.items()}
             yield fresh
             for target, path in fresh.items():
                 _put(path, Path(os.path.abspath(target)), path.parent / "replaced", undone)
@@ -115,6 +129,10 @@ def whole_outputs(targets: Mapping[Path, bool], *, overwrite: bool) -> Iterator[
         if is_disk_full(error):
             names = ", ".join(map(str, targets))
             raise DiskFull(f"{names}: the file system is full; free some space or write elsewhere") from error
+        if isinstance(error, MedtranslateError):
+            # Whoever wrote to a temporary path does not know the place that it was to take.
+            for target, path in fresh.items():
+                error.args = tuple(str(text).replace(str(path), str(target)) for text in error.args)
         raise
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Never
 
 from tqdm import tqdm
@@ -18,6 +19,27 @@ def warn(sentences: Iterable[str]) -> None:
 def one_line(text: str) -> str:
     """Control characters (of file names, say) escaped."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def few(names: Sequence[str], most: int = 3) -> str:
+    """The first of some names, and a sign where there are more: a, b, c, ..."""
+    return ", ".join([*names[:most], *(["..."] if len(names) > most else [])])
+
+
+def gathered(said: Mapping[str, Iterable[str]], noun: str) -> list[str]:
+    """What is said of several items, each sentence once: `blurred (3 of 40 pictures: a, b, c)`.
+
+    Args:
+        said: sentences by item; those of one item alone are given as they are.
+        noun: what the items are, in the plural.
+    """
+    names: dict[str, list[str]] = defaultdict(list)
+    for name, sentences in said.items():
+        for sentence in dict.fromkeys(sentences):
+            names[sentence].append(name)
+    if len(said) == 1:
+        return list(names)
+    return [f"{text} ({len(of)} of {len(said)} {noun}: {few(of)})" for text, of in names.items()]
 
 
 class _Lines:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from medtranslate.config import PhantomContrast, PhantomSettings, StreamContrast
 from medtranslate.io import write_volume
-from medtranslate.jobs import whole_output
+from medtranslate.jobs import check_free, whole_output
 from medtranslate.phantom.canvas import Plane, field
 from medtranslate.phantom.head import Head, draw_head, draw_waves
 from medtranslate.phantom.paint import lesion_at, paint
@@ -242,6 +242,7 @@ def write_study(settings: PhantomSettings) -> None:
     Raises:
         OutputExists: the folder is there and `overwrite` is not set.
     """
+    check_free(settings.out, overwrite=settings.overwrite)
     made = study(settings.seed, size=settings.size, spacing=settings.spacing, contrast=settings.contrast)
     suffix = "" if settings.format == "dicom" else ".nii.gz"
     with whole_output(settings.out, overwrite=settings.overwrite, folder=True) as folder:

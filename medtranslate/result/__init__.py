@@ -25,6 +25,7 @@ from medtranslate.result.several import Cohort, Cycle, Summary
 from medtranslate.result.translation import (
     CALIBRATED,
     UNCALIBRATED,
+    WINDOWED,
     Conversion,
     Derivation,
     Finished,
@@ -39,6 +40,7 @@ from medtranslate.result.translation import (
 __all__ = [
     "CALIBRATED",
     "UNCALIBRATED",
+    "WINDOWED",
     "Agreement",
     "Batch",
     "Cohort",

@@ -103,6 +103,9 @@ UNCALIBRATED = (
     " large where the spread is small, and not calibrated"
 )
 
+WINDOWED = "windowed, not for dose"
+"""What is said of every CT of a model that does not reach from air to bone."""
+
 CALIBRATED = (
     "root mean square error of voxels whose samples lie as far apart, on heads whose truth is known; on heads"
     " unlike those errors can be larger"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field
 from math import ceil
 from pathlib import Path
@@ -37,6 +37,7 @@ from medtranslate.training.run_folder import (
     State,
     begin,
     fresh_state,
+    hold,
     keep_checkpoint,
     keep_model,
     read_checkpoint,
@@ -77,8 +78,16 @@ def fit(settings: TrainSettings, *, quiet: bool = False) -> dict[str, Any]:
     """
     _require_sense(settings)
     settings = placed(settings)
+    with ExitStack() as held:
+        return _fit(settings, held, quiet)
+
+
+def _fit(settings: TrainSettings, held: ExitStack, quiet: bool) -> dict[str, Any]:
+    """`fit`; the folder is locked until `held` is closed, by the first process."""
     fabric = open_fabric(settings)
     quiet = quiet or not fabric.is_global_zero
+    if fabric.is_global_zero:
+        hold(settings, held)
     saved = read_checkpoint(settings) if settings.resume else None
     if saved is None and fabric.is_global_zero:
         require_vacant(settings)
@@ -94,7 +103,7 @@ def fit(settings: TrainSettings, *, quiet: bool = False) -> dict[str, Any]:
         if fabric.is_global_zero:
             _warn({name: text for name, text in state.warnings.items() if name not in saved["warnings"]})
     elif fabric.is_global_zero:
-        begin(settings, state, data)
+        begin(settings, state, data, held)
     with together(fabric):
         fabric.barrier()
         _train(settings, fabric, state, opened.sources, quiet)
@@ -127,7 +136,7 @@ def _train(
             state.images += shown
             state.seconds = time.monotonic() - started
             run.queued.append((state.images, state.seconds, losses))
-            bar.update(shown)
+            bar.update(min(shown, settings.images - bar.n))
             due = state.images % settings.every < shown or step == steps[-1]
             # Several processes can't ask each other at every step without waiting at every step.
             agreed = due or len(run.queued) == LOGGED_STEPS

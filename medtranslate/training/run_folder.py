@@ -10,6 +10,7 @@ import json
 import shutil
 from collections import deque
 from collections.abc import Mapping
+from contextlib import ExitStack
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,12 +25,18 @@ from medtranslate.checkpoint import save_model
 from medtranslate.config import Modality, TrainSettings, plain, write_yaml
 from medtranslate.errors import OutputExists, SettingsError, Unreadable
 from medtranslate.jobs import check_free, whole_output
+from medtranslate.jobs.locks import locked
 from medtranslate.model import Generators, ImagePool, VAECycleGAN
 from medtranslate.training.journal import TABLES, trim
 from medtranslate.training.processes import gathered, own_share
 from medtranslate.training.signs import WINDOW
 
 SCHEMA = "medtranslate/checkpoint/2"
+
+CHECKPOINT = "checkpoint.pt"
+
+LOCK = ".train.lock"
+"""File that the process of a run holds; a run that was killed holds it no more, though it is still there."""
 
 FREE = (
     *("out", "resume", "overwrite", "every", "device", "workers", "capture", "compile", "cache"),
@@ -92,6 +99,16 @@ def fresh_state(settings: TrainSettings, means: dict[Modality, Tensor], device: 
     )
 
 
+def hold(settings: TrainSettings, held: ExitStack) -> None:
+    """Take the lock of the run that lies in the folder, if one does, until `held` is closed.
+
+    Raises:
+        UsageError: the run lives.
+    """
+    if (settings.out / CHECKPOINT).is_file():
+        held.enter_context(locked(settings.out / LOCK))
+
+
 def require_vacant(settings: TrainSettings) -> None:
     """Refuse a folder that a new run may not take.
 
@@ -101,16 +118,20 @@ def require_vacant(settings: TrainSettings) -> None:
     out = settings.out
     if out.is_dir() and not any(out.iterdir()):
         return
+    check_free(out, overwrite=True)
     if out.exists() and not settings.overwrite:
         raise OutputExists(f"{out}: exists already; give --resume to go on or --overwrite to start anew")
-    check_free(out, overwrite=settings.overwrite)
 
 
-def begin(settings: TrainSettings, state: State, data: Mapping[str, Any]) -> None:
+def begin(settings: TrainSettings, state: State, data: Mapping[str, Any], held: ExitStack) -> None:
     """Put the folder of a new run in place, with a checkpoint that even the first step can be redone from.
 
     Args:
         data: what was read from the images, for data.json.
+        held: keeps the lock of the run that is replaced, and from here on that of the new one.
+
+    Raises:
+        UsageError: another run has begun in the folder meanwhile.
     """
     out = settings.out
     if out.is_dir() and not any(out.iterdir()):
@@ -118,7 +139,11 @@ def begin(settings: TrainSettings, state: State, data: Mapping[str, Any]) -> Non
     with whole_output(out, overwrite=settings.overwrite, folder=True) as folder:
         (folder / "pictures").mkdir()
         _write_origin(settings, data, folder)
-        _save(settings, state, {}, folder / "checkpoint.pt")
+        _save(settings, state, {}, folder / CHECKPOINT)
+        # Looked at once more at the last moment: reading images takes minutes, in which another may begin.
+        held.close()
+        hold(settings, held)
+        held.enter_context(locked(folder / LOCK))
 
 
 def keep_model(settings: TrainSettings, state: State) -> None:
@@ -150,7 +175,7 @@ def keep_checkpoint(settings: TrainSettings, state: State, fabric: Fabric) -> No
     """Put a checkpoint in place of the last one; every process gives its part, the first one writes."""
     pools = {name: gathered(fabric, pool.images) for name, pool in state.pools.items()}
     if fabric.is_global_zero:
-        with whole_output(settings.out / "checkpoint.pt", overwrite=True, folder=False) as path:
+        with whole_output(settings.out / CHECKPOINT, overwrite=True, folder=False) as path:
             _save(settings, state, pools, path)
 
 
@@ -181,7 +206,7 @@ def read_checkpoint(settings: TrainSettings) -> dict[str, Any]:
         SettingsError: there is none, or it was made with other settings than these; names them.
         Unreadable: it is damaged, foreign or of another version.
     """
-    path = settings.out / "checkpoint.pt"
+    path = settings.out / CHECKPOINT
     if not path.is_file():
         raise SettingsError(
             f"{settings.out}: holds no checkpoint.pt, so no run to resume; name a run's folder,"
@@ -221,7 +246,7 @@ def restore(
         SettingsError: the training images are not those of the checkpoint.
         Unreadable: the checkpoint's parts do not fit this version's networks.
     """
-    path = settings.out / "checkpoint.pt"
+    path = settings.out / CHECKPOINT
     try:
         _load(state, saved, fabric)
         same = all(

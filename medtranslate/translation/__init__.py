@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from medtranslate.translation.checks import cannot_become, output_format
 from medtranslate.translation.files import (
-    PREVIEW,
-    RECORD,
     Item,
     Job,
     Passed,
@@ -14,15 +13,22 @@ from medtranslate.translation.files import (
     outputs,
     pass_gate,
     plan,
-    preview_beside,
     read_source,
-    record_beside,
     translate,
     translate_each,
     write_one,
 )
 from medtranslate.translation.jumps import seams
 from medtranslate.translation.preview import preview
+from medtranslate.translation.records import (
+    PREVIEW,
+    RECORD,
+    has_whole_name,
+    preview_of,
+    record_beside,
+    record_of,
+    stem_of,
+)
 from medtranslate.translation.spread import is_map
 from medtranslate.translation.stack import describe
 from medtranslate.translation.volume import (
@@ -44,20 +50,25 @@ __all__ = [
     "Place",
     "Translated",
     "as_spoken",
+    "cannot_become",
     "describe",
     "framed_alone",
+    "has_whole_name",
     "is_map",
     "load_for",
     "name_in",
+    "output_format",
     "outputs",
     "pass_gate",
     "plan",
     "preview",
-    "preview_beside",
+    "preview_of",
     "read_source",
     "record_beside",
+    "record_of",
     "sample_volume",
     "seams",
+    "stem_of",
     "translate",
     "translate_each",
     "translate_volume",

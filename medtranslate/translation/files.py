@@ -13,26 +13,23 @@ from medtranslate.config import Modality, TranslateSettings, plain, stack_spacin
 from medtranslate.device import choose_device, fast_precision
 from medtranslate.errors import InputRefused, UsageError
 from medtranslate.geometry import require_grid
-from medtranslate.io import FORMATS, detect_format, format_of_name, list_pictures, read_volume, write_volume
+from medtranslate.io import FORMATS, list_pictures, read_volume, write_volume
 from medtranslate.io.deidentify import FACES
 from medtranslate.io.names import synthetic_name
 from medtranslate.io.png import save_preview
-from medtranslate.jobs import progress, require_apart, staged, whole_outputs
+from medtranslate.jobs import progress, staged, whole_outputs
 from medtranslate.report import Sheet, draw
 from medtranslate.result import Derivation, Translation, write_result
 from medtranslate.translation.burn import burned_in
+from medtranslate.translation.checks import check_input, check_output
 from medtranslate.translation.preview import preview
+from medtranslate.translation.records import PREVIEW, RECORD, preview_of, record_beside, record_of, stem_of
 from medtranslate.translation.spread import check_slices, check_spread, write_spread
 from medtranslate.translation.stack import Stack, stack
 from medtranslate.translation.volume import OTHER, Translated, sample_stacks, slices_per_pass
 
 DRAWS = 16
 """Samples where --uncertainty is given without a number."""
-
-RECORD = "translation.json"
-"""What the one volume of a folder is recorded in."""
-PREVIEW = "preview.png"
-"""What is drawn of it."""
 
 Place = tuple[Path, str]
 """An output of the command, and the name of a file in it; "" is the output itself."""
@@ -103,8 +100,8 @@ def translate(settings: TranslateSettings, *, quiet: bool = False) -> Translatio
     if settings.reference or settings.report:
         raise UsageError("--reference and --report score too: call evaluation.translate_and_score")
     jobs = plan(settings)
-    model = load_for(settings)
     with whole_outputs(outputs(jobs), overwrite=settings.overwrite) as fresh:
+        model = load_for(settings)
         done = [item.record for item in translate_each(settings, jobs, model, fresh, quiet=quiet)]
     pictures = settings.input.is_dir() and jobs[0].format == "png" and not settings.stack
     return done if pictures else done[0]
@@ -120,26 +117,20 @@ def plan(settings: TranslateSettings) -> list[Job]:
     """What is to be translated into what: one volume, or the pictures of a folder.
 
     Raises:
-        Unreadable: the input is of no known format.
+        Unreadable: the input is not one volume, series, picture or folder of pictures.
         UsageError: as `translate`.
     """
-    require_apart(
-        [settings.output, settings.uncertainty, settings.report], [settings.input, settings.reference]
-    )
-    found = detect_format(settings.input)
+    found = check_input(settings)
     stacked = stack_spacing(settings) is not None
+    format = check_output(settings, found, stacked=stacked)
     if settings.input.is_dir() and found == "png" and not stacked:
         return _plan_pictures(settings)
-    if settings.regrid and (settings.format or found) == "dicom" and not settings.output.suffix:
-        raise UsageError("--regrid: a DICOM series keeps its own slices; name an output such as out.nii.gz")
-    check_spread(settings.uncertainty, found, settings.regrid)
+    check_spread(settings.uncertainty, "stack" if stacked else found, settings.regrid)
     spread = (settings.uncertainty, "") if settings.uncertainty else None
     if settings.output.suffix:
-        target, record = (settings.output, ""), (record_beside(settings.output), "")
-        format = settings.format or format_of_name(settings.output)
-        drawn = (preview_beside(settings.output), "") if _drawn(settings, format) else None
-        return [Job(settings.input, target, record, spread, format, drawn)]
-    format = settings.format or found
+        record = record_of(settings.output)
+        drawn = (preview_of(record), "") if _drawn(settings, format) else None
+        return [Job(settings.input, (settings.output, ""), (record, ""), spread, format, drawn)]
     apart = format == "dicom" or (stacked and format == "png")
     source = Path("volume") if settings.deidentify else settings.input
     target = settings.output, "" if apart else name_in(source, format, settings.to)
@@ -199,7 +190,7 @@ def translate_each(
 
     def pass_through(given: tuple[list[Job], list[Stack]]) -> list[Passed]:
         group, stacks = given
-        depth = sum(seen.source.shape[3] for seen in stacks)
+        depth = sum(seen.shape[0] for seen in stacks)  # of what is passed, resampled or not
         with progress(depth, "slice", f"translating to {settings.to}", quiet=quiet or many) as slices:
             made = sample_stacks(
                 stacks,
@@ -248,12 +239,14 @@ def read_source(settings: TranslateSettings, job: Job) -> MetaTensor:
     Raises:
         InputRefused: it can't be read, or not be written in the job's format.
     """
+    to, wanted = settings.to, OTHER[settings.to]
     source = read_volume(
         job.source,
         series=settings.series,
-        modality=OTHER[settings.to],
+        modality=wanted,
         regular=settings.regrid,
         stack=stack_spacing(settings),
+        advice=f"--to {to} makes {to.upper()} of {wanted.upper()}, so give --to {wanted}",
     )
     if settings.deidentify:
         source.meta.pop("files", None)
@@ -294,16 +287,6 @@ def write_one(settings: TranslateSettings, passed: Passed, at: Callable[[Place],
     return Item(job, source, path, done.spread, record, spread_path)
 
 
-def preview_beside(output: Path) -> Path:
-    """`x.preview.png` for a file x.nii.gz, ..."""
-    return output.with_name(f"{_stem(output)}.{PREVIEW}")
-
-
-def record_beside(output: Path, kind: str = "translation") -> Path:
-    """`x.translation.json` for a file x.nii.gz, x.png, ..."""
-    return output.with_name(f"{_stem(output)}.{kind}.json")
-
-
 def _recorded(record: Translation, settings: TranslateSettings, output: str) -> Translation:
     """The record with its settings; a de-identified one has no digest by which its source is found."""
     record = replace(record, output=output, settings=plain(settings))
@@ -336,11 +319,13 @@ def _plan_pictures(settings: TranslateSettings) -> list[Job]:
         )
     if settings.preview:
         raise UsageError("--preview: pictures of a folder are seen as they are; leave it out")
-    jobs = []
+    jobs, records = list[Job](), set[str]()
     for path in list_pictures(settings.input):
         name = synthetic_name(path.name, settings.to)
         sure = synthetic_name(path.name, settings.to, uncertainty=True)
-        record = record_beside(Path(name)).name
+        # a.jpg beside a.png
+        record = record_beside(Path(name), whole=record_beside(Path(name)).name in records).name
+        records.add(record)
         jobs.append(Job(path, (out, name), (out, record), (spread, sure) if spread else None, "png"))
     return jobs
 
@@ -352,8 +337,4 @@ def name_in(path: Path, format: str, to: Modality) -> str:
     """
     suffixes = FORMATS[format].suffixes
     fits = any(path.name.lower().endswith(suffix) for suffix in suffixes if suffix)
-    return synthetic_name(path.name if fits and path.is_file() else f"{_stem(path)}{suffixes[-1]}", to)
-
-
-def _stem(path: Path) -> str:
-    return path.name.removesuffix(".gz").rsplit(".", 1)[0]
+    return synthetic_name(path.name if fits and path.is_file() else f"{stem_of(path)}{suffixes[-1]}", to)

@@ -25,7 +25,7 @@ from medtranslate.gate import judge, look
 from medtranslate.jobs import staged
 from medtranslate.metrics import calibrated, head_mask
 from medtranslate.networks import Posterior
-from medtranslate.result import CALIBRATED, UNCALIBRATED, Translation, Uncertainty
+from medtranslate.result import CALIBRATED, UNCALIBRATED, WINDOWED, Translation, Uncertainty
 from medtranslate.transforms import from_slices
 from medtranslate.translation.air import Outline, clear, examine, find_outline
 from medtranslate.translation.jumps import seams
@@ -280,4 +280,4 @@ def _windowed(to: Modality, model: Model) -> list[str]:
     lower, upper = model.description.scale.ct_window
     if to == "mr" or (lower <= -1000 and upper >= 1000):
         return []
-    return [f"CT values are limited to {lower:g} to {upper:g} HU: windowed, not for dose"]
+    return [f"CT values are limited to {lower:g} to {upper:g} HU: {WINDOWED}"]

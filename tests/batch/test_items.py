@@ -114,12 +114,36 @@ def test_a_name_that_is_no_text_is_refused(place: Place, settings: Settings, tmp
     assert "UTF-8" in item.refused
 
 
-def test_of_one_stem_the_second_is_refused(place: Place, settings: Settings) -> None:
+def test_of_one_stem_each_has_a_record_of_its_own(place: Place, settings: Settings, tmp_path: Path) -> None:
+    place("b.nrrd")
+    given = settings()
+    assert [item.record.name for item in find_items(given)] == ["b_synthetic-ct.translation.json"]
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "b_synthetic-ct.nrrd").touch()
+    record = tmp_path / "out" / "b_synthetic-ct.translation.json"
+    record.write_text('{"output": "b_synthetic-ct.nrrd"}')
+    place("b.mha")  # which comes first, later
+    found = {item.name: item.record.name for item in find_items(given)}
+    assert found == {
+        "b.mha": "b_synthetic-ct.mha.translation.json",
+        "b.nrrd": "b_synthetic-ct.translation.json",
+    }
+
+
+def test_of_one_stem_in_one_format_the_second_is_refused(place: Place, settings: Settings) -> None:
+    place("a.mha")
+    place("a.nrrd")
+    found = names(find_items(settings(format="nifti")))
+    assert found["a.mha"] == "a_synthetic-ct.nii.gz"
+    assert "named like that of a.mha;" in found["a.nrrd"]
+
+
+@pytest.mark.parametrize("format", ["dicom", "png"])
+def test_what_cannot_be_written_in_the_format_is_refused(
+    place: Place, settings: Settings, format: str
+) -> None:
     place("a.nii")
-    place("a.nii.gz")
-    found = names(find_items(settings()))
-    assert found["a.nii"] == "a_synthetic-ct.nii"
-    assert "named like that of a.nii;" in found["a.nii.gz"]
+    assert "is nifti, and " in names(find_items(settings(format=format)))["a.nii"]
 
 
 class TestLinks:

@@ -174,7 +174,7 @@ def test_what_fails_says_why_and_the_others_are_done(
     assert not any(name.startswith(("empty", "truncated", "air", "enormous")) for name in found)
     assert cli.invoke([*arguments, "--workers", "1", "--to", "mr", "--json"]) == 4
     wrong = {item["name"]: item for item in json.loads(capsys.readouterr().out)["items"]}
-    assert any("its header says mr, not ct" in item.get("reason", "") for item in wrong.values())
+    assert any("is an MR, not a CT; --to mr" in item.get("reason", "") for item in wrong.values())
 
 
 def test_fail_fast_ends_at_the_first_failure(place: Place, settings: Settings, tmp_path: Path) -> None:
@@ -221,7 +221,7 @@ def test_foreign_files_are_left_alone(place: Place, settings: Settings, tmp_path
     assert "no batch wrote it" in here(settings())["a.nii"]
     assert (tmp_path / "out" / "a_synthetic-ct.nii").read_text() == "mine"
     (tmp_path / "out" / "summary.csv").write_text("mine")
-    with pytest.raises(OutputExists, match=r"summary\.csv"):
+    with pytest.raises(OutputExists, match=r"holds a\.nii, summary\.csv, which no batch wrote"):
         run_batch(settings(), quiet=True)
     assert here(settings(overwrite=True)) == {"a.nii": "done"}
 
@@ -281,6 +281,7 @@ def test_leftovers_of_a_killed_batch_are_removed(place: Place, settings: Setting
     half = tmp_path / "out" / "a" / ".medtranslate-xyz"
     half.mkdir(parents=True)
     (half / "b.nii").write_text("half")
+    (tmp_path / "out" / ".batch.lock").touch()
     run_batch(settings(), quiet=True)
     assert list((tmp_path / "out").rglob(".medtranslate*")) == []
 

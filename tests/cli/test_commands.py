@@ -60,8 +60,8 @@ def test_options_that_are_not_given_leave_the_defaults(trained: list[TrainSettin
     assert trained == [TrainSettings(ct="a", mr="b", out=Path("c"))]
 
 
-@pytest.mark.parametrize("word", ["mr", "mri"])
-def test_mri_is_accepted_and_becomes_mr(stub: Stub, translation: Translation, word: str) -> None:
+@pytest.mark.parametrize("word", ["mr", "mri", "MRI", "Mr"])
+def test_mri_in_any_case_is_accepted_and_becomes_mr(stub: Stub, translation: Translation, word: str) -> None:
     calls: list[TranslateSettings] = []
 
     def translate(settings: TranslateSettings, *, quiet: bool) -> tuple[list[Translation], None]:
@@ -147,11 +147,13 @@ def test_people_get_lines_and_warnings(
     assert printed.out == "written: out\n"
     assert printed.err == "warning: half of the source lies outside the window\n"
     named = replace(translation, model=replace(translation.model, summary="Not fit for patients."))
-    stub("evaluation", translate_and_score=lambda settings, quiet: ([named] * 2, None))
-    assert cli.invoke(["translate", "in", "out", "--to", "ct", "--model", "m", "--quiet"]) == 0
+    stub("evaluation", translate_and_score=lambda settings, quiet: ([named], None))
+    assert cli.invoke(["translate", "in", "out", "--to", "ct", "--model", "m"]) == 0
     assert capsys.readouterr().err.splitlines()[1:] == [
-        "warning: the card of the model phantom says: Not fit for patients."
+        "note: the card of the model phantom says: Not fit for patients."
     ]
+    assert cli.invoke(["translate", "in", "out", "--to", "ct", "--model", "m", "--quiet"]) == 0
+    assert capsys.readouterr().err == printed.err
     stub("evaluation", evaluate=lambda settings, quiet: result)
     assert cli.invoke(["evaluate", "p", "r", "--out", "o"]) == 0
     assert capsys.readouterr().out.splitlines() == [

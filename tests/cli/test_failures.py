@@ -12,6 +12,7 @@ import pytest
 
 from medtranslate import cli, errors
 from medtranslate.config import PhantomSettings
+from medtranslate.interrupts import end_at_once, raise_again
 
 Stub = Callable[..., None]
 
@@ -103,7 +104,6 @@ def test_control_characters_are_escaped(stub: Stub, capsys: pytest.CaptureFixtur
         ["phantom", "out", "--size", "1"],
         ["translate", "in", "out", "--model", "m"],
         ["train", "--ct", "a", "--mr", "b", "--out", "c", "--network.channels", "8,x"],
-        ["models"],
         ["models", "show"],
         ["run"],
         ["demo", "a\nb", "c\nd"],
@@ -140,7 +140,7 @@ def write_study(settings):
 
 sys.modules["medtranslate.phantom"] = types.ModuleType("phantom")
 sys.modules["medtranslate.phantom"].write_study = write_study
-from medtranslate.cli import main
+from medtranslate.__main__ import main
 sys.exit(main())
 """
 
@@ -158,6 +158,42 @@ def test_a_signal_leaves_nothing_behind(tmp_path: Path, number: signal.Signals, 
         _, stderr = process.communicate(timeout=30)
     assert (process.returncode, stderr) == (code, said)
     assert list(tmp_path.iterdir()) == []
+
+
+LOADED = """
+import os
+import signal
+
+try:
+    os.kill(os.getpid(), signal.SIGINT)
+except BaseException:
+    pass  # as libraries do that look for what is optional
+print("went on")
+"""
+
+
+@pytest.mark.parametrize("module", ["click", "pydantic", "numpy"])
+def test_ctrl_c_while_programs_are_loaded_ends_at_once(tmp_path: Path, module: str) -> None:
+    (tmp_path / f"{module}.py").write_text(LOADED)
+    done = subprocess.run(
+        [sys.executable, "-m", "medtranslate", "phantom", str(tmp_path / "out")],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])},
+        # A shell gives its background jobs an interrupt that is ignored; a terminal does not.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "error: interrupted\n")
+
+
+def test_an_ignored_interrupt_stays_ignored() -> None:
+    former = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        end_at_once()
+        raise_again()
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, former)
 
 
 TALKATIVE = """

@@ -6,8 +6,8 @@ import sys
 import click
 import pytest
 
-from medtranslate import cli, config
-from medtranslate.cli.command import SettingsCommand
+from medtranslate import cli, config, errors
+from medtranslate.cli.command import SOME_FAILED, SettingsCommand
 from medtranslate.cli.options import leaves
 
 
@@ -76,6 +76,16 @@ def test_defaults_choices_and_groups_are_shown(capsys: pytest.CaptureFixture[str
     assert "[default: -20.0, 100.0]" in words
 
 
-def test_no_command_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.invoke([]) == 2
-    assert capsys.readouterr().err == "error: Missing command; see `medtranslate --help`\n"
+@pytest.mark.parametrize("given", [[], ["-h"], ["models"], ["models", "-h"]])
+def test_without_a_command_the_help_is_shown(given: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.invoke(given) == 0
+    printed = capsys.readouterr()
+    assert printed.out.startswith("Usage: medtranslate")
+    assert printed.err == ""
+
+
+def test_the_help_tells_every_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.invoke([]) == 0
+    words = capsys.readouterr().out.partition("Exit codes:")[2].split()
+    codes = {kind.exit_code for kind in vars(errors).values() if hasattr(kind, "exit_code")}
+    assert {str(code) for code in codes | {0, SOME_FAILED}} <= set(words)

@@ -118,7 +118,7 @@ def test_what_all_items_warn_of_is_said_once():
         Result(profile="image", unit="HU", volume=Scores(), name=name, warnings=warnings)
         for name, warnings in (("a", ["windowed", "windowed"]), ("b", ["windowed", "odd"]))
     ]
-    assert gathered_warnings(items) == ["windowed (2 of 2)", "b: odd"]
+    assert gathered_warnings(items) == ["windowed (2 of 2 images: a, b)", "odd (1 of 2 images: b)"]
 
 
 def test_one_equal_image_does_not_drown_the_mean():

@@ -385,7 +385,9 @@ def test_a_black_pair_does_not_spoil_a_cohort(tmp_path: Path) -> None:
     assert isinstance(cohort, Cohort)
     assert cohort.mean.mae == 0
     assert [item.volume.mae for item in cohort.items] == [0, 0, None]
-    assert any(text.startswith("black: no voxel") for text in cohort.warnings)
+    assert any(
+        text.startswith("no voxel") and text.endswith("(1 of 3 images: black)") for text in cohort.warnings
+    )
 
 
 def test_only_black_is_refused(tmp_path: Path) -> None:

@@ -154,7 +154,7 @@ def test_a_second_signal_ends_at_once_with_nothing_half_written(settings, stop_a
     with pytest.raises(KeyboardInterrupt):
         fit(settings, quiet=True)
     assert read_checkpoint(settings)["images"] == 8
-    assert not list(settings.out.glob(".*"))
+    assert not list(settings.out.glob(".medtranslate-*"))
 
 
 def test_an_interrupted_command_says_how_to_go_on(settings, stop_after, capsys):
@@ -214,7 +214,7 @@ def test_a_full_disk_keeps_the_checkpoint_before(settings, monkeypatch):
     with pytest.raises(DiskFull, match=r"checkpoint\.pt: .*file system is full"):
         fit(settings, quiet=True)
     assert read_checkpoint(settings)["images"] == 0
-    assert not list(settings.out.glob(".*"))
+    assert not list(settings.out.glob(".medtranslate-*"))
 
 
 class TestCheckpointsThatAreNone:

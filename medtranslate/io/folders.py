@@ -1,0 +1,38 @@
+"""Folders that are no input, and what to give instead."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from medtranslate.jobs import few
+
+MODEL = "model.json"
+"""Of which the folder of a model holds one."""
+
+
+def why_no_image(folder: Path, own: Counter[str | None], below: Counter[str | None]) -> str:
+    """Why a folder is not one volume, series or set of pictures, in a sentence.
+
+    Args:
+        own: files that lie in it, by format; None for those of no known one.
+        below: the same of all files at any depth.
+    """
+    if (folder / MODEL).is_file():
+        return f"{folder}: is a model, not an image; name it with --model, and an image as the input"
+    if (folder / "model" / MODEL).is_file():
+        return f"{folder}: is a training run, not an image; for its model give --model {folder / 'model'}"
+    images = below.total() - below[None]
+    if images and own.total() == own[None]:
+        return (
+            f"{folder}: is a tree with {images} images in folders below it; name one of them, or give the"
+            " tree to `medtranslate batch`"
+        )
+    found = ", ".join(f"{count} {name}" for name, count in own.items() if name) or "no image"
+    return f"{folder}: the folder holds {found} and {own[None]} other files; give images of one format"
+
+
+def several(folder: Path, name: str, files: Sequence[Path]) -> str:
+    """That a folder holds volumes of a format and not one, in half a sentence."""
+    return f"{folder}: holds {len(files)} {name} files ({few([file.name for file in files])}), not one volume"
