@@ -221,7 +221,7 @@ def test_foreign_files_are_left_alone(place: Place, settings: Settings, tmp_path
     assert "no batch wrote it" in here(settings())["a.nii"]
     assert (tmp_path / "out" / "a_synthetic-ct.nii").read_text() == "mine"
     (tmp_path / "out" / "summary.csv").write_text("mine")
-    with pytest.raises(OutputExists, match=r"holds a\.nii, summary\.csv, which no batch wrote"):
+    with pytest.raises(OutputExists, match=r"holds a_synthetic-ct\.nii, summary\.csv, which no batch wrote"):
         run_batch(settings(), quiet=True)
     assert here(settings(overwrite=True)) == {"a.nii": "done"}
 
