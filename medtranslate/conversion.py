@@ -46,6 +46,7 @@ def convert(settings: ConvertSettings) -> Conversion:
     source = read_volume(
         settings.input,
         series=settings.series,
+        select=settings.select,
         modality=settings.modality,
         regular=settings.regrid,
         stack=stack_spacing(settings),

@@ -27,6 +27,8 @@ COSINE = 1e-3
 TILT_DEGREES = 0.1
 """Largest angle between the normal and the line through the slice positions."""
 
+_ALMOST_AT_ONE_PLACE = 0.05
+"""Share of the gap within which two slices cannot both belong to one volume."""
 _SINE_OF_FLAT = 1e-3
 _FLIP = np.array([-1.0, -1.0, 1.0])
 
@@ -251,6 +253,14 @@ def _check_gaps(heights: Floats, thick: Floats, names: Sequence[str]) -> None:
         raise GeometryRefused(
             f"{names[closest]} and {names[closest + 1]} lie at the same position"
             f" ({gaps[closest]:.4f} mm apart); keep one of them"
+        )
+    # Of stacks between each other half the gaps are small and the rest large.
+    usual = float(np.quantile(gaps, 0.9, method="lower"))
+    if gaps[closest] < _ALMOST_AT_ONE_PLACE * usual:
+        raise GeometryRefused(
+            f"{names[closest]} and {names[closest + 1]} lie almost at the same position"
+            f" ({gaps[closest]:.4f} mm apart, usual is {usual:.2f} mm); keep one of them, or separate the"
+            " series that they are of"
         )
     relative = gaps * 2 / (thick[:-1] + thick[1:])
     times = relative / np.median(relative)

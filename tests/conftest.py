@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import hypothesis
+import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
 from medtranslate.checkpoint import save_model
 from medtranslate.config import NetworkSettings, ScaleSettings
@@ -15,6 +19,8 @@ from medtranslate.model import Generators
 # How long an example takes says how busy the machine is, not whether the code is right.
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
+
+PutSlices = Callable[..., NDArray[np.int16]]
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -59,3 +65,52 @@ def small_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         training={},
     )
     return folder
+
+
+@pytest.fixture(scope="session")
+def put_slices() -> PutSlices:
+    """Write a file for each height into a folder: put_slices(folder, [0, 3, 6], EchoTime=20).
+
+    Values may be functions of the index. Unless told all files have one SeriesInstanceUID, study and person.
+    Returns the pixels, [slices, rows, columns].
+    """
+
+    def put(
+        folder: Path, heights: Sequence[float], modality: str = "mr", **values: object
+    ) -> NDArray[np.int16]:
+        folder.mkdir(parents=True, exist_ok=True)
+        before = len(list(folder.iterdir()))
+        pixels = np.random.default_rng(before).integers(0, 1000, (len(heights), 6, 8)).astype("<i2")
+        for index, height in enumerate(heights):
+            header, meta = Dataset(), FileMetaDataset()
+            header.file_meta, meta.TransferSyntaxUID = meta, ExplicitVRLittleEndian
+            header.SOPClassUID = CTImageStorage if modality == "ct" else MRImageStorage
+            header.Modality, header.InstanceNumber = modality.upper(), index + 1
+            header.StudyInstanceUID, header.SeriesInstanceUID, header.FrameOfReferenceUID = (
+                "1.2.1",
+                "1.2.2",
+                "1.2.3",
+            )
+            header.SOPInstanceUID = generate_uid()
+            header.PatientName, header.PatientID, header.PatientBirthDate = (
+                "CANARY^NAME",
+                "CANARY",
+                "19010203",
+            )
+            header.ImageType = ["ORIGINAL", "PRIMARY", "OTHER"]
+            header.SliceThickness, header.PixelSpacing = 3, [2, 2]
+            header.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+            header.ImagePositionPatient = [-8, -6, round(height, 4)]
+            header.Rows, header.Columns, header.SamplesPerPixel = 6, 8, 1
+            header.PhotometricInterpretation, header.PixelRepresentation = "MONOCHROME2", 1
+            header.BitsAllocated = header.BitsStored = 16
+            header.HighBit = 15
+            if modality == "ct":
+                header.RescaleSlope, header.RescaleIntercept = 1, 0
+            header.add_new("PixelData", "OW", pixels[index].tobytes())
+            for keyword, value in values.items():
+                setattr(header, keyword, value(index) if callable(value) else value)
+            header.save_as(folder / f"{before + index:03}.dcm", enforce_file_format=True)
+        return pixels
+
+    return put

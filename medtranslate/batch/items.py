@@ -18,7 +18,8 @@ from medtranslate.data.tables import beside, read_table
 from medtranslate.errors import InputRefused, MedtranslateError, Unreadable, UsageError
 from medtranslate.io import FORMATS, detect_format, is_preview, metaimage, nrrd
 from medtranslate.io.dicom_files import file_of
-from medtranslate.io.dicom_series import find_series, text_of
+from medtranslate.io.dicom_folders import Share, join_shares
+from medtranslate.io.dicom_series import find_series
 from medtranslate.io.names import synthetic_name
 from medtranslate.jobs import reason
 from medtranslate.translation import OTHER, RECORD, cannot_become, has_whole_name, name_in, record_beside
@@ -78,7 +79,8 @@ def find_items(settings: BatchSettings) -> list[Item]:
     A CSV stands for the files and folders that it names in `path`; rows whose `modality` is the target's are
     left out. A folder with a dataset_description.json is a BIDS dataset, any other a tree: what is an image
     by its content is an item, what is only named like one is an item that is refused. DICOM is put together
-    by series; one that several folders share out is one item, copies of one are an item each.
+    by series; one that several folders share out is one item, whole stacks in folders of their own are an
+    item each, though they share a UID.
 
     Raises:
         Unreadable: the source does not exist, or a CSV is none.
@@ -138,10 +140,10 @@ def _from_dataset(root: Path, found: Iterable[Path | Refused], modality: Modalit
 
 @dataclass
 class _Part:
-    """What one folder (or archive) has of a series: names of files, and hashes of the images' UIDs."""
+    """What one folder (or archive) has of a series: names of files, and what tells where they belong."""
 
     files: list[str] = field(default_factory=list)
-    images: set[int] = field(default_factory=set)
+    share: Share = field(default_factory=Share)
 
 
 _Found = dict[str, dict[Path, _Part]]
@@ -199,23 +201,19 @@ def _gather(root: Path, file: Path, series: _Found) -> Iterator[Item]:
     for uid, headers in findings.series.items():
         inside = isinstance(file_of(headers[0]), Path)
         part = series.setdefault(uid, {}).setdefault(file.parent if inside else file, _Part())
-        part.images |= {hash(text_of(header, "SOPInstanceUID")) for header in headers}
+        for header in headers:
+            part.share.add(header)
         if inside and file.name not in part.files[-1:]:
             part.files.append(file.name)
 
 
 def _wholes(parts: dict[Path, _Part]) -> Iterator[tuple[Path, tuple[str, ...]]]:
-    """Where a series lies whole: in folders that share it out, or in each of those that have copies."""
+    """Where a series lies whole: in folders that share it out, or in one that has a stack of its own."""
     folders = [place for place in parts if place.is_dir()]
-    shared_out = sum(len(parts[folder].images) for folder in folders) == len(
-        set().union(*(parts[folder].images for folder in folders))
-    )
-    if len(folders) > 1 and shared_out:
-        above = Path(os.path.commonpath(folders))
-        names = (folder.relative_to(above) / name for folder in folders for name in parts[folder].files)
+    for joined in join_shares({folder: parts[folder].share for folder in folders}):
+        above = Path(os.path.commonpath(joined))
+        names = (folder.relative_to(above) / name for folder in joined for name in parts[folder].files)
         yield above, tuple(map(str, names))
-    else:
-        yield from ((folder, tuple(parts[folder].files)) for folder in folders)
     yield from ((place, ()) for place in parts if place not in folders)
 
 

@@ -18,7 +18,7 @@ def act(settings: InfoSettings, quiet: bool) -> Answer:
         spacing = " x ".join(f"{length:.3g}" for length in item.spacing_mm) if item.spacing_mm else ""
         modality = item.modality or "?"
         return (
-            item.name,
+            f"{item.name} {item.select}".rstrip(),
             modality,
             str(item.count),
             size,
@@ -49,7 +49,8 @@ command = SettingsCommand(
     help="""List what INPUT holds, from headers alone: each DICOM series, volume and folder of pictures with
     its size and geometry and, where it would be refused, why and what would help.
 
-    A series goes by the end of its UID, which --series takes. Names and numbers of patients are not shown;
+    A series goes by the end of its UID, which --series takes, and an acquisition of several in it by what
+    --select takes. Names and numbers of patients are not shown;
     a description is what the scanner calls the series.""",
     arguments=("input",),
 )

@@ -41,6 +41,8 @@ class TranslateSettings:
     """Name of a model at hand, or the folder of one."""
     series: str | None = None
     """SeriesInstanceUID to take where a folder holds several."""
+    select: str | None = None
+    """NAME=VALUE of the acquisition to take where a series holds several, such as echo=2 or kernel=H31s."""
     format: FormatName | None = None
     """Format to write (default: the input's, or what the output's suffix says)."""
     regrid: bool = False
@@ -89,6 +91,8 @@ class ConvertSettings:
     """File or folder to write; without a suffix a folder, of DICOM or of pictures (--format)."""
     series: str | None = None
     """SeriesInstanceUID to take where a folder holds several."""
+    select: str | None = None
+    """NAME=VALUE of the acquisition to take where a series holds several, such as echo=2 or kernel=H31s."""
     format: FormatName | None = None
     """Format to write (default: what the output's suffix says)."""
     stack: bool = False
@@ -161,6 +165,8 @@ class CycleSettings:
     """Noise on the image between, as a share of its range; it blurs what is hidden there."""
     series: str | None = None
     """SeriesInstanceUID to take where a folder holds several."""
+    select: str | None = None
+    """NAME=VALUE of the acquisition to take where a series holds several, such as echo=2 or kernel=H31s."""
     batch: Positive = 16
     """Slices per pass through the network."""
     seed: Annotated[int, Field(ge=0)] = 0
@@ -193,6 +199,8 @@ class ReportSettings:
     """Standard deviations that `translate --uncertainty` wrote."""
     series: str | None = None
     """SeriesInstanceUID to take where the source's folder holds several."""
+    select: str | None = None
+    """NAME=VALUE of the acquisition to take where the source's series holds several."""
     deidentify: bool = False
     """Write no identity of the patient into DICOM, by PS3.15's basic profile."""
     overwrite: bool = False

@@ -14,6 +14,7 @@ from medtranslate.data.tables import Row, beside, read_groups, read_table
 from medtranslate.errors import Unreadable
 from medtranslate.io import FORMATS, detect_format, is_preview
 from medtranslate.io.dicom_files import file_of, without_comment
+from medtranslate.io.dicom_folders import Share, join_shares
 from medtranslate.io.dicom_series import MODALITIES, find_series
 
 _SUFFIXES = tuple(suffix for format in FORMATS.values() for suffix in format.suffixes if suffix)
@@ -112,8 +113,8 @@ def _modality(table: Path, row: Row) -> str:
 
 @without_comment()
 def _from_series(folder: Path, modality: Modality) -> Listing:
-    files: dict[str, list[Path]] = defaultdict(list)
-    patients: dict[str, str] = {}
+    shares: dict[str, dict[Path, Share]] = defaultdict(lambda: defaultdict(Share))
+    patients: dict[tuple[str, Path], str] = {}
     others: set[str] = set()
     found = find_series(folder)
     failures = [str(error) for error in found.refused]
@@ -122,9 +123,14 @@ def _from_series(folder: Path, modality: Modality) -> Listing:
             if MODALITIES.get(header.get("Modality", "")) != modality:
                 others.add(uid)
                 continue
-            files[uid].append(Path(str(file_of(header))).parent)
-            patients[uid] = str(header.get("PatientID") or header.get("StudyInstanceUID") or uid)
-    items = [Item(Path(os.path.commonpath(files[uid])), uid, patients[uid]) for uid in files]
+            place = Path(str(file_of(header))).parent
+            shares[uid][place].add(header)
+            patients[uid, place] = str(header.get("PatientID") or header.get("StudyInstanceUID") or uid)
+    items = [
+        Item(Path(os.path.commonpath(joined)), uid, patients[uid, joined[0]])
+        for uid, folders in shares.items()
+        for joined in join_shares(folders)
+    ]
     if not items and not failures:
         raise Unreadable(
             f"{folder}: none of its {len(others)} DICOM series is {modality}; name another folder"

@@ -58,6 +58,7 @@ def cycle(settings: CycleSettings, *, quiet: bool = False) -> Cycle:
         source = read_volume(
             paths[name],
             series=settings.series,
+            select=settings.select,
             modality=settings.from_,
             advice=f"--from says what the input is, so give --from {OTHER[settings.from_]}",
         )

@@ -82,7 +82,6 @@ def read_volumes(
     recorded: Mapping[str, Path],
     known: Mapping[str, str],
     settings: Mapping[str, object],
-    series: str | None = None,
     free: Sequence[str] = (),
 ) -> tuple[dict[str, MetaTensor], list[str]]:
     """Volumes by role, and why those that a record names are missing.
@@ -91,8 +90,7 @@ def read_volumes(
         given: paths that have to be right.
         recorded: paths that may be.
         known: digests.
-        settings: of the command that wrote the record.
-        series: to take of a source's folder.
+        settings: of the command that wrote the record; `series` and `select` say what to take of a source.
         free: roles that need no digest to be taken from where they were recorded.
 
     Raises:
@@ -104,7 +102,7 @@ def read_volumes(
             notes.append(f"{role}: no digest of it is recorded; name it with --{role} to show it")
             continue
         try:
-            volumes[role] = _read(path, role, known.get(role), settings, series)
+            volumes[role] = _read(path, role, known.get(role), settings)
         except InputRefused as refusal:
             if role in given:
                 raise
@@ -112,14 +110,13 @@ def read_volumes(
     return volumes, notes
 
 
-def _read(
-    path: Path, role: str, digest: str | None, settings: Mapping[str, object], series: str | None
-) -> MetaTensor:
-    chosen = series or settings.get("series") if role == "source" else None
+def _read(path: Path, role: str, digest: str | None, settings: Mapping[str, object]) -> MetaTensor:
+    series, select = (settings.get(name) if role == "source" else None for name in ("series", "select"))
     modality = settings.get("to") or settings.get("modality") if role in ("prediction", "reference") else None
     volume = read_volume(
         path,
-        series=chosen if isinstance(chosen, str) else None,
+        series=series if isinstance(series, str) else None,
+        select=select if isinstance(select, str) else None,
         modality=modality if isinstance(modality, str) else None,
     )
     found = str(volume.meta["digest"])

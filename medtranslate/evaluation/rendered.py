@@ -96,7 +96,7 @@ def render(settings: ReportSettings) -> Rendered:
 def _of_pair(record: Result, settings: ReportSettings) -> Material:
     recorded = recorded_paths(record.settings, record.translation)
     volumes, notes = read_volumes(
-        _given(settings), recorded, digests(record), record.settings, settings.series
+        _given(settings), recorded, digests(record), _chosen(record.settings, settings)
     )
     drawn = _pictures(record, volumes, notes)
     return Material(_views(record, {} if drawn is None else {record.name: drawn}), volumes, notes)
@@ -138,8 +138,7 @@ def _of_translation(record: Translation, path: Path, settings: ReportSettings) -
         _given(settings),
         recorded,
         known,
-        record.settings,
-        settings.series,
+        _chosen(record.settings, settings),
         free=("prediction", "uncertainty"),
     )
     shown = _shown(record, volumes, notes)
@@ -159,6 +158,12 @@ def _views(
 def _given(settings: ReportSettings) -> dict[str, Path]:
     paths = {role: getattr(settings, role) for role in ROLES}
     return {role: path for role, path in paths.items() if path is not None}
+
+
+def _chosen(recorded: Mapping[str, object], settings: ReportSettings) -> dict[str, object]:
+    """The settings of a record, with what the report is to take of its source."""
+    given = {name: getattr(settings, name) for name in ("series", "select")}
+    return {**recorded, **{name: value for name, value in given.items() if value is not None}}
 
 
 def _pictures(record: Result, volumes: Mapping[str, MetaTensor], notes: list[str]) -> Pictures | None:

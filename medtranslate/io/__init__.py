@@ -9,6 +9,7 @@ with a float64 affine from array index to RAS+ millimetres. Its meta holds, besi
     digest    SHA-256 of the values and the geometry as they were read
     warnings  list of sentences
     series    SeriesInstanceUID (DICOM only)
+    select    what was taken of a DICOM series that holds several acquisitions, such as "echo=2"
     slices    geometry.SliceGeometry of a DICOM series that is no regular grid; the affine is then nominal
     stored    the numbers' type in the file, such as "int16" (where it is one type; not DICOM)
     levels    largest grey value, 255 or 65535 (pictures only)
@@ -82,6 +83,7 @@ def read_volume(
     path: Path | str,
     *,
     series: str | None = None,
+    select: str | None = None,
     modality: str | None = None,
     regular: bool = False,
     stack: tuple[float, float, float] | None = None,
@@ -93,6 +95,8 @@ def read_volume(
         path: a file, a folder of DICOM, or a .zip of it. One DICOM file is read as one slice, or as all
             its frames.
         series: SeriesInstanceUID, or the end of one, where a folder holds several.
+        select: NAME=VALUE of an acquisition, such as "echo=2", where a series holds several
+            (`dicom_acquisitions.ATTRIBUTES` lists the names).
         modality: "ct" or "mr": what the input has to be. DICOM says so itself and has to agree.
         regular: resample slices that are tilted or uneven onto a regular grid (`regrid.regrid`).
         stack: take a folder of pictures as the slices of one volume, in natural order, from feet to head;
@@ -104,10 +108,13 @@ def read_volume(
         transposed view; use `reshape` rather than `view`.
 
     Raises:
+        UsageError: `select` is not NAME=VALUE, or this is no DICOM.
         InputRefused: or one of its kinds, with one sentence.
     """
     path = Path(path)
     name = detect_format(path)
+    if select is not None and name != "dicom":
+        raise UsageError(f"{path}: is no DICOM, whose acquisitions --select takes; leave --select away")
     if stack is not None:
         if not (path.is_dir() and name == "png"):
             raise Unreadable(f"{path}: is no folder of pictures to stack; leave --stack away")
@@ -116,7 +123,7 @@ def read_volume(
         or_all = ", or all of them with --stack and --spacing" if name == "png" else ""
         files = list_pictures(path) or list_volumes(path)
         raise Unreadable(f"{several(path, name, files)}; name one of them{or_all}")
-    scan = FORMATS[name].read(path, series)
+    scan = FORMATS[name].read(path, series) if select is None else dicom_read.read(path, series, select)
     return _volume(regrid(scan, str(path)) if regular else scan, name, path, modality, advice)
 
 

@@ -18,7 +18,8 @@ from typing import Any, cast
 
 from pydicom import config as pydicom_config
 from pydicom import dcmread
-from pydicom.dataset import FileDataset
+from pydicom.dataset import Dataset, FileDataset
+from pydicom.tag import BaseTag
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
 from medtranslate.errors import MedtranslateError, Unreadable
@@ -173,6 +174,15 @@ def file_of(header: FileDataset) -> File:
     """The file that a header was read from."""
     file: File = header.file
     return file
+
+
+def raw_of(header: Dataset, tag: BaseTag) -> bytes | str | None:
+    """A value as it stands in the file, to be compared: converting it costs more than reading it."""
+    if tag not in header.keys():  # noqa: SIM118  # Dataset's own `in` is slow.
+        return None
+    item = header.get_item(tag)
+    value = None if item is None else item.value
+    return value if value is None or isinstance(value, bytes) else str(value)
 
 
 def is_dicom(file: File) -> bool:

@@ -15,13 +15,14 @@ from medtranslate.errors import SeriesRefused
 from medtranslate.geometry import Stack
 from medtranslate.io.dicom_files import file_of, refusing_damage, without_comment
 from medtranslate.io.dicom_pixels import stored_values
-from medtranslate.io.dicom_series import MODALITIES, name_of, numbers_of, read_headers, text_of
+from medtranslate.io.dicom_series import MODALITIES, name_of, numbers_of, text_of
+from medtranslate.io.dicom_stack import read_headers
 from medtranslate.io.regrid import PADDING
 from medtranslate.io.scan import Scan
 
 
 @without_comment()
-def read(path: Path, series: str | None = None) -> Scan:
+def read(path: Path, series: str | None = None, select: str | None = None) -> Scan:
     """Read a folder of one series, at any depth, a .zip of one, or one file: a slice, or an enhanced image.
 
     The array is [columns, rows, slices] with the slices along their normal (row direction cross column
@@ -34,13 +35,15 @@ def read(path: Path, series: str | None = None) -> Scan:
     Args:
         path: folder, archive or file.
         series: SeriesInstanceUID, or the end of one.
+        select: one of several acquisitions in the series, such as "echo=2" (`dicom_acquisitions.select`).
 
     Raises:
+        SettingsError: `select` is not NAME=VALUE.
         SeriesRefused: not one clean series.
         GeometryRefused: a slice is missing, or two lie at one place.
         Unreadable: damaged, truncated, too large, or compressed in a way that no decoder is there for.
     """
-    headers, stack = read_headers(path, series)
+    headers, stack = read_headers(path, series, select)
     first = headers[0]
     values = np.empty((len(headers), int(first.Rows), int(first.Columns)), np.float32)
     padding = 0
@@ -64,6 +67,8 @@ def read(path: Path, series: str | None = None) -> Scan:
         "series": str(first.SeriesInstanceUID),
         "warnings": _notes(headers, stack, padding / values.size),
     }
+    if select is not None:
+        meta["select"] = select
     if stack.slices is not None:
         meta["slices"] = stack.slices
     return Scan(values.T, stack.affine, meta)

@@ -1,8 +1,7 @@
-"""One clean DICOM series found among files, from headers alone.
+"""DICOM series found among files, from headers alone, and their planes.
 
-Common readers place irregular series wrongly without a word, so whatever is not plainly one stack of
-CT or MR planes is refused with a sentence that says why. What a plane is: PS3.3 C.7.6.2 (Image Plane),
-C.7.6.3 (Image Pixel), C.11.1 (Modality LUT), and for the frames of enhanced images C.7.6.16.
+What a plane is: PS3.3 C.7.6.2 (Image Plane), C.7.6.3 (Image Pixel), C.11.1 (Modality LUT), and for the
+frames of enhanced images C.7.6.16.
 """
 
 from __future__ import annotations
@@ -14,11 +13,12 @@ from pathlib import Path
 
 import numpy as np
 from pydicom.dataset import Dataset, FileDataset
+from pydicom.tag import BaseTag, Tag
 from pydicom.uid import UID
 
 from medtranslate.errors import GeometryRefused, InputRefused, SeriesRefused, Unreadable
-from medtranslate.geometry import COSINE, Stack, stack_slices
 from medtranslate.io.bounds import check_size
+from medtranslate.io.dicom_acquisitions import ACQUISITION_TAGS
 from medtranslate.io.dicom_files import (
     File,
     file_of,
@@ -28,28 +28,22 @@ from medtranslate.io.dicom_files import (
     refusing_damage,
     without_comment,
 )
+from medtranslate.io.dicom_identity import PERSON
 
 MODALITIES = {"CT": "ct", "MR": "mr"}
 _UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID")
-_SAME_IDENTITY = ("StudyInstanceUID", "PatientID", "FrameOfReferenceUID")
-_SAME_VALUE = ("Modality", "PhotometricInterpretation", "Rows", "Columns")
-_SAME_NUMBERS = (("PixelSpacing", 2, 1e-3), ("ImageOrientationPatient", 6, COSINE))
 PIXEL_TAGS = (
     *("Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "BitsStored"),
     *("HighBit", "PixelRepresentation", "PlanarConfiguration", "NumberOfFrames"),
 )
-_TAIL, _DESCRIPTION = 12, 40
-"""Characters of a UID, and of a description, that a list of series shows."""
-_CHOICES = 3
-"""Series that a message of one line names; `rows` has them all."""
 _SHARED, _PER_FRAME = "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"
 HEADER_TAGS = (
-    *_SAME_IDENTITY,
-    *_SAME_VALUE,
+    *("Modality", "FrameOfReferenceUID", *_UIDS),
+    *PERSON,
     *PIXEL_TAGS,
     *("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"),
-    *_UIDS,
-    *("ImageType", "SliceThickness", "SpacingBetweenSlices"),
+    *("InstanceNumber", "SliceThickness", "SpacingBetweenSlices"),
+    *ACQUISITION_TAGS,
     *("RescaleSlope", "RescaleIntercept", "RescaleType", "ModalityLUTSequence"),
     *("PixelPaddingValue", "PixelPaddingRangeLimit"),
     *(_SHARED, _PER_FRAME),
@@ -61,27 +55,18 @@ _MACROS = {
     "PixelValueTransformationSequence": ("RescaleSlope", "RescaleIntercept", "RescaleType"),
     "CTImageFrameTypeSequence": ("FrameType",),
     "MRImageFrameTypeSequence": ("FrameType",),
+    "FrameContentSequence": ("StackID", "TemporalPositionIndex", "FrameAcquisitionNumber"),
+    "MREchoSequence": ("EffectiveEchoTime",),
+    "MRModifierSequence": ("InversionTimes",),
+    "MRDiffusionSequence": ("DiffusionBValue",),
+    "MRTimingAndRelatedParametersSequence": ("FlipAngle",),
+    "CardiacSynchronizationSequence": ("NominalCardiacTriggerDelayTime",),
+    "CTReconstructionSequence": ("ConvolutionKernel",),
+    "CTXRayDetailsSequence": ("KVP",),
+    "UnassignedPerFrameConvertedAttributesSequence": ACQUISITION_TAGS,
 }
 """Functional group macros (PS3.3 C.7.6.16.2), and what is read from each."""
-
-
-@without_comment()
-def read_headers(
-    path: Path, series: str | None = None, tags: Sequence[str] = ()
-) -> tuple[list[FileDataset], Stack]:
-    """Headers of the slices of one clean series along their normal, with `tags` beside what reading needs.
-
-    A frame of an enhanced image has a header of its own, as if it were a file (`planes_of`).
-
-    Raises:
-        SeriesRefused: not one clean series.
-        GeometryRefused: a slice is missing, or two lie at one place.
-        Unreadable: a file is damaged, or too large.
-    """
-    found = find_series(path, ("SeriesDescription", *tags))
-    if found.refused:
-        raise found.refused[0]
-    return order_planes(_choose(found.series, path, series))
+_MACRO_TAGS = {Tag(macro): {Tag(keyword) for keyword in keywords} for macro, keywords in _MACROS.items()}
 
 
 @dataclass(frozen=True)
@@ -132,40 +117,6 @@ def _image_header(file: File, tags: Sequence[str]) -> FileDataset | None:
     return None
 
 
-@without_comment()
-def order_planes(headers: Sequence[FileDataset]) -> tuple[list[FileDataset], Stack]:
-    """The planes of a series' images along their normal, if they are one clean stack.
-
-    Raises:
-        SeriesRefused: not one clean series.
-        GeometryRefused: a slice is missing, or two lie at one place.
-        Unreadable: too large, or damaged.
-    """
-    planes = []
-    for header in headers:
-        with refusing_damage(name_of(header)):
-            _check_image(header)
-            planes += planes_of(header)
-    first = planes[0]
-    for plane in planes:
-        with refusing_damage(name_of(plane)):
-            _check_plane(plane)
-            _check_same(plane, first)
-    check_size((len(planes), int(first.Rows), int(first.Columns)), name_of(first))
-    with refusing_damage(name_of(first)):
-        gap = abs(float(first.get("SpacingBetweenSlices") or first.get("SliceThickness") or 1))
-    row_mm, column_mm = numbers_of(first, "PixelSpacing", 2)
-    stack = stack_slices(
-        [numbers_of(plane, "ImagePositionPatient", 3) for plane in planes],
-        [numbers_of(plane, "ImageOrientationPatient", 6) for plane in planes],
-        (row_mm, column_mm),
-        [name_of(plane) for plane in planes],
-        single_gap=gap,
-        thicknesses=_thicknesses(planes),
-    )
-    return [planes[index] for index in stack.order], stack
-
-
 def planes_of(header: FileDataset) -> list[FileDataset]:
     """The frames of an enhanced image, each with its position and scale where a single-frame image has them.
 
@@ -179,21 +130,29 @@ def planes_of(header: FileDataset) -> list[FileDataset]:
             f"{name_of(header)}: {header.get('NumberOfFrames')} frames, of which {len(groups)} are described;"
             " export it again"
         )
-    del header[_PER_FRAME]
+    common = header[:]
+    del common[_PER_FRAME]
     planes = []
     for number, own in enumerate(groups, start=1):
-        plane = FileDataset("", header[:], file_meta=header.file_meta)
+        plane = FileDataset("", common[:], file_meta=header.file_meta)
         implicit, little = header.original_encoding
         plane.set_original_encoding(implicit, little, header.original_character_set)
         plane.file, plane.place, plane.ReferencedFrameNumber = header.file, header.place, number
-        for macro, keywords in _MACROS.items():
-            items = own.get(macro) or shared.get(macro) or [Dataset()]
-            for keyword in keywords:
-                if keyword in items[0]:
-                    plane.add(items[0][keyword])
+        for macro, tags in _MACRO_TAGS.items():
+            item = _group(own, macro) or _group(shared, macro)
+            if item is not None:
+                for tag in item.keys() & tags:
+                    plane.add(item[tag])
         plane.ImageType = plane.get("FrameType") or plane.get("ImageType")
         planes.append(plane)
     return planes
+
+
+def _group(groups: Dataset, macro: BaseTag) -> Dataset | None:
+    """A functional group, if it is there."""
+    if macro not in groups.keys():  # noqa: SIM118  # As in `raw_of`.
+        return None
+    return next(iter(groups[macro].value or []), None)
 
 
 def name_of(header: FileDataset) -> str:
@@ -212,41 +171,7 @@ def text_of(header: FileDataset, keyword: str) -> str:
         return str(header.get(keyword, ""))
 
 
-def _thicknesses(planes: Sequence[FileDataset]) -> list[float] | None:
-    """SliceThickness of each plane, if all of them say it."""
-    try:
-        thick = [numbers_of(plane, "SliceThickness", 1)[0] for plane in planes]
-    except GeometryRefused:
-        return None
-    return thick if min(thick) > 0 else None
-
-
-def _choose(found: dict[str, list[FileDataset]], path: Path, series: str | None) -> list[FileDataset]:
-    if not found:
-        raise SeriesRefused(f"{path}: no DICOM image found; name a folder with a CT or MR series")
-    chosen = [uid for uid in found if series is None or uid.endswith(series)]
-    if len(chosen) == 1:
-        return found[chosen[0]]
-    rows = [_row(uid, headers) for uid, headers in found.items()]
-    choices = [f"...{tail} ({modality}, {count} images)" for tail, modality, count, _ in rows[:_CHOICES]]
-    choices += ["..."] if len(rows) > _CHOICES else []
-    what = f"{len(found)} series" if series is None else f"{len(chosen)} series ending in {series}"
-    refusal = SeriesRefused(
-        f"{path}: holds {what}: {'; '.join(choices)}; choose one with --series and the end of its UID"
-        " (`medtranslate batch` translates them all)"
-    )
-    refusal.rows = [("--series", "modality", "images", "description"), *rows]
-    raise refusal
-
-
-def _row(uid: str, headers: Sequence[FileDataset]) -> tuple[str, str, str, str]:
-    """What is known of a series, for people to choose by."""
-    first = headers[0]
-    description = text_of(first, "SeriesDescription")[:_DESCRIPTION]
-    return uid[-_TAIL:], text_of(first, "Modality") or "no modality", str(len(headers)), description
-
-
-def _check_image(header: FileDataset) -> None:
+def check_image(header: FileDataset) -> None:
     """Refuse what is not an image of CT or MR planes, each with a place of its own."""
     name, modality = name_of(header), header.get("Modality")
     colour = str(header.get("PhotometricInterpretation", "unknown"))
@@ -263,7 +188,7 @@ def _check_image(header: FileDataset) -> None:
         raise SeriesRefused(f"{name}: {frames} frames without a position each; export single frames")
 
 
-def _check_plane(plane: FileDataset) -> None:
+def check_plane(plane: FileDataset) -> None:
     """Refuse what is not one plane of a volume."""
     name, kind = name_of(plane), np.atleast_1d(plane.get("ImageType", [])).tolist()
     if "LOCALIZER" in kind:
@@ -274,22 +199,6 @@ def _check_plane(plane: FileDataset) -> None:
         raise SeriesRefused(
             f"{name}: non-linear modality LUT: not supported; export it with a linear rescale"
         )
-
-
-def _check_same(header: FileDataset, first: FileDataset) -> None:
-    """Refuse two images that cannot be of one volume; identities are compared and never printed."""
-    differing = [keyword for keyword in _SAME_IDENTITY if header.get(keyword, "") != first.get(keyword, "")]
-    differing += [
-        f"{keyword} ({header.get(keyword)}, {first.get(keyword)})"
-        for keyword in _SAME_VALUE
-        if header.get(keyword) != first.get(keyword)
-    ]
-    for keyword, count, tolerance in _SAME_NUMBERS:
-        here, there = numbers_of(header, keyword, count), numbers_of(first, keyword, count)
-        if here != there and not np.allclose(here, there, rtol=0, atol=tolerance):
-            differing.append(f"{keyword} ({here}, {there})")
-    if differing:
-        raise SeriesRefused(f"{name_of(header)} and {name_of(first)} differ in {differing[0]}; separate them")
 
 
 def numbers_of(header: FileDataset, keyword: str, count: int) -> list[float]:

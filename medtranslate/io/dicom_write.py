@@ -7,6 +7,7 @@ that say who, how and from what, this one has pixels and planes.
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -35,7 +36,7 @@ from medtranslate.io.dicom_header import (
     unknown_header,
     valid,
 )
-from medtranslate.io.dicom_series import read_headers
+from medtranslate.io.dicom_stack import read_again
 from medtranslate.result import Derivation
 
 Stored = NDArray[np.int16] | NDArray[np.uint16]
@@ -128,10 +129,12 @@ def write_deidentified(like: MetaTensor, path: Path) -> None:
     Raises:
         InputRefused: a file is gone or damaged.
     """
-    headers, _ = read_headers(Path(like.meta["path"]), like.meta["series"])
-    for index, file in enumerate(dict.fromkeys(map(file_of, headers)), start=1):
+    headers, _ = read_again(like.meta)
+    for index, (file, frames) in enumerate(Counter(map(file_of, headers)).items(), start=1):
         with refusing_damage(file):
             image = read_dicom(file, None, pixels=True, limit=MAX_BYTES)
+            if frames != int(image.get("NumberOfFrames") or 1):
+                raise UsageError(f"{file}: --select takes {frames} of its frames; name an output as .nii.gz")
             clean = deidentified(image)
         clean.file_meta = FileMetaDataset()
         clean.file_meta.TransferSyntaxUID = image.file_meta.TransferSyntaxUID
@@ -144,7 +147,7 @@ def sources_of(like: MetaTensor, *, deidentify: bool) -> tuple[Sequence[Dataset]
     Raises:
         InputRefused: a file is gone or changed, or an identifier is no UID.
     """
-    headers, stack = read_headers(Path(like.meta["path"]), like.meta["series"], SOURCE_TAGS)
+    headers, stack = read_again(like.meta, SOURCE_TAGS)
     check_uids(headers)
     return [deidentified(header) for header in headers] if deidentify else headers, stack
 

@@ -1,5 +1,7 @@
 """What lies in a file, a folder or an archive: one item a series, volume or folder of pictures.
 
+A series that holds several acquisitions is an item for each.
+
 Headers only, and nothing that identifies a patient: a series goes by the end of its UID and by what its
 scanner calls it.
 """
@@ -19,7 +21,8 @@ from medtranslate.geometry import Floats, spacing
 from medtranslate.io import FORMATS, detect_format, is_preview, metaimage, nifti, nrrd
 from medtranslate.io.dicom_files import File
 from medtranslate.io.dicom_pixels import check_coding
-from medtranslate.io.dicom_series import find_series, order_planes, text_of
+from medtranslate.io.dicom_series import find_series, text_of
+from medtranslate.io.dicom_stack import list_parts, order_planes
 from medtranslate.io.scan import Facts
 
 _DESCRIPTION = 40
@@ -37,6 +40,7 @@ class Item:
 
     Attributes:
         name: end of a SeriesInstanceUID (as `--series` takes it), or a path within the input.
+        select: the acquisition of a series that holds several (as `--select` takes it).
         count: images of a series, pictures of a folder; 1 for a volume.
         size: columns, rows, slices; None where they differ or are not known.
         spacing_mm: between columns, rows and slices.
@@ -47,6 +51,7 @@ class Item:
 
     name: str
     format: str
+    select: str = ""
     modality: str | None = None
     description: str = ""
     count: int = 1
@@ -70,19 +75,29 @@ def list_items(path: Path) -> list[Item]:
         Item(name=str(refusal).split(": ")[0], format="dicom", refused=str(refusal))
         for refusal in found.refused
     ]
-    series = [_series(uid, headers) for uid, headers in found.series.items()]
+    series = [item for uid, headers in found.series.items() for item in _series(uid, headers)]
     return [*series, *damaged, *_others(path, found.others)]
 
 
-def _series(uid: str, headers: Sequence[FileDataset]) -> Item:
-    """A series as far as it can be told, and whether and why it is refused."""
+def _series(uid: str, headers: Sequence[FileDataset]) -> Iterator[Item]:
+    """A series, or each acquisition in it."""
+    try:
+        parts = list_parts(headers)
+    except InputRefused:
+        parts = []
+    for part in parts or [""]:
+        yield _acquisition(Item(name=f"...{uid[-12:]}", format="dicom", select=part), headers)
+
+
+def _acquisition(item: Item, headers: Sequence[FileDataset]) -> Item:
+    """An acquisition as far as it can be told, and whether and why it is refused."""
     first = headers[0]
-    item = Item(name=f"...{uid[-12:]}", format="dicom", count=len(headers))
+    item = replace(item, count=len(headers))
     try:
         text = "".join(c for c in text_of(first, "SeriesDescription") if c.isprintable())
         modality = text_of(first, "Modality").lower() or None
         item = replace(item, modality=modality, description=text[:_DESCRIPTION])
-        planes, stack = order_planes(headers)
+        planes, stack = order_planes(headers, item.select or None)
         item = replace(
             item,
             count=len(planes),

@@ -31,9 +31,11 @@ class VolumeReader(ImageReader):
     series without a word. So `read` only passes the path on, and `get_data` reads and refuses.
     """
 
-    def __init__(self, series: str | None = None, modality: str | None = None) -> None:
+    def __init__(
+        self, series: str | None = None, modality: str | None = None, select: str | None = None
+    ) -> None:
         super().__init__()
-        self.series, self.modality = series, modality
+        self.series, self.modality, self.select = series, modality, select
 
     def verify_suffix(self, filename: Sequence[PathLike] | PathLike) -> bool:
         return True
@@ -46,7 +48,7 @@ class VolumeReader(ImageReader):
             raise InputRefused(
                 f"{img[0]} and {len(img) - 1} more: one volume is read at a time; give one path"
             )
-        volume = read_volume(img[0], series=self.series, modality=self.modality)
+        volume = read_volume(img[0], series=self.series, select=self.select, modality=self.modality)
         return volume.numpy(), {**volume.meta, "affine": volume.affine.numpy()}
 
 

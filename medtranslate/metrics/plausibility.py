@@ -120,7 +120,7 @@ def look_at_brain(
     sigma = 0, *(SMOOTH_MM / length for length in pixels)
     seen = ndimage.gaussian_filter(source, sigma)
     for plane, inside in zip(seen, core, strict=True):
-        plane /= np.median(plane[inside])
+        plane /= max(float(np.median(plane[inside])), 1e-3)
     dark, bright = seen < DARK, seen > BRIGHT
     rest = core & ~dark & ~bright & ~bone
     brain = float(np.median(made[rest])) if rest.any() else ct_range[1]

@@ -243,6 +243,7 @@ def read_source(settings: TranslateSettings, job: Job) -> MetaTensor:
     source = read_volume(
         job.source,
         series=settings.series,
+        select=settings.select,
         modality=wanted,
         regular=settings.regrid,
         stack=stack_spacing(settings),

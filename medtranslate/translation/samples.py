@@ -25,15 +25,15 @@ def spread_of(
     """
     mean = squares = torch.zeros(())
     for sample in range(samples):
-        noise = torch.stack([_noise(posterior.mean.shape[1:], seed, sample, int(z)) for z in places])
-        image = seen.unframed(generator.decode(posterior.at(noise.to(posterior.mean))).cpu())
+        drawn = torch.stack([noise(posterior.mean.shape[1:], seed, sample, int(z)) for z in places])
+        image = seen.unframed(generator.decode(posterior.at(drawn.to(posterior.mean))).cpu())
         change = image - mean
         mean = mean + change / (sample + 1)
         squares = squares + change * (image - mean)
     return (squares / (samples - 1)).sqrt()
 
 
-def _noise(shape: torch.Size, seed: int, sample: int, place: int) -> Tensor:
+def noise(shape: torch.Size, seed: int, sample: int, place: int) -> Tensor:
     """Standard normal noise that belongs to one sample of one slice, in whatever order they are drawn."""
     rng = np.random.default_rng((seed, sample, place))
     return torch.from_numpy(rng.standard_normal(tuple(shape), dtype=np.float32))

@@ -233,7 +233,9 @@ def _finish(work: _Work, model: Model, to: Modality, samples: int, seed: int, se
         return Translated(seen.volume(made, to, scale), None, record)
     clear(spread, outline, 0.0)
     deviation = from_slices(spread)
-    head = head_mask([from_slices(unit)[0].numpy() for unit in (seen.unit(), made)], [(-1.0, 1.0)] * 2)
+    unit = seen.unit()
+    clear(unit, outline)
+    head = head_mask([from_slices(shown)[0].numpy() for shown in (unit, made)], [(-1.0, 1.0)] * 2)
     if known := model.description.calibration.get(to):
         values = deviation[0].numpy()  # in the tensor's own memory
         values[~head] = 0.0

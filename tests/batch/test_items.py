@@ -18,6 +18,7 @@ from medtranslate.io.png import save_preview
 
 Settings = Callable[..., BatchSettings]
 Place = Callable[..., Path]
+PutSlices = Callable[..., object]
 
 
 def names(items: list[Item]) -> dict[str, str]:
@@ -75,6 +76,32 @@ def test_copies_of_a_series_are_series(place: Place, settings: Settings, tmp_pat
     assert [item.source.relative_to(tmp_path / "src").as_posix() for item in found] == ["backup/one", "one"]
     assert [len(item.paths) for item in found] == [32, 32]
     assert not any(item.refused for item in found)
+
+
+def test_subjects_whose_anonymiser_gave_all_one_uid_are_items(
+    put_slices: PutSlices, settings: Settings, tmp_path: Path
+) -> None:
+    subjects = [f"sub-{number:02}" for number in range(1, 13)]
+    for number, subject in enumerate(subjects):
+        put_slices(tmp_path / "src" / subject, [3 * index + 0.25 * number for index in range(4)])
+    found = find_items(settings())
+    assert [item.source.name for item in found] == subjects
+    assert [item.target.as_posix() for item in found] == [f"{subject}/series-1-2-2" for subject in subjects]
+    assert [len(item.paths) for item in found] == [4] * 12
+    assert not any(item.refused for item in found)
+
+
+def test_copies_of_a_series_that_folders_share_out_are_series(
+    put_slices: PutSlices, settings: Settings, tmp_path: Path
+) -> None:
+    for half in (0, 1):
+        heights = [6.0 * index + 3 * half for index in range(4)]
+        numbers = {"InstanceNumber": lambda index, half=half: 2 * index + half}
+        put_slices(tmp_path / "src" / "one" / f"half{half}", heights, **numbers)
+    shutil.copytree(tmp_path / "src" / "one", tmp_path / "src" / "two")
+    found = find_items(settings())
+    assert [item.source.name for item in found] == ["one", "two"]
+    assert [len(item.paths) for item in found] == [8, 8]
 
 
 @pytest.mark.parametrize(
