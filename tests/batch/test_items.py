@@ -86,7 +86,8 @@ def test_subjects_whose_anonymiser_gave_all_one_uid_are_items(
         put_slices(tmp_path / "src" / subject, [3 * index + 0.25 * number for index in range(4)])
     found = find_items(settings())
     assert [item.source.name for item in found] == subjects
-    assert [item.target.as_posix() for item in found] == [f"{subject}/series-1-2-2" for subject in subjects]
+    targets = [f"{subject}/series-1-2-2_synthetic-ct" for subject in subjects]
+    assert [item.target.as_posix() for item in found] == targets
     assert [len(item.paths) for item in found] == [4] * 12
     assert not any(item.refused for item in found)
 
