@@ -2,7 +2,8 @@
 
 Names and files as in the Brain Imaging Data Structure 1.10 (Common principles; Derivatives). CT has no names
 there yet; those of its extension proposal 24 are used: the folder `ct` and the suffix `_ct` (`_CT` is read,
-too).
+too). `.bidsignore` names them, as the standard wants of names that it does not have, so that its validator
+passes the derivative.
 """
 
 from __future__ import annotations
@@ -10,17 +11,24 @@ from __future__ import annotations
 import json
 import os
 import re
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 
 from medtranslate.config import Modality
 
 DESCRIPTION = "dataset_description.json"
-IGNORE = ".bidsignore"
+IGNORE, README = ".bidsignore", "README"
 _VERSION = "1.10.0"
 _SUFFIXES = {"mr": "T1w|T2w", "ct": "ct|CT"}
 _FOLDERS = {"mr": "anat", "ct": "ct"}
-_OURS = ("*.translation.json", "batch.jsonl", "overview*.html", "summary.csv", "settings.yaml")
+_OURS = (
+    *("*.translation.json", "*.preview.png", "batch.jsonl", "overview*.html", "summary.csv", "settings.yaml"),
+    *("**/ct", "*_MR.*"),
+)
+"""What the standard has no names for. `**/ct/` would leave the folders themselves as errors."""
+_NO_ANATOMY = ("phase", "real", "imag")
+"""What the entity `part` may say that an image shows in place of its magnitude (`mag`)."""
 
 
 def is_dataset(path: Path) -> bool:
@@ -31,7 +39,8 @@ def is_dataset(path: Path) -> bool:
 def derived(path: Path, modality: Modality) -> Path | None:
     """What the translation of an image is called in the derivative; None for other files.
 
-    The contrast of a made MR is the model's own, so its suffix is `_MR` and none of BIDS's contrasts.
+    Phase, real and imaginary parts are no anatomy, and count among the others. The contrast of a made MR is
+    the model's own, so its suffix is `_MR` and none of BIDS's contrasts.
 
     Args:
         path: within the dataset.
@@ -43,6 +52,8 @@ def derived(path: Path, modality: Modality) -> Path | None:
     places = [part for part in above if part]
     if not match or folder not in ("anat", "ct") or not places or not places[0].startswith("sub-"):
         return None
+    if part_of(path) in _NO_ANATOMY:
+        return None
     entities, suffix, ending = match.groups()
     entities, _, former = entities.partition("_desc-")
     word = f"{former}From{suffix}" if former else f"from{suffix}"
@@ -51,8 +62,23 @@ def derived(path: Path, modality: Modality) -> Path | None:
     return Path(*places, target, f"{entities}_desc-{word}_{to}{ending}")
 
 
+def part_of(path: Path) -> str:
+    """What the entity `part` says of an image; empty without one."""
+    found = re.search(r"_part-([A-Za-z0-9]+)_", path.name)
+    return found[1] if found else ""
+
+
+def passed_over(source: Path) -> list[str]:
+    """Images of a dataset that are phase, real or imaginary parts, and so are not translated."""
+    found = (path for path in source.glob("sub-*/**/*.nii*") if part_of(path) in _NO_ANATOMY)
+    return sorted(path.relative_to(source).as_posix() for path in found)
+
+
 def write_description(source: Path, out: Path, model: str, to: Modality) -> None:
-    """Write dataset_description.json of a derivative, and .bidsignore with what a batch writes beside it."""
+    """Write dataset_description.json and README of a derivative, and .bidsignore for the validator.
+
+    A README that is there is left alone.
+    """
     try:
         raw = json.loads((source / DESCRIPTION).read_text(encoding="utf-8"))
         name = str(raw.get("Name") or source.name)
@@ -73,12 +99,38 @@ def write_description(source: Path, out: Path, model: str, to: Modality) -> None
     }
     (out / DESCRIPTION).write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
     (out / IGNORE).write_text("".join(f"{name}\n" for name in _OURS), encoding="utf-8")
+    if not (out / README).exists():
+        readme = (
+            f"Synthetic {to.upper()} images, translated from those of the dataset {name} by the model {model}"
+            " of medtranslate. They were not acquired by a scanner, and are not for diagnosis, treatment or"
+            " dose. The record beside each image (*.translation.json) says how it was made and what speaks"
+            " against it.\n"
+        )
+        (out / README).write_text(readme, encoding="utf-8")
 
 
-def sidecar(origin: str, to: Modality) -> str:
-    """The JSON beside a translated image."""
-    told = {
+def sidecar(source: Path, origin: str, to: Modality) -> str:
+    """The JSON beside a translated image, on the grid of its source.
+
+    An image whose name has a space must say what that space refers to (Derivatives, Spatial references):
+    what its source says, else the source itself.
+
+    Args:
+        source: the dataset.
+        origin: path of the image within it.
+    """
+    told: dict[str, object] = {
         "Description": f"Synthetic {to.upper()}: translated by a network, not acquired",
         "Sources": [f"bids:raw:{origin}"],
     }
+    if "_space-" in Path(origin).name:
+        told["SpatialReference"] = _metadata(source / origin).get("SpatialReference", f"bids:raw:{origin}")
     return json.dumps(told, indent=2) + "\n"
+
+
+def _metadata(image: Path) -> dict[str, object]:
+    """What the JSON beside an image says; empty where there is none that can be read."""
+    with suppress(OSError, ValueError):
+        told = json.loads(image.with_name(f"{image.name.partition('.')[0]}.json").read_text(encoding="utf-8"))
+        return told if isinstance(told, dict) else {}
+    return {}

@@ -14,6 +14,7 @@ from medtranslate.config import UNTOLD, BatchSettings, plain
 from medtranslate.errors import Unreadable
 from medtranslate.io.dicom_files import visible_files
 from medtranslate.result import Translation, read_result
+from medtranslate.translation import PREVIEW
 
 
 def key_of(settings: BatchSettings, item: Item, model: Description) -> str:
@@ -32,12 +33,13 @@ def key_of(settings: BatchSettings, item: Item, model: Description) -> str:
 
 
 def digest_of_output(item: Item, output: Path) -> str:
-    """SHA-256 of a translation's files, without its record.
+    """SHA-256 of a translation's files, without its record and its preview.
 
     Raises:
         OSError: a file can't be read.
     """
-    return digest(path for path in visible_files(output) if path.name != item.record.name)
+    beside = (item.record.name, PREVIEW)
+    return digest(path for path in visible_files(output) if path.name not in beside)
 
 
 def digest(files: Iterable[Path]) -> str:

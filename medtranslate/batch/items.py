@@ -16,10 +16,11 @@ from medtranslate.batch.tree import Refused, walk
 from medtranslate.config import BatchSettings, Modality
 from medtranslate.data.tables import beside, read_table
 from medtranslate.errors import InputRefused, MedtranslateError, Unreadable, UsageError
-from medtranslate.io import FORMATS, detect_format
+from medtranslate.io import FORMATS, detect_format, is_preview
 from medtranslate.io.dicom_files import file_of
 from medtranslate.io.dicom_folders import Share, join_shares
 from medtranslate.io.dicom_series import find_series
+from medtranslate.io.names import synthetic_name
 from medtranslate.jobs import reason
 from medtranslate.translation import OTHER, RECORD, cannot_become, has_whole_name, name_in, record_beside
 
@@ -96,7 +97,7 @@ def find_items(settings: BatchSettings) -> list[Item]:
     if bids.is_dataset(source):
         items = _from_dataset(root, found, OTHER[settings.to])
     else:
-        items = list(_from_files(root, found, settings.format))
+        items = list(_from_files(root, found, settings.format, settings.to))
     listed = natsorted(map(_named, items), key=lambda item: (item.name, item.refused))
     return _apart(listed, settings.out)
 
@@ -148,7 +149,9 @@ _Found = dict[str, dict[Path, _Part]]
 """Parts by the series' UID and their folder."""
 
 
-def _from_files(root: Path, found: Iterable[Path | Refused], format: str | None) -> Iterator[Item]:
+def _from_files(
+    root: Path, found: Iterable[Path | Refused], format: str | None, to: Modality
+) -> Iterator[Item]:
     """Items of a tree: volumes and pictures as they come, series when all files have been seen."""
     series: _Found = {}
     for place in found:
@@ -162,11 +165,11 @@ def _from_files(root: Path, found: Iterable[Path | Refused], format: str | None)
                 yield from _gather(root, place, series)
                 continue
         except (MedtranslateError, OSError) as error:
-            if kind or place.name.lower().endswith(_SUFFIXES):
+            if kind or (place.name.lower().endswith(_SUFFIXES) and not is_preview(place)):
                 yield _refused(root, place, reason(error))
             continue
         inside = place.relative_to(root)
-        name = name_in(place, format or kind)
+        name = name_in(place, format or kind, to)
         yield Item(
             name=inside.as_posix(),
             source=place,
@@ -177,7 +180,7 @@ def _from_files(root: Path, found: Iterable[Path | Refused], format: str | None)
         )
     for uid, parts in series.items():
         for source, files in _wholes(parts):
-            yield _series(root, uid, source, files, format or "dicom")
+            yield _series(root, uid, source, files, format or "dicom", to)
 
 
 def _with_voxels(path: Path, kind: str) -> tuple[str, ...]:
@@ -214,11 +217,11 @@ def _wholes(parts: dict[Path, _Part]) -> Iterator[tuple[Path, tuple[str, ...]]]:
     yield from ((place, ()) for place in parts if place not in folders)
 
 
-def _series(root: Path, uid: str, source: Path, files: tuple[str, ...], format: str) -> Item:
+def _series(root: Path, uid: str, source: Path, files: tuple[str, ...], format: str, to: Modality) -> Item:
     end = "".join(sign if sign.isalnum() else "-" for sign in uid[-_TAIL:])
     inside = source.relative_to(root)
     folder = inside if source.is_dir() else inside.with_suffix("")
-    target = folder / f"series-{end}{FORMATS[format].suffixes[-1]}"
+    target = folder / synthetic_name(f"series-{end}{FORMATS[format].suffixes[-1]}", to)
     name = inside / f"series-{end}"
     return Item(
         name=name.as_posix(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from medtranslate.batch.preview import preview_of
+from medtranslate.batch.preview import thumbnail_of
 from medtranslate.jobs import whole_outputs
 from medtranslate.report import write_batch_pages
 from medtranslate.result import Batch
@@ -23,7 +23,7 @@ def write_overview(batch: Batch, out: Path) -> None:
     """
     with whole_outputs({out / SUMMARY: False}, overwrite=True) as fresh:
         _write_summary(batch, fresh[out / SUMMARY])
-    pictures = {item.name: out / preview_of(Path(item.output)) for item in batch.items}
+    pictures = {item.name: out / thumbnail_of(Path(item.output)) for item in batch.items}
     write_batch_pages(batch, pictures, out / OVERVIEW)
 
 

@@ -74,6 +74,9 @@ def run_batch(settings: BatchSettings, *, quiet: bool = False) -> Batch:
         write_yaml(settings, settings.out / "settings.yaml")
         if bids.is_dataset(settings.source):
             bids.write_description(settings.source, settings.out, model.name, settings.to)
+            if parts := bids.passed_over(settings.source):
+                why = "a phase, real or imaginary part is no anatomy"
+                warn([f"passed over, since {why}: {parts[0]}, of {len(parts)} such images"])
         run = _Run(settings, kept, len(items), ray)
         try:
             run.work(arriving(settings, run.open) if settings.watch else iter(items), quiet=quiet)

@@ -14,21 +14,33 @@ from pathlib import Path
 from typing import Generic, Literal, TypeVar
 
 import torch
-from monai.data import MetaTensor
 
 from medtranslate.batch import bids
 from medtranslate.batch.digests import digest_of_output, is_whole, key_of, recorded
 from medtranslate.batch.items import Item, printable
-from medtranslate.batch.preview import Planes, draw, planes_of, preview_of
+from medtranslate.batch.preview import thumbnail_of, write_thumbnail
 from medtranslate.checkpoint import Model, load_model
 from medtranslate.config import BatchSettings, TranslateSettings
 from medtranslate.device import choose_device, fast_precision
 from medtranslate.errors import InputRefused, OutputExists
 from medtranslate.jobs import reason, staged, whole_outputs
 from medtranslate.jobs.locks import locked
+from medtranslate.report import Sheet
 from medtranslate.report.doubts import say_doubts
 from medtranslate.result import Finished, Outcome, Translation, write_result
-from medtranslate.translation import OTHER, RECORD, Job, Translated, pass_gate, read_source, write_one
+from medtranslate.translation import (
+    OTHER,
+    PREVIEW,
+    RECORD,
+    Job,
+    Passed,
+    Place,
+    pass_gate,
+    preview,
+    preview_of,
+    read_source,
+    write_one,
+)
 from medtranslate.translation.stack import Stack, stack
 from medtranslate.translation.volume import sample_stacks
 
@@ -124,8 +136,8 @@ class _Read:
 @dataclass(frozen=True)
 class _Made:
     given: _Read
-    done: Translated
-    planes: Planes
+    passed: Passed
+    sheet: Sheet
 
 
 def failed(item: Item, why: str) -> Outcome:
@@ -158,7 +170,7 @@ def _read(settings: BatchSettings, model: Model, item: Item) -> _Read | Outcome:
             return _finished(item, record, "skipped")
         if record is None and os.path.lexists(out / item.target):
             raise OutputExists(f"{out / item.target}: is there, and no batch wrote it; give --overwrite")
-    job = _job(item, out)
+    job = _job(item, out, drawn=settings.preview and item.format != "png")
     chosen = TranslateSettings(
         input=item.source,
         output=out / item.target,
@@ -170,42 +182,47 @@ def _read(settings: BatchSettings, model: Model, item: Item) -> _Read | Outcome:
         device=settings.device,
         precision=settings.precision,
         compress=settings.compress,
+        burn_in=settings.burn_in,
         force=settings.force,
         overwrite=True,
     )
     return _Read(item, job, chosen, key, stack(read_source(chosen, job), OTHER[settings.to], model))
 
 
-def _job(item: Item, out: Path) -> Job:
-    target, record = out / item.target, out / item.record
+def _job(item: Item, out: Path, *, drawn: bool) -> Job:
+    target, record = out / item.target, (out / item.record, "")
+    sheet: Place = (preview_of(out / item.record), "")
     if item.format == "dicom":
-        return Job(item.source, (target, ""), (target, RECORD), None, item.format)
-    return Job(item.source, (target, ""), (record, ""), None, item.format)
+        record, sheet = (target, RECORD), (target, PREVIEW)
+    return Job(item.source, (target, ""), record, None, item.format, sheet if drawn else None)
 
 
 def _translate(settings: BatchSettings, model: Model, given: _Read) -> _Made:
     done = sample_stacks([given.seen], model, settings.to)[0]
     pass_gate(given.settings, given.job, done.record)
-    return _Made(given, done, planes_of(given.seen, done.volume, model, settings.to))
+    sheet = preview(given.seen, done.volume, done.record)
+    return _Made(given, Passed(given.job, given.seen.source, done, sheet), sheet)
 
 
 def _write(settings: BatchSettings, made: _Made) -> Outcome:
     """Put the output in place last: what is there is recorded, and known again after any interruption."""
     given, out = made.given, settings.out
     item, job = given.item, given.job
-    preview, target = out / preview_of(item.target), out / item.target
+    small, target = out / thumbnail_of(item.target), out / item.target
     sidecar = {target.with_name(f"{target.name.partition('.')[0]}.json"): False} if item.origin else {}
-    places = {preview: False, **sidecar, job.record[0]: False, target: item.format == "dicom"}
+    folder = item.format == "dicom"
+    drawn = {job.preview[0]: False} if job.preview and not folder else {}
+    places = {small: False, **drawn, **sidecar, job.record[0]: False, target: folder}
     with whole_outputs(places, overwrite=True) as fresh:
 
         def at(place: tuple[Path, str]) -> Path:
             return fresh[place[0]] / place[1] if place[1] else fresh[place[0]]
 
-        source: MetaTensor = given.seen.source
-        written = write_one(given.settings, job, source, made.done, at)
+        written = write_one(given.settings, made.passed, at)
         finished = Finished(key=given.key, sha256=digest_of_output(item, fresh[target]))
         write_result(replace(written.record, finished=finished), at(job.record))
-        draw(made.planes, fresh[preview])
+        write_thumbnail(made.sheet, fresh[small])
         for path in sidecar:
-            fresh[path].write_text(bids.sidecar(item.origin or "", settings.to), encoding="utf-8")
+            told = bids.sidecar(settings.source, item.origin or "", settings.to)
+            fresh[path].write_text(told, encoding="utf-8")
     return _finished(item, written.record, "done")

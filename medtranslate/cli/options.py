@@ -89,7 +89,7 @@ def _parameter(leaf: Leaf, arguments: Collection[str], required: bool) -> click.
     if name in arguments:
         return click.Argument([name], required=needed, **_shape(leaf.hint))
     flag = "--" + ".".join(leaf.path).replace("_", "-")
-    if leaf.hint is bool and leaf.default:
+    if leaf.hint is bool and leaf.default is not False:
         flag += "/--" + ".".join((*leaf.path[:-1], "no-" + leaf.path[-1])).replace("_", "-")
     shown: dict[str, Any] = {"default": leaf.default, "show_default": "on" if leaf.hint is bool else True}
     if leaf.default is None or leaf.default is False or leaf.default == "":

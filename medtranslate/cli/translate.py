@@ -45,9 +45,10 @@ command = SettingsCommand(
     act,
     "evaluation",
     help="""Translate INPUT slice by slice into the modality of --to and write OUTPUT: a DICOM series
-    for a DICOM series, the same grid for NIfTI, the same names and sizes for pictures.
+    for a DICOM series, the same grid for NIfTI, pictures of the same size for pictures.
 
-    translation.json beside the output says which model made it, from what, and with which settings.
+    translation.json beside the output says which model made it, from what, and with which settings;
+    preview.png shows it.
     --uncertainty adds the spread of the model's posterior, --reference scores, --report makes a page.""",
     arguments=("input", "output"),
 )

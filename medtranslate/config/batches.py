@@ -29,6 +29,10 @@ class BatchSettings:
     """Resample tilted or uneven DICOM slices onto a regular grid, which a --format such as nifti needs."""
     compress: bool = False
     """Keep the pixels of DICOM outputs with lossless compression (JPEG-LS)."""
+    burn_in: bool = False
+    """Write SYNTHETIC CT or MR into a corner of each slice, for viewers that show no header."""
+    preview: bool = True
+    """A picture of three planes beside each output that is a volume."""
     force: bool = False
     """Translate what the model's input gate refuses, too; the records say so."""
     precision: Precision = "auto"
@@ -63,6 +67,7 @@ UNTOLD = (
         "fail_fast",
         "watch",
         "settle",
+        "preview",
     ),
     "overwrite",
 )

@@ -73,6 +73,10 @@ class TranslateSettings:
     """Write no identity of the patient, by PS3.15's basic profile; faces and burned-in text remain."""
     compress: bool = False
     """Keep the pixels of a DICOM output with lossless compression (JPEG-LS)."""
+    burn_in: bool = False
+    """Write SYNTHETIC CT or MR into a corner of each slice, for viewers that show no header."""
+    preview: bool | None = None
+    """A picture of three planes beside the output (default: of volumes, unless --deidentify)."""
     force: bool = False
     """Translate what the model's input gate refuses, too; the record and the report say so."""
     overwrite: bool = False

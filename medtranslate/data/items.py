@@ -12,7 +12,7 @@ from natsort import natsorted
 from medtranslate.config import Modality
 from medtranslate.data.tables import Row, beside, read_groups, read_table
 from medtranslate.errors import Unreadable
-from medtranslate.io import FORMATS, detect_format
+from medtranslate.io import FORMATS, detect_format, is_preview
 from medtranslate.io.dicom_files import file_of, without_comment
 from medtranslate.io.dicom_folders import Share, join_shares
 from medtranslate.io.dicom_series import MODALITIES, find_series
@@ -83,9 +83,9 @@ def _from_files(folder: Path, format: str) -> Listing:
 
 
 def _is_image(file: Path) -> bool:
-    """By its name, or by its content."""
+    """By its name, or by its content; a preview is none."""
     if file.name.lower().endswith(_SUFFIXES):
-        return True
+        return not is_preview(file)
     try:
         return bool(detect_format(file))
     except Unreadable:

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from medtranslate.errors import InputRefused
-from medtranslate.io import FORMATS, detect_format, list_pictures, list_volumes
-from medtranslate.translation import stem_of
+from medtranslate.io import FORMATS, detect_format, is_preview, list_pictures, list_volumes
+from medtranslate.io.names import pair_name
 
 
 def members_of(path: Path) -> dict[str, Path]:
-    """Pictures or volume files of a folder by stem; none where `path` is one volume (a file, a series).
+    """Pictures or volume files of a folder by `pair_name`; none where `path` is a file or a series.
 
     A damaged file that is named like the others counts: it is refused when its turn comes, not passed over.
     """
@@ -20,14 +20,15 @@ def members_of(path: Path) -> dict[str, Path]:
     files = list_pictures(path) or list_volumes(path)
     named = [file for file in sorted(path.iterdir()) if file.is_file() and file.name[0] != "."]
     suffixes = FORMATS[format].suffixes
-    files += [file for file in named if file.name.lower().endswith(suffixes) and file not in files]
+    files += [
+        file
+        for file in named
+        if file.name.lower().endswith(suffixes) and file not in files and not is_preview(file)
+    ]
     members: dict[str, Path] = {}
     for file in files:
-        if stem_of(file) in members:
-            raise InputRefused(
-                f"{file}: {members[stem_of(file)].name} has the same stem; keep one of the two"
-            )
-        members[stem_of(file)] = file
+        if (other := members.setdefault(pair_name(file), file)) != file:
+            raise InputRefused(f"{file}: would be paired as {other.name} is; keep one of the two")
     return members
 
 

@@ -24,6 +24,7 @@ from medtranslate.evaluation.summary import (
     telling,
 )
 from medtranslate.io import read_volume
+from medtranslate.io.names import pair_name
 from medtranslate.jobs import whole_outputs
 from medtranslate.metrics import INVENTED, head_mask, percentile_range, shows
 from medtranslate.modality import UNITS
@@ -46,7 +47,6 @@ from medtranslate.translation import (
     outputs,
     plan,
     record_of,
-    stem_of,
     translate_each,
 )
 
@@ -72,7 +72,7 @@ def translate_and_score(
         InputRefused, OutputExists, UsageError: as `translate` and `evaluate`.
     """
     jobs = plan(settings)
-    names = [stem_of(job.source) for job in jobs]
+    names = [pair_name(job.source) for job in jobs]
     if len(set(names)) < len(names):
         names = [job.source.name for job in jobs]
     references = _references(settings, names)

@@ -251,6 +251,11 @@ def list_pictures(folder: Path | str) -> list[Path]:
     return natsorted((file for file in files if _recognise(file) == "png"), key=lambda file: file.name)
 
 
+def is_preview(path: Path) -> bool:
+    """Whether a file is a picture that medtranslate drew of a volume, which is no image to read."""
+    return png.is_preview(head_of(path))
+
+
 def list_volumes(folder: Path) -> list[Path]:
     """Files of a folder that hold a volume each (NIfTI, MetaImage, NRRD, MGH), in natural order."""
     single = {name for name, format in FORMATS.items() if format.folder_from is None}

@@ -119,7 +119,7 @@ def derived_header(sources: Sequence[Dataset], derivation: Derivation, key: str)
     header.update(deidentification_of(first))
     if first.get("FrameOfReferenceUID"):
         header.FrameOfReferenceUID = first.FrameOfReferenceUID
-    if any(source.get("BurnedInAnnotation") == "YES" for source in sources):
+    if derivation.burned_in or any(source.get("BurnedInAnnotation") == "YES" for source in sources):
         header.BurnedInAnnotation = "YES"
     lossy = next((source for source in sources if source.get("LossyImageCompression") == "01"), Dataset())
     for keyword in _LOSSY:

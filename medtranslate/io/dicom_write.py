@@ -212,7 +212,9 @@ def _describe_ct(header: Dataset, low: float, high: float) -> None:
         _show(header, WINDOWS)
     else:
         header.RescaleType = "US"
-        header.SeriesDescription = f"{WINDOWED}; {header.SeriesDescription}"
+        # What it is comes first: lists of series show some twenty characters.
+        what, _, more = header.SeriesDescription.partition(", ")
+        header.SeriesDescription = f"{what}, {WINDOWED}; {more}"
         saturates = f"{WINDOWED}: saturates at {low:g} and {high:g} HU"
         header.DerivationDescription = f"{saturates}. {header.DerivationDescription}"
         _show(header, {"WINDOWED": (low, high)})

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from medtranslate.errors import Unreadable
+from medtranslate.io import png
 from medtranslate.io.inflate import open_plain_or_gzipped, refusing_damage
 
 _HEAD_BYTES = 540
@@ -42,6 +43,8 @@ def describe(path: Path) -> str:
     header = path.with_name(re.sub(r"\.img(\.gz)?$", r".hdr\1", path.name, flags=re.IGNORECASE))
     if header != path and header.is_file():
         return f"the voxels of a pair; name {header.name}"
+    if png.is_preview(head):
+        return "a preview that medtranslate drew of a volume, not an image; give the volume"
     if foreign := _name_foreign(head):
         return f"is {foreign}"
     text = all(byte in b"\t\n\r" or byte >= 32 for byte in head)

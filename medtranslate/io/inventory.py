@@ -19,7 +19,7 @@ from pydicom.dataset import FileDataset
 
 from medtranslate.errors import InputRefused, Unreadable
 from medtranslate.geometry import Floats, spacing
-from medtranslate.io import FORMATS, detect_format
+from medtranslate.io import FORMATS, detect_format, is_preview
 from medtranslate.io.dicom_files import File
 from medtranslate.io.dicom_series import find_series, text_of
 from medtranslate.io.dicom_stack import list_parts, order_planes
@@ -125,7 +125,8 @@ def _others(path: Path, files: Iterable[File], volume: int | None) -> Iterator[I
         try:
             format = detect_format(file)
         except Unreadable as refusal:
-            if file == path or file.name.lower().endswith(_SUFFIXES):
+            named = file.name.lower().endswith(_SUFFIXES) and not is_preview(file)
+            if file == path or named:
                 yield Item(name=_name_in(path, file), format="unknown", refused=str(refusal))
             continue
         if read_facts := FORMATS[format].facts:

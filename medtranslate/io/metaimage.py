@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from medtranslate.errors import GeometryRefused
 from medtranslate.geometry import COSINE, check_affine, spacing, swap_lps_ras
 from medtranslate.io.bounds import check_size
+from medtranslate.io.label import label
 from medtranslate.io.scan import Facts, Scan, choose_volume
 from medtranslate.io.text_header import TextHeader, find_body, read_lines
 from medtranslate.io.voxels import as_stored, write_voxels
@@ -126,7 +127,10 @@ def read_facts(path: Path, volume: int | None = None) -> Facts:
 
 
 def write(volume: MetaTensor, path: Path, like: MetaTensor | None, derivation: Derivation | None) -> None:
-    """Write header and voxels (as `as_stored` says) in one file, not compressed."""
+    """Write header and voxels (as `as_stored` says) in one file, not compressed.
+
+    A translation says what it is in fields of its own, which ITK keeps (it drops `Comment`).
+    """
     values = as_stored(volume)
     values = values.astype(values.dtype.newbyteorder("<"), copy=False)
     lps = swap_lps_ras(volume.affine.numpy())
@@ -143,6 +147,7 @@ def write(volume: MetaTensor, path: Path, like: MetaTensor | None, derivation: D
         "ElementSpacing": _words(sizes),
         "DimSize": _words(np.array(values.shape)),
         "ElementType": kinds[values.dtype.name],
+        **(label(volume, derivation).fields if derivation else {}),
         "ElementDataFile": "LOCAL",
     }
     header = "".join(f"{name} = {text}\n" for name, text in fields.items())

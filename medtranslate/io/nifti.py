@@ -14,6 +14,7 @@ from nibabel.spatialimages import HeaderDataError
 from medtranslate.errors import InputRefused, Unreadable
 from medtranslate.io.bounds import check_size
 from medtranslate.io.inflate import is_gzipped, open_plain_or_gzipped, refusing_damage
+from medtranslate.io.label import label
 from medtranslate.io.nifti_header import (
     FORMS_MM,
     affine_of,
@@ -34,6 +35,8 @@ _MAX_OFFSET = 2**24
 _NO_EXTENSION = bytes(4)
 _CIFTI = range(3000, 3100)
 """Codes of intent of connectivity, which NIfTI-2 only wraps (CIFTI-2, table 1)."""
+_DESCRIP = 79
+"""Characters of `descrip`, without the zero at its end."""
 _GEOMETRY_FIELDS = (
     *("pixdim", "xyzt_units", "qform_code", "sform_code", "quatern_b", "quatern_c", "quatern_d"),
     *("qoffset_x", "qoffset_y", "qoffset_z", "srow_x", "srow_y", "srow_z"),
@@ -99,7 +102,8 @@ def write(volume: MetaTensor, path: Path, like: MetaTensor | None, derivation: D
 
     So does its shape; lengths in metres or microns become mm. Otherwise sform and qform hold the volume's
     affine in mm with code 1 (scanner); the qform, which can only turn, is left away where the affine is
-    sheared. No text of the source's header is taken over.
+    sheared. No text of the source's header is taken over; a translation says in `descrip` and `intent_name`
+    what it is, and in `cal_min` and `cal_max` how it is to be shown.
     """
     values = as_stored(volume)
     header = nib.Nifti1Header()
@@ -119,6 +123,10 @@ def write(volume: MetaTensor, path: Path, like: MetaTensor | None, derivation: D
             header["qform_code"] = 0
     header["magic"], header["vox_offset"] = b"n+1", header.sizeof_hdr + len(_NO_EXTENSION)
     header.set_slope_inter(1, 0)
+    if derivation is not None:
+        said = label(volume, derivation)
+        header["descrip"], header["intent_name"] = said.text[:_DESCRIP].encode(), said.title.encode()
+        header["cal_min"], header["cal_max"] = said.range
     write_voxels(path, header.binaryblock + _NO_EXTENSION, values, gzipped=path.suffix.lower() == ".gz")
 
 

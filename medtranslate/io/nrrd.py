@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from medtranslate.errors import GeometryRefused
 from medtranslate.geometry import check_affine, swap_lps_ras
 from medtranslate.io.bounds import check_size
+from medtranslate.io.label import label
 from medtranslate.io.scan import Facts, Scan, choose_volume
 from medtranslate.io.text_header import TextHeader, find_body, read_lines
 from medtranslate.io.voxels import as_stored, write_voxels
@@ -133,7 +134,10 @@ def read_facts(path: Path, volume: int | None = None) -> Facts:
 
 
 def write(volume: MetaTensor, path: Path, like: MetaTensor | None, derivation: Derivation | None) -> None:
-    """Write header and voxels (as `as_stored` says) in one file, LPS, not compressed."""
+    """Write header and voxels (as `as_stored` says) in one file, LPS, not compressed.
+
+    A translation says in `content`, and in key/value pairs, what it is.
+    """
     values = as_stored(volume)
     values = values.astype(values.dtype.newbyteorder("<"), copy=False)
     lps = swap_lps_ras(volume.affine.numpy())
@@ -149,6 +153,9 @@ def write(volume: MetaTensor, path: Path, like: MetaTensor | None, derivation: D
         "space origin": _vector(lps[:3, 3]),
     }
     lines = ["NRRD0004", *(f"{name}: {text}" for name, text in fields.items())]
+    if derivation is not None:
+        said = label(volume, derivation)
+        lines += [f"content: {said.text}", *(f"{key}:={text}" for key, text in said.fields.items())]
     write_voxels(path, ("\n".join(lines) + "\n\n").encode("ascii"), values)
 
 

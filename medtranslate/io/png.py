@@ -10,23 +10,40 @@ from pathlib import Path
 import numpy as np
 from monai.data.meta_tensor import MetaTensor
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, PngImagePlugin
 
 from medtranslate.errors import GeometryRefused, Unreadable
 from medtranslate.io.bounds import MAX_PIXELS, check_size
+from medtranslate.io.label import label
+from medtranslate.io.names import synthetic_name
 from medtranslate.io.scan import Scan
 from medtranslate.result import Derivation
 
 PICTURE_AFFINE = np.diag([-1.0, -1.0, 1.0, 1.0])
 """Rows run anterior to posterior, columns from the patient's right to left (radiological axial view)."""
 
+PREVIEW = b"medtranslate preview"
+"""What a picture that is drawn of a volume says in its first text, so that it is never taken for an image."""
+
 _DEEP = {"I", "I;16", "I;16B", "I;16L"}
 _JPEG_QUALITY = 95
 
 
 def recognise(head: bytes) -> bool:
-    """Whether a file that starts with `head` is a PNG or JPEG."""
-    return head.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"))
+    """Whether a file that starts with `head` is a PNG or JPEG, and no preview of a volume."""
+    return head.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")) and not is_preview(head)
+
+
+def is_preview(head: bytes) -> bool:
+    """Whether a file that starts with `head` is a picture that was drawn of a volume."""
+    return head.startswith(b"\x89PNG\r\n\x1a\n") and PREVIEW in head
+
+
+def save_preview(sheet: Image.Image, path: Path) -> None:
+    """Write a picture that is drawn of a volume; readers of images pass it over."""
+    text = PngImagePlugin.PngInfo()
+    text.add_text("Software", PREVIEW.decode())
+    sheet.save(path, "PNG", pnginfo=text, optimize=True)
 
 
 def read(path: Path, series: str | None = None, volume: int | None = None) -> Scan:
@@ -115,7 +132,8 @@ def _grey(picture: Image.Image, notes: list[str]) -> NDArray[np.generic]:
 def write(volume: MetaTensor, path: Path, like: MetaTensor | None, derivation: Derivation | None) -> None:
     """Write slices whose values are grey values 0 to 255, rounded and clipped, as 8-bit grey.
 
-    Where `path` is a folder, each slice is a file, named as those of the stack `like`, or 0001.png and on.
+    Where `path` is a folder, each slice is a file, named as those of the stack `like`, or 0001.png and on;
+    those of a translation by `synthetic_name`. A translation says in each file what it is.
     A name's suffix says whether as JPEG; anything else is PNG.
 
     Raises:
@@ -131,11 +149,19 @@ def write(volume: MetaTensor, path: Path, like: MetaTensor | None, derivation: D
             f"{path}: {width} x {height} pixels in {slices} slices, but its source has"
             f" {' x '.join(map(str, like.shape[1:]))}"
         )
+    said = label(volume, derivation).text if derivation else ""
     digits = max(4, len(str(slices)))
     names = (f"{number:0{digits}}.png" for number in range(1, slices + 1))
     if like is not None:
         names = like.meta.get("files", names)
+    if derivation is not None:
+        names = (synthetic_name(name, derivation.model.to) for name in names)
     files = [path / name for name in names] if path.is_dir() else [path]
     for file, plane in zip(files, volume.numpy(force=True)[0].T, strict=True):
-        kind = "JPEG" if file.suffix.lower() in (".jpg", ".jpeg") else "PNG"
-        Image.fromarray(np.rint(plane).clip(0, 255).astype(np.uint8)).save(file, kind, quality=_JPEG_QUALITY)
+        picture = Image.fromarray(np.rint(plane).clip(0, 255).astype(np.uint8))
+        if file.suffix.lower() in (".jpg", ".jpeg"):
+            picture.save(file, "JPEG", quality=_JPEG_QUALITY, comment=said)
+        else:
+            text = PngImagePlugin.PngInfo()
+            text.add_text("Description", said)
+            picture.save(file, "PNG", pnginfo=text if said else None)

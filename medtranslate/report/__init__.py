@@ -13,6 +13,7 @@ from medtranslate.report.as_html import case_place, write_case
 from medtranslate.report.batch_page import write_batch_pages
 from medtranslate.report.drawing import draw_differences
 from medtranslate.report.pictures import Pictures, Shown
+from medtranslate.report.planes import Sheet, draw, own_slices, three_planes, thumbnail
 from medtranslate.report.translation_page import write_translation, write_translation_case
 from medtranslate.result import Cohort, Cycle, Result, Translation
 
@@ -20,10 +21,15 @@ __all__ = [
     "TRANSLATION_VIEWS",
     "VIEWS",
     "Pictures",
+    "Sheet",
     "Shown",
     "View",
     "case_place",
+    "draw",
     "draw_differences",
+    "own_slices",
+    "three_planes",
+    "thumbnail",
     "write_batch_pages",
     "write_case",
     "write_translation_case",

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import numpy as np
 
+from medtranslate.io.names import pair_name
 from medtranslate.metrics import Volume
 from medtranslate.report.as_html import CASES, case_place
 from medtranslate.report.case_page import MOST_PLANES, Chart, middle_of, plot
@@ -88,7 +89,7 @@ def _lone(record: Translation, name: str, shown: Shown | None, home: str | None 
 
 
 def _many(records: Sequence[Translation], shown: Sequence[tuple[str, Shown]], folder: Path) -> str:
-    names = _names(records)
+    names = [pair_name(Path(record.output)) for record in records]
     limit = spread_limit(_spreads([view for _, view in shown]))
     model = records[0].model
     counts = Counter(text for record in records for text in record.warnings)

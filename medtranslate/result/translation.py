@@ -60,6 +60,8 @@ class Derivation:
         seed: of a random sample; None for the posterior mean.
         deidentify: take nothing over that identifies the patient (DICOM).
         compress: keep the pixels with lossless compression (DICOM).
+        burned_in: words that say what the image is stand in its pixels (DICOM has to declare it).
+        uncertainty: the values are standard deviations of the translation, not the translation.
     """
 
     model: ModelInfo
@@ -67,6 +69,8 @@ class Derivation:
     seed: int | None = None
     deidentify: bool = False
     compress: bool = False
+    burned_in: bool = False
+    uncertainty: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, config=FROZEN)

@@ -6,6 +6,8 @@ from medtranslate.translation.checks import cannot_become, output_format
 from medtranslate.translation.files import (
     Item,
     Job,
+    Passed,
+    Place,
     load_for,
     name_in,
     outputs,
@@ -17,7 +19,16 @@ from medtranslate.translation.files import (
     write_one,
 )
 from medtranslate.translation.jumps import seams
-from medtranslate.translation.records import RECORD, has_whole_name, record_beside, record_of, stem_of
+from medtranslate.translation.preview import preview
+from medtranslate.translation.records import (
+    PREVIEW,
+    RECORD,
+    has_whole_name,
+    preview_of,
+    record_beside,
+    record_of,
+    stem_of,
+)
 from medtranslate.translation.spread import is_map
 from medtranslate.translation.stack import describe
 from medtranslate.translation.volume import (
@@ -31,9 +42,12 @@ from medtranslate.translation.volume import (
 
 __all__ = [
     "OTHER",
+    "PREVIEW",
     "RECORD",
     "Item",
     "Job",
+    "Passed",
+    "Place",
     "Translated",
     "as_spoken",
     "cannot_become",
@@ -47,6 +61,8 @@ __all__ = [
     "outputs",
     "pass_gate",
     "plan",
+    "preview",
+    "preview_of",
     "read_source",
     "record_beside",
     "record_of",

@@ -9,16 +9,21 @@ from pathlib import Path
 from monai.data import MetaTensor
 
 from medtranslate.checkpoint import Model, load_model
-from medtranslate.config import TranslateSettings, plain, stack_spacing, write_yaml
+from medtranslate.config import Modality, TranslateSettings, plain, stack_spacing, write_yaml
 from medtranslate.device import choose_device, fast_precision
 from medtranslate.errors import InputRefused, UsageError
 from medtranslate.io import FORMATS, list_pictures, read_volume, require_fit, write_volume
 from medtranslate.io.deidentify import FACES
 from medtranslate.io.dicom_values import require_signal
+from medtranslate.io.names import synthetic_name
+from medtranslate.io.png import save_preview
 from medtranslate.jobs import progress, staged, whole_outputs
+from medtranslate.report import Sheet, draw
 from medtranslate.result import Derivation, Translation, write_result
+from medtranslate.translation.burn import burned_in
 from medtranslate.translation.checks import check_input, check_output
-from medtranslate.translation.records import RECORD, record_beside, record_of, stem_of
+from medtranslate.translation.preview import preview
+from medtranslate.translation.records import PREVIEW, RECORD, preview_of, record_beside, record_of, stem_of
 from medtranslate.translation.spread import check_slices, check_spread, write_spread
 from medtranslate.translation.stack import Stack, stack
 from medtranslate.translation.volume import OTHER, Translated, sample_stacks, slices_per_pass
@@ -39,10 +44,12 @@ class Job:
     record: Place
     spread: Place | None
     format: str | None
+    preview: Place | None = None
 
     def places(self) -> list[Place]:
         """All that is written."""
-        return [place for place in (self.target, self.record, self.spread) if place is not None]
+        places = (self.target, self.record, self.spread, self.preview)
+        return [place for place in places if place is not None]
 
 
 @dataclass(frozen=True)
@@ -63,11 +70,26 @@ class Item:
     spread_path: Path | None = None
 
 
-def translate(settings: TranslateSettings, *, quiet: bool = False) -> Translation | list[Translation]:
-    """Translate one volume, or each picture of a folder, and write it with its record.
+@dataclass(frozen=True)
+class Passed:
+    """One volume that came through the network.
 
-    A folder gets `translation.json` inside; a file `x.nii.gz` gets `x.translation.json` beside it. A folder
-    of pictures gets one for each of them, and `settings.yaml`.
+    Attributes:
+        source: what `read_source` gave.
+        sheet: its preview, where one is wanted.
+    """
+
+    job: Job
+    source: MetaTensor
+    done: Translated
+    sheet: Sheet | None
+
+
+def translate(settings: TranslateSettings, *, quiet: bool = False) -> Translation | list[Translation]:
+    """Translate one volume, or each picture of a folder, and write it with its record and a preview.
+
+    A folder gets `translation.json` and `preview.png` inside; a file `x.nii.gz` gets `x.translation.json` and
+    `x.preview.png` beside it. A folder of pictures gets a record for each of them, and `settings.yaml`.
     `settings.uncertainty` gets the standard deviation over samples of the posterior.
 
     Raises:
@@ -106,11 +128,19 @@ def plan(settings: TranslateSettings) -> list[Job]:
     check_spread(settings.uncertainty, "stack" if stacked else found, settings.regrid)
     spread = (settings.uncertainty, "") if settings.uncertainty else None
     if settings.output.suffix:
-        return [Job(settings.input, (settings.output, ""), (record_of(settings.output), ""), spread, format)]
+        record = record_of(settings.output)
+        drawn = (preview_of(record), "") if _drawn(settings, format) else None
+        return [Job(settings.input, (settings.output, ""), (record, ""), spread, format, drawn)]
     apart = format == "dicom" or (stacked and format == "png")
     source = Path("volume") if settings.deidentify else settings.input
-    name = "" if apart else name_in(source, format)
-    return [Job(settings.input, (settings.output, name), (settings.output, RECORD), spread, format)]
+    target = settings.output, "" if apart else name_in(source, format, settings.to)
+    drawn = (settings.output, PREVIEW) if _drawn(settings, format) else None
+    return [Job(settings.input, target, (settings.output, RECORD), spread, format, drawn)]
+
+
+def _drawn(settings: TranslateSettings, format: str) -> bool:
+    """Whether a preview is written: pictures are seen without one, and in one a patient may be recognised."""
+    return format != "png" and not settings.deidentify if settings.preview is None else settings.preview
 
 
 def outputs(jobs: list[Job]) -> dict[Path, bool]:
@@ -158,7 +188,7 @@ def translate_each(
     def read(group: list[Job]) -> tuple[list[Job], list[Stack]]:
         return group, [stack(read_source(settings, job), OTHER[settings.to], model) for job in group]
 
-    def pass_through(given: tuple[list[Job], list[Stack]]) -> list[tuple[Job, MetaTensor, Translated]]:
+    def pass_through(given: tuple[list[Job], list[Stack]]) -> list[Passed]:
         group, stacks = given
         depth = sum(seen.shape[0] for seen in stacks)  # of what is passed, resampled or not
         with progress(depth, "slice", f"translating to {settings.to}", quiet=quiet or many) as slices:
@@ -174,10 +204,13 @@ def translate_each(
             slices.update(depth - slices.n)
         for job, done in zip(group, made, strict=True):
             pass_gate(settings, job, done.record)
-        return [(job, seen.source, done) for job, seen, done in zip(group, stacks, made, strict=True)]
+        return [
+            Passed(job, seen.source, done, preview(seen, done.volume, done.record) if job.preview else None)
+            for job, seen, done in zip(group, stacks, made, strict=True)
+        ]
 
-    def write(made: list[tuple[Job, MetaTensor, Translated]]) -> list[Item]:
-        return [write_one(settings, job, source, done, at) for job, source, done in made]
+    def write(made: list[Passed]) -> list[Item]:
+        return [write_one(settings, passed, at) for passed in made]
 
     with progress(len(jobs), "picture", f"translating to {settings.to}", quiet=quiet or not many) as pictures:
         for items in staged(groups, read, pass_through, write):
@@ -229,36 +262,29 @@ def read_source(settings: TranslateSettings, job: Job) -> MetaTensor:
     return source
 
 
-def write_one(
-    settings: TranslateSettings,
-    job: Job,
-    source: MetaTensor,
-    done: Translated,
-    at: Callable[[Place], Path],
-) -> Item:
-    """Write a translation and its record.
+def write_one(settings: TranslateSettings, passed: Passed, at: Callable[[Place], Path]) -> Item:
+    """Write a translation, its record and its preview.
 
     Args:
-        source: what `read_source` gave.
         at: where each of the job's places is written.
     """
+    job, source, done = passed.job, passed.source, passed.done
     path, record, spread_path = at(job.target), done.record, None
-    write_volume(
-        done.volume,
-        path,
-        like=source,
-        derivation=Derivation(
-            model=record.model,
-            source=OTHER[settings.to],
-            deidentify=settings.deidentify,
-            compress=settings.compress,
-        ),
-        format=job.format,
-        overwrite=True,
+    derivation = Derivation(
+        model=record.model,
+        source=OTHER[settings.to],
+        deidentify=settings.deidentify,
+        compress=settings.compress,
+        burned_in=settings.burn_in,
     )
+    if settings.burn_in:
+        record = burned_in(done.volume, record, job.format)
+    write_volume(done.volume, path, like=source, derivation=derivation, format=job.format, overwrite=True)
+    if job.preview and passed.sheet:
+        save_preview(draw(passed.sheet), at(job.preview))
     if job.spread and done.spread is not None and record.uncertainty:
         spread_path = at(job.spread)
-        write_spread(done.spread, record.uncertainty, spread_path, source, deidentify=settings.deidentify)
+        write_spread(done.spread, record.uncertainty, spread_path, source, derivation)
         named = job.spread[1] or job.spread[0].name
         record = replace(record, uncertainty=replace(record.uncertainty, output=named))
     record = _recorded(record, settings, job.target[1] or job.target[0].name)
@@ -296,19 +322,24 @@ def _plan_pictures(settings: TranslateSettings) -> list[Job]:
             f"{spread if spread and spread.suffix else out}: a folder of pictures becomes a folder of"
             " pictures; name a folder, and give no --format"
         )
+    if settings.preview:
+        raise UsageError("--preview: pictures of a folder are seen as they are; leave it out")
     jobs, records = list[Job](), set[str]()
     for path in list_pictures(settings.input):
+        name = synthetic_name(path.name, settings.to)
+        sure = synthetic_name(path.name, settings.to, uncertainty=True)
         # a.jpg beside a.png
-        record = record_beside(path, whole=record_beside(path).name in records).name
+        record = record_beside(Path(name), whole=record_beside(Path(name)).name in records).name
         records.add(record)
-        jobs.append(
-            Job(path, (out, path.name), (out, record), (spread, path.name) if spread else None, "png")
-        )
+        jobs.append(Job(path, (out, name), (out, record), (spread, sure) if spread else None, "png"))
     return jobs
 
 
-def name_in(path: Path, format: str) -> str:
-    """Name of the one file in an output folder: the input's, with its own suffix where that fits."""
+def name_in(path: Path, format: str, to: Modality) -> str:
+    """Name of a translation in an output folder: what it is, after the input's name.
+
+    It keeps the input's suffix where that fits the format.
+    """
     suffixes = FORMATS[format].suffixes
     fits = any(path.name.lower().endswith(suffix) for suffix in suffixes if suffix)
-    return path.name if fits and path.is_file() else f"{stem_of(path)}{suffixes[-1]}"
+    return synthetic_name(path.name if fits and path.is_file() else f"{stem_of(path)}{suffixes[-1]}", to)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 RECORD = "translation.json"
 """What the one volume of a folder is recorded in."""
+PREVIEW = "preview.png"
+"""What is drawn of it."""
 
 
 def stem_of(path: Path) -> str:
@@ -34,6 +36,11 @@ def record_of(output: Path, kind: str = "translation") -> Path:
     if output.is_dir():
         return output / f"{kind}.json"
     return record_beside(output, kind, whole=has_whole_name(output))
+
+
+def preview_of(record: Path) -> Path:
+    """`x.preview.png` beside a record `x.translation.json`; `preview.png` beside that of a folder."""
+    return record.with_name(f"{record.name.removesuffix(RECORD)}{PREVIEW}")
 
 
 def has_whole_name(output: Path) -> bool:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from monai.data import MetaTensor
 
 from medtranslate.errors import GeometryRefused, UsageError
 from medtranslate.io import FORMATS, write_volume
-from medtranslate.result import Uncertainty
+from medtranslate.result import Derivation, Uncertainty
 
 MAP = ".dcm"
 """Suffix of a Parametric Map."""
@@ -57,13 +58,18 @@ def is_map(path: Path) -> bool:
 
 
 def write_spread(
-    spread: MetaTensor, found: Uncertainty, path: Path, source: MetaTensor, *, deidentify: bool
+    spread: MetaTensor, found: Uncertainty, path: Path, source: MetaTensor, derivation: Derivation
 ) -> None:
-    """Write standard deviations on the source's grid, in the format that the path names."""
+    """Write standard deviations on the source's grid, in the format that the path names.
+
+    Args:
+        derivation: of the translation that they are of.
+    """
     if not is_map(path):
-        write_volume(spread, path, like=source, overwrite=True)
+        told = replace(derivation, uncertainty=True)
+        write_volume(spread, path, like=source, derivation=told, overwrite=True)
         return
     from medtranslate.io.dicom_objects import open_study, write_map
 
-    study = open_study(source, deidentify=deidentify)
+    study = open_study(source, deidentify=derivation.deidentify)
     write_map(spread, found.unit, found.quantity, study, path)

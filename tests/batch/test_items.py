@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import zipfile
@@ -11,9 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from medtranslate.batch import Item, find_items
+from medtranslate.batch import Item, bids, find_items
 from medtranslate.config import BatchSettings
 from medtranslate.errors import Unreadable, UsageError
+from medtranslate.io.png import save_preview
 
 Settings = Callable[..., BatchSettings]
 Place = Callable[..., Path]
@@ -25,6 +27,13 @@ def names(items: list[Item]) -> dict[str, str]:
     return {item.name: item.refused or item.target.as_posix() for item in items}
 
 
+def synthetic(name: str) -> str:
+    """What the CT that is made of a file is called."""
+    path = Path(name)
+    stem, dot, suffix = path.name.partition(".")
+    return (path.parent / f"{stem}_synthetic-mr{dot}{suffix}").as_posix()
+
+
 def test_a_tree_of_all_formats_is_mirrored(place: Place, settings: Settings, tmp_path: Path) -> None:
     for name in ("a/x.nii.gz", "a/plain.nii", "b/y.mha", "b/c/z.nrrd", "series"):
         place(name)
@@ -33,12 +42,12 @@ def test_a_tree_of_all_formats_is_mirrored(place: Place, settings: Settings, tmp
     (tmp_path / "src" / ".hidden.nii").write_text("nothing")
     found = names(find_items(settings()))
     (series,) = (name for name in found if name.startswith("series/"))
-    assert found.pop(series) == series
+    assert found.pop(series) == synthetic(series)
     files = ("a/plain.nii", "a/x.nii.gz", "b/c/z.nrrd", "b/slice.png", "b/y.mha")
-    assert found == {name: name for name in files}
+    assert found == {name: synthetic(name) for name in files}
     written = names(find_items(settings(format="nifti")))
-    assert written[series] == f"{series}.nii.gz"
-    assert written["b/y.mha"] == "b/y.nii.gz"
+    assert written[series] == f"{series}_synthetic-mr.nii.gz"
+    assert written["b/y.mha"] == "b/y_synthetic-mr.nii.gz"
 
 
 def test_both_files_of_a_pair_are_one_item(settings: Settings, tmp_path: Path) -> None:
@@ -47,7 +56,10 @@ def test_both_files_of_a_pair_are_one_item(settings: Settings, tmp_path: Path) -
         image = nib.Nifti1Pair(np.zeros((9, 8, 7), np.int16), np.eye(4))
         image.to_filename(tmp_path / "src" / f"{suffix[1:]}{suffix}")
     pairs = find_items(settings())
-    assert names(pairs) == {"img.hdr": "img.nii.gz", "img.gz.hdr.gz": "img.gz.nii.gz"}
+    assert names(pairs) == {
+        "img.hdr": "img_synthetic-mr.nii.gz",
+        "img.gz.hdr.gz": "img.gz_synthetic-mr.nii.gz",
+    }
     assert [item.files for item in pairs] == [("img.gz.hdr.gz", "img.gz.img.gz"), ("img.hdr", "img.img")]
 
 
@@ -88,7 +100,8 @@ def test_subjects_whose_anonymiser_gave_all_one_uid_are_items(
         put_slices(tmp_path / "src" / subject, [3 * index + 0.25 * number for index in range(4)])
     found = find_items(settings())
     assert [item.source.name for item in found] == subjects
-    assert [item.target.as_posix() for item in found] == [f"{subject}/series-1-2-2" for subject in subjects]
+    targets = [f"{subject}/series-1-2-2_synthetic-mr" for subject in subjects]
+    assert [item.target.as_posix() for item in found] == targets
     assert [len(item.paths) for item in found] == [4] * 12
     assert not any(item.refused for item in found)
 
@@ -111,7 +124,7 @@ def test_copies_of_a_series_that_folders_share_out_are_series(
 )
 def test_names_are_kept(place: Place, settings: Settings, name: str) -> None:
     place(name)
-    assert names(find_items(settings())) == {name: name}
+    assert names(find_items(settings())) == {name: synthetic(name)}
 
 
 def test_what_only_promises_to_be_an_image_is_refused_with_its_reason(
@@ -124,9 +137,16 @@ def test_what_only_promises_to_be_an_image_is_refused_with_its_reason(
     (src / "damaged.zip").write_bytes(b"PK\x03\x04 and no more")
     os.mkfifo(src / "pipe.nii")
     found = names(find_items(settings()))
-    assert found.pop("whole.nii.gz") == "whole.nii.gz"
+    assert found.pop("whole.nii.gz") == "whole_synthetic-mr.nii.gz"
     assert found.keys() == {"empty.nii", "half.nii.gz", "text.dcm", "damaged.zip"}
     assert all(name in reason for name, reason in found.items())
+
+
+def test_a_preview_is_no_picture_to_translate(place: Place, settings: Settings, tmp_path: Path) -> None:
+    place("a.nii")
+    save_preview(Image.new("L", (20, 20), 200), tmp_path / "src" / "a.preview.png")
+    Image.new("L", (20, 20), 200).save(tmp_path / "src" / "b.preview.png")
+    assert set(names(find_items(settings()))) == {"a.nii", "b.preview.png"}
 
 
 def test_a_name_that_is_no_text_is_refused(place: Place, settings: Settings, tmp_path: Path) -> None:
@@ -139,20 +159,24 @@ def test_a_name_that_is_no_text_is_refused(place: Place, settings: Settings, tmp
 def test_of_one_stem_each_has_a_record_of_its_own(place: Place, settings: Settings, tmp_path: Path) -> None:
     place("b.nrrd")
     given = settings()
-    assert [item.record.name for item in find_items(given)] == ["b.translation.json"]
+    assert [item.record.name for item in find_items(given)] == ["b_synthetic-mr.translation.json"]
     (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "b.nrrd").touch()
-    (tmp_path / "out" / "b.translation.json").write_text('{"output": "b.nrrd"}')
+    (tmp_path / "out" / "b_synthetic-mr.nrrd").touch()
+    record = tmp_path / "out" / "b_synthetic-mr.translation.json"
+    record.write_text('{"output": "b_synthetic-mr.nrrd"}')
     place("b.mha")  # which comes first, later
     found = {item.name: item.record.name for item in find_items(given)}
-    assert found == {"b.mha": "b.mha.translation.json", "b.nrrd": "b.translation.json"}
+    assert found == {
+        "b.mha": "b_synthetic-mr.mha.translation.json",
+        "b.nrrd": "b_synthetic-mr.translation.json",
+    }
 
 
 def test_of_one_stem_in_one_format_the_second_is_refused(place: Place, settings: Settings) -> None:
     place("a.mha")
     place("a.nrrd")
     found = names(find_items(settings(format="nifti")))
-    assert found["a.mha"] == "a.nii.gz"
+    assert found["a.mha"] == "a_synthetic-mr.nii.gz"
     assert "named like that of a.mha;" in found["a.nrrd"]
 
 
@@ -179,7 +203,7 @@ class TestLinks:
 
     def test_links_that_loop_or_lead_outside_are_refused(self, tree: Path, settings: Settings) -> None:
         found = names(find_items(settings()))
-        taken = {name for name, told in found.items() if told == name}
+        taken = {name for name, told in found.items() if told == synthetic(name)}
         assert taken == {"real/a.nii", "in.nii"}
         assert "--follow-links" in found["out.nii"]
         assert "--follow-links" in found["folder"]
@@ -189,7 +213,7 @@ class TestLinks:
 
     def test_links_are_followed_once_where_that_is_asked_for(self, tree: Path, settings: Settings) -> None:
         found = names(find_items(settings(follow_links=True)))
-        taken = {name for name, told in found.items() if told == name}
+        taken = {name for name, told in found.items() if told == synthetic(name)}
         assert taken == {"real/a.nii", "in.nii", "out.nii", "folder/b.nii"}
         assert "read under another name" in found["loop"]
 
@@ -208,7 +232,7 @@ def test_unreadable_places_are_refused(
 
     monkeypatch.setattr(os, "scandir", refuse)
     found = names(find_items(settings()))
-    assert found["a.nii"] == "a.nii"
+    assert found["a.nii"] == "a_synthetic-mr.nii"
     assert "permission denied" in found["closed"]
 
 
@@ -239,8 +263,8 @@ def test_a_csv_stands_for_files_and_folders(place: Place, settings: Settings, tm
     rows = ("a.nii,mr", "a.nii,mr", "more,", "b.nii,ct", "gone.nii,mr", "../elsewhere.nii,mr")
     table.write_text("path,modality\n" + "\n".join(rows))
     found = names(find_items(settings(to="ct", source=table)))
-    assert found.pop("a.nii") == "a.nii"
-    assert found.pop("more/c.nii") == "more/c.nii"
+    assert found.pop("a.nii") == "a_synthetic-ct.nii"
+    assert found.pop("more/c.nii") == "more/c_synthetic-ct.nii"
     assert "does not exist" in found.pop("gone.nii")
     (reason,) = found.values()
     assert "leads out of its folder" in reason
@@ -271,3 +295,22 @@ class TestBids:
         assert names(find_items(settings(to="mr"))) == {
             "sub-01/ct/sub-01_ct.nii.gz": "sub-01/anat/sub-01_desc-fromct_MR.nii.gz"
         }
+
+    def test_parts_of_a_complex_image_are_passed_over(self, dataset: Path, settings: Settings) -> None:
+        anat = dataset / "sub-01" / "anat"
+        whole = anat / "sub-01_T1w.nii.gz"
+        for part in ("mag", "phase", "real", "imag"):
+            shutil.copy(whole, anat / f"sub-01_part-{part}_T1w.nii.gz")
+        found = names(find_items(settings(to="ct")))
+        assert "sub-01/anat/sub-01_part-mag_T1w.nii.gz" in found
+        assert len(found) == 4
+        left = [f"sub-01/anat/sub-01_part-{part}_T1w.nii.gz" for part in ("imag", "phase", "real")]
+        assert bids.passed_over(dataset) == left
+
+    def test_a_space_keeps_what_it_refers_to(self, dataset: Path) -> None:
+        name = "sub-01/anat/sub-01_space-mine_T1w.nii.gz"
+        assert json.loads(bids.sidecar(dataset, name, "ct"))["SpatialReference"] == f"bids:raw:{name}"
+        (dataset / name.replace(".nii.gz", ".json")).write_text('{"SpatialReference": "orig"}')
+        assert json.loads(bids.sidecar(dataset, name, "ct"))["SpatialReference"] == "orig"
+        plain = "sub-01/anat/sub-01_T1w.nii.gz"
+        assert "SpatialReference" not in json.loads(bids.sidecar(dataset, plain, "ct"))

@@ -8,7 +8,7 @@ from urllib.parse import unquote
 from PIL import Image
 
 from medtranslate.batch.overview import write_overview
-from medtranslate.batch.preview import preview_of
+from medtranslate.batch.preview import thumbnail_of
 from medtranslate.result import Batch, Outcome
 
 ATTACK = "<script>alert(1)</script>\n\"'&.nii"
@@ -39,7 +39,7 @@ def outcome(name: str, **changes: object) -> Outcome:
 def test_names_from_outside_stay_text(tmp_path: Path) -> None:
     failed = outcome("b.nii", state="failed", reason=f"{ATTACK}: broken", warnings=[])
     batch = Batch(items=[outcome(ATTACK), failed], seconds=3.0, settings={"to": "ct"})
-    picture = tmp_path / preview_of(Path(ATTACK))
+    picture = tmp_path / thumbnail_of(Path(ATTACK))
     picture.parent.mkdir(parents=True)
     Image.new("L", (8, 4)).save(picture)
     write_overview(batch, tmp_path)

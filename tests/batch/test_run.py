@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,14 @@ def test_each_is_translated_as_translate_does_it(place: Place, settings: Setting
     assert {json.loads(line)["value"]["state"] for line in lines} == {"done"}
     page = (tmp_path / "out" / "overview.html").read_text()
     assert page.count("data:image/jpeg;base64,") == 3
+    sheets = {
+        path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*preview.png")
+    }
+    series = next(item.output for item in batch.items if "series" in item.output)
+    assert sheets == {
+        *(f"a/{name}_synthetic-mr.preview.png" for name in ("one", "two")),
+        f"{series}/preview.png",
+    }
 
 
 def test_a_doubtful_item_is_reported_as_such_and_again_and_not_made_again(
@@ -115,13 +124,13 @@ def test_a_doubtful_item_is_reported_as_such_and_again_and_not_made_again(
     (tmp_path / "out" / JOURNAL).touch()  # the command takes the folder for its own
     said = "Bone outside the head: 35 ml, where 5 ml is the limit."
     assert here(settings()) == {"a.nii": said}
-    assert read_result(Translation, tmp_path / "out" / "a.translation.json").doubts == [doubt]
-    before = outputs(tmp_path / "out"), (tmp_path / "out" / "a.nii").stat().st_mtime_ns
+    assert read_result(Translation, tmp_path / "out" / "a_synthetic-mr.translation.json").doubts == [doubt]
+    before = outputs(tmp_path / "out"), (tmp_path / "out" / "a_synthetic-mr.nii").stat().st_mtime_ns
     monkeypatch.setattr(worker, "sample_stacks", lambda *given: pytest.fail("made again"))
     done = translate_items(settings(), load_model(settings().model), find_items(settings()))
     (again,) = list(done)
     assert (again.state, again.reason) == ("doubtful", said)
-    assert (outputs(tmp_path / "out"), (tmp_path / "out" / "a.nii").stat().st_mtime_ns) == before
+    assert (outputs(tmp_path / "out"), (tmp_path / "out" / "a_synthetic-mr.nii").stat().st_mtime_ns) == before
     # Through the command, whose workers are processes.
     command = ["batch", str(tmp_path / "src"), str(tmp_path / "out"), "--to", "mr", "--device", "cpu"]
     assert cli.invoke([*command, "--model", settings().model, "--workers", "1", "--quiet"]) == 4
@@ -141,9 +150,9 @@ def test_a_rerun_does_what_is_left_and_what_has_changed(
     assert set(first.values()) == {"done"}
     twins = outputs(tmp_path / "out")
     assert here(settings(workers=7, device="auto", fail_fast=True)) == dict.fromkeys(first, "skipped")
-    (tmp_path / "out" / "a.nii").write_bytes(b"cut short")
-    (tmp_path / "out" / "b.translation.json").unlink()
-    slice_file = next((tmp_path / "out" / series).glob("*.dcm"))
+    (tmp_path / "out" / "a_synthetic-mr.nii").write_bytes(b"cut short")
+    (tmp_path / "out" / "b_synthetic-mr.translation.json").unlink()
+    slice_file = next((tmp_path / "out" / f"{series}_synthetic-mr").glob("*.dcm"))
     slice_file.unlink()
     again = here(settings())
     assert again.pop("b.nii.gz").endswith("no batch wrote it; give --overwrite")
@@ -151,7 +160,7 @@ def test_a_rerun_does_what_is_left_and_what_has_changed(
     assert outputs(tmp_path / "out") == twins
     write_volume(heads[2], tmp_path / "src" / "a.nii", overwrite=True)
     assert here(settings())["a.nii"] == "done"
-    assert outputs(tmp_path / "out")["a.nii"] != twins["a.nii"]
+    assert outputs(tmp_path / "out")["a_synthetic-mr.nii"] != twins["a_synthetic-mr.nii"]
     assert here(settings(precision="bfloat16"))["a.nii"] == "done"
     assert here(settings(overwrite=True)) == dict.fromkeys(first, "done")
 
@@ -197,8 +206,8 @@ def test_what_fails_says_why_and_the_others_are_done(
         )
     assert said.out.splitlines()[1].split() == ["done", "3", "96", said.out.splitlines()[1].split()[3]]
     found = outputs(tmp_path / "out")
-    assert {"good.nii.gz", "sub/good 2.nii"} < found.keys()
-    assert not {"empty.nii", "truncated.nii.gz", "air.nii", "enormous.nii"} & found.keys()
+    assert {"good_synthetic-mr.nii.gz", "sub/good 2_synthetic-mr.nii"} < found.keys()
+    assert not any(name.startswith(("empty", "truncated", "air", "enormous")) for name in found)
     assert cli.invoke([*arguments, "--workers", "1", "--to", "ct", "--json"]) == 4
     wrong = {item["name"]: item for item in json.loads(capsys.readouterr().out)["items"]}
     assert any("is a CT, not an MR; --to ct" in item.get("reason", "") for item in wrong.values())
@@ -214,15 +223,16 @@ def test_fail_fast_ends_at_the_first_failure(place: Place, settings: Settings, t
     assert len(batch.items) + batch.left == 12
 
 
-def test_pictures_keep_names_and_sizes(settings: Settings, tmp_path: Path) -> None:
+def test_pictures_keep_their_sizes(settings: Settings, tmp_path: Path) -> None:
     (tmp_path / "src" / "p").mkdir(parents=True)
     y, x = np.mgrid[-1:1:40j, -1:1:30j]
     disc = np.where(x**2 + y**2 < 0.7, 180, 0).astype(np.uint8)
     for name in ("1.png", "2.png"):
         Image.fromarray(disc).save(tmp_path / "src" / "p" / name)
     assert here(settings()) == {"p/1.png": "done", "p/2.png": "done"}
-    with Image.open(tmp_path / "out" / "p" / "1.png") as made:
+    with Image.open(tmp_path / "out" / "p" / "1_synthetic-mr.png") as made:
         assert made.size == (30, 40)
+    assert not list((tmp_path / "out").rglob("*.preview.png"))
 
 
 def test_voxels_beside_a_header_are_part_of_the_input(
@@ -243,11 +253,11 @@ def test_voxels_beside_a_header_are_part_of_the_input(
 def test_foreign_files_are_left_alone(place: Place, settings: Settings, tmp_path: Path) -> None:
     place("a.nii")
     (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "a.nii").write_text("mine")
+    (tmp_path / "out" / "a_synthetic-mr.nii").write_text("mine")
     assert "no batch wrote it" in here(settings())["a.nii"]
-    assert (tmp_path / "out" / "a.nii").read_text() == "mine"
+    assert (tmp_path / "out" / "a_synthetic-mr.nii").read_text() == "mine"
     (tmp_path / "out" / "summary.csv").write_text("mine")
-    with pytest.raises(OutputExists, match=r"holds a\.nii, summary\.csv, which no batch wrote"):
+    with pytest.raises(OutputExists, match=r"holds a_synthetic-mr\.nii, summary\.csv, which no batch wrote"):
         run_batch(settings(), quiet=True)
     assert here(settings(overwrite=True)) == {"a.nii": "done"}
 
@@ -376,5 +386,19 @@ def test_a_bids_dataset_becomes_a_derivative(place: Place, settings: Settings, t
     assert beside["Sources"] == ["bids:raw:sub-01/anat/sub-01_T1w.nii.gz"]
     record = read_result(Translation, Path(f"{stem}.translation.json"))
     assert record.finished
+    # What the standard has no names for is in .bidsignore, as its validator wants it.
+    ignored = (out / ".bidsignore").read_text().split()
+    files = [path.relative_to(out) for path in out.rglob("[!.]*") if path.is_file()]
+    strange = {
+        path.as_posix()
+        for path in files
+        if not ("ct" in path.parts and "**/ct" in ignored)
+        and not any(part.startswith(".") for part in path.parts)
+        and not any(fnmatch(path.name, pattern) for pattern in ignored)
+    }
+    assert strange == {"dataset_description.json", "README"}
+    (out / "README").write_text("mine")
+    run_batch(settings(to="ct", workers=1), quiet=True)
+    assert (out / "README").read_text() == "mine"
     # A derivative is a dataset, too.
     assert find_items(replace(settings(), source=out, to="mr", out=tmp_path / "back"))

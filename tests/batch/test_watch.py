@@ -106,7 +106,8 @@ def test_a_watch_goes_on_until_ctrl_c_and_then_says_what_it_did(
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
         for name in ("a.nii", "b.nii"):
             end = time.monotonic() + 60
-            while not (tmp_path / "out" / name).exists() and time.monotonic() < end:
+            made = tmp_path / "out" / name.replace(".", "_synthetic-mr.")
+            while not made.exists() and time.monotonic() < end:
                 time.sleep(0.1)
             if name == "a.nii":
                 place("b.nii", 1)

@@ -178,7 +178,8 @@ def test_warnings_name_their_pictures_and_what_is_always_so_is_a_note(say: Say) 
     code, said = say("translate pictures o --to ct --model m")
     assert code == 0
     assert said == [
-        "warning: transparency ignored (4 of 5 pictures: a1.png, a2.png, a3.png, ...)",
+        "warning: transparency ignored (4 of 5 pictures: a1_synthetic-ct.png, a2_synthetic-ct.png,"
+        " a3_synthetic-ct.png, ...)",
         "note: CT values are limited to -20 to 100 HU: windowed, not for dose",
         "note: the card of the model small says: untrained, for tests",
     ]
@@ -204,7 +205,8 @@ def test_pictures_of_one_stem_and_suffixes_in_capitals(say: Say, work: Path) -> 
     Image.open(work / "two" / "a.png").save(work / "two" / "a.jpg")
     assert say("translate two o --to ct --model m --report page --quiet") == (0, [])
     assert {path.name for path in (work / "o").iterdir()} == {
-        *("a.jpg", "a.translation.json", "a.png", "a.png.translation.json", "settings.yaml"),
+        *("a_synthetic-ct.jpg", "a_synthetic-ct.translation.json", "settings.yaml"),
+        *("a_synthetic-ct.png", "a_synthetic-ct.png.translation.json"),
     }
     shutil.copy(work / "mr.nii.gz", work / "X.NII.GZ")
     assert say("translate X.NII.GZ Y.NII.GZ --to ct --model m --quiet") == (0, [])

@@ -173,7 +173,8 @@ def test_folders_of_pictures(head, small_model, settings, tmp_path):
     assert isinstance(found, Cohort)
     assert len(records) == len(found.items) == 4
     assert found.mean.mae == pytest.approx(np.mean([item.volume.mae for item in found.items]))
-    assert names(tmp_path / "std") == {*(f"{index}.png" for index in (18, 21, 24, 27)), "settings.yaml"}
+    maps = (f"{index}_synthetic-ct_uncertainty.png" for index in (18, 21, 24, 27))
+    assert names(tmp_path / "std") == {*maps, "settings.yaml"}
     pair = evaluate(
         EvaluateSettings(
             prediction=tmp_path / "fake",

@@ -154,13 +154,15 @@ NUMBERS = st.floats(-5000, 5000)
 @given(low=NUMBERS, high=NUMBERS)
 def test_only_a_ct_from_air_to_bone_is_in_hu(low, high):
     header = Dataset()
-    header.SeriesDescription = header.DerivationDescription = "SYNTHETIC"
+    header.SeriesDescription, header.DerivationDescription = "SYNTHETIC CT, RESEARCH ONLY", "Computed"
     _describe_ct(header, low, high)
     for_dose = low <= -1000 and high >= 1000
     assert AIR_TO_BONE_HU == (-1000, 1000)
     assert header.RescaleType == ("HU" if for_dose else "US")
-    for text in (header.SeriesDescription, header.DerivationDescription):
-        assert text.startswith(WINDOWED) != for_dose
+    assert header.SeriesDescription.startswith("SYNTHETIC CT, ")
+    assert header.SeriesDescription.endswith("RESEARCH ONLY")
+    assert (WINDOWED in header.SeriesDescription) != for_dose
+    assert header.DerivationDescription.startswith(WINDOWED) != for_dose
 
 
 @pytest.mark.parametrize("limits", [(-20, 100), (-1000, 999), (-999, 3071), (-160, 240)])
@@ -170,7 +172,7 @@ def test_a_windowed_ct_says_so_wherever_it_goes(series, tmp_path, made, limits):
     write_volume(source.clip(*limits), tmp_path / "ct", like=source, derivation=derivation)
     header = dcmread(tmp_path / "ct" / "IM0001.dcm")
     assert header.RescaleType == "US"
-    assert header.SeriesDescription.startswith("WINDOWED, NOT FOR DOSE")
+    assert header.SeriesDescription.startswith("SYNTHETIC CT, WINDOWED, NOT FOR DOSE; RESEARCH ONLY, ")
     assert header.DerivationDescription.startswith("WINDOWED, NOT FOR DOSE")
     assert len(header.SeriesDescription) <= 64
     again = read_volume(tmp_path / "ct")

@@ -97,10 +97,12 @@ def test_nifti_keeps_affine_shape_and_orientation(head, small_model, tmp_path):
     assert done.warnings[-1] == "CT values are limited to -20 to 100 HU: windowed, not for dose"
 
 
-def test_an_output_without_suffix_is_a_folder_with_the_inputs_name(head, small_model, tmp_path):
+def test_an_output_without_suffix_is_a_folder_in_which_the_name_says_what_it_is(head, small_model, tmp_path):
     write_volume(head.mr, tmp_path / "mr.nii.gz")
     translate(settings(small_model, tmp_path, tmp_path / "mr.nii.gz", "out"), quiet=True)
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"mr.nii.gz", "translation.json"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        *("mr_synthetic-ct.nii.gz", "translation.json", "preview.png")
+    }
 
 
 def test_a_dicom_series_becomes_one_on_its_own_grid_and_modality_is_checked(head, small_model, tmp_path):
@@ -110,6 +112,7 @@ def test_a_dicom_series_becomes_one_on_its_own_grid_and_modality_is_checked(head
     torch.testing.assert_close(before.affine, after.affine, atol=1e-4, rtol=0)
     assert after.meta["modality"] == "ct"
     assert (tmp_path / "ct" / "translation.json").is_file()
+    assert (tmp_path / "ct" / "preview.png").is_file()
     with pytest.raises(InputRefused, match="mr"):
         translate(settings(small_model, tmp_path, tmp_path / "mr", "wrong", to="mr"), quiet=True)
     shutil.copytree(tmp_path / "ct", tmp_path / "mr" / "more", ignore=shutil.ignore_patterns("*.json"))
@@ -118,18 +121,20 @@ def test_a_dicom_series_becomes_one_on_its_own_grid_and_modality_is_checked(head
     assert not (tmp_path / "two").exists()
 
 
-def test_pictures_keep_names_and_sizes(head, small_model, tmp_path):
+def test_pictures_keep_sizes_and_their_names_say_what_they_are(head, small_model, tmp_path):
     (tmp_path / "in").mkdir()
     for name, size in (("a2.png", (50, 40)), ("a10.jpg", (64, 80))):
         grey = head.mr[0, :, :, 22].numpy().T[::-1, ::-1] / 4
         Image.fromarray(grey.clip(0, 255).astype(np.uint8)).resize(size).save(tmp_path / "in" / name)
     done = translate(settings(small_model, tmp_path, tmp_path / "in", "out"), quiet=True)
     assert isinstance(done, list)
-    assert [item.output for item in done] == ["a2.png", "a10.jpg"]
+    assert [item.output for item in done] == ["a2_synthetic-ct.png", "a10_synthetic-ct.jpg"]
     for path in (tmp_path / "in").iterdir():
-        with Image.open(tmp_path / "out" / path.name) as made, Image.open(path) as given:
+        made_path = tmp_path / "out" / f"{path.stem}_synthetic-ct{path.suffix}"
+        with Image.open(made_path) as made, Image.open(path) as given:
             assert made.size == given.size
             assert made.mode == "L"
+            assert "SYNTHETIC CT from MR, not for diagnosis" in str(made.info)
     again = settings(small_model, tmp_path, tmp_path / "in", "out", overwrite=True)
     assert len(translate(again, quiet=True)) == 2
     with pytest.raises(UsageError, match="folder of pictures"):
@@ -144,10 +149,11 @@ def test_pictures_share_passes_and_one_that_is_refused_leaves_nothing(head, smal
     for batch in (1, 3, 64):
         given = {"batch": batch, "precision": "float32"}
         done = translate(settings(small_model, tmp_path, tmp_path / "in", f"by-{batch}", **given), quiet=True)
-        assert [item.output for item in done] == [f"a{index}.png" for index in range(7)]
+        assert [item.output for item in done] == [f"a{index}_synthetic-ct.png" for index in range(7)]
         assert {item.precision for item in done} == {"float32"}
     for index in range(7):
-        one, *others = (np.asarray(Image.open(tmp_path / f"by-{n}" / f"a{index}.png")) for n in (1, 3, 64))
+        name = f"a{index}_synthetic-ct.png"
+        one, *others = (np.asarray(Image.open(tmp_path / f"by-{n}" / name)) for n in (1, 3, 64))
         assert all(np.abs(one.astype(int) - other).max() <= 1 for other in others)
         assert one.std() > 0
     (tmp_path / "in" / "a5.png").write_bytes((tmp_path / "in" / "a5.png").read_bytes()[:200])
@@ -167,7 +173,7 @@ def test_a_stack_is_translated_as_one_volume_into_pictures_or_a_file(head, small
     assert done.source.spacing_mm == (6, 6, 5)
     assert any("given by hand" in warning for warning in done.warnings)
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
-        *(f"a{index}.png" for index in range(15, 25)),
+        *(f"a{index}_synthetic-ct.png" for index in range(15, 25)),
         "translation.json",
     }
     translate(settings(small_model, tmp_path, tmp_path / "in", "out.mha", **given), quiet=True)
@@ -357,5 +363,5 @@ def test_a_deidentified_stack_does_not_keep_its_pictures_names(head, small_model
     given = {"stack": True, "spacing": (6.0, 6.0, 6.0), "deidentify": True}
     translate(settings(small_model, tmp_path, tmp_path / "in", "out", **given), quiet=True)
     names = {path.name for path in (tmp_path / "out").iterdir()}
-    assert names == {"0001.png", "0002.png", "0003.png", "translation.json"}
+    assert names == {*(f"000{number}_synthetic-ct.png" for number in (1, 2, 3)), "translation.json"}
     assert "DOE" not in (tmp_path / "out" / "translation.json").read_text()

@@ -1,0 +1,42 @@
+"""What a file's header says of a translation in it, in formats that have no patient and no study."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from monai.data.meta_tensor import MetaTensor
+
+from medtranslate.result import Derivation
+
+
+@dataclass(frozen=True)
+class Label:
+    """What an image is, in plain ASCII.
+
+    Attributes:
+        title: in 15 characters at most.
+        text: in one line; the model's name is at its end, where short fields cut.
+        range: values to show from black to white.
+    """
+
+    title: str
+    text: str
+    range: tuple[float, float]
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """Keys and values for headers that take any."""
+        low, high = self.range
+        return {"Description": self.text, "DisplayRange": f"{low:g} {high:g}"}
+
+
+def label(volume: MetaTensor, derivation: Derivation) -> Label:
+    """What is said of a translation, or of the map of its standard deviations."""
+    what, model = f"SYNTHETIC {derivation.model.to.upper()}", derivation.model
+    grey = "levels" in volume.meta
+    if derivation.uncertainty:
+        unit = "grey levels" if grey else model.unit
+        text = f"Uncertainty ({unit}) of a {what}, not for diagnosis; model {model.name}"
+        return Label("Uncertainty", text, (0.0, float(volume.max())))
+    text = f"{what} from {derivation.source.upper()}, not for diagnosis; model {model.name}"
+    return Label(what, text, (0.0, 255.0) if grey else model.output_range)

@@ -1,0 +1,162 @@
+"""A sheet of what went in above what came out: three planes through the head, or slices as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw, ImageFont
+
+from medtranslate.metrics import Range, Volume
+
+LONGEST = 288
+"""Pixels of the longest side of a plane in a sheet."""
+THUMBNAIL = 112
+"""Pixels of the longer side of a plane in a thumbnail."""
+_LINE, _GAP, _FONT = 18, 6, 12
+_TEXT, _GROUND = 200, 0
+
+Grey = npt.NDArray[np.uint8]
+Point = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class View:
+    """The same plane of source and translation, as grey values [rows, columns].
+
+    Attributes:
+        name: of the plane.
+        size_mm: height and width.
+        left: side of the patient at the left edge; empty where that is not known.
+    """
+
+    name: str
+    source: Grey
+    translation: Grey
+    size_mm: tuple[float, float]
+    left: str = ""
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """All that is drawn; small, so that it can be kept when the volumes are gone.
+
+    Attributes:
+        above, below: what stands over the source's row and over the translation's.
+        remark: what stands at the bottom.
+    """
+
+    views: tuple[View, ...]
+    above: str
+    below: str
+    remark: str
+
+
+def three_planes(
+    volumes: tuple[Volume, Volume], ranges: tuple[Range, Range], spacing_mm: Point, at: Sequence[int]
+) -> tuple[View, ...]:
+    """Axial, coronal and sagittal planes through a voxel, as a radiologist looks at them.
+
+    Args:
+        volumes: source and translation [X, Y, Z] in the layout LPS (x to the left, y back, z up).
+        ranges: values shown as black and white, of each.
+        spacing_mm: along x, y and z.
+        at: the voxel.
+    """
+    x, y, z = at
+    wide, deep, high = (length * mm for length, mm in zip(volumes[0].shape, spacing_mm, strict=True))
+    pairs = list(zip(volumes, ranges, strict=True))
+    axial = [_grey(volume[:, :, z].T, ends) for volume, ends in pairs]
+    coronal = [_grey(volume[:, y, ::-1].T, ends) for volume, ends in pairs]
+    sagittal = [_grey(volume[x, :, ::-1].T, ends) for volume, ends in pairs]
+    return (
+        View("axial", axial[0], axial[1], (deep, wide), "R"),
+        View("coronal", coronal[0], coronal[1], (high, wide), "R"),
+        View("sagittal", sagittal[0], sagittal[1], (high, deep), "A"),
+    )
+
+
+def own_slices(
+    volumes: tuple[Volume, Volume], ranges: tuple[Range, Range], spacing_mm: Point, places: Sequence[int]
+) -> tuple[View, ...]:
+    """Some slices as they were acquired: of tilted or uneven ones, no other plane can be shown.
+
+    Args:
+        volumes, ranges: as of `three_planes`, in any layout; slices along the last axis.
+        spacing_mm: along the array's axes.
+        places: which slices.
+    """
+    columns, rows, depth = volumes[0].shape
+    size = rows * spacing_mm[1], columns * spacing_mm[0]
+    drawn = (
+        [_grey(volume[:, :, place].T, ends) for volume, ends in zip(volumes, ranges, strict=True)]
+        for place in places
+    )
+    return tuple(
+        View(f"slice {place + 1} of {depth}" if depth > 1 else "", source, translation, size)
+        for place, (source, translation) in zip(places, drawn, strict=True)
+    )
+
+
+def draw(sheet: Sheet) -> Image.Image:
+    """The views side by side on one scale of millimetres, source above translation, with their captions."""
+    per_mm = LONGEST / max(side for view in sheet.views for side in view.size_mm)
+    rows = [[_scaled(view.source, view.size_mm, per_mm) for view in sheet.views]]
+    rows.append([_scaled(view.translation, view.size_mm, per_mm) for view in sheet.views])
+    font = ImageFont.load_default(_FONT)
+    lines = (sheet.above, sheet.below, sheet.remark)
+    width = max(
+        sum(picture.width + _GAP for picture in rows[0]) + _GAP,
+        *(int(font.getlength(line)) + 2 * _GAP for line in lines),
+    )
+    tall = max(picture.height for picture in rows[0])
+    made = Image.new("L", (width, 2 * (tall + _LINE + _GAP) + 2 * _LINE), _GROUND)
+    pen = ImageDraw.Draw(made)
+    top = 0
+    for line, row in zip(lines, rows, strict=False):
+        pen.text((_GAP, top + 2), line, _TEXT, font)
+        left, top = _GAP, top + _LINE
+        for view, picture in zip(sheet.views, row, strict=True):
+            made.paste(picture, (left, top))
+            _mark(pen, view, (left, top), picture.height, font)
+            left += picture.width + _GAP
+        top += tall + _GAP
+    pen.text((_GAP, top + 2), sheet.remark, _TEXT, font)
+    return made
+
+
+def thumbnail(sheet: Sheet) -> Image.Image:
+    """The middle one of slices, or the axial plane: source beside translation, without words."""
+    named = [view for view in sheet.views if view.name == "axial"]
+    view = named[0] if named else sheet.views[len(sheet.views) // 2]
+    per_mm = THUMBNAIL / max(view.size_mm)
+    before, after = (_scaled(grey, view.size_mm, per_mm) for grey in (view.source, view.translation))
+    made = Image.new("L", (before.width + after.width, before.height))
+    made.paste(before)
+    made.paste(after, (before.width, 0))
+    return made
+
+
+def _mark(
+    pen: ImageDraw.ImageDraw,
+    view: View,
+    corner: tuple[int, int],
+    height: int,
+    font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
+) -> None:
+    """Name a plane in its corner, and the side of the patient at its left edge."""
+    middle = corner[1] + (height - _FONT) // 2
+    for text, top in ((view.name, corner[1] + 1), (view.left, middle)):
+        pen.text((corner[0] + 3, top), text, _TEXT, font, stroke_width=1, stroke_fill=_GROUND)
+
+
+def _grey(plane: npt.NDArray[np.float32], ends: Range) -> Grey:
+    return np.interp(plane, ends, (0, 255)).round().astype(np.uint8)
+
+
+def _scaled(grey: Grey, size_mm: tuple[float, float], per_mm: float) -> Image.Image:
+    """A plane with square pixels."""
+    high, wide = (max(1, round(length * per_mm)) for length in size_mm)
+    return Image.fromarray(np.ascontiguousarray(grey)).resize((wide, high))
