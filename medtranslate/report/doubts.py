@@ -47,9 +47,10 @@ def measures(record: Translation | None) -> list[tuple[str, str]]:
         ("Drawn outside the head", found.air_ml, "{} ml; it was set to air"),
         ("Bone outside the head", found.bone_outside_ml, "{} ml"),
         ("Loose bone inside the skull", found.bone_inside_ml, "{} ml"),
+        ("Loose bone inside the skull", found.bone_inside_cm2, "{} cm²"),
         ("Fluid inside the skull", found.fluid, f"{{}} {unit} on average"),
         ("Brain", found.brain, f"{{}} {unit} (median)"),
-        ("Black inside the skull", _percent(found.saturated), "{} % of the brain"),
+        ("Black inside the skull", _percent(found.black), "{} % of the brain"),
         ("Skull closed", _percent(found.closed), "{} % of its ring"),
     )
     return [(term, text.format(_few_digits(value))) for term, value, text in told if value is not None]

@@ -152,21 +152,22 @@ class Plausibility:
 
     Attributes:
         air_ml: visible volume that the network drew outside the source's head and that became air.
-        bone_outside_ml: bone outside the source's head.
-        bone_inside_ml: bone within the skull that joins no skull.
-        fluid: mean of the darkest large parts of the cavity within the skull, in the model's unit.
-        brain: mean of the rest of that cavity, likewise.
-        saturated: share of the head's voxels at either end of the model's range.
-        closed: share of the skull's ring that bone closes, over the slices that show a cavity.
+        bone_outside_ml: bone outside the source's head and its rim.
+        bone_inside_ml: bone within the skull that joins no skull; of a picture its area, bone_inside_cm2.
+        fluid: mean of the fluid within the skull, found where it stands out in the source, in the model's unit.
+        brain: median of what else lies there, likewise.
+        black: share of the brain's voxels at the lower end of the model's range.
+        closed: share of the skull's ring that bone closes, over the slices through the brain.
         doubts: each value past its limit, in a sentence with its number and the limit.
     """
 
     air_ml: float | None = None
     bone_outside_ml: float | None = None
     bone_inside_ml: float | None = None
+    bone_inside_cm2: float | None = None
     fluid: float | None = None
     brain: float | None = None
-    saturated: float | None = None
+    black: float | None = None
     closed: float | None = None
     doubts: list[str] = field(default_factory=list)
 

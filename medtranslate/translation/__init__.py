@@ -5,20 +5,16 @@ from __future__ import annotations
 from medtranslate.translation.checks import cannot_become, output_format
 from medtranslate.translation.files import (
     Item,
-    Job,
     Passed,
-    Place,
     load_for,
-    name_in,
-    outputs,
     pass_gate,
-    plan,
     read_source,
     translate,
     translate_each,
     write_one,
 )
 from medtranslate.translation.jumps import seams
+from medtranslate.translation.planning import Job, Place, name_in, outputs, plan
 from medtranslate.translation.preview import preview
 from medtranslate.translation.records import (
     PREVIEW,

@@ -126,9 +126,10 @@ def examine(
         air_ml=air_ml,
         bone_outside_ml=outside,
         bone_inside_ml=None if brain.picture else brain.bone,
+        bone_inside_cm2=brain.bone if brain.picture else None,
         fluid=brain.fluid,
         brain=brain.brain,
-        saturated=brain.black,
+        black=brain.black,
         closed=brain.closed,
         doubts=doubts(brain),
     )

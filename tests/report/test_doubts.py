@@ -46,7 +46,7 @@ def record(*doubts: str, **changes: object) -> Translation:
         bone_outside_ml=35.0,
         fluid=8.25,
         brain=34.0,
-        saturated=0.12,
+        black=0.12,
         closed=0.97,
         doubts=[*doubts],
     )
