@@ -61,7 +61,7 @@ BLACK_SHARE = 0.02
 BLACK = 0.05
 """Largest share of the core at the lower end of the range."""
 
-CLOSED = 0.8
+CLOSED = 0.7
 """Least share of the directions in which a skull lies."""
 
 

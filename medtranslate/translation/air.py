@@ -23,6 +23,9 @@ GRID_MM = 1.0
 HEAD_MM = 200.0
 """Length of a head, by which a picture without a pixel size is measured."""
 
+FAINT = 0.06
+"""Share of the range above the background from which a voxel may be scalp, which is faint in some sequences."""
+
 BACKGROUND = 0.2
 """Most of the range that a grey background has; what is brighter along the edges of the slices is tissue."""
 
@@ -136,9 +139,9 @@ def examine(
 
 
 def _least(values: Volume, ends: tuple[float, float]) -> float:
-    """Return the value above which a voxel is visible: `VISIBLE` of the range above the background."""
+    """Return the value above which a voxel may be of the head: `FAINT` of the range above the background."""
     lower, upper = ends
     edges = values[:, 0], values[:, -1], values[:, :, 0], values[:, :, -1]
     median = float(np.median(np.concatenate([edge.ravel() for edge in edges])))
     background = (median - lower) / (upper - lower)
-    return lower + (VISIBLE + min(max(background, 0.0), BACKGROUND)) * (upper - lower)
+    return lower + (FAINT + min(max(background, 0.0), BACKGROUND)) * (upper - lower)

@@ -80,7 +80,7 @@ def test_black_brain_is_doubted():
 
 def test_an_open_skull_is_doubted():
     open_side = CT.copy()
-    open_side[:, :, :60] = np.minimum(open_side[:, :, :60], 32)
+    open_side[:, :, :75] = np.minimum(open_side[:, :, :75], 32)
     assert any("of its ring" in doubt for doubt in doubts(look(open_side)))
 
 
@@ -102,9 +102,9 @@ def test_a_small_head_shows_no_brain_to_look_at():
 
 
 def test_limits_are_kept_where_they_are_just_reached():
-    at_the_limit = Brain(fluid=28.0, brain=32.0, bone=4.0, black=0.05, closed=0.8, picture=False)
+    at_the_limit = Brain(fluid=28.0, brain=32.0, bone=4.0, black=0.05, closed=0.7, picture=False)
     assert doubts(at_the_limit) == []
-    assert len(doubts(replace(at_the_limit, fluid=28.1, bone=4.1, black=0.051, closed=0.79))) == 4
+    assert len(doubts(replace(at_the_limit, fluid=28.1, bone=4.1, black=0.051, closed=0.69))) == 4
 
 
 def test_bone_begins_in_the_upper_tenth_of_a_window():
