@@ -66,7 +66,7 @@ def test_a_batch_that_cannot_hold_each_slice_twice_is_refused(settings):
 def test_a_run_is_not_overwritten_unasked(settings):
     settings.out.mkdir()
     (settings.out / "precious").write_text("kept")
-    with pytest.raises(OutputExists, match="--resume"):
+    with pytest.raises(OutputExists, match="did not write"):
         fit(settings, quiet=True)
     with pytest.raises(OutputExists, match="did not write"):
         fit(replace(settings, overwrite=True), quiet=True)
