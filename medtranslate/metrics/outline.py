@@ -37,6 +37,17 @@ def outline(visible: Voxels, spacing_mm: tuple[float, float, float]) -> Voxels:
     Returns:
         The head [Z, Y, X]; empty if nothing is visible.
     """
+    head = np.zeros_like(visible)
+    if not visible.any():
+        return head
+    # With a voxel around it, what is visible meets an edge only where the field of view has one.
+    (around,) = ndimage.find_objects(visible.view(np.int8))
+    box = tuple(slice(max(0, part.start - 1), part.stop + 1) for part in around)
+    head[box] = _largest_head(visible[box], spacing_mm)
+    return head
+
+
+def _largest_head(visible: Voxels, spacing_mm: tuple[float, float, float]) -> Voxels:
     steps = tuple(math.floor(GAP_MM / length) for length in spacing_mm)
     parts, count = ndimage.label(visible, _AROUND)
     solid = np.zeros(count + 1, dtype=bool)

@@ -147,8 +147,8 @@ def doubts(found: Brain) -> list[str]:
     said = []
     if found.fluid is not None and found.fluid - found.brain > FLUID_HU:
         said.append(
-            f"fluid has {found.fluid:.0f} HU and brain {found.brain:.0f} HU, but fluid is darker by at least"
-            f" {-FLUID_HU:g} HU"
+            f"fluid has {found.fluid:.0f} HU, brain {found.brain:.0f} HU; in a true CT fluid is at least"
+            f" {-FLUID_HU:g} HU darker"
         )
     most, unit = (LOOSE_BONE_CM2, "cm2") if found.picture else (LOOSE_BONE_ML, "ml")
     if found.bone > most:
