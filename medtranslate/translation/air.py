@@ -24,7 +24,7 @@ HEAD_MM = 200.0
 """Length of a head, by which a picture without a pixel size is measured."""
 
 FAINT = 0.06
-"""Share of the range above the background from which a voxel may be scalp, which is faint in some sequences."""
+"""Share of the range above the background from which a voxel may be scalp, faint in some sequences."""
 
 BACKGROUND = 0.2
 """Most of the range that a grey background has; what is brighter along the edges of the slices is tissue."""
