@@ -27,7 +27,7 @@ from medtranslate.errors import InputRefused, OutputExists
 from medtranslate.jobs import reason, staged, whole_outputs
 from medtranslate.jobs.locks import locked
 from medtranslate.result import Finished, Outcome, write_result
-from medtranslate.translation import OTHER, RECORD, Job, Translated, pass_gate, read_source, write_one
+from medtranslate.translation import OTHER, RECORD, Job, Translated, passed, read_source, write_one
 from medtranslate.translation.stack import Stack, stack
 from medtranslate.translation.volume import sample_stacks
 
@@ -178,7 +178,7 @@ def _job(item: Item, out: Path) -> Job:
 
 def _translate(settings: BatchSettings, model: Model, given: _Read) -> _Made:
     done = sample_stacks([given.seen], model, settings.to)[0]
-    pass_gate(given.settings, given.job, done.record)
+    done = passed(given.job.source, done, force=settings.force)
     return _Made(given, done, planes_of(given.seen, done.volume, model, settings.to))
 
 

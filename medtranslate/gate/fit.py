@@ -1,7 +1,7 @@
 """The gate of a model, fitted on what the model was trained on and on digital heads.
 
-Right slices are those of the sources; wrong ones are made of them (`wrong`). A part of the right ones, whole
-runs of neighbours, is held back: on these the limits are set.
+Right slices are those of the sources; wrong ones are made of them (`wrong`, `scans`) and of digital heads
+(`heads`). A part of the right ones, whole runs of neighbours, is held back: on these the limits are set.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from torch.nn import functional
 from medtranslate.config import AugmentSettings, Modality, NetworkSettings, ScaleSettings
 from medtranslate.data import Source
 from medtranslate.data.streams import PhantomSlices
-from medtranslate.gate.wrong import WRONG, offered, other_views, turned
+from medtranslate.gate.heads import bare_heads, other_views
+from medtranslate.gate.scans import SCANS
+from medtranslate.gate.wrong import WRONG, offered, turned
 from medtranslate.jobs import progress
 from medtranslate.model import Generators
 from medtranslate.networks import HIGHEST, KINDS, MODALITIES, SliceGate, VariationalGenerator, pooled, shrink
@@ -27,7 +29,7 @@ OTHER: dict[Modality, Modality] = {"ct": "mr", "mr": "ct"}
 MOST = 2_000
 """Slices of a source that are looked at."""
 
-PHANTOMS = 300
+PHANTOMS = 600
 """Digital heads of each modality beside them."""
 
 MADE = 360
@@ -41,7 +43,7 @@ HEADS = 20
 LYING = 0.3
 """Share of heads that are turned in a batch."""
 
-MIX = (0.33, 0.33, 0.02, 0.1, 0.22)
+MIX = (0.3, 0.3, 0.02, 0.11, 0.27)
 """Share of each kind in a batch, before some heads are turned."""
 
 RATE = 3e-3
@@ -81,6 +83,7 @@ def fit_gate(
     steps: int,
     seed: int = 0,
     quiet: bool = True,
+    start: SliceGate | None = None,
 ) -> SliceGate:
     """A gate for generators, from the slices that they were trained on.
 
@@ -88,6 +91,7 @@ def fit_gate(
         sources: of each modality; digital heads in place of one that is not there.
         steps: of the classifier's training.
         seed: of everything random.
+        start: a gate whose classifier is trained on, such as one that knows fewer kinds.
     """
     known, held = {}, {}
     for which in MODALITIES:
@@ -96,6 +100,8 @@ def fit_gate(
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         gate = SliceGate(network)
+        if start is not None:
+            gate.classifier.load_state_dict(start.classifier.state_dict())
         _train(gate, images, labels, steps, seed, quiet)
     gate.eval().requires_grad_(False)
     for index, which in enumerate(MODALITIES):
@@ -158,7 +164,8 @@ def _shown(
         views = other_views(which, 2 * MADE, network.size, scale, FIRST)
         add(offered(views, which, network, scale), "view")
         add(offered(turned(views, generator), which, network, scale), "view")
-        for make in WRONG.values():
+        add(offered(bare_heads(which, MADE, network.size, scale, FIRST), which, network, scale), "other")
+        for make in (WRONG | SCANS[which]).values():
             add(offered(make(some(MADE), generator), which, network, scale), "other")
     return torch.cat(parts), torch.cat(labels)
 
@@ -167,6 +174,9 @@ def _train(gate: SliceGate, images: Tensor, labels: Tensor, steps: int, seed: in
     generator = torch.Generator().manual_seed(seed + 1)
     optimiser = torch.optim.AdamW(gate.classifier.parameters(), lr=RATE, weight_decay=1e-2)
     rates = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=steps)
+    # About a sixth faster on a CPU.
+    gate.classifier.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    images = images.contiguous(memory_format=torch.channels_last)
     weights = (torch.tensor(MIX) / torch.bincount(labels, minlength=len(KINDS)))[labels]
     gate.train()
     with progress(steps, "step", "fitting the gate", quiet=quiet) as bar:
