@@ -49,6 +49,9 @@ VALUES = {
 NOISE = ("T1 in ms", "T2 in ms", "ADC")
 """Maps whose air holds what a fit makes of noise."""
 
+BRAIN_MM3 = 1.7e6
+"""Volume that a brain hardly exceeds."""
+
 REAL = {
     "EPI, real": (
         "dipy/data/files/S0_10slices.nii.gz",
@@ -117,18 +120,23 @@ def scans(data: Path, packages: Path | None, folder: Path) -> Iterator[Scan]:
 
 
 def strip(axial: MetaTensor, modality: Modality) -> tuple[Grey, float]:
-    """A head without skull and scalp, and the value of its surroundings: opened and closed in 3-D, in mm."""
+    """A head without skull and scalp, and the value of its surroundings.
+
+    What is of brain's brightness is shrunk until its largest part is no larger than a brain, and grown again.
+    """
     values = axial.as_tensor().numpy()[0]
     sizes = np.array([float(length) for length in axial.pixdim])
     if modality == "ct":
-        tissue, apart = (values > -10) & (values < 90), 2.0
+        tissue = (values > 0) & (values < 90) & ~_within(values > 130, 2.5, sizes)
     else:
         top = np.percentile(values[values > values.mean()], 99)
-        tissue, apart = values > 0.22 * top, 4.0
-    core = _within(tissue, -apart, sizes)
-    labels, _ = ndimage.label(core)
-    middle = labels[tuple(slice(extent // 3, 2 * extent // 3) for extent in labels.shape)]
-    brain = _within(labels == 1 + int(np.argmax(np.bincount(middle.ravel())[1:])), apart + 1, sizes)
+        tissue = values > 0.22 * top
+    for apart in (3.0, 4.0, 5.0, 6.5, 8.0, 10.0):
+        labels, _ = ndimage.label(_within(tissue, -apart, sizes))
+        middle = labels[tuple(slice(extent // 3, 2 * extent // 3) for extent in labels.shape)]
+        brain = _within(labels == 1 + int(np.argmax(np.bincount(middle.ravel())[1:])), apart + 1, sizes)
+        if brain.sum() * sizes.prod() < BRAIN_MM3:
+            break
     closed = _within(_within(brain, 8.0, sizes), -8.0, sizes)
     brain = np.stack([ndimage.binary_fill_holes(closed[..., z]) for z in range(closed.shape[2])], axis=2)
     air = -1000.0 if modality == "ct" else 0.0
@@ -189,6 +197,8 @@ def flight(axial: MetaTensor, seed: int) -> Grey:
         for _ in range(7):
             towards = towards + rng.normal(0, 0.25, 3)
             at = at + 1.4 * towards / np.linalg.norm(towards)
+            if (at < 2).any() or (at > extent - 3).any():
+                return
             low = np.round(at - wide / 2).astype(int).clip(0)
             high = np.round(at + wide / 2).astype(int) + 1
             tree[low[0] : high[0], low[1] : high[1], low[2] : high[2]] = top
@@ -242,7 +252,7 @@ def _volume(values: NDArray[np.floating], affine: NDArray[np.float64], name: str
 def _like(axial: MetaTensor, values: Grey, air: float) -> MetaTensor:
     """Other values on a grid; one voxel of air, so that the values alone say nothing."""
     values[0, 0, 0] = air
-    return MetaTensor(torch.from_numpy(values)[None], affine=axial.affine, meta=axial.meta)
+    return MetaTensor(torch.from_numpy(values)[None], meta=axial.meta)
 
 
 def _coarser(axial: MetaTensor) -> MetaTensor:
@@ -250,7 +260,7 @@ def _coarser(axial: MetaTensor) -> MetaTensor:
     x, y, z = (max(1, round(2.0 / float(length))) for length in axial.pixdim)
     affine = axial.affine @ torch.diag(torch.tensor([x, y, z, 1.0], dtype=torch.float64))
     values = axial.as_tensor()[:, ::x, ::y, ::z].contiguous()
-    return MetaTensor(values, affine=affine, meta={**axial.meta, "affine": affine})
+    return MetaTensor(values, meta={**axial.meta, "affine": affine})
 
 
 def _within(mask: Flags, millimetres: float, sizes: NDArray[np.float64]) -> Flags:
