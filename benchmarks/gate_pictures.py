@@ -52,17 +52,17 @@ def kinds(data: Path) -> dict[str, list[Offer]]:
     found["wrong: pictures, MR as CT"] = offers(right["mr"], "ct")
     for which in MODALITIES:
         upper = which.upper()
-        found[f"wrong: pictures, pictures, {upper} upside down"] = offers(
+        found[f"wrong: pictures, {upper} upside down"] = offers(
             {name: grey[::-1] for name, grey in right[which].items()}, which
         )
-        found[f"wrong: pictures, pictures, {upper} turned 90 degrees"] = offers(
+        found[f"wrong: pictures, {upper} turned 90 degrees"] = offers(
             {name: np.rot90(grey, 1 + 2 * (at % 2)) for at, (name, grey) in enumerate(right[which].items())},
             which,
         )
-        found[f"wrong: pictures, pictures, {upper} inverted"] = offers(
+        found[f"wrong: pictures, {upper} inverted"] = offers(
             {name: 255 - grey for name, grey in right[which].items()}, which
         )
-        found[f"wrong: pictures, pictures, {upper} sagittal, coronal"] = offers(cuts(data, which), which)
+        found[f"wrong: pictures, {upper} sagittal, coronal"] = offers(cuts(data, which), which)
     for kind, greys in {
         "photographs": photographs(),
         "drawn chests": {f"chest {seed}": chest(seed) for seed in range(24)},
@@ -71,9 +71,7 @@ def kinds(data: Path) -> dict[str, list[Offer]]:
         "noise": noises(),
         "empty": {"black": np.zeros((256, 256), np.float32), "white": np.full((256, 256), 255, np.float32)},
     }.items():
-        found[f"wrong: pictures, pictures, {kind}"] = [
-            offer for which in MODALITIES for offer in offers(greys, which)
-        ]
+        found[f"wrong: pictures, {kind}"] = [offer for which in MODALITIES for offer in offers(greys, which)]
     return found
 
 
