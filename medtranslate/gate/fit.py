@@ -43,6 +43,9 @@ HEADS = 20
 LYING = 0.3
 """Share of heads that are turned in a batch."""
 
+SMALLER = (0.35, 1.35)
+"""Share of pictures that are shown smaller than their frame, and by how much at most."""
+
 MIX = (0.3, 0.3, 0.02, 0.11, 0.27)
 """Share of each kind in a batch, before some heads are turned."""
 
@@ -231,13 +234,22 @@ def _turned_some(images: Tensor, labels: Tensor, generator: torch.Generator) -> 
 
 def _varied(images: Tensor, generator: torch.Generator) -> Tensor:
     """Moved a little, mirrored, of another contrast, noisier or softer: what is no error in any kind."""
-    moved = augment(images, "mr", _STILL, generator)
+    moved = _smaller(augment(images, "mr", _STILL, generator), generator)
     soft = torch.rand(len(images), generator=generator) < 0.25
     moved[soft] = functional.avg_pool2d(functional.pad(moved[soft], (1, 1, 1, 1), mode="replicate"), 3, 1)
     grain = torch.rand(len(images), generator=generator) < 0.5
     level = 0.1 * torch.rand(int(grain.sum()), 1, 1, 1, generator=generator) ** 2
     moved[grain] += level * torch.randn(moved[grain].shape, generator=generator)
     return moved.clamp(-1, 1)
+
+
+def _smaller(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Some of them smaller than their frame, as most slices of a volume are: it has one frame for all."""
+    some = torch.rand(len(images), generator=generator) < SMALLER[0]
+    zoom = torch.where(some, 1 + (SMALLER[1] - 1) * torch.rand(len(images), generator=generator), 1.0)
+    theta = zoom.reshape(-1, 1, 1) * torch.eye(2, 3)
+    grid = functional.affine_grid(theta, list(images.shape), align_corners=False)
+    return functional.grid_sample(images + 1, grid, align_corners=False) - 1
 
 
 def _moved(slices: Tensor, seed: int) -> Tensor:

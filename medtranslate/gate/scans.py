@@ -121,7 +121,8 @@ def _vessels(size: int, rng: np.random.Generator) -> Floats:
                 max(0, column - half // 2) : column + half // 2 + 1,
             ] = 1
         tips.append((x, y, angle, 0.75 * width))
-    return ndimage.gaussian_filter(canvas, 0.003 * size) * rng.uniform(0.7, 1.0)
+    soft: Floats = ndimage.gaussian_filter(canvas, 0.003 * size) * rng.uniform(0.7, 1.0)
+    return soft
 
 
 def _diffusivity(cut: Cut, rng: np.random.Generator) -> Floats:
@@ -175,9 +176,11 @@ def _phase(cut: Cut, rng: np.random.Generator) -> Floats:
     angle = slope[0] * x + slope[1] * y + slope[2] * x * y + slope[3] * x**2 + slope[4] * y**2
     angle = angle * rng.uniform(0.1, 2.5) + rng.uniform(0, 3) * cut.grey + rng.normal(0, 0.1, x.shape)
     wrapped = (angle / (2 * np.pi)) % 1.0
-    if rng.random() < 0.3:
-        return np.where(cut.brain if rng.random() < 0.5 else cut.head, wrapped, rng.choice((0.0, 0.5)))
-    return np.where(cut.head, wrapped, rng.random(x.shape))
+    masked = rng.random() < 0.3
+    within = cut.brain if masked and rng.random() < 0.5 else cut.head
+    ground = rng.choice((0.0, 0.5)) if masked else rng.random(x.shape)
+    made: Floats = np.where(within, wrapped, ground)
+    return made
 
 
 _MAPS = (_diffusivity, _anisotropy, _relaxation, _tissue, _statistic, _phase)
