@@ -1,90 +1,134 @@
-"""What an input gate refuses: right pictures it should let pass, and wrong kinds it was not fitted on.
+"""What an input gate refuses: right images it should let pass, and wrong kinds it was not fitted on.
 
-    python -m benchmarks.gate --data DATA --model RUN/model
+    python -m benchmarks.gate --data DATA --model RUN/model --packages PACKAGES
 
 DATA is laid out as the development data: brain-ct-mr/{trainA,trainB,valA,valB,mislabelled}, paired-ct-mr,
-nifti and dicom. With --fit the gate is fitted anew on train* for the model's generators, and with --keep put
-into the model's folder; without, the model's own is judged. Wrong kinds are made of val*, of volumes cut in
-other planes, of the photographs that come with scikit-image, of pydicom's test images, and of drawn chests
-and knees, since no real ones are at hand. A picture in which no head is found counts as refused,
-as for a user.
+paired-three, nifti, heads and dicom; PACKAGES holds the unpacked wheels of dipy, nibabel, nilearn and
+sdcflows. With --fit the gate is fitted anew on train* for the model's generators, and with --keep put into
+the model's folder; without, the model's own is judged. Of several models with the same generators the gates
+are held beside each other. `gate_pictures` and `gate_scans` say what wrong kinds are made of. An image in
+which no head is found counts as refused, as for a user.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-import pydicom
-import skimage.data
 import torch
 from monai.data import MetaTensor
-from numpy.typing import NDArray
-from PIL import Image
-from scipy import ndimage
 
+from benchmarks.gate_pictures import kinds, offers, slices_of
+from benchmarks.gate_scans import heads, read_series, scans
 from medtranslate.checkpoint import Model, find_model, load_model, save_gate
 from medtranslate.config import Modality, TrainSettings
 from medtranslate.data import open_sources
 from medtranslate.errors import InputRefused
 from medtranslate.gate import fit_gate, judge, look
-from medtranslate.io import read_volume
 from medtranslate.networks import SliceGate
-from medtranslate.transforms import mr_top, scale_ct, scale_mr, to_axial
+from medtranslate.transforms import to_axial
 from medtranslate.translation import OTHER
 from medtranslate.translation.stack import stack
+from medtranslate.translation.volume import JUDGED
 
-Grey = NDArray[np.float32]
 Offer = tuple[str, MetaTensor, Modality]
+SLICES = 8
+"""Of a volume that are offered as pictures, too."""
 
-MODALITIES: tuple[Modality, Modality] = ("ct", "mr")
-BRAIN = (-20.0, 100.0)
+
+@dataclass
+class Table:
+    """Verdicts of the gates, counted by kind as they come.
+
+    Attributes:
+        models: whose gates are asked; their generators are the same.
+        show: name what was judged wrongly.
+        counts: by kind, how many were offered, and of each gate how many were refused and warned of.
+    """
+
+    models: list[Model]
+    show: bool
+    counts: dict[str, dict[str, object]] = field(default_factory=dict)
+
+    def add(self, kind: str, offered: Iterable[Offer]) -> None:
+        """Judge what is offered and print a row."""
+        found = [(name, modality, self._verdicts(volume, modality)) for name, volume, modality in offered]
+        wanted = "refuse" if kind.startswith("wrong") else "pass"
+        columns = list(zip(*(verdicts for _, _, verdicts in found), strict=True))
+        refused, warned = ([[v for v, _ in one].count(w) for one in columns] for w in ("refuse", "warn"))
+        self.counts[kind] = {"offered": len(found), "refused": refused, "warned": warned}
+        print(f"{kind:52}{len(found):6d}   refused {refused}   warned {warned}", flush=True)
+        for name, modality, verdicts in found if self.show else ():
+            verdict, why = verdicts[-1]
+            if verdict != wanted:
+                print(f"    {name} as {modality}: {verdict} {why}", flush=True)
+
+    def sums(self, words: str, keys: Iterable[str]) -> None:
+        """Print what all rows of these words come to, each gate for itself."""
+        rows = [counts for kind, counts in self.counts.items() if kind.startswith(words)]
+        offered = sum(int(str(row["offered"])) for row in rows)
+        for key in keys:
+            all_of = [sum(one) for one in zip(*(row[key] for row in rows), strict=True)]  # type: ignore[call-overload]
+            print(f"{words}, {key}: {all_of} of {offered}, {[f'{one / offered:.1%}' for one in all_of]}")
+
+    def _verdicts(self, volume: MetaTensor, modality: Modality) -> list[tuple[str, str]]:
+        """Verdict and reasons of each gate; what is refused before it comes to a gate is refused."""
+        first = self.models[0]
+        try:
+            seen = stack(volume, modality, first)
+        except InputRefused as error:
+            return [("refuse", str(error))] * len(self.models)
+        generator, size = first.translator(OTHER[modality]), first.description.network.size
+        judged = seen.shown[:: -(-len(seen.shown) // JUDGED)]
+        looks: list[list[torch.Tensor]] = [[] for _ in self.models]
+        with torch.inference_mode():
+            for places in judged.split(16):
+                framed = seen.framed(places, size)
+                latent = generator.encode(framed).mean
+                for model, mine in zip(self.models, looks, strict=True):
+                    assert model.gate is not None, "a model has no gate; give --fit STEPS"
+                    mine.append(look(model.gate, framed, latent, modality))
+        found = [
+            judge(mine, model.gate, volume, modality) for model, mine in zip(self.models, looks, strict=True)
+        ]
+        return [(one.verdict, f"{one.looks_like} {one.scores} {one.reasons}") for one in found]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--model", required=True)
+    parser.add_argument("--model", required=True, nargs="+")
+    parser.add_argument("--packages", type=Path, help="folder of unpacked wheels")
     parser.add_argument("--fit", type=int, metavar="STEPS", help="fit a gate on train* in so many steps")
+    parser.add_argument(
+        "--onwards", action="store_true", help="begin with the classifier of the model's gate"
+    )
     parser.add_argument("--keep", action="store_true", help="put it into the model's folder")
     parser.add_argument("--cache", type=Path, help="folder for the framed training slices")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--show", action="store_true", help="name what was judged wrongly")
+    parser.add_argument("--show", action="store_true", help="name what the last gate judged wrongly")
     options = parser.parse_args()
-    model = load_model(options.model)
+    models = [load_model(name) for name in options.model]
     if options.fit:
-        model.gate = fitted(options, model)
+        models[-1].gate = fitted(options, models[-1])
         if options.keep:
-            save_gate(find_model(options.model), model.gate)
-    assert model.gate is not None, "the model has no gate; give --fit STEPS"
-    print(model.gate.limits, model.gate.reach)
-    summary: dict[str, dict[str, object]] = {}
-    print(f"{'kind':34}{'offered':>9}{'refused':>9}{'warned':>8}")
-    for kind, offers in kinds(options.data).items():
-        found: list[str] = []
-        for name, volume, modality in offers:
-            verdict, why = verdict_of(volume, modality, model)
-            found.append(verdict)
-            wanted = "refuse" if kind.startswith("wrong") else "pass"
-            if options.show and verdict != wanted:
-                print(f"    {name} as {modality}: {verdict} {why}")
-        counts = {word: found.count(word) for word in ("refuse", "warn")}
-        summary[kind] = {"offered": len(found), **counts}
-        print(f"{kind:34}{len(found):9d}{counts['refuse']:9d}{counts['warn']:8d}", flush=True)
+            save_gate(find_model(options.model[-1]), models[-1].gate)
+    assert len({model.description.sha256 for model in models}) == 1, "gates of the same generators, please"
+    table = Table(models, options.show)
+    for kind, offered in kinds(options.data).items():
+        table.add(kind, offered)
     with tempfile.TemporaryDirectory() as folder:
-        for name, volume, modality in volumes(options.data, Path(folder)):
-            verdict, why = verdict_of(volume, modality, model)
-            summary[f"volume {name} as {modality}"] = {"verdict": verdict}
-            print(f"{name:34} as {modality}: {verdict} {why}", flush=True)
-    wrong = [counts for kind, counts in summary.items() if kind.startswith("wrong")]
-    offered, refused = (sum(int(str(one[word])) for one in wrong) for word in ("offered", "refuse"))
-    print(f"all wrong kinds: {refused} of {offered} refused, {refused / offered:.1%}")
-    print(json.dumps({"model": model.description.name, "kinds": summary, "wrong_refused": refused / offered}))
+        for kind, offered in volumes(options.data, options.packages, Path(folder)):
+            table.add(kind, offered)
+    for words in ("right: pictures", "right: volumes"):
+        table.sums(words, ("refused", "warned"))
+    for words in ("wrong: pictures", "wrong: volumes", "wrong: slices", "wrong"):
+        table.sums(words, ("refused",))
+    print(json.dumps({"models": options.model, "kinds": table.counts}))
 
 
 def fitted(options: argparse.Namespace, model: Model) -> SliceGate:
@@ -108,230 +152,29 @@ def fitted(options: argparse.Namespace, model: Model) -> SliceGate:
         steps=options.fit,
         seed=options.seed,
         quiet=False,
+        start=model.gate if options.onwards else None,
     )
 
 
-def verdict_of(volume: MetaTensor, modality: Modality, model: Model) -> tuple[str, str]:
-    """The verdict and its reasons; what is refused before it comes to the gate is refused."""
-    try:
-        seen = stack(volume, modality, model)
-    except InputRefused as error:
-        return "refuse", str(error)
-    generator = model.translator(OTHER[modality])
-    looks = []
-    with torch.inference_mode():
-        for places in seen.shown.split(16):
-            framed = seen.framed(places, model.description.network.size)
-            looks.append(look(model.gate, framed, generator.encode(framed).mean, modality))
-    found = judge(looks, model.gate, volume, modality)
-    return found.verdict, f"{found.looks_like} {found.scores} {found.reasons}"
-
-
-def kinds(data: Path) -> dict[str, list[Offer]]:
-    """Pictures by kind, each with the modality that it is offered as."""
-    pictures = data / "brain-ct-mr"
-    right = {"ct": read(pictures / "valA"), "mr": read(pictures / "valB")}
-    found: dict[str, list[Offer]] = {
-        "valA, right": offers(right["ct"], "ct"),
-        "valB, right": offers(right["mr"], "mr"),
-    }
-    pairs = data / "paired-ct-mr"
-    found["pairs 16 20 28, CT, right"] = offers(chosen(pairs / "CT"), "ct")
-    found["pairs 16 20 28, MR, right"] = offers(chosen(pairs / "MRI"), "mr")
-    found["wrong: mislabelled as MR"] = offers(read(pictures / "mislabelled"), "mr")
-    found["wrong: CT as MR"] = offers(right["ct"], "mr")
-    found["wrong: MR as CT"] = offers(right["mr"], "ct")
-    for which in MODALITIES:
-        upper = which.upper()
-        found[f"wrong: {upper} upside down"] = offers(
-            {name: grey[::-1] for name, grey in right[which].items()}, which
-        )
-        found[f"wrong: {upper} turned 90 degrees"] = offers(
-            {name: np.rot90(grey, 1 + 2 * (at % 2)) for at, (name, grey) in enumerate(right[which].items())},
-            which,
-        )
-        found[f"wrong: {upper} inverted"] = offers(
-            {name: 255 - grey for name, grey in right[which].items()}, which
-        )
-        found[f"wrong: {upper} sagittal, coronal"] = offers(cuts(data, which), which)
-    for kind, greys in {
-        "photographs": photographs(),
-        "drawn chests": {f"chest {seed}": chest(seed) for seed in range(24)},
-        "drawn knees": {f"knee {seed}": knee(seed) for seed in range(24)},
-        "real images of other things": others(),
-        "noise": noises(),
-        "empty": {"black": np.zeros((256, 256), np.float32), "white": np.full((256, 256), 255, np.float32)},
-    }.items():
-        found[f"wrong: {kind}"] = [offer for which in MODALITIES for offer in offers(greys, which)]
-    return found
-
-
-def offers(greys: dict[str, Grey], modality: Modality) -> list[Offer]:
-    return [(name, picture(grey, modality, name), modality) for name, grey in greys.items()]
-
-
-def picture(grey: Grey, modality: Modality, name: str) -> MetaTensor:
-    """Rows front to back, as `read_volume` gives an 8-bit picture."""
-    values = torch.from_numpy(np.ascontiguousarray(grey.T, dtype=np.float32).round())[None, :, :, None]
-    return MetaTensor(
-        values,
-        affine=torch.diag(torch.tensor([-1.0, -1.0, 1.0, 1.0], dtype=torch.float64)),
-        meta={"modality": modality, "levels": 255, "path": name, "warnings": []},
+def volumes(data: Path, packages: Path | None, folder: Path) -> Iterator[tuple[str, list[Offer]]]:
+    """Whole heads, right and wrong, and scans that are neither, as volumes and slice by slice."""
+    whole = list(heads(data, folder))
+    yield "right: volumes, whole heads", whole
+    yield "wrong: volumes, offered as the other modality", [(n, v, OTHER[m]) for n, v, m in whole]
+    yield "wrong: volumes, upside down", [(n, _turned(v), m) for n, v, m in whole]
+    ct = [(n, v + 1024, OTHER[m]) for n, v, m in whole if m == "ct"]
+    yield "wrong: volumes, CT stored from 0, as MR", ct
+    yield (
+        "wrong: volumes, a skull phantom",
+        [("ct-skull-philips", read_series(data, "ct-skull-philips", folder), "ct")],
     )
-
-
-def read(folder: Path) -> dict[str, Grey]:
-    return {
-        path.name: np.asarray(Image.open(path).convert("L"), np.float32)
-        for path in sorted(folder.iterdir())
-        if path.suffix in (".png", ".jpg")
-    }
-
-
-def chosen(folder: Path) -> dict[str, Grey]:
-    return {name: grey for name, grey in read(folder).items() if name[:2] in ("16", "20", "28")}
-
-
-def heads(data: Path, modality: Modality) -> Iterator[tuple[str, MetaTensor]]:
-    names = ("ct-template-hu",) if modality == "ct" else ("t1-template", "mr-t1-head")
-    for name in names:
-        yield name, read_volume(data / "nifti" / f"{name}.nii.gz", modality=modality)
-
-
-def cuts(data: Path, modality: Modality) -> dict[str, Grey]:
-    """Sagittal and coronal slices of real heads, head up, 12 of each."""
-    made: dict[str, Grey] = {}
-    for name, volume in heads(data, modality):
-        axial = to_axial(volume)
-        top = mr_top(axial.as_tensor(), 99.5)
-        unit = scale_ct(axial.as_tensor(), BRAIN) if modality == "ct" else scale_mr(axial.as_tensor(), top)
-        grey = ((unit.numpy()[0] + 1) * 127.5).astype(np.float32)
-        sizes = [float(length) for length in axial.pixdim]
-        for axis, plane in ((0, "sagittal"), (1, "coronal")):
-            for share in np.linspace(0.3, 0.7, 12):
-                cut = np.take(grey, int(share * grey.shape[axis]), axis=axis).T[::-1]
-                across = sizes[1 - axis]
-                made[f"{name} {plane} {share:.2f}"] = ndimage.zoom(cut, (sizes[2], across), order=1)
-    return made
-
-
-def photographs() -> dict[str, Grey]:
-    """What comes inside scikit-image: people, animals, things, textures, cells, text."""
-    folder = Path(skimage.data.__file__).parent
-    found = {
-        path.name: np.asarray(Image.open(path).convert("L"), np.float32)
-        for path in sorted(folder.iterdir())
-        if path.suffix in (".png", ".jpg") and path.name != "phantom.png"
-    }
-    faces = skimage.data.lfw_subset()[:20]
-    return found | {f"face {index}": (255 * face).astype(np.float32) for index, face in enumerate(faces)}
-
-
-def others() -> dict[str, Grey]:
-    """pydicom's test images of other anatomy and other devices, and a drawing."""
-    folder = Path(pydicom.__file__).parent / "data" / "test_files"
-    windows = {"CT_small.dcm": (-160, 240), "examples_overlay.dcm": None, "MR_small.dcm": None}
-    windows |= {"JPEG2000.dcm": None, "image_dfl.dcm": None, "examples_palette.dcm": None}
-    found = {}
-    for name, window in windows.items():
-        data = pydicom.dcmread(folder / name)
-        grey = data.pixel_array.astype(np.float32)
-        grey = grey * float(data.get("RescaleSlope", 1)) + float(data.get("RescaleIntercept", 0))
-        low, high = window or np.percentile(grey, (1, 99.5))
-        found[name] = (255 * (grey - low) / (high - low)).clip(0, 255)
-    return found
-
-
-def noises() -> dict[str, Grey]:
-    rng = np.random.default_rng(0)
-    made = {}
-    for index in range(24):
-        white = rng.standard_normal((200, 200))
-        smooth = ndimage.gaussian_filter(white, (0, 1, 3, 8, 20, 40)[index % 6])
-        low, high = smooth.min(), smooth.max()
-        made[f"noise {index}"] = (255 * (smooth - low) / (high - low)).astype(np.float32)
-    return made
-
-
-def ellipse(shape: tuple[int, int], y: float, x: float, high: float, wide: float) -> NDArray[np.bool_]:
-    rows, columns = np.ogrid[-1 : 1 : shape[0] * 1j, -1 : 1 : shape[1] * 1j]
-    return ((rows - y) / high) ** 2 + ((columns - x) / wide) ** 2 < 1
-
-
-def chest(seed: int) -> Grey:
-    """A drawn axial chest: skin, muscle, two lungs with vessels, heart, spine, ribs."""
-    rng, size = np.random.default_rng(seed), (256, 256)
-
-    def near(value: float, by: float = 0.08) -> float:
-        return value * float(rng.uniform(1 - by, 1 + by))
-
-    grey = np.zeros(size, np.float32)
-    grey[ellipse(size, 0, 0, near(0.6), near(0.88))] = near(110, 0.3)
-    grey[ellipse(size, 0, 0, 0.53, 0.8)] = near(150, 0.2)
-    lungs = ellipse(size, -0.02, -0.4, near(0.42), near(0.3)) | ellipse(
-        size, -0.02, 0.4, near(0.42), near(0.3)
-    )
-    grey[lungs] = near(20, 0.5)
-    for _ in range(40):
-        y, x = rng.uniform(-0.4, 0.4), rng.uniform(-0.65, 0.65)
-        grey[ellipse(size, y, x, *rng.uniform(0.01, 0.03, 2)) & lungs] = 120
-    grey[ellipse(size, -0.1, near(0.12, 0.5), near(0.25), near(0.3))] = near(170, 0.15)
-    grey[ellipse(size, 0.36, 0, near(0.14), near(0.13))] = near(235, 0.08)
-    grey[ellipse(size, 0.42, 0, 0.05, 0.06)] = 130
-    for angle in np.linspace(0, 2 * np.pi, 18):
-        grey[ellipse(size, 0.47 * np.sin(angle), 0.72 * np.cos(angle), 0.03, 0.05)] = 240
-    return finished(grey, rng)
-
-
-def knee(seed: int) -> Grey:
-    """A drawn knee: sagittal (femur, tibia, patella) or axial (condyles, patella), in T1's or CT's grey."""
-    rng, size = np.random.default_rng(seed), (256, 256)
-    fat, muscle, bone, joint = ((200, 90, 180, 60), (60, 130, 245, 110))[seed % 2]
-    grey = np.zeros(size, np.float32)
-    shift = float(rng.uniform(-0.08, 0.08))
-    if seed % 4 < 2:
-        grey[:, 60:196] = fat
-        grey[:, 75:180] = muscle
-        grey[ellipse(size, -0.75, shift, 0.62, 0.22)] = bone
-        grey[ellipse(size, -0.28, shift, 0.26, 0.34)] = bone
-        grey[ellipse(size, 0.35, shift, 0.2, 0.34)] = bone
-        grey[ellipse(size, 0.85, shift, 0.6, 0.2)] = bone
-        grey[ellipse(size, 0.04, shift, 0.05, 0.34)] = joint
-        grey[ellipse(size, -0.25, -0.42, 0.18, 0.07)] = bone
-    else:
-        grey[ellipse(size, 0, 0, 0.82, 0.78)] = fat
-        grey[ellipse(size, 0.25, 0, 0.5, 0.68)] = muscle
-        for side in (-0.28, 0.28):
-            grey[ellipse(size, shift, side, 0.34, 0.28)] = bone
-        grey[ellipse(size, -0.5, 0.05, 0.13, 0.3)] = bone
-        grey[ellipse(size, 0.35, 0, 0.07, 0.07)] = joint
-    return finished(grey, rng)
-
-
-def finished(grey: Grey, rng: np.random.Generator) -> Grey:
-    soft = ndimage.gaussian_filter(grey, rng.uniform(0.8, 1.8))
-    return (soft + (soft > 5) * rng.normal(0, rng.uniform(2, 10), grey.shape)).clip(0, 255).astype(np.float32)
-
-
-def volumes(data: Path, folder: Path) -> Iterator[Offer]:
-    """Real volumes as what they are, and as what they are not."""
-    for which in MODALITIES:
-        for name, volume in heads(data, which):
-            yield name, volume, which
-            yield f"{name} swapped", volume, OTHER[which]
-            yield f"{name} upside down", _turned(volume), which
-            if which == "ct":
-                yield f"{name} stored from 0", volume + 1024, "mr"
-    for name, which in (
-        ("ct-head-ge-tilt", "ct"),
-        ("ct-skull-philips", "ct"),
-        ("mr-t1-sagittal-siemens", "mr"),
-    ):
-        with tarfile.open(data / "dicom" / f"{name}.tar.xz") as archive:
-            archive.extractall(folder, filter="data")
-        volume = read_volume(folder / name)
-        yield name, volume, which
-        yield f"{name} swapped", volume, OTHER[which]
+    found: dict[str, list[Offer]] = {}
+    for kind, name, volume, modality in scans(data, packages, folder):
+        found.setdefault(kind, []).append((name, volume, modality))
+    for kind, offered in found.items():
+        yield f"wrong: volumes, {kind}", offered
+        one_by_one = [(slices_of(v, m, name, SLICES), m) for name, v, m in offered]
+        yield f"wrong: slices, {kind}", [one for greys, m in one_by_one for one in offers(greys, m)]
 
 
 def _turned(volume: MetaTensor) -> MetaTensor:

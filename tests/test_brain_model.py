@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from scipy import ndimage
 
 from medtranslate import cli
-from medtranslate.checkpoint import FILES, SHIPPED, facts, list_models
+from medtranslate.checkpoint import FILES, SHIPPED, facts, list_models, load_model
 from medtranslate.config import PATIENTS
 from medtranslate.io import read_volume, write_volume
-from medtranslate.phantom import study
+from medtranslate.phantom import LABEL, study
 from medtranslate.result import Result, Translation, read_result
 from medtranslate.transforms import to_axial
+from medtranslate.translation import translate_volume
 
 MIB = 2**20
 
@@ -21,7 +23,7 @@ MIB = 2**20
 def head():
     """A digital head that was never trained on, in T2 and CT."""
     made = study(900_301, size=64, spacing=3.2, contrast="t2")
-    return {"ct": made.ct, "mr": made.mr}
+    return {"ct": made.ct, "mr": made.mr, "labels": made.labels}
 
 
 def test_the_model_for_patients_ships_whole_and_small():
@@ -54,6 +56,41 @@ def test_the_other_modality_is_refused(head, source, to, tmp_path, capsys):
     assert cli.invoke(["translate", str(given), str(out), "--to", to]) == 3
     assert "error:" in capsys.readouterr().err
     assert not out.exists()
+
+
+@pytest.mark.parametrize(("source", "to", "air"), [("mr", "ct", 0.0), ("ct", "mr", -1000.0)])
+def test_a_brain_without_its_skull_is_refused(head, source, to, air, tmp_path, capsys):
+    names = ("grey matter", "white matter", "deep nuclei", "brainstem", "cerebellar cortex", "csf")
+    brain = np.isin(head["labels"][0].numpy(), [LABEL[name] for name in names])
+    labels, _ = ndimage.label(ndimage.binary_opening(brain))
+    brain = ndimage.binary_closing(labels == 1 + np.argmax(np.bincount(labels.ravel())[1:]), iterations=2)
+    bare = head[source].clone()
+    bare[0][torch.from_numpy(~brain)] = air
+    given, out = tmp_path / "bare.nii.gz", tmp_path / "out.nii.gz"
+    write_volume(bare, given)
+    assert cli.invoke(["translate", str(given), str(out), "--to", to]) == 3
+    assert "refused by the input gate" in capsys.readouterr().err
+    assert not out.exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "modality"),
+    [
+        ("nifti/t1-template", "mr"),
+        ("nifti/mr-t1-head", "mr"),
+        ("heads/mr/flair-2d-torchio-fernando", "mr"),
+        ("heads/mr/flair-3d-py_synthsr", "mr"),
+        ("heads/mr/t2-brain_037", "mr"),
+        ("nifti/ct-template-hu", "ct"),
+        ("heads/ct-hu/invesalius-cranium", "ct"),
+        ("heads/ct-hu/stanford-cthead", "ct"),
+    ],
+)
+def test_whole_heads_of_persons_pass(name, modality, shared_data):
+    volume = read_volume(shared_data / f"{name}.nii.gz", modality=modality)
+    _, record = translate_volume(volume, load_model(PATIENTS), "ct" if modality == "mr" else "mr")
+    assert record.gate.verdict == "pass"
 
 
 def test_a_head_of_a_person_gets_a_skull(shared_data, tmp_path):

@@ -14,16 +14,26 @@ from safetensors.torch import load_file, save_file
 from scipy.spatial.distance import mahalanobis
 
 from medtranslate import cli
+from medtranslate.batch import run_batch
 from medtranslate.checkpoint import load_model, save_gate
-from medtranslate.config import NetworkSettings, ScaleSettings, TranslateSettings
+from medtranslate.config import (
+    BatchSettings,
+    NetworkSettings,
+    ScaleSettings,
+    TranslateSettings,
+)
 from medtranslate.data.streams import PhantomSlices
 from medtranslate.errors import InputRefused, ModelRefused
 from medtranslate.gate import fit, fit_gate, judge, look
-from medtranslate.gate.wrong import WRONG, offered, other_views, turned
+from medtranslate.gate.brain import cut_out
+from medtranslate.gate.heads import bare_heads, other_views
+from medtranslate.gate.scans import SCANS
+from medtranslate.gate.wrong import WRONG, offered, turned
 from medtranslate.io import write_volume
 from medtranslate.networks import KINDS, MODALITIES, SliceGate
-from medtranslate.phantom import HELD_OUT, study
-from medtranslate.result import Gate, Translation, read_result
+from medtranslate.phantom import HELD_OUT, LABEL, study
+from medtranslate.result import Cycle, Gate, Translation, read_result
+from medtranslate.transforms import scale_ct
 from medtranslate.translation import translate, translate_volume
 
 LETS_ALL, LETS_NONE = (-1e9, -1e9), (1e9, 1e9)
@@ -95,6 +105,60 @@ def test_force_goes_past_and_is_recorded_and_reported(folder, mr, tmp_path, caps
     text = (page / "report.html").read_text(encoding="utf-8")
     assert record.gate.reasons[0] in text
     assert "refused, and passed by force" in text
+
+
+def test_a_cycle_of_what_is_refused_ends_with_3_unless_forced(folder, mr, tmp_path, capsys):
+    change(folder, reach=(-1.0, -1.0))
+    out = tmp_path / "there-and-back"
+    given = ["cycle", str(mr), "--from", "mr", "--out", str(out), "--model", str(folder), "--quiet"]
+    assert cli.invoke(given) == 3
+    said = capsys.readouterr().err
+    assert "mr.nii.gz: refused by the input gate of small" in said
+    assert not out.exists()
+    assert cli.invoke([*given, "--force"]) == 0
+    found = read_result(Cycle, out / "result.json")
+    (item,) = found.items
+    assert item.translation is not None
+    assert (item.translation.gate.verdict, item.translation.gate.forced) == ("refuse", True)
+    assert any("by force" in text for text in found.warnings)
+    assert "passed by force" in (out / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_cycle_is_judged_by_its_source_and_not_by_the_image_between(folder, mr, tmp_path):
+    """The reach of CT, which is what the image between is offered as, refuses everything."""
+    gate = load_model(str(folder)).gate
+    gate.reach[MODALITIES.index("ct")] = -1.0
+    save_gate(folder, gate)
+    out = tmp_path / "out"
+    assert cli.invoke(["cycle", str(mr), "--from", "mr", "--out", str(out), "--model", str(folder)]) == 0
+    assert read_result(Cycle, out / "result.json").items[0].translation.gate.verdict == "pass"
+
+
+def test_a_batch_fails_what_is_refused_and_doubts_what_is_warned_of(folder, mr, tmp_path):
+    (tmp_path / "in").mkdir()
+    shutil.copy(mr, tmp_path / "in")
+
+    def batch(name):
+        settings = BatchSettings(
+            source=tmp_path / "in",
+            out=tmp_path / name,
+            to="ct",
+            model=str(folder),
+            device="cpu",
+            workers=1,
+        )
+        return run_batch(settings, quiet=True).items[0]
+
+    change(folder, reach=(-1.0, -1.0))
+    refused = batch("refused")
+    assert refused.state == "failed"
+    assert "refused by the input gate of small" in refused.reason
+    assert not (tmp_path / "refused" / refused.output).exists()
+    change(folder, reach=(-1.0, 1e9))
+    doubted = batch("doubted")
+    assert any("the model's input gate doubts this input" in text for text in doubted.warnings)
+    record = read_result(Translation, next((tmp_path / "doubted").rglob("*translation.json")))
+    assert record.doubts == record.gate.reasons != []
 
 
 def test_a_doubt_is_a_warning_and_a_pass_is_none(folder, mr, tmp_path):
@@ -223,16 +287,52 @@ def test_a_gate_of_other_weights_is_refused(folder):
         load_model(str(folder))
 
 
-@pytest.mark.parametrize("kind", WRONG)
+@pytest.mark.parametrize("kind", WRONG | SCANS["mr"])
 def test_wrong_kinds_are_pictures_and_differ_from_what_they_were_made_of(kind):
     slices = PhantomSlices(3, 3, "mr", "t1", NetworkSettings(size=32), ScaleSettings()).fixed(6)
-    made = WRONG[kind](slices, torch.Generator().manual_seed(0))
-    again = WRONG[kind](slices, torch.Generator().manual_seed(0))
+    make = (WRONG | SCANS["mr"])[kind]
+    made = make(slices, torch.Generator().manual_seed(0))
+    again = make(slices, torch.Generator().manual_seed(0))
     assert made.shape == slices.shape
     assert torch.equal(made, again)
     assert made.amin() >= -1.001
     assert made.amax() <= 1.001
     assert ((made - slices).abs().mean(dim=(1, 2, 3)) > 0.01).all()
+
+
+@pytest.mark.parametrize("kind", [*WRONG, *SCANS["mr"]])
+@pytest.mark.parametrize("grey", [-1.0, 0.3])
+def test_what_shows_nothing_is_no_error_to_a_maker(kind, grey):
+    """Sources may hold slices without a head."""
+    made = (WRONG | SCANS["mr"])[kind](torch.full((2, 1, 32, 32), grey), torch.Generator().manual_seed(0))
+    assert made.shape == (2, 1, 32, 32)
+    assert torch.isfinite(made).all()
+
+
+@pytest.mark.parametrize("modality", MODALITIES)
+def test_a_brain_is_cut_out_of_a_slice_whose_tissues_are_known(modality):
+    made = study(910_007, size=72, spacing=3.0)
+    values = (made.ct if modality == "ct" else made.mr).as_tensor()
+    unit = scale_ct(values, (-20, 100) if modality == "ct" else (0, 1000))[0]
+    inner = [LABEL[name] for name in ("grey matter", "white matter", "deep nuclei", "csf")]
+    outer = [LABEL[name] for name in ("skin", "fat", "muscle", "cortical bone", "diploe")]
+    for z in range(42, 52, 3):
+        brain = cut_out(unit[:, :, z].contiguous(), np.random.default_rng(z)).brain
+        labels = made.labels[0, :, :, z].numpy()
+        assert (brain & np.isin(labels, inner)).sum() > 0.5 * np.isin(labels, inner).sum()
+        assert (brain & np.isin(labels, outer)).sum() < 0.1 * brain.sum()
+
+
+@pytest.mark.parametrize("modality", MODALITIES)
+def test_digital_heads_can_be_had_without_their_skull(modality):
+    scale, size = ScaleSettings(), 64
+    whole = other_views(modality, 6, size, scale, 910_010)
+    bare = bare_heads(modality, 6, size, scale, 910_010)
+    assert whole.shape == bare.shape == (6, 1, size, size)
+    shown = [float((pictures > -0.8).float().mean()) for pictures in (whole, bare)]
+    assert 0.1 < shown[1] < shown[0]
+    if modality == "ct":
+        assert float((bare > 0.95).float().mean()) < 0.05 * shown[1]
 
 
 @pytest.fixture
@@ -264,6 +364,20 @@ def test_the_same_seed_gives_the_same_gate_and_other_random_numbers_are_left_alo
     assert all(int(done) <= int(total) for _, done, total in said)
     assert all(torch.equal(value, second[key]) for key, value in first.items())
     assert torch.isfinite(torch.cat([value.flatten() for value in first.values()])).all()
+
+
+def test_a_fit_can_begin_with_another_gate(small_model, quick):
+    model = load_model(str(small_model))
+    known = model.description
+    began = lenient(model)
+    gate = fit_gate({}, model.generators, known.network, known.scale, steps=2, start=began)
+    anew = fit_gate({}, model.generators, known.network, known.scale, steps=2)
+    apart = [
+        float((one.classifier[0].conv.weight - began.classifier[0].conv.weight).abs().max())
+        for one in (gate, anew)
+    ]
+    # A step moves a weight by about the rate at most.
+    assert apart[0] < 2 * fit.RATE < apart[1]
 
 
 @pytest.mark.slow

@@ -35,7 +35,7 @@ from medtranslate.translation import (
     Job,
     Passed,
     Place,
-    pass_gate,
+    passed,
     preview,
     preview_of,
     read_source,
@@ -199,7 +199,7 @@ def _job(item: Item, out: Path, *, drawn: bool) -> Job:
 
 def _translate(settings: BatchSettings, model: Model, given: _Read) -> _Made:
     done = sample_stacks([given.seen], model, settings.to)[0]
-    pass_gate(given.settings, given.job, done.record)
+    done = passed(given.job.source, done, force=settings.force)
     sheet = preview(given.seen, done.volume, done.record)
     return _Made(given, Passed(given.job, given.seen.source, done, sheet), sheet)
 

@@ -179,6 +179,8 @@ class CycleSettings:
     """Seed of the noise."""
     device: Device = "auto"
     """auto, cpu, cuda or cuda:N."""
+    force: bool = False
+    """Test what the model's input gate refuses, too; the record and the report say so."""
     overwrite: bool = False
     """Replace an existing output."""
 

@@ -27,8 +27,8 @@ from medtranslate.jobs import check_free, progress, require_apart, whole_output
 from medtranslate.metrics import PROFILES, Range, score
 from medtranslate.report import VIEWS, Pictures, draw_differences, write_case
 from medtranslate.result import Cycle, Mask, Result
-from medtranslate.transforms import to_axial
-from medtranslate.translation import OTHER, as_spoken, framed_alone, stem_of, translate_volume
+from medtranslate.transforms import origin, to_axial
+from medtranslate.translation import OTHER, as_spoken, framed_alone, pass_gate, stem_of, translate_volume
 
 NAMES = {
     "source copied": "intermediate copied",
@@ -46,7 +46,8 @@ def cycle(settings: CycleSettings, *, quiet: bool = False) -> Cycle:
     folder are tested one by one.
 
     Raises:
-        InputRefused: the input or the model is refused, or no head is found in an image between.
+        InputRefused: the input or the model is refused, by the model's input gate among others, or no head
+            is found in an image between.
         OutputExists: `settings.out` is there and `overwrite` is not set.
         UsageError: the output is the input, or a folder around it.
     """
@@ -66,7 +67,14 @@ def cycle(settings: CycleSettings, *, quiet: bool = False) -> Cycle:
         )
         require_signal(source.meta)
         return cycle_volume(
-            source, settings.from_, model, settings.batch, noise=settings.noise, seed=settings.seed, name=name
+            source,
+            settings.from_,
+            model,
+            settings.batch,
+            noise=settings.noise,
+            seed=settings.seed,
+            name=name,
+            force=settings.force,
         )
 
     def gathered(items: list[Result]) -> Cycle:
@@ -113,6 +121,7 @@ def cycle_volume(
     noise: float = 0.0,
     seed: int = 0,
     name: str = "",
+    force: bool = False,
 ) -> tuple[Result, Pictures]:
     """One volume there and back, scored by the profile `image`, and the arrays as they were scored.
 
@@ -120,7 +129,8 @@ def cycle_volume(
     percentile, since the model can say nothing else. The mask is the source's head alone, so that no
     image between can change which voxels count. The baselines treat the image between as the source
     of an evaluation does; `untranslated` is the source through the model's frame and back, which is
-    what two networks would score that copy their input.
+    what two networks would score that copy their input. The input gate judges the source; the image between
+    is the model's own, and its record has the gate's verdict on the source.
 
     Args:
         source: [1, X, Y, Z] in physical units.
@@ -129,15 +139,19 @@ def cycle_volume(
         noise: standard deviation of normal noise on the image between, as a share of its range.
         seed: of the noise.
         name: of the item, without patient identity.
+        force: go on where the input gate refuses the source.
 
     Raises:
-        InputRefused: no head is found in the source or in the image between.
+        InputRefused: the input gate refuses the source, and `force` is not set; or no head is found in the
+            source or in the image between.
     """
     there = OTHER[modality]
     translated, outward = translate_volume(source, model, there, batch)
+    outward = pass_gate(origin(source), outward, force=force)
     ends = (0.0, 255.0) if "levels" in source.meta else outward.model.output_range
     between = _as_kept(translated, ends, noise, seed)
     recovered, record = translate_volume(between, model, modality, batch)
+    record = replace(record, gate=outward.gate)
     original = to_axial(as_spoken(source, modality, model))
     known = source.meta.get("warnings", [])
     spoken = (0.0, 255.0) if "levels" in source.meta else record.model.output_range

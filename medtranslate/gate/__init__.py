@@ -1,6 +1,9 @@
 """Is an input what the model knows? Pass, warn, refuse.
 
 wrong  pictures that are no axial head, to learn from
+brain  where the brain is in a slice
+scans  pictures of heads that are no anatomical MR or CT, likewise
+heads  digital heads in other planes and without skull, likewise
 fit    the gate of a model, on what the model was trained on
 judge  what the gate says of an input
 """

@@ -1,4 +1,4 @@
-"""Pictures that are no axial head, made of slices that are, of digital heads, and of nothing.
+"""Pictures that are no axial head, made of slices that are, and of nothing.
 
 Each maker takes slices [N, 1, S, S] in [-1, 1] and gives as many pictures of its kind, likewise.
 """
@@ -12,15 +12,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from medtranslate import phantom
 from medtranslate.config import Modality, NetworkSettings, ScaleSettings
 from medtranslate.errors import InputRefused
-from medtranslate.transforms import find_frame, into_frame, isolate, mr_top, scale_ct, scale_mr
+from medtranslate.transforms import find_frame, into_frame, isolate, mr_top, scale_mr
 
 Maker = Callable[[Tensor, torch.Generator], Tensor]
-
-VOLUME = 80
-"""Voxels along each axis of the digital heads that are cut in other planes; 3 mm each."""
 
 
 def offered(pictures: Tensor, modality: Modality, network: NetworkSettings, scale: ScaleSettings) -> Tensor:
@@ -170,30 +166,6 @@ WRONG: dict[str, Maker] = {
     "warped": warped,
 }
 """What is no head at all, or no whole one."""
-
-
-def other_views(modality: Modality, count: int, size: int, scale: ScaleSettings, first: int) -> Tensor:
-    """Sagittal and coronal cuts of digital heads [count, 1, size, size] in [-1, 1], head up."""
-    made: list[Tensor] = []
-    rng = np.random.default_rng([first, 9])
-    while len(made) < count:
-        contrast = ("t1", "t2", "flair", "random")[int(rng.integers(4))]
-        study = phantom.study(
-            first + len(made),
-            size=VOLUME,
-            spacing=240 / VOLUME,
-            contrast=contrast,  # type: ignore[arg-type]
-        )
-        volume = study.ct if modality == "ct" else study.mr
-        ends = scale.ct_window if modality == "ct" else (0.0, mr_top(volume.as_tensor(), scale.mr_percentile))
-        unit = scale_ct(volume.as_tensor(), ends)[0]
-        for axis in (0, 1):
-            # Rows from the top of the head down, columns from the front or the left.
-            planes = unit.movedim(axis, 0).transpose(1, 2).flip(1, 2)
-            shown = (planes > -0.8).float().mean(dim=(1, 2))
-            wide = (shown > 0.5 * shown.max()).nonzero().flatten().numpy()
-            made += [planes[index][None] for index in rng.choice(wide, 10, replace=False)]
-    return functional.interpolate(torch.stack(made[:count]), (size, size), mode="bilinear", antialias=True)
 
 
 def _uniform(generator: torch.Generator, *shape: int) -> Tensor:

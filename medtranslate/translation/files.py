@@ -134,12 +134,7 @@ def translate_each(
                 advance=slices.update,
             )
             slices.update(depth - slices.n)
-        for job, done in zip(group, made, strict=True):
-            pass_gate(settings, job, done.record)
-        return [
-            Passed(job, seen.source, done, preview(seen, done.volume, done.record) if job.preview else None)
-            for job, seen, done in zip(group, stacks, made, strict=True)
-        ]
+        return [_pass(settings, job, seen, done) for job, seen, done in zip(group, stacks, made, strict=True)]
 
     def write(made: list[Passed]) -> list[Item]:
         return [write_one(settings, passed, at) for passed in made]
@@ -151,18 +146,42 @@ def translate_each(
                 pictures.update()
 
 
-def pass_gate(settings: TranslateSettings, job: Job, record: Translation) -> None:
-    """Let a translation pass, unless the model's input gate refuses what it was made of.
+def _pass(settings: TranslateSettings, job: Job, seen: Stack, made: Translated) -> Passed:
+    done = passed(job.source, made, force=settings.force)
+    sheet = preview(seen, done.volume, done.record) if job.preview else None
+    return Passed(job, seen.source, done, sheet)
+
+
+def passed(source: Path, done: Translated, *, force: bool) -> Translated:
+    """A translation that may be written: `pass_gate` of its record."""
+    return replace(done, record=pass_gate(source, done.record, force=force))
+
+
+def pass_gate(source: Path | str, record: Translation, *, force: bool) -> Translation:
+    """The record of a translation, with a warning of what the model's input gate has against its source.
+
+    Args:
+        source: what was translated, for the message.
+        force: let pass what the gate refuses.
 
     Raises:
-        InputRefused: it does, and `force` is not set.
+        InputRefused: the gate refuses the source, and `force` is not set.
     """
-    if record.gate and record.gate.verdict == "refuse" and not settings.force:
-        reasons = "; ".join(record.gate.reasons)
+    gate = record.gate
+    if gate is None or gate.verdict in ("pass", "none"):
+        return record
+    refused = gate.verdict == "refuse"
+    if refused and not force:
+        reasons = "; ".join(gate.reasons)
         raise InputRefused(
-            f"{job.source}: refused by the input gate of {record.model.name}: {reasons}; give another input,"
+            f"{source}: refused by the input gate of {record.model.name}: {reasons}; give another input,"
             " or --force, which is recorded"
         )
+    said = "refused this input, and was passed by force" if refused else "doubts this input"
+    # Without the numbers, which `gate` has: pictures that are doubted alike are counted together.
+    because = "; ".join(reason.partition(" (")[0] for reason in gate.reasons)
+    warning = f"the model's input gate {said} ({because}): the translation may mean nothing"
+    return replace(record, gate=replace(gate, forced=refused), warnings=[*record.warnings, warning])
 
 
 def read_source(settings: TranslateSettings, job: Job) -> MetaTensor:
@@ -227,19 +246,6 @@ def write_one(settings: TranslateSettings, passed: Passed, at: Callable[[Place],
 def _recorded(record: Translation, settings: TranslateSettings, output: str) -> Translation:
     """The record with its settings; a de-identified one has no digest by which its source is found."""
     record = replace(record, output=output, settings=plain(settings))
-    if record.gate and record.gate.verdict in ("warn", "refuse"):
-        forced = record.gate.verdict == "refuse"
-        said = "refused this input, and was passed by force" if forced else "doubts this input"
-        # Without the numbers, which `gate` has: pictures that are doubted alike are counted together.
-        because = "; ".join(reason.partition(" (")[0] for reason in record.gate.reasons)
-        record = replace(
-            record,
-            gate=replace(record.gate, forced=forced),
-            warnings=[
-                *record.warnings,
-                f"the model's input gate {said} ({because}): the translation may mean nothing",
-            ],
-        )
     if not settings.deidentify:
         return record
     return replace(record, source=replace(record.source, digest=None), warnings=[*record.warnings, FACES])
