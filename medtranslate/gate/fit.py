@@ -76,8 +76,8 @@ _COPY = AugmentSettings(distant=0.0, degrees=5.0, scale=0.04, shift=0.02)
 SHRUNK = 0.05
 """Weight of the even part in a covariance; few slices say little of 128 dimensions."""
 
-_SETS = len(MODALITIES) * (7 + len(WRONG))
-"""Sets of slices: of each modality one by `_split`, and six and the wrong ones by `_shown`."""
+_SETS = sum(8 + len(WRONG | SCANS[which]) for which in MODALITIES)
+"""Sets of slices: of each modality one by `_split`, and seven and the wrong ones by `_shown`."""
 
 
 def fit_gate(
