@@ -49,7 +49,7 @@ def main() -> None:
     options = parser.parse_args()
     model = load_model(options.model, torch.device("cpu"))
     for row in of_heads(options, model) if options.job == "heads" else of_images(options.paths, model):
-        print(json.dumps(row), flush=True)
+        print(json.dumps({key: _short(value) for key, value in row.items()}), flush=True)
 
 
 def of_heads(options: argparse.Namespace, model: Model) -> Iterator[dict[str, Any]]:
@@ -74,6 +74,10 @@ def of_images(paths: list[Path], model: Model) -> Iterator[dict[str, Any]]:
         for image in list_pictures(path) if pictures else [path]:
             record = translate_volume(read_volume(image, modality="mr"), model, "ct")[1]
             yield {"image": image.name, **row_of(record)}
+
+
+def _short(value: Any) -> Any:
+    return round(value, 2) if isinstance(value, float) else value
 
 
 def row_of(record: Translation) -> dict[str, Any]:
