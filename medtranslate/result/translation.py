@@ -154,7 +154,8 @@ class Plausibility:
         air_ml: visible volume that the network drew outside the source's head and that became air.
         bone_outside_ml: bone outside the source's head and its rim.
         bone_inside_ml: bone within the skull that joins no skull; of a picture its area, bone_inside_cm2.
-        fluid: mean of the fluid within the skull, found where it stands out in the source, in the model's unit.
+        fluid: mean of the fluid within the skull, found where it stands out in the source; in the model's
+            unit.
         brain: median of what else lies there, likewise.
         black: share of the brain's voxels at the lower end of the model's range.
         closed: share of the skull's ring that bone closes, over the slices through the brain.
