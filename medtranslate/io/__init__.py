@@ -12,6 +12,7 @@ with a float64 affine from array index to RAS+ millimetres. Its meta holds, besi
     select    what was taken of a DICOM series that holds several acquisitions, such as "echo=2"
     measures  sentence on what the values are, where a DICOM header says neither HU nor MR signal
     identity  sentences on what of patient and study is not valid in a DICOM source; names of attributes only
+    no_source sentence on why no DICOM file can be made from a DICOM source that lacks an identifier
     slices    geometry.SliceGeometry of a DICOM series that is no regular grid; the affine is then nominal
     stored    the numbers' type in the file, such as "int16" (where it is one type; not DICOM)
     levels    largest grey value, 255 or 65535 (pictures only)

@@ -230,7 +230,7 @@ def raw_of(header: Dataset, tag: BaseTag) -> bytes | str | None:
     """A value as it stands in the file, to be compared: converting it costs more than reading it."""
     if tag not in header.keys():  # noqa: SIM118  # Dataset's own `in` is slow.
         return None
-    item = header.get_item(tag)
+    item = header.get_item(tag, keep_deferred=True)  # Without it an empty value would be decoded.
     value = None if item is None else item.value
     return value if value is None or isinstance(value, bytes) else str(value)
 

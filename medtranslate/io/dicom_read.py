@@ -16,7 +16,7 @@ from medtranslate.io.dicom_files import file_of, refusing_damage, without_commen
 from medtranslate.io.dicom_pixels import stored_values, used_bits
 from medtranslate.io.dicom_series import MODALITIES, name_of
 from medtranslate.io.dicom_stack import read_headers
-from medtranslate.io.dicom_texts import notes_of
+from medtranslate.io.dicom_texts import notes_of, why_no_source
 from medtranslate.io.dicom_values import Values, check_values, is_padding
 from medtranslate.io.regrid import PADDING
 from medtranslate.io.scan import Scan
@@ -65,6 +65,8 @@ def read(path: Path, series: str | None = None, volume: int | None = None, selec
         meta["select"] = select
     if identity := notes_of(first):
         meta["identity"] = identity
+    if obstacle := why_no_source(headers):
+        meta["no_source"] = obstacle
     if checked.measures:
         meta["measures"] = checked.measures
     if stack.slices is not None:

@@ -8,7 +8,7 @@ right or wrong. What this package writes beside them is plain ASCII, which every
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from pydicom import config as pydicom_config
@@ -19,7 +19,7 @@ from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag, Tag
 
 from medtranslate.errors import SeriesRefused
-from medtranslate.io.dicom_files import file_of, read_dicom
+from medtranslate.io.dicom_files import file_of, raw_of, read_dicom
 from medtranslate.io.dicom_series import name_of
 
 FILED_BY = ("PatientID", "IssuerOfPatientID", "PatientName", "AccessionNumber")
@@ -43,7 +43,14 @@ COPIED = (*PATIENT_AND_STUDY, *OF_SLICES, *_SCANNER, "SpecificCharacterSet")
 EMPTY = (*TYPE_2, *OF_SLICES[:2])
 """What a series has empty where nothing is known."""
 
-_UIDS = ("StudyInstanceUID", "FrameOfReferenceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID")
+_UIDS = {
+    "StudyInstanceUID": Tag("StudyInstanceUID"),
+    "FrameOfReferenceUID": Tag("FrameOfReferenceUID"),
+    "SeriesInstanceUID": Tag("SeriesInstanceUID"),
+    "SOPInstanceUID": Tag("SOPInstanceUID"),
+    "SOPClassUID": Tag("SOPClassUID"),
+}
+_UID = re.compile(r"[0-9.]{1,64}")
 _TERMS = {
     "PatientSex": ("M", "F", "O"),
     "PatientPosition": ("HFS", "HFP", "HFDR", "HFDL", "FFS", "FFP", "FFDR", "FFDL"),
@@ -98,7 +105,10 @@ def copy(header: Dataset, source: Dataset, keyword: str) -> None:
 
 def element_of(source: Dataset, key: str | BaseTag) -> DataElement | RawDataElement | None:
     """An element as the file holds it, unless it was looked at and so decoded; None if it is not there."""
-    return cast(DataElement | RawDataElement, source.get_item(key)) if key in source else None
+    if key not in source:
+        return None
+    # Without `keep_deferred` an empty value would be decoded, which fails where its VR is none.
+    return cast(DataElement | RawDataElement, source.get_item(key, keep_deferred=True))
 
 
 def notes_of(source: FileDataset) -> list[str]:
@@ -129,9 +139,31 @@ def check_uids(sources: Sequence[FileDataset]) -> None:
     """
     for source in sources:
         check_named(source)
-        for keyword in _UIDS:
-            if not re.fullmatch(r"[0-9.]{1,64}", str(source.get(keyword) or "0")):
+        for keyword, tag in _UIDS.items():
+            if not _UID.fullmatch(_uid(source, tag) or "0"):
                 raise SeriesRefused(f"{name_of(source)}: {keyword} is not a UID; export the series again")
+
+
+def why_no_source(sources: Sequence[FileDataset]) -> str:
+    """The sentence by which no DICOM file can be made from these images; empty if one can."""
+    try:
+        check_uids(sources)
+    except SeriesRefused as refusal:
+        return str(refusal)
+    return ""
+
+
+def require_source(meta: Mapping[Any, Any]) -> None:
+    """Refuse a volume that no derived DICOM series can refer to.
+
+    Args:
+        meta: of the volume.
+
+    Raises:
+        SeriesRefused: an identifier of its source is missing, or no UID.
+    """
+    if obstacle := meta.get("no_source"):
+        raise SeriesRefused(obstacle)
 
 
 def check_named(source: FileDataset) -> None:
@@ -140,12 +172,18 @@ def check_named(source: FileDataset) -> None:
     Raises:
         SeriesRefused: names the file and the attribute.
     """
-    for keyword in _UIDS:
-        if keyword != "FrameOfReferenceUID" and not source.get(keyword):
+    for keyword, tag in _UIDS.items():
+        if keyword != "FrameOfReferenceUID" and not _uid(source, tag):
             raise SeriesRefused(
                 f"{name_of(source)}: lacks {keyword}, which a DICOM output needs; write .nii.gz, or export"
                 " the series again"
             )
+
+
+def _uid(source: Dataset, tag: BaseTag) -> str:
+    """A UID as the file holds it, without padding; empty if there is none."""
+    value = raw_of(source, tag) or ""
+    return (value.decode("ascii", "replace") if isinstance(value, bytes) else value).strip(" \0")
 
 
 def valid(source: Dataset, keyword: str) -> Any:
@@ -157,7 +195,7 @@ def valid(source: Dataset, keyword: str) -> Any:
     try:
         element = source[keyword]
         DataElement(element.tag, dictionary_VR(keyword), element.value, validation_mode=_mode(element))
-    except (KeyError, ValueError, TypeError, OverflowError):
+    except (KeyError, ValueError, TypeError, OverflowError, NotImplementedError):
         return None
     finally:
         if kept is not None:

@@ -205,10 +205,12 @@ def _affine(header: TextHeader, notes: list[str]) -> NDArray[np.float64]:
     directions = np.eye(3)
     if "TransformMatrix" in header.fields:
         directions = header.numbers("TransformMatrix", 9).reshape(3, 3)
-    if size is None or "TransformMatrix" not in header.fields:
-        notes.append(
-            "the header lacks voxel size or orientation: taken as 1 mm, and as left, posterior, superior"
-        )
+    if size is None:
+        notes.append("the header has no voxel size: taken as 1 mm")
+    if "TransformMatrix" not in header.fields:
+        notes.append("the header has no orientation: taken as left, posterior, superior")
+    if "Offset" not in header.fields:
+        notes.append("the header has no `Offset`: the first voxel is taken to lie at 0, 0, 0")
     if (sizes <= 0).any() or (abs(np.linalg.norm(directions, axis=1) - 1) > COSINE).any():
         raise GeometryRefused(
             f"{header.path}: voxels of {_words(sizes)} mm along {_words(directions)}, where sizes are above 0"

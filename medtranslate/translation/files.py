@@ -14,6 +14,7 @@ from medtranslate.device import choose_device, fast_precision
 from medtranslate.errors import InputRefused, UsageError
 from medtranslate.io import read_volume, require_fit, write_volume
 from medtranslate.io.deidentify import FACES
+from medtranslate.io.dicom_texts import require_source
 from medtranslate.io.dicom_values import require_signal
 from medtranslate.io.png import save_preview
 from medtranslate.jobs import progress, staged, whole_outputs
@@ -203,6 +204,8 @@ def read_source(settings: TranslateSettings, job: Job) -> MetaTensor:
         advice=f"--to {to} makes {to.upper()} of {wanted.upper()}, so give --to {wanted}",
     )
     require_signal(source.meta)
+    if job.format == "dicom":
+        require_source(source.meta)
     if settings.deidentify:
         source.meta.pop("files", None)
     elif job.format == "dicom":

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
+import struct
 from contextlib import suppress
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydicom.datadict import dictionary_VR
+from pydicom.tag import Tag
 
 from medtranslate.errors import InputRefused
 from medtranslate.io import read_volume, write_volume
+from medtranslate.io.inventory import list_items
 
 
 @pytest.mark.parametrize("suffix", ["", ".nii", ".nii.gz", ".mha", ".nrrd", ".mgz", ".png", ".jpg"])
@@ -38,3 +43,23 @@ def test_a_length_that_swallows_the_next_elements_is_refused(tmp_path, make_volu
     (tmp_path / "damaged").write_bytes(content)
     with pytest.raises(InputRefused, match="damaged"):
         read_volume(tmp_path / "damaged")
+
+
+@pytest.mark.parametrize("value", [b"", b"1234"])
+@pytest.mark.parametrize("keyword", ["AccessionNumber", "PatientSex", "PatientID", "FrameOfReferenceUID"])
+def test_an_attribute_of_no_known_type_is_refused_or_left_out(tmp_path, make_volume, keyword, value):
+    write_volume(make_volume("mr", (8, 6, 1)), tmp_path / "series")
+    (path,) = (tmp_path / "series").glob("*.dcm")
+    content, tag = path.read_bytes(), Tag(keyword)
+    place = content.index(struct.pack("<HH", tag.group, tag.element) + dictionary_VR(tag).encode())
+    length = int.from_bytes(content[place + 6 : place + 8], "little")
+    damaged = b"LM" + struct.pack("<H", len(value)) + value
+    path.write_bytes(content[: place + 4] + damaged + content[place + 8 + length :])
+    (item,) = list_items(tmp_path / "series")
+    if item.refused:
+        with pytest.raises(InputRefused, match=re.escape(item.refused)):
+            read_volume(tmp_path / "series")
+        return
+    volume = read_volume(tmp_path / "series")
+    assert keyword in ("AccessionNumber", "PatientSex")
+    assert (keyword in str(volume.meta.get("identity"))) == bool(value)

@@ -208,3 +208,16 @@ def test_a_blank_uid_stands_in_the_way_of_dicom_alone(series, tmp_path, made, la
     with pytest.raises(SeriesRefused, match=f"lacks {lacking}"):
         write_deidentified(source, tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.nii.gz", "series"]
+
+
+@pytest.mark.parametrize("broken", [b"", b"1.2.PATIENT"])
+def test_what_dicom_cannot_refer_to_is_refused_before_it_is_translated(tmp_path, small_model, capsys, broken):
+    write_volume(study(910_001, size=32, spacing=7.0).mr, tmp_path / "mr")
+    for path in (tmp_path / "mr").iterdir():
+        plant(path, StudyInstanceUID=broken)
+    command = ["translate", str(tmp_path / "mr"), "--to", "ct", "--model", str(small_model)]
+    assert invoke([*command[:2], str(tmp_path / "ct"), *command[2:]]) == 3
+    said = capsys.readouterr().err
+    assert "StudyInstanceUID" in said
+    assert "slices" not in said  # no progress: the network saw nothing
+    assert invoke([*command[:2], str(tmp_path / "ct.nii.gz"), *command[2:]]) == 0

@@ -199,6 +199,20 @@ def test_a_header_without_orientation_is_read_as_itk_does_and_says_so(tmp_path):
         assert "taken as" in volume.meta["warnings"][0]
 
 
+@pytest.mark.parametrize(
+    ("field", "said"),
+    [
+        ("ElementSpacing", "no voxel size: taken as 1 mm"),
+        ("TransformMatrix", "no orientation: taken as left, posterior, superior"),
+        ("Offset", "no `Offset`: the first voxel is taken to lie at 0, 0, 0"),
+    ],
+)
+def test_a_metaimage_is_said_to_lack_what_it_lacks_and_nothing_else(tmp_path, field, said):
+    volume = read_volume(craft(tmp_path / "a.mha", **{field: None}))
+    assert volume.meta["warnings"] == [f"the header has {said}"]
+    assert np.allclose(volume.affine, itk_affine(SimpleITK.ReadImage(str(tmp_path / "a.mha"))))
+
+
 LINES = [f"{name} = {text}" for name, text in MHA.items()]
 READ_MHA = {
     "no BinaryData": [line for line in LINES if "BinaryData " not in line],
