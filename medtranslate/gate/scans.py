@@ -11,6 +11,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from scipy import ndimage
+from scipy.special import expit
 from torch import Tensor
 
 from medtranslate.config import Modality
@@ -151,7 +152,7 @@ def _tissue(cut: Cut, rng: np.random.Generator) -> Floats:
     middle = float(np.quantile(cut.grey[cut.brain], rng.uniform(0.15, 0.85))) if cut.brain.any() else 0.5
     apart = cut.grey - middle
     width = rng.uniform(0.02, 0.12)
-    share = np.exp(-((apart / width) ** 2)) if rng.random() < 0.4 else 1 / (1 + np.exp(-4 * apart / width))
+    share = np.exp(-((apart / width) ** 2)) if rng.random() < 0.4 else expit(4 * apart / width)
     share = share if rng.random() < 0.5 else share.max() - share
     return np.where(cut.brain, ndimage.gaussian_filter(share, rng.uniform(0, 0.012) * len(share)), 0.0)
 
@@ -203,7 +204,7 @@ def _other_contrast(cut: Cut, rng: np.random.Generator) -> Floats:
 def _steep(grey: Floats, rng: np.random.Generator) -> Floats:
     """The brightest tissue alone, which in T2 is fluid and in T1 white matter."""
     middle = rng.uniform(0.5, 0.8)
-    made: Floats = 1 / (1 + np.exp(-rng.uniform(8, 25) * (grey - middle)))
+    made: Floats = expit(rng.uniform(8, 25) * (grey - middle))
     return made
 
 
