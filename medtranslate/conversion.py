@@ -17,7 +17,8 @@ from medtranslate.config import ConvertSettings, plain, stack_spacing
 from medtranslate.errors import GeometryRefused, SettingsError, UsageError
 from medtranslate.io import FORMATS, detect_format, read_volume, require_fit, write_volume
 from medtranslate.io.deidentify import FACES
-from medtranslate.io.dicom_write import AIR_TO_BONE_HU, CT_LIMITS, MR_LIMIT, WINDOWED, write_deidentified
+from medtranslate.io.dicom_modules import AIR_TO_BONE_HU, MR_LIMIT, WINDOWED
+from medtranslate.io.dicom_write import CT_LIMITS, write_deidentified
 from medtranslate.jobs import check_free, require_apart, require_input, whole_output
 from medtranslate.result import Conversion, write_result
 from medtranslate.transforms import to_axial

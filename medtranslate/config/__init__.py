@@ -12,11 +12,8 @@ from medtranslate.config.commands import (
     COMMANDS,
     ConvertSettings,
     CycleSettings,
-    DemoSettings,
     EvaluateSettings,
     InfoSettings,
-    PhantomSettings,
-    PrepareSettings,
     ReportSettings,
     TranslateSettings,
     stack_spacing,
@@ -41,6 +38,7 @@ from medtranslate.config.kinds import (
     ViewName,
     Weight,
 )
+from medtranslate.config.making import DemoSettings, PhantomSettings, PrepareSettings
 from medtranslate.config.training import (
     AugmentSettings,
     LossSettings,

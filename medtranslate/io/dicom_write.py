@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,6 @@ from pydicom.filebase import DicomBytesIO, DicomIO
 from pydicom.filewriter import write_data_element, write_file_meta_info
 from pydicom.tag import BaseTag
 from pydicom.uid import ExplicitVRLittleEndian, JPEGLSLossless
-from pydicom.valuerep import format_number_as_ds
 
 from medtranslate.errors import GeometryRefused, UsageError
 from medtranslate.geometry import POSITION_MM, Stack, spacing, stack_slices, swap_lps_ras
@@ -34,27 +33,23 @@ from medtranslate.io.dicom_header import (
     uid,
     unknown_header,
 )
+from medtranslate.io.dicom_modules import (
+    AIR_TO_BONE_HU,
+    MR_LIMIT,
+    Stored,
+    decimals,
+    describe_ct,
+    describe_mr,
+    describe_plane,
+)
 from medtranslate.io.dicom_stack import read_again
 from medtranslate.io.dicom_texts import check_named, check_uids, valid, with_bytes
 from medtranslate.result import Derivation
 
-Stored = NDArray[np.int16] | NDArray[np.uint16]
-
-AIR_TO_BONE_HU = (-1000.0, 1000.0)
-"""What a model's CT must be able to hold before dose may be computed on it: air, which has no density,
-and dense bone. A CT that saturates inside gives wrong densities without looking wrong."""
-WINDOWED = "WINDOWED, NOT FOR DOSE"
 CT_LIMITS = (-1024.0, 3071.0)
 """HU that 12 bits hold with the usual intercept."""
-MR_LIMIT = 4095.0
-"""Largest value of 12 bits without sign."""
-WINDOWS = {"SOFT TISSUE": (-160.0, 240.0), "BONE": (-500.0, 1500.0)}
-"""Lower and upper HU that a CT from air to bone is shown with; viewers open with the first."""
 _PIXEL_DATA = b"\xe0\x7f\x10\x00OW\x00\x00"
 """Tag and VR of uncompressed PixelData in explicit VR (PS3.5 7.1.2); the length follows."""
-_SAMPLES = 2**19
-_BRIGHT = 99.5
-"""Percentile of an MR's foreground that is shown white, so that a few bright voxels darken nothing."""
 
 
 @without_comment()
@@ -108,10 +103,10 @@ def write(volume: MetaTensor, path: Path, like: MetaTensor | None, derivation: D
             " phantom; write .nii.gz instead"
         )
     if modality == "ct":
-        _describe_ct(header, *limits)
+        describe_ct(header, *limits)
     else:
-        _describe_mr(header, stored)
-    _describe_plane(header, stack, sources)
+        describe_mr(header, stored)
+    describe_plane(header, stack, sources)
     compress = derivation is not None and derivation.compress
     _write_slices(path, header, stored, stack, sources, compress=compress)
 
@@ -199,63 +194,6 @@ def _store(planes: NDArray[np.float32], modality: str, high: float) -> Stored:
     return stored
 
 
-def _describe_ct(header: Dataset, low: float, high: float) -> None:
-    """CT image, image pixel and VOI LUT modules.
-
-    The one place that says what a CT's numbers mean, from the range that its maker declares.
-    """
-    _describe_pixels(header, bits=16, signed=True)
-    header.KVP = None
-    header.RescaleSlope, header.RescaleIntercept = "1", "0"
-    if low <= AIR_TO_BONE_HU[0] and high >= AIR_TO_BONE_HU[1]:
-        header.RescaleType = "HU"
-        _show(header, WINDOWS)
-    else:
-        header.RescaleType = "US"
-        # What it is comes first: lists of series show some twenty characters.
-        what, _, more = header.SeriesDescription.partition(", ")
-        header.SeriesDescription = f"{what}, {WINDOWED}; {more}"
-        saturates = f"{WINDOWED}: saturates at {low:g} and {high:g} HU"
-        header.DerivationDescription = f"{saturates}. {header.DerivationDescription}"
-        _show(header, {"WINDOWED": (low, high)})
-
-
-def _describe_mr(header: Dataset, stored: Stored) -> None:
-    """MR image, image pixel and VOI LUT modules."""
-    _describe_pixels(header, bits=12, signed=False)
-    header.ScanningSequence, header.SequenceVariant = "RM", "NONE"
-    for keyword in ("ScanOptions", "MRAcquisitionType", "EchoTime", "RepetitionTime", "EchoTrainLength"):
-        setattr(header, keyword, None)
-    seen = stored.reshape(-1)[:: max(1, stored.size // _SAMPLES)]
-    bright = float(np.percentile(seen[seen > 0], _BRIGHT)) if seen.any() else MR_LIMIT
-    _show(header, {"BRIGHT": (0, bright)})
-
-
-def _describe_pixels(header: Dataset, bits: int, signed: bool) -> None:
-    header.SamplesPerPixel, header.PhotometricInterpretation = 1, "MONOCHROME2"
-    header.BitsAllocated, header.BitsStored, header.HighBit = 16, bits, bits - 1
-    header.PixelRepresentation = int(signed)
-    header.AcquisitionNumber = None
-
-
-def _show(header: Dataset, windows: Mapping[str, tuple[float, float]]) -> None:
-    """The windows that a viewer offers, by name (PS3.3 C.11.2.1.2)."""
-    ends = windows.values()
-    header.WindowCenter = [format_number_as_ds((low + high) / 2) for low, high in ends]
-    header.WindowWidth = [format_number_as_ds(max(high - low, 1.0)) for low, high in ends]
-    header.WindowCenterWidthExplanation = list(windows)
-
-
-def _describe_plane(header: Dataset, stack: Stack, sources: Sequence[Dataset]) -> None:
-    """Size of pixels and slices; a source's own numbers are taken over as they are."""
-    column, row, step = spacing(stack.affine)
-    given = sources[0].PixelSpacing if sources else (row, column)
-    header.PixelSpacing = _decimals(given)
-    header.setdefault("SliceThickness", format_number_as_ds(float(step)))
-    if len(sources) == 1:  # whose distance to the next no position tells
-        header.SpacingBetweenSlices = format_number_as_ds(float(step))
-
-
 def _write_slices(
     path: Path, header: Dataset, stored: Stored, stack: Stack, sources: Sequence[Dataset], *, compress: bool
 ) -> None:
@@ -274,8 +212,8 @@ def _write_slices(
             position, orientation = source.ImagePositionPatient, source.ImageOrientationPatient
             own.SliceThickness = valid(source, "SliceThickness") or header.SliceThickness
             refer_to(own, source)
-        own.ImagePositionPatient = _decimals(position)
-        own.ImageOrientationPatient = _decimals(orientation)
+        own.ImagePositionPatient = decimals(position)
+        own.ImageOrientationPatient = decimals(orientation)
         own.SOPInstanceUID = uid(header.SeriesInstanceUID, str(index))
         own.InstanceNumber = index + 1
         meta.MediaStorageSOPInstanceUID = own.SOPInstanceUID
@@ -300,7 +238,3 @@ def _encoded(header: Dataset) -> dict[BaseTag, bytes]:
         write_data_element(buffer, header.get_item(tag))
         encoded[tag] = buffer.getvalue()
     return encoded
-
-
-def _decimals(numbers: Sequence[float] | NDArray[np.float64]) -> list[str]:
-    return [format_number_as_ds(float(number)) for number in numbers]

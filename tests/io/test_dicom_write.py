@@ -32,14 +32,9 @@ from medtranslate.geometry import Stack, swap_lps_ras
 from medtranslate.io import read_volume, write_volume
 from medtranslate.io.dicom_files import without_comment
 from medtranslate.io.dicom_header import derived_header
+from medtranslate.io.dicom_modules import AIR_TO_BONE_HU, WINDOWED, describe_ct, describe_plane
 from medtranslate.io.dicom_texts import FILED_BY
-from medtranslate.io.dicom_write import (
-    AIR_TO_BONE_HU,
-    WINDOWED,
-    _describe_ct,
-    _describe_plane,
-    _write_slices,
-)
+from medtranslate.io.dicom_write import _write_slices
 
 FREE = (
     *("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID"),
@@ -155,7 +150,7 @@ NUMBERS = st.floats(-5000, 5000)
 def test_only_a_ct_from_air_to_bone_is_in_hu(low, high):
     header = Dataset()
     header.SeriesDescription, header.DerivationDescription = "SYNTHETIC CT, RESEARCH ONLY", "Computed"
-    _describe_ct(header, low, high)
+    describe_ct(header, low, high)
     for_dose = low <= -1000 and high >= 1000
     assert AIR_TO_BONE_HU == (-1000, 1000)
     assert header.RescaleType == ("HU" if for_dose else "US")
@@ -466,9 +461,9 @@ def test_a_header_of_any_text_gives_a_valid_one(values, made, validator_errors, 
         source.PixelSpacing, source.ImagePositionPatient = [1, 1], [0, 0, 0]
         source.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
         header = derived_header([source], made("ct"), "key")
-        _describe_ct(header, -1024, 3071)
+        describe_ct(header, -1024, 3071)
         stack = Stack(np.arange(1), np.eye(4))
-        _describe_plane(header, stack, [source])
+        describe_plane(header, stack, [source])
         folder = tmp_path_factory.mktemp("any")
         _write_slices(folder, header, np.zeros((1, 4, 4), np.int16), stack, [source], compress=False)
     errors = validator_errors("dciodvfy", "-new", folder / "IM0001.dcm")

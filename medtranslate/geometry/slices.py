@@ -1,9 +1,4 @@
-"""Where voxels lie: LPS and RAS, affines, and slices stacked along their normal.
-
-An affine maps an array index (i, j, k, 1) to millimetres. DICOM speaks LPS (x grows to the patient's
-left, y to posterior, z to superior; PS3.3 C.7.6.2.1.1), NIfTI and MONAI speak RAS. Inside this
-package every affine is RAS+; DICOM headers are turned at the door.
-"""
+"""Slices stacked along their normal: their order, whether they are a regular grid, and what is missing."""
 
 from __future__ import annotations
 
@@ -15,111 +10,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from medtranslate.errors import GeometryRefused
-
-Floats = NDArray[np.float64]
+from medtranslate.geometry.affines import _FLIP, Floats, slice_directions, slice_normal, spacing, swap_lps_ras
 
 POSITION_MM = 0.01
 """Least tolerance of a slice's position; headers round to about 0.001 mm."""
 POSITION_SHARE = 0.01
 """Tolerance of a slice's position as a share of the distance between slices."""
-COSINE = 1e-3
-"""Tolerance of direction cosines: their length, their angle, and their sameness between slices."""
 TILT_DEGREES = 0.1
 """Largest angle between the normal and the line through the slice positions."""
-
 _ALMOST_AT_ONE_PLACE = 0.05
 """Share of the gap within which two slices cannot both belong to one volume."""
-ROUNDED = 0.01
-"""Tolerance of the length and the product of direction cosines that were rounded to two decimals: each is
-off by up to 0.005."""
-
-_SINE_OF_FLAT = 1e-3
-_LARGEST_MM, _SMALLEST_MM = 1e7, 1e-6
-"""Bounds of an affine's numbers and of a voxel's size, within which their products can be computed."""
-_FLIP = np.array([-1.0, -1.0, 1.0])
-
-
-def swap_lps_ras(affine: ArrayLike) -> Floats:
-    """The affine [4, 4] with its world axes turned from LPS to RAS, or back (its own inverse)."""
-    return np.diag([*_FLIP, 1.0]) @ np.asarray(affine, dtype=np.float64)
-
-
-def spacing(affine: ArrayLike) -> Floats:
-    """Voxel size [3] in mm along the array's axes: the lengths of the affine's columns."""
-    lengths: Floats = np.linalg.norm(np.asarray(affine, dtype=np.float64)[:3, :3], axis=0)
-    return lengths
-
-
-def check_affine(affine: ArrayLike, where: str) -> Floats:
-    """The affine [4, 4], if it maps a grid to a volume.
-
-    Args:
-        where: what the message names, such as the file.
-
-    Raises:
-        GeometryRefused: it is not finite, is huge, has a zero column or lies (nearly) in a plane.
-    """
-    matrix = np.asarray(affine, dtype=np.float64)
-    if matrix.shape != (4, 4) or not np.isfinite(matrix).all() or (matrix[3] != [0, 0, 0, 1]).any():
-        raise GeometryRefused(f"{where}: the affine is not a finite 4 x 4 matrix; mend the header")
-    if np.abs(matrix).max() > _LARGEST_MM:
-        raise GeometryRefused(
-            f"{where}: the affine holds {np.abs(matrix).max():.3g} mm, which is over {_LARGEST_MM:g} mm;"
-            " mend the header"
-        )
-    lengths = spacing(matrix)
-    # The determinant over the product of the lengths is 1 for orthogonal axes, 0 for axes in a plane.
-    flat = (lengths < _SMALLEST_MM).any() or abs(
-        np.linalg.det(matrix[:3, :3])
-    ) < _SINE_OF_FLAT * lengths.prod()
-    if flat:
-        sizes = " x ".join(f"{length:g}" for length in lengths)
-        raise GeometryRefused(
-            f"{where}: the affine has no volume (voxels of {sizes} mm, or axes in one plane); mend the header"
-        )
-    return matrix
-
-
-def slice_normal(orientation: ArrayLike, where: str) -> Floats:
-    """Unit normal [3] of a slice: direction along a row cross direction down a column.
-
-    Args:
-        orientation: ImageOrientationPatient, six direction cosines (PS3.3 C.7.6.2.1.1).
-        where: what the message names, such as the file.
-
-    Raises:
-        GeometryRefused: the cosines are not two orthogonal unit vectors within `ROUNDED`.
-    """
-    row, column = slice_directions(orientation, where)
-    normal = np.cross(row, column)
-    unit: Floats = normal / np.linalg.norm(normal)
-    return unit
-
-
-def slice_directions(orientation: ArrayLike, where: str) -> Floats:
-    """Directions [2, 3] along a row and down a column; beyond `COSINE` they get length 1 and right angles.
-
-    Args:
-        orientation: ImageOrientationPatient, six direction cosines (PS3.3 C.7.6.2.1.1).
-        where: what the message names, such as the file.
-
-    Raises:
-        GeometryRefused: the cosines are not two orthogonal unit vectors within `ROUNDED`.
-    """
-    directions: Floats = np.asarray(orientation, dtype=np.float64).reshape(2, 3)
-    row, column = directions
-    lengths = float(np.linalg.norm(row)), float(np.linalg.norm(column))
-    error = max(abs(lengths[0] - 1), abs(lengths[1] - 1), abs(float(row @ column)))
-    if error <= COSINE:
-        return directions
-    if not error <= ROUNDED:
-        raise GeometryRefused(
-            f"{where}: ImageOrientationPatient is not two orthogonal unit vectors"
-            f" (lengths {lengths[0]:.4f} and {lengths[1]:.4f}, product {row @ column:.4f}); mend the header"
-        )
-    row = row / lengths[0]
-    column = column - (column @ row) * row
-    return np.stack([row, column / np.linalg.norm(column)])
 
 
 @dataclass(frozen=True, eq=False)

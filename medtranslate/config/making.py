@@ -1,0 +1,80 @@
+"""Settings of the commands that make data: a digital head, the demo, pictures ready to train on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from medtranslate.config.kinds import (
+    FROZEN,
+    Device,
+    Fraction,
+    PhantomContrast,
+)
+
+
+@dataclass(frozen=True, kw_only=True, config=FROZEN)
+class PhantomSettings:
+    """Settings of `phantom`."""
+
+    out: Path
+    """Folder for `ct` and `mr` in the chosen format, and `labels.nii.gz`."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Seed of the head: shape, pose, size, tissue, lesions, noise."""
+    size: Annotated[int, Field(ge=32, le=512)] = 256
+    """Voxels along each axis of the cube."""
+    spacing: Annotated[float, Field(gt=0.1, le=10.0)] = 1.0
+    """Voxel size in mm."""
+    contrast: PhantomContrast = "t1"
+    """MR contrast: a sequence, or random per tissue."""
+    format: Literal["dicom", "nifti"] = "nifti"
+    """Format of the two volumes."""
+    overwrite: bool = False
+    """Replace an existing output."""
+
+
+@dataclass(frozen=True, kw_only=True, config=FROZEN)
+class PrepareSettings:
+    """Settings of `prepare`."""
+
+    source: Path
+    """Folder that holds the folders of CT and of MR pictures."""
+    out: Path
+    """Folder for train/ct, train/mr, val/ct, val/mr, groups.csv and prepared.json."""
+    ct: tuple[str, ...] = ("trainA", "testA")
+    """Folders of CT pictures in it."""
+    mr: tuple[str, ...] = ("trainB", "testB")
+    """Folders of MR pictures in it."""
+    val_share: Annotated[float, Field(gt=0, lt=1)] = 0.13
+    """Share of the pictures to hold back for validation, by whole groups."""
+    alike: Fraction = 0.96
+    """Correlation of two pictures' thumbnails from which they are look-alikes and share a group."""
+    copies: Fraction = 0.995
+    """Correlation from which they are copies, of which one is kept."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Seed of the split."""
+    link: bool = False
+    """Link to the pictures instead of copying them."""
+    overwrite: bool = False
+    """Replace an existing output."""
+
+
+@dataclass(frozen=True, kw_only=True, config=FROZEN)
+class DemoSettings:
+    """Settings of `demo`."""
+
+    out: Path
+    """Folder for the study, its translation, the evaluation and report.html."""
+    model: str = "phantom"
+    """Name of a model at hand, or the folder of one."""
+    seed: Annotated[int, Field(ge=0)] = 900_000
+    """Seed of the phantom head; those of 900000 and above are never trained on."""
+    size: Annotated[int, Field(ge=64, le=512)] = 192
+    """Voxels along each axis of the head's cube."""
+    device: Device = "auto"
+    """auto, cpu, cuda or cuda:N."""
+    overwrite: bool = False
+    """Replace an existing output."""
