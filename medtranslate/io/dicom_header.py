@@ -30,6 +30,8 @@ from medtranslate.io.dicom_texts import (
 from medtranslate.result import Derivation
 
 MANUFACTURER = "The medtranslate project"  # dcm2niix takes a name that starts with ME for another maker
+_DOUBTS = 500
+"""Characters of doubts in DerivationDescription, which holds 1024 in all."""
 _LOSSY = ("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod")
 _CLEANED = {
     "RecognizableVisualFeatures": ("YES", "NO"),
@@ -130,7 +132,8 @@ def derived_header(sources: Sequence[Dataset], derivation: Derivation, key: str)
     made = f"Computed from {derivation.source.upper()} by model {name} (sha256 {model.sha256})"
     header.SeriesNumber = series_number(first, 9000)
     header.SeriesDescription = f"{what}, {name}"
-    header.DerivationDescription = f"{made}; not acquired by a scanner; research only"
+    doubt = basic(f"DOUBTFUL: {'; '.join(derivation.doubts)}")[:_DOUBTS] + ". " if derivation.doubts else ""
+    header.DerivationDescription = f"{doubt}{made}; not acquired by a scanner; research only"
     header.DerivationCodeSequence = [coded(codes.DCM.ArtificialIntelligence)]
     header.ImageType = ["DERIVED", "SECONDARY", "AXIAL" if modality == "ct" else "OTHER"]
     header.ContributingEquipmentSequence = [*_scanner(first), _this_software(header, made)]

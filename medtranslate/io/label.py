@@ -38,5 +38,6 @@ def label(volume: MetaTensor, derivation: Derivation) -> Label:
         unit = "grey levels" if grey else model.unit
         text = f"Uncertainty ({unit}) of a {what}, not for diagnosis; model {model.name}"
         return Label("Uncertainty", text, (0.0, float(volume.max())))
-    text = f"{what} from {derivation.source.upper()}, not for diagnosis; model {model.name}"
+    doubtful = ", DOUBTFUL," if derivation.doubts else ""
+    text = f"{what}{doubtful} from {derivation.source.upper()}, not for diagnosis; model {model.name}"
     return Label(what, text, (0.0, 255.0) if grey else model.output_range)

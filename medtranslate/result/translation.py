@@ -62,6 +62,7 @@ class Derivation:
         compress: keep the pixels with lossless compression (DICOM).
         burned_in: words that say what the image is stand in its pixels (DICOM has to declare it).
         uncertainty: the values are standard deviations of the translation, not the translation.
+        doubts: reasons to doubt the translation, which headers name.
     """
 
     model: ModelInfo
@@ -71,6 +72,7 @@ class Derivation:
     compress: bool = False
     burned_in: bool = False
     uncertainty: bool = False
+    doubts: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True, config=FROZEN)

@@ -230,6 +230,7 @@ def write_one(settings: TranslateSettings, passed: Passed, at: Callable[[Place],
         deidentify=settings.deidentify,
         compress=settings.compress,
         burned_in=settings.burn_in,
+        doubts=record.doubts,
     )
     if settings.burn_in:
         record = burned_in(done.volume, record, job.format)

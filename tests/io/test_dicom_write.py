@@ -175,6 +175,17 @@ def test_a_windowed_ct_says_so_wherever_it_goes(series, tmp_path, made, limits):
     assert np.array_equal(again, source.clip(*limits))
 
 
+def test_a_doubtful_ct_says_why_in_its_header(series, tmp_path, made):
+    source = read_volume(series)
+    doubts = ["fluid has 32 HU, brain 31 HU", "a “quoted” reason " + "x" * 2000]
+    derivation = made("ct", -1024, 3071, doubts=doubts)
+    write_volume(source, tmp_path / "ct", like=source, derivation=derivation)
+    said = dcmread(tmp_path / "ct" / "IM0001.dcm").DerivationDescription
+    assert said.startswith("DOUBTFUL: fluid has 32 HU, brain 31 HU; a ?quoted? reason")
+    assert "Computed from" in said
+    assert len(said) <= 1024
+
+
 def test_nothing_but_the_whitelist_comes_from_the_source(series, tmp_path, made, private_item):
     for path in series.iterdir():
         header = dcmread(path)

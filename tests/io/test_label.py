@@ -48,6 +48,12 @@ def test_a_file_tells_other_software_what_it_is(volume, made, tmp_path, suffix, 
     assert np.array_equal(SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(path))).T, volume.numpy()[0])
 
 
+def test_a_doubtful_translation_says_so(volume, made, tmp_path):
+    write_volume(volume, tmp_path / "x.nii", derivation=made("ct", -20, 100, doubts=["black brain"]))
+    said = nib.load(tmp_path / "x.nii").header["descrip"].item().decode()
+    assert said.startswith("SYNTHETIC CT, DOUBTFUL, from MR, not for diagnosis")
+
+
 def test_a_file_that_is_no_translation_says_nothing(volume, tmp_path):
     write_volume(volume, tmp_path / "x.nii")
     assert nib.load(tmp_path / "x.nii").header["descrip"].item() == b""
