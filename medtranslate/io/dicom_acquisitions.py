@@ -198,16 +198,36 @@ def _number(text: str, otherwise: float | None = None) -> float | None:
 def _lie_among(groups: Sequence[Floats]) -> bool:
     """Whether slices of one group lie in the range of another.
 
-    One slice of many does not count: neighbouring blocks of a scan may share a place at their border.
+    One slice of many does not count: neighbouring blocks of a scan may share a place at their border. Nor
+    does a block between two of another group, as the skull base of a scan from neck to vertex.
     """
     if _apart(groups):
         return False
     for index, group in enumerate(groups):
-        inside = _inside(group, groups).sum(1)
-        inside[index] = 0
-        if inside.max() >= (1 if len(group) <= 2 else 2):
+        among = [_count_among(group, other) for at, other in enumerate(groups) if at != index]
+        if max(among) >= (1 if len(group) <= 2 else 2):
             return True
     return False
+
+
+def _count_among(group: Floats, other: Floats) -> int:
+    """How many heights of a group lie in the range of another, but for blocks that fill its holes.
+
+    A hole is a gap that would count as a missing slice; a block is three slices or more that lie as far from
+    the slices at its ends as slices do.
+    """
+    inside = group[_inside(group, [other])[0]]
+    if len(inside) < 3:
+        return len(inside)
+    gaps, places = np.diff(other), np.searchsorted(other, inside)
+    filling = 0
+    for place in np.unique(places[(places > 0) & (places < len(other))]):
+        block = inside[places == place]
+        beside = min(block[0] - other[place - 1], other[place] - block[-1])
+        hole = gaps[place - 1] >= 2 * np.median(gaps)
+        if hole and len(block) > 2 and beside >= _BESIDE * min(np.median(gaps), np.diff(block).min()):
+            filling += len(block)
+    return len(inside) - filling
 
 
 def _overlap(groups: Sequence[Floats], thickness: float | None) -> bool:

@@ -90,6 +90,10 @@ VARYING = {
     "a trigger that comes back": {"TriggerTime": lambda index: f"{100 * (index % 4)}"},
     "a kernel for the base": {"ConvolutionKernel": lambda index: "H60s" if index < 5 else "H31s"},
     "an energy for the base": {"KVP": lambda index: "140" if index < 5 else "120"},
+    "an energy for the base between neck and vertex": {"KVP": lambda i: "140" if 4 <= i < 8 else "120"},
+    "kernels in blocks that come back": {
+        "ConvolutionKernel": lambda index: "H60s" if index // 3 % 2 else "H31s"
+    },
     "echo times that hardly differ": {"EchoTime": lambda index: f"{4.6 + 0.004 * (index % 3):.4f}"},
     "numbers written otherwise": {"EchoTime": lambda index: "4.60" if index % 2 else "4.6"},
     "an energy that a slice lacks": {"KVP": lambda index: None if index == 4 else "120"},
@@ -108,6 +112,24 @@ def test_what_varies_within_a_good_series_does_not_split_it(put_slices, tmp_path
     volume = read_volume(tmp_path)
     assert np.array_equal(slices_of(volume), pixels)
     assert "slices" not in volume.meta
+
+
+FILLING = {  # places of a block, and which of 0, 3, ... 33 mm the others lack
+    "a slice in the place of another": ([9.0], [9.0]),
+    "two slices in the place of others": ([9.0, 12.0], [9.0, 12.0]),
+    "a block half a gap off": ([7.5, 10.5, 13.5], [9.0, 12.0]),
+    "a block within the usual gap": ([3.75, 4.5, 5.25], []),
+    "a block on the slice at its end": ([6.0, 9.0, 12.0], [9.0, 12.0]),
+}
+
+
+@pytest.mark.parametrize("case", FILLING)
+def test_what_is_no_block_of_the_same_scan_is_told_apart(case):
+    block, lacking = FILLING[case]
+    others = [3.0 * index for index in range(12) if 3.0 * index not in lacking]
+    planes = [header_of({"EchoTime": "20"})] * len(others) + [header_of({"EchoTime": "90"})] * len(block)
+    told = tell_apart(differing_values(planes), np.array([*others, *block]), [3.0] * len(planes))
+    assert "te" in told
 
 
 IN_ALL = [(name, one, other) for name, (one, other, _) in APART.items()]
