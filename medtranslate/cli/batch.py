@@ -22,10 +22,10 @@ def act(settings: BatchSettings, quiet: bool) -> Answer:
     failure = ""
     if lost or doubted:
         left = f", and {batch.left} were not tried" if batch.left else ""
-        failure = (
-            f"{len(lost)} of {len(batch.items) + batch.left} items failed and {len(doubted)} are doubtful"
-            f"{left}; see {settings.out / 'summary.csv'}"
-        )
+        counts = {"failed": len(lost), "doubtful": len(doubted)}
+        wrong = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
+        total = len(batch.items) + batch.left
+        failure = f"of {total} items: {wrong}{left}; see {settings.out / 'summary.csv'}"
     warnings = [f"{item.state}: {item.name}: {item.reason}" for item in (*lost, *doubted)]
     return Answer(to_json(batch), told, warnings, failure=failure)
 

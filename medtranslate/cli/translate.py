@@ -26,7 +26,8 @@ def act(settings: TranslateSettings, quiet: bool) -> Answer:
         notes.append(f"the card of the model {items[0].model.name} says: {card}")
     said = [f"written: {settings.output}"]
     if len(items) == 1:
-        said += [f"{term[:1].lower()}{term[1:]}: {text}" for term, text in measures(items[0])]
+        found = [(term, text) for term, text in measures(items[0]) if not text.startswith("0 ")]
+        said += [f"{term[:1].lower()}{term[1:]}: {text}" for term, text in found]
     if settings.uncertainty:
         said.append(f"standard deviation: {settings.uncertainty}")
     if result:

@@ -14,6 +14,7 @@ from monai.data import MetaTensor
 
 from medtranslate.config import ProfileName
 from medtranslate.evaluation.baselines import baselines
+from medtranslate.evaluation.beside import beside_head, doubted, say_beside
 from medtranslate.evaluation.grids import align, array
 from medtranslate.evaluation.moved import register_reference, with_registration
 from medtranslate.evaluation.rules import (
@@ -165,6 +166,8 @@ def compare(
     whole, planes = score(prediction, reference, mask, ends, profile, order)
     warnings += warn_small(whole, mask)
     affine = np.asarray(volumes["reference"].affine, dtype=np.float64)
+    stray = 0.0 if levels else beside_head(prediction, reference, ends, list(spacing(affine)))
+    warnings += say_beside(stray)
     sayable = None if fixed else declared and declared[0]
     images = {"prediction": prediction, "reference": reference}
     # Where the profile does not fix the mask, blank slices are not in it.
@@ -198,7 +201,7 @@ def compare(
         histograms=histograms(images, mask),
         seams=None if levels else _seams(images, mask, ends),
         coverage=None if errors is None else coverage(arrays["uncertainty"], errors, mask),
-        translation=translation,
+        translation=doubted(translation, stray),
         warnings=warnings,
     )
     across, along, up = (float(length) for length in spacing(affine))

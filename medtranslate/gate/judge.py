@@ -69,8 +69,9 @@ def judge(looks: Sequence[Tensor], gate: SliceGate | None, source: MetaTensor, m
     scores = {kind: ratio for kind, ratio in zip(KINDS, ratios, strict=True) if kind != modality}
     # The kind that is furthest beyond its limit names what the slices look like.
     kind = min(scores, key=lambda name: scores[name] - limits[name][0])
-    found = [*_beyond(scores[kind], limits[kind], kind, modality), *_foreign(distance, reach)]
-    found += _implausible(source, modality)
+    # The plainest reason first.
+    found = [*_implausible(source, modality), *_beyond(scores[kind], limits[kind], kind, modality)]
+    found += _foreign(distance, reach)
     verdicts = [verdict for verdict, _ in found]
     return Gate(
         verdict="refuse" if "refuse" in verdicts else "warn" if verdicts else "pass",
@@ -89,8 +90,8 @@ def _beyond(ratio: float, limits: Sequence[float], kind: str, modality: Modality
     warned, refused = limits
     if ratio >= warned:
         return []
-    text = f"it looks like {WORDS[kind]} rather than {WORDS[modality]} (log-ratio {ratio:.1f};"
-    return [("refuse" if ratio < refused else "warn", f"{text} what the model knows is above {warned:.1f})")]
+    text = f"it looks less like {WORDS[modality]} than like {WORDS[kind]} (log-ratio {ratio:.1f};"
+    return [("refuse" if ratio < refused else "warn", f"{text} above {warned:.1f} is expected)")]
 
 
 def _foreign(distance: float, reach: Sequence[float]) -> list[Found]:
@@ -98,7 +99,7 @@ def _foreign(distance: float, reach: Sequence[float]) -> list[Found]:
     if distance <= warned:
         return []
     text = f"it is unlike what the model was trained on (distance {distance:.2f};"
-    text += f" what the model knows is below {warned:.2f})"
+    text += f" below {warned:.2f} is expected)"
     return [("refuse" if distance > refused else "warn", text)]
 
 
@@ -111,7 +112,7 @@ def _implausible(source: MetaTensor, modality: Modality) -> list[Found]:
     if modality == "ct" and lowest > NO_AIR_HU:
         return [("refuse", f"{span}: without air of -1000 it is no CT in HU")]
     if modality == "mr" and lowest < HU_AIR:
-        return [("refuse", f"{span}: those of a CT in HU, and MR has none below zero")]
+        return [("refuse", f"{span}: those of a CT in HU, not of an MR; --to mr translates a CT")]
     if modality == "mr" and lowest < -NEGATIVE * highest:
         return [("warn", f"{span}, and MR has none below zero")]
     return []

@@ -44,8 +44,8 @@ def measures(record: Translation | None) -> list[tuple[str, str]]:
         return []
     unit = record.model.unit
     told = (
-        ("Drawn outside the head", found.air_ml, "{} ml; it was set to air"),
-        ("Bone outside the head", found.bone_outside_ml, "{} ml"),
+        ("Replaced by air outside the head", found.air_ml, "{} ml"),
+        ("Bone left outside the head", found.bone_outside_ml, "{} ml"),
         ("Loose bone inside the skull", found.bone_inside_ml, "{} ml"),
         ("Loose bone inside the skull", found.bone_inside_cm2, "{} cm²"),
         ("Fluid inside the skull", found.fluid, f"{{}} {unit} on average"),

@@ -194,7 +194,7 @@ def test_what_fails_says_why_and_the_others_are_done(
     assert cli.invoke([*arguments, "--workers", "1", "--device", "cpu"]) == 4
     said = capsys.readouterr()
     assert said.err.count("error:") == 1
-    assert "4 of 7 items failed" in said.err
+    assert "of 7 items: 4 failed" in said.err
     for name, why in {
         "empty.nii": "empty or damaged",
         "truncated.nii.gz": "truncated.nii.gz: ",

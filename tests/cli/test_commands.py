@@ -315,11 +315,11 @@ def test_a_batch_tells_a_table_and_ends_with_four_if_something_failed_or_is_doub
     assert cli.invoke(command) == 4
     said = capsys.readouterr().err.splitlines()
     assert said[0] == "warning: failed: b\\n.nii: b\\n.nii: empty file"
-    assert said[1].startswith("error: 1 of 2 items failed and 0 are doubtful; see ")
+    assert said[1].startswith("error: of 2 items: 1 failed; see ")
     doubtful = replace(done, name="c.nii", state="doubtful", reason="Bone outside the head.")
     for items, counts in (
-        ([failed, doubtful], "1 of 2 items failed and 1 are"),
-        ([doubtful], "0 of 1 items"),
+        ([failed, doubtful], "of 2 items: 1 failed, 1 doubtful; see "),
+        ([doubtful], "of 1 items: 1 doubtful; see "),
     ):
         batches.append(Batch(items=items, seconds=3.0))
         assert cli.invoke(command) == 4

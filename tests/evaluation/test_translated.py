@@ -68,9 +68,9 @@ def test_the_scores_are_those_of_evaluate(study_folder, settings):
     assert set(result.baselines) == {"source copied", "histogram match", "mean image"}
     assert digests(result) == digests(pair)
     assert read_result(Result, study_folder / "fake.result.json") == result
-    assert (
-        result.translation == records[0] == read_result(Translation, study_folder / "fake.translation.json")
-    )
+    assert records[0] == read_result(Translation, study_folder / "fake.translation.json")
+    # What an untrained network draws beside the head is one more doubt where there is a reference.
+    assert replace(result.translation, plausibility=records[0].plausibility) == records[0]
 
 
 def test_samples_are_held_against_the_error(study_folder, settings):

@@ -78,7 +78,7 @@ def test_the_true_ct_is_not_doubted_and_bright_ventricles_are(head: Study, model
     share = (truth + 1) / 2
     turned = torch.where((share - 0.435).abs() < 0.3, 0.87 - share, share) * 2 - 1
     doubts = examine(seen, turned, found, "ct", scale, 0.0).doubts
-    assert any("fluid has" in doubt for doubt in doubts)
+    assert any("darker than brain" in doubt for doubt in doubts)
 
 
 def test_a_slab_that_is_left_in_the_air_is_measured(head: Study, model: Model):
