@@ -148,8 +148,8 @@ def doubts(found: Brain) -> list[str]:
     if found.fluid is not None and found.fluid - found.brain > FLUID_HU:
         how = "hardly darker" if found.fluid < found.brain else "no darker"
         said.append(
-            f"fluid ({found.fluid:.0f} HU) is {how} than brain ({found.brain:.0f} HU); in a true CT it is darker"
-            f" by {-FLUID_HU:g} HU or more"
+            f"fluid ({found.fluid:.0f} HU) is {how} than brain ({found.brain:.0f} HU); in a true CT it is"
+            f" darker by {-FLUID_HU:g} HU or more"
         )
     most, unit = (LOOSE_BONE_CM2, "cm2") if found.picture else (LOOSE_BONE_ML, "ml")
     if found.bone > most:
