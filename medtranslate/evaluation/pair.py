@@ -30,6 +30,7 @@ from medtranslate.evaluation.rules import (
     warn_constant,
     warn_outside,
     warn_small,
+    warn_windowed,
 )
 from medtranslate.geometry import spacing
 from medtranslate.metrics import (
@@ -166,6 +167,8 @@ def compare(
     whole, planes = score(prediction, reference, mask, ends, profile, order)
     warnings += warn_small(whole, mask)
     affine = np.asarray(volumes["reference"].affine, dtype=np.float64)
+    if model is None and data_range is None and not levels:
+        warnings += warn_windowed(prediction, reference)
     stray = 0.0 if levels else beside_head(prediction, reference, ends, list(spacing(affine)))
     warnings += say_beside(stray)
     sayable = None if fixed else declared and declared[0]

@@ -27,6 +27,8 @@ from medtranslate.metrics import (
 from medtranslate.result import ModelInfo, Scores, Translation
 from medtranslate.transforms import denormalise, mr_top, scale_mr
 
+PILED_UP = 0.01
+"""Share of the voxels that a window piles up at each of its ends."""
 LARGEST_HEAD = 0.8
 """Share of the image above which a mask can't be a head: an ellipse fills pi/4 of its bounding box."""
 PERCENTILES = "0.5 to 99.5 percentile of the reference inside the mask"
@@ -210,6 +212,24 @@ def scored_voxels(
         " it, which flatters; give --mask"
     )
     return mask, rule, [odd]
+
+
+def warn_windowed(prediction: Volume, reference: Volume) -> list[str]:
+    """Warn of a prediction that ends at a window, where nothing says that it does.
+
+    Args:
+        prediction: [X, Y, Z], of no known model.
+        reference: likewise.
+    """
+    low, high = float(prediction.min()), float(prediction.max())
+    ends = [float(np.mean(prediction == value)) for value in (low, high)]
+    if min(ends) < PILED_UP or high - low > np.ptp(reference) / 2:
+        return []
+    return [
+        f"the prediction ends at {low:g} and {high:g}, where {ends[0]:.0%} and {ends[1]:.0%} of its voxels"
+        " lie, as one of a windowed model does, and no record beside it says so: give --range"
+        f" {low:g} {high:g}, and --modality"
+    ]
 
 
 def _background(arrays: Mapping[str, Volume], declared: Range | None) -> npt.NDArray[np.bool_]:

@@ -154,15 +154,16 @@ def require_one_series(planes: Iterable[FileDataset]) -> None:
 
 
 def check_numbers(planes: Sequence[FileDataset]) -> None:
-    """Refuse slices, in the order of their places, whose InstanceNumbers repeat and alternate.
+    """Refuse slices, in the order of their places, whose InstanceNumbers repeat or jump, and alternate.
 
-    They are of two stacks that lie between each other. Blocks of one scan may count anew, too, but follow
-    each other.
+    They are of two stacks that lie between each other. Blocks of one scan may count anew, or go on far away,
+    too, but follow each other.
 
     Raises:
         SeriesRefused: names two slices.
     """
     if len({raw_of(plane, _NUMBER) for plane in planes}) == len(planes):
+        _check_runs(planes)
         return
     seen: dict[float, int] = defaultdict(int)
     numbers = [_number_of(plane) for plane in planes if "ReferencedFrameNumber" not in plane]
@@ -175,6 +176,30 @@ def check_numbers(planes: Sequence[FileDataset]) -> None:
         first, second = (name_of(planes[int(back[0]) + shift]) for shift in (0, 1))
         raise SeriesRefused(
             f"{first} and {second}: InstanceNumbers repeat and alternate, so {max(times)} series share one"
+            " SeriesInstanceUID; separate them"
+        )
+
+
+def _check_runs(planes: Sequence[FileDataset]) -> None:
+    """Refuse slices that are numbered in two runs far apart which alternate along their places.
+
+    Scanners count on from one half of their slices to the other, so a jump that is longer than a run is none
+    of missing slices.
+    """
+    numbers = np.array([_number_of(plane) for plane in planes])
+    if len(planes) < 4 or np.isnan(numbers).any():
+        return
+    ordered = np.sort(numbers)
+    jumps = np.flatnonzero(np.diff(ordered) > 1)
+    if len(jumps) != 1:
+        return
+    last, first = ordered[jumps[0]], ordered[jumps[0] + 1]
+    shorter = min(jumps[0] + 1, len(planes) - jumps[0] - 1)
+    turns = np.count_nonzero(np.diff(numbers > last))
+    if first - last > shorter + 1 and turns >= max(3, len(planes) / 8):
+        raise SeriesRefused(
+            f"{name_of(planes[0])} and {name_of(planes[1])}: InstanceNumbers run from {ordered[0]:g} to"
+            f" {last:g} and from {first:g} to {ordered[-1]:g}, and alternate, so 2 series share one"
             " SeriesInstanceUID; separate them"
         )
 

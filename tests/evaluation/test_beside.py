@@ -69,3 +69,14 @@ def test_a_spoilt_translation_is_doubtful_whatever_its_record_says(head: Study, 
     assert seen.plausibility.bone_outside_ml is None
     assert doubted(record, 0.5) == record
     assert doubted(replace(record, plausibility=None), 5.0).doubts  # type: ignore[union-attr]
+
+
+def test_a_windowed_prediction_without_a_record_is_named(head: Study, truth):
+    made = MetaTensor(torch.from_numpy(truth[None]), affine=head.ct.affine, meta={"modality": "ct"})
+
+    def warned(**more):
+        return any("windowed model" in text for text in score_pair(made, head.ct, **more).warnings)
+
+    assert warned()
+    assert not warned(data_range=WINDOW)
+    assert not any("windowed model" in text for text in score_pair(head.ct, head.ct).warnings)

@@ -458,6 +458,18 @@ def test_two_stacks_of_one_folder_that_only_their_numbers_tell_apart_are_refused
         read_volume(tmp_path)
 
 
+@pytest.mark.parametrize(("first", "is_one"), [(6, True), (8, True), (100, False)])
+def test_numbers_that_jump_and_alternate_are_of_two_stacks(put_slices, tmp_path, first, is_one):
+    """Halves of one scan are numbered one after the other; a few numbers may be lacking."""
+    put_slices(tmp_path, HEIGHTS, InstanceNumber=lambda index: 1 + index)
+    put_slices(tmp_path, BETWEEN, InstanceNumber=lambda index: first + index)
+    if is_one:
+        assert read_volume(tmp_path).shape[3] == len(HEIGHTS) + len(BETWEEN)
+        return
+    with pytest.raises(SeriesRefused, match=r"InstanceNumbers run from 1 to 5 and from 100 to .* alternate"):
+        read_volume(tmp_path)
+
+
 @pytest.mark.parametrize("shift", [0.02, 0.1])
 def test_two_stacks_that_lie_nearly_at_one_place_lack_no_slice(put_slices, tmp_path, shift):
     for start in (0, shift):
