@@ -134,7 +134,7 @@ def test_pictures_keep_sizes_and_their_names_say_what_they_are(head, small_model
         with Image.open(made_path) as made, Image.open(path) as given:
             assert made.size == given.size
             assert made.mode == "L"
-            assert "SYNTHETIC CT from MR, not for diagnosis" in str(made.info)
+            assert "SYNTHETIC CT, DOUBTFUL, from MR, not for diagnosis" in str(made.info)
     again = settings(small_model, tmp_path, tmp_path / "in", "out", overwrite=True)
     assert len(translate(again, quiet=True)) == 2
     with pytest.raises(UsageError, match="folder of pictures"):
