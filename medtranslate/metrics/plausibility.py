@@ -53,7 +53,7 @@ FLUID_HU = -4.0
 """Fluid is darker than brain by at least this, or the translation is doubtful."""
 
 LOOSE_BONE_ML, LOOSE_BONE_CM2 = 4.0, 2.0
-"""Most bone in the core that joins no skull: calcified plexus and pineal gland have less."""
+"""Most bone in the core that joins no skull; of twenty true digital heads the most has 3.1 ml."""
 
 BLACK_SHARE = 0.02
 """Share of the range at whose lower end a voxel is black."""
