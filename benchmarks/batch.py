@@ -46,7 +46,7 @@ from medtranslate.device import fast_precision
 from medtranslate.io import read_volume, write_volume
 from medtranslate.model import Generators
 from medtranslate.phantom import HELD_OUT, study
-from medtranslate.translation.stack import stack
+from medtranslate.translation.framed import stack
 from medtranslate.translation.volume import slices_per_pass
 
 PART = 20

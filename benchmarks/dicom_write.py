@@ -21,7 +21,7 @@ from monai.data import MetaTensor
 from pydicom import dcmread
 
 from medtranslate.io import dicom_write, read_volume, write_volume
-from medtranslate.result import Derivation, ModelInfo
+from medtranslate.records import Derivation, ModelInfo
 
 
 def main() -> None:

@@ -39,7 +39,7 @@ from medtranslate.phantom import HELD_OUT, LABEL, PROTOCOLS, Protocol, study
 from medtranslate.report import draw as sheet
 from medtranslate.transforms import denormalise, normalise, to_axial
 from medtranslate.translation import preview, translate_volume
-from medtranslate.translation.stack import stack
+from medtranslate.translation.framed import stack
 from medtranslate.translation.volume import sample_stacks
 
 Plane = NDArray[np.float32]

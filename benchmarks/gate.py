@@ -32,7 +32,7 @@ from medtranslate.gate import fit_gate, judge, look
 from medtranslate.networks import SliceGate
 from medtranslate.transforms import to_axial
 from medtranslate.translation import OTHER
-from medtranslate.translation.stack import stack
+from medtranslate.translation.framed import stack
 from medtranslate.translation.volume import JUDGED
 
 Offer = tuple[str, MetaTensor, Modality]

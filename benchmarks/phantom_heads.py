@@ -22,7 +22,7 @@ from scipy import ndimage
 from medtranslate.checkpoint import Model, load_model
 from medtranslate.evaluation import mean_image, score_pair
 from medtranslate.phantom import HELD_OUT, TISSUES, Study, study
-from medtranslate.result import Result
+from medtranslate.records import Evaluation
 from medtranslate.transforms import denormalise, normalise
 from medtranslate.translation import translate_volume
 
@@ -94,7 +94,7 @@ def to_mr(head: Study, model: Model) -> tuple[MetaTensor, dict[str, float]]:
     )
 
 
-def scores(name: str, result: Result) -> dict[str, float]:
+def scores(name: str, result: Evaluation) -> dict[str, float]:
     """Masked scores, those of the baselines, and the MAE as a share of the best baseline's."""
     found = {f"{name}_{key}": getattr(result.volume, key) for key in ("mae", "psnr", "ssim")}
     others = {f"{name}_mae_{key.replace(' ', '_')}": value.mae for key, value in result.baselines.items()}

@@ -23,11 +23,11 @@ from torch import Tensor
 from medtranslate.checkpoint import Model, load_model
 from medtranslate.io import detect_format, list_pictures, read_volume
 from medtranslate.phantom import study
-from medtranslate.result import Plausibility, Translation, to_json
+from medtranslate.records import Plausibility, Translation, to_json
 from medtranslate.transforms import normalise, to_axial, to_slices
 from medtranslate.translation import translate_volume
 from medtranslate.translation.air import clear, examine, find_outline
-from medtranslate.translation.stack import stack
+from medtranslate.translation.framed import stack
 
 BRAIN = 0.435
 """Brain in [0, 1] of the brain window, about which the polarity is turned: 32 HU."""

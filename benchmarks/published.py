@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from medtranslate.model import ImagePool
-from medtranslate.training.captured import Captured
+from medtranslate.training.cuda_graph import Captured
 
 CYCLE = 10.0
 IDENTITY = 0.5 * CYCLE

@@ -40,7 +40,7 @@ from medtranslate.config import LossSettings, NetworkSettings, TrainSettings
 from medtranslate.data import Source, frame_pairs, open_sources
 from medtranslate.model import Batch
 from medtranslate.training.batches import batches, seeds
-from medtranslate.training.processes import open_fabric
+from medtranslate.training.distributed import open_fabric
 from medtranslate.training.run_folder import fresh_state
 from medtranslate.training.step import sides, train_step
 

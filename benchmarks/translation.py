@@ -41,10 +41,10 @@ from medtranslate.io import read_volume, write_volume
 from medtranslate.model import Generators
 from medtranslate.networks import VariationalGenerator
 from medtranslate.phantom import HELD_OUT, study
-from medtranslate.result import Derivation
+from medtranslate.records import Derivation
 from medtranslate.transforms import to_axial
 from medtranslate.translation import load_for, translate, translate_volume
-from medtranslate.translation.stack import stack
+from medtranslate.translation.framed import stack
 from medtranslate.translation.volume import slices_per_pass
 
 TURN_SECONDS = 1.0

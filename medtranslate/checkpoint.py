@@ -29,12 +29,12 @@ from torch import Tensor
 
 from medtranslate.config import Modality, ModelName, NetworkSettings, ScaleSettings, build, plain
 from medtranslate.errors import ModelRefused, SettingsError
-from medtranslate.jobs import whole_output
 from medtranslate.metrics import Calibration
 from medtranslate.modality import UNITS
 from medtranslate.model import Generators
 from medtranslate.networks import SliceGate, VariationalGenerator
-from medtranslate.result import ModelInfo
+from medtranslate.records import ModelInfo
+from medtranslate.runtime import whole_output
 
 SHIPPED = Path(__file__).parent / "models"
 

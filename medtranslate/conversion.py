@@ -19,8 +19,8 @@ from medtranslate.io import FORMATS, detect_format, read_volume, require_fit, wr
 from medtranslate.io.deidentify import FACES
 from medtranslate.io.dicom_modules import AIR_TO_BONE_HU, MR_LIMIT, WINDOWED
 from medtranslate.io.dicom_write import CT_LIMITS, write_deidentified
-from medtranslate.jobs import check_free, require_apart, require_input, whole_output
-from medtranslate.result import Conversion, write_result
+from medtranslate.records import Conversion, write_result
+from medtranslate.runtime import check_free, require_apart, require_input, whole_output
 from medtranslate.transforms import to_axial
 from medtranslate.translation import describe, output_format
 

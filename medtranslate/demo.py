@@ -8,15 +8,15 @@ from dataclasses import replace
 from medtranslate import phantom
 from medtranslate.config import DemoSettings, EvaluateSettings, PhantomSettings, TranslateSettings, plain
 from medtranslate.evaluation import evaluate_into
-from medtranslate.jobs import whole_output
-from medtranslate.result import Result, Translation, write_result
+from medtranslate.records import Evaluation, Translation, write_result
+from medtranslate.runtime import whole_output
 from medtranslate.translation import translate
 
 FIELD_MM = 256.0
 """Side of the cube that holds a whole head."""
 
 
-def run_demo(settings: DemoSettings, *, quiet: bool = False) -> Result:
+def run_demo(settings: DemoSettings, *, quiet: bool = False) -> Evaluation:
     """Make an MR series of a phantom head, translate it to CT, score it against the head's own CT.
 
     `settings.out` gets study/mr and study/ct (DICOM), ct (the translation), evaluation, report.html.
@@ -62,5 +62,5 @@ def run_demo(settings: DemoSettings, *, quiet: bool = False) -> Result:
         (folder / "evaluation").mkdir()
         result = evaluate_into(folder / "evaluation", evaluation, paths, quiet=quiet)
         shutil.copy(folder / "evaluation" / "report.html", folder / "report.html")
-    assert isinstance(result, Result)
+    assert isinstance(result, Evaluation)
     return result

@@ -12,7 +12,7 @@ from medtranslate.checkpoint import FILES, SHIPPED, facts, list_models, load_mod
 from medtranslate.config import PATIENTS
 from medtranslate.io import read_volume, write_volume
 from medtranslate.phantom import LABEL, study
-from medtranslate.result import Result, Translation, read_result
+from medtranslate.records import Evaluation, Translation, read_result
 from medtranslate.transforms import to_axial
 from medtranslate.translation import translate_volume
 
@@ -44,7 +44,7 @@ def test_it_knows_more_than_doing_nothing(head, source, to, tmp_path):
     assert cli.invoke(["translate", given, out, "--to", to, "--reference", truth, "--quiet"]) == 0
     record = read_result(Translation, tmp_path / "out.translation.json")
     assert (record.model.name, record.gate.verdict) == (PATIENTS, "pass")
-    scored = read_result(Result, tmp_path / "out.result.json")
+    scored = read_result(Evaluation, tmp_path / "out.result.json")
     assert set(scored.baselines) == {"source copied", "histogram match", "mean image"}
     assert scored.volume.mae < 0.8 * min(scores.mae for scores in scored.baselines.values())
 

@@ -23,7 +23,7 @@ from medtranslate.conversion import convert
 from medtranslate.errors import GeometryRefused, InputRefused, OutputExists, SettingsError, UsageError
 from medtranslate.geometry import spacing, swap_lps_ras
 from medtranslate.io import FORMATS, read_volume, write_volume
-from medtranslate.result import Conversion, read_result
+from medtranslate.records import Conversion, read_result
 
 REGULAR = [
     "mr-t1-sagittal-siemens",

@@ -6,7 +6,7 @@ from medtranslate.config import DemoSettings
 from medtranslate.demo import run_demo
 from medtranslate.errors import ModelRefused
 from medtranslate.io import read_volume
-from medtranslate.result import Result, Translation, read_result
+from medtranslate.records import Evaluation, Translation, read_result
 
 
 def test_a_line_through_the_whole_house(small_model, tmp_path):
@@ -22,7 +22,7 @@ def test_a_line_through_the_whole_house(small_model, tmp_path):
     written = [path for path in out.rglob("*") if path.suffix in (".json", ".yaml", ".html", ".csv")]
     assert not [path for path in written if ".medtranslate-" in path.read_text()]
     assert record.source.digest == source.meta["digest"]
-    assert read_result(Result, out / "evaluation" / "result.json") == result
+    assert read_result(Evaluation, out / "evaluation" / "result.json") == result
     assert result.unit == "HU"
     assert result.data_range == (-20, 100)
     assert {"source copied", "histogram match"} <= set(result.baselines)

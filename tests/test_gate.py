@@ -22,17 +22,17 @@ from medtranslate.config import (
     ScaleSettings,
     TranslateSettings,
 )
-from medtranslate.data.streams import PhantomSlices
+from medtranslate.data.phantom_slices import PhantomSlices
 from medtranslate.errors import InputRefused, ModelRefused
 from medtranslate.gate import fit, fit_gate, judge, look
 from medtranslate.gate.brain import cut_out
 from medtranslate.gate.heads import bare_heads, other_views
+from medtranslate.gate.negatives import WRONG, offered, turned
 from medtranslate.gate.scans import SCANS
-from medtranslate.gate.wrong import WRONG, offered, turned
 from medtranslate.io import write_volume
 from medtranslate.networks import KINDS, MODALITIES, SliceGate
 from medtranslate.phantom import HELD_OUT, LABEL, study
-from medtranslate.result import Cycle, Gate, Translation, read_result
+from medtranslate.records import Cycle, GateVerdict, Translation, read_result
 from medtranslate.transforms import scale_ct
 from medtranslate.translation import translate, translate_volume
 
@@ -182,7 +182,7 @@ def test_a_doubt_is_a_warning_and_a_pass_is_none(folder, mr, tmp_path):
 
 def test_a_model_without_a_gate_says_that_nothing_was_judged(small_model, head):
     _, record = translate_volume(head.mr, load_model(str(small_model)), "ct")
-    assert record.gate == Gate(verdict="none", reasons=["the model has no gate: nothing was judged"])
+    assert record.gate == GateVerdict(verdict="none", reasons=["the model has no gate: nothing was judged"])
 
 
 def test_pictures_are_judged_one_by_one(folder, head, tmp_path):

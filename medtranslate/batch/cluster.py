@@ -32,10 +32,10 @@ from medtranslate.batch.worker import (
 from medtranslate.checkpoint import describe, find_model
 from medtranslate.config import BatchSettings
 from medtranslate.errors import RunFailed, UsageError
-from medtranslate.jobs import reason
-from medtranslate.jobs.crew import Serve, Worker, answer, give_out
-from medtranslate.jobs.locks import locked
-from medtranslate.result import Outcome
+from medtranslate.records import Outcome
+from medtranslate.runtime import reason
+from medtranslate.runtime.locks import locked
+from medtranslate.runtime.worker_pool import Serve, Worker, answer, give_out
 
 T = TypeVar("T")
 R = TypeVar("R")

@@ -13,7 +13,7 @@ from medtranslate.checkpoint import Description
 from medtranslate.config import UNTOLD, BatchSettings, plain
 from medtranslate.errors import Unreadable
 from medtranslate.io.dicom_files import visible_files
-from medtranslate.result import Translation, read_result
+from medtranslate.records import Translation, read_result
 from medtranslate.translation import PREVIEW
 
 

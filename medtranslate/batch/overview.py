@@ -6,9 +6,9 @@ import csv
 from pathlib import Path
 
 from medtranslate.batch.preview import thumbnail_of
-from medtranslate.jobs import whole_outputs
+from medtranslate.records import Batch
 from medtranslate.report import write_batch_pages
-from medtranslate.result import Batch
+from medtranslate.runtime import whole_outputs
 
 SUMMARY, OVERVIEW = "summary.csv", "overview.html"
 FILES = (SUMMARY, OVERVIEW, "settings.yaml")

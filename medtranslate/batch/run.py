@@ -27,9 +27,19 @@ from medtranslate.checkpoint import describe, find_model
 from medtranslate.config import BatchSettings, plain, write_yaml
 from medtranslate.device import choose_device, free_memory
 from medtranslate.errors import DiskFull, Interrupted, OutputExists, Unreadable, UsageError
-from medtranslate.jobs import Journal, cores, crew, few, is_disk_full, journal, progress, require_input, warn
-from medtranslate.jobs.locks import locked
-from medtranslate.result import Batch, Outcome, to_json
+from medtranslate.records import Batch, Outcome, to_json
+from medtranslate.runtime import (
+    Journal,
+    cores,
+    crew,
+    few,
+    is_disk_full,
+    journal,
+    progress,
+    require_input,
+    warn,
+)
+from medtranslate.runtime.locks import locked
 
 DEVICE_BYTES = 2**32
 """Memory of a CUDA device that a worker is reckoned with."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from natsort import natsort_keygen
 
-from medtranslate.jobs import reason
+from medtranslate.runtime import reason
 
 JOURNAL, LOCK = "batch.jsonl", ".batch.lock"
 """Of which the folder of a batch holds one at least."""

@@ -23,11 +23,11 @@ from medtranslate.checkpoint import Model, load_model
 from medtranslate.config import BatchSettings, TranslateSettings
 from medtranslate.device import choose_device, fast_precision
 from medtranslate.errors import InputRefused, OutputExists
-from medtranslate.jobs import reason, staged, whole_outputs
-from medtranslate.jobs.locks import locked
+from medtranslate.records import Finished, Outcome, Translation, write_result
 from medtranslate.report import Sheet
 from medtranslate.report.doubts import say_doubts
-from medtranslate.result import Finished, Outcome, Translation, write_result
+from medtranslate.runtime import reason, staged, whole_outputs
+from medtranslate.runtime.locks import locked
 from medtranslate.translation import (
     OTHER,
     PREVIEW,
@@ -41,7 +41,7 @@ from medtranslate.translation import (
     read_source,
     write_one,
 )
-from medtranslate.translation.stack import Stack, stack
+from medtranslate.translation.framed import Stack, stack
 from medtranslate.translation.volume import sample_stacks
 
 WORKER_BYTES = 2**31

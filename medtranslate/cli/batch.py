@@ -9,7 +9,7 @@ from medtranslate.config import BatchSettings
 def act(settings: BatchSettings, quiet: bool) -> Answer:
     """Translate what is not finished, and say what became of each item."""
     from medtranslate.batch import run_batch
-    from medtranslate.result import Batch, to_json
+    from medtranslate.records import Batch, to_json
 
     batch: Batch = run_batch(settings, quiet=quiet)
     table = [f"{'':9}{'volumes':>8}{'slices':>9}{'seconds':>10}"]

@@ -43,7 +43,7 @@ class Answer:
 
     def show(self, *, as_json: bool, quiet: bool) -> None:
         """Print to stdout: JSON, or the lines, or nothing; a line stays one whatever names are in it."""
-        from medtranslate.jobs import one_line
+        from medtranslate.runtime import one_line
 
         if as_json:
             print(json.dumps(self.values, indent=2, allow_nan=False))
@@ -101,7 +101,7 @@ class SettingsCommand(click.Command, Generic[Settings]):
                 values = merge(values, nest(path_of(name), value))
         settings = build(self.kind, values, self.origin)
         importlib.import_module(f"medtranslate.{self.room}")
-        from medtranslate.jobs import one_line
+        from medtranslate.runtime import one_line
 
         raise_again()
         answer = self.act(settings, quiet)

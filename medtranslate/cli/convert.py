@@ -9,7 +9,7 @@ from medtranslate.config import ConvertSettings
 def act(settings: ConvertSettings, quiet: bool) -> Answer:
     """Convert one input."""
     from medtranslate.conversion import convert
-    from medtranslate.result import to_json
+    from medtranslate.records import to_json
 
     done = convert(settings)
     return Answer(to_json(done), [f"written: {settings.output}"], done.warnings)

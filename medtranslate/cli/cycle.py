@@ -10,7 +10,7 @@ def act(settings: CycleSettings, quiet: bool) -> Answer:
     """Translate there and back, and score."""
     from medtranslate.cli.scores import lines, parted
     from medtranslate.evaluation import cycle
-    from medtranslate.result import to_json
+    from medtranslate.records import to_json
 
     result = cycle(settings, quiet=quiet)
     said = [*lines(result), f"these scores say {result.meaning}", f"report: {settings.out / 'report.html'}"]

@@ -10,7 +10,7 @@ def act(settings: DemoSettings, quiet: bool) -> Answer:
     """Run the demonstration."""
     from medtranslate.cli.scores import lines, parted
     from medtranslate.demo import run_demo
-    from medtranslate.result import to_json
+    from medtranslate.records import to_json
 
     result = run_demo(settings, quiet=quiet)
     report = f"report: {settings.out / 'report.html'}"

@@ -10,7 +10,7 @@ def act(settings: EvaluateSettings, quiet: bool) -> Answer:
     """Score a pair, or two folders."""
     from medtranslate.cli.scores import lines, parted
     from medtranslate.evaluation import evaluate
-    from medtranslate.result import Cohort, to_json
+    from medtranslate.records import Cohort, to_json
 
     result = evaluate(settings, quiet=quiet)
     report = f"report: {settings.out / 'report.html'}"

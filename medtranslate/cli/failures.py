@@ -18,7 +18,7 @@ _BROKEN_PIPE = 141
 
 def explain(error: BaseException) -> tuple[int, str]:
     """Exit code and message (one line; empty for none) of whatever ended a command."""
-    from medtranslate.jobs import one_line
+    from medtranslate.runtime import one_line
 
     code, message = _explain(error)
     return code, one_line(message)
@@ -26,7 +26,7 @@ def explain(error: BaseException) -> tuple[int, str]:
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     """A table, a line a row; whatever is in a cell, it stays one."""
-    from medtranslate.jobs import one_line
+    from medtranslate.runtime import one_line
 
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [one_line("  ".join(map(str.ljust, cells, widths)).rstrip()) for cells in rows]
@@ -46,7 +46,7 @@ def _explain(error: BaseException) -> tuple[int, str]:
             return _BROKEN_PIPE, ""
         case click.ClickException():
             return UsageError.exit_code, _usage(error)
-    from medtranslate.jobs import advice
+    from medtranslate.runtime import advice
 
     if said := advice(error):
         return RunFailed.exit_code, said

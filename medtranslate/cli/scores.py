@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from medtranslate.report.doubts import doubts_of
-from medtranslate.report.wording import clipping, say_mae, unit_of
-from medtranslate.result import (
+from medtranslate.records import (
     WINDOWED,
     Cohort,
     Cycle,
-    Result,
+    Evaluation,
     Scores,
     Tissue,
     Translation,
     worst_slices,
 )
+from medtranslate.report.doubts import doubts_of
+from medtranslate.report.wording import clipping, say_mae, unit_of
 
 MOST = 20
 """Doubts that are listed."""
 
 
-def parted(texts: Iterable[str], items: Sequence[Translation | Result]) -> tuple[list[str], list[str]]:
+def parted(texts: Iterable[str], items: Sequence[Translation | Evaluation]) -> tuple[list[str], list[str]]:
     """Warnings of what is special to an input, and notes of what a model says of whatever it makes.
 
     What speaks against one of the items comes before any other warning.
@@ -32,9 +32,9 @@ def parted(texts: Iterable[str], items: Sequence[Translation | Result]) -> tuple
     return [*_doubted(items), *(text for text in told if WINDOWED not in text)], notes
 
 
-def lines(result: Result | Cohort | Cycle) -> list[str]:
+def lines(result: Evaluation | Cohort | Cycle) -> list[str]:
     """The scores of a result and of doing nothing, and where it errs; of several, the means."""
-    if isinstance(result, Result):
+    if isinstance(result, Evaluation):
         title, scores, first = f"profile {result.profile}", result.volume, result
     else:
         title, scores, first = f"mean of {len(result.items)}", result.mean, result.items[0]
@@ -44,16 +44,19 @@ def lines(result: Result | Cohort | Cycle) -> list[str]:
     if result.unmasked:
         rows["unmasked, background included"] = result.unmasked
     told = [_line(name, row, first) for name, row in rows.items()]
-    return [*told, *(_where_it_errs(result) if isinstance(result, Result) else _by_tissue(result.tissues))]
+    return [
+        *told,
+        *(_where_it_errs(result) if isinstance(result, Evaluation) else _by_tissue(result.tissues)),
+    ]
 
 
-def _doubted(items: Sequence[Translation | Result]) -> list[str]:
+def _doubted(items: Sequence[Translation | Evaluation]) -> list[str]:
     said = doubts_of(items)
     more = [f"and {len(said) - MOST} more"] if len(said) > MOST else []
     return [f"doubtful: {text}" for text in (*said[:MOST], *more)]
 
 
-def _where_it_errs(result: Result) -> list[str]:
+def _where_it_errs(result: Evaluation) -> list[str]:
     told = [f"reference {result.reference[0]}"] if result.registration else []
     told += _by_tissue(result.tissues)
     if result.agreement:
@@ -88,7 +91,7 @@ def _tissue(name: str, tissue: Tissue) -> str:
     return f"{name} {error}" + ("" if tissue.dice is None else f", Dice {tissue.dice:.3f}")
 
 
-def _line(name: str, scores: Scores, first: Result) -> str:
+def _line(name: str, scores: Scores, first: Evaluation) -> str:
     cells = [
         "MAE -" if scores.mae is None else say_mae(scores.mae, first, form=".2f"),
         "PSNR -" if scores.psnr is None else f"PSNR {scores.psnr:.2f} dB",

@@ -12,9 +12,9 @@ def act(settings: TranslateSettings, quiet: bool) -> Answer:
     """Translate one input; score and report it where that is asked for."""
     from medtranslate.cli.scores import lines, parted
     from medtranslate.evaluation import translate_and_score
-    from medtranslate.jobs import gathered
+    from medtranslate.records import to_json
     from medtranslate.report.doubts import measures
-    from medtranslate.result import to_json
+    from medtranslate.runtime import gathered
 
     items, result = translate_and_score(settings, quiet=quiet)
     values: dict[str, Any] = (

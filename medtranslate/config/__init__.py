@@ -18,7 +18,15 @@ from medtranslate.config.commands import (
     TranslateSettings,
     stack_spacing,
 )
-from medtranslate.config.kinds import (
+from medtranslate.config.making import DemoSettings, PhantomSettings, PrepareSettings
+from medtranslate.config.training import (
+    AugmentSettings,
+    LossSettings,
+    NetworkSettings,
+    ScaleSettings,
+    TrainSettings,
+)
+from medtranslate.config.types import (
     PATIENTS,
     Device,
     DiscriminatorName,
@@ -37,14 +45,6 @@ from medtranslate.config.kinds import (
     StreamContrast,
     ViewName,
     Weight,
-)
-from medtranslate.config.making import DemoSettings, PhantomSettings, PrepareSettings
-from medtranslate.config.training import (
-    AugmentSettings,
-    LossSettings,
-    NetworkSettings,
-    ScaleSettings,
-    TrainSettings,
 )
 from medtranslate.config.values import build, plain, read_yaml, write_yaml
 

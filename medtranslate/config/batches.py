@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from medtranslate.config.kinds import FROZEN, PATIENTS, Device, FormatName, Modality, Positive, Precision
+from medtranslate.config.types import FROZEN, PATIENTS, Device, FormatName, Modality, Positive, Precision
 
 
 @dataclass(frozen=True, kw_only=True, config=FROZEN)

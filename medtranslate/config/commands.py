@@ -9,7 +9,9 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from medtranslate.config.batches import BatchSettings
-from medtranslate.config.kinds import (
+from medtranslate.config.making import DemoSettings, PhantomSettings, PrepareSettings
+from medtranslate.config.training import TrainSettings
+from medtranslate.config.types import (
     FROZEN,
     PATIENTS,
     Device,
@@ -22,8 +24,6 @@ from medtranslate.config.kinds import (
     Spacing,
     ViewName,
 )
-from medtranslate.config.making import DemoSettings, PhantomSettings, PrepareSettings
-from medtranslate.config.training import TrainSettings
 from medtranslate.errors import SettingsError
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from medtranslate.config.kinds import (
+from medtranslate.config.types import (
     FROZEN,
     Device,
     Fraction,

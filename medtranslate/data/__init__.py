@@ -15,10 +15,10 @@ prepare     pictures of both modalities into folders to train on
 
 from __future__ import annotations
 
+from medtranslate.data.mr_from_ct import render
+from medtranslate.data.phantom_slices import BRIGHTEST, frame_pairs, scale_mr_each
 from medtranslate.data.prepare import prepare_pictures
-from medtranslate.data.rendered import render
 from medtranslate.data.sources import Opened, Source, open_sources
-from medtranslate.data.streams import BRIGHTEST, frame_pairs, scale_mr_each
 
 __all__ = [
     "BRIGHTEST",

@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from medtranslate.config import Modality, PrepareSettings, plain
 from medtranslate.data.failures import check_failures
 from medtranslate.data.items import list_items
-from medtranslate.data.lookalikes import THUMBNAIL, connect, thumbnail
-from medtranslate.data.skull import SIZE, shows_skull
+from medtranslate.data.mislabelled_ct import SIZE, shows_skull
+from medtranslate.data.near_duplicates import THUMBNAIL, connect, thumbnail
 from medtranslate.data.split import held_back
 from medtranslate.errors import InputRefused, SettingsError
 from medtranslate.io import read_volume
-from medtranslate.jobs import check_free, progress, whole_output
+from medtranslate.runtime import check_free, progress, whole_output
 
 DOUBTFUL = "ct-among-mr"
 """Folder for pictures that were published as MR and look like CT."""

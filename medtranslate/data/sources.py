@@ -17,9 +17,9 @@ from torch import Tensor
 from medtranslate import phantom
 from medtranslate.config import Modality, TrainSettings
 from medtranslate.data.items import Listing, list_items
+from medtranslate.data.phantom_slices import PhantomSlices
 from medtranslate.data.split import held_back
 from medtranslate.data.stored import StoredSlices, store
-from medtranslate.data.streams import PhantomSlices
 from medtranslate.errors import SettingsError
 
 _MODALITIES: dict[str, Modality] = {"ct": "ct", "mr": "mr", "val_ct": "ct", "val_mr": "mr"}

@@ -32,7 +32,7 @@ from medtranslate.data.items import Item, Listing
 from medtranslate.errors import GeometryRefused, InputRefused, SeriesRefused, Unreadable
 from medtranslate.io import read_volume
 from medtranslate.io.dicom_values import require_signal
-from medtranslate.jobs import progress, whole_output
+from medtranslate.runtime import progress, whole_output
 from medtranslate.transforms import AxialLayoutd, FrameHeadd, Normalised, to_slices
 
 MIN_VISIBLE = 0.02

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from medtranslate.evaluation.baselines import baselines, mean_image
 from medtranslate.evaluation.cycle import cycle, cycle_volume
-from medtranslate.evaluation.files import evaluate, evaluate_into
+from medtranslate.evaluation.evaluate import evaluate, evaluate_into
 from medtranslate.evaluation.pair import score_pair
-from medtranslate.evaluation.rendered import Rendered, render
-from medtranslate.evaluation.translated import translate_and_score
+from medtranslate.evaluation.rerender import Rendered, render
+from medtranslate.evaluation.translate_and_score import translate_and_score
 
 __all__ = [
     "Rendered",

@@ -13,7 +13,7 @@ from medtranslate.checkpoint import Model
 from medtranslate.config import Modality, ProfileName
 from medtranslate.metrics import Range, Volume, Voxels, score
 from medtranslate.networks import Generated, Posterior
-from medtranslate.result import Scores
+from medtranslate.records import Scores
 from medtranslate.translation import translate_volume
 
 

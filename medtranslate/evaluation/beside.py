@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from medtranslate.metrics import Range, Volume, invented, outline, with_rim
 from medtranslate.metrics.masks import shows
-from medtranslate.result import Plausibility, Translation
+from medtranslate.records import Plausibility, Translation
 
 GRID_MM = 2.0
 """Voxels of the grid on which it is looked for are no larger than this, unless the volume's are."""

@@ -16,17 +16,17 @@ import torch
 from medtranslate.checkpoint import describe, find_model
 from medtranslate.config import EvaluateSettings, plain
 from medtranslate.errors import InputRefused, Interrupted, ModelRefused, Unreadable
-from medtranslate.evaluation.paths import LIBRARIES, score_paths, versions
-from medtranslate.evaluation.summary import (
+from medtranslate.evaluation.averages import (
     gathered_warnings,
     mean_baselines,
     mean_scores,
     mean_tissues,
     telling,
 )
-from medtranslate.jobs import Journal, cores, in_processes, journal, progress
+from medtranslate.evaluation.evaluate_pair import LIBRARIES, score_paths, versions
+from medtranslate.records import Cohort, Evaluation, from_json, to_json
 from medtranslate.report import Pictures, case_place, write_case
-from medtranslate.result import Cohort, Result, from_json, to_json
+from medtranslate.runtime import Journal, cores, in_processes, journal, progress
 from medtranslate.translation import record_of
 
 Paths = Mapping[str, Path]
@@ -65,7 +65,7 @@ def score_folders(
                 closing(_each(partial(_attempt, settings, pages), left, settings.workers)) as results,
             ):
                 for name, result in results:
-                    if isinstance(result, Result):
+                    if isinstance(result, Evaluation):
                         kept.keep(keys[name], to_json(result))
                         found[name] = result
                     else:
@@ -122,10 +122,10 @@ def forget(out: Path, cohort: Cohort) -> None:
 
 
 def _each(
-    act: Callable[[tuple[str, Paths]], Result | str],
+    act: Callable[[tuple[str, Paths]], Evaluation | str],
     left: Mapping[str, tuple[str, Paths]],
     workers: int | None,
-) -> Generator[tuple[str, Result | str], None, None]:
+) -> Generator[tuple[str, Evaluation | str], None, None]:
     """Results by name, as they come; by default in several processes if the first says it is worth it."""
     waiting = dict(left)
     if workers is None and waiting:
@@ -142,7 +142,7 @@ def _each(
         yield from ((name, act(pair)) for name, pair in waiting.items())
 
 
-def _attempt(settings: EvaluateSettings, pages: Path, pair: tuple[str, Paths]) -> Result | str:
+def _attempt(settings: EvaluateSettings, pages: Path, pair: tuple[str, Paths]) -> Evaluation | str:
     """The result of a pair, whose page is written, or why it is refused."""
     name, paths = pair
     try:
@@ -157,10 +157,10 @@ def _prepare() -> None:
     torch.set_num_threads(1)
 
 
-def _known(kept: Journal, key: str) -> Result | None:
+def _known(kept: Journal, key: str) -> Evaluation | None:
     """A result that was kept, if it is one of this version."""
     with suppress(Unreadable):
-        return from_json(Result, kept.done[key], str(kept.path)) if key in kept.done else None
+        return from_json(Evaluation, kept.done[key], str(kept.path)) if key in kept.done else None
     return None
 
 

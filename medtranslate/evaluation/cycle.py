@@ -11,22 +11,22 @@ from monai.data import MetaTensor
 from medtranslate.checkpoint import Model, load_model
 from medtranslate.config import CycleSettings, Modality, plain, write_yaml
 from medtranslate.device import choose_device
-from medtranslate.evaluation.baselines import mean_image
-from medtranslate.evaluation.folders import members_of
-from medtranslate.evaluation.pair import align, compare
-from medtranslate.evaluation.summary import (
+from medtranslate.evaluation.averages import (
     gathered_warnings,
     mean_baselines,
     mean_scores,
     mean_tissues,
     telling,
 )
+from medtranslate.evaluation.baselines import mean_image
+from medtranslate.evaluation.pair import align, compare
+from medtranslate.evaluation.pairing import members_of
 from medtranslate.io import read_volume
 from medtranslate.io.dicom_values import require_signal
-from medtranslate.jobs import check_free, progress, require_apart, whole_output
 from medtranslate.metrics import PROFILES, Range, score
+from medtranslate.records import Cycle, Evaluation, Mask
 from medtranslate.report import VIEWS, Pictures, draw_differences, write_case
-from medtranslate.result import Cycle, Mask, Result
+from medtranslate.runtime import check_free, progress, require_apart, whole_output
 from medtranslate.transforms import origin, to_axial
 from medtranslate.translation import OTHER, as_spoken, framed_alone, pass_gate, stem_of, translate_volume
 
@@ -56,7 +56,7 @@ def cycle(settings: CycleSettings, *, quiet: bool = False) -> Cycle:
     paths = members_of(settings.input) or {stem_of(settings.input): settings.input}
     model = load_model(settings.model, choose_device(settings.device))
 
-    def one(name: str) -> tuple[Result, Pictures]:
+    def one(name: str) -> tuple[Evaluation, Pictures]:
         source = read_volume(
             paths[name],
             series=settings.series,
@@ -77,7 +77,7 @@ def cycle(settings: CycleSettings, *, quiet: bool = False) -> Cycle:
             force=settings.force,
         )
 
-    def gathered(items: list[Result]) -> Cycle:
+    def gathered(items: list[Evaluation]) -> Cycle:
         return Cycle(
             path=(settings.from_, OTHER[settings.from_], settings.from_),
             model=model.info(settings.from_),
@@ -122,7 +122,7 @@ def cycle_volume(
     seed: int = 0,
     name: str = "",
     force: bool = False,
-) -> tuple[Result, Pictures]:
+) -> tuple[Evaluation, Pictures]:
     """One volume there and back, scored by the profile `image`, and the arrays as they were scored.
 
     The reference is the source on the scale of the model's own output: CT inside its window, MR by its

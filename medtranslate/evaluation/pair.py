@@ -13,10 +13,10 @@ import numpy.typing as npt
 from monai.data import MetaTensor
 
 from medtranslate.config import ProfileName
+from medtranslate.evaluation.alignment import align, array
 from medtranslate.evaluation.baselines import baselines
 from medtranslate.evaluation.beside import beside_head, doubted, say_beside
-from medtranslate.evaluation.grids import align, array
-from medtranslate.evaluation.moved import register_reference, with_registration
+from medtranslate.evaluation.registered import register_reference, with_registration
 from medtranslate.evaluation.rules import (
     PERCENTILES,
     check_kind,
@@ -50,8 +50,8 @@ from medtranslate.metrics import (
     tissue_scores,
 )
 from medtranslate.modality import UNITS
+from medtranslate.records import Evaluation, Mask, ModelInfo, Scores, SliceScores, Translation
 from medtranslate.report import Pictures
-from medtranslate.result import Mask, ModelInfo, Result, Scores, SliceScores, Translation
 
 __all__ = ["align", "compare", "score_pair"]
 
@@ -71,7 +71,7 @@ def score_pair(
     resample_reference: bool = False,
     register: Literal["none", "rigid"] = "none",
     unmasked: bool = False,
-) -> Result:
+) -> Evaluation:
     """Scores of a prediction against the truth on the same grid.
 
     The arrays may be stored in different orientations; all are turned to LPS (exact flips and swaps
@@ -131,7 +131,7 @@ def compare(
     model: ModelInfo | None = None,
     on_scale: bool = False,
     unmasked: bool = False,
-) -> tuple[Result, Pictures]:
+) -> tuple[Evaluation, Pictures]:
     """Score aligned volumes, and hand over the arrays as they were scored.
 
     `model` made the prediction (default: what the translation says). A reference that is `on_scale` has that
@@ -176,7 +176,7 @@ def compare(
     # Where the profile does not fix the mask, blank slices are not in it.
     blank = blank_slices([prediction, reference], ends) & fixed
     errors = np.abs(prediction - reference) if "uncertainty" in arrays else None
-    result = Result(
+    result = Evaluation(
         profile=profile,
         unit=unit,
         volume=whole,

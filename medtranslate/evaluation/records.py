@@ -11,11 +11,11 @@ from monai.data import MetaTensor
 
 from medtranslate.errors import InputRefused, Unreadable
 from medtranslate.io import read_volume
-from medtranslate.result import Cohort, Cycle, Result, Translation, read_result
+from medtranslate.records import Cohort, Cycle, Evaluation, Translation, read_result
 
 NAMES = ("result.json", "translation.json")
-READERS: dict[str, Callable[[Path], Result | Cohort | Cycle | Translation]] = {
-    "medtranslate/result/1": partial(read_result, Result),
+READERS: dict[str, Callable[[Path], Evaluation | Cohort | Cycle | Translation]] = {
+    "medtranslate/result/1": partial(read_result, Evaluation),
     "medtranslate/cohort/1": partial(read_result, Cohort),
     "medtranslate/cycle/1": partial(read_result, Cycle),
     "medtranslate/translation/1": partial(read_result, Translation),
@@ -26,7 +26,7 @@ MOST_BYTES = 2**28
 ROLES = ("prediction", "reference", "source", "mask", "uncertainty")
 
 
-def open_record(path: Path) -> tuple[Path, Result | Cohort | Cycle | Translation]:
+def open_record(path: Path) -> tuple[Path, Evaluation | Cohort | Cycle | Translation]:
     """The record at a path, or in a folder, and its file.
 
     Raises:
@@ -53,7 +53,7 @@ def open_record(path: Path) -> tuple[Path, Result | Cohort | Cycle | Translation
     return file, READERS[schema](file)
 
 
-def digests(record: Result) -> dict[str, str]:
+def digests(record: Evaluation) -> dict[str, str]:
     """SHA-256 of the volumes that were scored, by role."""
     inputs = record.provenance.inputs if record.provenance else {}
     known = {role: source.digest for role, source in inputs.items()}

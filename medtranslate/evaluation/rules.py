@@ -11,7 +11,7 @@ from monai.data import MetaTensor
 
 from medtranslate.config import ProfileName, ScaleSettings
 from medtranslate.errors import InputRefused, SettingsError
-from medtranslate.evaluation.grids import where
+from medtranslate.evaluation.alignment import where
 from medtranslate.metrics import (
     PROFILES,
     SSIM_WINDOW,
@@ -24,7 +24,7 @@ from medtranslate.metrics import (
     invented,
     percentile_range,
 )
-from medtranslate.result import ModelInfo, Scores, Translation
+from medtranslate.records import ModelInfo, Scores, Translation
 from medtranslate.transforms import denormalise, mr_top, scale_mr
 
 PILED_UP = 0.01

@@ -14,14 +14,14 @@ from torch.nn import functional
 
 from medtranslate.config import AugmentSettings, Modality, NetworkSettings, ScaleSettings
 from medtranslate.data import Source
-from medtranslate.data.streams import PhantomSlices
+from medtranslate.data.phantom_slices import PhantomSlices
 from medtranslate.gate.heads import bare_heads, other_views
+from medtranslate.gate.negatives import WRONG, offered, turned
 from medtranslate.gate.scans import SCANS
-from medtranslate.gate.wrong import WRONG, offered, turned
-from medtranslate.jobs import progress
 from medtranslate.model import Generators
 from medtranslate.networks import HIGHEST, KINDS, MODALITIES, SliceGate, VariationalGenerator, pooled, shrink
 from medtranslate.phantom import HELD_OUT
+from medtranslate.runtime import progress
 from medtranslate.transforms import augment
 
 OTHER: dict[Modality, Modality] = {"ct": "mr", "mr": "ct"}

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from medtranslate.config import Modality
 from medtranslate.networks import HIGHEST, KINDS, MODALITIES, SliceGate
-from medtranslate.result import Gate
+from medtranslate.records import GateVerdict
 from medtranslate.transforms import VISIBLE
 
 NO_AIR_HU = -200.0
@@ -51,14 +51,16 @@ def look(gate: SliceGate, framed: Tensor, latent: Tensor, modality: Modality) ->
     return torch.cat([gate.ratios(framed, modality), distance[:, None], visible[:, None]], dim=1).cpu()
 
 
-def judge(looks: Sequence[Tensor], gate: SliceGate | None, source: MetaTensor, modality: Modality) -> Gate:
+def judge(
+    looks: Sequence[Tensor], gate: SliceGate | None, source: MetaTensor, modality: Modality
+) -> GateVerdict:
     """Pass, warn or refuse, from what `look` saw of the slices that show something.
 
     Of a volume the fuller slices speak together, by the median of each score. Whatever is beyond one of the
     limits counts, and what the values alone tell.
     """
     if gate is None or not looks:
-        return Gate(verdict="none", reasons=["the model has no gate: nothing was judged"])
+        return GateVerdict(verdict="none", reasons=["the model has no gate: nothing was judged"])
     seen = torch.cat(list(looks))
     full = seen[seen[:, -1] >= FULL * seen[:, -1].max()]
     *ratios, distance, _ = full.quantile(0.5, dim=0).tolist()
@@ -73,7 +75,7 @@ def judge(looks: Sequence[Tensor], gate: SliceGate | None, source: MetaTensor, m
     found = [*_implausible(source, modality), *_beyond(scores[kind], limits[kind], kind, modality)]
     found += _foreign(distance, reach)
     verdicts = [verdict for verdict, _ in found]
-    return Gate(
+    return GateVerdict(
         verdict="refuse" if "refuse" in verdicts else "warn" if verdicts else "pass",
         looks_like=kind if scores[kind] < limits[kind][0] else modality,
         scores={name: round(value, 3) for name, value in (scores | {"distance": distance}).items()},

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from medtranslate.config import Modality
 from medtranslate.gate.brain import Cut, Floats, cut_out
-from medtranslate.gate.wrong import Maker
+from medtranslate.gate.negatives import Maker
 
 BARE = 0.35
 """A slice whose brain takes less of its head than this is no slice to strip: it shows vertex or face."""

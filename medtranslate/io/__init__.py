@@ -48,8 +48,8 @@ from medtranslate.io.formats import Format as Format
 from medtranslate.io.regrid import regrid
 from medtranslate.io.scan import Scan
 from medtranslate.io.shear import describe_shear, require_right_angles
-from medtranslate.jobs import whole_output
-from medtranslate.result import Derivation
+from medtranslate.records import Derivation
+from medtranslate.runtime import whole_output
 
 _NAMES = {"ct": "a CT", "mr": "an MR"}
 

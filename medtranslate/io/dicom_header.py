@@ -27,7 +27,7 @@ from medtranslate.io.dicom_texts import (
     take_over,
     valid,
 )
-from medtranslate.result import Derivation
+from medtranslate.records import Derivation
 
 MANUFACTURER = "The medtranslate project"  # dcm2niix takes a name that starts with ME for another maker
 _DOUBTS = 500

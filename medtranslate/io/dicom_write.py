@@ -44,7 +44,7 @@ from medtranslate.io.dicom_modules import (
 )
 from medtranslate.io.dicom_stack import read_again
 from medtranslate.io.dicom_texts import check_named, check_uids, valid, with_bytes
-from medtranslate.result import Derivation
+from medtranslate.records import Derivation
 
 CT_LIMITS = (-1024.0, 3071.0)
 """HU that 12 bits hold with the usual intercept."""

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from medtranslate.jobs import few
+from medtranslate.runtime import few
 
 MODEL = "model.json"
 """Of which the folder of a model holds one."""

@@ -10,7 +10,7 @@ from monai.data.meta_tensor import MetaTensor
 
 from medtranslate.io import dicom_files, dicom_read, dicom_write, metaimage, mgh, nifti, nrrd, png
 from medtranslate.io.scan import Facts, Scan
-from medtranslate.result import Derivation
+from medtranslate.records import Derivation
 
 Read = Callable[[Path, str | None, int | None], Scan]
 ReadFacts = Callable[[Path, int | None], Facts]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from monai.data.meta_tensor import MetaTensor
 
-from medtranslate.result import Derivation
+from medtranslate.records import Derivation
 
 
 @dataclass(frozen=True)

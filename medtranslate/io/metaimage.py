@@ -20,7 +20,7 @@ from medtranslate.io.label import label
 from medtranslate.io.scan import Facts, Scan, choose_volume
 from medtranslate.io.text_header import TextHeader, find_body, read_lines
 from medtranslate.io.voxels import as_stored, write_voxels
-from medtranslate.result import Derivation
+from medtranslate.records import Derivation
 
 _TYPES = {
     "MET_CHAR": "i1",

@@ -19,7 +19,7 @@ from medtranslate.io.bounds import check_size
 from medtranslate.io.inflate import is_gzipped, open_plain_or_gzipped, refusing_damage
 from medtranslate.io.scan import Facts, Scan, choose_volume
 from medtranslate.io.voxels import Body, as_stored, check_length, write_voxels
-from medtranslate.result import Derivation
+from medtranslate.records import Derivation
 
 _HEADER = np.dtype(header_dtd)
 _TYPES = {0: ">u1", 1: ">i4", 3: ">f4", 4: ">i2", 10: ">u2"}

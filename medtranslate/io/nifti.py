@@ -27,7 +27,7 @@ from medtranslate.io.nifti_header import (
 from medtranslate.io.scan import Facts, Scan, choose_volume
 from medtranslate.io.shear import farthest
 from medtranslate.io.voxels import Body, as_stored, check_length, write_voxels
-from medtranslate.result import Derivation
+from medtranslate.records import Derivation
 
 __all__ = ["read", "read_facts", "recognise", "voxel_file", "write"]
 

@@ -17,7 +17,7 @@ from medtranslate.io.bounds import MAX_PIXELS, check_size
 from medtranslate.io.label import label
 from medtranslate.io.names import synthetic_name
 from medtranslate.io.scan import Scan
-from medtranslate.result import Derivation
+from medtranslate.records import Derivation
 
 PICTURE_AFFINE = np.diag([-1.0, -1.0, 1.0, 1.0])
 """Rows run anterior to posterior, columns from the patient's right to left (radiological axial view)."""

@@ -8,9 +8,9 @@ function of arrays [X, Y, Z] whose last axis counts the axial slices.
 from __future__ import annotations
 
 from medtranslate.metrics.agreement import TISSUES, agreement, coverage, tissue_scores
-from medtranslate.metrics.appearance import histograms, seams
 from medtranslate.metrics.arrays import Range, Volume, Voxels, covers, percentile_range, require_finite
 from medtranslate.metrics.calibration import Calibration, calibrated, fit_calibration
+from medtranslate.metrics.histograms import histograms, seams
 from medtranslate.metrics.masks import (
     INVENTED,
     VISIBLE,
@@ -24,7 +24,7 @@ from medtranslate.metrics.outline import outline, with_rim
 from medtranslate.metrics.plausibility import bone_from, doubts, look_at_brain
 from medtranslate.metrics.profiles import PROFILES, WHOLE_CT, Profile, score
 from medtranslate.metrics.scores import SSIM_WINDOW, mae, psnr, ssim_map
-from medtranslate.metrics.windowed import ms_ssim, ssim_map_3d
+from medtranslate.metrics.ssim3d import ms_ssim, ssim_map_3d
 
 __all__ = [
     "INVENTED",

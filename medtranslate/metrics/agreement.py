@@ -11,7 +11,7 @@ from scipy.stats import spearmanr
 from medtranslate.metrics.arrays import Range, Volume, Voxels, covers
 from medtranslate.metrics.profiles import WHOLE_CT
 from medtranslate.metrics.scores import difference, mae
-from medtranslate.result import Agreement, Coverage, Tissue
+from medtranslate.records import Agreement, Coverage, Tissue
 
 AIR_HU = -200.0
 """Below it lies air, with lungs, sinuses and the rim around the body."""

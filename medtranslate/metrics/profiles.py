@@ -13,8 +13,8 @@ from medtranslate.errors import GeometryRefused, InputRefused
 from medtranslate.metrics.arrays import Range, Volume, Voxels, require_finite
 from medtranslate.metrics.masks import BODY_HU, BODY_RIM, INVENTED, VISIBLE, body_mask, head_mask
 from medtranslate.metrics.scores import Sums, error_sums, mean, ssim_map
-from medtranslate.metrics.windowed import ms_ssim, ssim_map_3d
-from medtranslate.result import Scores
+from medtranslate.metrics.ssim3d import ms_ssim, ssim_map_3d
+from medtranslate.records import Scores
 
 WHOLE_CT: Range = (-1024.0, 3071.0)
 """HU that a CT of 12 bits can hold; a model that cannot say all of it has no scores of the whole CT range."""

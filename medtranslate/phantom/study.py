@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from medtranslate.config import PhantomContrast, PhantomSettings, StreamContrast
 from medtranslate.io import write_volume
-from medtranslate.jobs import check_free, whole_output
 from medtranslate.phantom.canvas import Plane, field
 from medtranslate.phantom.head import Head, draw_head, draw_waves
 from medtranslate.phantom.paint import lesion_at, paint
 from medtranslate.phantom.tissues import TISSUES, Floats, ct_values, mr_values
+from medtranslate.runtime import check_free, whole_output
 
 HELD_OUT = 900_000
 """Seeds from here on are never used in training."""

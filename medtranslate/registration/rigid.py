@@ -12,8 +12,8 @@ from monai.data import MetaTensor
 from medtranslate.errors import GeometryRefused, InputRefused
 from medtranslate.geometry import Floats, require_grid, swap_lps_ras
 from medtranslate.metrics import require_finite
+from medtranslate.records import Registration
 from medtranslate.registration.search import find_motion
-from medtranslate.result import Registration
 
 MOST_DEGREES = 30.0
 """Rotation above which a result is not believed: nobody lies in a scanner like that twice."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from medtranslate.records import Cohort, Cycle, Evaluation, Translation
 from medtranslate.report import as_csv, as_html, as_json, as_pdf
 from medtranslate.report.as_html import case_place, write_case
 from medtranslate.report.batch_page import write_batch_pages
@@ -15,7 +16,6 @@ from medtranslate.report.drawing import draw_differences
 from medtranslate.report.pictures import Pictures, Shown
 from medtranslate.report.planes import Sheet, draw, own_slices, three_planes, thumbnail
 from medtranslate.report.translation_page import write_translation, write_translation_case
-from medtranslate.result import Cohort, Cycle, Result, Translation
 
 __all__ = [
     "TRANSLATION_VIEWS",
@@ -35,7 +35,7 @@ __all__ = [
     "write_translation_case",
 ]
 
-View = Callable[[Result | Cohort | Cycle, Mapping[str, Pictures], Path], None]
+View = Callable[[Evaluation | Cohort | Cycle, Mapping[str, Pictures], Path], None]
 """(result, pictures by the name of the result they belong to, folder) to a file in the folder."""
 
 VIEWS: dict[str, View] = {

@@ -6,19 +6,19 @@ import csv
 from collections.abc import Mapping
 from pathlib import Path
 
+from medtranslate.records import Cohort, Cycle, Evaluation
 from medtranslate.report.pictures import Pictures
 from medtranslate.report.wording import unit_of
-from medtranslate.result import Cohort, Cycle, Result
 
 COLUMNS = ("name", "index", "position_mm", "mae", "psnr", "ssim", "mae_unit")
 
 
-def write(result: Result | Cohort | Cycle, pictures: Mapping[str, Pictures], folder: Path) -> None:
+def write(result: Evaluation | Cohort | Cycle, pictures: Mapping[str, Pictures], folder: Path) -> None:
     """Write `folder/slices.csv`, one row per slice; a score that is not defined is an empty cell.
 
     `mae_unit` is the unit, or what the values were clipped to before the error was taken.
     """
-    items = [result] if isinstance(result, Result) else result.items
+    items = [result] if isinstance(result, Evaluation) else result.items
     with (folder / "slices.csv").open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(COLUMNS)

@@ -38,9 +38,9 @@ from medtranslate.io.dicom_objects import (
     write_scores,
 )
 from medtranslate.modality import UNITS
+from medtranslate.records import Evaluation, Scores, Tissue, Translation
 from medtranslate.report.doubts import say_doubts
 from medtranslate.report.wording import CAUTION, clipping, tissue_range
-from medtranslate.result import Result, Scores, Tissue, Translation
 
 CODES = {
     "mae": ("MAE", "Mean absolute error"),
@@ -66,7 +66,7 @@ def file_report(pdf: Path, title: str, study: Study, folder: Path) -> None:
     write_pdf(pdf.read_bytes(), title, study, folder / "report.dcm")
 
 
-def file_spread(spread: MetaTensor, record: Result | Translation, study: Study, folder: Path) -> None:
+def file_spread(spread: MetaTensor, record: Evaluation | Translation, study: Study, folder: Path) -> None:
     """Write `folder/uncertainty.dcm`, the standard deviations as they are.
 
     Args:
@@ -75,12 +75,12 @@ def file_spread(spread: MetaTensor, record: Result | Translation, study: Study, 
         study: of the source.
     """
     made = record if isinstance(record, Translation) else record.translation
-    unit = record.unit if isinstance(record, Result) else UNITS[record.model.to]
+    unit = record.unit if isinstance(record, Evaluation) else UNITS[record.model.to]
     quantity = made.uncertainty.quantity if made and made.uncertainty else "Standard deviation"
     write_map(spread, unit, quantity, study, folder / "uncertainty.dcm")
 
 
-def file_scores(result: Result, study: Study, about: Sequence[Dataset], folder: Path) -> None:
+def file_scores(result: Evaluation, study: Study, about: Sequence[Dataset], folder: Path) -> None:
     """Write `folder/scores.dcm`, the scores of the volume, of doing nothing, and by tissue.
 
     Args:
@@ -92,7 +92,7 @@ def file_scores(result: Result, study: Study, about: Sequence[Dataset], folder: 
     write_scores(_report(result, study, about), about, title, study, folder / "scores.dcm")
 
 
-def _report(result: Result, study: Study, about: Sequence[Dataset]) -> MeasurementReport:
+def _report(result: Evaluation, study: Study, about: Sequence[Dataset]) -> MeasurementReport:
     device = DeviceObserverIdentifyingAttributes(
         uid=uid("device", software_version()),
         name="medtranslate",
@@ -109,7 +109,7 @@ def _report(result: Result, study: Study, about: Sequence[Dataset]) -> Measureme
 
 
 def _groups(
-    result: Result, study: Study, about: Sequence[Dataset]
+    result: Evaluation, study: Study, about: Sequence[Dataset]
 ) -> Iterator[MeasurementsAndQualitativeEvaluations]:
     """The volume, then what doing nothing scores, then each tissue."""
     key = f"{study.digest}/{result.profile}/{result.name}"
@@ -144,7 +144,7 @@ def _groups(
         )
 
 
-def _algorithm(result: Result) -> AlgorithmIdentification:
+def _algorithm(result: Evaluation) -> AlgorithmIdentification:
     """By which rules it was scored, what made the image, and what it is not for."""
     said = [CAUTION, *(f"Doubtful: {words}" for words in say_doubts(result.translation))]
     said.append(f"Scored by the profile {result.profile}")
@@ -163,13 +163,13 @@ def _algorithm(result: Result) -> AlgorithmIdentification:
     )
 
 
-def _scored(scores: Scores, result: Result) -> list[Measurement]:
+def _scored(scores: Scores, result: Evaluation) -> list[Measurement]:
     mae = "mae" if result.clipped is None else "mae_clipped"
     named = ((mae, scores.mae), ("psnr", scores.psnr), ("ssim", scores.ssim), ("ms_ssim", scores.ms_ssim))
     return _measured(named, result.unit)
 
 
-def _spread_out(result: Result) -> list[Measurement]:
+def _spread_out(result: Evaluation) -> list[Measurement]:
     """Agreement, and what the samples' spread was worth."""
     named: list[tuple[str, float | None]] = []
     if found := result.agreement:

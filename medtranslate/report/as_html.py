@@ -8,17 +8,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote
 
+from medtranslate.records import Cohort, Cycle, Evaluation
 from medtranslate.report.case_page import case_page
 from medtranslate.report.cohort_page import cohort_page
 from medtranslate.report.pictures import Pictures
-from medtranslate.result import Cohort, Cycle, Result
 
 CASES = "cases"
 """Folder beside a page of many with the page of each."""
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
-def write(result: Result | Cohort | Cycle, pictures: Mapping[str, Pictures], folder: Path) -> None:
+def write(result: Evaluation | Cohort | Cycle, pictures: Mapping[str, Pictures], folder: Path) -> None:
     """Write `folder/report.html`: of one pair its slices to scroll through, of many how they spread.
 
     A page of many leads to the pages that `write_case` wrote into the same folder before. Every text from
@@ -28,8 +28,8 @@ def write(result: Result | Cohort | Cycle, pictures: Mapping[str, Pictures], fol
     Raises:
         InputRefused: result and pictures are not of the same volume.
     """
-    if isinstance(result, Result) or (isinstance(result, Cycle) and len(result.items) == 1):
-        item = result if isinstance(result, Result) else result.items[0]
+    if isinstance(result, Evaluation) or (isinstance(result, Cycle) and len(result.items) == 1):
+        item = result if isinstance(result, Evaluation) else result.items[0]
         page = case_page(result, pictures.get(item.name))
     else:
         links = {
@@ -41,9 +41,9 @@ def write(result: Result | Cohort | Cycle, pictures: Mapping[str, Pictures], fol
     (folder / "report.html").write_text(page, encoding="utf-8")
 
 
-def write_case(result: Result | Cycle, pictures: Pictures, folder: Path) -> None:
+def write_case(result: Evaluation | Cycle, pictures: Pictures, folder: Path) -> None:
     """Write the page of one of many, a pair or a round trip, to which the page of all leads."""
-    name = result.name if isinstance(result, Result) else result.items[0].name
+    name = result.name if isinstance(result, Evaluation) else result.items[0].name
     place = case_place(folder, name)
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_text(case_page(result, pictures, home="../report.html"), encoding="utf-8")

@@ -10,10 +10,21 @@ from pathlib import Path
 from reportlab.platypus import Flowable, KeepTogether, Spacer
 
 from medtranslate import __version__
+from medtranslate.records import Cohort, Cycle, Evaluation, Scores, Translation, worst_slices
 from medtranslate.report.case_page import thinned, where
 from medtranslate.report.doubts import DOUBTFUL, doubts_of, measures
 from medtranslate.report.drawing import draw_curve
 from medtranslate.report.grades import Verdict, judge, judge_cycle
+from medtranslate.report.limitations import (
+    chosen,
+    how_far,
+    limits,
+    method,
+    models_limits,
+    provenance,
+    what_it_lacks,
+)
+from medtranslate.report.measures import inputs, signs
 from medtranslate.report.pdf_figures import Chart, curve_chart, histogram_chart
 from medtranslate.report.pdf_layout import (
     JUDGED,
@@ -33,17 +44,7 @@ from medtranslate.report.pdf_pictures import (
     slices_of_translation,
 )
 from medtranslate.report.pictures import Pictures, Shown
-from medtranslate.report.signs import inputs, signs
 from medtranslate.report.translation_page import UNSCORED
-from medtranslate.report.trust import (
-    chosen,
-    how_far,
-    limits,
-    method,
-    models_limits,
-    provenance,
-    what_it_lacks,
-)
 from medtranslate.report.wording import (
     NOTES,
     UNMASKED,
@@ -59,22 +60,21 @@ from medtranslate.report.wording import (
     tissue_range,
     unit_of,
 )
-from medtranslate.result import Cohort, Cycle, Result, Scores, Translation, worst_slices
 
 MOST_LINES = 12
 """Of a list of warnings or doubts."""
 MAKER = f"medtranslate {__version__}"
 
 
-def write(result: Result | Cohort | Cycle, pictures: Mapping[str, Pictures], folder: Path) -> None:
+def write(result: Evaluation | Cohort | Cycle, pictures: Mapping[str, Pictures], folder: Path) -> None:
     """Write `folder/report.pdf`: summary, scores, curves, pictures, and how they came to be.
 
     Text from outside is printed as it is, never read as markup.
     """
-    items = [result] if isinstance(result, Result) else result.items
+    items = [result] if isinstance(result, Evaluation) else result.items
     first, words = items[0], name_images(result)
     lone = first if len(items) == 1 and not isinstance(result, Cohort) else None
-    scores = result.volume if isinstance(result, Result) else result.mean
+    scores = result.volume if isinstance(result, Evaluation) else result.mean
     doubts = doubts_of(items)
     title = (lone.name or "Translation") if lone else f"{len(items)} {words.many}"
     if isinstance(result, Cycle):
@@ -149,7 +149,7 @@ def _some(lines: Sequence[str]) -> list[str]:
     return [*lines[:MOST_LINES], *([f"and {more} more in result.json"] if more > 0 else [])]
 
 
-def _scores(result: Result | Cohort | Cycle, scores: Scores, own: str, unit: str) -> list[Flowable]:
+def _scores(result: Evaluation | Cohort | Cycle, scores: Scores, own: str, unit: str) -> list[Flowable]:
     """The scores beside those of doing nothing."""
     rows = [(own, "", scores)]
     rows += [(name, NOTES.get(name, ""), base) for name, base in result.baselines.items()]
@@ -165,7 +165,7 @@ def _cells(scores: Scores) -> list[str]:
     return [number(scores.mae), number(scores.psnr, ".1f"), number(similarity(scores), ".3f")]
 
 
-def _where_it_errs(result: Result) -> list[Flowable]:
+def _where_it_errs(result: Evaluation) -> list[Flowable]:
     """Errors by tissue, agreement, seams, and what the spread of samples was worth."""
     parts: list[Flowable] = []
     if result.tissues:
@@ -181,7 +181,7 @@ def _where_it_errs(result: Result) -> list[Flowable]:
     return section("Where it errs", *parts) if parts else []
 
 
-def _along(result: Result, words: Words) -> list[Flowable]:
+def _along(result: Evaluation, words: Words) -> list[Flowable]:
     """Scores along the stack, and histograms, as vectors."""
     slices, note = thinned(result.slices)
     heights = [plane.position_mm for plane in slices if plane.position_mm is not None]
@@ -220,13 +220,13 @@ def _curve(
     return curve_chart(title, label, draw_curve(places, values, highest_is_worst=highest_is_worst))
 
 
-def _all_items(items: Sequence[Result]) -> list[Flowable]:
+def _all_items(items: Sequence[Evaluation]) -> list[Flowable]:
     head = ["Name", f"MAE, {unit_of(items[0])}", "PSNR, dB", similarity_name(items[0].volume)]
     rows = [(item.name, "", _cells(item.volume)) for item in items]
     return section(f"All {len(items)}", table(head, rows))
 
 
-def _origin(result: Result | Cohort | Cycle, items: Sequence[Result]) -> list[tuple[str, str]]:
+def _origin(result: Evaluation | Cohort | Cycle, items: Sequence[Evaluation]) -> list[tuple[str, str]]:
     """From what, by which model, with which versions and settings."""
     records = {item.translation.model.sha256: item.translation for item in items if item.translation}
     made: list[tuple[str, str]] = []

@@ -8,9 +8,9 @@ from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
-from medtranslate.jobs import whole_output
+from medtranslate.records import Batch, Outcome
 from medtranslate.report.page import render
-from medtranslate.result import Batch, Outcome
+from medtranslate.runtime import whole_output
 
 ITEMS = 500
 """Of a page: with its pictures it stays within a few megabytes."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from medtranslate.errors import InputRefused
+from medtranslate.records import Cycle, Evaluation, SliceScores, worst_slices
 from medtranslate.report import wording
 from medtranslate.report.charts import draw_histograms
 from medtranslate.report.doubts import measures, say_doubts
@@ -23,13 +24,12 @@ from medtranslate.report.drawing import (
     spread_planes,
 )
 from medtranslate.report.grades import judge, judge_cycle
+from medtranslate.report.limitations import chosen, how_far, method, provenance
+from medtranslate.report.measures import inputs, signs
 from medtranslate.report.page import render
 from medtranslate.report.pictures import Pictures
-from medtranslate.report.signs import inputs, signs
-from medtranslate.report.trust import chosen, how_far, method, provenance
 from medtranslate.report.viewer import Image, Viewer, build_viewer, offered_windows
 from medtranslate.report.wording import Words, number
-from medtranslate.result import Cycle, Result, SliceScores, worst_slices
 
 MOST_PLANES = 6
 MOST_WARNINGS = 20
@@ -58,7 +58,7 @@ class Chart:
     slices: list[int]
 
 
-def case_page(result: Result | Cycle, pictures: Pictures | None, home: str | None = None) -> str:
+def case_page(result: Evaluation | Cycle, pictures: Pictures | None, home: str | None = None) -> str:
     """The page as text.
 
     Args:
@@ -69,7 +69,7 @@ def case_page(result: Result | Cycle, pictures: Pictures | None, home: str | Non
     Raises:
         InputRefused: result and pictures are not of the same volume.
     """
-    item = result if isinstance(result, Result) else result.items[0]
+    item = result if isinstance(result, Evaluation) else result.items[0]
     words = wording.name_images(result)
     drawn = pictures if pictures is not None and pictures.mask.any() else None
     _check_same(item, drawn)
@@ -117,7 +117,7 @@ def case_page(result: Result | Cycle, pictures: Pictures | None, home: str | Non
     )
 
 
-def pair_viewer(item: Result, pictures: Pictures, words: Words) -> Viewer:
+def pair_viewer(item: Evaluation, pictures: Pictures, words: Words) -> Viewer:
     """Source, translation, reference, error and spread of a pair, as far as there are."""
     truth = pictures.reference if pictures.unclipped is None else pictures.unclipped
     scored = "scored range" if item.data_range == pictures.data_range else "standard"
@@ -151,7 +151,7 @@ def pair_viewer(item: Result, pictures: Pictures, words: Words) -> Viewer:
 
 
 def gallery(
-    result: Result, pictures: Pictures, title: str, count: int, limit: float, link: str | None = None
+    result: Evaluation, pictures: Pictures, title: str, count: int, limit: float, link: str | None = None
 ) -> Gallery:
     """Pictures of up to `count` slices, the worst among them."""
     scores = {plane.index: plane for plane in result.slices}
@@ -169,7 +169,7 @@ def gallery(
     return Gallery(title, list(zip(captions, planes, strict=True)), limit, pictures, link)
 
 
-def across(result: Result, pictures: Pictures, limit: float) -> Gallery | None:
+def across(result: Evaluation, pictures: Pictures, limit: float) -> Gallery | None:
     """A coronal and a sagittal picture through the middle of what was scored; None of a single slice."""
     planes = [(middle_of(cut), draw_plane(pictures, cut, limit)) for cut in middle_cuts(pictures.mask)]
     return Gallery("", planes, limit, pictures) if planes else None
@@ -185,7 +185,7 @@ def where(plane: SliceScores) -> str:
     return f"slice {plane.index}" + ("" if plane.position_mm is None else f" ({plane.position_mm:+.1f} mm)")
 
 
-def origin(result: Result | Cycle, item: Result) -> list[tuple[str, str]]:
+def origin(result: Evaluation | Cycle, item: Evaluation) -> list[tuple[str, str]]:
     """What it was made from, by which model, with which settings."""
     found = provenance(item.translation) if item.translation else []
     settings = chosen(result.settings or item.settings)
@@ -203,7 +203,7 @@ def plot(
     return Chart(title, label, draw_curve(x, values, highest_is_worst=high), [index for index, _ in planes])
 
 
-def _told(result: Result | Cycle, item: Result, sentence: str) -> list[tuple[str, list[str]]]:
+def _told(result: Evaluation | Cycle, item: Evaluation, sentence: str) -> list[tuple[str, list[str]]]:
     """What was done, with which model, how far to trust it."""
     record, told = item.translation, []
     if isinstance(result, Cycle):
@@ -220,7 +220,7 @@ def _told(result: Result | Cycle, item: Result, sentence: str) -> list[tuple[str
     return [*told, ("How far to trust it", trust)]
 
 
-def _curves(result: Result) -> list[Chart]:
+def _curves(result: Evaluation) -> list[Chart]:
     """The scores that change along the stack."""
     named = (
         (f"Mean absolute error per slice, {wording.unit_of(result)} (lower is better)", "mae", True),
@@ -246,7 +246,7 @@ def thinned(slices: Sequence[SliceScores]) -> tuple[Sequence[SliceScores], str]:
     return chosen_slices, f"; one in {step} of {len(slices)} slices is drawn"
 
 
-def _check_same(item: Result, pictures: Pictures | None) -> None:
+def _check_same(item: Evaluation, pictures: Pictures | None) -> None:
     last = max((plane.index for plane in item.slices), default=0)
     if pictures is not None and last >= pictures.mask.shape[2]:
         raise InputRefused(

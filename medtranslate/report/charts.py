@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from medtranslate.records import Histograms
 from medtranslate.report.drawing import round_ticks
-from medtranslate.result import Histograms
 
 WIDTH, HEIGHT = 420, 150
 ROW = 44

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from medtranslate.records import Cohort, Cycle, Evaluation
 from medtranslate.report import wording
 from medtranslate.report.case_page import MOST_WARNINGS, Gallery, across, gallery
 from medtranslate.report.charts import Strips, draw_strips, outliers
 from medtranslate.report.doubts import doubts_of
 from medtranslate.report.drawing import error_colours, error_limit
 from medtranslate.report.grades import judge, judge_cycle
+from medtranslate.report.limitations import chosen, method, models_limits
 from medtranslate.report.page import render
 from medtranslate.report.pictures import Pictures
-from medtranslate.report.trust import chosen, method, models_limits
 from medtranslate.report.wording import number, similarity, similarity_name
-from medtranslate.result import Cohort, Cycle, Result
 
 MOST_DOUBTS = 20
 
@@ -125,7 +125,7 @@ def _known(row: Mapping[str, float | None]) -> dict[str, float]:
     return {name: value for name, value in row.items() if value is not None}
 
 
-def _odd(items: Sequence[Result]) -> dict[str, list[str]]:
+def _odd(items: Sequence[Evaluation]) -> dict[str, list[str]]:
     """Why an item is an outlier, by its name; worst first."""
     title = similarity_name(items[0].volume)
     errors = _known({item.name: item.volume.mae for item in items})
@@ -139,7 +139,7 @@ def _odd(items: Sequence[Result]) -> dict[str, list[str]]:
 
 
 def _galleries(
-    items: Sequence[Result], pictures: Mapping[str, Pictures], links: Mapping[str, str]
+    items: Sequence[Evaluation], pictures: Mapping[str, Pictures], links: Mapping[str, str]
 ) -> list[Gallery]:
     """One slice each of the items that pictures are at hand for, best first."""
     shown = [item for item in items if item.name in pictures and pictures[item.name].mask.any()]

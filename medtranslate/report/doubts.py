@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from medtranslate.result import Result, Translation
+from medtranslate.records import Evaluation, Translation
 
 DOUBTFUL = "Doubtful"
 """Title of the box that a page begins with."""
@@ -22,11 +22,11 @@ def say_doubts(record: Translation | None) -> list[str]:
     return [*said, *(f"{text[:1].upper()}{text[1:].removesuffix('.')}." for text in own)]
 
 
-def doubts_of(items: Sequence[Result | Translation]) -> list[str]:
+def doubts_of(items: Sequence[Evaluation | Translation]) -> list[str]:
     """Doubts of one; of several how many are doubtful, and those of each by its name."""
     records = {
-        item.name if isinstance(item, Result) else item.output: item.translation
-        if isinstance(item, Result)
+        item.name if isinstance(item, Evaluation) else item.output: item.translation
+        if isinstance(item, Evaluation)
         else item
         for item in items
     }

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from medtranslate.records import Cycle, Evaluation, Scores
 from medtranslate.report.wording import SEES_THE_REFERENCE, number, say_mae, similarity, similarity_name
-from medtranslate.result import Cycle, Result, Scores
 
 GAIN = 0.25
 """Share by which a good translation's MAE is below that of the best baseline, at least."""
@@ -39,7 +39,7 @@ class Verdict:
 
 
 def judge(
-    scores: Scores, baselines: Mapping[str, Scores], first: Result, *, doubtful: bool = False
+    scores: Scores, baselines: Mapping[str, Scores], first: Evaluation, *, doubtful: bool = False
 ) -> Verdict:
     """The grade of scores beside those of doing nothing (every baseline but the one that sees the reference).
 
@@ -109,7 +109,7 @@ def judge_cycle(result: Cycle) -> Verdict:
     )
 
 
-def _beside(scores: Scores, nothing: Mapping[str, Scores], matched: Scores | None, first: Result) -> str:
+def _beside(scores: Scores, nothing: Mapping[str, Scores], matched: Scores | None, first: Evaluation) -> str:
     """The scores, each beside those of doing nothing, as a sentence."""
     against = " and ".join(f"{number(base.mae)} for the {name}" for name, base in nothing.items())
     sentence = f"{say_mae(scores.mae, first, 'Mean absolute error')}, against {against}"

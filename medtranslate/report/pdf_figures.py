@@ -13,10 +13,10 @@ from reportlab.lib.utils import ImageReader
 from reportlab.pdfbase import pdfmetrics
 from reportlab.platypus import Flowable
 
-from medtranslate.jobs import one_line
+from medtranslate.records import Histograms
 from medtranslate.report.drawing import Curve
 from medtranslate.report.pdf_layout import ACCENT, BOLD, INK, LINE, PLAIN, SOFT, WIDTH, WORST, embed_fonts
-from medtranslate.result import Histograms
+from medtranslate.runtime import one_line
 
 COLOURS = (ACCENT, HexColor("#a8590f"))
 """Of the lines of a chart, in order."""

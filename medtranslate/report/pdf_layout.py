@@ -32,8 +32,8 @@ from reportlab.platypus import (
     Table,
 )
 
-from medtranslate.jobs import one_line
 from medtranslate.report.wording import CAUTION
+from medtranslate.runtime import one_line
 
 MARGIN = 17 * mm
 WIDTH = A4[0] - 2 * MARGIN

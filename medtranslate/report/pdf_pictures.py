@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from reportlab.platypus import Flowable, KeepTogether
 
+from medtranslate.records import Evaluation, SliceScores, Translation
 from medtranslate.report.case_page import middle_of, where
 from medtranslate.report.drawing import (
     Cut,
@@ -18,12 +19,11 @@ from medtranslate.report.drawing import (
     spread_planes,
     width_mm,
 )
+from medtranslate.report.limitations import ranked_slices
 from medtranslate.report.pdf_figures import Scale, Shot, Strip
 from medtranslate.report.pdf_layout import section, text
 from medtranslate.report.pictures import Pictures, Shown
-from medtranslate.report.trust import ranked_slices
 from medtranslate.report.wording import Words, number, say_mae, span
-from medtranslate.result import Result, SliceScores, Translation
 
 FAIR_SHARE = 0.2
 """Of the scored voxels that show something, against the slice with most: with less it shows no head."""
@@ -39,7 +39,7 @@ CHOICE = (
 )
 
 
-def telling_slices(result: Result, pictures: Pictures) -> list[tuple[str, SliceScores]]:
+def telling_slices(result: Evaluation, pictures: Pictures) -> list[tuple[str, SliceScores]]:
     """The worst slice by MAE, and a typical and the best one of those that show a fair part of the head."""
     low, high = pictures.data_range
     seen = pictures.mask & (pictures.reference > low + VISIBLE * (high - low))
@@ -53,7 +53,7 @@ def telling_slices(result: Result, pictures: Pictures) -> list[tuple[str, SliceS
     return [(rank, plane) for rank, plane in chosen.items() if ranks[plane.index] == rank]
 
 
-def slices_of_pair(result: Result, words: Words, pictures: Pictures | None) -> list[Flowable]:
+def slices_of_pair(result: Evaluation, words: Words, pictures: Pictures | None) -> list[Flowable]:
     """The worst, a typical and the best slice: source, translation, reference, error and spread."""
     if pictures is None or not pictures.mask.any():
         return section("Pictures", text("Left out: the images were not at hand.", "soft"))
@@ -66,7 +66,9 @@ def slices_of_pair(result: Result, words: Words, pictures: Pictures | None) -> l
     return _pictured(strips, _across(pictures, limit), words, pictures, result.unit, limit, choice)
 
 
-def slices_by_rank(items: Sequence[Result], words: Words, pictures: Mapping[str, Pictures]) -> list[Flowable]:
+def slices_by_rank(
+    items: Sequence[Evaluation], words: Words, pictures: Mapping[str, Pictures]
+) -> list[Flowable]:
     """One slice each of the pairs that pictures are at hand for, the best first."""
     shown = [item for item in items if item.name in pictures and pictures[item.name].mask.any()]
     shown.sort(key=lambda item: item.volume.mae or 0.0)
@@ -106,7 +108,7 @@ def _pictured(
     return [*_together("Pictures", [text(view, "soft"), colours, *strips]), *_other_planes(others)]
 
 
-def _strip(caption: str, result: Result, plane: SliceScores, pictures: Pictures, limit: float) -> Strip:
+def _strip(caption: str, result: Evaluation, plane: SliceScores, pictures: Pictures, limit: float) -> Strip:
     scores = say_mae(plane.mae, result)
     scores += "" if plane.ssim is None else f", SSIM {number(plane.ssim, '.3f')}"
     known = plane.position_mm is not None

@@ -11,6 +11,7 @@ import numpy as np
 
 from medtranslate.io.names import pair_name
 from medtranslate.metrics import Volume
+from medtranslate.records import Translation
 from medtranslate.report.as_html import CASES, case_place
 from medtranslate.report.case_page import MOST_PLANES, Chart, middle_of, plot
 from medtranslate.report.doubts import doubts_of, measures
@@ -23,12 +24,11 @@ from medtranslate.report.drawing import (
     spread_planes,
 )
 from medtranslate.report.grades import Verdict
+from medtranslate.report.limitations import chosen, provenance, what_it_lacks
 from medtranslate.report.page import render
 from medtranslate.report.pictures import Shown
-from medtranslate.report.trust import chosen, provenance, what_it_lacks
 from medtranslate.report.viewer import Image, Viewer, build_viewer, offered_windows
 from medtranslate.report.wording import about_translation, number, say_made, say_model, span
-from medtranslate.result import Translation
 
 Drawn = tuple[str, list[str]]
 """A caption, and the pictures under it as data URIs."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from medtranslate.metrics import Range
 from medtranslate.modality import UNITS
-from medtranslate.result import Cohort, Cycle, ModelInfo, Result, Scores, Tissue, Translation
+from medtranslate.records import Cohort, Cycle, Evaluation, ModelInfo, Scores, Tissue, Translation
 
 SEES_THE_REFERENCE = "histogram match"
 NOTES = {
@@ -39,7 +39,7 @@ class Words:
     reference: str
 
 
-def name_images(result: Result | Cohort | Cycle) -> Words:
+def name_images(result: Evaluation | Cohort | Cycle) -> Words:
     """The names for what a result compares."""
     if not isinstance(result, Cycle):
         return Words(
@@ -104,7 +104,7 @@ def tissue_error(tissue: Tissue) -> str:
     return number(tissue.mae) if tissue.representable else "not representable"
 
 
-def say_pairs(items: list[Result]) -> str:
+def say_pairs(items: list[Evaluation]) -> str:
     """What was compared, in one sentence."""
     first = items[0]
     kind = _KINDS.get(first.unit, "image")
@@ -134,14 +134,14 @@ def say_made(record: Translation) -> str:
     return f"{kind} of {voxels} voxels of {size} mm was translated to {target}, slice by slice."
 
 
-def say_compared(result: Result) -> str:
+def say_compared(result: Evaluation) -> str:
     """Against what it was scored, in one sentence."""
     truth = f"the true {_KINDS.get(result.unit, 'image')}"
     planes = f"on {len(result.slices)} axial slices" if len(result.slices) != 1 else "on one slice"
     return f"It was compared with {truth} of the same head, voxel by voxel, {planes}."
 
 
-def say_error(scores: Scores, baselines: Mapping[str, Scores], item: Result) -> str:
+def say_error(scores: Scores, baselines: Mapping[str, Scores], item: Evaluation) -> str:
     """The mean absolute error, and that of doing nothing, in one sentence."""
     nothing = [
         f"{number(base.mae)} for the {name}" for name, base in baselines.items() if name != SEES_THE_REFERENCE
@@ -151,7 +151,7 @@ def say_error(scores: Scores, baselines: Mapping[str, Scores], item: Result) -> 
     return f"A voxel is off by {number(scores.mae)} {item.unit} on average{clipped}{against}."
 
 
-def clipping(item: Result) -> str:
+def clipping(item: Evaluation) -> str:
     """What both images were clipped to before they were compared: "clipped to -20..100 HU"; else empty."""
     if item.clipped is None:
         return ""
@@ -159,12 +159,12 @@ def clipping(item: Result) -> str:
     return f"clipped to {low:g}..{high:g} {item.unit}"
 
 
-def unit_of(item: Result) -> str:
+def unit_of(item: Evaluation) -> str:
     """What stands beside "MAE" over a column: the unit, or what the values were clipped to."""
     return clipping(item) or item.unit
 
 
-def say_mae(value: float | None, item: Result, name: str = "MAE", form: str | None = None) -> str:
+def say_mae(value: float | None, item: Evaluation, name: str = "MAE", form: str | None = None) -> str:
     """A mean absolute error with its name and unit, and what was clipped."""
     if item.clipped is None:
         return f"{name} {number(value, form)} {item.unit}"

@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader, Dataset
 from medtranslate.config import Modality, TrainSettings
 from medtranslate.data import Source
 from medtranslate.model import Batch
-from medtranslate.training.anchors import (
+from medtranslate.training.synthetic_pairs import (
     ANCHOR_SEEDS,
     anchor_count,
     anchor_slices,

@@ -14,7 +14,7 @@ from PIL import Image
 
 from medtranslate.config import TrainSettings
 from medtranslate.errors import RunFailed
-from medtranslate.jobs import whole_output
+from medtranslate.runtime import whole_output
 from medtranslate.training.latent import channels, latent_figure
 from medtranslate.training.validation import Validation
 

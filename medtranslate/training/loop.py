@@ -28,11 +28,11 @@ from medtranslate.config import Modality, TrainSettings
 from medtranslate.data import Source, open_sources
 from medtranslate.errors import Diverged, Interrupted, SettingsError
 from medtranslate.gate import fit_gate
-from medtranslate.jobs import one_line, progress, stop_requests, warn
 from medtranslate.networks import MODALITIES
+from medtranslate.runtime import one_line, progress, stop_requests, warn
 from medtranslate.training.batches import batches, mean_slices, seeds
+from medtranslate.training.distributed import any_process, open_fabric, placed, together
 from medtranslate.training.journal import Journal, journal, require_tensorboard
-from medtranslate.training.processes import any_process, open_fabric, placed, together
 from medtranslate.training.run_folder import (
     State,
     begin,

@@ -24,11 +24,11 @@ from torch import Tensor
 from medtranslate.checkpoint import save_model
 from medtranslate.config import Modality, TrainSettings, plain, write_yaml
 from medtranslate.errors import OutputExists, SettingsError, Unreadable
-from medtranslate.jobs import check_free, whole_output
-from medtranslate.jobs.locks import locked
 from medtranslate.model import Generators, ImagePool, VAECycleGAN
+from medtranslate.runtime import check_free, whole_output
+from medtranslate.runtime.locks import locked
+from medtranslate.training.distributed import gathered, own_share
 from medtranslate.training.journal import TABLES, trim
-from medtranslate.training.processes import gathered, own_share
 from medtranslate.training.signs import WINDOW
 
 SCHEMA = "medtranslate/checkpoint/2"

@@ -19,7 +19,7 @@ from medtranslate.config import TrainSettings
 from medtranslate.losses import LOSSES, Passes, weights
 from medtranslate.model import Batch, PassSettings
 from medtranslate.training.batches import Seeds
-from medtranslate.training.captured import Captured
+from medtranslate.training.cuda_graph import Captured
 from medtranslate.training.run_folder import State
 
 

@@ -15,8 +15,8 @@ from medtranslate.config import Modality, TrainSettings
 from medtranslate.data import Source
 from medtranslate.model import Generators
 from medtranslate.networks import Posterior
-from medtranslate.training.anchors import VALIDATION_SEED, anchor_slices
 from medtranslate.training.latent import latent_scores
+from medtranslate.training.synthetic_pairs import VALIDATION_SEED, anchor_slices
 from medtranslate.training.traps import (
     VISIBLE,
     bone_brightness,

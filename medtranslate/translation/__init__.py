@@ -14,7 +14,7 @@ from medtranslate.translation.files import (
     translate_each,
     write_one,
 )
-from medtranslate.translation.jumps import seams
+from medtranslate.translation.framed import describe
 from medtranslate.translation.planning import Job, Place, name_in, outputs, plan
 from medtranslate.translation.preview import preview
 from medtranslate.translation.records import (
@@ -26,8 +26,8 @@ from medtranslate.translation.records import (
     record_of,
     stem_of,
 )
-from medtranslate.translation.spread import is_map
-from medtranslate.translation.stack import describe
+from medtranslate.translation.seams import seams
+from medtranslate.translation.uncertainty_files import is_map
 from medtranslate.translation.volume import (
     OTHER,
     Translated,

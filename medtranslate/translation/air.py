@@ -10,9 +10,9 @@ from torch import Tensor
 from medtranslate.config import Modality, ScaleSettings
 from medtranslate.metrics import Volume, Voxels, bone_from, doubts, look_at_brain, outline, with_rim
 from medtranslate.metrics.outline import REACH_MM
-from medtranslate.result import Plausibility
+from medtranslate.records import Plausibility
 from medtranslate.transforms import AIR, SCALP, VISIBLE, denormalise, to_slices
-from medtranslate.translation.stack import Stack
+from medtranslate.translation.framed import Stack
 
 SKIN_HU = -300.0
 """Between air and the fat of the skin."""

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from medtranslate.metrics import Range
-from medtranslate.result import Translation
-from medtranslate.translation.stack import GREY_LEVELS
+from medtranslate.records import Translation
+from medtranslate.translation.framed import GREY_LEVELS
 
 AS_STORED = ("dicom", "png")
 """Formats whose slices are shown as they are stored; of others axial slices are."""

@@ -8,7 +8,7 @@ from medtranslate.config import TranslateSettings
 from medtranslate.errors import Unreadable, UsageError
 from medtranslate.io import FORMATS, detect_format, format_of_name, list_volumes
 from medtranslate.io.folders import several
-from medtranslate.jobs import require_apart, require_input
+from medtranslate.runtime import require_apart, require_input
 
 
 def check_input(settings: TranslateSettings) -> str:

@@ -17,15 +17,15 @@ from medtranslate.io.deidentify import FACES
 from medtranslate.io.dicom_texts import require_source
 from medtranslate.io.dicom_values import require_signal
 from medtranslate.io.png import save_preview
-from medtranslate.jobs import progress, staged, whole_outputs
+from medtranslate.records import Derivation, Translation, write_result
 from medtranslate.report import Sheet, draw
-from medtranslate.result import Derivation, Translation, write_result
+from medtranslate.runtime import progress, staged, whole_outputs
 from medtranslate.translation.burn import burned_in
+from medtranslate.translation.framed import Stack, stack
 from medtranslate.translation.planning import Job, Place, outputs, plan
 from medtranslate.translation.preview import preview
 from medtranslate.translation.records import RECORD
-from medtranslate.translation.spread import check_slices, write_spread
-from medtranslate.translation.stack import Stack, stack
+from medtranslate.translation.uncertainty_files import check_slices, write_spread
 from medtranslate.translation.volume import OTHER, Translated, sample_stacks, slices_per_pass
 
 DRAWS = 16

@@ -11,7 +11,7 @@ from medtranslate.io import FORMATS, list_pictures
 from medtranslate.io.names import synthetic_name
 from medtranslate.translation.checks import check_input, check_output
 from medtranslate.translation.records import PREVIEW, RECORD, preview_of, record_beside, record_of, stem_of
-from medtranslate.translation.spread import check_spread
+from medtranslate.translation.uncertainty_files import check_spread
 
 Place = tuple[Path, str]
 """An output of the command, and the name of a file in it; "" is the output itself."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from monai.data import MetaTensor
 
+from medtranslate.records import Translation
 from medtranslate.report import Sheet, own_slices, three_planes
-from medtranslate.result import Translation
 from medtranslate.transforms import to_axial
-from medtranslate.translation.stack import GREY_LEVELS, Stack
+from medtranslate.translation.framed import GREY_LEVELS, Stack
 
 _SHARES = (0.25, 0.5, 0.75)
 """Of the head's slices, from the first to the last, those that are shown of an irregular series."""

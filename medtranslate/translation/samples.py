@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from medtranslate.networks import Posterior, VariationalGenerator
-from medtranslate.translation.stack import Stack
+from medtranslate.translation.framed import Stack
 
 
 def spread_of(

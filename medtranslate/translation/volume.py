@@ -22,15 +22,15 @@ from medtranslate.checkpoint import Model
 from medtranslate.config import Modality, NetworkSettings
 from medtranslate.device import free_memory
 from medtranslate.gate import judge, look
-from medtranslate.jobs import staged
 from medtranslate.metrics import calibrated, head_mask
 from medtranslate.networks import Posterior
-from medtranslate.result import CALIBRATED, UNCALIBRATED, WINDOWED, Translation, Uncertainty
+from medtranslate.records import CALIBRATED, UNCALIBRATED, WINDOWED, Translation, Uncertainty
+from medtranslate.runtime import staged
 from medtranslate.transforms import from_slices
 from medtranslate.translation.air import Outline, clear, examine, find_outline
-from medtranslate.translation.jumps import seams
+from medtranslate.translation.framed import Stack, describe, stack
 from medtranslate.translation.samples import spread_of
-from medtranslate.translation.stack import Stack, describe, stack
+from medtranslate.translation.seams import seams
 
 OTHER: dict[Modality, Modality] = {"ct": "mr", "mr": "ct"}
 

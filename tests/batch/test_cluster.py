@@ -17,7 +17,7 @@ import pytest
 from medtranslate.batch import cluster, run_batch
 from medtranslate.config import BatchSettings, write_yaml
 from medtranslate.errors import RunFailed, UsageError
-from medtranslate.jobs.crew import LIVES
+from medtranslate.runtime.worker_pool import LIVES
 
 Settings = Callable[..., BatchSettings]
 Place = Callable[..., Path]

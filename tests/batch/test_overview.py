@@ -9,7 +9,7 @@ from PIL import Image
 
 from medtranslate.batch.overview import write_overview
 from medtranslate.batch.preview import thumbnail_of
-from medtranslate.result import Batch, Outcome
+from medtranslate.records import Batch, Outcome
 
 ATTACK = "<script>alert(1)</script>\n\"'&.nii"
 

@@ -30,8 +30,8 @@ from medtranslate.checkpoint import load_model
 from medtranslate.config import BatchSettings, TranslateSettings
 from medtranslate.errors import ModelRefused, OutputExists, Unreadable, UsageError
 from medtranslate.io import read_volume, write_volume
-from medtranslate.jobs.locks import locked
-from medtranslate.result import Batch, Plausibility, Translation, read_result
+from medtranslate.records import Batch, Plausibility, Translation, read_result
+from medtranslate.runtime.locks import locked
 from medtranslate.translation import Translated, translate
 
 Settings = Callable[..., BatchSettings]
@@ -284,7 +284,7 @@ def test_two_batches_on_one_folder_do_not_collide(place: Place, settings: Settin
     place("a.nii")
     (tmp_path / "out").mkdir()
     script = (
-        "import sys, time; from pathlib import Path; from medtranslate.jobs.locks import locked\n"
+        "import sys, time; from pathlib import Path; from medtranslate.runtime.locks import locked\n"
         "with locked(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
     )
     path = tmp_path / "out" / ".batch.lock"

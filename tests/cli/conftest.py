@@ -6,7 +6,7 @@ from types import ModuleType
 
 import pytest
 
-from medtranslate.result import ModelInfo, Result, Scores, Source, Translation
+from medtranslate.records import Evaluation, ModelInfo, Scores, Source, Translation
 
 Stub = Callable[..., None]
 
@@ -41,8 +41,8 @@ def translation() -> Translation:
 
 
 @pytest.fixture
-def result() -> Result:
-    return Result(
+def result() -> Evaluation:
+    return Evaluation(
         profile="image",
         unit="HU",
         volume=Scores(mae=3.25, psnr=float("inf"), ssim=None),

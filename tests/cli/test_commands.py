@@ -18,7 +18,7 @@ from medtranslate.config import (
     TranslateSettings,
     plain,
 )
-from medtranslate.result import Batch, Cohort, Outcome, Result, Translation
+from medtranslate.records import Batch, Cohort, Evaluation, Outcome, Translation
 
 Stub = Callable[..., None]
 
@@ -89,14 +89,14 @@ class TestJson:
         stub("evaluation", translate_and_score=lambda settings, quiet: ([translation] * 2, None))
         assert [item["output"] for item in self.parsed(command, capsys)["items"]] == ["out.nii.gz"] * 2
 
-    def test_evaluate(self, stub: Stub, result: Result, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_evaluate(self, stub: Stub, result: Evaluation, capsys: pytest.CaptureFixture[str]) -> None:
         command = ["evaluate", "p", "r", "--out", "o"]
         stub("evaluation", evaluate=lambda settings, quiet: result)
         assert self.parsed(command, capsys)["volume"] == {"mae": 3.25, "psnr": "Infinity"}
         stub("evaluation", evaluate=lambda settings, quiet: Cohort(items=[result], mean=result.volume))
         assert self.parsed(command, capsys)["schema"] == "medtranslate/cohort/1"
 
-    def test_demo(self, stub: Stub, result: Result, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_demo(self, stub: Stub, result: Evaluation, capsys: pytest.CaptureFixture[str]) -> None:
         stub("demo", run_demo=lambda settings, quiet: result)
         assert self.parsed(["demo", "o"], capsys)["schema"] == "medtranslate/result/1"
 
@@ -135,7 +135,7 @@ class TestJson:
 
 
 def test_people_get_lines_and_warnings(
-    stub: Stub, translation: Translation, result: Result, capsys: pytest.CaptureFixture[str]
+    stub: Stub, translation: Translation, result: Evaluation, capsys: pytest.CaptureFixture[str]
 ) -> None:
     stub(
         "evaluation",
@@ -164,11 +164,11 @@ def test_people_get_lines_and_warnings(
 
 
 def test_quiet_reaches_the_work_and_drops_the_lines(
-    stub: Stub, result: Result, capsys: pytest.CaptureFixture[str]
+    stub: Stub, result: Evaluation, capsys: pytest.CaptureFixture[str]
 ) -> None:
     heard: list[bool] = []
 
-    def run_demo(settings: DemoSettings, *, quiet: bool) -> Result:
+    def run_demo(settings: DemoSettings, *, quiet: bool) -> Evaluation:
         heard.append(quiet)
         return result
 
@@ -231,11 +231,11 @@ class TestRun:
         assert found == value
 
     def test_shared_options_and_arguments_of_the_command(
-        self, tmp_path: Path, stub: Stub, result: Result, capsys: pytest.CaptureFixture[str]
+        self, tmp_path: Path, stub: Stub, result: Evaluation, capsys: pytest.CaptureFixture[str]
     ) -> None:
         calls: list[EvaluateSettings] = []
 
-        def evaluate(settings: EvaluateSettings, *, quiet: bool) -> Result:
+        def evaluate(settings: EvaluateSettings, *, quiet: bool) -> Evaluation:
             calls.append(settings)
             return result
 

@@ -126,7 +126,7 @@ def test_the_traceback_comes_with_debug_alone(stub: Stub, capsys: pytest.Capture
 
 SLOW = """
 import signal, sys, time, types
-from medtranslate.jobs import whole_output
+from medtranslate.runtime import whole_output
 
 # A shell gives its background jobs an interrupt that is ignored; a terminal does not.
 signal.signal(signal.SIGINT, signal.default_int_handler)

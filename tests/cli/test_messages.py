@@ -15,7 +15,7 @@ from PIL import Image
 from medtranslate import cli, evaluation
 from medtranslate.io import read_volume, write_volume
 from medtranslate.phantom import study
-from medtranslate.result import Translation, read_result
+from medtranslate.records import Translation, read_result
 from medtranslate.translation import files
 
 assert evaluation  # imported, for its rooms are patched

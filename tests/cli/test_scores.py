@@ -1,11 +1,20 @@
 from __future__ import annotations
 
 from medtranslate.cli.scores import lines
-from medtranslate.result import Agreement, Cohort, Coverage, Registration, Result, Scores, SliceScores, Tissue
+from medtranslate.records import (
+    Agreement,
+    Cohort,
+    Coverage,
+    Evaluation,
+    Registration,
+    Scores,
+    SliceScores,
+    Tissue,
+)
 
 
 def test_a_result_says_where_it_errs() -> None:
-    found = Result(
+    found = Evaluation(
         profile="synthrad2025",
         unit="HU",
         volume=Scores(mae=61.5, psnr=30.25, ms_ssim=0.9364),
@@ -36,7 +45,7 @@ def test_a_result_says_where_it_errs() -> None:
 
 
 def test_a_result_says_how_its_reference_was_moved_and_what_its_uncertainty_is_worth() -> None:
-    found = Result(
+    found = Evaluation(
         profile="image",
         unit="HU",
         volume=Scores(mae=61.5),

@@ -16,8 +16,8 @@ from scipy import ndimage
 from medtranslate import cli
 from medtranslate.config import PrepareSettings
 from medtranslate.data import prepare_pictures
-from medtranslate.data.lookalikes import THUMBNAIL, connect, thumbnail
-from medtranslate.data.skull import SIZE, shows_skull
+from medtranslate.data.mislabelled_ct import SIZE, shows_skull
+from medtranslate.data.near_duplicates import THUMBNAIL, connect, thumbnail
 from medtranslate.data.split import held_back
 from medtranslate.errors import InputRefused, OutputExists, SettingsError, Unreadable
 from medtranslate.io import read_volume

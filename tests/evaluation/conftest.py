@@ -9,7 +9,7 @@ from monai.data import MetaTensor
 from numpy.typing import NDArray
 
 from medtranslate.checkpoint import describe, find_model
-from medtranslate.result import ModelInfo, Source, Translation
+from medtranslate.records import ModelInfo, Source, Translation
 
 LPS = np.array([[-4.0, 0, 0, 90], [0, -4, 0, 90], [0, 0, 4, -60], [0, 0, 0, 1]])
 

@@ -11,7 +11,7 @@ from monai.data import MetaTensor
 from medtranslate.evaluation import score_pair
 from medtranslate.evaluation.beside import MOST_ML, beside_head, doubted
 from medtranslate.phantom import Study, study
-from medtranslate.result import ModelInfo, Plausibility, Source, Translation
+from medtranslate.records import ModelInfo, Plausibility, Source, Translation
 
 WINDOW = (-20.0, 100.0)
 SIZE, MM = 64, 4.0

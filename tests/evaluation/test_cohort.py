@@ -22,7 +22,7 @@ from medtranslate.errors import InputRefused, Interrupted
 from medtranslate.evaluation import cohort as room
 from medtranslate.evaluation import evaluate
 from medtranslate.evaluation.cohort import journal_path
-from medtranslate.result import Cohort, Result, read_result
+from medtranslate.records import Cohort, Evaluation, read_result
 
 NAMES = [f"slice-{k}" for k in range(6)]
 
@@ -60,7 +60,7 @@ def scored(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
     attempt = room._attempt
 
-    def note(settings: EvaluateSettings, pages: Path, pair: tuple[str, room.Paths]) -> Result | str:
+    def note(settings: EvaluateSettings, pages: Path, pair: tuple[str, room.Paths]) -> Evaluation | str:
         names.append(pair[0])
         return attempt(settings, pages, pair)
 

@@ -11,11 +11,11 @@ from PIL import Image
 from medtranslate.config import CycleSettings, EvaluateSettings, TranslateSettings, build
 from medtranslate.errors import OutputExists, UsageError
 from medtranslate.evaluation import cycle, evaluate
-from medtranslate.evaluation.summary import gathered_warnings, mean_scores
+from medtranslate.evaluation.averages import gathered_warnings, mean_scores
 from medtranslate.io import write_volume
 from medtranslate.metrics import head_mask
 from medtranslate.phantom import study
-from medtranslate.result import Cycle, Result, Scores, read_result
+from medtranslate.records import Cycle, Evaluation, Scores, read_result
 from medtranslate.translation import translate
 
 
@@ -123,7 +123,7 @@ def test_a_folder_of_pictures_is_tested_one_by_one(head, settings, tmp_path):
 
 def test_what_all_items_warn_of_is_said_once():
     items = [
-        Result(profile="image", unit="HU", volume=Scores(), name=name, warnings=warnings)
+        Evaluation(profile="image", unit="HU", volume=Scores(), name=name, warnings=warnings)
         for name, warnings in (("a", ["windowed", "windowed"]), ("b", ["windowed", "odd"]))
     ]
     assert gathered_warnings(items) == ["windowed (2 of 2 images: a, b)", "odd (1 of 2 images: b)"]

@@ -18,7 +18,7 @@ from medtranslate.config import EvaluateSettings
 from medtranslate.errors import GeometryRefused, InputRefused, OutputExists, SettingsError, UsageError
 from medtranslate.evaluation import baselines, evaluate, score_pair
 from medtranslate.io import read_volume, write_volume
-from medtranslate.result import Cohort, ModelInfo, Result, Source, Translation, read_result, write_result
+from medtranslate.records import Cohort, Evaluation, ModelInfo, Source, Translation, read_result, write_result
 
 AFFINE = np.array([[-2.0, 0, 0, 30], [0, -1.5, 0, 40], [0, 0, 3, -50], [0, 0, 0, 1]])  # LPS
 
@@ -262,7 +262,7 @@ def settings(tmp_path: Path) -> Callable[..., EvaluateSettings]:
 def test_evaluate_writes_what_it_returns(settings: Callable[..., EvaluateSettings], tmp_path: Path) -> None:
     write_result(window_model(), tmp_path / "fake.translation.json")
     result = evaluate(settings(), quiet=True)
-    assert isinstance(result, Result)
+    assert isinstance(result, Evaluation)
     out = tmp_path / "scores"
     assert {file.name for file in out.iterdir()} == {
         "result.json",
@@ -271,14 +271,14 @@ def test_evaluate_writes_what_it_returns(settings: Callable[..., EvaluateSetting
         "report.pdf",
         "settings.yaml",
     }
-    assert read_result(Result, out / "result.json") == result
+    assert read_result(Evaluation, out / "result.json") == result
     assert result.name == "fake"
     assert result.translation == window_model()
     assert list(result.baselines) == ["source copied", "histogram match"]
     assert result.data_range == (-20.0, 100.0)
 
 
-def strangers(result: Result | Cohort) -> list[str]:
+def strangers(result: Evaluation | Cohort) -> list[str]:
     return [text for text in result.warnings if "is not the volume that was translated" in text]
 
 
@@ -306,9 +306,9 @@ def test_a_source_that_was_not_translated_is_called_out(
 
 def test_evaluate_holds_perfect_scores(settings: Callable[..., EvaluateSettings], tmp_path: Path) -> None:
     result = evaluate(settings(prediction=tmp_path / "truth.nii.gz"), quiet=True)
-    assert isinstance(result, Result)
+    assert isinstance(result, Evaluation)
     assert result.volume.psnr == math.inf
-    assert read_result(Result, tmp_path / "scores" / "result.json") == result
+    assert read_result(Evaluation, tmp_path / "scores" / "result.json") == result
 
 
 def test_evaluate_leaves_nothing_behind_when_it_refuses(
@@ -418,7 +418,7 @@ def test_real_templates_score_and_report(shared_data: Path, tmp_path: Path) -> N
         ),
         quiet=True,
     )
-    assert isinstance(result, Result)
+    assert isinstance(result, Evaluation)
     assert len(result.slices) == 91
     # A T1 with values in the thousands, clipped to the window, is white all over.
     assert (result.volume.mae or 0) > (result.baselines["source copied"].mae or 0)

@@ -14,7 +14,7 @@ from medtranslate.config import EvaluateSettings
 from medtranslate.errors import ModelRefused, SettingsError
 from medtranslate.evaluation import evaluate, mean_image
 from medtranslate.io import write_volume
-from medtranslate.result import Result, Translation, write_result
+from medtranslate.records import Evaluation, Translation, write_result
 
 Build = Callable[..., MetaTensor]
 Made = Callable[..., Translation]
@@ -55,9 +55,9 @@ def settings(volume: Build, head: Array, noisy: Array, tmp_path: Path) -> Callab
     return build
 
 
-def scored(settings: EvaluateSettings) -> Result:
+def scored(settings: EvaluateSettings) -> Evaluation:
     result = evaluate(settings, quiet=True)
-    assert isinstance(result, Result)
+    assert isinstance(result, Evaluation)
     return result
 
 

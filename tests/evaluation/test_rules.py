@@ -13,7 +13,7 @@ from medtranslate.config import EvaluateSettings, ProfileName, ScaleSettings
 from medtranslate.errors import InputRefused, SettingsError
 from medtranslate.evaluation import evaluate, score_pair
 from medtranslate.io import write_volume
-from medtranslate.result import Cohort, Result, Translation, read_result
+from medtranslate.records import Cohort, Evaluation, Translation, read_result
 from medtranslate.transforms import denormalise, normalise
 
 Build = Callable[..., MetaTensor]
@@ -199,10 +199,10 @@ def test_a_result_of_the_new_scores_is_read_back(
         modality="ct", unmasked=True,
     )  # fmt: skip
     result = evaluate(settings, quiet=True)
-    assert isinstance(result, Result)
+    assert isinstance(result, Evaluation)
     assert result.unit == "HU"
     assert set(result.tissues) == {"air", "soft tissue", "bone"}
-    assert read_result(Result, tmp_path / "o" / "result.json") == result
+    assert read_result(Evaluation, tmp_path / "o" / "result.json") == result
 
 
 WINDOW = (-20.0, 100.0)

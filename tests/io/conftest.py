@@ -13,7 +13,7 @@ from monai.data.meta_tensor import MetaTensor
 from pydicom import Dataset, dcmread
 
 from medtranslate.io import write_volume
-from medtranslate.result import Derivation, ModelInfo
+from medtranslate.records import Derivation, ModelInfo
 
 KINDS = ("CTImage", "MRImage", "EncapsulatedPDF", "EnhancedSR", "ParametricMap")
 """What dciodvfy calls the objects that it knows."""

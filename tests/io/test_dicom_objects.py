@@ -15,25 +15,25 @@ from medtranslate.errors import GeometryRefused, UsageError
 from medtranslate.geometry import swap_lps_ras
 from medtranslate.io import read_volume, write_volume
 from medtranslate.io.dicom_objects import open_study, write_map, write_pdf
-from medtranslate.report.as_dicom import file_scores
-from medtranslate.result import (
+from medtranslate.records import (
     Agreement,
+    Evaluation,
     Mask,
     ModelInfo,
     Plausibility,
-    Result,
     Scores,
     Source,
     Tissue,
     Translation,
 )
+from medtranslate.report.as_dicom import file_scores
 
 OF_THE_STUDY = ("StudyInstanceUID", "PatientID", "PatientName", "StudyDate", "AccessionNumber", "PatientSex")
 PDF = b"%PDF-1.4\n%%EOF\n"
 ATTACK = "<script>alert(1)</script>\x1b[31m\x00 \\ ü €"
 
 
-def result(**changes: object) -> Result:
+def result(**changes: object) -> Evaluation:
     model = ModelInfo(name="some-model", sha256="ab" * 32, to="ct", output_range=(-20, 100), unit="HU")
     source = Source(shape=(8, 6, 5), spacing_mm=(1, 1, 1), affine=((1, 0, 0, 0),) * 4)
     values: dict[str, object] = {
@@ -50,7 +50,7 @@ def result(**changes: object) -> Result:
         "mask": Mask(rule="head", share=0.5),
         "translation": Translation(source=source, model=model, output="o"),
     }
-    return Result(**(values | changes))  # type: ignore[arg-type]
+    return Evaluation(**(values | changes))  # type: ignore[arg-type]
 
 
 def spread_of(source: MetaTensor) -> MetaTensor:

@@ -18,7 +18,7 @@ from medtranslate.config import ProfileName
 from medtranslate.errors import GeometryRefused, InputRefused
 from medtranslate.io import read_volume
 from medtranslate.metrics import PROFILES, head_mask, mae, psnr, score, ssim_map
-from medtranslate.result import Scores
+from medtranslate.records import Scores
 
 RANGE = (-20.0, 100.0)
 GREYS = (0.0, 255.0)

@@ -32,7 +32,7 @@ from medtranslate.errors import InputRefused
 from medtranslate.evaluation import score_pair
 from medtranslate.io import read_volume
 from medtranslate.metrics import WHOLE_CT, body_mask, ms_ssim, score
-from medtranslate.result import Scores
+from medtranslate.records import Scores
 
 Triple = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]
 Shape = tuple[int, int, int]

@@ -15,23 +15,23 @@ from numpy.typing import NDArray
 from medtranslate import cli
 from medtranslate.batch.overview import write_overview
 from medtranslate.cli.scores import lines
-from medtranslate.evaluation.grids import align
+from medtranslate.evaluation.alignment import align
 from medtranslate.evaluation.pair import compare
 from medtranslate.phantom import study
-from medtranslate.report import TRANSLATION_VIEWS, VIEWS, Pictures, Shown
-from medtranslate.report.doubts import measures, say_doubts
-from medtranslate.result import (
+from medtranslate.records import (
     Batch,
     Cohort,
-    Gate,
+    Evaluation,
+    GateVerdict,
     ModelInfo,
     Outcome,
     Plausibility,
-    Result,
     Scores,
     Source,
     Translation,
 )
+from medtranslate.report import TRANSLATION_VIEWS, VIEWS, Pictures, Shown
+from medtranslate.report.doubts import measures, say_doubts
 
 WINDOW = (-20.0, 100.0)
 DOUBT = "bone outside the head: 35 ml, where 5 ml is the limit"
@@ -69,12 +69,12 @@ def head() -> tuple[Array, Array, NDArray[np.float64]]:
 
 
 @pytest.fixture(scope="module")
-def scored(head: tuple[Array, Array, NDArray[np.float64]]) -> Callable[..., tuple[Result, Pictures]]:
+def scored(head: tuple[Array, Array, NDArray[np.float64]]) -> Callable[..., tuple[Evaluation, Pictures]]:
     """Scores of a prediction of that head, as those of a model with a brain window."""
     import torch
     from monai.data import MetaTensor
 
-    def score(prediction: Array, made: Translation) -> tuple[Result, Pictures]:
+    def score(prediction: Array, made: Translation) -> tuple[Evaluation, Pictures]:
         ct, mr, affine = head
 
         def volume(values: Array, modality: str) -> MetaTensor:
@@ -126,7 +126,7 @@ def lost_vertex(ct: Array) -> Array:
 def test_a_spoilt_translation_scores_worse_and_is_shown_to_be_doubtful(
     spoil: Callable[[Array], Array],
     head: tuple[Array, Array, NDArray[np.float64]],
-    scored: Callable[..., tuple[Result, Pictures]],
+    scored: Callable[..., tuple[Evaluation, Pictures]],
     tmp_path: Path,
 ) -> None:
     clean, _ = scored(good(head[0]), record())
@@ -151,11 +151,11 @@ def test_a_spoilt_translation_scores_worse_and_is_shown_to_be_doubtful(
 
 
 def test_what_is_doubtful_is_so_in_every_view_of_one(
-    scored: Callable[..., tuple[Result, Pictures]],
+    scored: Callable[..., tuple[Evaluation, Pictures]],
     head: tuple[Array, Array, NDArray[np.float64]],
     tmp_path: Path,
 ) -> None:
-    gate = Gate(verdict="warn", reasons=["it looks like PD rather than T1 (log-ratio -2)"])
+    gate = GateVerdict(verdict="warn", reasons=["it looks like PD rather than T1 (log-ratio -2)"])
     made = record(DOUBT, gate=gate)
     shown = Shown(
         source=head[1], translation=good(head[0]), spread=None, mask=head[0] > -500, source_range=(0, 1000),
@@ -172,8 +172,8 @@ def test_what_is_doubtful_is_so_in_every_view_of_one(
 
 
 def test_many_of_which_some_are_doubtful_are_not_good(tmp_path: Path) -> None:
-    def pair(name: str, made: Translation) -> Result:
-        return Result(
+    def pair(name: str, made: Translation) -> Evaluation:
+        return Evaluation(
             profile="image",
             unit="HU",
             name=name,
@@ -204,7 +204,7 @@ def test_an_mr_is_measured_in_its_own_unit_and_what_was_not_measured_is_not_told
 
 
 def test_a_gate_that_was_passed_by_force_is_the_first_doubt() -> None:
-    gate = Gate(verdict="refuse", reasons=["it is turned"], forced=True)
+    gate = GateVerdict(verdict="refuse", reasons=["it is turned"], forced=True)
     assert say_doubts(record(DOUBT, gate=gate)) == [
         "The model's input gate refused the source, and --force passed it: it is turned.",
         "Bone outside the head: 35 ml, where 5 ml is the limit.",
@@ -212,7 +212,7 @@ def test_a_gate_that_was_passed_by_force_is_the_first_doubt() -> None:
 
 
 def test_an_error_of_clipped_values_says_so_wherever_it_stands(
-    scored: Callable[..., tuple[Result, Pictures]],
+    scored: Callable[..., tuple[Evaluation, Pictures]],
     head: tuple[Array, Array, NDArray[np.float64]],
     tmp_path: Path,
 ) -> None:

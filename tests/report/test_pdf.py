@@ -9,17 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from medtranslate.report import TRANSLATION_VIEWS, VIEWS, Pictures, Shown
-from medtranslate.report.pdf_pictures import telling_slices
-from medtranslate.result import (
+from medtranslate.records import (
     Agreement,
     Cohort,
     Coverage,
+    Evaluation,
     Histograms,
     ModelInfo,
     Provenance,
     Registration,
-    Result,
     Scores,
     SliceScores,
     Source,
@@ -28,6 +26,8 @@ from medtranslate.result import (
     Uncertainty,
     worst_slices,
 )
+from medtranslate.report import TRANSLATION_VIEWS, VIEWS, Pictures, Shown
+from medtranslate.report.pdf_pictures import telling_slices
 
 ATTACK = '<img src="/etc/hostname"/><a href="http://x.invalid">\x1b[31m</para>&'
 SHAPE = (40, 48, 8)
@@ -51,7 +51,7 @@ class Document:
         return " ".join(re.sub(r"\\([()\\])", r"\1", words) for words in shown)
 
 
-def result(**changes: object) -> Result:
+def result(**changes: object) -> Evaluation:
     slices = [
         SliceScores(index=k, position_mm=3.0 * k, mae=10.0 + k, psnr=20.0 - k, ssim=0.9 - k / 100)
         for k in range(8)
@@ -65,7 +65,7 @@ def result(**changes: object) -> Result:
         "slices": slices,
         "baselines": {"source copied": Scores(mae=30.5, psnr=12.0, ssim=0.5)},
     }
-    return Result(**(values | changes))  # type: ignore[arg-type]
+    return Evaluation(**(values | changes))  # type: ignore[arg-type]
 
 
 def pictures(**changes: object) -> Pictures:
@@ -85,7 +85,7 @@ def translation(name: str = "m", **changes: object) -> Translation:
     return Translation(source=source, model=model, output="out.nii.gz", **changes)  # type: ignore[arg-type]
 
 
-def written(found: Result | Cohort, drawn: dict[str, Pictures], folder: Path) -> Document:
+def written(found: Evaluation | Cohort, drawn: dict[str, Pictures], folder: Path) -> Document:
     VIEWS["pdf"](found, drawn, folder)
     return Document(folder / "report.pdf")
 
@@ -190,7 +190,7 @@ def test_text_from_outside_is_printed_as_it_is(many: bool, tmp_path: Path) -> No
 
 
 def test_unusual_letters_and_missing_parts_do_no_harm(tmp_path: Path) -> None:
-    bare = Result(
+    bare = Evaluation(
         profile="of another version", unit="", volume=Scores(mae=float("nan")), name="头\U0001f9e0\ud800"
     )
     assert "1 / " in written(bare, {}, tmp_path).text()

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from medtranslate.errors import InputRefused
+from medtranslate.records import Cohort, Evaluation, Scores, SliceScores, Tissue
 from medtranslate.report import VIEWS, Pictures, viewer, write_case
 from medtranslate.report.as_html import case_place
 from medtranslate.report.viewer import COARSEST_HU, Image, Packed, build_viewer, offered_windows, pack, unpack
-from medtranslate.result import Cohort, Result, Scores, SliceScores, Tissue
 
 SHAPE = (12, 10, 8)
 AFFINE = np.diag([-1.0, -1.5, 3.0, 1.0])
@@ -29,7 +29,7 @@ def volume(
     return np.random.default_rng(seed).uniform(low, high, shape).astype(np.float32)
 
 
-def pair(**changes: object) -> tuple[Result, Pictures]:
+def pair(**changes: object) -> tuple[Evaluation, Pictures]:
     truth = volume(-900, 1400).round()
     found = Pictures(
         prediction=volume(-20, 100, seed=1),
@@ -44,7 +44,7 @@ def pair(**changes: object) -> tuple[Result, Pictures]:
         spread=volume(0, 3, seed=3),
         affine=AFFINE,
     )
-    result = Result(
+    result = Evaluation(
         profile="image",
         unit="HU",
         name="head",

@@ -11,17 +11,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from medtranslate.report import VIEWS, Pictures, Shown, write_translation
-from medtranslate.result import (
+from medtranslate.records import (
     Agreement,
     Cohort,
     Coverage,
     Cycle,
+    Evaluation,
     Histograms,
     Mask,
     ModelInfo,
     Provenance,
-    Result,
     Scores,
     SliceScores,
     Source,
@@ -29,11 +28,12 @@ from medtranslate.result import (
     Translation,
     Uncertainty,
 )
+from medtranslate.report import VIEWS, Pictures, Shown, write_translation
 
 ATTACK = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'"
 
 
-def result(name: str = "head", text: str = "", mae: float = 12.25, **changes: object) -> Result:
+def result(name: str = "head", text: str = "", mae: float = 12.25, **changes: object) -> Evaluation:
     slices = [
         SliceScores(index=k, position_mm=3.0 * k, mae=mae + k, psnr=20.0, ssim=0.9 - k / 100)
         for k in range(8)
@@ -53,7 +53,7 @@ def result(name: str = "head", text: str = "", mae: float = 12.25, **changes: ob
         "mask": Mask(rule="head" + text, share=0.4),
         "warnings": ["look out" + text],
     }
-    return Result(**(values | changes))  # type: ignore[arg-type]
+    return Evaluation(**(values | changes))  # type: ignore[arg-type]
 
 
 def translation(name: str) -> Translation:
@@ -125,7 +125,7 @@ class Page(HTMLParser):
         return [attributes for name, attributes in self.tags if name == tag]
 
 
-def page_of(found: Result | Cohort | Cycle, drawn: dict[str, Pictures], folder: Path) -> Page:
+def page_of(found: Evaluation | Cohort | Cycle, drawn: dict[str, Pictures], folder: Path) -> Page:
     VIEWS["html"](found, drawn, folder)
     return Page(folder)
 
@@ -146,9 +146,9 @@ def page_of(found: Result | Cohort | Cycle, drawn: dict[str, Pictures], folder: 
     ids=["pair", "cohort", "cycle", "lone cycle", "empty", "perfect", "unknown profile"],
 )
 def test_every_view_takes_every_result(
-    view: str, found: Result | Cohort | Cycle, drawn: dict[str, Pictures], tmp_path: Path
+    view: str, found: Evaluation | Cohort | Cycle, drawn: dict[str, Pictures], tmp_path: Path
 ) -> None:
-    if isinstance(found, Result) and not found.slices:
+    if isinstance(found, Evaluation) and not found.slices:
         drawn = {}
     VIEWS[view](found, drawn, tmp_path)
     assert len(list(tmp_path.iterdir())) == 1
@@ -258,7 +258,7 @@ def test_warnings_are_shown_and_bounded(tmp_path: Path) -> None:
     assert "and 5 more in result.json" in page.text
 
 
-def challenge(**changes: object) -> Result:
+def challenge(**changes: object) -> Evaluation:
     """A result of the profile synthrad2025, whose slices have no similarity."""
     return result(
         profile="synthrad2025",

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from medtranslate.errors import UsageError
-from medtranslate.jobs.locks import locked
 from medtranslate.networks import SliceGate
+from medtranslate.runtime.locks import locked
 from medtranslate.training import fit, loop
 from medtranslate.training.run_folder import LOCK
 

@@ -14,9 +14,9 @@ from medtranslate.config import TrainSettings
 from medtranslate.data import Source, open_sources
 from medtranslate.networks import Generated, Posterior
 from medtranslate.training import fit, loop
-from medtranslate.training.anchors import anchor_slices
 from medtranslate.training.latent import latent_scores
 from medtranslate.training.signs import WINDOW, collapsed, discriminators_won, near_identity, signs
+from medtranslate.training.synthetic_pairs import anchor_slices
 from medtranslate.training.traps import linear_correlation
 from medtranslate.training.validation import validate
 from medtranslate.transforms import Frame, into_frame

@@ -13,7 +13,7 @@ from medtranslate.phantom import Study, study
 from medtranslate.transforms import normalise, to_axial, to_slices
 from medtranslate.translation import sample_volume
 from medtranslate.translation.air import clear, examine, find_outline
-from medtranslate.translation.stack import stack
+from medtranslate.translation.framed import stack
 
 
 @pytest.fixture(scope="module")

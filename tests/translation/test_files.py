@@ -26,7 +26,7 @@ from medtranslate.errors import (
 )
 from medtranslate.io import read_volume, write_volume
 from medtranslate.phantom import study
-from medtranslate.result import Translation, read_result
+from medtranslate.records import Translation, read_result
 from medtranslate.translation import seams, translate, translate_volume
 
 

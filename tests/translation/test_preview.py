@@ -12,8 +12,8 @@ from medtranslate.config import EvaluateSettings, TranslateSettings
 from medtranslate.evaluation import evaluate
 from medtranslate.io import list_volumes, read_volume, write_volume
 from medtranslate.phantom import study
+from medtranslate.records import Cohort
 from medtranslate.report import Sheet, draw, own_slices, three_planes, thumbnail
-from medtranslate.result import Cohort
 from medtranslate.translation import translate
 from medtranslate.translation.burn import burn_in
 

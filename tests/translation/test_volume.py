@@ -11,8 +11,8 @@ from monai.data import MetaTensor
 from medtranslate import metrics
 from medtranslate.checkpoint import Model, load_model
 from medtranslate.config import NetworkSettings
-from medtranslate.jobs import staged
 from medtranslate.phantom import study
+from medtranslate.runtime import staged
 from medtranslate.transforms import (
     AIR,
     VISIBLE,
@@ -30,8 +30,8 @@ from medtranslate.transforms import (
 )
 from medtranslate.translation import OTHER, as_spoken, framed_alone, sample_volume, translate_volume, volume
 from medtranslate.translation.air import find_outline
+from medtranslate.translation.framed import Stack, stack
 from medtranslate.translation.samples import noise
-from medtranslate.translation.stack import Stack, stack
 from medtranslate.translation.volume import sample_stacks
 
 
@@ -178,7 +178,7 @@ def curved(slices):
 @pytest.mark.parametrize("order", [(0, 1, 2, 3), (0, 3, 1, 2)])
 def test_a_volume_in_slabs_is_bit_for_bit_that_of_whole_arrays(model, monkeypatch, to, order):
     monkeypatch.setattr(
-        "medtranslate.translation.jumps.SLAB", 2000
+        "medtranslate.translation.seams.SLAB", 2000
     )  # slabs of a slice or two, the last one thinner
     given = study(910_002, size=101, spacing=2.4)
     source = given.mr if to == "ct" else given.ct

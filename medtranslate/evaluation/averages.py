@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
 
-from medtranslate.jobs import gathered
-from medtranslate.result import Result, Scores, Tissue
+from medtranslate.records import Evaluation, Scores, Tissue
+from medtranslate.runtime import gathered
 
 
 def mean_scores(scores: Iterable[Scores]) -> Scores:
@@ -26,7 +26,7 @@ def mean_scores(scores: Iterable[Scores]) -> Scores:
     return Scores(**{name: mean([getattr(scores, name) for scores in listed]) for name in names})
 
 
-def mean_baselines(items: Sequence[Result]) -> dict[str, Scores]:
+def mean_baselines(items: Sequence[Evaluation]) -> dict[str, Scores]:
     """Mean of each baseline over the items that have it."""
     names = dict.fromkeys(name for item in items for name in item.baselines)
     return {
@@ -34,7 +34,7 @@ def mean_baselines(items: Sequence[Result]) -> dict[str, Scores]:
     }
 
 
-def mean_tissues(items: Sequence[Result]) -> dict[str, Tissue]:
+def mean_tissues(items: Sequence[Evaluation]) -> dict[str, Tissue]:
     """Mean of each tissue's share, error and overlap over the items that have them."""
 
     def mean(values: Iterable[float | None]) -> float | None:
@@ -54,13 +54,13 @@ def mean_tissues(items: Sequence[Result]) -> dict[str, Tissue]:
     return found
 
 
-def telling(items: Iterable[Result]) -> list[str]:
+def telling(items: Iterable[Evaluation]) -> list[str]:
     """Names of the best, the median and the worst item by MAE."""
     scored = [(item.volume.mae, item.name) for item in items if item.volume.mae is not None]
     ranked = [name for _, name in sorted(scored)]
     return list(dict.fromkeys(ranked[:1] + ranked[len(ranked) // 2 :][:1] + ranked[-1:]))
 
 
-def gathered_warnings(items: Sequence[Result]) -> list[str]:
+def gathered_warnings(items: Sequence[Evaluation]) -> list[str]:
     """What was warned of, each text once, with the items that it is of."""
     return gathered({item.name: item.warnings for item in items}, "images")

@@ -8,15 +8,15 @@ from pathlib import Path
 from medtranslate.config import EvaluateSettings, write_yaml
 from medtranslate.errors import InputRefused, SettingsError
 from medtranslate.evaluation.cohort import forget, score_folders
-from medtranslate.evaluation.folders import members_of, pair_up
-from medtranslate.evaluation.paths import score_paths
-from medtranslate.jobs import require_apart, whole_output
+from medtranslate.evaluation.evaluate_pair import score_paths
+from medtranslate.evaluation.pairing import members_of, pair_up
+from medtranslate.records import Cohort, Evaluation
 from medtranslate.report import VIEWS
-from medtranslate.result import Cohort, Result
+from medtranslate.runtime import require_apart, whole_output
 from medtranslate.translation import stem_of
 
 
-def evaluate(settings: EvaluateSettings, *, quiet: bool = False) -> Result | Cohort:
+def evaluate(settings: EvaluateSettings, *, quiet: bool = False) -> Evaluation | Cohort:
     """Score a file against a file, or a folder against a folder paired by file stem.
 
     Writes `settings.out` with result.json, slices.csv, report.html and settings.yaml, and of a folder the
@@ -59,7 +59,7 @@ def evaluate(settings: EvaluateSettings, *, quiet: bool = False) -> Result | Coh
 
 def evaluate_into(
     folder: Path, settings: EvaluateSettings, paths: Mapping[str, Path], *, quiet: bool = False
-) -> Result | Cohort:
+) -> Evaluation | Cohort:
     """Score what lies at `paths`, by role, and write the views into `folder`, which is there.
 
     `settings` are what the records name: the files may take the places that they name later.
@@ -68,7 +68,7 @@ def evaluate_into(
         GeometryRefused, InputRefused, ModelRefused, SettingsError: as `evaluate`.
     """
     members = {role: members_of(path) for role, path in paths.items()}
-    result: Result | Cohort
+    result: Evaluation | Cohort
     if any(members.values()):
         result, pictures = score_folders(settings, pair_up(paths, members), folder, quiet=quiet)
     else:

@@ -6,30 +6,30 @@ is left out of the file.
 
 from __future__ import annotations
 
-from medtranslate.result.batch import Batch, Outcome
-from medtranslate.result.files import Record, from_json, read_result, to_json, write_result
-from medtranslate.result.pair import (
+from medtranslate.records.batch import Batch, Outcome
+from medtranslate.records.cohort import Cohort, Cycle, Summary
+from medtranslate.records.evaluation import (
     Agreement,
     Coverage,
+    Evaluation,
     Histograms,
     Mask,
     Provenance,
     Registration,
-    Result,
     Scores,
     SliceScores,
     Tissue,
     worst_slices,
 )
-from medtranslate.result.several import Cohort, Cycle, Summary
-from medtranslate.result.translation import (
+from medtranslate.records.json_files import Record, from_json, read_result, to_json, write_result
+from medtranslate.records.translation import (
     CALIBRATED,
     UNCALIBRATED,
     WINDOWED,
     Conversion,
     Derivation,
     Finished,
-    Gate,
+    GateVerdict,
     ModelInfo,
     Plausibility,
     Source,
@@ -48,8 +48,9 @@ __all__ = [
     "Coverage",
     "Cycle",
     "Derivation",
+    "Evaluation",
     "Finished",
-    "Gate",
+    "GateVerdict",
     "Histograms",
     "Mask",
     "ModelInfo",
@@ -58,7 +59,6 @@ __all__ = [
     "Provenance",
     "Record",
     "Registration",
-    "Result",
     "Scores",
     "SliceScores",
     "Source",

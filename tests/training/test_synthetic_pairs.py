@@ -9,7 +9,7 @@ import torch
 
 from medtranslate.config import AugmentSettings
 from medtranslate.data import open_sources
-from medtranslate.training.anchors import (
+from medtranslate.training.synthetic_pairs import (
     NAMES,
     FreshAnchors,
     anchor_count,

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from medtranslate.config import EvaluateSettings
 from medtranslate.errors import GeometryRefused, InputRefused
 from medtranslate.evaluation import evaluate, score_pair
-from medtranslate.evaluation.grids import align
+from medtranslate.evaluation.alignment import align
 from medtranslate.io import write_volume
-from medtranslate.result import Result, read_result
+from medtranslate.records import Evaluation, read_result
 
 Build = Callable[..., MetaTensor]
 LPS_OF_RAS = np.diag([-1.0, -1.0, 1.0])
@@ -127,7 +127,7 @@ def test_the_error_without_the_option_names_it(
     with pytest.raises(GeometryRefused, match="give --resample-reference"):
         evaluate(EvaluateSettings(**paths, out=tmp_path / "o"), quiet=True)
     result = evaluate(EvaluateSettings(**paths, out=tmp_path / "o", resample_reference=True), quiet=True)
-    assert isinstance(result, Result)
-    assert read_result(Result, tmp_path / "o" / "result.json") == result
+    assert isinstance(result, Evaluation)
+    assert read_result(Evaluation, tmp_path / "o" / "result.json") == result
     assert "4.3% of the voxels" in result.reference[0]
     assert "4.3% of the voxels" in (tmp_path / "o" / "report.html").read_text(encoding="utf-8")

@@ -76,7 +76,7 @@ class Derivation:
 
 
 @dataclass(frozen=True, kw_only=True, config=FROZEN)
-class Gate:
+class GateVerdict:
     """Whether an input is what the model knows; none where the model has no gate.
 
     Attributes:
@@ -207,7 +207,7 @@ class Translation:
     source: Source
     model: ModelInfo
     output: str
-    gate: Gate | None = None
+    gate: GateVerdict | None = None
     plausibility: Plausibility | None = None
     saturated: float | None = None
     seams: dict[str, float] | None = None

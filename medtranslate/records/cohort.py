@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 from pydantic.dataclasses import dataclass
 
-from medtranslate.result.pair import Result, Scores, Tissue
-from medtranslate.result.translation import FROZEN, ModelInfo
+from medtranslate.records.evaluation import Evaluation, Scores, Tissue
+from medtranslate.records.translation import FROZEN, ModelInfo
 
 
 @dataclass(frozen=True, kw_only=True, config=FROZEN)
@@ -20,7 +20,7 @@ class Summary:
     """
 
     schema: str
-    items: list[Result]
+    items: list[Evaluation]
     mean: Scores
     baselines: dict[str, Scores] = field(default_factory=dict)
     unmasked: Scores | None = None

@@ -13,16 +13,16 @@ from monai.data import MetaTensor
 
 from medtranslate.config import ReportSettings, write_yaml
 from medtranslate.errors import GeometryRefused, UsageError
-from medtranslate.evaluation.folders import members_of
-from medtranslate.evaluation.grids import align, array, mismatch, where
+from medtranslate.evaluation.alignment import align, array, mismatch, where
+from medtranslate.evaluation.averages import telling
 from medtranslate.evaluation.pair import compare
+from medtranslate.evaluation.pairing import members_of
 from medtranslate.evaluation.records import ROLES, digests, open_record, read_volumes, recorded_paths
-from medtranslate.evaluation.summary import telling
-from medtranslate.jobs import check_free, require_apart, whole_output
 from medtranslate.metrics import INVENTED, PROFILES, head_mask, percentile_range, shows
 from medtranslate.modality import UNITS
+from medtranslate.records import Cohort, Cycle, Evaluation, Registration, Translation
 from medtranslate.report import TRANSLATION_VIEWS, VIEWS, Pictures, Shown
-from medtranslate.result import Cohort, Cycle, Registration, Result, Translation
+from medtranslate.runtime import check_free, require_apart, whole_output
 from medtranslate.transforms import to_axial
 from medtranslate.translation import OTHER
 
@@ -69,11 +69,11 @@ def render(settings: ReportSettings) -> Rendered:
     check_free(settings.out, overwrite=settings.overwrite)
     if isinstance(record, Translation):
         found = _of_translation(record, path, settings)
-    elif isinstance(record, Result):
+    elif isinstance(record, Evaluation):
         found = _of_pair(record, settings)
     else:
         found = _of_several(record, settings)
-    offered = [*found.views, *(["dicom"] if isinstance(record, Result | Translation) else [])]
+    offered = [*found.views, *(["dicom"] if isinstance(record, Evaluation | Translation) else [])]
     for view in settings.view:
         if view == "dicom" and isinstance(record, Cohort):
             raise UsageError(
@@ -85,7 +85,7 @@ def render(settings: ReportSettings) -> Rendered:
     with whole_output(settings.out, overwrite=settings.overwrite, folder=True) as folder:
         for view in dict.fromkeys(settings.view):
             if view == "dicom":
-                assert isinstance(record, Result | Translation)
+                assert isinstance(record, Evaluation | Translation)
                 _file(record, found, settings, folder / "dicom")
             else:
                 found.views[view](folder)
@@ -94,7 +94,7 @@ def render(settings: ReportSettings) -> Rendered:
     return Rendered(written, found.notes)
 
 
-def _of_pair(record: Result, settings: ReportSettings) -> Material:
+def _of_pair(record: Evaluation, settings: ReportSettings) -> Material:
     recorded = recorded_paths(record.settings, record.translation)
     volumes, notes = read_volumes(
         _given(settings), recorded, digests(record), _chosen(record.settings, settings)
@@ -151,7 +151,7 @@ def _of_translation(record: Translation, path: Path, settings: ReportSettings) -
 
 
 def _views(
-    record: Result | Cohort | Cycle, drawn: Mapping[str, Pictures]
+    record: Evaluation | Cohort | Cycle, drawn: Mapping[str, Pictures]
 ) -> dict[str, Callable[[Path], None]]:
     return {name: partial(write, record, drawn) for name, write in VIEWS.items()}
 
@@ -167,7 +167,7 @@ def _chosen(recorded: Mapping[str, object], settings: ReportSettings) -> dict[st
     return {**recorded, **{name: value for name, value in given.items() if value is not None}}
 
 
-def _pictures(record: Result, volumes: Mapping[str, MetaTensor], notes: list[str]) -> Pictures | None:
+def _pictures(record: Evaluation, volumes: Mapping[str, MetaTensor], notes: list[str]) -> Pictures | None:
     """The arrays as they were scored; None, with a note, where they cannot be had."""
     if not {"prediction", "reference"} <= volumes.keys():
         notes.append("pictures are left out: they take prediction and reference")
@@ -228,7 +228,7 @@ def _shown(record: Translation, volumes: Mapping[str, MetaTensor], notes: list[s
     )
 
 
-def _file(record: Result | Translation, found: Material, settings: ReportSettings, folder: Path) -> None:
+def _file(record: Evaluation | Translation, found: Material, settings: ReportSettings, folder: Path) -> None:
     """Write the DICOM objects of a report: the PDF, the scores and the uncertainty, as far as there are."""
     from medtranslate.io.dicom_objects import open_study
     from medtranslate.report import as_dicom
@@ -245,7 +245,7 @@ def _file(record: Result | Translation, found: Material, settings: ReportSetting
     title = f"{made.model.name}, to {made.model.to.upper()}" if made else "scores"
     as_dicom.file_report(folder / "report.pdf", title, study, folder)
     (folder / "report.pdf").unlink()
-    if isinstance(record, Result):
+    if isinstance(record, Evaluation):
         prediction = found.volumes.get("prediction")
         scored = prediction is not None and prediction.meta["format"] == "dicom"
         about = open_study(prediction, deidentify=deidentify) if prediction is not None and scored else study

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 
 from medtranslate.errors import MedtranslateError
-from medtranslate.jobs.outputs import is_disk_full
+from medtranslate.runtime.outputs import is_disk_full
 
 _ENVIRONMENT = (
     errno.EACCES,

@@ -10,7 +10,7 @@ import torch
 from medtranslate.config import AugmentSettings, LossSettings
 from medtranslate.data import open_sources
 from medtranslate.training.batches import batches, seeds
-from medtranslate.training.processes import open_fabric
+from medtranslate.training.distributed import open_fabric
 from medtranslate.training.run_folder import fresh_state
 from medtranslate.training.step import sides, train_step
 

@@ -15,8 +15,8 @@ from medtranslate.evaluation import evaluate, render, translate_and_score
 from medtranslate.evaluation.records import open_record
 from medtranslate.io import read_volume, write_volume
 from medtranslate.phantom import study
+from medtranslate.records import Evaluation, Provenance, Registration, Source, read_result, write_result
 from medtranslate.report import VIEWS
-from medtranslate.result import Provenance, Registration, Result, Source, read_result, write_result
 from medtranslate.transforms import to_axial
 from medtranslate.translation import translate
 
@@ -48,7 +48,7 @@ def place(small_model, tmp_path_factory):
         ),
         quiet=True,
     )
-    record = read_result(Result, folder / "scores" / "result.json")
+    record = read_result(Evaluation, folder / "scores" / "result.json")
     paths = {"prediction": "fake", "reference": "ct", "source": "mr"}
     inputs = {role: described(read_volume(folder / name)) for role, name in paths.items()}
     known = Provenance(inputs=inputs, versions={"numpy": np.__version__})
@@ -161,7 +161,7 @@ def test_a_volume_that_is_not_the_records_is_refused(settings, place, tmp_path, 
 
 
 def test_volumes_that_moved_are_left_out_and_said(settings, place, tmp_path):
-    record = read_result(Result, place / "scores" / "result.json")
+    record = read_result(Evaluation, place / "scores" / "result.json")
     gone = {**record.settings, "reference": str(place / "gone")}
     write_result(replaced(record, settings=gone), tmp_path / "result.json")
     done = render(ReportSettings(result=tmp_path / "result.json", out=tmp_path / "report", view=("pdf",)))
@@ -186,7 +186,7 @@ def test_a_translation_on_another_grid_is_refused_with_numbers(settings, place, 
 
 
 def test_what_has_no_digest_is_shown_only_where_it_is_named(place, tmp_path):
-    record = read_result(Result, place / "scores" / "result.json")
+    record = read_result(Evaluation, place / "scores" / "result.json")
     write_result(replaced(record, provenance=None), tmp_path / "result.json")
     asked = {"result": tmp_path / "result.json", "view": ("pdf",)}
     done = render(ReportSettings(**asked, out=tmp_path / "one"))
@@ -203,7 +203,7 @@ def test_a_reference_that_was_registered_is_shown_where_it_was_moved_to(place, t
     away = truth.clone()
     away.affine = torch.from_numpy(matrix) @ truth.affine
     write_volume(away, tmp_path / "away.nii.gz")
-    record = read_result(Result, place / "scores" / "result.json")
+    record = read_result(Evaluation, place / "scores" / "result.json")
     found = Registration(
         target="source",
         matrix=tuple(map(tuple, matrix.tolist())),
@@ -230,7 +230,7 @@ def test_a_view_that_a_record_does_not_have_is_refused(settings, view):
 
 
 def test_dicom_needs_a_dicom_source(settings, place, tmp_path):
-    record = read_result(Result, place / "scores" / "result.json")
+    record = read_result(Evaluation, place / "scores" / "result.json")
     without = {**record.settings, "source": None}
     write_result(replaced(record, settings=without), tmp_path / "result.json")
     with pytest.raises(UsageError, match="--source"):

@@ -10,14 +10,14 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from medtranslate.errors import Unreadable
-from medtranslate.result.batch import Batch, Outcome
-from medtranslate.result.pair import Result
-from medtranslate.result.several import Cohort, Cycle
-from medtranslate.result.translation import Conversion, Translation
+from medtranslate.records.batch import Batch, Outcome
+from medtranslate.records.cohort import Cohort, Cycle
+from medtranslate.records.evaluation import Evaluation
+from medtranslate.records.translation import Conversion, Translation
 
-Record = Translation | Conversion | Result | Cohort | Cycle | Batch | Outcome
+Record = Translation | Conversion | Evaluation | Cohort | Cycle | Batch | Outcome
 
-R = TypeVar("R", Translation, Conversion, Result, Cohort, Cycle, Batch, Outcome)
+R = TypeVar("R", Translation, Conversion, Evaluation, Cohort, Cycle, Batch, Outcome)
 
 
 def to_json(result: Record) -> dict[str, Any]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from medtranslate.records import Coverage, Evaluation, Registration
 from medtranslate.report.wording import about_translation, clipping, number
-from medtranslate.result import Coverage, Registration, Result
 
 
-def signs(result: Result) -> list[tuple[str, str]]:
+def signs(result: Evaluation) -> list[tuple[str, str]]:
     """Bias, distance of the histograms, seams, and what the uncertainty was worth, as far as measured."""
     unit, found = result.unit, []
     values = f"; values {clipping(result)}" if result.clipped else ""
@@ -30,7 +30,7 @@ def signs(result: Result) -> list[tuple[str, str]]:
     return found
 
 
-def inputs(item: Result) -> list[tuple[str, str]]:
+def inputs(item: Evaluation) -> list[tuple[str, str]]:
     """How the reference was brought to its place, digests of what was compared, and what computed it."""
     found = [("Registration", _moved(item.registration))] if item.registration else []
     if item.provenance:

@@ -15,7 +15,7 @@ import yaml
 from medtranslate.config import plain
 from medtranslate.errors import RunFailed, SettingsError
 from medtranslate.training import fit
-from medtranslate.training.processes import placed
+from medtranslate.training.distributed import placed
 from medtranslate.training.run_folder import read_checkpoint
 
 RUN = "import sys; from medtranslate.cli import main; sys.exit(main())"

@@ -17,8 +17,8 @@ from multiprocessing.process import BaseProcess
 from typing import Any, Generic, TypeVar
 
 from medtranslate.errors import RunFailed
-from medtranslate.jobs.advice import reason
-from medtranslate.jobs.parallel import begin_process, process_context
+from medtranslate.runtime.error_text import reason
+from medtranslate.runtime.parallel import begin_process, process_context
 
 T = TypeVar("T")
 R = TypeVar("R")

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic.dataclasses import dataclass
 
-from medtranslate.result.translation import FROZEN
+from medtranslate.records.translation import FROZEN
 
 
 @dataclass(frozen=True, kw_only=True, config=FROZEN)

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from medtranslate.errors import RunFailed
-from medtranslate.jobs import crew
-from medtranslate.jobs.crew import AHEAD, LIVES
+from medtranslate.runtime import crew
+from medtranslate.runtime.worker_pool import AHEAD, LIVES
 
 WORK = """
 import os, signal

@@ -15,21 +15,23 @@ from medtranslate.checkpoint import Model, find_model, load_model
 from medtranslate.checkpoint import describe as describe_model
 from medtranslate.config import EvaluateSettings, Modality, plain
 from medtranslate.errors import InputRefused, ModelRefused, SettingsError
+from medtranslate.evaluation.alignment import align
 from medtranslate.evaluation.baselines import mean_image
-from medtranslate.evaluation.grids import align
-from medtranslate.evaluation.moved import register_reference, with_registration
 from medtranslate.evaluation.pair import compare
+from medtranslate.evaluation.registered import register_reference, with_registration
 from medtranslate.evaluation.rules import warn_source
 from medtranslate.io import read_volume
+from medtranslate.records import Evaluation, Provenance, Translation, read_result
 from medtranslate.report import Pictures
-from medtranslate.result import Provenance, Result, Translation, read_result
 from medtranslate.translation import describe, record_of
 
 LIBRARIES = ("medtranslate", "torch", "monai", "numpy", "scipy", "scikit-image", "simpleitk")
 """What the numbers depend on."""
 
 
-def score_paths(settings: EvaluateSettings, paths: Mapping[str, Path], name: str) -> tuple[Result, Pictures]:
+def score_paths(
+    settings: EvaluateSettings, paths: Mapping[str, Path], name: str
+) -> tuple[Evaluation, Pictures]:
     """Read and score one pair; `paths` by role."""
     known = {"prediction": settings.modality, "reference": settings.modality}
     advice = "--modality says what prediction and reference are; give that, or the right files"

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from medtranslate.jobs.advice import advice, reason
-from medtranslate.jobs.crew import crew
-from medtranslate.jobs.journal import Journal, journal
-from medtranslate.jobs.outputs import (
+from medtranslate.runtime.error_text import advice, reason
+from medtranslate.runtime.journal import Journal, journal
+from medtranslate.runtime.outputs import (
     RECORDS,
     check_free,
     is_disk_full,
@@ -14,10 +13,11 @@ from medtranslate.jobs.outputs import (
     whole_output,
     whole_outputs,
 )
-from medtranslate.jobs.parallel import cores, in_processes
-from medtranslate.jobs.progress import few, gathered, one_line, progress, warn
-from medtranslate.jobs.signals import stop_requests
-from medtranslate.jobs.stages import staged
+from medtranslate.runtime.parallel import cores, in_processes
+from medtranslate.runtime.pipeline import staged
+from medtranslate.runtime.progress import few, gathered, one_line, progress, warn
+from medtranslate.runtime.signals import stop_requests
+from medtranslate.runtime.worker_pool import crew
 
 __all__ = [
     "RECORDS",

@@ -9,7 +9,7 @@ from monai.data import MetaTensor
 
 from medtranslate.errors import GeometryRefused, UsageError
 from medtranslate.io import FORMATS, write_volume
-from medtranslate.result import Derivation, Uncertainty
+from medtranslate.records import Derivation, Uncertainty
 
 MAP = ".dcm"
 """Suffix of a Parametric Map."""

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from medtranslate.checkpoint import Model
 from medtranslate.config import Modality, ScaleSettings
-from medtranslate.result import Source
+from medtranslate.records import Source
 from medtranslate.transforms import (
     AIR,
     VISIBLE,
@@ -38,7 +38,7 @@ from medtranslate.transforms import (
     to_slices,
     upright,
 )
-from medtranslate.translation.jumps import jumps, share, slabs
+from medtranslate.translation.seams import jumps, share, slabs
 
 GREY_LEVELS = 255
 """Largest grey value of a translated picture, whatever the depth of its source."""

@@ -15,7 +15,7 @@ from medtranslate.evaluation import translated as room
 from medtranslate.evaluation.records import digests
 from medtranslate.io import read_volume, write_volume
 from medtranslate.phantom import study
-from medtranslate.result import Cohort, Result, Translation, read_result
+from medtranslate.records import Cohort, Evaluation, Translation, read_result
 from medtranslate.translation import translate
 
 
@@ -67,7 +67,7 @@ def test_the_scores_are_those_of_evaluate(study_folder, settings):
     assert result.baselines == pair.baselines
     assert set(result.baselines) == {"source copied", "histogram match", "mean image"}
     assert digests(result) == digests(pair)
-    assert read_result(Result, study_folder / "fake.result.json") == result
+    assert read_result(Evaluation, study_folder / "fake.result.json") == result
     assert records[0] == read_result(Translation, study_folder / "fake.translation.json")
     # What an untrained network draws beside the head is one more doubt where there is a reference.
     assert replace(result.translation, plausibility=records[0].plausibility) == records[0]
@@ -136,7 +136,7 @@ def test_a_dicom_series_gets_its_spread_as_a_file_of_numbers(head, settings, tmp
     write_volume(head.ct, tmp_path / "truth")
     translate_and_score(settings("series", "again", reference="truth", **more), quiet=True)
     assert dcmread(tmp_path / "std.dcm").Modality == "OT"
-    assert "uncertainty" not in read_result(Result, tmp_path / "page" / "result.json").provenance.inputs
+    assert "uncertainty" not in read_result(Evaluation, tmp_path / "page" / "result.json").provenance.inputs
 
 
 def test_what_is_filed_of_an_mr_is_in_arbitrary_units(head, settings, tmp_path):

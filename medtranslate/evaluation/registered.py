@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from monai.data import MetaTensor
 
-from medtranslate.evaluation.grids import mismatch
+from medtranslate.evaluation.alignment import mismatch
+from medtranslate.records import Evaluation, Registration
 from medtranslate.registration import moved, register
-from medtranslate.result import Registration, Result
 from medtranslate.transforms import to_axial
 
 
@@ -39,7 +39,7 @@ def register_reference(volumes: Mapping[str, MetaTensor]) -> tuple[dict[str, Met
     return {**volumes, **there}, found
 
 
-def with_registration(result: Result, found: Registration | None) -> Result:
+def with_registration(result: Evaluation, found: Registration | None) -> Evaluation:
     """A result that says how its reference was moved, if it was."""
     if found is None:
         return result

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 
 from medtranslate.metrics import PROFILES, WHOLE_CT, covers
+from medtranslate.records import Evaluation, ModelInfo, SliceScores, Source, Translation
 from medtranslate.report.wording import clipping, number, span
-from medtranslate.result import ModelInfo, Result, SliceScores, Source, Translation
 
 CALIBRATED = 0.95
 """Share of normal errors within two of their own standard deviations."""
@@ -22,7 +22,7 @@ VERDICTS = {
 """What a page calls the verdicts of the input gate."""
 
 
-def how_far(result: Result) -> list[str]:
+def how_far(result: Evaluation) -> list[str]:
     """What scores of one pair say to somebody who wants to use the image: slices, voxels, spread, seams."""
     said = []
     values = f" (values {clipping(result)})" if result.clipped else ""
@@ -92,18 +92,18 @@ def limits(model: ModelInfo) -> list[str]:
     return said
 
 
-def models_limits(items: Sequence[Result]) -> list[str]:
+def models_limits(items: Sequence[Evaluation]) -> list[str]:
     """`limits` of every model that made one of several."""
     models = {item.translation.model for item in items if item.translation}
     return [said for model in sorted(models, key=lambda model: model.name) for said in limits(model)]
 
 
-def ranked_slices(result: Result) -> list[SliceScores]:
+def ranked_slices(result: Evaluation) -> list[SliceScores]:
     """The slices by MAE, the best first."""
     return sorted((plane for plane in result.slices if plane.mae is not None), key=lambda p: p.mae or 0.0)
 
 
-def method(items: Sequence[Result]) -> list[tuple[str, str]]:
+def method(items: Sequence[Evaluation]) -> list[tuple[str, str]]:
     """What scores mean nothing without: mask, range, what was done to the reference, definitions."""
     result = items[0]
     found = [("Profile", result.profile)]

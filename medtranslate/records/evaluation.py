@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic.dataclasses import dataclass
 
-from medtranslate.result.translation import FROZEN, Source, Translation
+from medtranslate.records.translation import FROZEN, Source, Translation
 
 
 @dataclass(frozen=True, kw_only=True, config=FROZEN)
@@ -160,7 +160,7 @@ class Provenance:
 
 
 @dataclass(frozen=True, kw_only=True, config=FROZEN)
-class Result:
+class Evaluation:
     """Scores of one prediction against its reference.
 
     Attributes:
@@ -204,7 +204,7 @@ class Result:
     warnings: list[str] = field(default_factory=list)
 
 
-def worst_slices(result: Result, count: int = 3) -> list[SliceScores]:
+def worst_slices(result: Evaluation, count: int = 3) -> list[SliceScores]:
     """The slices with the highest MAE, worst first; none where there is nothing to choose from."""
     scored = [plane for plane in result.slices if plane.mae is not None]
     ranked = sorted(scored, key=lambda plane: plane.mae or 0.0, reverse=True)

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from medtranslate.errors import DiskFull, OutputExists, UsageError
-from medtranslate.jobs import gathered, progress, staged, stop_requests, whole_output, whole_outputs
-from medtranslate.jobs.locks import locked
+from medtranslate.runtime import gathered, progress, staged, stop_requests, whole_output, whole_outputs
+from medtranslate.runtime.locks import locked
 
 
 def tree(folder: Path) -> dict[str, str | None]:
@@ -231,7 +231,7 @@ def test_outputs_inside_each_other_are_refused(tmp_path: Path, one: str, other: 
 
 def test_progress_is_plain_lines_on_stderr_away_from_a_terminal() -> None:
     script = (
-        "from medtranslate.jobs import progress\n"
+        "from medtranslate.runtime import progress\n"
         "with progress(3, 'slice', 'translate') as bar:\n"
         "    [bar.update() for _ in range(3)]\n"
     )

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from medtranslate.metrics.arrays import Range, Volume, Voxels
-from medtranslate.result import Histograms
+from medtranslate.records import Histograms
 
 BINS = 128
 """Of a histogram, at most."""

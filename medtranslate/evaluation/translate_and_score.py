@@ -12,22 +12,22 @@ from monai.data import MetaTensor
 from medtranslate.checkpoint import Model
 from medtranslate.config import Modality, TranslateSettings, plain, write_yaml
 from medtranslate.errors import InputRefused, UsageError
-from medtranslate.evaluation.baselines import mean_image
-from medtranslate.evaluation.folders import members_of, pair_up
-from medtranslate.evaluation.pair import align, compare
-from medtranslate.evaluation.paths import provenance_of
-from medtranslate.evaluation.summary import (
+from medtranslate.evaluation.averages import (
     gathered_warnings,
     mean_baselines,
     mean_scores,
     mean_tissues,
     telling,
 )
+from medtranslate.evaluation.baselines import mean_image
+from medtranslate.evaluation.evaluate_pair import provenance_of
+from medtranslate.evaluation.pair import align, compare
+from medtranslate.evaluation.pairing import members_of, pair_up
 from medtranslate.io import read_volume
 from medtranslate.io.names import pair_name
-from medtranslate.jobs import whole_outputs
 from medtranslate.metrics import INVENTED, head_mask, percentile_range, shows
 from medtranslate.modality import UNITS
+from medtranslate.records import Cohort, Evaluation, Provenance, Translation, write_result
 from medtranslate.report import (
     TRANSLATION_VIEWS,
     VIEWS,
@@ -36,7 +36,7 @@ from medtranslate.report import (
     write_case,
     write_translation_case,
 )
-from medtranslate.result import Cohort, Provenance, Result, Translation, write_result
+from medtranslate.runtime import whole_outputs
 from medtranslate.transforms import to_axial
 from medtranslate.translation import (
     OTHER,
@@ -56,7 +56,7 @@ SHOWN = 6
 
 def translate_and_score(
     settings: TranslateSettings, *, quiet: bool = False
-) -> tuple[list[Translation], Result | Cohort | None]:
+) -> tuple[list[Translation], Evaluation | Cohort | None]:
     """Translate as `translation.translate` does, score against `settings.reference`, report.
 
     With a reference the written translation is scored as `evaluate` would score it, with the source and
@@ -138,7 +138,7 @@ def _result_place(settings: TranslateSettings) -> tuple[tuple[Path, str], dict[P
     return (path, ""), {path: False}
 
 
-def _score(item: Item, reference: Path, model: Model, name: str) -> tuple[Result, Pictures]:
+def _score(item: Item, reference: Path, model: Model, name: str) -> tuple[Evaluation, Pictures]:
     """Score a translation as it was written."""
     to: Modality = item.record.model.to
     read = {
@@ -182,7 +182,7 @@ def _provenance(item: Item, read: Mapping[str, MetaTensor]) -> Provenance:
     return replace(found, inputs=found.inputs | hidden)
 
 
-def _found(results: Sequence[Result], settings: TranslateSettings) -> Result | Cohort | None:
+def _found(results: Sequence[Evaluation], settings: TranslateSettings) -> Evaluation | Cohort | None:
     """The scores of the one volume, or of a folder with their mean."""
     if not results:
         return None
@@ -202,7 +202,7 @@ def _report(
     settings: TranslateSettings,
     names: Sequence[str],
     records: Sequence[Translation],
-    found: Result | Cohort | None,
+    found: Evaluation | Cohort | None,
     references: Mapping[str, Path],
     model: Model,
     again: Callable[[Sequence[str]], Iterable[tuple[str, Item]]],
