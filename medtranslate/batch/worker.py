@@ -36,6 +36,7 @@ from medtranslate.translation import (
     Translator,
     preview_of,
     sheet_of,
+    write_translation,
 )
 from medtranslate.translation.framed import Stack
 
@@ -92,7 +93,7 @@ def translate_items(
         return step.then(lambda given: _Made(given, translator.run([given.framed])[0]))
 
     def write(step: _Step[_Made]) -> Outcome:
-        return step.then(lambda made: _write(settings, translator, made)).outcome()
+        return step.then(lambda made: _write(settings, made)).outcome()
 
     return staged(items, read, work, write)
 
@@ -196,7 +197,7 @@ def _job(settings: BatchSettings, item: Item) -> Job:
     return Job(chosen, item.source, (target, ""), record, None, item.format, sheet if drawn else None)
 
 
-def _write(settings: BatchSettings, translator: Translator, made: _Made) -> Outcome:
+def _write(settings: BatchSettings, made: _Made) -> Outcome:
     """Put the output in place last: what is there is recorded, and known again after any interruption."""
     given, out = made.given, settings.out
     item, job = given.item, given.job
@@ -207,7 +208,7 @@ def _write(settings: BatchSettings, translator: Translator, made: _Made) -> Outc
     places = {small: False, **drawn, **sidecar, job.record[0]: False, target: folder}
     with whole_outputs(places, overwrite=True) as fresh:
         outputs, sheet = Outputs(fresh), sheet_of(made.translated)
-        written = translator.write(job, made.translated, outputs, sheet)
+        written = write_translation(job, made.translated, outputs, sheet)
         finished = Finished(key=given.key, sha256=digest_of_output(item, fresh[target]))
         write_result(replace(written.record, finished=finished), outputs.path(job.record))
         write_thumbnail(sheet, fresh[small])

@@ -19,7 +19,7 @@ from medtranslate.translation.records import (
     stem_of,
 )
 from medtranslate.translation.seams import seams
-from medtranslate.translation.translate import Again, Observer, translate
+from medtranslate.translation.translate import Again, Observer, translate, write_translated
 from medtranslate.translation.translator import (
     Translator,
     Written,
@@ -28,6 +28,7 @@ from medtranslate.translation.translator import (
     read_source,
     sheet_of,
     translate_jobs,
+    write_translation,
 )
 from medtranslate.translation.uncertainty_files import is_map
 from medtranslate.translation.volume import (
@@ -72,4 +73,6 @@ __all__ = [
     "translate",
     "translate_jobs",
     "translate_volume",
+    "write_translated",
+    "write_translation",
 ]

@@ -71,16 +71,26 @@ def plan(settings: TranslateSettings) -> list[Job]:
     if settings.input.is_dir() and found == "png" and not stacked:
         return _plan_pictures(settings)
     check_spread(settings.uncertainty, "stack" if stacked else found, settings.regrid)
+    return [plan_volume(settings, format, stacked=stacked)]
+
+
+def plan_volume(settings: TranslateSettings, format: str, *, stacked: bool = False) -> Job:
+    """Where the files of one volume go.
+
+    Args:
+        format: to write.
+        stacked: the volume is a folder of pictures.
+    """
     spread = (settings.uncertainty, "") if settings.uncertainty else None
     if settings.output.suffix:
         record = record_of(settings.output)
         drawn = (preview_of(record), "") if _drawn(settings, format) else None
-        return [Job(settings, settings.input, (settings.output, ""), (record, ""), spread, format, drawn)]
+        return Job(settings, settings.input, (settings.output, ""), (record, ""), spread, format, drawn)
     apart = format == "dicom" or (stacked and format == "png")
     source = Path("volume") if settings.deidentify else settings.input
     target = settings.output, "" if apart else name_in(source, format, settings.to)
     drawn = (settings.output, PREVIEW) if _drawn(settings, format) else None
-    return [Job(settings, settings.input, target, (settings.output, RECORD), spread, format, drawn)]
+    return Job(settings, settings.input, target, (settings.output, RECORD), spread, format, drawn)
 
 
 def _drawn(settings: TranslateSettings, format: str) -> bool:

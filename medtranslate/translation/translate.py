@@ -7,11 +7,23 @@ from pathlib import Path
 from typing import Protocol
 
 from medtranslate.config import TranslateSettings, write_yaml
+from medtranslate.errors import UsageError
+from medtranslate.io import output_format, require_fit
+from medtranslate.io.dicom_texts import require_source
 from medtranslate.records import Translation
 from medtranslate.runtime import whole_outputs
-from medtranslate.translation.planning import Job, Outputs, places, plan
+from medtranslate.transforms.monai_adapters import from_metatensor
+from medtranslate.translation.checks import cannot_become
+from medtranslate.translation.planning import Job, Outputs, places, plan, plan_volume
 from medtranslate.translation.records import RECORD
-from medtranslate.translation.translator import Translator, Written, open_translator, translate_jobs
+from medtranslate.translation.translator import (
+    Translator,
+    Written,
+    open_translator,
+    translate_jobs,
+    write_translation,
+)
+from medtranslate.translation.volume import Translated
 
 Again = Callable[[Sequence[int]], Iterable[Written]]
 """Makes the translations of some jobs once more, by index, so that not all have to be held in memory."""
@@ -81,3 +93,47 @@ def translate(
         if observer:
             observer.finish(records, again, translator, outputs)
     return records
+
+
+def write_translated(
+    made: Translated,
+    output: Path,
+    *,
+    format: str | None = None,
+    overwrite: bool = False,
+    deidentify: bool = False,
+    burn_in: bool = False,
+) -> Translation:
+    """Write a translation that is in memory, as `translate` would have done.
+
+    Args:
+        output: its suffix decides the format (none: that of the source) unless `format` does.
+
+    Returns:
+        The record as it was written.
+
+    Raises:
+        OutputExists: an output is there and `overwrite` is not set.
+        UsageError: no translation of this source can be written in the format.
+        GeometryRefused: the format can't hold its grid.
+    """
+    source, record = from_metatensor(made.source), made.record
+    settings = TranslateSettings(
+        input=source.meta.path or Path("in-memory"),
+        output=output,
+        to=record.model.to,
+        model=record.model.name,
+        deidentify=deidentify,
+        burn_in=burn_in,
+        overwrite=overwrite,
+    )
+    found = source.meta.format or "nifti"
+    wanted = output_format(output, format) or found
+    if reason := cannot_become(found, wanted):
+        raise UsageError(f"{output}: its source {reason}")
+    if wanted == "dicom":
+        require_source(source.meta)
+    require_fit(source, wanted, output)
+    job = plan_volume(settings, wanted, stacked=bool(source.meta.files))
+    with whole_outputs(places([job]), overwrite=overwrite) as fresh:
+        return write_translation(job, made, Outputs(fresh)).record

@@ -46,7 +46,7 @@ class Written:
 
 @dataclass(frozen=True)
 class Translator:
-    """A model and how it is applied. `read` and `write` may run in threads of their own beside `run`.
+    """A model and how it is applied. `read` may run in a thread of its own beside `run`.
 
     Attributes:
         model: on its device.
@@ -109,42 +109,52 @@ class Translator:
             replace(one, record=pass_gate(one.record, one.framed.where, force=self.force)) for one in made
         ]
 
-    def write(self, job: Job, made: Translated, outputs: Outputs, sheet: Sheet | None = None) -> Written:
-        """Write a translation, its uncertainty, its preview and its record.
+    def translate(self, source: Volume) -> Translated:
+        """Translate one volume.
 
-        Args:
-            sheet: what `sheet_of` gave for this translation, if it was called already.
+        Raises:
+            InputRefused: no head is found, or the model's gate refuses it and `force` is not set.
         """
-        settings, record, source = job.settings, made.record, from_metatensor(made.framed.source)
-        derivation = Derivation(
-            model=record.model,
-            source=OTHER[self.to],
-            deidentify=settings.deidentify,
-            compress=settings.compress,
-            burned_in=settings.burn_in,
-            doubts=record.doubts,
-        )
-        # Words are burnt in after the preview.
-        drawn = draw(sheet or sheet_of(made)) if job.preview else None
-        if settings.burn_in:
-            record = burned_in(made.volume, record, job.format)
-        write_volume(
-            from_metatensor(made.volume),
-            outputs.path(job.target),
-            like=source,
-            derivation=derivation,
-            format=job.format,
-            overwrite=True,
-        )
-        if job.preview and drawn:
-            save_preview(drawn, outputs.path(job.preview))
-        if job.spread and made.spread is not None and record.uncertainty:
-            write_spread(made.spread, record.uncertainty, outputs.path(job.spread), source, derivation)
-            named = job.spread[1] or job.spread[0].name
-            record = replace(record, uncertainty=replace(record.uncertainty, output=named))
-        record = _recorded(record, settings, job.target[1] or job.target[0].name)
-        write_result(record, outputs.path(job.record))
-        return Written(job, made, record)
+        (made,) = self.run([self.frame(source)])
+        return made
+
+
+def write_translation(job: Job, made: Translated, outputs: Outputs, sheet: Sheet | None = None) -> Written:
+    """Write a translation, its uncertainty, its preview and its record.
+
+    Args:
+        sheet: what `sheet_of` gave for this translation, if it was called already.
+    """
+    settings, record, source = job.settings, made.record, from_metatensor(made.framed.source)
+    derivation = Derivation(
+        model=record.model,
+        source=OTHER[record.model.to],
+        deidentify=settings.deidentify,
+        compress=settings.compress,
+        burned_in=settings.burn_in,
+        doubts=record.doubts,
+    )
+    # Words are burnt in after the preview.
+    drawn = draw(sheet or sheet_of(made)) if job.preview else None
+    if settings.burn_in:
+        record = burned_in(made.volume, record, job.format)
+    write_volume(
+        from_metatensor(made.volume),
+        outputs.path(job.target),
+        like=source,
+        derivation=derivation,
+        format=job.format,
+        overwrite=True,
+    )
+    if job.preview and drawn:
+        save_preview(drawn, outputs.path(job.preview))
+    if job.spread and made.spread is not None and record.uncertainty:
+        write_spread(made.spread, record.uncertainty, outputs.path(job.spread), source, derivation)
+        named = job.spread[1] or job.spread[0].name
+        record = replace(record, uncertainty=replace(record.uncertainty, output=named))
+    record = _recorded(record, settings, job.target[1] or job.target[0].name)
+    write_result(record, outputs.path(job.record))
+    return Written(job, made, record)
 
 
 def open_translator(settings: TranslateSettings) -> Translator:
@@ -183,7 +193,7 @@ def translate_jobs(
         return group, made
 
     def write(given: tuple[Sequence[Job], list[Translated]]) -> list[Written]:
-        return [translator.write(job, made, outputs) for job, made in zip(*given, strict=True)]
+        return [write_translation(job, made, outputs) for job, made in zip(*given, strict=True)]
 
     with progress(len(jobs), "picture", f"translating to {to}", quiet=quiet or not many) as pictures:
         for written in staged(groups, read, run, write):

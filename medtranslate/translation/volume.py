@@ -64,6 +64,11 @@ class Translated:
     spread: MetaTensor | None
     record: Translation
 
+    @property
+    def source(self) -> MetaTensor:
+        """What was translated."""
+        return self.framed.source
+
 
 def translate_volume(
     source: MetaTensor,
