@@ -28,6 +28,7 @@ from medtranslate.records import Cycle, Evaluation, Mask
 from medtranslate.report import VIEWS, Pictures, draw_differences, write_case
 from medtranslate.runtime import check_free, progress, require_apart, whole_output
 from medtranslate.transforms import origin, to_axial
+from medtranslate.transforms.monai_adapters import to_metatensor
 from medtranslate.translation import OTHER, as_spoken, framed_alone, pass_gate, stem_of, translate_volume
 
 NAMES = {
@@ -57,7 +58,7 @@ def cycle(settings: CycleSettings, *, quiet: bool = False) -> Cycle:
     model = load_model(settings.model, choose_device(settings.device))
 
     def one(name: str) -> tuple[Evaluation, Pictures]:
-        source = read_volume(
+        read = read_volume(
             paths[name],
             series=settings.series,
             select=settings.select,
@@ -65,7 +66,8 @@ def cycle(settings: CycleSettings, *, quiet: bool = False) -> Cycle:
             modality=settings.from_,
             advice=f"--from says what the input is, so give --from {OTHER[settings.from_]}",
         )
-        require_signal(source.meta)
+        require_signal(read.meta)
+        source = to_metatensor(read)
         return cycle_volume(
             source,
             settings.from_,

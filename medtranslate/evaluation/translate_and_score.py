@@ -38,6 +38,7 @@ from medtranslate.report import (
 )
 from medtranslate.runtime import whole_outputs
 from medtranslate.transforms import to_axial
+from medtranslate.transforms.monai_adapters import to_metatensor
 from medtranslate.translation import (
     OTHER,
     Item,
@@ -142,8 +143,10 @@ def _score(item: Item, reference: Path, model: Model, name: str) -> tuple[Evalua
     """Score a translation as it was written."""
     to: Modality = item.record.model.to
     read = {
-        "prediction": read_volume(item.path, modality=to),
-        "reference": read_volume(reference, modality=to, advice=f"--reference takes the true {to.upper()}"),
+        "prediction": to_metatensor(read_volume(item.path, modality=to)),
+        "reference": to_metatensor(
+            read_volume(reference, modality=to, advice=f"--reference takes the true {to.upper()}")
+        ),
         "source": item.source,
     }
     result, pictures = compare(
@@ -174,7 +177,7 @@ def _provenance(item: Item, read: Mapping[str, MetaTensor]) -> Provenance:
     """What was scored; by the digest of an original nobody finds the patient of a de-identified one."""
     spread = item.spread_path
     # A map is no volume that is read.
-    written = {"uncertainty": read_volume(spread)} if spread and not is_map(spread) else {}
+    written = {"uncertainty": to_metatensor(read_volume(spread))} if spread and not is_map(spread) else {}
     found = provenance_of({**read, **written})
     if not item.record.settings.get("deidentify"):
         return found
@@ -228,7 +231,7 @@ def _shown(item: Item, model: Model) -> Shown:
     spoken_range, range = ((0.0, 255.0),) * 2 if grey else (ends[OTHER[to]], ends[to])
     spoken = to_axial(as_spoken(item.source, OTHER[to], model)).numpy()[0]
     source = to_axial(item.source)
-    translation = to_axial(read_volume(item.path, modality=to)).numpy()[0]
+    translation = to_axial(to_metatensor(read_volume(item.path, modality=to))).numpy()[0]
     mask = head_mask([spoken, translation], [spoken_range, range]) | shows(translation, range, INVENTED)
     arbitrary = to == "ct" and not grey and mask.any()
     columns, rows, depth = (float(length) for length in source.pixdim)

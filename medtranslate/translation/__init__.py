@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from medtranslate.translation.checks import cannot_become, output_format
+from medtranslate.translation.checks import cannot_become
 from medtranslate.translation.files import (
     Item,
     Passed,
@@ -54,7 +54,6 @@ __all__ = [
     "is_map",
     "load_for",
     "name_in",
-    "output_format",
     "outputs",
     "pass_gate",
     "passed",

@@ -20,6 +20,7 @@ from medtranslate.io.png import save_preview
 from medtranslate.records import Derivation, Translation, write_result
 from medtranslate.report import Sheet, draw
 from medtranslate.runtime import progress, staged, whole_outputs
+from medtranslate.transforms.monai_adapters import from_metatensor, to_metatensor
 from medtranslate.translation.burn import burned_in
 from medtranslate.translation.framed import Stack, stack
 from medtranslate.translation.planning import Job, Place, outputs, plan
@@ -207,13 +208,13 @@ def read_source(settings: TranslateSettings, job: Job) -> MetaTensor:
     if job.format == "dicom":
         require_source(source.meta)
     if settings.deidentify:
-        source.meta.pop("files", None)
+        source = source.with_meta(files=())
     elif job.format == "dicom":
-        source.meta["warnings"] += source.meta.get("identity", [])
+        source = source.with_meta(warnings=(*source.meta.warnings, *source.meta.identity))
     require_fit(source, job.format or "png", job.source)
     if job.spread:
         check_slices(source, job.spread[0])
-    return source
+    return to_metatensor(source)
 
 
 def write_one(settings: TranslateSettings, passed: Passed, at: Callable[[Place], Path]) -> Item:
@@ -234,7 +235,14 @@ def write_one(settings: TranslateSettings, passed: Passed, at: Callable[[Place],
     )
     if settings.burn_in:
         record = burned_in(done.volume, record, job.format)
-    write_volume(done.volume, path, like=source, derivation=derivation, format=job.format, overwrite=True)
+    write_volume(
+        from_metatensor(done.volume),
+        path,
+        like=from_metatensor(source),
+        derivation=derivation,
+        format=job.format,
+        overwrite=True,
+    )
     if job.preview and passed.sheet:
         save_preview(draw(passed.sheet), at(job.preview))
     if job.spread and done.spread is not None and record.uncertainty:

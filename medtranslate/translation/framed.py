@@ -38,6 +38,7 @@ from medtranslate.transforms import (
     to_slices,
     upright,
 )
+from medtranslate.transforms.monai_adapters import from_metatensor
 from medtranslate.translation.seams import jumps, share, slabs
 
 GREY_LEVELS = 255
@@ -173,13 +174,4 @@ def stack(source: MetaTensor, modality: Modality, model: Model) -> Stack:
 
 def describe(volume: MetaTensor) -> Source:
     """What a record says of a volume that was read."""
-    _, columns, rows, slices = volume.shape
-    first, second, third = (float(length) for length in volume.pixdim)
-    return Source(
-        digest=volume.meta.get("digest"),
-        format=volume.meta.get("format"),
-        modality=volume.meta.get("modality"),
-        shape=(columns, rows, slices),
-        spacing_mm=(first, second, third),
-        affine=tuple(tuple(row) for row in volume.affine.tolist()),
-    )
+    return from_metatensor(volume).source()
