@@ -21,6 +21,7 @@ def act(settings: PrepareSettings, quiet: bool) -> Answer:
 def _line(modality: str, counts: dict[str, Any]) -> str:
     parts = [
         f"{counts['read']} read",
+        f"{counts['blank']} blank left out" if counts["blank"] else "",
         f"{counts['copies_left_out']} copies left out",
         f"{len(counts['looks_like_ct'])} look like CT" if modality == "mr" else "",
         f"{counts['groups']} groups",
