@@ -67,6 +67,11 @@ class Framed:
     saturated: float
 
     @property
+    def where(self) -> str:
+        """Path that the source was read from, for messages."""
+        return self.source.where
+
+    @property
     def slices(self) -> Floats:
         """Axial slices [Z, Y, X] in the source's units."""
         return to_slices(self.axial.values)
