@@ -24,7 +24,8 @@ from medtranslate.config import (
 )
 from medtranslate.data.phantom_slices import PhantomSlices
 from medtranslate.errors import InputRefused, ModelRefused
-from medtranslate.gate import fit, fit_gate, judge, look
+from medtranslate.gate import fit, judge, look
+from medtranslate.gate.fit import fit_gate
 from medtranslate.gate.brain import cut_out
 from medtranslate.gate.heads import bare_heads, other_views
 from medtranslate.gate.negatives import WRONG, offered, turned

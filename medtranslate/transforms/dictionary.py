@@ -49,9 +49,7 @@ class Normalised(MapTransform, InvertibleTransform):
         for key in self.key_iterator(data):
             volume = data[key]
             levels, where = volume.meta.get("levels"), _where(volume)
-            values = normalise(
-                volume.as_tensor(), self.modality, self.scale, levels=levels, where=where
-            )
+            values = normalise(volume.as_tensor(), self.modality, self.scale, levels=levels, where=where)
             scaled[key] = _like(volume, values)
         return {**data, **scaled}
 

@@ -163,7 +163,7 @@ def frame(source: Volume, modality: Modality, model: Model) -> Framed:
     coarse, brightest, saturated = [], [], 0
     for start, stop in slabs(depth, rows * columns, steps[0]):
         slab = np.ascontiguousarray(slices[start:stop])
-        saturated += np.count_nonzero((slab < ends[0]) | (slab > ends[1]))
+        saturated += int(np.count_nonzero((slab < ends[0]) | (slab > ends[1])))
         unit = torch.from_numpy(scale_ct(slab, ends))[:, None]
         coarse.append(coarsen(unit, steps))
         brightest.append(functional.max_pool2d(unit, steps[1:], ceil_mode=True)[:, 0].numpy())

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from medtranslate.networks import Posterior, VariationalGenerator
-from medtranslate.translation.framed import Framed, Places
+from medtranslate.translation.framed import Floats, Framed, Places
 
 
 def spread_of(
@@ -19,7 +18,7 @@ def spread_of(
     places: Places,
     samples: int,
     seed: int,
-) -> NDArray[np.float32]:
+) -> Floats:
     """Standard deviation over generator(z), z ~ q(z|x), on the source's pixels in the frame's box.
 
     Mean and sum of squares run along with the draws (Welford, Technometrics 4(3), 1962), so that memory
@@ -28,18 +27,19 @@ def spread_of(
     Returns:
         [B, *seen.box].
     """
-    mean = squares = np.zeros((), np.float32)
+    mean: Floats = np.zeros((), np.float32)
+    squares: Floats = np.zeros((), np.float32)
     for sample in range(samples):
         drawn = np.stack([noise(posterior.mean.shape[1:], seed, sample, int(z)) for z in places])
         image = generator.decode(posterior.at(torch.from_numpy(drawn).to(posterior.mean)))
         made = seen.unframed(image.cpu())
         change = made - mean
         mean = mean + change / (sample + 1)
-        squares = squares + change * (made - mean)
+        squares = np.add(squares, change * (made - mean))
     return np.sqrt(squares / (samples - 1))
 
 
-def noise(shape: Sequence[int], seed: int, sample: int, place: int) -> NDArray[np.float32]:
+def noise(shape: Sequence[int], seed: int, sample: int, place: int) -> Floats:
     """Standard normal noise that belongs to one sample of one slice, in whatever order they are drawn."""
     rng = np.random.default_rng((seed, sample, place))
     return rng.standard_normal(tuple(shape), dtype=np.float32)
