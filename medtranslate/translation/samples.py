@@ -34,8 +34,8 @@ def spread_of(
         image = generator.decode(posterior.at(torch.from_numpy(drawn).to(posterior.mean)))
         made = seen.unframed(image.cpu())
         change = made - mean
-        mean = mean + change / (sample + 1)
-        squares = np.add(squares, change * (made - mean))
+        mean = mean + change / np.float32(sample + 1)
+        squares = squares + change * (made - mean)
     return np.sqrt(squares / (samples - 1))
 
 
