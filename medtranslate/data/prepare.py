@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from medtranslate.config import Modality, PrepareSettings, plain
@@ -115,7 +116,7 @@ def _read(
     def one(named: tuple[str, Path]) -> _Picture | str:
         folder, file = named
         try:
-            grey = read_volume(file).as_tensor()[0, :, :, 0].T
+            grey = torch.from_numpy(read_volume(file).values[:, :, 0].T)
         except InputRefused as error:
             return str(error)
         finally:

@@ -34,6 +34,7 @@ from medtranslate.io import read_volume
 from medtranslate.io.dicom_values import require_signal
 from medtranslate.runtime import progress, whole_output
 from medtranslate.transforms import AxialLayoutd, FrameHeadd, Normalised, to_slices
+from medtranslate.transforms.monai_adapters import to_metatensor
 
 MIN_VISIBLE = 0.02
 """Share of a frame that must be visible for a volume's slice to be trained on; air teaches nothing."""
@@ -242,7 +243,7 @@ def _decode(items: list[Item], steps: Compose, modality: Modality) -> Iterator[_
         try:
             volume = read_volume(item.path, series=item.series, modality=modality)
             require_signal(volume.meta)
-            framed = steps({"image": volume})["image"]
+            framed = steps({"image": to_metatensor(volume)})["image"]
         except InputRefused as error:
             return error
         except RuntimeError as error:
@@ -251,7 +252,7 @@ def _decode(items: list[Item], steps: Compose, modality: Modality) -> Iterator[_
                 return error.__cause__
             raise
         slices = to_slices(framed.as_tensor()).half()
-        return _Decoded(item, slices, volume.meta["digest"], volume.meta["warnings"])
+        return _Decoded(item, slices, volume.meta.digest or "", list(volume.meta.warnings))
 
     with ThreadPoolExecutor(_WORKERS) as pool:
         for start in range(0, len(items), 8 * _WORKERS):

@@ -27,9 +27,9 @@ from medtranslate.errors import OutputExists, SettingsError, Unreadable
 from medtranslate.model import Generators, ImagePool, VAECycleGAN
 from medtranslate.runtime import check_free, whole_output
 from medtranslate.runtime.locks import locked
+from medtranslate.training.diagnostics import WINDOW
 from medtranslate.training.distributed import gathered, own_share
 from medtranslate.training.journal import TABLES, trim
-from medtranslate.training.signs import WINDOW
 
 SCHEMA = "medtranslate/checkpoint/2"
 
