@@ -9,7 +9,6 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from medtranslate import io
@@ -22,8 +21,9 @@ from medtranslate.config import (
     TranslateSettings,
     build,
 )
-from medtranslate.errors import InputRefused, SettingsError, UsageError
-from medtranslate.io import Meta, Volume
+from medtranslate.errors import SettingsError, UsageError
+from medtranslate.io import Volume
+from medtranslate.io.in_memory import as_volume
 from medtranslate.modality import OTHER, Modality
 from medtranslate.records import Conversion, Evaluation
 
@@ -75,30 +75,8 @@ def read(
     given = [name for name, value in (("series", series), ("select", select), ("volume", volume)) if value]
     if given or regrid or spacing:
         raise UsageError(f"{', '.join(given) or 'regrid and spacing'}: for paths; this image is in memory")
-    taken = _in_memory(image, affine)
-    if modality and taken.meta.modality not in (None, modality):
-        raise InputRefused(f"{taken.name}: is {taken.meta.modality}, not {modality}; give the other image")
-    if not np.isfinite(taken.values.sum(dtype=np.float64)):
-        raise InputRefused(
-            f"{taken.name}: some voxels are NaN or infinite; set them to the background's value"
-        )
-    return taken.with_meta(
-        modality=taken.meta.modality or modality, digest=taken.meta.digest or io.digest_of(taken)
-    )
-
-
-def _in_memory(image: Image, affine: ArrayLike | None) -> Volume:
-    if isinstance(image, Volume):
-        return image
-    if hasattr(image, "as_tensor"):
-        from medtranslate.transforms.monai_adapters import from_metatensor
-
-        return from_metatensor(image)
-    if hasattr(image, "get_fdata"):
-        return Volume(image.get_fdata(dtype=np.float32), image.affine, Meta(format="nifti"))
-    if affine is None:
-        raise UsageError("an array does not say where it lies; give affine=, from array index to RAS+ mm")
-    return Volume(np.array(image, np.float32), np.asarray(affine, np.float64))
+    taken = as_volume(image, affine, modality)
+    return taken.with_meta(digest=taken.meta.digest or io.digest_of(taken))
 
 
 def load(

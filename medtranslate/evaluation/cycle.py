@@ -119,7 +119,7 @@ def cycle_volume(
     source: MetaTensor,
     modality: Modality,
     model: Model,
-    batch: int = 16,
+    batch: int | None = None,
     *,
     noise: float = 0.0,
     seed: int = 0,
@@ -138,7 +138,7 @@ def cycle_volume(
     Args:
         source: [1, X, Y, Z] in physical units.
         modality: of the source.
-        batch: slices per pass.
+        batch: slices per pass (default: by their size and the free memory).
         noise: standard deviation of normal noise on the image between, as a share of its range.
         seed: of the noise.
         name: of the item, without patient identity.
