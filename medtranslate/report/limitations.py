@@ -117,7 +117,7 @@ def method(items: Sequence[Evaluation]) -> list[tuple[str, str]]:
     found += [("Reference", words) for words in result.reference]
     if result.clipped:
         found.append(("Clipped", f"all scores are of values {clipping(result)}"))
-    known = PROFILES.get(result.profile)  # a result may name any
+    known = PROFILES.get(result.profile)
     defined = known.scores.items() if known else ()
     return [*found, *((score_info(name).title, score.words) for name, score in defined)]
 
