@@ -24,6 +24,7 @@ LOG_VARIANCE_BOUND = 6.0
 FIRST_LOG_VARIANCE = -4.0
 """log sigma^2 before training."""
 
+
 @dataclass
 class Posterior:
     """q(z|x) = N(mean, diag exp(log_variance)), both [B, latent, h, w] in float32."""

@@ -224,7 +224,7 @@ class Evaluation:
 
 
 def worst_slices(result: Evaluation, count: int = 3) -> list[SliceScores]:
-    """The slices with the highest MAE, worst first; none where there is nothing to choose from."""
+    """Find the slices with the highest MAE, worst first; none if there is nothing to choose from."""
     scored = [plane for plane in result.slices if "mae" in plane.scores]
     ranked = sorted(scored, key=lambda plane: plane.scores["mae"], reverse=True)
     return ranked[:count] if len(ranked) > count else []

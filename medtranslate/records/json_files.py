@@ -45,7 +45,7 @@ def read_result(kind: type[R], path: Path) -> R:
 
 
 def from_json(kind: type[R], values: Mapping[str, Any], where: str) -> R:
-    """The record that `to_json` made `values` of; `where` is for messages.
+    """Rebuild the record that `to_json` made `values` of; `where` is for messages.
 
     Raises:
         Unreadable: they are not of the schema of `kind`.

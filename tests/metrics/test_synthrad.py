@@ -243,7 +243,9 @@ class TestBoth:
     def test_slices_add_up_to_the_volume(self, profile: ProfileName) -> None:
         triple = pair((48, 40, 32), 1)
         whole, slices = score(*triple, UNUSED, profile)
-        total = sum(plane.get("mae", 0.0) * n for plane, n in zip(slices, triple[2].sum(axis=(0, 1)), strict=True))
+        total = sum(
+            plane.get("mae", 0.0) * n for plane, n in zip(slices, triple[2].sum(axis=(0, 1)), strict=True)
+        )
         assert whole["mae"] == pytest.approx(total / triple[2].sum())
 
     def test_equal_volumes_are_perfect(self, profile: ProfileName) -> None:
