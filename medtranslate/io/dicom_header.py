@@ -141,7 +141,7 @@ def derived_header(sources: Sequence[Dataset], derivation: Derivation, key: str)
 
 
 def series_number(source: Dataset, base: int) -> int:
-    """Number a derived series: `base` and the last three digits of the source's number."""
+    """Compute the number of a derived series: `base` and the last three digits of the source's."""
     return base + int(valid(source, "SeriesNumber") or 0) % 1000
 
 
