@@ -101,7 +101,7 @@ def test_words_are_upright_in_axial_slices_of_any_layout(flips):
     for axis in flips:
         turned[:3, 3] += turned[:3, axis] * (values.shape[axis] - 1)
         turned[:3, axis] *= -1
-    made = Volume(np.ascontiguousarray(np.flip(values, flips)), turned)
+    made = Volume(np.flip(values, flips).copy(), turned)
     burn_in(made, "SYNTHETIC CT", (-20, 100), as_stored=False)
     assert np.array_equal(np.flip(made.values, flips), expected.values)
     changed = np.argwhere((expected.values != values).any(axis=2))
