@@ -29,21 +29,26 @@ PathLike = str | os.PathLike[str]
 
 
 def to_metatensor(volume: Volume) -> MetaTensor:
-    """[1, X, Y, Z] in the memory of a volume; its meta has MONAI's keys and the known ones of `Meta`."""
+    """[1, X, Y, Z], whose meta has MONAI's keys and the known ones of `Meta`.
+
+    It lies in the memory of the volume, unless its axes were flipped or the memory may not be written to.
+    """
     known = {part.name: getattr(volume.meta, part.name) for part in fields(Meta)}
+    if volume.meta.path:
+        known["path"] = str(volume.meta.path)
     meta: dict[str, Any] = {
         **{name: value for name, value in known.items() if value not in (None, ())},
         "warnings": list(volume.meta.warnings),
-        "path": volume.where,
         "filename_or_obj": volume.where,
         "original_affine": volume.affine.copy(),
         "spatial_shape": np.array(volume.shape),
         "original_channel_dim": 0,
         "space": SpaceKeys.RAS,
     }
-    return MetaTensor(
-        torch.from_numpy(volume.values[None]), affine=torch.from_numpy(volume.affine), meta=meta
-    )
+    values = volume.values
+    if min(values.strides) < 0 or not values.flags.writeable:  # torch takes no such memory
+        values = values.copy(order="K")
+    return MetaTensor(torch.from_numpy(values[None]), affine=torch.from_numpy(volume.affine.copy()), meta=meta)
 
 
 def from_metatensor(tensor: MetaTensor) -> Volume:
