@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from medtranslate.errors import GeometryRefused, InputRefused, UsageError
 from medtranslate.io import Meta, Volume, read_volume, write_volume
-from medtranslate.modality import Modality
+from medtranslate.modality import MODALITIES, Modality
 
 PathLike = str | os.PathLike[str]
 
@@ -48,7 +48,9 @@ def to_metatensor(volume: Volume) -> MetaTensor:
     values = volume.values
     if min(values.strides) < 0 or not values.flags.writeable:  # torch takes no such memory
         values = values.copy(order="K")
-    return MetaTensor(torch.from_numpy(values[None]), affine=torch.from_numpy(volume.affine.copy()), meta=meta)
+    return MetaTensor(
+        torch.from_numpy(values[None]), affine=torch.from_numpy(volume.affine.copy()), meta=meta
+    )
 
 
 def from_metatensor(tensor: MetaTensor) -> Volume:
@@ -63,6 +65,8 @@ def from_metatensor(tensor: MetaTensor) -> Volume:
             f"{meta.get('path', 'volume')}: a volume has one channel and three axes,"
             f" not {tuple(tensor.shape)}"
         )
+    if meta.get("modality") not in MODALITIES:  # other software's
+        meta.pop("modality", None)
     if "path" in meta:
         meta["path"] = Path(meta["path"])
     for name in ("warnings", "identity", "files"):
@@ -96,7 +100,7 @@ class VolumeReader(ImageReader):
                 f"{img[0]} and {len(img) - 1} more: one volume is read at a time; give one path"
             )
         volume = read_volume(img[0], series=self.series, select=self.select, modality=self.modality)
-        return volume.values[None], {**to_metatensor(volume).meta, "affine": volume.affine}
+        return volume.values[None], dict(to_metatensor(volume).meta)
 
 
 class VolumeWriter(ImageWriter):
