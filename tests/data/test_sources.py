@@ -8,14 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from monai.data.meta_tensor import MetaTensor
 from PIL import Image
 
 from medtranslate import phantom
 from medtranslate.config import NetworkSettings, ScaleSettings, TrainSettings, build
 from medtranslate.data import Opened, open_sources, stored
 from medtranslate.errors import InputRefused, SettingsError, Unreadable
-from medtranslate.io import write_volume
+from medtranslate.io import Volume, write_volume
 
 Draw = Callable[..., Path]
 
@@ -178,7 +177,7 @@ class TestPictures:
 
 def volume_bytes(folder: Path) -> bytes:
     path = folder / ".hidden" / "x.nii"
-    write_volume(MetaTensor(torch.rand(1, 8, 8, 8)), path)
+    write_volume(Volume(np.random.default_rng(0).random((8, 8, 8)), np.eye(4)), path)
     return path.read_bytes()
 
     def test_slices_that_were_kept_are_not_decoded_again(
