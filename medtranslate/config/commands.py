@@ -122,9 +122,10 @@ class EvaluateSettings:
     """Settings of `evaluate`."""
 
     prediction: Path
-    """The translation: a file or folder of any readable format, or a folder of them paired by name."""
-    reference: Path
-    """The truth, on the same grid unless it is to be resampled."""
+    """The translation: a file or folder of any readable format, a folder or tree of them paired by name, a
+    pattern such as 'OUT/*/ct.nii.gz', or a CSV of prediction,reference,mask,source,subject."""
+    reference: Path | None = None
+    """The truth, likewise, on the same grid unless it is to be resampled; none beside a CSV."""
     out: Path
     """Folder for result.json, slices.csv, report.html and report.pdf."""
     profile: ProfileName = "image"
