@@ -64,7 +64,7 @@ class _Parts(UserDict[str, Any]):
 def _offered(group: str, taken: Collection[str]) -> dict[str, EntryPoint]:
     """Entry points of other packages by name, in alphabetical order."""
     offered: dict[str, EntryPoint] = {}
-    for entry in _entry_points(group):
+    for entry in found(group):
         if not _NAME.fullmatch(entry.name):
             raise RunFailed(
                 f"{_owner(entry)}: the name has to be lower-case letters, digits and _, at most 32"
@@ -78,7 +78,8 @@ def _offered(group: str, taken: Collection[str]) -> dict[str, EntryPoint]:
 
 
 @cache
-def _entry_points(group: str) -> tuple[EntryPoint, ...]:
+def found(group: str) -> tuple[EntryPoint, ...]:
+    """Find the entry points of a group in the packages that are installed."""
     return tuple(sorted(entry_points(group=group), key=lambda entry: entry.name))
 
 

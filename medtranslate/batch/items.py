@@ -12,18 +12,20 @@ from pathlib import Path
 from natsort import natsorted
 
 from medtranslate.batch import bids
+from medtranslate.batch.bids_filter import Choice, choose
 from medtranslate.batch.sources import list_source
 from medtranslate.batch.tree import Refused
 from medtranslate.config import BatchSettings, Modality
-from medtranslate.errors import InputRefused, MedtranslateError, UsageError
+from medtranslate.errors import InputRefused, MedtranslateError, SettingsError, UsageError
 from medtranslate.io import FORMATS, detect_format, is_preview
 from medtranslate.io.dicom_files import file_of
 from medtranslate.io.dicom_folders import Share, join_shares
 from medtranslate.io.dicom_series import find_series
 from medtranslate.io.names import synthetic_name
 from medtranslate.io.trees import SUFFIXES
+from medtranslate.modality import OTHER
 from medtranslate.runtime import reason
-from medtranslate.translation import OTHER, RECORD, cannot_become, has_whole_name, name_in, record_beside
+from medtranslate.translation import RECORD, cannot_become, has_whole_name, name_in, record_beside
 
 _PROMISING = (*SUFFIXES, ".dcm")
 """Of names that promise an image; a file of another name that is none is passed over."""
@@ -83,24 +85,36 @@ def find_items(settings: BatchSettings) -> list[Item]:
 
     Raises:
         Unreadable: the source does not exist, or a CSV is none.
-        UsageError: the output is the source, or holds it; or the options choose from no such BIDS dataset.
+        UsageError: the output is the source, or holds it; or a BIDS dataset has not what is chosen.
     """
     source = settings.source
     root, found = list_source(settings)
     if source.resolve().is_relative_to(settings.out.resolve()):
         raise UsageError(f"{settings.out}: is or holds the source {source}; name another output")
+    chosen = [
+        name for name in ("participant_label", "session_id", "bids_filter_file") if getattr(settings, name)
+    ]
+    if chosen and not bids.is_dataset(source):
+        option = f"--{chosen[0].replace('_', '-')}"
+        raise SettingsError(f"{option}: {source} holds no {bids.DESCRIPTION}; name a BIDS dataset")
     if bids.is_dataset(source):
-        items = _from_dataset(root, found, OTHER[settings.to])
+        wanted = choose(source, settings.participant_label, settings.session_id, settings.bids_filter_file)
+        items = _from_dataset(root, found, OTHER[settings.to], wanted)
     else:
         items = list(_from_files(root, found, settings.format, settings.to))
     listed = natsorted(map(_named, items), key=lambda item: (item.name, item.refused))
     return _apart(listed, settings.out)
 
 
-def _from_dataset(root: Path, found: Iterable[Path | Refused], modality: Modality) -> list[Item]:
+def _from_dataset(
+    root: Path, found: Iterable[Path | Refused], modality: Modality, wanted: Choice
+) -> list[Item]:
+    """Make items of the images of a dataset that are wanted, named as those of a derivative."""
     items = []
     for place in found:
         path = place.path if isinstance(place, Refused) else place
+        if not wanted(path.relative_to(root)):
+            continue
         if target := bids.derived(path.relative_to(root), modality):
             inside = path.relative_to(root).as_posix()
             item = Item(name=inside, source=path, target=target, format="nifti", origin=inside)

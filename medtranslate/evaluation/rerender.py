@@ -20,13 +20,12 @@ from medtranslate.evaluation.pairing import find_members, members_of
 from medtranslate.evaluation.records import ROLES, digests, open_record, read_volumes, recorded_paths
 from medtranslate.io.trees import is_pattern
 from medtranslate.metrics import INVENTED, PROFILES, head_mask, percentile_range, shows
-from medtranslate.modality import UNITS
+from medtranslate.modality import OTHER, UNITS
 from medtranslate.records import Cohort, Cycle, Evaluation, Registration, Translation
 from medtranslate.report import TRANSLATION_VIEWS, VIEWS, Pictures, Shown
 from medtranslate.runtime import check_free, require_apart, whole_output
 from medtranslate.transforms import to_axial
 from medtranslate.transforms.monai_adapters import from_metatensor
-from medtranslate.translation import OTHER
 
 
 @dataclass(frozen=True)

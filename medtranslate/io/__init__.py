@@ -89,13 +89,15 @@ def read_volume(
 
 
 def _known(volume: Volume, name: str, path: Path, modality: Modality | None, advice: str) -> Volume:
-    """The volume with what is known of it beside its file's own facts."""
+    """Add to a volume what its file alone does not say."""
     found, warnings = volume.meta.modality or modality, volume.meta.warnings
     if found is not None and modality is not None and found != modality:
         raise InputRefused(f"{path}: is {_NAMES[found]}, not {_NAMES[modality]}; {advice}")
     if volume.meta.slices is None and (sheared := describe_shear(volume.affine)):
         warnings = (*warnings, f"no right angles: {sheared}; --regrid undoes it")
-    return volume.with_meta(modality=found, warnings=warnings, format=name, path=path, digest=_digest(volume))
+    return volume.with_meta(
+        modality=found, warnings=warnings, format=name, path=path, digest=digest_of(volume)
+    )
 
 
 def write_volume(
@@ -250,7 +252,7 @@ def _recognise(path: Path) -> str | None:
     return next((name for name, format in FORMATS.items() if format.recognise(head)), None)
 
 
-def _digest(volume: Volume) -> str:
+def digest_of(volume: Volume) -> str:
     """SHA-256 over shape, affine and values, slice by slice (Fortran order), little-endian."""
     digest = hashlib.sha256(repr(volume.values.shape).encode())
     digest.update(volume.affine.astype("<f8").tobytes())

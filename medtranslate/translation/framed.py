@@ -74,6 +74,11 @@ class Stack:
     saturated: float
 
     @property
+    def where(self) -> str:
+        """Path that the source was read from, for messages."""
+        return str(self.source.meta.get("path", "volume"))
+
+    @property
     def shape(self) -> tuple[int, int, int]:
         """Slices, rows and columns."""
         _, columns, rows, depth = self.axial.shape

@@ -59,7 +59,7 @@ def is_map(path: Path) -> bool:
 
 
 def write_spread(
-    spread: MetaTensor, found: Uncertainty, path: Path, source: MetaTensor, derivation: Derivation
+    spread: MetaTensor, found: Uncertainty, path: Path, source: Volume, derivation: Derivation
 ) -> None:
     """Write standard deviations on the source's grid, in the format that the path names.
 
@@ -68,11 +68,9 @@ def write_spread(
     """
     if not is_map(path):
         told = replace(derivation, uncertainty=True)
-        write_volume(
-            from_metatensor(spread), path, like=from_metatensor(source), derivation=told, overwrite=True
-        )
+        write_volume(from_metatensor(spread), path, like=source, derivation=told, overwrite=True)
         return
     from medtranslate.io.dicom_objects import open_study, write_map
 
-    study = open_study(from_metatensor(source), deidentify=derivation.deidentify)
+    study = open_study(source, deidentify=derivation.deidentify)
     write_map(from_metatensor(spread), found.unit, found.quantity, study, path)
