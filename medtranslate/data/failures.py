@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from monai.data import MetaTensor
+import numpy as np
 
 from medtranslate.errors import InputRefused
+from medtranslate.io import Volume
 from medtranslate.runtime import one_line, whole_output
 
 TOLERATED = 0.05
@@ -19,14 +20,13 @@ _BLANK_SPAN = 2 / 255
 """Largest span of a blank picture's grey values, as a share of black to white: JPEG rounds by as much."""
 
 
-def is_blank(volume: MetaTensor) -> bool:
+def is_blank(volume: Volume) -> bool:
     """Tell whether an image is one slice of one grey value, as slices above and below a head are.
 
     A volume of one value is damage, not a blank slice.
     """
-    values = volume.as_tensor()
-    span = float(values.amax() - values.amin())
-    return values.shape[-1] == 1 and span <= _BLANK_SPAN * float(volume.meta.get("levels", 0.0))
+    span = float(np.ptp(volume.values))
+    return volume.shape[2] == 1 and span <= _BLANK_SPAN * (volume.meta.levels or 0)
 
 
 def check_failures(failures: Sequence[str], total: int, where: str, out: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from medtranslate.config import Modality, PrepareSettings, plain
@@ -132,7 +133,7 @@ def _read(
             bar.update()
         if is_blank(volume):
             return None
-        grey = volume.as_tensor()[0, :, :, 0].T
+        grey = torch.from_numpy(volume.values[:, :, 0].T)
         doubtful = modality == "mr" and shows_skull(thumbnail(grey, SIZE))
         name = f"{folder.replace('/', '-')}-{file.name}"
         return _Picture(file, name, modality, thumbnail(grey, THUMBNAIL), doubtful)

@@ -34,6 +34,7 @@ from medtranslate.io import read_volume
 from medtranslate.io.dicom_values import require_signal
 from medtranslate.runtime import progress, whole_output
 from medtranslate.transforms import AxialLayoutd, FrameHeadd, Normalised, to_slices
+from medtranslate.transforms.monai_adapters import to_metatensor
 
 MIN_VISIBLE = 0.02
 """Share of a frame that must be visible for a volume's slice to be trained on; air teaches nothing."""
@@ -256,7 +257,7 @@ def _decode(request: Request) -> Iterator[_Decoded | _Blank | InputRefused]:
             require_signal(volume.meta)
             if is_blank(volume):
                 return _Blank()
-            framed = steps({"image": volume})["image"]
+            framed = steps({"image": to_metatensor(volume)})["image"]
         except InputRefused as error:
             return error
         except RuntimeError as error:
@@ -265,7 +266,7 @@ def _decode(request: Request) -> Iterator[_Decoded | _Blank | InputRefused]:
                 return error.__cause__
             raise
         slices = to_slices(framed.as_tensor()).half()
-        return _Decoded(item, slices, volume.meta["digest"], volume.meta["warnings"])
+        return _Decoded(item, slices, volume.meta.digest or "", list(volume.meta.warnings))
 
     with ThreadPoolExecutor(_WORKERS) as pool:
         for start in range(0, len(items), 8 * _WORKERS):

@@ -28,7 +28,7 @@ _FLIP = np.array([-1.0, -1.0, 1.0])
 
 
 def swap_lps_ras(affine: ArrayLike) -> Floats:
-    """The affine [4, 4] with its world axes turned from LPS to RAS, or back (its own inverse)."""
+    """Turn the world axes of an affine [4, 4] from LPS to RAS, or back (its own inverse)."""
     return np.diag([*_FLIP, 1.0]) @ np.asarray(affine, dtype=np.float64)
 
 
@@ -39,7 +39,7 @@ def spacing(affine: ArrayLike) -> Floats:
 
 
 def check_affine(affine: ArrayLike, where: str) -> Floats:
-    """The affine [4, 4], if it maps a grid to a volume.
+    """Check that an affine [4, 4] maps a grid to a volume, and return it.
 
     Args:
         where: what the message names, such as the file.
@@ -69,7 +69,7 @@ def check_affine(affine: ArrayLike, where: str) -> Floats:
 
 
 def slice_normal(orientation: ArrayLike, where: str) -> Floats:
-    """Unit normal [3] of a slice: direction along a row cross direction down a column.
+    """Compute the unit normal [3] of a slice: direction along a row cross direction down a column.
 
     Args:
         orientation: ImageOrientationPatient, six direction cosines (PS3.3 C.7.6.2.1.1).

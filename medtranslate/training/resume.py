@@ -16,7 +16,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from medtranslate.config import TrainSettings, plain
+from medtranslate.config import TrainSettings, build, plain
 from medtranslate.errors import SettingsError, Unreadable
 from medtranslate.runtime import whole_output
 from medtranslate.training.distributed import gathered, own_share
@@ -27,7 +27,7 @@ SCHEMA = "medtranslate/checkpoint/2"
 CHECKPOINT = "checkpoint.pt"
 
 FREE = (
-    *("out", "resume", "overwrite", "every", "device", "workers", "capture", "compile", "cache"),
+    *("out", "resume", "overwrite", "every", "device", "workers", "capture", "cache"),
     *("name", "notes", "tensorboard", "gate"),
 )
 """Settings that may change when a run goes on: nothing that is learnt depends on them."""
@@ -175,8 +175,8 @@ def _both_paths(settings: TrainSettings, saved: Mapping[str, Any], name: str) ->
 
 
 def _changed(settings: TrainSettings, saved: Mapping[str, Any]) -> list[str]:
-    now, then = plain(settings), saved["settings"]
-    return [name for name in now if now[name] != then.get(name)]
+    now, then = plain(settings), plain(build(TrainSettings, saved["settings"], CHECKPOINT))
+    return [name for name in now if now[name] != then[name]]
 
 
 def _load(state: State, saved: Mapping[str, Any], fabric: Fabric) -> None:
