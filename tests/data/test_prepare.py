@@ -180,6 +180,10 @@ class TestLookalikes:
         assert len(set(numbers)) == 1299
 
 
+def _grey(file: Path) -> torch.Tensor:
+    return torch.from_numpy(np.ascontiguousarray(read_volume(file).values[:, :, 0].T))
+
+
 def small(file: Path, size: int = THUMBNAIL) -> np.ndarray:
     return thumbnail(torch.from_numpy(read_volume(file).values[:, :, 0].T), size)
 
