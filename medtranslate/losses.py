@@ -150,7 +150,7 @@ LOSSES: dict[str, Callable[[Passes], Tensor]] = {
 def weights(settings: LossSettings, progress: float) -> dict[str, float]:
     """Weight of each term at a share `progress` of the run; terms that the settings take away are absent."""
     grown = min(1.0, progress / settings.warmup) if settings.warmup > 0 else 1.0
-    full = {name: float(getattr(settings, name)) for name in LOSSES}
+    full = {name: settings.weight(name) for name in LOSSES}
     return {name: value * (grown if name in WARMED else 1.0) for name, value in full.items() if value > 0}
 
 

@@ -21,8 +21,9 @@ from medtranslate.io.dicom_files import file_of
 from medtranslate.io.dicom_folders import Share, join_shares
 from medtranslate.io.dicom_series import find_series
 from medtranslate.io.names import synthetic_name
+from medtranslate.modality import OTHER
 from medtranslate.runtime import reason
-from medtranslate.translation import OTHER, RECORD, cannot_become, has_whole_name, name_in, record_beside
+from medtranslate.translation import RECORD, cannot_become, has_whole_name, name_in, record_beside
 
 _SUFFIXES = (
     *(suffix for format in FORMATS.values() for suffix in format.suffixes if suffix),

@@ -7,7 +7,7 @@ import shutil
 import time
 from collections import deque
 from collections.abc import Generator, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,13 @@ from medtranslate.batch.items import Item, find_items
 from medtranslate.batch.overview import write_overview
 from medtranslate.batch.tree import JOURNAL, LOCK, is_of_a_batch
 from medtranslate.batch.watch import arriving
-from medtranslate.batch.worker import WORKER_BYTES, WORKERS_LOCK, WORKERS_OF_A_DEVICE, failed, open_worker
+from medtranslate.batch.worker import (
+    WORKER_BYTES,
+    WORKERS_OF_A_DEVICE,
+    failed,
+    open_worker,
+    wait_for_workers,
+)
 from medtranslate.checkpoint import describe, find_model
 from medtranslate.config import BatchSettings, plain, write_yaml
 from medtranslate.device import choose_device, free_memory
@@ -32,6 +38,7 @@ from medtranslate.runtime import (
     Journal,
     cores,
     crew,
+    end_if_imported,
     few,
     is_disk_full,
     journal,
@@ -60,10 +67,11 @@ def run_batch(settings: BatchSettings, *, quiet: bool = False) -> Batch:
     Raises:
         InputRefused: there is nothing to translate, or the model is refused.
         UsageError: the output is the source or holds it, another batch works on it, or it is someone else's;
-            or a cluster that is asked for is not to be had.
+            or a cluster that is asked for is not to be had; or a script calls this where it is imported.
         Interrupted: Ctrl-C, unless it is what ends a watch; what is finished stays.
         RunFailed: a worker could not load the model.
     """
+    end_if_imported()
     folder = find_model(settings.model)
     model = describe(folder)
     if not settings.cluster:
@@ -93,6 +101,8 @@ def run_batch(settings: BatchSettings, *, quiet: bool = False) -> Batch:
         except KeyboardInterrupt:
             interrupted = True
         finally:
+            with suppress(UsageError):  # what still works removes its own
+                wait_for_workers(settings.out, 0.0)
             _clear(settings.out)
         batch = run.tell()
     if interrupted and not settings.watch:
@@ -235,8 +245,8 @@ def _held(settings: BatchSettings) -> Iterator[None]:
     out = settings.out
     out.mkdir(parents=True, exist_ok=True)
     with locked(out / LOCK):
-        with locked(out / WORKERS_LOCK, wait=_LAST_WORKERS):
-            _clear(out)
+        wait_for_workers(out, _LAST_WORKERS)
+        _clear(out)
         yield
 
 

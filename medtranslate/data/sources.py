@@ -19,7 +19,7 @@ from medtranslate.config import Modality, TrainSettings
 from medtranslate.data.items import Listing, list_items
 from medtranslate.data.phantom_slices import PhantomSlices
 from medtranslate.data.split import held_back
-from medtranslate.data.stored import StoredSlices, store
+from medtranslate.data.stored import Request, StoredSlices, store
 from medtranslate.errors import SettingsError
 
 _MODALITIES: dict[str, Modality] = {"ct": "ct", "mr": "mr", "val_ct": "ct", "val_mr": "mr"}
@@ -76,11 +76,14 @@ def open_sources(settings: TrainSettings, *, quiet: bool) -> Opened:
         listings |= _split(listings, settings)
     stored = {
         key: store(
-            listing,
-            texts.get(key, texts.get(key.removeprefix("val_"), "")),
-            _MODALITIES[key],
-            settings.network,
-            settings.scale,
+            Request(
+                listing,
+                texts.get(key, texts.get(key.removeprefix("val_"), "")),
+                _MODALITIES[key],
+                settings.network,
+                settings.scale,
+                settings.out,
+            ),
             folder=settings.cache,
             quiet=quiet,
         )
@@ -131,6 +134,8 @@ def _remarks(key: str, source: StoredSlices) -> list[str]:
     remarks = [f"{key}: passed over: {reason}" for reason in passed]
     notes, images = record["warnings"], record["images"]
     remarks += [f"{key}: {note} ({count} of {images} images)" for note, count in notes.items()]
+    if blank := record.get("blank", 0):
+        remarks.append(f"{key}: {blank} pictures of one grey value passed over")
     if len(source.images) == 1:
         remarks.append(f"{key}: one slice, which is no set to learn from or to judge by")
     return remarks
@@ -143,7 +148,7 @@ def _leaks(stored: Mapping[str, StoredSlices]) -> list[str]:
     for key, source in stored.items():
         if not key.startswith("val_"):
             continue
-        images = len(source.digests & frozenset().union(*(other.digests for other in trained)))
+        images = len(set(source.digests) & {digest for other in trained for digest in other.digests})
         groups = len(source.groups & frozenset().union(*(other.groups for other in trained)))
         if images or groups:
             leaks.append(f"{key}: {images} images and {groups} groups are trained on too; its scores flatter")

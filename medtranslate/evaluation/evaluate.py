@@ -12,7 +12,7 @@ from medtranslate.evaluation.evaluate_pair import score_paths
 from medtranslate.evaluation.pairing import members_of, pair_up
 from medtranslate.records import Cohort, Evaluation
 from medtranslate.report import VIEWS
-from medtranslate.runtime import require_apart, whole_output
+from medtranslate.runtime import end_if_imported, require_apart, whole_output
 from medtranslate.translation import stem_of
 
 
@@ -38,6 +38,7 @@ def evaluate(settings: EvaluateSettings, *, quiet: bool = False) -> Evaluation |
         SettingsError: the range is empty or not the user's to give; a model's target is not known.
         UsageError: `settings.out` is an input, or a folder around it.
     """
+    end_if_imported()
     if settings.range and not settings.range[0] < settings.range[1]:
         low, high = settings.range
         raise SettingsError(f"--range {low:g} {high:g}: is empty; give the lower end first")

@@ -19,12 +19,12 @@ from medtranslate.evaluation.pair import compare
 from medtranslate.evaluation.pairing import members_of
 from medtranslate.evaluation.records import ROLES, digests, open_record, read_volumes, recorded_paths
 from medtranslate.metrics import INVENTED, PROFILES, head_mask, percentile_range, shows
-from medtranslate.modality import UNITS
+from medtranslate.modality import OTHER, UNITS
 from medtranslate.records import Cohort, Cycle, Evaluation, Registration, Translation
 from medtranslate.report import TRANSLATION_VIEWS, VIEWS, Pictures, Shown
 from medtranslate.runtime import check_free, require_apart, whole_output
 from medtranslate.transforms import to_axial
-from medtranslate.translation import OTHER
+from medtranslate.transforms.monai_adapters import from_metatensor
 
 
 @dataclass(frozen=True)
@@ -238,7 +238,7 @@ def _file(record: Evaluation | Translation, found: Material, settings: ReportSet
             "--view dicom: needs the headers of the DICOM series that was translated; name it with --source"
         )
     deidentify = settings.deidentify or bool(record.settings.get("deidentify"))
-    study = open_study(found.volumes["source"], deidentify=deidentify)
+    study = open_study(from_metatensor(found.volumes["source"]), deidentify=deidentify)
     made = record if isinstance(record, Translation) else record.translation
     folder.mkdir()
     found.views["pdf"](folder)
@@ -248,7 +248,9 @@ def _file(record: Evaluation | Translation, found: Material, settings: ReportSet
     if isinstance(record, Evaluation):
         prediction = found.volumes.get("prediction")
         scored = prediction is not None and prediction.meta["format"] == "dicom"
-        about = open_study(prediction, deidentify=deidentify) if prediction is not None and scored else study
+        about = study
+        if prediction is not None and scored:
+            about = open_study(from_metatensor(prediction), deidentify=deidentify)
         as_dicom.file_scores(record, study, about.sources, folder)
     if (spread := found.volumes.get("uncertainty")) is not None:
         as_dicom.file_spread(spread, record, study, folder)

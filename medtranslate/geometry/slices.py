@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -86,17 +85,17 @@ class SliceGeometry:
         return ", ".join(said)
 
 
-def require_grid(meta: Mapping[Any, Any], what: str) -> None:
-    """Refuse a volume whose slices are no regular grid, where one is needed.
+def require_grid(slices: SliceGeometry | None, what: str) -> None:
+    """Refuse slices that are no regular grid, where one is needed.
 
     Args:
-        meta: of the volume.
+        slices: of a volume; None for a regular grid.
         what: what the message names, such as the file.
 
     Raises:
         GeometryRefused: the slices are tilted or uneven.
     """
-    if (slices := meta.get("slices")) is not None:
+    if slices is not None:
         raise GeometryRefused(
             f"{what}: its slices are no regular grid ({slices}), which is needed here;"
             " resample it with --regrid (of convert, or of translate to a file)"

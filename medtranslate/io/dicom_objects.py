@@ -16,7 +16,6 @@ import numpy as np
 from highdicom import VOILUTTransformation, pm, sr
 from highdicom.coding_schemes import CodingSchemeIdentificationItem
 from highdicom.sr import CodedConcept
-from monai.data.meta_tensor import MetaTensor
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sr.codedict import codes
 from pydicom.uid import (
@@ -41,6 +40,7 @@ from medtranslate.io.dicom_header import (
 )
 from medtranslate.io.dicom_texts import PATIENT_AND_STUDY, take_over
 from medtranslate.io.dicom_write import check_grid, sources_of
+from medtranslate.io.volume import Volume
 from medtranslate.modality import UCUM
 
 SCHEME = "99MEDTRANSLATE"
@@ -67,19 +67,19 @@ class Study:
 
 
 @without_comment()
-def open_study(like: MetaTensor, *, deidentify: bool = False) -> Study:
+def open_study(like: Volume, *, deidentify: bool = False) -> Study:
     """The study of a DICOM series as `read_volume` gave it.
 
     Raises:
         UsageError: it is no DICOM series.
         InputRefused: its files are gone or changed, or an identifier is no UID.
     """
-    if like.meta.get("format") != "dicom":
+    if like.meta.format != "dicom" or like.meta.digest is None:
         raise UsageError(
-            f"{like.meta.get('path', 'the source')}: is no DICOM series, so there is no study to file in;"
+            f"{like.meta.path or 'the source'}: is no DICOM series, so there is no study to file in;"
             " give the series that was translated (--source), or leave the view dicom away"
         )
-    return Study(*sources_of(like, deidentify=deidentify), like.meta["digest"], deidentify)
+    return Study(*sources_of(like, deidentify=deidentify), like.meta.digest, deidentify)
 
 
 def unit_code(unit: str) -> CodedConcept:
@@ -142,11 +142,11 @@ def write_scores(
 
 
 @without_comment()
-def write_map(spread: MetaTensor, unit: str, meaning: str, study: Study, path: Path) -> None:
+def write_map(spread: Volume, unit: str, meaning: str, study: Study, path: Path) -> None:
     """Write standard deviations as a Parametric Map of 32-bit floats, one frame per slice of the source.
 
     Args:
-        spread: [1, X, Y, Z] on the source's grid.
+        spread: on the source's grid.
         unit: a result's.
         meaning: of the map, in a few words.
 
@@ -154,7 +154,7 @@ def write_map(spread: MetaTensor, unit: str, meaning: str, study: Study, path: P
         GeometryRefused: the map is not on the source's grid.
     """
     check_grid(spread, study.stack, len(study.sources), path)
-    planes = np.ascontiguousarray(spread.numpy(force=True)[0].T, np.float32)
+    planes = np.ascontiguousarray(spread.values.T, np.float32)
     header = _header(
         study, "OT", ParametricMapStorage, planes.tobytes(), f"UNCERTAINTY, RESEARCH ONLY, {meaning}", 8000
     )

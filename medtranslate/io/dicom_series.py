@@ -29,8 +29,9 @@ from medtranslate.io.dicom_files import (
     without_comment,
 )
 from medtranslate.io.dicom_identity import PERSON
+from medtranslate.modality import Modality
 
-MODALITIES = {"CT": "ct", "MR": "mr"}
+MODALITIES: dict[str, Modality] = {"CT": "ct", "MR": "mr"}
 _UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID")
 PIXEL_TAGS = (
     *("Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "BitsStored"),

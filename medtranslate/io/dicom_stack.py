@@ -7,9 +7,8 @@ MR planes of one person and one acquisition is refused.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from pydicom.dataset import FileDataset
@@ -31,6 +30,7 @@ from medtranslate.io.dicom_series import (
     planes_of,
     text_of,
 )
+from medtranslate.io.volume import Meta
 
 _SAME_UIDS = ("StudyInstanceUID", "FrameOfReferenceUID")
 _SAME_VALUE = ("Modality", "PhotometricInterpretation", "Rows", "Columns")
@@ -67,9 +67,10 @@ def read_headers(
     return order_planes(_choose(found.series, path, series), select)
 
 
-def read_again(meta: Mapping[str, Any], tags: Sequence[str] = ()) -> tuple[list[FileDataset], Stack]:
+def read_again(meta: Meta, tags: Sequence[str] = ()) -> tuple[list[FileDataset], Stack]:
     """The headers of a series that was read, by its volume's meta; raises as `read_headers`."""
-    return read_headers(Path(meta["path"]), meta["series"], meta.get("select"), tags)
+    assert meta.path is not None
+    return read_headers(meta.path, meta.series, meta.select, tags)
 
 
 @without_comment()

@@ -8,7 +8,7 @@ right or wrong. What this package writes beside them is plain ASCII, which every
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 from pydicom import config as pydicom_config
@@ -21,6 +21,7 @@ from pydicom.tag import BaseTag, Tag
 from medtranslate.errors import SeriesRefused
 from medtranslate.io.dicom_files import file_of, raw_of, read_dicom
 from medtranslate.io.dicom_series import name_of
+from medtranslate.io.volume import Meta
 
 FILED_BY = ("PatientID", "IssuerOfPatientID", "PatientName", "AccessionNumber")
 """What archives file by: taken over whatever it holds, since the study already holds it."""
@@ -153,7 +154,7 @@ def why_no_source(sources: Sequence[FileDataset]) -> str:
     return ""
 
 
-def require_source(meta: Mapping[Any, Any]) -> None:
+def require_source(meta: Meta) -> None:
     """Refuse a volume that no derived DICOM series can refer to.
 
     Args:
@@ -162,8 +163,8 @@ def require_source(meta: Mapping[Any, Any]) -> None:
     Raises:
         SeriesRefused: an identifier of its source is missing, or no UID.
     """
-    if obstacle := meta.get("no_source"):
-        raise SeriesRefused(obstacle)
+    if meta.no_source:
+        raise SeriesRefused(meta.no_source)
 
 
 def check_named(source: FileDataset) -> None:

@@ -24,7 +24,7 @@ from medtranslate.io.dicom_files import File
 from medtranslate.io.dicom_series import find_series, text_of
 from medtranslate.io.dicom_stack import list_parts, order_planes
 from medtranslate.io.dicom_values import check_values
-from medtranslate.io.scan import Facts
+from medtranslate.io.facts import Facts
 from medtranslate.io.shear import describe_shear, right_angled
 
 _DESCRIPTION = 40

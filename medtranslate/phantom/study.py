@@ -8,11 +8,10 @@ from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import torch
-from monai.data.meta_tensor import MetaTensor
 from numpy.typing import NDArray
 
 from medtranslate.config import PhantomContrast, PhantomSettings, StreamContrast
-from medtranslate.io import write_volume
+from medtranslate.io import Meta, Volume, write_volume
 from medtranslate.phantom.canvas import Plane, field
 from medtranslate.phantom.head import Head, draw_head, draw_waves
 from medtranslate.phantom.paint import lesion_at, paint
@@ -34,11 +33,11 @@ class LesionFound:
 
 @dataclass(frozen=True, eq=False)
 class Study:
-    """CT (HU), MR (0 to about 1000) and labels of one head on one RAS+ grid, [1, X, Y, Z]."""
+    """CT (HU), MR (0 to about 1000) and labels of one head on one RAS+ grid."""
 
-    ct: MetaTensor
-    mr: MetaTensor
-    labels: MetaTensor
+    ct: Volume
+    mr: Volume
+    labels: Volume
     lesions: tuple[LesionFound, ...]
 
 
@@ -116,16 +115,15 @@ def study(seed: int, *, size: int = 256, spacing: float = 1.0, contrast: Phantom
     found = tuple(LesionFound(lesion.kind, *lesion_at(head, lesion)) for lesion in head.lesions)
     name = f"phantom {seed} {size} {spacing}"
     return Study(
-        _volume(ct, affine, {"modality": "ct", "study": name}),
-        _volume(mr, affine, {"modality": "mr", "study": name}),
-        _volume(labels.astype(np.float32), affine, {}),
+        _volume(ct, affine, Meta(modality="ct", study=name)),
+        _volume(mr, affine, Meta(modality="mr", study=name)),
+        _volume(labels.astype(np.float32), affine, Meta()),
         found,
     )
 
 
-def _volume(values: Floats, affine: NDArray[np.float64], meta: dict[str, str]) -> MetaTensor:
-    contiguous = torch.from_numpy(np.ascontiguousarray(values))[None]
-    return MetaTensor(contiguous, affine=torch.from_numpy(affine), meta=meta)
+def _volume(values: Floats, affine: NDArray[np.float64], meta: Meta) -> Volume:
+    return Volume(np.ascontiguousarray(values), affine, meta)
 
 
 def _ct_noise(rng: np.random.Generator, shape: tuple[int, int], spread: float) -> Floats:

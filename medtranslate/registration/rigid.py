@@ -83,7 +83,7 @@ def moved(volume: MetaTensor, registration: Registration) -> MetaTensor:
 
 
 def _check(volume: MetaTensor, what: str) -> None:
-    require_grid(volume.meta, what)
+    require_grid(volume.meta.get("slices"), what)
     if "levels" in volume.meta:
         raise GeometryRefused(f"{what}: a picture has no place in millimetres; leave --register out")
     if min(volume.shape[1:]) < LEAST_SLICES:

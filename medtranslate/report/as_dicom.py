@@ -41,6 +41,7 @@ from medtranslate.modality import UNITS
 from medtranslate.records import Evaluation, Scores, Tissue, Translation
 from medtranslate.report.doubts import say_doubts
 from medtranslate.report.wording import CAUTION, clipping, tissue_range
+from medtranslate.transforms.monai_adapters import from_metatensor
 
 CODES = {
     "mae": ("MAE", "Mean absolute error"),
@@ -77,7 +78,7 @@ def file_spread(spread: MetaTensor, record: Evaluation | Translation, study: Stu
     made = record if isinstance(record, Translation) else record.translation
     unit = record.unit if isinstance(record, Evaluation) else UNITS[record.model.to]
     quantity = made.uncertainty.quantity if made and made.uncertainty else "Standard deviation"
-    write_map(spread, unit, quantity, study, folder / "uncertainty.dcm")
+    write_map(from_metatensor(spread), unit, quantity, study, folder / "uncertainty.dcm")
 
 
 def file_scores(result: Evaluation, study: Study, about: Sequence[Dataset], folder: Path) -> None:

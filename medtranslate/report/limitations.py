@@ -116,7 +116,7 @@ def method(items: Sequence[Evaluation]) -> list[tuple[str, str]]:
     found += [("Reference", words) for words in result.reference]
     if result.clipped:
         found.append(("Clipped", f"all scores are of values {clipping(result)}"))
-    known = PROFILES.get(result.profile)  # type: ignore[call-overload]  # a result may name any
+    known = PROFILES.get(result.profile)  # a result may name any
     return [*found, *(known.definitions.items() if known else [])]
 
 

@@ -18,7 +18,7 @@ from typing import Any, Generic, TypeVar
 
 from medtranslate.errors import RunFailed
 from medtranslate.runtime.error_text import reason
-from medtranslate.runtime.parallel import begin_process, process_context
+from medtranslate.runtime.parallel import begin_process, process_context, require_guard
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -53,6 +53,7 @@ def crew(
         A task and its result; None for a task that lost `LIVES` processes.
 
     Raises:
+        UsageError: the script that calls this is no file, or calls it where it is imported.
         RunFailed: `begin` raised.
     """
     context = process_context(begin)
@@ -250,7 +251,12 @@ class _Process(Worker[T, R]):
             self.connection.send(what)
 
     def receive(self) -> R | RunFailed:
-        found: R | RunFailed = self.connection.recv()
+        try:
+            found: R | RunFailed = self.connection.recv()
+        except (EOFError, OSError):
+            self.process.join(_LAST_WORDS)
+            require_guard([self.process])
+            raise
         return found
 
     def end(self, *, at_once: bool) -> None:

@@ -31,6 +31,7 @@ from medtranslate.gate import fit_gate
 from medtranslate.networks import MODALITIES
 from medtranslate.runtime import one_line, progress, stop_requests, warn
 from medtranslate.training.batches import batches, mean_slices, seeds
+from medtranslate.training.diagnostics import PASSING, signs
 from medtranslate.training.distributed import any_process, open_fabric, placed, together
 from medtranslate.training.journal import Journal, journal, require_tensorboard
 from medtranslate.training.run_folder import (
@@ -44,7 +45,6 @@ from medtranslate.training.run_folder import (
     require_vacant,
     restore,
 )
-from medtranslate.training.signs import PASSING, signs
 from medtranslate.training.step import sides, train_step
 from medtranslate.training.validation import validate
 

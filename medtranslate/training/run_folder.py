@@ -22,14 +22,14 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from medtranslate.checkpoint import save_model
-from medtranslate.config import Modality, TrainSettings, plain, write_yaml
+from medtranslate.config import Modality, TrainSettings, build, plain, write_yaml
 from medtranslate.errors import OutputExists, SettingsError, Unreadable
 from medtranslate.model import Generators, ImagePool, VAECycleGAN
 from medtranslate.runtime import check_free, whole_output
 from medtranslate.runtime.locks import locked
+from medtranslate.training.diagnostics import WINDOW
 from medtranslate.training.distributed import gathered, own_share
 from medtranslate.training.journal import TABLES, trim
-from medtranslate.training.signs import WINDOW
 
 SCHEMA = "medtranslate/checkpoint/2"
 
@@ -39,7 +39,7 @@ LOCK = ".train.lock"
 """File that the process of a run holds; a run that was killed holds it no more, though it is still there."""
 
 FREE = (
-    *("out", "resume", "overwrite", "every", "device", "workers", "capture", "compile", "cache"),
+    *("out", "resume", "overwrite", "every", "device", "workers", "capture", "cache"),
     *("name", "notes", "tensorboard", "gate"),
 )
 """Settings that may change when a run goes on: nothing that is learnt depends on them."""
@@ -281,8 +281,8 @@ def _write_origin(settings: TrainSettings, data: Mapping[str, Any], folder: Path
 
 
 def _changed(settings: TrainSettings, saved: Mapping[str, Any]) -> list[str]:
-    now, then = plain(settings), saved["settings"]
-    return [name for name in now if now[name] != then.get(name)]
+    now, then = plain(settings), plain(build(TrainSettings, saved["settings"], CHECKPOINT))
+    return [name for name in now if now[name] != then[name]]
 
 
 def _load(state: State, saved: Mapping[str, Any], fabric: Fabric) -> None:

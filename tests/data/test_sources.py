@@ -110,8 +110,38 @@ class TestPictures:
 
     def test_a_picture_without_a_head_is_named(self, tmp_path: Path) -> None:
         Image.fromarray(np.zeros((64, 64), np.uint8)).save(tmp_path / "black.png")
-        with pytest.raises(InputRefused, match=r"black\.png: every voxel is 0"):
+        with pytest.raises(InputRefused, match="1 more pictures are of one grey value"):
             open_(ct=str(tmp_path))
+        grey = np.full((64, 64), 10, np.uint8)
+        grey[:, 32:] = 20  # a step below what counts as visible
+        Image.fromarray(grey).save(tmp_path / "faint.png")
+        with pytest.raises(InputRefused, match=r"1 of 1 images .*faint\.png: no head found"):
+            open_(ct=str(tmp_path))
+
+    def test_blank_pictures_are_no_damage_and_counted(self, pictures: Path) -> None:
+        for index, grey in enumerate((0, 0, 77)):
+            Image.fromarray(np.full((64, 64), grey, np.uint8)).save(pictures / f"blank{index}.png")
+        rounded = np.random.default_rng(0).integers(0, 3, (64, 64)).astype(np.uint8)
+        Image.fromarray(rounded).save(pictures / "rounded.png")
+        opened = open_(ct=str(pictures))
+        assert (opened.record["ct"]["images"], opened.record["ct"]["blank"]) == (3, 4)
+        assert opened.warnings == ["ct: 4 pictures of one grey value passed over"]
+
+    def test_a_blank_volume_is_damage(self, pictures: Path, tmp_path: Path) -> None:
+        flat = MetaTensor(torch.zeros(1, 8, 8, 4), meta={"modality": "ct"})
+        (tmp_path / "volumes").mkdir()
+        write_volume(flat, tmp_path / "volumes" / "flat.nii.gz")
+        with pytest.raises(InputRefused, match="1 of 1 images cannot be used"):
+            open_(ct=str(tmp_path / "volumes"))
+
+    def test_a_long_list_of_unusable_images_is_written_whole(self, pictures: Path, tmp_path: Path) -> None:
+        names = [f"cut{index}.png" for index in range(9)]
+        for name in names:
+            (pictures / name).write_bytes(b"")
+        with pytest.raises(InputRefused, match=r"and 4 more, all listed in .*run\.refused\.txt"):
+            open_(ct=str(pictures), out=str(tmp_path / "run"))
+        lines = (tmp_path / "run.refused.txt").read_text().splitlines()
+        assert [Path(line.split(": ")[0]).name for line in lines] == names
 
     def test_one_picture_trains_with_a_warning(self, tmp_path: Path, draw_head: Draw) -> None:
         opened = open_(ct=str(draw_head(tmp_path / "one.png").parent))

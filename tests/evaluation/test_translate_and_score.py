@@ -11,7 +11,6 @@ from pydicom import dcmread
 from medtranslate.config import EvaluateSettings, ReportSettings, TranslateSettings
 from medtranslate.errors import GeometryRefused, InputRefused, OutputExists, UsageError
 from medtranslate.evaluation import evaluate, render, translate_and_score
-from medtranslate.evaluation import translated as room
 from medtranslate.evaluation.records import digests
 from medtranslate.io import read_volume, write_volume
 from medtranslate.phantom import study
