@@ -1,6 +1,6 @@
 """Translate arrays, nibabel images and MONAI tensors with a model that is loaded once.
 
-    python examples/many_arrays.py first.nii.gz second.nii.gz
+python examples/many_arrays.py first.nii.gz second.nii.gz
 """
 
 import sys

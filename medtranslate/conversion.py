@@ -136,7 +136,7 @@ def as_pictures(source: Volume, shown: tuple[float, float] | None) -> tuple[Volu
 
 
 def as_dicom(source: Volume) -> tuple[Volume, list[str]]:
-    """A volume that can become a DICOM study of its own, and what is lost.
+    """Prepare a volume to become a DICOM study of its own; give notes on what is lost.
 
     Raises:
         UsageError: it is DICOM already, or its modality is not given.

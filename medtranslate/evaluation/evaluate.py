@@ -76,7 +76,7 @@ def evaluate_into(
         name = stem_of(paths["prediction"])
         result, picture = score_paths(settings, paths, name)
         pictures = {name: picture}
-    if (result.mean if isinstance(result, Cohort) else result.volume).mae is None:
+    if not (result.mean if isinstance(result, Cohort) else result.volume):
         blame = f"--mask {settings.mask}" if settings.mask else str(settings.reference)
         raise InputRefused(
             f"{blame}: no voxel lies in the mask, so nothing can be scored; give a mask with voxels above 0"

@@ -39,7 +39,7 @@ def spacing(affine: ArrayLike) -> Floats:
 
 
 def check_affine(affine: ArrayLike, where: str) -> Floats:
-    """Return the affine [4, 4] if it maps a grid to a volume.
+    """Check that an affine [4, 4] maps a grid to a volume, and return it.
 
     Args:
         where: name for the message, such as the file.

@@ -103,7 +103,7 @@ def require_grid(slices: SliceGeometry | None, what: str) -> None:
 
 
 def slices_of(affine: ArrayLike, count: int) -> SliceGeometry:
-    """List the slices along the last axis of a regular grid, which has to be right-handed.
+    """Describe the slices along the last axis of a regular grid, which has to be right-handed.
 
     Raises:
         GeometryRefused: rows and columns are not orthogonal.

@@ -89,7 +89,7 @@ def read_volume(
 
 
 def _known(volume: Volume, name: str, path: Path, modality: Modality | None, advice: str) -> Volume:
-    """The volume with what is known of it beside its file's own facts."""
+    """Add to a volume what its file alone does not say."""
     found, warnings = volume.meta.modality or modality, volume.meta.warnings
     if found is not None and modality is not None and found != modality:
         raise InputRefused(f"{path}: is {_NAMES[found]}, not {_NAMES[modality]}; {advice}")

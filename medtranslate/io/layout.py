@@ -44,7 +44,7 @@ _LPS = np.diag([-1.0, -1.0, 1.0])
 
 
 def upright(volume: Volume) -> Volume:
-    """The volume itself, or resampled along the patient's axes if its own layout gives no axial slices.
+    """Resample a volume along the patient's axes if its own layout gives no axial slices.
 
     That is so if it is turned by more than `OBLIQUE_DEGREES`, or its slices are uneven and not axial. A
     volume of one slice stays as it is.
@@ -77,7 +77,7 @@ def onto_slices(volume: Volume, source: Volume) -> Volume:
 
 
 def to_axial(volume: Volume) -> Volume:
-    """The volume permuted and flipped, never resampled, to the axial layout; a view of the same memory.
+    """Permute and flip a volume to the axial layout; a view of the same memory, never resampled.
 
     Raises:
         GeometryRefused: the slices are uneven and not axial (`upright` resamples them).
@@ -114,7 +114,7 @@ def turn(affine: Floats) -> float:
 
 
 def _as_slices(volume: Volume) -> tuple[Volume, SliceGeometry]:
-    """The volume, laid out axially if it is a regular grid, and where the slices of that layout lie."""
+    """Lay a volume out axially if it is a regular grid, and describe its slices."""
     if volume.meta.slices is not None:
         return volume, volume.meta.slices
     axial = to_axial(volume)
@@ -122,7 +122,7 @@ def _as_slices(volume: Volume) -> tuple[Volume, SliceGeometry]:
 
 
 def _nearest(affine: Floats) -> Floats:
-    """The permutation and flips [3, 3] from array axes to RAS+ that lie nearest to an affine."""
+    """Find the permutation and flips [3, 3] from array axes to RAS+ that are nearest to an affine."""
     nearest = np.zeros((3, 3))
     for axis, (world, sign) in enumerate(io_orientation(affine)):
         nearest[int(world), axis] = sign
@@ -130,5 +130,5 @@ def _nearest(affine: Floats) -> Floats:
 
 
 def _slices_are_axial(affine: Floats) -> bool:
-    """True where the array's last axis is the one from feet to head."""
+    """Tell if the array's last axis is the one from feet to head."""
     return bool(_nearest(affine)[2, 2] != 0)

@@ -89,7 +89,7 @@ def _voxel_file(header: TextHeader) -> str | None:
 
 
 def read_facts(path: Path, volume: int | None = None) -> Facts:
-    """What `read` would find, without the voxels.
+    """Read what the header says of the volume; `read` adds the voxels.
 
     Absent fields mean what MetaIO takes them for: binary voxels, little endian, not compressed, at 0, 0, 0.
 
@@ -155,7 +155,7 @@ def write(volume: Volume, path: Path, like: Volume | None, derivation: Derivatio
 
 
 def _read_header(path: Path) -> TextHeader:
-    """The fields up to `ElementDataFile`, which is the last."""
+    """Read the fields up to `ElementDataFile`, which is the last."""
     fields: dict[str, str] = {}
     header = TextHeader(path, fields, 0)
     for number, (line, end) in enumerate(read_lines(path), 1):
@@ -175,7 +175,7 @@ def _read_header(path: Path) -> TextHeader:
 
 
 def _one_volume(header: TextHeader) -> tuple[TextHeader, int]:
-    """The header of one 3-D volume, and the number of volumes that a fourth axis counts."""
+    """Reduce the header to one 3-D volume, and count the volumes along a fourth axis."""
     if header.word("NDims") not in ("3", "4"):
         raise header.refuse(f"it has {header.word('NDims')[:60]!r} dimensions")
     if header.word("NDims") == "3":

@@ -49,7 +49,7 @@ def read(path: Path, series: str | None = None, volume: int | None = None) -> Vo
 
 
 def read_facts(path: Path, volume: int | None = None) -> Facts:
-    """What `read` would find, without the voxels.
+    """Read what the header says of the volume; `read` adds the voxels.
 
     Raises:
         Unreadable: as `read`, as far as the header and the length of an uncompressed file tell.

@@ -61,7 +61,7 @@ def read(path: Path, series: str | None = None, volume: int | None = None) -> Vo
 
 
 def read_facts(path: Path, volume: int | None = None) -> Facts:
-    """What `read` would find, without the voxels.
+    """Read what the header says of the volume; `read` adds the voxels.
 
     Raises:
         Unreadable: as `read`, as far as the header and the length of an uncompressed file tell.
@@ -158,7 +158,7 @@ def _lengths(header: nib.Nifti1Header, path: Path) -> tuple[int, int, int, int]:
 
 
 def _voxels(header: nib.Nifti1Header, path: Path, size: int) -> tuple[Path, int]:
-    """The file that holds the voxels, and the byte of its inflated content at which they begin.
+    """Find the file that holds the voxels, and the byte of its inflated content at which they begin.
 
     Raises:
         Unreadable: there is no such file, or the offset cannot be right.
@@ -194,7 +194,7 @@ def _begin_unsaid(path: Path, header: int, size: int) -> int:
 
 
 def _image_beside(path: Path) -> Path:
-    """The .img of a pair."""
+    """Find the .img of a pair."""
     stem = path.name[: -len(".gz")] if path.name.lower().endswith(".gz") else path.name
     names = [Path(stem).with_suffix(suffix).name for suffix in (".img", ".img.gz", ".IMG")]
     found = next((path.with_name(name) for name in names if path.with_name(name).is_file()), None)

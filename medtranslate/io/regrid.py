@@ -26,7 +26,7 @@ _DIGITS = 6
 
 
 def regrid(volume: Volume, where: str, modality: Modality | None = None) -> Volume:
-    """The volume on a regular grid along its own rows, columns and normal; as it is where it is regular.
+    """Resample a volume onto a regular grid along its own rows, columns and normal, if it is irregular.
 
     Pixels keep their size; the slices lie evenly from the first to the last, about the median gap apart.
 
@@ -53,7 +53,7 @@ def regrid(volume: Volume, where: str, modality: Modality | None = None) -> Volu
 
 
 def _straighten(volume: Volume, where: str, modality: Modality | None) -> Volume:
-    """A volume whose affine is sheared on the smallest grid with right angles that holds it all.
+    """Resample a sheared volume onto the smallest grid with right angles that holds it all.
 
     Values are interpolated linearly between the array's own neighbours.
     """

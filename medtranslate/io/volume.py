@@ -113,7 +113,7 @@ class Volume:
         return Volume(np.asarray(values, np.float32), self.affine, replace(self.meta, **meta))
 
     def with_meta(self, **meta: Any) -> Volume:
-        """The same voxels with changes of `meta`."""
+        """Change facts of `meta`; the voxels stay."""
         return replace(self, meta=replace(self.meta, **meta))
 
     def require_grid(self, what: str | None = None) -> None:
@@ -128,7 +128,7 @@ class Volume:
         require_grid(self.meta.slices, what or self.where)
 
     def source(self) -> Source:
-        """The volume as records describe it."""
+        """Describe the volume for a record."""
         return Source(
             digest=self.meta.digest,
             format=self.meta.format,

@@ -52,7 +52,7 @@ class Body:
 
 
 def read_body(body: Body, shape: Sequence[int]) -> NDArray[np.float32]:
-    """The voxels of one volume as float32.
+    """Read the voxels of one volume as float32.
 
     Args:
         shape: of the volume; the caller has checked it against the bounds.
@@ -91,7 +91,7 @@ def check_length(body: Body, size: int) -> None:
 
 
 def _read_voxels(file: BinaryIO, body: Body, shape: Sequence[int]) -> NDArray[np.float32]:
-    """The next voxels of a stream; reading on behind them lets an inflater compare its checksum."""
+    """Read the next voxels of a stream, and on to its end so that an inflater checks its checksum."""
     values, size = np.empty(math.prod(shape), np.float32), body.dtype.itemsize
     count, odd = max(1, _BLOCK_BYTES // size), 0
     for start in range(0, values.size, count):
@@ -122,7 +122,7 @@ def _read_voxels(file: BinaryIO, body: Body, shape: Sequence[int]) -> NDArray[np
 
 
 def as_stored(volume: Volume) -> NDArray[np.generic]:
-    """The voxels [X, Y, Z] in the type that their file held (`stored` in meta), else float32.
+    """Give the voxels [X, Y, Z] in the type of their file (`stored` in meta), else float32.
 
     A type of whole numbers is taken only if it holds every voxel exactly; int16 where meta names none.
     """
