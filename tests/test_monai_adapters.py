@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from medtranslate.io.monai_adapters import VolumeReader, VolumeWriter
 from monai.data import DataLoader, Dataset
 from monai.transforms import Compose, LoadImaged, Orientationd, SaveImaged, Spacingd
 
 from medtranslate.errors import GeometryRefused, InputRefused, SeriesRefused
 from medtranslate.io import read_volume, write_volume
-from medtranslate.io.monai_adapters import VolumeReader, VolumeWriter
 
 # MONAI registers each of its own readers first, and one of them complains of a missing GPU decoder.
 pytestmark = pytest.mark.filterwarnings("ignore:NvImgCodecPydicomReader")

@@ -16,7 +16,7 @@ from pydantic.dataclasses import dataclass
 
 from medtranslate.config import Modality, ModelName, NetworkSettings, ScaleSettings, build, plain
 from medtranslate.errors import ModelRefused, SettingsError
-from medtranslate.metrics import Calibration
+from medtranslate.records import Calibration
 from medtranslate.runtime import whole_output
 
 SHIPPED = Path(__file__).parents[1] / "models"

@@ -26,11 +26,10 @@ from medtranslate.checkpoint.description import (
 )
 from medtranslate.config import Modality, NetworkSettings, ScaleSettings, plain
 from medtranslate.errors import ModelRefused
-from medtranslate.metrics import Calibration
 from medtranslate.modality import UNITS
 from medtranslate.model import Generators
 from medtranslate.networks import SliceGate, VariationalGenerator
-from medtranslate.records import ModelInfo
+from medtranslate.records import Calibration, ModelInfo
 from medtranslate.runtime import whole_output
 
 _MODALITIES: tuple[Modality, Modality] = ("ct", "mr")
