@@ -153,6 +153,14 @@ def test_a_name_is_a_model_that_ships_or_a_folder_from_here(folder, monkeypatch)
         load_model("../models/phantom")  # leads from the shipped models' folder to one, from here to none
 
 
+def test_a_run_stands_for_its_model(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(shutil.copytree(folder, tmp_path / "runs" / "mine" / "model").parents[1])
+    assert load_model("mine").description.name == "small"
+    assert facts("mine")["card"].startswith("# small")
+    with pytest.raises(ModelRefused, match="no model of this name"):
+        load_model(".")
+
+
 def test_facts_are_checked_and_complete(folder):
     (folder / "weights.pt").write_bytes(b"a pickle, perhaps")
     known = facts(str(folder))

@@ -62,7 +62,10 @@ class Description:
 
 
 def find_model(name_or_folder: str) -> Path:
-    """Find the folder of a model that ships under this name, or take the name as a folder.
+    """Find the model that ships under this name, or take the name as the folder of a model or of a run.
+
+    Returns:
+        The model's own folder.
 
     Raises:
         ModelRefused: neither exists.
@@ -79,7 +82,7 @@ def find_model(name_or_folder: str) -> Path:
             f"{folder}: is a file, and --model takes the folder of a model, or one at hand: {names}"
         )
     if (folder / "model" / "model.json").is_file():
-        raise ModelRefused(f"{folder}: is a training run; its model is --model {folder / 'model'}")
+        return folder / "model"
     raise ModelRefused(f"{name_or_folder}: no model of this name and no model folder; at hand: {names}")
 
 

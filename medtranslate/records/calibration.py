@@ -13,12 +13,12 @@ _Points = Annotated[tuple[Annotated[FiniteFloat, Field(ge=0)], ...], Field(min_l
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
 class Calibration:
-    """A curve from spread to error, straight between its points and level beyond them.
+    """A curve from standard deviation to error, straight between its points and level beyond them.
 
     Attributes:
         spread: standard deviations over samples, where the range of a translation is [-1, 1].
-        error: root mean square error of voxels of about that spread, on the same scale.
-        on: the images that it was fitted on, in words.
+        error: root mean square error of voxels of about that deviation, on the same range.
+        on: data of the fit, in words.
     """
 
     spread: _Points
