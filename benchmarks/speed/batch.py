@@ -3,8 +3,8 @@
     python -m benchmarks.speed.batch [memory | scaling | overhead | cluster ...] [--full]
 
 `memory`: peak of all processes together (PSS, sampled) of a list of 1,000 (200 in a quick run) volumes over
-that of 20. `scaling`: two workers on two cores beside one on one, in turns. `overhead`: seconds of a worker for
-a volume of 256 x 256 x 150 beyond the passes through its network alone, as a share of these, for a network of
+that of 20. `scaling`: two workers on two cores beside one on one, in turns. `overhead`: seconds of a worker
+for a volume of 256 x 256 x 150 beyond the passes through its network, as a share of these, for a network of
 256 pixels and for the shipped one of 128; by the clock, where reading and writing overlap with the network if
 a core is free for them, and in seconds of the CPU. `cluster` (where it is asked for; it needs Ray): two nodes
 of a Ray cluster on this machine with a core each, beside two workers without it, in turns.
