@@ -11,18 +11,25 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from monai.data import MetaTensor
+import numpy as np
 
 from medtranslate.config import ConvertSettings, plain, stack_spacing
 from medtranslate.errors import GeometryRefused, SettingsError, UsageError
-from medtranslate.io import FORMATS, detect_format, read_volume, require_fit, write_volume
+from medtranslate.io import (
+    FORMATS,
+    Volume,
+    detect_format,
+    output_format,
+    read_volume,
+    require_fit,
+    write_volume,
+)
 from medtranslate.io.deidentify import FACES
 from medtranslate.io.dicom_modules import AIR_TO_BONE_HU, MR_LIMIT, WINDOWED
 from medtranslate.io.dicom_write import CT_LIMITS, write_deidentified
+from medtranslate.io.layout import to_axial
 from medtranslate.records import Conversion, write_result
 from medtranslate.runtime import check_free, require_apart, require_input, whole_output
-from medtranslate.transforms import to_axial
-from medtranslate.translation import describe, output_format
 
 _KEPT = ("dicom", "png")
 """Formats whose slices are shown as they are; others say nothing of slices and are laid out axially."""
@@ -55,30 +62,36 @@ def convert(settings: ConvertSettings) -> Conversion:
     )
     require_fit(source, name, settings.input)
     if settings.deidentify:
-        source.meta.pop("files", None)
-    if name == "png" and settings.output.suffix and source.shape[3] > 1:
+        source = source.with_meta(files=())
+    if name == "png" and settings.output.suffix and source.shape[2] > 1:
         raise GeometryRefused(
-            f"{settings.output}: a picture holds one slice, and {settings.input} has {source.shape[3]};"
+            f"{settings.output}: a picture holds one slice, and {settings.input} has {source.shape[2]};"
             " name a folder with --format png"
         )
+    # A de-identified series keeps its pixels, byte for byte.
+    resent = settings.deidentify and name == source.meta.format == "dicom"
     volume, notes = source, list[str]()
-    resent = settings.deidentify and name == source.meta["format"] == "dicom"
     if name == "png":
         volume, notes = as_pictures(source, shown)
     elif name == "dicom" and not resent:
         volume, notes = as_dicom(source)
-    if source.meta["format"] == "png" and not settings.stack:
+    if source.meta.format == "png" and not settings.stack:
         notes.append("a picture does not say the size of its pixels: taken as 1 mm")
-    digest = None if settings.deidentify else source.meta["digest"]
     notes += [FACES] if settings.deidentify else []
     done = Conversion(
-        source=replace(describe(source), digest=digest),
+        source=replace(source.source(), digest=None if settings.deidentify else source.meta.digest),
         output=settings.output.name,
         format=name,
         range=shown,
         settings=plain(settings),
-        warnings=[*source.meta["warnings"], *notes],
+        warnings=[*source.meta.warnings, *notes],
     )
+    _write(done, None if resent else volume, source, settings)
+    return done
+
+
+def _write(done: Conversion, volume: Volume | None, source: Volume, settings: ConvertSettings) -> None:
+    """Write the volume, or the source's own files without identity, and the record; both or none."""
     as_folder = not settings.output.suffix
     with ExitStack() as outputs:
 
@@ -88,16 +101,15 @@ def convert(settings: ConvertSettings) -> Conversion:
         fresh = whole(settings.output, folder=as_folder)
         beside = settings.output.with_name(f"{settings.output.name}.conversion.json")
         record = fresh / "conversion.json" if as_folder else whole(beside)
-        like = source if name == source.meta["format"] else None
-        if resent:
+        like = source if done.format == source.meta.format else None
+        if volume is None:
             write_deidentified(source, fresh)
         else:
-            write_volume(volume, fresh, like=like, format=name, overwrite=True)
+            write_volume(volume, fresh, like=like, format=done.format, overwrite=True)
         write_result(done, record)
-    return done
 
 
-def as_pictures(source: MetaTensor, shown: tuple[float, float] | None) -> tuple[MetaTensor, list[str]]:
+def as_pictures(source: Volume, shown: tuple[float, float] | None) -> tuple[Volume, list[str]]:
     """Slices with grey values 0 to 255, and what is lost.
 
     Args:
@@ -107,11 +119,11 @@ def as_pictures(source: MetaTensor, shown: tuple[float, float] | None) -> tuple[
     Raises:
         UsageError: `shown` is needed.
     """
-    path, format = source.meta["path"], source.meta["format"]
+    path, format = source.where, source.meta.format
     volume = source if format in _KEPT else to_axial(source)
     notes = [] if format == "png" else [f"pictures hold no geometry: voxels are {_sizes(volume)} mm"]
     if shown is None:
-        low, high = float(volume.min()), float(volume.max())
+        low, high = float(volume.values.min()), float(volume.values.max())
         if low < 0 or high > 255 or not _whole(volume):
             raise UsageError(
                 f"{path}: values from {low:g} to {high:g} do not fit into pictures of 256 grey levels;"
@@ -120,34 +132,33 @@ def as_pictures(source: MetaTensor, shown: tuple[float, float] | None) -> tuple[
         return volume, notes
     low, high = shown
     notes.append(f"pictures show values from {low:g} to {high:g} in 256 steps")
-    grey = (volume.as_tensor() - low) * (255 / (high - low))
-    return MetaTensor(grey, meta=volume.meta), notes
+    return volume.with_values((volume.values - np.float32(low)) * np.float32(255 / (high - low))), notes
 
 
-def as_dicom(source: MetaTensor) -> tuple[MetaTensor, list[str]]:
-    """A volume that can become a DICOM study of its own, and what is lost.
+def as_dicom(source: Volume) -> tuple[Volume, list[str]]:
+    """Prepare a volume to become a DICOM study of its own; give notes on what is lost.
 
     Raises:
         UsageError: it is DICOM already, or its modality is not given.
         GeometryRefused: it is made of pictures.
     """
-    path, modality = source.meta["path"], source.meta.get("modality")
-    if source.meta["format"] == "dicom":
+    path, modality, values = source.where, source.meta.modality, source.values
+    if source.meta.format == "dicom":
         raise UsageError(
             f"{path}: is DICOM already; copy the files, name another format, or give --deidentify"
         )
-    if source.meta["format"] == "png":
+    if source.meta.format == "png":
         raise GeometryRefused(
             f"{path}: pictures have neither measured values nor a place, as DICOM would claim; write .nii.gz"
         )
     if modality is None:
         raise UsageError(f"{path}: DICOM has to say what it holds; give --modality ct or --modality mr")
-    lowest, highest = float(source.min()), float(source.max())
+    lowest, highest = float(values.min()), float(values.max())
     limits = CT_LIMITS if modality == "ct" else (0.0, float("inf"))
     notes = ["no patient and no study in the input: written as a study of its own, of unknown origin"]
-    outside = int(((source < limits[0]) | (source > limits[1])).sum())
+    outside = int(((values < limits[0]) | (values > limits[1])).sum())
     if outside:
-        notes.append(f"{outside} of {source.numel()} voxels outside {limits[0]:g} to {limits[1]:g} clipped")
+        notes.append(f"{outside} of {values.size} voxels outside {limits[0]:g} to {limits[1]:g} clipped")
     if modality == "ct" and not (lowest <= AIR_TO_BONE_HU[0] and highest >= AIR_TO_BONE_HU[1]):
         notes.append(f"values from {lowest:g} to {highest:g} HU do not reach from air to bone: {WINDOWED}")
     if modality == "mr" and highest > 0 and not 255 <= highest <= MR_LIMIT:
@@ -185,9 +196,9 @@ def _shown(settings: ConvertSettings, name: str) -> tuple[float, float] | None:
     return settings.range
 
 
-def _whole(volume: MetaTensor) -> bool:
-    return all(bool((plane == plane.round()).all()) for plane in volume.as_tensor().unbind(3))
+def _whole(volume: Volume) -> bool:
+    return all(bool((plane == np.rint(plane)).all()) for plane in volume.values.T)
 
 
-def _sizes(volume: MetaTensor) -> str:
-    return " x ".join(f"{float(length):g}" for length in volume.pixdim)
+def _sizes(volume: Volume) -> str:
+    return " x ".join(f"{length:g}" for length in volume.spacing)

@@ -1,20 +1,18 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import hypothesis
 import numpy as np
 import pytest
-import torch
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
-from medtranslate.checkpoint import save_model
+from medtranslate import plugins
 from medtranslate.config import NetworkSettings, ScaleSettings
-from medtranslate.model import Generators
 
 # How long an example takes says how busy the machine is, not whether the code is right.
 hypothesis.settings.register_profile("untimed", deadline=None)
@@ -52,6 +50,12 @@ SMALL = NetworkSettings(size=32, channels=(8, 16), latent_channels=4, discrimina
 @pytest.fixture(scope="session")
 def small_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of an untrained model, small and with the same weights in every run."""
+    # Imported here, so that tests of what needs no network start fast.
+    import torch
+
+    from medtranslate.checkpoint import save_model
+    from medtranslate.model import Generators
+
     folder = tmp_path_factory.mktemp("small-model")
     torch.manual_seed(0)
     save_model(
@@ -114,3 +118,23 @@ def put_slices() -> PutSlices:
         return pixels
 
     return put
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Put a package with entry points onto the path: install("far", "losses", {"x": "far:x"}, "x = 1")."""
+    site = tmp_path / "site-packages"
+    site.mkdir()
+    monkeypatch.syspath_prepend(site)
+
+    def put(package: str, kind: str, entries: Mapping[str, str], code: str = "") -> None:
+        folder = site / f"{package}-1.0.dist-info"
+        folder.mkdir()
+        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
+        lines = [f"[medtranslate.{kind}]", *(f"{name} = {place}" for name, place in entries.items())]
+        (folder / "entry_points.txt").write_text("\n".join(lines) + "\n")
+        (site / f"{package}.py").write_text(code)
+        plugins.found.cache_clear()
+
+    yield put
+    plugins.found.cache_clear()

@@ -3,6 +3,8 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -11,10 +13,10 @@ from safetensors.torch import load_file, save_file
 
 from medtranslate.checkpoint import (
     MAX_TEXT,
-    card,
     facts,
     list_models,
     load_model,
+    read_card,
     save_calibration,
     save_model,
 )
@@ -151,6 +153,14 @@ def test_a_name_is_a_model_that_ships_or_a_folder_from_here(folder, monkeypatch)
         load_model("../models/phantom")  # leads from the shipped models' folder to one, from here to none
 
 
+def test_a_run_stands_for_its_model(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(shutil.copytree(folder, tmp_path / "runs" / "mine" / "model").parents[1])
+    assert load_model("mine").description.name == "small"
+    assert facts("mine")["card"].startswith("# small")
+    with pytest.raises(ModelRefused, match="no model of this name"):
+        load_model(".")
+
+
 def test_facts_are_checked_and_complete(folder):
     (folder / "weights.pt").write_bytes(b"a pickle, perhaps")
     known = facts(str(folder))
@@ -195,4 +205,14 @@ def test_missing_weights_and_unknown_names_are_refused(folder):
 @pytest.mark.parametrize("model", list_models(), ids=lambda model: model.name)
 def test_a_shipped_model_loads_and_has_a_card(model):
     assert load_model(model.name).description == model
-    assert model.name in card(model.name)
+    assert model.name in read_card(model.name)
+
+
+def test_models_are_listed_and_shown_without_loading_torch():
+    script = (
+        "import sys; from medtranslate.checkpoint import facts, list_models\n"
+        "assert len(list_models()) > 1 and facts('phantom')['parameters']['to_ct'] > 1000\n"
+        "print({'torch', 'monai'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("set()\n", "")

@@ -129,7 +129,7 @@ def slice_scores(
     scored = {"": score(made, truth, mask, GREY)[0]}
     scored |= baselines(truth, mask, GREY, source=source, source_range=GREY, mean_image=mean)
     found = {
-        f"{name} {of}".strip(): getattr(scores, name)
+        f"{name} {of}".strip(): scores.get(name)
         for of, scores in scored.items()
         for name in ("mae", "psnr", "ssim")
     }

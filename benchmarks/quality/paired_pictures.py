@@ -81,7 +81,7 @@ def one(
     matched[mask] = match_histograms(arrays[2][mask], arrays[0][mask])
     shifted = np.roll(arrays[0], 2, axis=0)
     scores = {
-        f"{score} {name}".strip(): getattr(scored, score)
+        f"{score} {name}".strip(): scored.get(score)
         for name, scored in {"": result.volume, **result.baselines}.items()
         for score in ("mae", "psnr", "ssim")
     }

@@ -96,8 +96,8 @@ def to_mr(head: Study, model: Model) -> tuple[MetaTensor, dict[str, float]]:
 
 def scores(name: str, result: Evaluation) -> dict[str, float]:
     """Masked scores, those of the baselines, and the MAE as a share of the best baseline's."""
-    found = {f"{name}_{key}": getattr(result.volume, key) for key in ("mae", "psnr", "ssim")}
-    others = {f"{name}_mae_{key.replace(' ', '_')}": value.mae for key, value in result.baselines.items()}
+    found = {f"{name}_{key}": result.volume[key] for key in ("mae", "psnr", "ssim")}
+    others = {f"{name}_mae_{key.replace(' ', '_')}": value["mae"] for key, value in result.baselines.items()}
     best = min(value for value in others.values() if value is not None)
     ratio = found[f"{name}_mae"] / best
     return {key: round(float(value), 4) for key, value in (found | others | {f"{name}_ratio": ratio}).items()}

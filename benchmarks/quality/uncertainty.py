@@ -48,7 +48,7 @@ from medtranslate.config import Modality
 from medtranslate.io import read_volume
 from medtranslate.metrics import Calibration, Volume, Voxels, calibrated, fit_calibration, head_mask
 from medtranslate.phantom import HELD_OUT, study
-from medtranslate.training.traps import VISIBLE
+from medtranslate.training.diagnostics import VISIBLE
 from medtranslate.translation import OTHER, as_spoken, sample_volume
 
 FITTED_SEED = HELD_OUT + 7_000

@@ -1,13 +1,12 @@
 """Images per second of a full training step, ours beside CycleGAN as cyclegan.
 
-    python -m benchmarks.speed.training [--full] [--threads 2] [--device cuda --compile]
+    python -m benchmarks.speed.training [--full] [--threads 2] [--device cuda]
 
 A step is the same job for all: both directions, cycle, identity, both discriminators with a pool of 50,
 all optimisers. Our moving average is in it; our phantom anchor is not, for CycleGAN has none. Contenders:
 
     ours           our networks at their defaults, bfloat16, `--batch`
     published      CycleGAN as published, float32, batches of one
-    ours compiled  with `--compile`
     same           the networks as published, at our batch and precision, in the faster layout
 
 Each lives in a process of its own, so that its peak memory is its own. They take turns, and a ratio is the
@@ -90,13 +89,10 @@ def main() -> None:
     )
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--compile", action="store_true", help="a row of ours with compiled networks too")
     parser.add_argument("--full", action="store_true", help="five turns instead of one")
     options = parser.parse_args()
     options.batch = options.batch or (8 if options.full else 4)
-    names = ["ours", "published", "ours compiled", "same"]
-    if not options.compile:
-        names.remove("ours compiled")
+    names = ["ours", "published", "same"]
     started, load = time.perf_counter(), os.getloadavg()
     rows = measure(names, options)
     for name, row in rows.items():
@@ -170,7 +166,7 @@ def contend(name: str, options: argparse.Namespace, parent: Connection) -> None:
     ct, mr = slices(options.size, batch, options.device)
     cuda = options.device != "cpu"
     # Compiled networks and chosen kernels hold for one shape; a CPU needs no more than to be woken.
-    shown = batch if cuda or "compiled" in name else 1
+    shown = batch if cuda else 1
     for _ in range(3 if cuda else 1):
         step(ct[:shown], mr[:shown])
     parent.send("ready")
@@ -194,7 +190,7 @@ def contender(name: str, options: argparse.Namespace) -> tuple[Callable[[Tensor,
     if name == "same":
         return cyclegan.Trainer(device=options.device, precision=torch.bfloat16).step, options.batch
     same_job = LossSettings(identity=2.0, anchor=0.0)
-    ours = Ours(replace(defaults(options), compile="compiled" in name, loss=same_job))
+    ours = Ours(replace(defaults(options), loss=same_job))
     return lambda ct, mr: ours.step(Batch(ct=ct, mr=mr)), options.batch
 
 

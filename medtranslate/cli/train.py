@@ -24,5 +24,22 @@ command = SettingsCommand(
     help="""Train both directions, CT to MR and MR to CT, on images without pairs.
 
     The run's folder grows while training: settings, log, pictures, checkpoint, model. After an
-    interruption, --resume goes on from the last checkpoint.""",
+    interruption, --resume continues from the last checkpoint.
+
+    The anchor is a share of slices whose true translation is known: digital heads, and CT with an MR
+    rendered from it.""",
+    sections={
+        "Image options": ("ct", "mr", "val_ct", "val_mr", "val_share", "groups", "cache"),
+        "Model options": ("name", "notes", "gate", "network", "scale"),
+        "Schedule options": (
+            *("images", "batch", "learning_rate", "discriminator_rate", "decay", "ema", "pool"),
+            *("cycle_noise", "unpaired", "every"),
+        ),
+        "Loss and anchor options": (
+            *("loss", "anchor_share", "anchor_contrast", "anchor_rendered", "anchor_kept"),
+            *("anchor_lesions", "anchor_skull_base", "phantom_contrast"),
+        ),
+        "Augmentation options": ("augment",),
+        "Machine options": ("device", "devices", "nodes", "workers", "capture", "precision"),
+    },
 )

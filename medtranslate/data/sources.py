@@ -19,7 +19,7 @@ from medtranslate.config import Modality, TrainSettings
 from medtranslate.data.items import Listing, list_items
 from medtranslate.data.phantom_slices import PhantomSlices
 from medtranslate.data.split import held_back
-from medtranslate.data.stored import StoredSlices, store
+from medtranslate.data.stored import Request, StoredSlices, store
 from medtranslate.errors import SettingsError
 
 _MODALITIES: dict[str, Modality] = {"ct": "ct", "mr": "mr", "val_ct": "ct", "val_mr": "mr"}
@@ -37,16 +37,18 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class Opened:
-    """Sources by their key (ct, mr, val_ct, val_mr), and what there is to say about them.
+    """Sources by their key (ct, mr, val_ct, val_mr), and facts about them.
 
     Attributes:
-        record: what was read from files and what was passed over, as JSON-like values.
+        record: images of files that were read or passed over, as JSON-like values.
         warnings: sentences.
+        digests: of the images of each source that is files, in their order.
     """
 
     sources: dict[str, Source]
     record: dict[str, Any]
     warnings: list[str]
+    digests: dict[str, tuple[str, ...]]
 
 
 def open_sources(settings: TrainSettings, *, quiet: bool) -> Opened:
@@ -76,19 +78,28 @@ def open_sources(settings: TrainSettings, *, quiet: bool) -> Opened:
         listings |= _split(listings, settings)
     stored = {
         key: store(
-            listing,
-            texts.get(key, texts.get(key.removeprefix("val_"), "")),
-            _MODALITIES[key],
-            settings.network,
-            settings.scale,
+            Request(
+                listing,
+                texts.get(key, texts.get(key.removeprefix("val_"), "")),
+                _MODALITIES[key],
+                settings.network,
+                settings.scale,
+                settings.out,
+            ),
             folder=settings.cache,
             quiet=quiet,
         )
         for key, listing in listings.items()
     }
-    warnings = [sentence for key, source in stored.items() for sentence in _remarks(key, source)]
+    warnings = list(dict.fromkeys(note for listing in listings.values() for note in listing.notes))
+    warnings += [sentence for key, source in stored.items() for sentence in _remarks(key, source)]
     warnings += _leaks(stored)
-    return Opened(sources | stored, {key: source.record for key, source in stored.items()}, warnings)
+    return Opened(
+        sources | stored,
+        {key: source.record for key, source in stored.items()},
+        warnings,
+        {key: source.digests for key, source in stored.items()},
+    )
 
 
 def _stream(text: str, modality: Modality, settings: TrainSettings) -> PhantomSlices:
@@ -131,6 +142,8 @@ def _remarks(key: str, source: StoredSlices) -> list[str]:
     remarks = [f"{key}: passed over: {reason}" for reason in passed]
     notes, images = record["warnings"], record["images"]
     remarks += [f"{key}: {note} ({count} of {images} images)" for note, count in notes.items()]
+    if blank := record.get("blank", 0):
+        remarks.append(f"{key}: {blank} pictures of one grey value passed over")
     if len(source.images) == 1:
         remarks.append(f"{key}: one slice, which is no set to learn from or to judge by")
     return remarks
@@ -143,7 +156,7 @@ def _leaks(stored: Mapping[str, StoredSlices]) -> list[str]:
     for key, source in stored.items():
         if not key.startswith("val_"):
             continue
-        images = len(source.digests & frozenset().union(*(other.digests for other in trained)))
+        images = len(set(source.digests) & {digest for other in trained for digest in other.digests})
         groups = len(source.groups & frozenset().union(*(other.groups for other in trained)))
         if images or groups:
             leaks.append(f"{key}: {images} images and {groups} groups are trained on too; its scores flatter")

@@ -37,7 +37,7 @@ def align(
     given = {"prediction": prediction, "reference": reference, **others}
     for role, volume in given.items():
         if volume is not None:
-            require_grid(volume.meta, f"{role} ({where(volume)})")
+            require_grid(volume.meta.get("slices"), f"{role} ({where(volume)})")
     volumes = {role: to_axial(volume) for role, volume in given.items() if volume is not None}
     for role, volume in volumes.items():
         require_finite(array(volume), f"{role} ({where(volume)})")

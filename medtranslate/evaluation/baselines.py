@@ -10,7 +10,7 @@ from skimage.exposure import match_histograms
 from torch import Tensor, nn
 
 from medtranslate.checkpoint import Model
-from medtranslate.config import Modality, ProfileName
+from medtranslate.config import Modality
 from medtranslate.metrics import Range, Volume, Voxels, score
 from medtranslate.networks import Generated, Posterior
 from medtranslate.records import Scores
@@ -26,7 +26,7 @@ def baselines(
     source_range: Range = (0.0, 1.0),
     copied_range: Range | None = None,
     mean_image: Volume | None = None,
-    profile: ProfileName = "image",
+    profile: str = "image",
     reversed_axes: Sequence[int] = (),
 ) -> dict[str, Scores]:
     """Scores of what needs no translation, on the same voxels.

@@ -24,11 +24,13 @@ from medtranslate.evaluation.pairing import members_of
 from medtranslate.io import read_volume
 from medtranslate.io.dicom_values import require_signal
 from medtranslate.metrics import PROFILES, Range, score
+from medtranslate.modality import OTHER
 from medtranslate.records import Cycle, Evaluation, Mask
 from medtranslate.report import VIEWS, Pictures, draw_differences, write_case
 from medtranslate.runtime import check_free, progress, require_apart, whole_output
 from medtranslate.transforms import origin, to_axial
-from medtranslate.translation import OTHER, as_spoken, framed_alone, pass_gate, stem_of, translate_volume
+from medtranslate.transforms.monai_adapters import to_metatensor
+from medtranslate.translation import as_spoken, framed_alone, pass_gate, stem_of, translate_volume
 
 NAMES = {
     "source copied": "intermediate copied",
@@ -57,7 +59,7 @@ def cycle(settings: CycleSettings, *, quiet: bool = False) -> Cycle:
     model = load_model(settings.model, choose_device(settings.device))
 
     def one(name: str) -> tuple[Evaluation, Pictures]:
-        source = read_volume(
+        read = read_volume(
             paths[name],
             series=settings.series,
             select=settings.select,
@@ -65,7 +67,8 @@ def cycle(settings: CycleSettings, *, quiet: bool = False) -> Cycle:
             modality=settings.from_,
             advice=f"--from says what the input is, so give --from {OTHER[settings.from_]}",
         )
-        require_signal(source.meta)
+        require_signal(read.meta)
+        source = to_metatensor(read)
         return cycle_volume(
             source,
             settings.from_,
@@ -116,7 +119,7 @@ def cycle_volume(
     source: MetaTensor,
     modality: Modality,
     model: Model,
-    batch: int = 16,
+    batch: int | None = None,
     *,
     noise: float = 0.0,
     seed: int = 0,
@@ -135,7 +138,7 @@ def cycle_volume(
     Args:
         source: [1, X, Y, Z] in physical units.
         modality: of the source.
-        batch: slices per pass.
+        batch: slices per pass (default: by their size and the free memory).
         noise: standard deviation of normal noise on the image between, as a share of its range.
         seed: of the noise.
         name: of the item, without patient identity.
@@ -147,7 +150,7 @@ def cycle_volume(
     """
     there = OTHER[modality]
     translated, outward = translate_volume(source, model, there, batch)
-    outward = pass_gate(origin(source), outward, force=force)
+    outward = pass_gate(outward, origin(source), force=force)
     ends = (0.0, 255.0) if "levels" in source.meta else outward.model.output_range
     between = _as_kept(translated, ends, noise, seed)
     recovered, record = translate_volume(between, model, modality, batch)

@@ -23,6 +23,7 @@ from medtranslate.evaluation.rules import warn_source
 from medtranslate.io import read_volume
 from medtranslate.records import Evaluation, Provenance, Translation, read_result
 from medtranslate.report import Pictures
+from medtranslate.transforms.monai_adapters import to_metatensor
 from medtranslate.translation import describe, record_of
 
 LIBRARIES = ("medtranslate", "torch", "monai", "numpy", "scipy", "scikit-image", "simpleitk")
@@ -35,7 +36,10 @@ def score_paths(
     """Read and score one pair; `paths` by role."""
     known = {"prediction": settings.modality, "reference": settings.modality}
     advice = "--modality says what prediction and reference are; give that, or the right files"
-    read = {role: read_volume(path, modality=known.get(role), advice=advice) for role, path in paths.items()}
+    read = {
+        role: to_metatensor(read_volume(path, modality=known.get(role), advice=advice))
+        for role, path in paths.items()
+    }
     provenance = provenance_of(read)
     own = translation_of(paths["prediction"])
     # The record of a folder can speak for the model of all its files, not for the source of each.

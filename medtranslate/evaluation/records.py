@@ -12,6 +12,7 @@ from monai.data import MetaTensor
 from medtranslate.errors import InputRefused, Unreadable
 from medtranslate.io import read_volume
 from medtranslate.records import Cohort, Cycle, Evaluation, Translation, read_result
+from medtranslate.transforms.monai_adapters import to_metatensor
 
 NAMES = ("result.json", "translation.json")
 READERS: dict[str, Callable[[Path], Evaluation | Cohort | Cycle | Translation]] = {
@@ -119,12 +120,12 @@ def _read(path: Path, role: str, digest: str | None, settings: Mapping[str, obje
         series=series if isinstance(series, str) else None,
         select=select if isinstance(select, str) else None,
         volume=number if isinstance(number, int) else None,
-        modality=modality if isinstance(modality, str) else None,
+        modality=modality if modality in ("ct", "mr") else None,
     )
-    found = str(volume.meta["digest"])
+    found = str(volume.meta.digest)
     if digest is not None and found != digest:
         raise InputRefused(
             f"{path}: is not the {role} of this record (SHA-256 {found[:12]}..., recorded {digest[:12]}...);"
             " give the very volume, or leave it away"
         )
-    return volume
+    return to_metatensor(volume)

@@ -18,13 +18,12 @@ from medtranslate.data.phantom_slices import PhantomSlices
 from medtranslate.gate.heads import bare_heads, other_views
 from medtranslate.gate.negatives import WRONG, offered, turned
 from medtranslate.gate.scans import SCANS
+from medtranslate.modality import OTHER
 from medtranslate.model import Generators
 from medtranslate.networks import HIGHEST, KINDS, MODALITIES, SliceGate, VariationalGenerator, pooled, shrink
 from medtranslate.phantom import HELD_OUT
 from medtranslate.runtime import progress
 from medtranslate.transforms import augment
-
-OTHER: dict[Modality, Modality] = {"ct": "mr", "mr": "ct"}
 
 MOST = 2_000
 """Slices of a source that are looked at."""

@@ -65,10 +65,10 @@ def _volumes(modality: Modality, scale: ScaleSettings, first: int) -> Iterator[V
         rng = np.random.default_rng([seed, 9])
         contrast = CONTRASTS[int(rng.integers(len(CONTRASTS)))]
         study = phantom.study(seed, size=VOLUME, spacing=240 / VOLUME, contrast=contrast)
-        values = (study.ct if modality == "ct" else study.mr).as_tensor()
+        values = torch.from_numpy((study.ct if modality == "ct" else study.mr).values)
         ends = scale.ct_window if modality == "ct" else (0.0, mr_top(values, scale.mr_percentile))
-        tissue = np.isin(study.labels[0].numpy(), [LABEL[name] for name in BRAIN])
-        yield scale_ct(values, ends)[0], tissue, rng
+        tissue = np.isin(study.labels.values, [LABEL[name] for name in BRAIN])
+        yield scale_ct(values, ends), tissue, rng
 
 
 def _outlined(tissue: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.bool_]:

@@ -1,25 +1,9 @@
 """Reading and writing volumes: `read_volume`, `write_volume`, and the dict of formats.
 
-A volume is a MONAI `MetaTensor` [1, X, Y, Z], float32, in physical units (HU for CT, arbitrary for MR),
-with a float64 affine from array index to RAS+ millimetres. Its meta holds, beside MONAI's own keys:
+A `Volume` holds values [X, Y, Z] float32 in physical units (HU for CT, arbitrary for MR), a float64 affine
+from array index to RAS+ millimetres, and `Meta`: typed facts, never a patient's header.
 
-    modality  "ct" or "mr", where known
-    format    a key of FORMATS
-    path      what was read
-    digest    SHA-256 of the values and the geometry as they were read
-    warnings  list of sentences
-    series    SeriesInstanceUID (DICOM only)
-    select    what was taken of a DICOM series that holds several acquisitions, such as "echo=2"
-    measures  sentence on what the values are, where a DICOM header says neither HU nor MR signal
-    identity  sentences on what of patient and study is not valid in a DICOM source; names of attributes only
-    no_source sentence on why no DICOM file can be made from a DICOM source that lacks an identifier
-    slices    geometry.SliceGeometry of a DICOM series that is no regular grid; the affine is then nominal
-    stored    the numbers' type in the file, such as "int16" (where it is one type; not DICOM)
-    levels    largest grey value, 255 or 65535 (pictures only)
-    files     names of the pictures, slice by slice (stacks of pictures only)
-    study     what volumes of one phantom study have in common (phantoms only)
-
-Patient headers are never in meta. To add a format, write one module with `recognise`, `read` and `write`
+To add a format, write one module with `recognise`, `read` and `write`
 and add one entry to `formats.FORMATS`.
 """
 
@@ -29,16 +13,11 @@ import hashlib
 from collections import Counter
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import torch
-from monai.data.meta_tensor import MetaTensor
-from monai.utils.enums import SpaceKeys
 from natsort import natsorted
 
-from medtranslate.errors import Diverged, GeometryRefused, InputRefused, Unreadable, UsageError
-from medtranslate.geometry import require_grid
+from medtranslate.errors import Diverged, InputRefused, Unreadable, UsageError
 from medtranslate.io import dicom_read, png
 from medtranslate.io.dicom_files import is_archive, visible_files
 from medtranslate.io.folders import several, why_no_image
@@ -46,12 +25,14 @@ from medtranslate.io.foreign import describe, head_of
 from medtranslate.io.formats import FORMATS as FORMATS
 from medtranslate.io.formats import Format as Format
 from medtranslate.io.regrid import regrid
-from medtranslate.io.scan import Scan
 from medtranslate.io.shear import describe_shear, require_right_angles
+from medtranslate.io.volume import Meta as Meta
+from medtranslate.io.volume import Volume as Volume
+from medtranslate.modality import Modality
 from medtranslate.records import Derivation
 from medtranslate.runtime import whole_output
 
-_NAMES = {"ct": "a CT", "mr": "an MR"}
+_NAMES: dict[Modality, str] = {"ct": "a CT", "mr": "an MR"}
 
 
 def read_volume(
@@ -60,11 +41,11 @@ def read_volume(
     series: str | None = None,
     select: str | None = None,
     volume: int | None = None,
-    modality: str | None = None,
+    modality: Modality | None = None,
     regular: bool = False,
     stack: tuple[float, float, float] | None = None,
     advice: str = "give the other volume",
-) -> MetaTensor:
+) -> Volume:
     """Read one volume of any format, told by content.
 
     Args:
@@ -81,8 +62,7 @@ def read_volume(
         advice: what to do where `modality` is not what the input has.
 
     Returns:
-        The volume as the module's docstring says. Slices lie contiguous in memory, so the tensor is a
-        transposed view; use `reshape` rather than `view`.
+        The volume, with `format`, `path`, `digest` and the format's own facts in its meta.
 
     Raises:
         UsageError: `select` is not NAME=VALUE, or this is no DICOM.
@@ -98,42 +78,33 @@ def read_volume(
     if stack is not None:
         if not (path.is_dir() and name == "png"):
             raise Unreadable(f"{path}: is no folder of pictures to stack; leave --stack away")
-        return _volume(png.read_stack(path, list_pictures(path), stack), name, path, modality, advice)
+        return _known(png.read_stack(path, list_pictures(path), stack), name, path, modality, advice)
     if path.is_dir() and name != "dicom":
         or_all = ", or all of them with --stack and --spacing" if name == "png" else ""
         files = list_pictures(path) or list_volumes(path)
         raise Unreadable(f"{several(path, name, files)}; name one of them{or_all}")
     read = FORMATS[name].read if select is None else partial(dicom_read.read, select=select)
     scan = read(path, series, volume)
-    return _volume(regrid(scan, str(path), modality) if regular else scan, name, path, modality, advice)
+    return _known(regrid(scan, str(path), modality) if regular else scan, name, path, modality, advice)
 
 
-def _volume(scan: Scan, name: str, path: Path, modality: str | None, advice: str) -> MetaTensor:
-    found = scan.meta.get("modality", modality)
-    if modality is not None and found != modality:
-        raise InputRefused(f"{path}: is {_NAMES[str(found)]}, not {_NAMES[modality]}; {advice}")
-    if "slices" not in scan.meta and (sheared := describe_shear(scan.affine)):
-        scan.meta["warnings"].append(f"no right angles: {sheared}; --regrid undoes it")
-    meta: dict[str, Any] = {
-        **scan.meta,
-        **({} if found is None else {"modality": found}),
-        "format": name,
-        "path": str(path),
-        "digest": _digest(scan),
-        "filename_or_obj": str(path),
-        "original_affine": scan.affine.copy(),
-        "spatial_shape": np.array(scan.values.shape),
-        "original_channel_dim": 0,
-        "space": SpaceKeys.RAS,
-    }
-    return MetaTensor(torch.from_numpy(scan.values[None]), affine=torch.from_numpy(scan.affine), meta=meta)
+def _known(volume: Volume, name: str, path: Path, modality: Modality | None, advice: str) -> Volume:
+    """Add to a volume what its file alone does not say."""
+    found, warnings = volume.meta.modality or modality, volume.meta.warnings
+    if found is not None and modality is not None and found != modality:
+        raise InputRefused(f"{path}: is {_NAMES[found]}, not {_NAMES[modality]}; {advice}")
+    if volume.meta.slices is None and (sheared := describe_shear(volume.affine)):
+        warnings = (*warnings, f"no right angles: {sheared}; --regrid undoes it")
+    return volume.with_meta(
+        modality=found, warnings=warnings, format=name, path=path, digest=digest_of(volume)
+    )
 
 
 def write_volume(
-    volume: MetaTensor,
+    volume: Volume,
     path: Path | str,
     *,
-    like: MetaTensor | None = None,
+    like: Volume | None = None,
     derivation: Derivation | None = None,
     format: str | None = None,
     overwrite: bool = False,
@@ -141,7 +112,7 @@ def write_volume(
     """Write one volume; the output is whole or absent.
 
     Args:
-        volume: [1, X, Y, Z]; for pictures its values are grey values 0 to 255.
+        volume: for pictures its values are grey values 0 to 255.
         path: its suffix decides the format (none is a folder of DICOM) unless `format` does. Several
             slices as pictures are a folder.
         like: the source that the volume was made from, as `read_volume` gave it, on the same grid.
@@ -155,14 +126,14 @@ def write_volume(
         Diverged: a voxel is NaN or infinite.
     """
     path = Path(path)
-    if volume.ndim != 4 or volume.shape[0] != 1:
-        raise GeometryRefused(f"{path}: one channel and three axes can be written, not {tuple(volume.shape)}")
-    values = volume.as_tensor()
+    values = volume.values
     # A sum is not finite if any voxel is not; counting them costs far more.
-    broken = 0 if values.sum().isfinite() else values.numel() - int(values.isfinite().sum())
-    if broken:
+    with np.errstate(invalid="ignore"):
+        whole = np.isfinite(values.sum(dtype=np.float64))
+    if not whole:
+        broken = values.size - int(np.isfinite(values).sum())
         raise Diverged(
-            f"{path}: {broken} of {volume.numel()} voxels to write are not finite; nothing is written"
+            f"{path}: {broken} of {values.size} voxels to write are not finite; nothing is written"
         )
     name = format or format_of_name(path)
     if name not in FORMATS:
@@ -172,13 +143,13 @@ def write_volume(
         require_fit(volume, name, path)
     chosen = FORMATS[name]
     named = any(suffix and path.name.lower().endswith(suffix) for suffix in chosen.suffixes)
-    several = chosen.folder_from is not None and volume.shape[3] >= chosen.folder_from
+    several = chosen.folder_from is not None and volume.shape[2] >= chosen.folder_from
     folder = not named and (several or path.is_dir())
     with whole_output(path, overwrite=overwrite, folder=folder) as fresh:
         chosen.write(volume, fresh, like, derivation)
 
 
-def require_fit(volume: MetaTensor, format: str, where: Path) -> None:
+def require_fit(volume: Volume, format: str, where: Path) -> None:
     """Refuse a volume whose geometry a format cannot hold.
 
     Args:
@@ -189,9 +160,9 @@ def require_fit(volume: MetaTensor, format: str, where: Path) -> None:
         GeometryRefused: its slices are no regular grid, or it is sheared.
     """
     if format != "dicom":
-        require_grid(volume.meta, str(where))
-    if FORMATS[format].right_angled and "slices" not in volume.meta:
-        require_right_angles(volume.affine.numpy(), str(where))
+        volume.require_grid(str(where))
+    if FORMATS[format].right_angled and volume.meta.slices is None:
+        require_right_angles(volume.affine, str(where))
 
 
 def detect_format(path: Path | str) -> str:
@@ -239,6 +210,20 @@ def format_of_name(path: Path) -> str:
     return found or "dicom"
 
 
+def output_format(output: Path, format: str | None) -> str | None:
+    """Key of FORMATS that an output's suffix and --format ask for; None where neither does.
+
+    Raises:
+        UsageError: they differ, or no format writes the suffix.
+    """
+    named = format_of_name(output) if output.suffix else None
+    if format == "dicom" and named:
+        raise UsageError(f"{output}: DICOM is a folder with a file for each slice; name it without suffix")
+    if format and named and format != named:
+        raise UsageError(f"{output}: is named as {named}, and --format is {format}; leave one of them away")
+    return format or named
+
+
 def list_pictures(folder: Path | str) -> list[Path]:
     """PNG and JPEG files of a folder, told by content, in natural order; subfolders are left alone.
 
@@ -269,11 +254,11 @@ def _recognise(path: Path) -> str | None:
     return next((name for name, format in FORMATS.items() if format.recognise(head)), None)
 
 
-def _digest(scan: Scan) -> str:
+def digest_of(volume: Volume) -> str:
     """SHA-256 over shape, affine and values, slice by slice (Fortran order), little-endian."""
-    digest = hashlib.sha256(repr(scan.values.shape).encode())
-    digest.update(scan.affine.astype("<f8").tobytes())
-    if (slices := scan.meta.get("slices")) is not None:
-        digest.update(slices.positions.astype("<f8").tobytes())
-    digest.update(np.ascontiguousarray(scan.values.T, dtype="<f4").data)
+    digest = hashlib.sha256(repr(volume.values.shape).encode())
+    digest.update(volume.affine.astype("<f8").tobytes())
+    if volume.meta.slices is not None:
+        digest.update(volume.meta.slices.positions.astype("<f8").tobytes())
+    digest.update(np.ascontiguousarray(volume.values.T, dtype="<f4").data)
     return digest.hexdigest()

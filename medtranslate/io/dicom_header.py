@@ -42,12 +42,12 @@ SOURCE_TAGS = (*COPIED, *_LOSSY, *_CLEANED, _METHODS, "SeriesNumber", "BurnedInA
 
 
 def uid(key: str, part: str) -> UID:
-    """A UID that is the same for the same content (PS3.5 B.2: 2.25 and a UUID as one number)."""
+    """Derive a UID that is the same for the same content (PS3.5 B.2: 2.25 and a UUID as one number)."""
     return UID(f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, f'medtranslate/{key}/{part}').int}")
 
 
 def _new_header(modality: str, key: str, *, dated: bool = True) -> Dataset:
-    """What every image of this package's series says of itself."""
+    """Make the header that all images of this package's series share."""
     header = own_header(modality.upper(), CTImageStorage if modality == "ct" else MRImageStorage, key, dated)
     header.FrameOfReferenceUID = uid(key, "frame")
     header.SyntheticData = "YES"
@@ -56,7 +56,7 @@ def _new_header(modality: str, key: str, *, dated: bool = True) -> Dataset:
 
 
 def own_header(modality: str, kind: UID, key: str, dated: bool) -> Dataset:
-    """What every file of this package says of itself, and when it was made unless that is to stay unsaid."""
+    """Make the header that all files of this package share, with the date if `dated`."""
     now, header = datetime.now(), Dataset()
     for keyword in ("InstanceCreation", "Series", "Content") if dated else ():
         setattr(header, f"{keyword}Date", now.strftime("%Y%m%d"))
@@ -70,7 +70,7 @@ def own_header(modality: str, kind: UID, key: str, dated: bool) -> Dataset:
 
 
 def software_version() -> str:
-    """The version of this package, as headers say it."""
+    """Give the version of this package in the form that headers hold."""
     try:
         return version("medtranslate")
     except PackageNotFoundError:
@@ -78,7 +78,7 @@ def software_version() -> str:
 
 
 def phantom_header(modality: str, key: str, study: str) -> Dataset:
-    """A digital phantom's own patient and study; its CT and MR share `study` and so their coordinates."""
+    """Make the patient and study of a digital phantom; its CT and MR share `study`, hence coordinates."""
     header = _new_header(modality, key)
     for keyword in EMPTY:
         setattr(header, keyword, "")
@@ -95,7 +95,7 @@ def phantom_header(modality: str, key: str, study: str) -> Dataset:
 
 
 def unknown_header(modality: str, key: str) -> Dataset:
-    """A patient and a study of its own for a volume that comes from a file without either.
+    """Make a patient and a study for a volume from a file that has neither.
 
     Whether the volume is a scan or computed is unknown, so neither is said.
     """
@@ -141,7 +141,7 @@ def derived_header(sources: Sequence[Dataset], derivation: Derivation, key: str)
 
 
 def series_number(source: Dataset, base: int) -> int:
-    """A number for a derived series: `base` and the last three digits of the source's."""
+    """Compute the number of a derived series: `base` and the last three digits of the source's."""
     return base + int(valid(source, "SeriesNumber") or 0) % 1000
 
 
@@ -151,7 +151,7 @@ def basic(text: str) -> str:
 
 
 def deidentification_of(source: Dataset) -> Dataset:
-    """What a header says of how it was de-identified, beside the text that `take_over` copies."""
+    """Copy the record of a de-identification, beside the text that `take_over` copies."""
     said = Dataset()
     for keyword, terms in _CLEANED.items():
         if (value := source.get(keyword)) in terms:
@@ -170,7 +170,7 @@ _CODE = ("CodeValue", "CodingSchemeDesignator", "CodeMeaning")
 
 
 def coded(code: Code) -> Dataset:
-    """A code as an item of a sequence (PS3.3 8.8)."""
+    """Write a code as an item of a sequence (PS3.3 8.8)."""
     item = Dataset()
     item.CodeValue, item.CodingSchemeDesignator = code.value, code.scheme_designator
     item.CodeMeaning = code.meaning

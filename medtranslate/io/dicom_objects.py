@@ -16,7 +16,6 @@ import numpy as np
 from highdicom import VOILUTTransformation, pm, sr
 from highdicom.coding_schemes import CodingSchemeIdentificationItem
 from highdicom.sr import CodedConcept
-from monai.data.meta_tensor import MetaTensor
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sr.codedict import codes
 from pydicom.uid import (
@@ -41,6 +40,7 @@ from medtranslate.io.dicom_header import (
 )
 from medtranslate.io.dicom_texts import PATIENT_AND_STUDY, take_over
 from medtranslate.io.dicom_write import check_grid, sources_of
+from medtranslate.io.volume import Volume
 from medtranslate.modality import UCUM
 
 SCHEME = "99MEDTRANSLATE"
@@ -67,23 +67,23 @@ class Study:
 
 
 @without_comment()
-def open_study(like: MetaTensor, *, deidentify: bool = False) -> Study:
-    """The study of a DICOM series as `read_volume` gave it.
+def open_study(like: Volume, *, deidentify: bool = False) -> Study:
+    """Open the study of a DICOM series that `read_volume` gave.
 
     Raises:
         UsageError: it is no DICOM series.
         InputRefused: its files are gone or changed, or an identifier is no UID.
     """
-    if like.meta.get("format") != "dicom":
+    if like.meta.format != "dicom" or like.meta.digest is None:
         raise UsageError(
-            f"{like.meta.get('path', 'the source')}: is no DICOM series, so there is no study to file in;"
+            f"{like.meta.path or 'the source'}: is no DICOM series, so there is no study to file in;"
             " give the series that was translated (--source), or leave the view dicom away"
         )
-    return Study(*sources_of(like, deidentify=deidentify), like.meta["digest"], deidentify)
+    return Study(*sources_of(like, deidentify=deidentify), like.meta.digest, deidentify)
 
 
 def unit_code(unit: str) -> CodedConcept:
-    """The UCUM code of a result's unit; that of no units for what has none, such as grey levels."""
+    """Give the UCUM code of a unit; "no units" for what has none, such as grey levels."""
     value, meaning = UCUM.get(unit, ("1", "no units"))
     return CodedConcept(value, "UCUM", meaning)
 
@@ -142,11 +142,11 @@ def write_scores(
 
 
 @without_comment()
-def write_map(spread: MetaTensor, unit: str, meaning: str, study: Study, path: Path) -> None:
+def write_map(spread: Volume, unit: str, meaning: str, study: Study, path: Path) -> None:
     """Write standard deviations as a Parametric Map of 32-bit floats, one frame per slice of the source.
 
     Args:
-        spread: [1, X, Y, Z] on the source's grid.
+        spread: on the source's grid.
         unit: a result's.
         meaning: of the map, in a few words.
 
@@ -154,7 +154,7 @@ def write_map(spread: MetaTensor, unit: str, meaning: str, study: Study, path: P
         GeometryRefused: the map is not on the source's grid.
     """
     check_grid(spread, study.stack, len(study.sources), path)
-    planes = np.ascontiguousarray(spread.numpy(force=True)[0].T, np.float32)
+    planes = np.ascontiguousarray(spread.values.T, np.float32)
     header = _header(
         study, "OT", ParametricMapStorage, planes.tobytes(), f"UNCERTAINTY, RESEARCH ONLY, {meaning}", 8000
     )
@@ -253,7 +253,7 @@ def _refer(made: Dataset, sources: Mapping[str, Dataset]) -> None:
 
 
 def _bare(source: Dataset, frame: UID) -> Dataset:
-    """What highdicom reads of a slice, without identity: the object's own header brings that, checked.
+    """Copy what highdicom reads of a slice, without identity, which the object's own header has.
 
     Args:
         source: header of the slice.
@@ -270,7 +270,7 @@ def _bare(source: Dataset, frame: UID) -> Dataset:
 
 
 def _as_slice(bare: Dataset, instance: UID) -> Dataset:
-    """A frame as a slice of its own: highdicom takes one enhanced image, or slices, but no frames."""
+    """Present a frame as a slice: highdicom takes one enhanced image, or slices, but no frames."""
     bare.SOPClassUID = CTImageStorage if bare.Modality == "CT" else MRImageStorage
     bare.SOPInstanceUID = instance
     return bare

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,18 +17,20 @@ from medtranslate.io.dicom_series import MODALITIES, name_of
 from medtranslate.io.dicom_stack import read_headers
 from medtranslate.io.dicom_texts import notes_of, why_no_source
 from medtranslate.io.dicom_values import Values, check_values, is_padding
-from medtranslate.io.regrid import PADDING
-from medtranslate.io.scan import Scan
+from medtranslate.io.volume import Meta, Volume
+from medtranslate.modality import PADDING, Modality
 
 
 @without_comment()
-def read(path: Path, series: str | None = None, volume: int | None = None, select: str | None = None) -> Scan:
+def read(
+    path: Path, series: str | None = None, volume: int | None = None, select: str | None = None
+) -> Volume:
     """Read a folder of one series, at any depth, a .zip of one, or one file: a slice, or an enhanced image.
 
     The array is [columns, rows, slices] with the slices along their normal (row direction cross column
     direction), whatever their file names and InstanceNumbers. Stored values are rescaled slice by slice:
     CT to HU, MR to whatever its scanner means. MONOCHROME1 says how to show a value, not what it is, so
-    values are kept. What the header calls padding becomes background: air (`regrid.PADDING`) in CT, the
+    values are kept. What the header calls padding becomes background: air (`modality.PADDING`) in CT, the
     lowest real value in MR. Tilted or uneven slices come with their own geometry in meta (`slices`); the
     affine is then nominal (`geometry.Stack`).
 
@@ -56,22 +57,17 @@ def read(path: Path, series: str | None = None, volume: int | None = None, selec
         for (header, scale, plane), pixels in zip(of_file, decoded, strict=True):
             with refusing_damage(name_of(header)):
                 padded += _fill(plane, pixels, header, scale)
-    meta: dict[str, Any] = {
-        "modality": modality,
-        "series": str(first.SeriesInstanceUID),
-        "warnings": [*_notes(headers, stack), *checked.notes, *_blank(values, padded, modality)],
-    }
-    if select is not None:
-        meta["select"] = select
-    if identity := notes_of(first):
-        meta["identity"] = identity
-    if obstacle := why_no_source(headers):
-        meta["no_source"] = obstacle
-    if checked.measures:
-        meta["measures"] = checked.measures
-    if stack.slices is not None:
-        meta["slices"] = stack.slices
-    return Scan(values.T, stack.affine, meta)
+    meta = Meta(
+        modality=modality,
+        series=str(first.SeriesInstanceUID),
+        select=select,
+        measures=checked.measures or None,
+        identity=tuple(notes_of(first)),
+        no_source=why_no_source(headers) or None,
+        slices=stack.slices,
+        warnings=(*_notes(headers, stack), *checked.notes, *_blank(values, padded, modality)),
+    )
+    return Volume(values.T, stack.affine, meta)
 
 
 def _fill(plane: NDArray[np.float32], pixels: NDArray[np.integer], header: FileDataset, scale: Values) -> int:
@@ -95,7 +91,7 @@ def _fill(plane: NDArray[np.float32], pixels: NDArray[np.integer], header: FileD
     return int(np.count_nonzero(padding))
 
 
-def _blank(values: NDArray[np.float32], padded: int, modality: str) -> list[str]:
+def _blank(values: NDArray[np.float32], padded: int, modality: Modality) -> list[str]:
     """Put the lowest value of an MR in the place of its padding; says what all padding became."""
     if padded == 0:
         return []

@@ -8,7 +8,7 @@ right or wrong. What this package writes beside them is plain ASCII, which every
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 from pydicom import config as pydicom_config
@@ -21,6 +21,7 @@ from pydicom.tag import BaseTag, Tag
 from medtranslate.errors import SeriesRefused
 from medtranslate.io.dicom_files import file_of, raw_of, read_dicom
 from medtranslate.io.dicom_series import name_of
+from medtranslate.io.volume import Meta
 
 FILED_BY = ("PatientID", "IssuerOfPatientID", "PatientName", "AccessionNumber")
 """What archives file by: taken over whatever it holds, since the study already holds it."""
@@ -69,7 +70,7 @@ _WITHOUT_SIDES = (
 
 
 def with_bytes(header: FileDataset) -> FileDataset:
-    """The header with what is copied from it as the bytes of its file: comparing has decoded some."""
+    """Restore the file's bytes of the elements that are copied; comparing has decoded some."""
     header.update(read_dicom(file_of(header), COPIED))
     return header
 
@@ -104,7 +105,7 @@ def copy(header: Dataset, source: Dataset, keyword: str) -> None:
 
 
 def element_of(source: Dataset, key: str | BaseTag) -> DataElement | RawDataElement | None:
-    """An element as the file holds it, unless it was looked at and so decoded; None if it is not there."""
+    """Give an element as the file holds it, or decoded if it was used before; None if it is absent."""
     if key not in source:
         return None
     # Without `keep_deferred` an empty value would be decoded, which fails where its VR is none.
@@ -112,7 +113,7 @@ def element_of(source: Dataset, key: str | BaseTag) -> DataElement | RawDataElem
 
 
 def notes_of(source: FileDataset) -> list[str]:
-    """What a derived series of this source cannot take over as it is, by name and never by value."""
+    """List what a derived series can't take over unchanged, by name and never by value."""
     source = with_bytes(source)
     wrong = [
         keyword
@@ -145,7 +146,7 @@ def check_uids(sources: Sequence[FileDataset]) -> None:
 
 
 def why_no_source(sources: Sequence[FileDataset]) -> str:
-    """The sentence by which no DICOM file can be made from these images; empty if one can."""
+    """Explain why no DICOM file can be made from these images; empty if one can."""
     try:
         check_uids(sources)
     except SeriesRefused as refusal:
@@ -153,7 +154,7 @@ def why_no_source(sources: Sequence[FileDataset]) -> str:
     return ""
 
 
-def require_source(meta: Mapping[Any, Any]) -> None:
+def require_source(meta: Meta) -> None:
     """Refuse a volume that no derived DICOM series can refer to.
 
     Args:
@@ -162,8 +163,8 @@ def require_source(meta: Mapping[Any, Any]) -> None:
     Raises:
         SeriesRefused: an identifier of its source is missing, or no UID.
     """
-    if obstacle := meta.get("no_source"):
-        raise SeriesRefused(obstacle)
+    if meta.no_source:
+        raise SeriesRefused(meta.no_source)
 
 
 def check_named(source: FileDataset) -> None:
@@ -181,13 +182,13 @@ def check_named(source: FileDataset) -> None:
 
 
 def _uid(source: Dataset, tag: BaseTag) -> str:
-    """A UID as the file holds it, without padding; empty if there is none."""
+    """Give a UID as the file holds it, without padding; empty if there is none."""
     value = raw_of(source, tag) or ""
     return (value.decode("ascii", "replace") if isinstance(value, bytes) else value).strip(" \0")
 
 
 def valid(source: Dataset, keyword: str) -> Any:
-    """A value of the source if it is there, not empty, and valid for its VR and its defined terms.
+    """Give a value of the source if it is present, not empty, and valid for its VR and defined terms.
 
     The source keeps its bytes: what is decoded is a copy.
     """

@@ -5,9 +5,8 @@ Reading and `medtranslate info` share `check_values`, so that what one calls rea
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +16,7 @@ from medtranslate.errors import InputRefused, SeriesRefused
 from medtranslate.io.dicom_files import file_of, refusing_damage
 from medtranslate.io.dicom_pixels import check_pixels
 from medtranslate.io.dicom_series import name_of, numbers_of, text_of
+from medtranslate.io.volume import Meta
 
 CT_UNITS = {
     "OD": "optical density",
@@ -120,7 +120,7 @@ def check_values(planes: Sequence[FileDataset]) -> Checked:
     return Checked(values, list(codings), measures, notes)
 
 
-def require_signal(meta: Mapping[Any, Any]) -> None:
+def require_signal(meta: Meta) -> None:
     """Refuse a volume to a network if its header says that it is neither a CT in HU nor MR signal.
 
     Args:
@@ -129,9 +129,9 @@ def require_signal(meta: Mapping[Any, Any]) -> None:
     Raises:
         InputRefused: says what it is.
     """
-    if measures := meta.get("measures"):
+    if meta.measures:
         raise InputRefused(
-            f"{meta['path']}: {measures}; give a series of HU or of magnitudes (`convert` takes this one)"
+            f"{meta.path}: {meta.measures}; give a series of HU or of magnitudes (`convert` takes this one)"
         )
 
 
@@ -177,7 +177,7 @@ def _padding(plane: FileDataset) -> tuple[int, int] | None:
 
 
 def _maps(plane: FileDataset) -> Iterable[str]:
-    """What says that a plane's values are no HU, or no MR signal."""
+    """Yield the statements that a plane's values are no HU, or no MR signal."""
     kinds = plane.get("ImageType")
     terms = [kinds] if isinstance(kinds, str) else list(kinds or [])
     if plane.Modality == "CT":

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from monai.data.meta_tensor import MetaTensor
 from numpy.typing import ArrayLike, NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filebase import DicomBytesIO, DicomIO
@@ -44,6 +43,7 @@ from medtranslate.io.dicom_modules import (
 )
 from medtranslate.io.dicom_stack import read_again
 from medtranslate.io.dicom_texts import check_named, check_uids, valid, with_bytes
+from medtranslate.io.volume import Volume
 from medtranslate.records import Derivation
 
 CT_LIMITS = (-1024.0, 3071.0)
@@ -53,7 +53,7 @@ _PIXEL_DATA = b"\xe0\x7f\x10\x00OW\x00\x00"
 
 
 @without_comment()
-def write(volume: MetaTensor, path: Path, like: MetaTensor | None, derivation: Derivation | None) -> None:
+def write(volume: Volume, path: Path, like: Volume | None, derivation: Derivation | None) -> None:
     """Write one file per slice, in the order of their normal.
 
     With `like` and `derivation` the volume, on the grid of `like`, becomes a series derived from that
@@ -69,7 +69,7 @@ def write(volume: MetaTensor, path: Path, like: MetaTensor | None, derivation: D
     stretched to `MR_LIMIT`.
 
     Args:
-        volume: [1, X, Y, Z].
+        volume: HU, or arbitrary units.
         path: an empty folder.
         like: the source as it was read; its meta says where the series is.
         derivation: how the volume was made; goes with `like`.
@@ -78,24 +78,24 @@ def write(volume: MetaTensor, path: Path, like: MetaTensor | None, derivation: D
         UsageError: one of `like` and `derivation` is missing, or there is no DICOM source or modality.
         InputRefused: the source's headers are gone, changed, or not on the volume's grid.
     """
-    planes: NDArray[np.float32] = volume.numpy(force=True)[0].T
+    planes = volume.values.T
     sources: Sequence[Dataset] = []
-    if like is None and derivation is None and volume.meta.get("modality") in ("ct", "mr"):
-        modality, stack = volume.meta["modality"], _stack_of(volume, path)
+    if like is None and derivation is None and volume.meta.modality:
+        modality, stack = volume.meta.modality, _stack_of(volume, path)
         limits = (float(planes.min()), float(planes.max()))
         stored = _store(planes[stack.order], modality, limits[1])
         key = f"{_digest(stored)}/{modality}"
-        if "study" in volume.meta:
-            header = phantom_header(modality, key, volume.meta["study"])
+        if volume.meta.study:
+            header = phantom_header(modality, key, volume.meta.study)
             limits = AIR_TO_BONE_HU
         else:
             header = unknown_header(modality, key)
-    elif like is not None and derivation is not None and like.meta.get("format") == "dicom":
+    elif like is not None and derivation is not None and like.meta.format == "dicom":
         modality, limits = derivation.model.to, derivation.model.output_range
         sources, stack = sources_of(like, deidentify=derivation.deidentify)
         check_grid(volume, stack, len(sources), path)
         stored = _store(planes, modality, limits[1])
-        key = f"{_digest(stored)}/{like.meta['digest']}/{sources[0].SeriesInstanceUID}/{derivation}"
+        key = f"{_digest(stored)}/{like.meta.digest}/{sources[0].SeriesInstanceUID}/{derivation}"
         header = derived_header(sources, derivation, key)
     else:
         raise UsageError(
@@ -112,7 +112,7 @@ def write(volume: MetaTensor, path: Path, like: MetaTensor | None, derivation: D
 
 
 @without_comment()
-def write_deidentified(like: MetaTensor, path: Path) -> None:
+def write_deidentified(like: Volume, path: Path) -> None:
     """Write the files of a series with de-identified headers (`deidentify`) and pixels as they are stored.
 
     Args:
@@ -135,7 +135,7 @@ def write_deidentified(like: MetaTensor, path: Path) -> None:
         clean.save_as(path / f"IM{index:04d}.dcm", enforce_file_format=True)
 
 
-def sources_of(like: MetaTensor, *, deidentify: bool) -> tuple[Sequence[Dataset], Stack]:
+def sources_of(like: Volume, *, deidentify: bool) -> tuple[Sequence[Dataset], Stack]:
     """Headers of a series that was read, in the order of its slices, without identity if that is asked for.
 
     Raises:
@@ -151,10 +151,10 @@ def _digest(stored: Stored) -> str:
     return hashlib.sha256(stored.data).hexdigest()
 
 
-def _stack_of(volume: MetaTensor, path: Path) -> Stack:
-    """The slices of a volume along DICOM's normal; its last axis has to be orthogonal to the others."""
-    lps = swap_lps_ras(volume.affine.numpy())
-    positions = (lps[:3, 3:] + lps[:3, 2:3] * np.arange(volume.shape[3])).T
+def _stack_of(volume: Volume, path: Path) -> Stack:
+    """Order the slices of a volume along DICOM's normal; the last axis has to be orthogonal to the others."""
+    lps = swap_lps_ras(volume.affine)
+    positions = (lps[:3, 3:] + lps[:3, 2:3] * np.arange(volume.shape[2])).T
     row, column, step = spacing(lps)
     names = [f"{path}: slice {index}" for index in range(len(positions))]
     return stack_slices(positions, _orientation(lps), (column, row), names, single_gap=step)
@@ -166,23 +166,23 @@ def _orientation(lps: ArrayLike) -> NDArray[np.float64]:
     return np.ravel((axes / np.linalg.norm(axes, axis=0)).T)
 
 
-def check_grid(volume: MetaTensor, stack: Stack, count: int, path: Path) -> None:
+def check_grid(volume: Volume, stack: Stack, count: int, path: Path) -> None:
     """Refuse a volume that does not lie on the slices of its source.
 
     Raises:
         GeometryRefused: says by how much.
     """
-    corners = np.array(np.meshgrid(*[(0, length - 1) for length in volume.shape[1:]])).reshape(3, -1)
-    apart = (volume.affine.numpy() - stack.affine)[:3] @ np.vstack([corners, np.ones(8)])
-    if volume.shape[3] != count or not (abs(apart) <= POSITION_MM).all():
+    corners = np.array(np.meshgrid(*[(0, length - 1) for length in volume.shape])).reshape(3, -1)
+    apart = (volume.affine - stack.affine)[:3] @ np.vstack([corners, np.ones(8)])
+    if volume.shape[2] != count or not (abs(apart) <= POSITION_MM).all():
         raise GeometryRefused(
-            f"{path}: the volume ({volume.shape[3]} slices) is not on the grid of its source ({count} slices,"
+            f"{path}: the volume ({volume.shape[2]} slices) is not on the grid of its source ({count} slices,"
             f" up to {abs(apart).max():.2f} mm apart); bring it back to the source's grid"
         )
 
 
 def _store(planes: NDArray[np.float32], modality: str, high: float) -> Stored:
-    """The voxels [Z, Y, X] as they are stored: HU in 16 bits, or an MR's range in 12 without sign."""
+    """Store the voxels [Z, Y, X]: HU in 16 bits, or an MR's range in 12 bits without sign."""
     factor, (lower, upper), kind = 1.0, CT_LIMITS, "<i2"
     if modality == "mr":
         factor = 1.0 if 255 <= high <= MR_LIMIT or high <= 0 else MR_LIMIT / high
@@ -230,7 +230,7 @@ def _write_slices(
 
 
 def _encoded(header: Dataset) -> dict[BaseTag, bytes]:
-    """The elements of a header as a file holds them (explicit VR, little-endian), each by itself."""
+    """Encode the elements of a header one by one (explicit VR, little-endian)."""
     encoded = {}
     for tag in header.keys():  # noqa: SIM118 - a data set gives its elements, decoded
         buffer = DicomBytesIO()

@@ -34,5 +34,5 @@ def why_no_image(folder: Path, own: Counter[str | None], below: Counter[str | No
 
 
 def several(folder: Path, name: str, files: Sequence[Path]) -> str:
-    """That a folder holds volumes of a format and not one, in half a sentence."""
+    """Describe a folder of several volumes, as the beginning of a message."""
     return f"{folder}: holds {len(files)} {name} files ({few([file.name for file in files])}), not one volume"

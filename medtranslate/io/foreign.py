@@ -27,7 +27,7 @@ _ANALYZE_BYTES = 348
 
 
 def head_of(path: Path) -> bytes:
-    """The first bytes of a file, inflated if it is gzipped; nothing if it cannot be read."""
+    """Read the first bytes of a file, inflated if it is gzipped; nothing if it can't be read."""
     try:
         with refusing_damage(path), open_plain_or_gzipped(path) as file:
             return file.read(_HEAD_BYTES)
@@ -36,7 +36,7 @@ def head_of(path: Path) -> bytes:
 
 
 def describe(path: Path) -> str:
-    """What a file is that no reader takes, and what to do."""
+    """Describe a file that no reader takes, and what to do."""
     head = head_of(path)
     if not head:
         return "empty or damaged file; copy or export it again"
@@ -53,7 +53,7 @@ def describe(path: Path) -> str:
 
 
 def _name_foreign(head: bytes) -> str:
-    """The format of a file that (once inflated) starts with `head` and how to convert it; "" if unknown."""
+    """Name the format of a file that (inflated) starts with `head`, and a converter; "" if unknown."""
     if name := next((name for magic, name in _MAGIC.items() if head.startswith(magic)), ""):
         return name
     if _AFNI.match(head):

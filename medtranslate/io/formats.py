@@ -6,15 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from monai.data.meta_tensor import MetaTensor
-
 from medtranslate.io import dicom_files, dicom_read, dicom_write, metaimage, mgh, nifti, nrrd, png
-from medtranslate.io.scan import Facts, Scan
+from medtranslate.io.facts import Facts
+from medtranslate.io.volume import Volume
 from medtranslate.records import Derivation
 
-Read = Callable[[Path, str | None, int | None], Scan]
+Read = Callable[[Path, str | None, int | None], Volume]
 ReadFacts = Callable[[Path, int | None], Facts]
-Write = Callable[[MetaTensor, Path, MetaTensor | None, Derivation | None], None]
+Write = Callable[[Volume, Path, Volume | None, Derivation | None], None]
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from medtranslate.io.dicom_files import File
 from medtranslate.io.dicom_series import find_series, text_of
 from medtranslate.io.dicom_stack import list_parts, order_planes
 from medtranslate.io.dicom_values import check_values
-from medtranslate.io.scan import Facts
+from medtranslate.io.facts import Facts
 from medtranslate.io.shear import describe_shear, right_angled
 
 _DESCRIPTION = 40
@@ -87,7 +87,7 @@ def list_items(path: Path, volume: int | None = None) -> list[Item]:
 
 
 def _series(uid: str, headers: Sequence[FileDataset]) -> Iterator[Item]:
-    """A series, or each acquisition in it."""
+    """Yield a series, or each acquisition in it."""
     try:
         parts = list_parts(headers)
     except InputRefused:
@@ -97,7 +97,7 @@ def _series(uid: str, headers: Sequence[FileDataset]) -> Iterator[Item]:
 
 
 def _acquisition(item: Item, headers: Sequence[FileDataset]) -> Item:
-    """An acquisition as far as it can be told, and whether and why it is refused."""
+    """Describe an acquisition, and why it is refused if it is."""
     first = headers[0]
     item = replace(item, count=len(headers))
     try:
@@ -138,7 +138,7 @@ def _others(path: Path, files: Iterable[File], volume: int | None) -> Iterator[I
 
 
 def _volume(item: Item, read_facts: Callable[[], Facts]) -> Item:
-    """A volume by its header, as its reader understands it."""
+    """Describe a volume by its header, as its reader understands it."""
     try:
         facts = read_facts()
     except InputRefused as refusal:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from monai.data.meta_tensor import MetaTensor
-
+from medtranslate.io.volume import Volume
 from medtranslate.records import Derivation
 
 
@@ -30,14 +29,14 @@ class Label:
         return {"Description": self.text, "DisplayRange": f"{low:g} {high:g}"}
 
 
-def label(volume: MetaTensor, derivation: Derivation) -> Label:
-    """What is said of a translation, or of the map of its standard deviations."""
+def label(volume: Volume, derivation: Derivation) -> Label:
+    """Label a translation, or the map of its standard deviations."""
     what, model = f"SYNTHETIC {derivation.model.to.upper()}", derivation.model
-    grey = "levels" in volume.meta
+    grey = volume.is_picture
     if derivation.uncertainty:
         unit = "grey levels" if grey else model.unit
         text = f"Uncertainty ({unit}) of a {what}, not for diagnosis; model {model.name}"
-        return Label("Uncertainty", text, (0.0, float(volume.max())))
+        return Label("Uncertainty", text, (0.0, float(volume.values.max())))
     doubtful = ", DOUBTFUL," if derivation.doubts else ""
     text = f"{what}{doubtful} from {derivation.source.upper()}, not for diagnosis; model {model.name}"
     return Label(what, text, (0.0, 255.0) if grey else model.output_range)

@@ -10,15 +10,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from monai.data.meta_tensor import MetaTensor
 from numpy.typing import NDArray
 
 from medtranslate.errors import GeometryRefused
 from medtranslate.geometry import COSINE, check_affine, spacing, swap_lps_ras
 from medtranslate.io.bounds import check_size
+from medtranslate.io.facts import Facts, choose_volume
 from medtranslate.io.label import label
-from medtranslate.io.scan import Facts, Scan, choose_volume
 from medtranslate.io.text_header import TextHeader, find_body, read_lines
+from medtranslate.io.volume import Volume
 from medtranslate.io.voxels import as_stored, write_voxels
 from medtranslate.records import Derivation
 
@@ -60,7 +60,7 @@ def recognise(head: bytes) -> bool:
     return re.match(rb"\s*(ObjectType|NDims|Comment)\s*[=:]", head) is not None and b"Dim" in head
 
 
-def read(path: Path, series: str | None = None, volume: int | None = None) -> Scan:
+def read(path: Path, series: str | None = None, volume: int | None = None) -> Volume:
     """Read one grey volume of any number type, zipped or not; what its header says is checked first.
 
     Args:
@@ -71,7 +71,7 @@ def read(path: Path, series: str | None = None, volume: int | None = None) -> Sc
             binary voxels, voxels outside the header's folder, or voxels that are not finite.
         GeometryRefused: the directions are no unit vectors, or lie in a plane.
     """
-    return read_facts(path, volume).scan()
+    return read_facts(path, volume).read()
 
 
 def voxel_file(path: Path) -> str | None:
@@ -89,7 +89,7 @@ def _voxel_file(header: TextHeader) -> str | None:
 
 
 def read_facts(path: Path, volume: int | None = None) -> Facts:
-    """What `read` would find, without the voxels.
+    """Read what the header says of the volume; `read` adds the voxels.
 
     Absent fields mean what MetaIO takes them for: binary voxels, little endian, not compressed, at 0, 0, 0.
 
@@ -126,14 +126,14 @@ def read_facts(path: Path, volume: int | None = None) -> Facts:
     return Facts((first, second, third), _affine(header, notes), dtype, body, notes)
 
 
-def write(volume: MetaTensor, path: Path, like: MetaTensor | None, derivation: Derivation | None) -> None:
+def write(volume: Volume, path: Path, like: Volume | None, derivation: Derivation | None) -> None:
     """Write header and voxels (as `as_stored` says) in one file, not compressed.
 
     A translation says what it is in fields of its own, which ITK keeps (it drops `Comment`).
     """
     values = as_stored(volume)
     values = values.astype(values.dtype.newbyteorder("<"), copy=False)
-    lps = swap_lps_ras(volume.affine.numpy())
+    lps = swap_lps_ras(volume.affine)
     sizes = spacing(lps)
     kinds = {np.dtype(code).name: name for name, code in reversed(_TYPES.items())}
     fields = {
@@ -155,7 +155,7 @@ def write(volume: MetaTensor, path: Path, like: MetaTensor | None, derivation: D
 
 
 def _read_header(path: Path) -> TextHeader:
-    """The fields up to `ElementDataFile`, which is the last."""
+    """Read the fields up to `ElementDataFile`, which is the last."""
     fields: dict[str, str] = {}
     header = TextHeader(path, fields, 0)
     for number, (line, end) in enumerate(read_lines(path), 1):
@@ -175,7 +175,7 @@ def _read_header(path: Path) -> TextHeader:
 
 
 def _one_volume(header: TextHeader) -> tuple[TextHeader, int]:
-    """The header of one 3-D volume, and the number of volumes that a fourth axis counts."""
+    """Reduce the header to one 3-D volume, and count the volumes along a fourth axis."""
     if header.word("NDims") not in ("3", "4"):
         raise header.refuse(f"it has {header.word('NDims')[:60]!r} dimensions")
     if header.word("NDims") == "3":

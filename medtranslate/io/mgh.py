@@ -9,15 +9,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from monai.data.meta_tensor import MetaTensor
 from nibabel.freesurfer.mghformat import DATA_OFFSET, header_dtd
 from numpy.typing import NDArray
 
 from medtranslate.errors import GeometryRefused, Unreadable
 from medtranslate.geometry import COSINE, check_affine, spacing
 from medtranslate.io.bounds import check_size
+from medtranslate.io.facts import Facts, choose_volume
 from medtranslate.io.inflate import is_gzipped, open_plain_or_gzipped, refusing_damage
-from medtranslate.io.scan import Facts, Scan, choose_volume
+from medtranslate.io.volume import Volume
 from medtranslate.io.voxels import Body, as_stored, check_length, write_voxels
 from medtranslate.records import Derivation
 
@@ -35,7 +35,7 @@ def recognise(head: bytes) -> bool:
     return bool((lengths >= 0).all() and (lengths < 2**20).all())
 
 
-def read(path: Path, series: str | None = None, volume: int | None = None) -> Scan:
+def read(path: Path, series: str | None = None, volume: int | None = None) -> Volume:
     """Read one volume of any number type.
 
     Args:
@@ -45,11 +45,11 @@ def read(path: Path, series: str | None = None, volume: int | None = None) -> Sc
         Unreadable: damaged, truncated, too large, several volumes, or voxels that are not finite.
         GeometryRefused: there are no directions, they are no unit vectors, or lie in a plane.
     """
-    return read_facts(path, volume).scan()
+    return read_facts(path, volume).read()
 
 
 def read_facts(path: Path, volume: int | None = None) -> Facts:
-    """What `read` would find, without the voxels.
+    """Read what the header says of the volume; `read` adds the voxels.
 
     Raises:
         Unreadable: as `read`, as far as the header and the length of an uncompressed file tell.
@@ -78,9 +78,9 @@ def read_facts(path: Path, volume: int | None = None) -> Facts:
     return Facts((first, second, third), affine, dtype, body, notes)
 
 
-def write(volume: MetaTensor, path: Path, like: MetaTensor | None, derivation: Derivation | None) -> None:
+def write(volume: Volume, path: Path, like: Volume | None, derivation: Derivation | None) -> None:
     """Write header and voxels, as `as_stored` says where the format has the type, else float32."""
-    values, affine = as_stored(volume), volume.affine.numpy()
+    values, affine = as_stored(volume), volume.affine
     if values.dtype.name not in _WRITTEN:
         values = values.astype(np.float32)
     sizes, header = spacing(affine), np.zeros((), _HEADER)

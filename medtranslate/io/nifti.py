@@ -8,11 +8,11 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-from monai.data.meta_tensor import MetaTensor
 from nibabel.spatialimages import HeaderDataError
 
 from medtranslate.errors import InputRefused, Unreadable
 from medtranslate.io.bounds import check_size
+from medtranslate.io.facts import Facts, choose_volume
 from medtranslate.io.inflate import is_gzipped, open_plain_or_gzipped, refusing_damage
 from medtranslate.io.label import label
 from medtranslate.io.nifti_header import (
@@ -24,8 +24,8 @@ from medtranslate.io.nifti_header import (
     recognise,
     scaling_of,
 )
-from medtranslate.io.scan import Facts, Scan, choose_volume
 from medtranslate.io.shear import farthest
+from medtranslate.io.volume import Volume
 from medtranslate.io.voxels import Body, as_stored, check_length, write_voxels
 from medtranslate.records import Derivation
 
@@ -43,7 +43,7 @@ _GEOMETRY_FIELDS = (
 )
 
 
-def read(path: Path, series: str | None = None, volume: int | None = None) -> Scan:
+def read(path: Path, series: str | None = None, volume: int | None = None) -> Volume:
     """Read a volume of any orientation, number type and scaling; units become mm.
 
     The size is computed from the header before anything is allocated, and no more than that is inflated.
@@ -57,11 +57,11 @@ def read(path: Path, series: str | None = None, volume: int | None = None) -> Sc
             that are not finite.
         GeometryRefused: the affine is degenerate, or sform and qform disagree on left and right.
     """
-    return read_facts(path, volume).scan()
+    return read_facts(path, volume).read()
 
 
 def read_facts(path: Path, volume: int | None = None) -> Facts:
-    """What `read` would find, without the voxels.
+    """Read what the header says of the volume; `read` adds the voxels.
 
     Raises:
         Unreadable: as `read`, as far as the header and the length of an uncompressed file tell.
@@ -97,7 +97,7 @@ def voxel_file(path: Path) -> str | None:
     return _image_beside(path).name if is_pair(header) else None
 
 
-def write(volume: MetaTensor, path: Path, like: MetaTensor | None, derivation: Derivation | None) -> None:
+def write(volume: Volume, path: Path, like: Volume | None, derivation: Derivation | None) -> None:
     """Write voxels as `as_stored` says; where `like` is NIfTI on the same grid, its geometry fields stay.
 
     So does its shape; lengths in metres or microns become mm. Otherwise sform and qform hold the volume's
@@ -108,8 +108,8 @@ def write(volume: MetaTensor, path: Path, like: MetaTensor | None, derivation: D
     values = as_stored(volume)
     header = nib.Nifti1Header()
     header.set_data_dtype(values.dtype)
-    if like is not None and like.meta.get("format") == "nifti" and _same_grid(volume, like):
-        source = _source_header(Path(like.meta["path"]))
+    if like is not None and like.meta.format == "nifti" and like.meta.path and _same_grid(volume, like):
+        source = _source_header(like.meta.path)
         shape = source.get_data_shape()
         header.set_data_shape(shape if math.prod(shape) == values.size else values.shape)
         for name in _GEOMETRY_FIELDS:
@@ -117,8 +117,8 @@ def write(volume: MetaTensor, path: Path, like: MetaTensor | None, derivation: D
     else:
         header.set_data_shape(values.shape)
         header.set_xyzt_units("mm")
-        header.set_sform(volume.affine.numpy(), "scanner")
-        header.set_qform(volume.affine.numpy(), "scanner")
+        header.set_sform(volume.affine, "scanner")
+        header.set_qform(volume.affine, "scanner")
         if farthest(header.get_sform(), header.get_qform(), values.shape) > FORMS_MM:
             header["qform_code"] = 0
     header["magic"], header["vox_offset"] = b"n+1", header.sizeof_hdr + len(_NO_EXTENSION)
@@ -158,7 +158,7 @@ def _lengths(header: nib.Nifti1Header, path: Path) -> tuple[int, int, int, int]:
 
 
 def _voxels(header: nib.Nifti1Header, path: Path, size: int) -> tuple[Path, int]:
-    """The file that holds the voxels, and the byte of its inflated content at which they begin.
+    """Find the file that holds the voxels, and the byte of its inflated content at which they begin.
 
     Raises:
         Unreadable: there is no such file, or the offset cannot be right.
@@ -194,7 +194,7 @@ def _begin_unsaid(path: Path, header: int, size: int) -> int:
 
 
 def _image_beside(path: Path) -> Path:
-    """The .img of a pair."""
+    """Find the .img of a pair."""
     stem = path.name[: -len(".gz")] if path.name.lower().endswith(".gz") else path.name
     names = [Path(stem).with_suffix(suffix).name for suffix in (".img", ".img.gz", ".IMG")]
     found = next((path.with_name(name) for name in names if path.with_name(name).is_file()), None)
@@ -210,7 +210,5 @@ def _source_header(path: Path) -> nib.Nifti1Header:
         raise Unreadable(f"{path}: the source cannot be read again ({error}); leave it in place") from None
 
 
-def _same_grid(volume: MetaTensor, like: MetaTensor) -> bool:
-    return volume.shape == like.shape and bool(
-        np.allclose(volume.affine.numpy(), like.affine.numpy(), atol=1e-4)
-    )
+def _same_grid(volume: Volume, like: Volume) -> bool:
+    return volume.shape == like.shape and bool(np.allclose(volume.affine, like.affine, atol=1e-4))

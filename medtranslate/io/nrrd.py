@@ -7,15 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from monai.data.meta_tensor import MetaTensor
 from numpy.typing import NDArray
 
 from medtranslate.errors import GeometryRefused
 from medtranslate.geometry import check_affine, swap_lps_ras
 from medtranslate.io.bounds import check_size
+from medtranslate.io.facts import Facts, choose_volume
 from medtranslate.io.label import label
-from medtranslate.io.scan import Facts, Scan, choose_volume
 from medtranslate.io.text_header import TextHeader, find_body, read_lines
+from medtranslate.io.volume import Volume
 from medtranslate.io.voxels import as_stored, write_voxels
 from medtranslate.records import Derivation
 
@@ -71,7 +71,7 @@ def recognise(head: bytes) -> bool:
     return re.match(rb"NRRD000[1-5]\r?\n", head) is not None
 
 
-def read(path: Path, series: str | None = None, volume: int | None = None) -> Scan:
+def read(path: Path, series: str | None = None, volume: int | None = None) -> Volume:
     """Read one grey volume of any number type, raw or gzipped; what its header says is checked first.
 
     Args:
@@ -82,7 +82,7 @@ def read(path: Path, series: str | None = None, volume: int | None = None) -> Sc
             encoding, world axes of unknown meaning, voxels outside the header's folder, or not finite.
         GeometryRefused: the axes lie in a plane.
     """
-    return read_facts(path, volume).scan()
+    return read_facts(path, volume).read()
 
 
 def voxel_file(path: Path) -> str | None:
@@ -95,7 +95,7 @@ def voxel_file(path: Path) -> str | None:
 
 
 def read_facts(path: Path, volume: int | None = None) -> Facts:
-    """What `read` would find, without the voxels.
+    """Read what the header says of the volume; `read` adds the voxels.
 
     Raises:
         Unreadable: as `read`, as far as the header and the length of an uncompressed file tell.
@@ -133,14 +133,14 @@ def read_facts(path: Path, volume: int | None = None) -> Facts:
     return Facts((first, second, third), _affine(header, notes), dtype, body, notes)
 
 
-def write(volume: MetaTensor, path: Path, like: MetaTensor | None, derivation: Derivation | None) -> None:
+def write(volume: Volume, path: Path, like: Volume | None, derivation: Derivation | None) -> None:
     """Write header and voxels (as `as_stored` says) in one file, LPS, not compressed.
 
     A translation says in `content`, and in key/value pairs, what it is.
     """
     values = as_stored(volume)
     values = values.astype(values.dtype.newbyteorder("<"), copy=False)
-    lps = swap_lps_ras(volume.affine.numpy())
+    lps = swap_lps_ras(volume.affine)
     fields = {
         "type": _TYPES[values.dtype.str[1:]][0],
         "dimension": "3",
@@ -160,7 +160,7 @@ def write(volume: MetaTensor, path: Path, like: MetaTensor | None, derivation: D
 
 
 def _read_header(path: Path) -> TextHeader:
-    """The fields up to the empty line, without comments and `key:=value` pairs; it may end a .nhdr's file."""
+    """Read the fields up to the empty line or the file's end, without comments and `key:=value` pairs."""
     fields: dict[str, str] = {}
     header = TextHeader(path, fields, 0)
     for number, (line, end) in enumerate(read_lines(path), 1):
@@ -180,7 +180,7 @@ def _read_header(path: Path) -> TextHeader:
 
 
 def _one_volume(header: TextHeader, notes: list[str]) -> tuple[TextHeader, int, bool]:
-    """The header of one 3-D volume, the number of volumes, and whether they alternate voxel by voxel.
+    """Reduce the header to one 3-D volume; count the volumes, and tell if they alternate voxel by voxel.
 
     The axis that counts volumes is the one without a direction, else the one whose kind is not spatial, else
     the last.
@@ -209,7 +209,7 @@ def _one_volume(header: TextHeader, notes: list[str]) -> tuple[TextHeader, int, 
 
 
 def _without_time(header: TextHeader, notes: list[str]) -> TextHeader:
-    """A header whose three spatial axes lie in a space of three axes, without a fourth that is time."""
+    """Drop a fourth axis of time from a header's space."""
     space, unnamed = header.word("space", "").lower(), header.word("space dimension", "") == "4"
     if not unnamed and space not in _TIMED:
         return header

@@ -1,14 +1,14 @@
-"""Pictures: a grey PNG or JPEG is one slice, [1, W, H, 1], a stack of them a volume, of grey values."""
+"""Pictures: a grey PNG or JPEG is one slice, [W, H, 1], a stack of them a volume, of grey values."""
 
 from __future__ import annotations
 
 import warnings
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from monai.data.meta_tensor import MetaTensor
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, PngImagePlugin
 
@@ -16,7 +16,7 @@ from medtranslate.errors import GeometryRefused, Unreadable
 from medtranslate.io.bounds import MAX_PIXELS, check_size
 from medtranslate.io.label import label
 from medtranslate.io.names import synthetic_name
-from medtranslate.io.scan import Scan
+from medtranslate.io.volume import Meta, Volume
 from medtranslate.records import Derivation
 
 PICTURE_AFFINE = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -46,7 +46,7 @@ def save_preview(sheet: Image.Image, path: Path) -> None:
     sheet.save(path, "PNG", pnginfo=text, optimize=True)
 
 
-def read(path: Path, series: str | None = None, volume: int | None = None) -> Scan:
+def read(path: Path, series: str | None = None, volume: int | None = None) -> Volume:
     """Read a picture; colour becomes luminance, an EXIF rotation is carried out, both with a warning.
 
     Values are the file's grey values, 0 to 255, or 0 to 65535 where `levels` says so. A pixel is taken
@@ -76,10 +76,10 @@ def read(path: Path, series: str | None = None, volume: int | None = None) -> Sc
         raise Unreadable(f"{path}: damaged picture ({error}); export it again") from None
     levels = 65535 if grey.dtype.itemsize > 1 else 255
     values = grey.astype(np.float32).T[:, :, None]
-    return Scan(values, PICTURE_AFFINE, {"stored": grey.dtype.name, "levels": levels, "warnings": notes})
+    return Volume(values, PICTURE_AFFINE, Meta(stored=grey.dtype.name, levels=levels, warnings=tuple(notes)))
 
 
-def read_stack(folder: Path, paths: Sequence[Path], spacing: Sequence[float]) -> Scan:
+def read_stack(folder: Path, paths: Sequence[Path], spacing: Sequence[float]) -> Volume:
     """Read pictures as slices from feet to head, `spacing` mm between columns, rows and pictures.
 
     Raises:
@@ -89,27 +89,27 @@ def read_stack(folder: Path, paths: Sequence[Path], spacing: Sequence[float]) ->
     if len(paths) < 2:
         raise Unreadable(f"{folder}: holds {len(paths)} pictures; a stack takes two or more")
     first = read(paths[0])
-    width, height, _ = first.values.shape
+    width, height, _ = first.shape
     check_size((width, height, len(paths)), str(folder))
     values = np.empty((len(paths), height, width), np.float32)
     counts: Counter[str] = Counter()
     for path, plane in zip(paths, values, strict=True):
         scan = read(path)
-        if (scan.values.shape, scan.meta["levels"]) != (first.values.shape, first.meta["levels"]):
-            columns, rows, _ = scan.values.shape
+        if (scan.shape, scan.meta.levels) != (first.shape, first.meta.levels):
+            columns, rows, _ = scan.shape
             raise GeometryRefused(
-                f"{path}: {columns} x {rows} pixels of up to {scan.meta['levels']}, but {paths[0].name} has"
-                f" {width} x {height} of up to {first.meta['levels']}; stack pictures of one kind"
+                f"{path}: {columns} x {rows} pixels of up to {scan.meta.levels}, but {paths[0].name} has"
+                f" {width} x {height} of up to {first.meta.levels}; stack pictures of one kind"
             )
         plane[...] = scan.values[:, :, 0].T
-        counts.update(scan.meta["warnings"])
+        counts.update(scan.meta.warnings)
     notes = [f"{note} ({count} of {len(paths)} pictures)" for note, count in counts.items()]
     notes.append(
         f"spacing of {spacing[0]:g} x {spacing[1]:g} x {spacing[2]:g} mm was given by hand; pictures taken"
         " as axial, from feet to head in the order of their names"
     )
-    meta = {**first.meta, "files": tuple(path.name for path in paths), "warnings": notes}
-    return Scan(values.T, PICTURE_AFFINE @ np.diag([*spacing, 1.0]), meta)
+    meta = replace(first.meta, files=tuple(path.name for path in paths), warnings=tuple(notes))
+    return Volume(values.T, PICTURE_AFFINE @ np.diag([*spacing, 1.0]), meta)
 
 
 _ORIENTATION = 0x0112
@@ -129,7 +129,7 @@ def _grey(picture: Image.Image, notes: list[str]) -> NDArray[np.generic]:
     return np.asarray(picture.convert("L"))
 
 
-def write(volume: MetaTensor, path: Path, like: MetaTensor | None, derivation: Derivation | None) -> None:
+def write(volume: Volume, path: Path, like: Volume | None, derivation: Derivation | None) -> None:
     """Write slices whose values are grey values 0 to 255, rounded and clipped, as 8-bit grey.
 
     Where `path` is a folder, each slice is a file, named as those of the stack `like`, or 0001.png and on;
@@ -139,7 +139,7 @@ def write(volume: MetaTensor, path: Path, like: MetaTensor | None, derivation: D
     Raises:
         GeometryRefused: several slices for one file, or not of the size of `like`.
     """
-    _, width, height, slices = volume.shape
+    width, height, slices = volume.shape
     if slices != 1 and not path.is_dir():
         raise GeometryRefused(
             f"{path}: a picture holds one slice, not {slices}; write .nii.gz, or a folder by --format png"
@@ -147,17 +147,16 @@ def write(volume: MetaTensor, path: Path, like: MetaTensor | None, derivation: D
     if like is not None and like.shape != volume.shape:
         raise GeometryRefused(
             f"{path}: {width} x {height} pixels in {slices} slices, but its source has"
-            f" {' x '.join(map(str, like.shape[1:]))}"
+            f" {' x '.join(map(str, like.shape))}"
         )
     said = label(volume, derivation).text if derivation else ""
     digits = max(4, len(str(slices)))
-    names = (f"{number:0{digits}}.png" for number in range(1, slices + 1))
-    if like is not None:
-        names = like.meta.get("files", names)
+    own = like.meta.files if like is not None else ()
+    names = own or tuple(f"{number:0{digits}}.png" for number in range(1, slices + 1))
     if derivation is not None:
-        names = (synthetic_name(name, derivation.model.to) for name in names)
+        names = tuple(synthetic_name(name, derivation.model.to) for name in names)
     files = [path / name for name in names] if path.is_dir() else [path]
-    for file, plane in zip(files, volume.numpy(force=True)[0].T, strict=True):
+    for file, plane in zip(files, volume.values.T, strict=True):
         picture = Image.fromarray(np.rint(plane).clip(0, 255).astype(np.uint8))
         if file.suffix.lower() in (".jpg", ".jpeg"):
             picture.save(file, "JPEG", quality=_JPEG_QUALITY, comment=said)

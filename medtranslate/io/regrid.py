@@ -15,71 +15,65 @@ from scipy import ndimage
 
 from medtranslate.geometry import Floats, SliceGeometry
 from medtranslate.io.bounds import check_size
-from medtranslate.io.scan import Scan
 from medtranslate.io.shear import corners, describe_shear, right_angled
+from medtranslate.io.volume import Volume
+from medtranslate.modality import PADDING, Modality
 
 Values = NDArray[np.float32]
-
-PADDING = {"ct": -1024.0, "mr": 0.0}
-"""What lies outside a scan: air in HU, no signal."""
 
 _DIGITS = 6
 """Coordinates are rounded to a millionth of a voxel, so that a point on the rim lies inside."""
 
 
-def regrid(scan: Scan, where: str, modality: str | None = None) -> Scan:
-    """The scan on a regular grid along its own rows, columns and normal; as it is where it is regular.
+def regrid(volume: Volume, where: str, modality: Modality | None = None) -> Volume:
+    """Resample a volume onto a regular grid along its own rows, columns and normal, if it is irregular.
 
     Pixels keep their size; the slices lie evenly from the first to the last, about the median gap apart.
 
     Args:
         where: what a message names, such as the file.
-        modality: what the scan is, where it does not say so itself.
+        modality: its modality, where it does not say so itself.
 
     Raises:
         Unreadable: the grid would be over the bound.
     """
-    modality = scan.meta.get("modality", modality)
-    slices: SliceGeometry | None = scan.meta.get("slices")
+    modality, slices = volume.meta.modality or modality, volume.meta.slices
     if slices is None:
-        return _straighten(scan, where, modality) if describe_shear(scan.affine) else scan
+        return _straighten(volume, where, modality) if describe_shear(volume.affine) else volume
     row = slices.orientations[0, 0]
     axes = np.array([row, np.cross(slices.normal, row), slices.normal])
     extent = float(slices.gaps.sum())
     gap = extent / max(1, round(extent / float(np.median(slices.gaps))))
     sizes = np.array([slices.pixel_mm[1], slices.pixel_mm[0], gap])
-    fill = _outside(scan, modality)
-    values, affine = to_grid(scan.values, slices, axes, sizes, fill, where)
-    meta = {key: value for key, value in scan.meta.items() if key != "slices"}
+    fill = _outside(volume, modality)
+    values, affine = to_grid(volume.values, slices, axes, sizes, fill, where)
     note = f"resampled onto a regular grid ({slices})"
-    kept = [text for text in scan.meta["warnings"] if not text.startswith("no regular grid")]
-    return replace(scan, values=values, affine=affine, meta={**meta, "warnings": [note, *kept]})
+    kept = [text for text in volume.meta.warnings if not text.startswith("no regular grid")]
+    return Volume(values, affine, replace(volume.meta, slices=None, warnings=(note, *kept)))
 
 
-def _straighten(scan: Scan, where: str, modality: str | None) -> Scan:
-    """A scan whose affine is sheared on the smallest grid with right angles that holds it all.
+def _straighten(volume: Volume, where: str, modality: Modality | None) -> Volume:
+    """Resample a sheared volume onto the smallest grid with right angles that holds it all.
 
     Values are interpolated linearly between the array's own neighbours.
     """
-    axes, sizes = right_angled(scan.affine)
-    fill = _outside(scan, modality)
-    ends = corners(scan.values.shape) @ scan.affine[:3].T @ axes.T
+    axes, sizes = right_angled(volume.affine)
+    fill = _outside(volume, modality)
+    ends = corners(volume.values.shape) @ volume.affine[:3].T @ axes.T
     shape, affine = _around(ends, axes, sizes, where)
     grid = np.empty(shape, np.float32, order="F")
-    to_array = np.linalg.inv(scan.affine) @ affine
+    to_array = np.linalg.inv(volume.affine) @ affine
     in_plane = np.indices(shape[:2]).reshape(2, -1).T
     for index in range(shape[2]):
         places = in_plane @ to_array[:3, :2].T + to_array[:3, 2] * index + to_array[:3, 3]
-        grid[:, :, index] = _sample(scan.values, places, fill).reshape(shape[:2])
-    note = f"resampled onto a grid with right angles ({describe_shear(scan.affine)}), {fill:g} outside"
-    return replace(
-        scan, values=grid, affine=affine, meta={**scan.meta, "warnings": [note, *scan.meta["warnings"]]}
-    )
+        grid[:, :, index] = _sample(volume.values, places, fill).reshape(shape[:2])
+    note = f"resampled onto a grid with right angles ({describe_shear(volume.affine)}), {fill:g} outside"
+    return Volume(grid, affine, replace(volume.meta, warnings=(note, *volume.meta.warnings)))
 
 
-def _outside(scan: Scan, modality: str | None) -> float:
-    """Value of what lies outside a scan: of its modality, else the scan's lowest."""
-    return PADDING[modality] if modality else float(scan.values.min())
+def _outside(volume: Volume, modality: Modality | None) -> float:
+    """Value of what lies outside a volume: of its modality, else the volume's lowest."""
+    return PADDING[modality] if modality else float(volume.values.min())
 
 
 def _around(points: Floats, axes: Floats, sizes: Floats, where: str) -> tuple[tuple[int, int, int], Floats]:

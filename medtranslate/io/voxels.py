@@ -14,11 +14,11 @@ from typing import BinaryIO
 
 import numpy as np
 from isal import igzip_threaded
-from monai.data.meta_tensor import MetaTensor
 from numpy.typing import NDArray
 
 from medtranslate.errors import Unreadable
 from medtranslate.io.inflate import inflate, refusing_damage
+from medtranslate.io.volume import Volume
 
 _BLOCK_BYTES = 2**22
 _TAIL_BYTES = 2**20
@@ -52,7 +52,7 @@ class Body:
 
 
 def read_body(body: Body, shape: Sequence[int]) -> NDArray[np.float32]:
-    """The voxels of one volume as float32.
+    """Read the voxels of one volume as float32.
 
     Args:
         shape: of the volume; the caller has checked it against the bounds.
@@ -91,7 +91,7 @@ def check_length(body: Body, size: int) -> None:
 
 
 def _read_voxels(file: BinaryIO, body: Body, shape: Sequence[int]) -> NDArray[np.float32]:
-    """The next voxels of a stream; reading on behind them lets an inflater compare its checksum."""
+    """Read the next voxels of a stream, and on to its end so that an inflater checks its checksum."""
     values, size = np.empty(math.prod(shape), np.float32), body.dtype.itemsize
     count, odd = max(1, _BLOCK_BYTES // size), 0
     for start in range(0, values.size, count):
@@ -121,13 +121,12 @@ def _read_voxels(file: BinaryIO, body: Body, shape: Sequence[int]) -> NDArray[np
     return values.reshape(shape, order="F")
 
 
-def as_stored(volume: MetaTensor) -> NDArray[np.generic]:
-    """The voxels [X, Y, Z] in the type that their file held (`stored` in meta), else float32.
+def as_stored(volume: Volume) -> NDArray[np.generic]:
+    """Give the voxels [X, Y, Z] in the type of their file (`stored` in meta), else float32.
 
     A type of whole numbers is taken only if it holds every voxel exactly; int16 where meta names none.
     """
-    values: NDArray[np.float32] = volume.numpy(force=True)[0].astype(np.float32, copy=False)
-    stored = np.dtype(volume.meta.get("stored", "int16"))
+    values, stored = volume.values, np.dtype(volume.meta.stored or "int16")
     if stored.kind not in "iu" or stored.itemsize > 4:
         return values
     limits, flat = np.iinfo(stored), values.ravel(order="K")

@@ -10,6 +10,7 @@ from pathlib import Path
 from reportlab.platypus import Flowable, KeepTogether, Spacer
 
 from medtranslate import __version__
+from medtranslate.metrics import score_info
 from medtranslate.records import Cohort, Cycle, Evaluation, Scores, Translation, worst_slices
 from medtranslate.report.case_page import thinned, where
 from medtranslate.report.doubts import DOUBTFUL, doubts_of, measures
@@ -50,12 +51,16 @@ from medtranslate.report.wording import (
     UNMASKED,
     Words,
     about_translation,
+    chart_title,
+    directions,
+    heading,
+    is_error,
     name_images,
     number,
     say_cycle,
     say_pairs,
-    similarity,
-    similarity_name,
+    score_names,
+    short,
     tissue_error,
     tissue_range,
     unit_of,
@@ -85,7 +90,7 @@ def write(result: Evaluation | Cohort | Cycle, pictures: Mapping[str, Pictures],
     trust = how_far(lone) if lone else models_limits(items)
     story = _opening(words.kind, title, subject, doubts, verdict, trust, result.warnings)
     own = words.own if lone else f"Mean over the {words.many}"
-    story += _scores(result, scores, own, unit_of(first))
+    story += _scores(result, items, scores, own)
     if lone and (seen := measures(lone.translation)):
         story += section("What the translation itself shows", facts(seen))
     story += _where_it_errs(lone) + _along(lone, words) if lone else _all_items(items)
@@ -149,20 +154,19 @@ def _some(lines: Sequence[str]) -> list[str]:
     return [*lines[:MOST_LINES], *([f"and {more} more in result.json"] if more > 0 else [])]
 
 
-def _scores(result: Evaluation | Cohort | Cycle, scores: Scores, own: str, unit: str) -> list[Flowable]:
-    """The scores beside those of doing nothing."""
+def _scores(
+    result: Evaluation | Cohort | Cycle, items: Sequence[Evaluation], scores: Scores, own: str
+) -> list[Flowable]:
+    """Scores beside those of doing nothing."""
     rows = [(own, "", scores)]
     rows += [(name, NOTES.get(name, ""), base) for name, base in result.baselines.items()]
     if result.unmasked:
         rows.append(("Every voxel", UNMASKED, result.unmasked))
-    head = ["", f"MAE, {unit}", "PSNR, dB", similarity_name(scores)]
-    cells = [(name, note, _cells(row)) for name, note, row in rows]
-    note = text("Lower MAE is better, higher PSNR and similarity are better.", "soft")
+    names = score_names(items)
+    head = ["", *(heading(name, items[0]) for name in names)]
+    cells = [(name, note, [short(row, score) for score in names]) for name, note, row in rows]
+    note = text(directions(names), "soft")
     return section("Scores", table(head, cells, own=True), Spacer(1, 2), note)
-
-
-def _cells(scores: Scores) -> list[str]:
-    return [number(scores.mae), number(scores.psnr, ".1f"), number(similarity(scores), ".3f")]
 
 
 def _where_it_errs(result: Evaluation) -> list[Flowable]:
@@ -188,15 +192,15 @@ def _along(result: Evaluation, words: Words) -> list[Flowable]:
     known = len(heights) == len(slices)
     x = heights if known else [float(plane.index) for plane in slices]
     label = "position in mm, feet to head" if known else "slice"
-    named: tuple[tuple[str, list[float | None], bool], ...] = (
-        (f"Mean absolute error, {unit_of(result)}", [plane.mae for plane in slices], True),
-        ("SSIM", [plane.ssim for plane in slices], False),
-        ("PSNR, dB", [plane.psnr for plane in slices], False),
-    )
-    charts = [chart for title, y, high in named if (chart := _curve(title, label, x, y, high))]
+    drawn = sorted(score_names([result]), key=lambda name: not score_info(name).charted)
+    charts = [
+        chart
+        for name in drawn
+        if (chart := _curve(chart_title(name, result), label, x, [p.scores.get(name) for p in slices], name))
+    ]
     notes = [text(f"A dot marks the worst slice{note}.", "soft")] if charts else []
     if worst := worst_slices(result):
-        listed = "; ".join(f"{where(plane)} with {number(plane.mae)}" for plane in worst)
+        listed = "; ".join(f"{where(plane)} with {short(plane.scores, 'mae')}" for plane in worst)
         notes.append(text(f"Highest mean absolute errors, {unit_of(result)}: {listed}.", "soft"))
     title = "Slice by slice" if charts else "How often values occur"
     if result.histograms:
@@ -205,9 +209,7 @@ def _along(result: Evaluation, words: Words) -> list[Flowable]:
     return section(title, side_by_side(charts), *notes, room=130) if charts else []
 
 
-def _curve(
-    title: str, label: str, x: list[float], y: Sequence[float | None], highest_is_worst: bool
-) -> Chart | None:
+def _curve(title: str, label: str, x: list[float], y: Sequence[float | None], score: str) -> Chart | None:
     """A chart of the slices that have a finite score, if there are more than two."""
     known = [
         (place, value)
@@ -217,12 +219,13 @@ def _curve(
     if len(known) < 3 or x != sorted(x):
         return None
     places, values = zip(*known, strict=True)
-    return curve_chart(title, label, draw_curve(places, values, highest_is_worst=highest_is_worst))
+    return curve_chart(title, label, draw_curve(places, values, highest_is_worst=is_error(score)))
 
 
 def _all_items(items: Sequence[Evaluation]) -> list[Flowable]:
-    head = ["Name", f"MAE, {unit_of(items[0])}", "PSNR, dB", similarity_name(items[0].volume)]
-    rows = [(item.name, "", _cells(item.volume)) for item in items]
+    names = score_names(items)
+    head = ["Name", *(heading(name, items[0]) for name in names)]
+    rows = [(item.name, "", [short(item.volume, name) for name in names]) for item in items]
     return section(f"All {len(items)}", table(head, rows))
 
 

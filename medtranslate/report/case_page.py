@@ -114,6 +114,7 @@ def case_page(result: Evaluation | Cycle, pictures: Pictures | None, home: str |
         number=number,
         span=wording.span,
         where=where,
+        scores=wording.score_names([item]),
     )
 
 
@@ -145,7 +146,7 @@ def pair_viewer(item: Evaluation, pictures: Pictures, words: Words) -> Viewer:
             "of": wording.unit_of(item),
             "clip": item.data_range if pictures.unclipped is not None else None,
         },
-        slices={plane.index: plane.mae for plane in item.slices if plane.mae is not None},
+        slices={plane.index: plane.scores["mae"] for plane in item.slices if "mae" in plane.scores},
         colours=error_colours(),
     )
 
@@ -159,8 +160,7 @@ def gallery(
     chosen_planes = sorted({*spread_planes(pictures.mask, count - len(worst)), *worst})
     captions = [
         (f"{where(scores[index]).capitalize()}: " if pictures.mask.shape[2] > 1 else "")
-        + wording.say_mae(scores[index].mae, result)
-        + ("" if scores[index].ssim is None else f", SSIM {number(scores[index].ssim, '.3f')}")
+        + wording.say_slice(scores[index], result)
         + (", the worst slice" if index in worst else "")
         for index in chosen_planes
         if index in scores
@@ -222,17 +222,14 @@ def _told(result: Evaluation | Cycle, item: Evaluation, sentence: str) -> list[t
 
 def _curves(result: Evaluation) -> list[Chart]:
     """The scores that change along the stack."""
-    named = (
-        (f"Mean absolute error per slice, {wording.unit_of(result)} (lower is better)", "mae", True),
-        ("SSIM per slice (higher is better)", "ssim", False),
-    )
     charts = []
     drawn, note = thinned(result.slices)
-    for title, score, high in named:
-        values = [getattr(plane, score) for plane in drawn]
-        if len(values) > 2 and None not in values:
-            planes = [(plane.index, plane.position_mm) for plane in drawn]
-            charts.append(plot(title + note, planes, values, high=high))
+    planes = [(plane.index, plane.position_mm) for plane in drawn]
+    for score in wording.charted_scores([result]):
+        values = [plane.scores[score] for plane in drawn if score in plane.scores]
+        if len(values) > 2 and len(values) == len(drawn):
+            title = wording.with_direction(wording.chart_title(score, result, " per slice"), score)
+            charts.append(plot(title + note, planes, values, high=wording.is_error(score)))
     return charts
 
 
@@ -241,7 +238,7 @@ def thinned(slices: Sequence[SliceScores]) -> tuple[Sequence[SliceScores], str]:
     if len(slices) <= MOST_SLICES:
         return slices, ""
     step = math.ceil(len(slices) / MOST_SLICES)
-    worst = max(range(len(slices)), key=lambda k: slices[k].mae or 0.0)
+    worst = max(range(len(slices)), key=lambda k: slices[k].scores.get("mae", 0.0))
     chosen_slices = [slices[k] for k in sorted({*range(0, len(slices), step), worst})]
     return chosen_slices, f"; one in {step} of {len(slices)} slices is drawn"
 

@@ -15,7 +15,7 @@ from medtranslate.report.grades import judge, judge_cycle
 from medtranslate.report.limitations import chosen, method, models_limits
 from medtranslate.report.page import render
 from medtranslate.report.pictures import Pictures
-from medtranslate.report.wording import number, similarity, similarity_name
+from medtranslate.report.wording import number
 
 MOST_DOUBTS = 20
 
@@ -70,6 +70,7 @@ def cohort_page(result: Cohort | Cycle, pictures: Mapping[str, Pictures], links:
         provenance=_origin(result),
         number=number,
         span=wording.span,
+        scores=wording.score_names(items),
     )
 
 
@@ -79,7 +80,7 @@ def _told(
     """What was done, with which models, how far to trust it."""
     items, unit = result.items, result.items[0].unit
     models = {item.translation.model for item in items if item.translation}
-    ranked = sorted((item.volume.mae, item.name) for item in items if item.volume.mae is not None)
+    ranked = sorted((item.volume["mae"], item.name) for item in items if "mae" in item.volume)
     means_nothing = isinstance(result, Cycle)
     values = f" (values {wording.clipping(items[0])})" if items[0].clipped else ""
     trust = [sentence if means_nothing else wording.say_error(result.mean, result.baselines, items[0])]
@@ -101,41 +102,37 @@ def _told(
 
 
 def _distributions(result: Cohort | Cycle) -> list[tuple[str, Strips]]:
-    """MAE of the items beside their baselines', and their similarity."""
-    items, unit = result.items, wording.unit_of(result.items[0])
+    """Scores of the items beside those of their baselines."""
+    items, first = result.items, result.items[0]
     if len(items) < 3:
         return []
-    own = "as translated"
-    errors = {own: {item.name: item.volume.mae for item in items}}
-    similar = {own: {item.name: similarity(item.volume) for item in items}}
-    for name in result.baselines:
-        scores = {item.name: item.baselines[name] for item in items if name in item.baselines}
-        errors[name] = {case: found.mae for case, found in scores.items()}
-        similar[name] = {case: similarity(found) for case, found in scores.items()}
-    title = similarity_name(result.mean)
-    named = ((f"MAE, {unit} (lower is better)", errors), (f"{title} (higher is better)", similar))
-    return [
-        (heading, draw_strips(rows))
-        for heading, given in named
-        if (rows := {name: known for name, row in given.items() if (known := _known(row))}) and own in rows
-    ]
+    own, drawn = "as translated", []
+    for score in wording.charted_scores(items):
+        rows = {own: _by_case(items, score)}
+        rows |= {name: _by_case(items, score, name) for name in result.baselines}
+        if rows[own]:
+            title = wording.with_direction(wording.heading(score, first), score)
+            drawn.append((title, draw_strips({name: row for name, row in rows.items() if row})))
+    return drawn
 
 
-def _known(row: Mapping[str, float | None]) -> dict[str, float]:
-    return {name: value for name, value in row.items() if value is not None}
+def _by_case(items: Sequence[Evaluation], score: str, baseline: str | None = None) -> dict[str, float]:
+    """A score of each item that has it, or of its baseline."""
+    found = {
+        item.name: item.volume if baseline is None else item.baselines.get(baseline, {}) for item in items
+    }
+    return {name: scores[score] for name, scores in found.items() if score in scores}
 
 
 def _odd(items: Sequence[Evaluation]) -> dict[str, list[str]]:
-    """Why an item is an outlier, by its name; worst first."""
-    title = similarity_name(items[0].volume)
-    errors = _known({item.name: item.volume.mae for item in items})
-    similar = _known({item.name: similarity(item.volume) for item in items})
-    found: dict[str, list[str]] = {}
-    for name in sorted(outliers(errors), key=lambda name: -errors[name]):
-        found.setdefault(name, []).append(wording.say_mae(errors[name], items[0]))
-    for name in sorted(outliers(similar), key=lambda name: similar[name]):
-        found.setdefault(name, []).append(f"{title} {number(similar[name], '.3f')}")
-    return found
+    """Reasons why an item is an outlier, by its name; worst first."""
+    reasons: dict[str, list[str]] = {}
+    for score in wording.charted_scores(items):
+        values = _by_case(items, score)
+        for name in sorted(outliers(values), key=values.__getitem__, reverse=wording.is_error(score)):
+            said = wording.say_score({score: values[name]}, score, items[0])
+            reasons.setdefault(name, []).append(said)
+    return reasons
 
 
 def _galleries(
@@ -143,7 +140,7 @@ def _galleries(
 ) -> list[Gallery]:
     """One slice each of the items that pictures are at hand for, best first."""
     shown = [item for item in items if item.name in pictures and pictures[item.name].mask.any()]
-    shown.sort(key=lambda item: item.volume.mae or 0.0)
+    shown.sort(key=lambda item: item.volume.get("mae", 0.0))
     limit = max((error_limit(pictures[item.name]) for item in shown), default=1.0)
     ranks = ["Best"] + ["Median"] * (len(shown) - 2) + ["Worst"]
     found = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from statistics import median
 
-from medtranslate.metrics import PROFILES, WHOLE_CT, covers
+from medtranslate.metrics import PROFILES, WHOLE_CT, covers, score_info
 from medtranslate.records import Evaluation, ModelInfo, SliceScores, Source, Translation
 from medtranslate.report.wording import clipping, number, span
 
@@ -28,10 +28,10 @@ def how_far(result: Evaluation) -> list[str]:
     values = f" (values {clipping(result)})" if result.clipped else ""
     ranked = ranked_slices(result)
     if len(ranked) > 2:
-        worst, middle = ranked[-1], median(plane.mae or 0.0 for plane in ranked)
+        worst, middle = ranked[-1], median(plane.scores["mae"] for plane in ranked)
         said.append(
             f"Half of the slices err by {number(middle)} {result.unit} or less on average, the worst, slice"
-            f" {worst.index}, by {number(worst.mae)} {result.unit}{values}."
+            f" {worst.index}, by {number(worst.scores['mae'])} {result.unit}{values}."
         )
     if result.agreement:
         low, high = result.agreement.limits
@@ -100,7 +100,8 @@ def models_limits(items: Sequence[Evaluation]) -> list[str]:
 
 def ranked_slices(result: Evaluation) -> list[SliceScores]:
     """The slices by MAE, the best first."""
-    return sorted((plane for plane in result.slices if plane.mae is not None), key=lambda p: p.mae or 0.0)
+    scored = [plane for plane in result.slices if "mae" in plane.scores]
+    return sorted(scored, key=lambda plane: plane.scores["mae"])
 
 
 def method(items: Sequence[Evaluation]) -> list[tuple[str, str]]:
@@ -116,8 +117,9 @@ def method(items: Sequence[Evaluation]) -> list[tuple[str, str]]:
     found += [("Reference", words) for words in result.reference]
     if result.clipped:
         found.append(("Clipped", f"all scores are of values {clipping(result)}"))
-    known = PROFILES.get(result.profile)  # type: ignore[call-overload]  # a result may name any
-    return [*found, *(known.definitions.items() if known else [])]
+    known = PROFILES.get(result.profile)
+    defined = known.scores.items() if known else ()
+    return [*found, *((score_info(name).title, score.words) for name, score in defined)]
 
 
 def provenance(record: Translation) -> list[tuple[str, str]]:

@@ -23,7 +23,7 @@ from medtranslate.report.limitations import ranked_slices
 from medtranslate.report.pdf_figures import Scale, Shot, Strip
 from medtranslate.report.pdf_layout import section, text
 from medtranslate.report.pictures import Pictures, Shown
-from medtranslate.report.wording import Words, number, say_mae, span
+from medtranslate.report.wording import Words, say_slice, span
 
 FAIR_SHARE = 0.2
 """Of the scored voxels that show something, against the slice with most: with less it shows no head."""
@@ -71,7 +71,7 @@ def slices_by_rank(
 ) -> list[Flowable]:
     """One slice each of the pairs that pictures are at hand for, the best first."""
     shown = [item for item in items if item.name in pictures and pictures[item.name].mask.any()]
-    shown.sort(key=lambda item: item.volume.mae or 0.0)
+    shown.sort(key=lambda item: item.volume.get("mae", 0.0))
     if not shown:
         return []
     limit = max(error_limit(pictures[item.name]) for item in shown)
@@ -109,9 +109,8 @@ def _pictured(
 
 
 def _strip(caption: str, result: Evaluation, plane: SliceScores, pictures: Pictures, limit: float) -> Strip:
-    scores = say_mae(plane.mae, result)
-    scores += "" if plane.ssim is None else f", SSIM {number(plane.ssim, '.3f')}"
     known = plane.position_mm is not None
+    scores = say_slice(plane, result)
     return Strip(f"{caption}, {scores}", _shots(pictures, Cut(2, plane.index), limit, known=known), STRIP)
 
 

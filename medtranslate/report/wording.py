@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from medtranslate.metrics import Range
+from medtranslate.metrics import OF_IMAGES, PROFILES, Range, score_info
 from medtranslate.modality import UNITS
-from medtranslate.records import Cohort, Cycle, Evaluation, ModelInfo, Scores, Tissue, Translation
+from medtranslate.records import (
+    Cohort,
+    Cycle,
+    Evaluation,
+    ModelInfo,
+    Scores,
+    SliceScores,
+    Tissue,
+    Translation,
+)
 
 SEES_THE_REFERENCE = "histogram match"
 NOTES = {
@@ -81,14 +90,64 @@ def span(ends: Range) -> str:
     return f"{round(ends[0], 1):g} to {round(ends[1], 1):g}"
 
 
-def similarity(scores: Scores) -> float | None:
-    """MS-SSIM where the profile has it, else SSIM."""
-    return scores.ssim if scores.ms_ssim is None else scores.ms_ssim
+def score_names(items: Sequence[Evaluation]) -> list[str]:
+    """Names of the scores that a table shows: those of the profile, then others that the items hold."""
+    known = PROFILES.get(items[0].profile)
+    own = known.scores if known else ("mae", "psnr")
+    return list(dict.fromkeys([*own, *(name for item in items for name in item.volume)]))
 
 
-def similarity_name(scores: Scores) -> str:
-    """What `similarity` is called."""
-    return "SSIM" if scores.ms_ssim is None else "MS-SSIM"
+def charted_scores(items: Sequence[Evaluation]) -> list[str]:
+    """Those of `score_names` that pages draw."""
+    return [name for name in score_names(items) if score_info(name).charted]
+
+
+def short(scores: Scores, name: str) -> str:
+    """A score as a table shows it."""
+    return number(scores.get(name), score_info(name).short)
+
+
+def heading(name: str, item: Evaluation) -> str:
+    """Head of a score's column, with its unit or the clipping of the values: "MAE, HU"."""
+    info = score_info(name)
+    return _with_unit(info.title, info.unit_on(unit_of(item)))
+
+
+def chart_title(name: str, item: Evaluation, of: str = "") -> str:
+    """Title of a score's chart: errors are spelt out, scores that are known by their letters are not."""
+    info = score_info(name)
+    spelt = info.meaning if info.unit == OF_IMAGES else info.title
+    return _with_unit(spelt + of, info.unit_on(unit_of(item)))
+
+
+def _with_unit(title: str, unit: str) -> str:
+    return f"{title}, {unit}" if unit else title
+
+
+def direction(name: str) -> str:
+    """Direction of improvement, "lower is better"; empty where there is none."""
+    better = score_info(name).better
+    return f"{better} is better" if better else ""
+
+
+def with_direction(title: str, name: str) -> str:
+    """A title that says which values are better."""
+    return f"{title} ({direction(name)})" if direction(name) else title
+
+
+def directions(names: Sequence[str]) -> str:
+    """Direction of several scores in one sentence."""
+    parts = []
+    for way in ("lower", "higher"):
+        titles = [score_info(name).title for name in names if score_info(name).better == way]
+        if titles:
+            parts.append(f"{way} {' and '.join(titles)} {'are' if len(titles) > 1 else 'is'} better")
+    return f"{', '.join(parts).capitalize()}." if parts else ""
+
+
+def is_error(name: str) -> bool:
+    """True for a score whose highest value is the worst."""
+    return score_info(name).better == "lower"
 
 
 def tissue_range(tissue: Tissue) -> str:
@@ -144,11 +203,13 @@ def say_compared(result: Evaluation) -> str:
 def say_error(scores: Scores, baselines: Mapping[str, Scores], item: Evaluation) -> str:
     """The mean absolute error, and that of doing nothing, in one sentence."""
     nothing = [
-        f"{number(base.mae)} for the {name}" for name, base in baselines.items() if name != SEES_THE_REFERENCE
+        f"{short(base, 'mae')} for the {name}"
+        for name, base in baselines.items()
+        if name != SEES_THE_REFERENCE
     ]
     against = f"; without any translation it would be {' and '.join(nothing)}" if nothing else ""
     clipped = f", counted on values {clipping(item)}" if item.clipped else ""
-    return f"A voxel is off by {number(scores.mae)} {item.unit} on average{clipped}{against}."
+    return f"A voxel is off by {short(scores, 'mae')} {item.unit} on average{clipped}{against}."
 
 
 def clipping(item: Evaluation) -> str:
@@ -169,6 +230,20 @@ def say_mae(value: float | None, item: Evaluation, name: str = "MAE", form: str 
     if item.clipped is None:
         return f"{name} {number(value, form)} {item.unit}"
     return f"{name}, {clipping(item)}: {number(value, form)}"
+
+
+def say_slice(plane: SliceScores, item: Evaluation) -> str:
+    """The scores of a slice that pages draw, in one line."""
+    names = [name for name in charted_scores([item]) if name in plane.scores or name == "mae"]
+    return ", ".join(say_score(plane.scores, name, item) for name in names)
+
+
+def say_score(scores: Scores, name: str, item: Evaluation) -> str:
+    """A score with its title and unit, as a page says it."""
+    if name == "mae":
+        return say_mae(scores.get(name), item)
+    info = score_info(name)
+    return f"{info.title} {short(scores, name)} {info.unit_on(item.unit)}".rstrip()
 
 
 def about_translation(record: Translation) -> list[tuple[str, str]]:

@@ -1,15 +1,16 @@
-"""Training: `fit` and what it stands on.
+"""Training: `fit` and its parts.
 
-loop        one step after the other, in plain sight
-step        what a step does to both sides
-processes   one process or many
-batches     the slices of a step, the anchor's among them
-validation  scores and pictures on slices that are not trained on
-latent      what the posterior carries, in numbers and as a picture
-traps       measures of translations that went astray, without pairs
-signs       what in those scores says that a run is failing
-journal     what is written down as the run goes
-run_folder  what changes while training, and how it is kept
+loop             one step after the other, in plain sight
+step             one step of both sides
+distributed      one process or many
+cuda_graph       the work of a step, recorded once and replayed on a GPU
+batches          the slices of a step
+synthetic_pairs  slices of the anchor, whose truth is known
+validation       scores and pictures on slices that are not trained on
+latent           content of the posterior, in numbers and as a picture
+diagnostics      measures of translations that went astray, and the signs of a failing run
+journal          tables, pictures and logs of a run
+run_folder       the state of a run, and how it is kept
 """
 
 from __future__ import annotations

@@ -31,20 +31,12 @@ from medtranslate.gate import fit_gate
 from medtranslate.networks import MODALITIES
 from medtranslate.runtime import one_line, progress, stop_requests, warn
 from medtranslate.training.batches import batches, mean_slices, seeds
+from medtranslate.training.diagnostics import PASSING, signs
 from medtranslate.training.distributed import any_process, open_fabric, placed, together
 from medtranslate.training.journal import Journal, journal, require_tensorboard
-from medtranslate.training.run_folder import (
-    State,
-    begin,
-    fresh_state,
-    hold,
-    keep_checkpoint,
-    keep_model,
-    read_checkpoint,
-    require_vacant,
-    restore,
-)
-from medtranslate.training.signs import PASSING, signs
+from medtranslate.training.resume import keep_checkpoint, read_checkpoint, restore
+from medtranslate.training.run_folder import begin, go_on, hold, keep_model, require_vacant
+from medtranslate.training.state import State, fresh_state
 from medtranslate.training.step import sides, train_step
 from medtranslate.training.validation import validate
 
@@ -94,13 +86,14 @@ def _fit(settings: TrainSettings, held: ExitStack, quiet: bool) -> dict[str, Any
     fabric.launch()
     with fabric.rank_zero_first() if settings.cache else nullcontext():
         opened = open_sources(settings, quiet=quiet)
-    state = fresh_state(settings, mean_slices(settings, opened.sources), fabric.device)
+    state = fresh_state(settings, mean_slices(settings, opened.sources), fabric.device, opened.digests)
     if fabric.is_global_zero:
         warn(opened.warnings)
     data = {"warnings": opened.warnings, **opened.record}
     if saved is not None:
-        restore(settings, state, data, saved, fabric)
+        restore(settings, state, saved, fabric)
         if fabric.is_global_zero:
+            go_on(settings, state, data)
             _warn({name: text for name, text in state.warnings.items() if name not in saved["warnings"]})
     elif fabric.is_global_zero:
         begin(settings, state, data, held)

@@ -15,15 +15,15 @@ from medtranslate.config import Modality, TrainSettings
 from medtranslate.data import Source
 from medtranslate.model import Generators
 from medtranslate.networks import Posterior
-from medtranslate.training.latent import latent_scores
-from medtranslate.training.synthetic_pairs import VALIDATION_SEED, anchor_slices
-from medtranslate.training.traps import (
+from medtranslate.training.diagnostics import (
     VISIBLE,
     bone_brightness,
     linear_correlation,
     relative_size,
     target_likeness,
 )
+from medtranslate.training.latent import latent_scores
+from medtranslate.training.synthetic_pairs import VALIDATION_SEED, anchor_slices
 
 VALIDATION_SLICES = 32
 

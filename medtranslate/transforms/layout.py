@@ -19,7 +19,8 @@ from nibabel.orientations import io_orientation
 from torch import Tensor
 
 from medtranslate.geometry import Floats, SliceGeometry, require_grid, slices_of, spacing
-from medtranslate.io.regrid import PADDING, from_grid, to_grid
+from medtranslate.io.regrid import from_grid, to_grid
+from medtranslate.modality import PADDING
 
 OBLIQUE_DEGREES = 35.0
 """Largest turn of a volume against the patient's axes that counts as axial, coronal or sagittal.
@@ -104,7 +105,7 @@ def to_axial(volume: MetaTensor) -> MetaTensor:
         GeometryRefused: the slices are uneven and not axial (`upright` resamples them).
     """
     if not _slices_are_axial(volume):
-        require_grid(volume.meta, str(volume.meta.get("path", "volume")))
+        require_grid(volume.meta.get("slices"), str(volume.meta.get("path", "volume")))
     axial = _layout(volume)
     assert isinstance(axial, MetaTensor)
     return axial

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from medtranslate.config import TranslateSettings
 from medtranslate.errors import Unreadable, UsageError
-from medtranslate.io import FORMATS, detect_format, format_of_name, list_volumes
+from medtranslate.io import FORMATS, detect_format, list_volumes, output_format
 from medtranslate.io.folders import several
 from medtranslate.runtime import require_apart, require_input
 
@@ -50,20 +48,6 @@ def check_output(settings: TranslateSettings, found: str, *, stacked: bool) -> s
     if settings.compress and name != "dicom":
         raise UsageError(f"--compress: is for DICOM, and {output} is to be {name}; leave it away")
     return name
-
-
-def output_format(output: Path, format: str | None) -> str | None:
-    """What an output's suffix and --format ask for; None where neither does.
-
-    Raises:
-        UsageError: they differ, or no format writes the suffix.
-    """
-    named = format_of_name(output) if output.suffix else None
-    if format == "dicom" and named:
-        raise UsageError(f"{output}: DICOM is a folder with a file for each slice; name it without suffix")
-    if format and named and format != named:
-        raise UsageError(f"{output}: is named as {named}, and --format is {format}; leave one of them away")
-    return format or named
 
 
 def cannot_become(found: str, wanted: str) -> str:

@@ -38,6 +38,7 @@ from medtranslate.transforms import (
     to_slices,
     upright,
 )
+from medtranslate.transforms.monai_adapters import from_metatensor
 from medtranslate.translation.seams import jumps, share, slabs
 
 GREY_LEVELS = 255
@@ -71,6 +72,11 @@ class Stack:
     head: Head
     shown: Tensor
     saturated: float
+
+    @property
+    def where(self) -> str:
+        """Path that the source was read from, for messages."""
+        return str(self.source.meta.get("path", "volume"))
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -173,13 +179,4 @@ def stack(source: MetaTensor, modality: Modality, model: Model) -> Stack:
 
 def describe(volume: MetaTensor) -> Source:
     """What a record says of a volume that was read."""
-    _, columns, rows, slices = volume.shape
-    first, second, third = (float(length) for length in volume.pixdim)
-    return Source(
-        digest=volume.meta.get("digest"),
-        format=volume.meta.get("format"),
-        modality=volume.meta.get("modality"),
-        shape=(columns, rows, slices),
-        spacing_mm=(first, second, third),
-        affine=tuple(tuple(row) for row in volume.affine.tolist()),
-    )
+    return from_metatensor(volume).source()

@@ -8,8 +8,9 @@ from pathlib import Path
 from monai.data import MetaTensor
 
 from medtranslate.errors import GeometryRefused, UsageError
-from medtranslate.io import FORMATS, write_volume
+from medtranslate.io import FORMATS, Volume, write_volume
 from medtranslate.records import Derivation, Uncertainty
+from medtranslate.transforms.monai_adapters import from_metatensor
 
 MAP = ".dcm"
 """Suffix of a Parametric Map."""
@@ -39,15 +40,15 @@ def check_spread(path: Path | None, found: str, regrid: bool = False) -> None:
     )
 
 
-def check_slices(source: MetaTensor, path: Path) -> None:
+def check_slices(source: Volume, path: Path) -> None:
     """Refuse slices that only a map can hold.
 
     Raises:
         GeometryRefused: they are tilted or uneven, and `path` names no map.
     """
-    if (slices := source.meta.get("slices")) is not None and not is_map(path):
+    if (slices := source.meta.slices) is not None and not is_map(path):
         raise GeometryRefused(
-            f"--uncertainty {path}: the slices of {source.meta['path']} are no regular grid ({slices}), which"
+            f"--uncertainty {path}: the slices of {source.where} are no regular grid ({slices}), which"
             " such a file needs; name one that ends in .dcm, a map that keeps each slice at its own place"
         )
 
@@ -58,7 +59,7 @@ def is_map(path: Path) -> bool:
 
 
 def write_spread(
-    spread: MetaTensor, found: Uncertainty, path: Path, source: MetaTensor, derivation: Derivation
+    spread: MetaTensor, found: Uncertainty, path: Path, source: Volume, derivation: Derivation
 ) -> None:
     """Write standard deviations on the source's grid, in the format that the path names.
 
@@ -67,9 +68,9 @@ def write_spread(
     """
     if not is_map(path):
         told = replace(derivation, uncertainty=True)
-        write_volume(spread, path, like=source, derivation=told, overwrite=True)
+        write_volume(from_metatensor(spread), path, like=source, derivation=told, overwrite=True)
         return
     from medtranslate.io.dicom_objects import open_study, write_map
 
     study = open_study(source, deidentify=derivation.deidentify)
-    write_map(spread, found.unit, found.quantity, study, path)
+    write_map(from_metatensor(spread), found.unit, found.quantity, study, path)

@@ -23,6 +23,7 @@ from medtranslate.config import Modality, NetworkSettings
 from medtranslate.device import free_memory
 from medtranslate.gate import judge, look
 from medtranslate.metrics import calibrated, head_mask
+from medtranslate.modality import OTHER
 from medtranslate.networks import Posterior
 from medtranslate.records import CALIBRATED, UNCALIBRATED, WINDOWED, Translation, Uncertainty
 from medtranslate.runtime import staged
@@ -31,8 +32,6 @@ from medtranslate.translation.air import Outline, clear, examine, find_outline
 from medtranslate.translation.framed import Stack, describe, stack
 from medtranslate.translation.samples import spread_of
 from medtranslate.translation.seams import seams
-
-OTHER: dict[Modality, Modality] = {"ct": "mr", "mr": "ct"}
 
 PIXELS = {"cpu": 2**18, "cuda": 2**22}
 """Pixels of a pass that keep a device busy. A CPU is slower with more of them: they leave its caches."""
@@ -52,6 +51,7 @@ class Translated:
     """A translation in memory; volumes lie on the source's own grid and array layout.
 
     Attributes:
+        framed: the source as the model sees it.
         volume: the posterior mean's translation, in HU or the model's MR range (a picture: grey values
             0 to 255).
         spread: standard deviation in the same unit, or None where no samples were drawn: of the errors to
@@ -59,9 +59,15 @@ class Translated:
         record: what is written beside it.
     """
 
+    framed: Stack
     volume: MetaTensor
     spread: MetaTensor | None
     record: Translation
+
+    @property
+    def source(self) -> MetaTensor:
+        """What was translated."""
+        return self.framed.source
 
 
 def translate_volume(
@@ -230,7 +236,7 @@ def _finish(work: _Work, model: Model, to: Modality, samples: int, seed: int, se
         warnings=[*seen.axial.meta.get("warnings", []), *_windowed(to, model)],
     )
     if spread is None:
-        return Translated(seen.volume(made, to, scale), None, record)
+        return Translated(seen, seen.volume(made, to, scale), None, record)
     clear(spread, outline, 0.0)
     deviation = from_slices(spread)
     unit = seen.unit()
@@ -250,7 +256,7 @@ def _finish(work: _Work, model: Model, to: Modality, samples: int, seed: int, se
         meaning=CALIBRATED if known else UNCALIBRATED,
     )
     volume = seen.volume(made, to, scale)
-    return Translated(volume, seen.on_source(deviation), replace(record, uncertainty=uncertainty))
+    return Translated(seen, volume, seen.on_source(deviation), replace(record, uncertainty=uncertainty))
 
 
 def as_spoken(source: MetaTensor, modality: Modality, model: Model) -> MetaTensor:

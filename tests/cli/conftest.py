@@ -6,7 +6,7 @@ from types import ModuleType
 
 import pytest
 
-from medtranslate.records import Evaluation, ModelInfo, Scores, Source, Translation
+from medtranslate.records import Evaluation, ModelInfo, Source, Translation
 
 Stub = Callable[..., None]
 
@@ -45,6 +45,6 @@ def result() -> Evaluation:
     return Evaluation(
         profile="image",
         unit="HU",
-        volume=Scores(mae=3.25, psnr=float("inf"), ssim=None),
-        baselines={"source copied": Scores(mae=40.0, psnr=10.0, ssim=0.5)},
+        volume={"mae": 3.25, "psnr": float("inf")},
+        baselines={"source copied": {"mae": 40.0, "psnr": 10.0, "ssim": 0.5}},
     )

@@ -101,6 +101,32 @@ def test_what_cannot_be_prepared_is_refused_and_nothing_is_written(source: Path,
         prepare_pictures(settings(source), quiet=True)
 
 
+def test_blank_pictures_are_left_out_and_counted(source: Path) -> None:
+    for name in ("trainA", "trainB", "testB"):
+        for index in range(3):
+            Image.new("L", (48, 48), 30 * index).save(source / name / f"blank{index}.png")
+    record = prepare_pictures(settings(source), quiet=True)
+    assert (record["ct"]["blank"], record["mr"]["blank"]) == (3, 6)
+    assert record["ct"]["unusable"] == record["mr"]["unusable"] == []
+    assert not list((source.parent / "out").rglob("*blank*"))
+    assert record["mr"]["train"] + record["mr"]["val"] == 12
+
+
+def test_folders_of_nothing_but_blank_pictures_are_refused(source: Path) -> None:
+    for file in (*(source / "trainB").iterdir(), *(source / "testB").iterdir()):
+        Image.new("L", (48, 48)).save(file)
+    with pytest.raises(InputRefused, match="all 12 mr pictures are of one grey value"):
+        prepare_pictures(settings(source), quiet=True)
+
+
+def test_a_long_list_of_unusable_pictures_is_written_whole(source: Path) -> None:
+    for index in range(7):
+        (source / "trainB" / f"bad{index}.png").write_bytes(b"")
+    with pytest.raises(InputRefused, match=r"7 of 19 images .*and 2 more, all listed in .*out\.refused\.txt"):
+        prepare_pictures(settings(source), quiet=True)
+    assert len((source.parent / "out.refused.txt").read_text().splitlines()) == 7
+
+
 def test_mr_folders_that_hold_only_what_looks_like_ct_are_refused(
     source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -154,8 +180,12 @@ class TestLookalikes:
         assert len(set(numbers)) == 1299
 
 
+def _grey(file: Path) -> torch.Tensor:
+    return torch.from_numpy(np.ascontiguousarray(read_volume(file).values[:, :, 0].T))
+
+
 def small(file: Path, size: int = THUMBNAIL) -> np.ndarray:
-    return thumbnail(read_volume(file).as_tensor()[0, :, :, 0].T, size)
+    return thumbnail(torch.from_numpy(read_volume(file).values[:, :, 0].T), size)
 
 
 def _thumbnail(image: Image.Image) -> np.ndarray:
@@ -222,9 +252,7 @@ def test_real_pictures_mislabelled_as_mr_are_found(shared_data: Path, judged: Ca
 def test_groups_never_join_two_real_patients(shared_data: Path) -> None:
     for name in ("CT", "MRI"):
         files = sorted((shared_data / "paired-ct-mr" / name).iterdir())
-        numbers = connect(
-            np.stack([thumbnail(read_volume(file).as_tensor()[0, :, :, 0].T) for file in files]), 0.96
-        )
+        numbers = connect(np.stack([small(file) for file in files]), 0.96)
         cases: dict[int, set[str]] = {}
         for file, number in zip(files, numbers.tolist(), strict=True):
             cases.setdefault(number, set()).add(file.name[:2])

@@ -11,7 +11,6 @@ from pydicom import dcmread
 from medtranslate.config import EvaluateSettings, ReportSettings, TranslateSettings
 from medtranslate.errors import GeometryRefused, InputRefused, OutputExists, UsageError
 from medtranslate.evaluation import evaluate, render, translate_and_score
-from medtranslate.evaluation import translated as room
 from medtranslate.evaluation.records import digests
 from medtranslate.io import read_volume, write_volume
 from medtranslate.phantom import study
@@ -172,7 +171,7 @@ def test_folders_of_pictures(head, small_model, settings, tmp_path):
     records, found = translate_and_score(settings("in", "fake", report="page", **asked), quiet=True)
     assert isinstance(found, Cohort)
     assert len(records) == len(found.items) == 4
-    assert found.mean.mae == pytest.approx(np.mean([item.volume.mae for item in found.items]))
+    assert found.mean["mae"] == pytest.approx(np.mean([item.volume["mae"] for item in found.items]))
     maps = (f"{index}_synthetic-ct_uncertainty.png" for index in (18, 21, 24, 27))
     assert names(tmp_path / "std") == {*maps, "settings.yaml"}
     pair = evaluate(

@@ -1,4 +1,4 @@
-"""`read_volume` and `write_volume` for MONAI's `LoadImage` and `SaveImage`.
+"""`Volume` as MONAI's `MetaTensor` and back; readers and writers for `LoadImage` and `SaveImage`.
 
 LoadImaged(keys, reader=VolumeReader()) and SaveImaged(keys, writer=VolumeWriter) are all it takes.
 """
@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,13 +17,62 @@ import torch
 from monai.data.image_reader import ImageReader
 from monai.data.image_writer import ImageWriter
 from monai.data.meta_tensor import MetaTensor
+from monai.utils.enums import SpaceKeys
 from monai.utils.misc import ensure_tuple
 from numpy.typing import NDArray
 
 from medtranslate.errors import GeometryRefused, InputRefused, UsageError
-from medtranslate.io import read_volume, write_volume
+from medtranslate.io import Meta, Volume, read_volume, write_volume
+from medtranslate.modality import MODALITIES, Modality
 
 PathLike = str | os.PathLike[str]
+
+
+def to_metatensor(volume: Volume) -> MetaTensor:
+    """[1, X, Y, Z], whose meta has MONAI's keys and the known ones of `Meta`.
+
+    It lies in the memory of the volume, unless its axes were flipped or the memory may not be written to.
+    """
+    known = {part.name: getattr(volume.meta, part.name) for part in fields(Meta)}
+    if volume.meta.path:
+        known["path"] = str(volume.meta.path)
+    meta: dict[str, Any] = {
+        **{name: value for name, value in known.items() if value not in (None, ())},
+        "warnings": list(volume.meta.warnings),
+        "filename_or_obj": volume.where,
+        "original_affine": volume.affine.copy(),
+        "spatial_shape": np.array(volume.shape),
+        "original_channel_dim": 0,
+        "space": SpaceKeys.RAS,
+    }
+    values = volume.values
+    if min(values.strides) < 0 or not values.flags.writeable:  # torch takes no such memory
+        values = values.copy(order="K")
+    return MetaTensor(
+        torch.from_numpy(values[None]), affine=torch.from_numpy(volume.affine.copy()), meta=meta
+    )
+
+
+def from_metatensor(tensor: MetaTensor) -> Volume:
+    """The volume in the memory of a tensor [1, X, Y, Z], with those keys of its meta that `Meta` has.
+
+    Raises:
+        GeometryRefused: it has more than one channel, or other than three axes.
+    """
+    meta = {part.name: tensor.meta[part.name] for part in fields(Meta) if part.name in tensor.meta}
+    if tensor.ndim != 4 or tensor.shape[0] != 1:
+        raise GeometryRefused(
+            f"{meta.get('path', 'volume')}: a volume has one channel and three axes,"
+            f" not {tuple(tensor.shape)}"
+        )
+    if meta.get("modality") not in MODALITIES:  # other software's
+        meta.pop("modality", None)
+    if "path" in meta:
+        meta["path"] = Path(meta["path"])
+    for name in ("warnings", "identity", "files"):
+        if name in meta:
+            meta[name] = tuple(meta[name])
+    return Volume(tensor.numpy(force=True)[0], np.asarray(tensor.affine, np.float64), Meta(**meta))
 
 
 class VolumeReader(ImageReader):
@@ -32,7 +83,7 @@ class VolumeReader(ImageReader):
     """
 
     def __init__(
-        self, series: str | None = None, modality: str | None = None, select: str | None = None
+        self, series: str | None = None, modality: Modality | None = None, select: str | None = None
     ) -> None:
         super().__init__()
         self.series, self.modality, self.select = series, modality, select
@@ -49,7 +100,7 @@ class VolumeReader(ImageReader):
                 f"{img[0]} and {len(img) - 1} more: one volume is read at a time; give one path"
             )
         volume = read_volume(img[0], series=self.series, select=self.select, modality=self.modality)
-        return volume.numpy(), {**volume.meta, "affine": volume.affine.numpy()}
+        return volume.values[None], dict(to_metatensor(volume).meta)
 
 
 class VolumeWriter(ImageWriter):
@@ -81,5 +132,5 @@ class VolumeWriter(ImageWriter):
         values = torch.as_tensor(self.data_obj)
         if "affine" not in self.meta:
             raise GeometryRefused(f"{filename}: the values come without an affine; save a MetaTensor")
-        volume = MetaTensor(values, meta=dict(self.meta))
+        volume = from_metatensor(MetaTensor(values, meta=dict(self.meta)))
         write_volume(volume, os.fspath(filename), overwrite=self.overwrite)

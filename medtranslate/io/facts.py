@@ -1,20 +1,20 @@
-"""What a reader hands over, before it becomes a MetaTensor."""
+"""Facts that a header alone tells of a volume."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from medtranslate.errors import Unreadable
+from medtranslate.io.volume import Meta, Volume
 from medtranslate.io.voxels import Body, read_body
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What a header alone says of a volume.
+    """Facts of one volume, before its voxels are read.
 
     Attributes:
         shape: lengths of the array's axes [X, Y, Z], within the bounds.
@@ -30,14 +30,14 @@ class Facts:
     body: Body
     notes: list[str]
 
-    def scan(self) -> Scan:
-        """The volume.
+    def read(self) -> Volume:
+        """Read the voxels.
 
         Raises:
             Unreadable: damaged, too short or too long, or a voxel is not finite.
         """
         values = read_body(self.body, self.shape)
-        return Scan(values, self.affine, {"stored": self.dtype.name, "warnings": self.notes})
+        return Volume(values, self.affine, Meta(stored=self.dtype.name, warnings=tuple(self.notes)))
 
 
 def choose_volume(count: int, wanted: int | None, where: str, notes: list[str]) -> int:
@@ -60,18 +60,3 @@ def choose_volume(count: int, wanted: int | None, where: str, notes: list[str]) 
     if count > 1:
         notes.append(f"volume {wanted} of {count}")
     return (wanted or 1) - 1
-
-
-@dataclass(frozen=True)
-class Scan:
-    """A volume as its file holds it.
-
-    Attributes:
-        values: [X, Y, Z] float32 in physical units.
-        affine: array index to RAS+ mm, [4, 4].
-        meta: what the format knows beyond that (see `medtranslate.io`); no patient identity.
-    """
-
-    values: NDArray[np.float32]
-    affine: NDArray[np.float64]
-    meta: dict[str, Any]

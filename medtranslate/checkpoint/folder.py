@@ -1,0 +1,201 @@
+"""Weights of a model: written into its folder, and read into networks."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor
+
+from medtranslate.checkpoint.card import draft_card
+from medtranslate.checkpoint.description import (
+    Description,
+    check_meaning,
+    describe,
+    find_model,
+    header_of,
+    read_declared,
+    write_description,
+)
+from medtranslate.config import Modality, NetworkSettings, ScaleSettings, plain
+from medtranslate.errors import ModelRefused
+from medtranslate.metrics import Calibration
+from medtranslate.modality import UNITS
+from medtranslate.model import Generators
+from medtranslate.networks import SliceGate, VariationalGenerator
+from medtranslate.records import ModelInfo
+from medtranslate.runtime import whole_output
+
+_MODALITIES: tuple[Modality, Modality] = ("ct", "mr")
+
+
+class Model:
+    """Both generators, with weights in float32 and in evaluation mode, with their description.
+
+    Attributes:
+        means: mean framed training slice [1, size, size] of each modality in [-1, 1].
+        precision: arithmetic of the generators' convolutions; their posterior is in float32 in any.
+        gate: judges what is to be translated, on the generators' device; None where the model has none.
+    """
+
+    def __init__(
+        self,
+        description: Description,
+        generators: Generators,
+        means: Mapping[Modality, Tensor],
+        precision: torch.dtype = torch.float32,
+        gate: SliceGate | None = None,
+    ) -> None:
+        self.description = description
+        self.generators = generators
+        self.means = means
+        self.precision = precision
+        self.gate = gate
+
+    @property
+    def device(self) -> torch.device:
+        """Return the device of the generators."""
+        return next(self.generators.parameters()).device
+
+    def translator(self, to: Modality) -> VariationalGenerator:
+        """Return the generator into a modality."""
+        return self.generators.to_ct if to == "ct" else self.generators.to_mr
+
+    def info(self, to: Modality) -> ModelInfo:
+        """Describe this model in a record."""
+        scale = self.description.scale
+        return ModelInfo(
+            name=self.description.name,
+            sha256=self.description.sha256,
+            to=to,
+            output_range=scale.ct_window if to == "ct" else scale.mr_range,
+            unit=UNITS[to],
+            mr_percentile=scale.mr_percentile if to == "mr" else None,
+            summary=self.description.summary or None,
+        )
+
+
+def save_model(
+    folder: Path,
+    generators: Generators,
+    means: Mapping[Modality, Tensor],
+    *,
+    name: str,
+    summary: str,
+    network: NetworkSettings,
+    scale: ScaleSettings,
+    training: Mapping[str, Any],
+) -> Description:
+    """Write a model folder (which exists and is empty) with weights in half precision.
+
+    The weights' own header repeats network and scale, so that the digest covers what the numbers mean.
+    """
+    tensors = {f"generators.{key}": value for key, value in generators.state_dict().items()}
+    tensors |= {f"means.{modality}": mean for modality, mean in means.items()}
+    weights = safetensors.torch.save(
+        {key: value.detach().cpu().half().contiguous() for key, value in tensors.items()},
+        # One entry: safetensors writes several in an order of its own, and the digest would differ.
+        metadata={"meaning": json.dumps({"network": plain(network), "scale": plain(scale)})},
+    )
+    description = Description(
+        name=name,
+        summary=summary,
+        sha256=hashlib.sha256(weights).hexdigest(),
+        network=network,
+        scale=scale,
+        training=dict(training),
+    )
+    (folder / "weights.safetensors").write_bytes(weights)
+    write_description(folder, description)
+    (folder / "card.md").write_text(draft_card(description), encoding="utf-8")
+    return description
+
+
+def save_gate(folder: Path, gate: SliceGate) -> None:
+    """Add an input gate to a model folder; its header names the weights that it was fitted for."""
+    description = describe(folder)
+    tensors = safetensors.torch.save(
+        {key: value.detach().cpu().float().contiguous() for key, value in gate.state_dict().items()},
+        metadata={"weights": description.sha256},
+    )
+    with whole_output(folder / "gate.safetensors", overwrite=True, folder=False) as path:
+        path.write_bytes(tensors)
+    write_description(folder, replace(description, gate=hashlib.sha256(tensors).hexdigest()))
+
+
+def save_calibration(folder: Path, calibration: Mapping[Modality, Calibration]) -> None:
+    """Write into a model folder the errors to be expected of the spread of the model's samples."""
+    write_description(folder, replace(describe(folder), calibration=dict(calibration)))
+
+
+def load_model(
+    name_or_folder: str, device: torch.device | None = None, precision: torch.dtype = torch.float32
+) -> Model:
+    """Load the model of a name at hand or of a folder, on a device, to compute in a precision.
+
+    Raises:
+        ModelRefused: there is no such model, its weights are not those that its description
+            declares, or it is of a form that this version does not know.
+    """
+    folder = find_model(name_or_folder)
+    description = describe(folder)
+    path = folder / "weights.safetensors"
+    weights, header = _read_tensors(path, description.sha256)
+    check_meaning(header, description, path)
+    parts: dict[str, dict[str, Tensor]] = {"generators": {}, "means": {}}
+    for key, tensor in weights.items():
+        part, _, rest = key.partition(".")
+        parts.setdefault(part, {})[rest] = tensor.float()
+    side = description.network.size
+    # On the device `meta` nothing is allocated, however large a network model.json describes.
+    with torch.device("meta"):
+        generators = Generators(description.network)
+        wanted = {"generators": generators.state_dict()}
+        wanted["means"] = {modality: torch.empty(1, side, side) for modality in _MODALITIES}
+    if _shapes(parts) != _shapes(wanted):
+        raise ModelRefused(
+            f"{folder}: the weights do not fit the network that model.json describes; get the model anew"
+        )
+    generators.load_state_dict(parts["generators"], assign=True)
+    means: dict[Modality, Tensor] = {"ct": parts["means"]["ct"], "mr": parts["means"]["mr"]}
+    # Convolutions are about half as fast again with the channels last in memory.
+    generators = generators.eval().requires_grad_(False).to(device)
+    generators.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return Model(description, generators, means, precision, _load_gate(folder, description, device))
+
+
+def _load_gate(folder: Path, description: Description, device: torch.device | None) -> SliceGate | None:
+    path = folder / "gate.safetensors"
+    if description.gate is None:
+        return None
+    tensors, header = _read_tensors(path, description.gate)
+    if header["__metadata__"].get("weights") != description.sha256:
+        raise ModelRefused(f"{path}: the gate of other weights than those of model.json; get the model anew")
+    with torch.device("meta"):
+        gate = SliceGate(description.network)
+    if _shapes({"": tensors}) != _shapes({"": gate.state_dict()}):
+        raise ModelRefused(f"{path}: does not fit the network that model.json describes; get the model anew")
+    gate.load_state_dict(tensors, assign=True)
+    return gate.eval().requires_grad_(False).to(device)
+
+
+def _shapes(parts: Mapping[str, Mapping[str, Tensor]]) -> dict[str, dict[str, tuple[int, ...]]]:
+    return {
+        part: {key: tuple(value.shape) for key, value in tensors.items()} for part, tensors in parts.items()
+    }
+
+
+def _read_tensors(path: Path, declared: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read tensors and header of a file, if it is the one that model.json declares."""
+    raw = read_declared(path, declared)
+    try:
+        return safetensors.torch.load(raw), header_of(raw, path)
+    except SafetensorError as error:
+        raise ModelRefused(f"{path}: weights cannot be read ({error}); get the model anew") from None
