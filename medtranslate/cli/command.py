@@ -69,6 +69,7 @@ class SettingsCommand(click.Command, Generic[Settings]):
         sections: headings of the help page, with the fields below each; other fields are below "Options".
         base: values below the options (a pipeline's), above the defaults.
         origin: where the values come from, for messages.
+        complete: adds values that follow from the given ones, below them.
     """
 
     def __init__(
@@ -83,12 +84,14 @@ class SettingsCommand(click.Command, Generic[Settings]):
         sections: Mapping[str, Sequence[str]] | None = None,
         base: Mapping[str, Any] | None = None,
         origin: str | None = None,
+        complete: Callable[[Mapping[str, Any]], dict[str, Any]] = dict,
     ) -> None:
         made = parameters(kind, arguments, required=base is None)
         more = [_HELP_ALL] if any(getattr(param, "hidden", False) for param in made) else []
         super().__init__(name, params=[*made, *SHARED, *more], help=help)
         self.kind, self.act, self.room, self.arguments = kind, act, room, arguments
         self.sections, self.base, self.origin = sections or {}, base or {}, origin or name
+        self.complete = complete
 
     def over(self, base: Mapping[str, Any], origin: str) -> SettingsCommand[Settings]:
         """Make the same command with the values of a file below its options."""
@@ -102,6 +105,7 @@ class SettingsCommand(click.Command, Generic[Settings]):
             sections=self.sections,
             base=base,
             origin=origin,
+            complete=self.complete,
         )
 
     def invoke(self, ctx: click.Context) -> None:
@@ -111,7 +115,7 @@ class SettingsCommand(click.Command, Generic[Settings]):
         for name, value in ctx.params.items():
             if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
                 values = merge(values, nest(path_of(name), value))
-        settings = build(self.kind, values, self.origin)
+        settings = build(self.kind, self.complete(values), self.origin)
         importlib.import_module(f"medtranslate.{self.room}")
         from medtranslate.runtime import one_line
 
