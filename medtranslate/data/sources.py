@@ -91,7 +91,8 @@ def open_sources(settings: TrainSettings, *, quiet: bool) -> Opened:
         )
         for key, listing in listings.items()
     }
-    warnings = [sentence for key, source in stored.items() for sentence in _remarks(key, source)]
+    warnings = list(dict.fromkeys(note for listing in listings.values() for note in listing.notes))
+    warnings += [sentence for key, source in stored.items() for sentence in _remarks(key, source)]
     warnings += _leaks(stored)
     return Opened(
         sources | stored,

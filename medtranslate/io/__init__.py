@@ -128,8 +128,10 @@ def write_volume(
     path = Path(path)
     values = volume.values
     # A sum is not finite if any voxel is not; counting them costs far more.
-    broken = 0 if np.isfinite(values.sum(dtype=np.float64)) else int((~np.isfinite(values)).sum())
-    if broken:
+    with np.errstate(invalid="ignore"):
+        whole = np.isfinite(values.sum(dtype=np.float64))
+    if not whole:
+        broken = values.size - int(np.isfinite(values).sum())
         raise Diverged(
             f"{path}: {broken} of {values.size} voxels to write are not finite; nothing is written"
         )
