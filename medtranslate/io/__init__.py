@@ -23,7 +23,7 @@ from medtranslate.io.dicom_files import is_archive, visible_files
 from medtranslate.io.folders import several, why_no_image
 from medtranslate.io.foreign import describe, head_of
 from medtranslate.io.formats import FORMATS as FORMATS
-from medtranslate.io.formats import Format as Format
+from medtranslate.io.interface import Format as Format
 from medtranslate.io.regrid import regrid
 from medtranslate.io.shear import describe_shear, require_right_angles
 from medtranslate.io.volume import Meta as Meta
