@@ -20,6 +20,7 @@ from medtranslate.batch import bids
 from medtranslate.batch.cluster import cluster_crew, joined
 from medtranslate.batch.items import Item, find_items
 from medtranslate.batch.overview import write_overview
+from medtranslate.batch.sources import notes_on
 from medtranslate.batch.tree import JOURNAL, LOCK, is_of_a_batch
 from medtranslate.batch.watch import arriving
 from medtranslate.batch.worker import (
@@ -33,6 +34,7 @@ from medtranslate.checkpoint import describe, find_model
 from medtranslate.config import BatchSettings, plain, write_yaml
 from medtranslate.device import choose_device, free_memory
 from medtranslate.errors import DiskFull, Interrupted, OutputExists, Unreadable, UsageError
+from medtranslate.io.trees import is_pattern
 from medtranslate.records import Batch, Outcome, to_json
 from medtranslate.runtime import (
     Journal,
@@ -92,9 +94,7 @@ def run_batch(settings: BatchSettings, *, quiet: bool = False) -> Batch:
         write_yaml(settings, settings.out / "settings.yaml")
         if bids.is_dataset(settings.source):
             bids.write_description(settings.source, settings.out, model.name, settings.to)
-            if parts := bids.passed_over(settings.source):
-                why = "a phase, real or imaginary part is no anatomy"
-                warn([f"passed over, since {why}: {parts[0]}, of {len(parts)} such images"])
+        warn(notes_on(settings))
         run = _Run(settings, kept, len(items), ray)
         try:
             run.work(arriving(settings, run.open) if settings.watch else iter(items), quiet=quiet)
@@ -221,7 +221,8 @@ def _check_out(settings: BatchSettings) -> None:
         UsageError: the source has changed places with the output, or `compress` is for another format.
     """
     source, out = settings.source, settings.out
-    require_input(source, out)
+    if not is_pattern(source):
+        require_input(source, out)
     if settings.compress and settings.format not in (None, "dicom"):
         raise UsageError(f"--compress: is for DICOM, not for --format {settings.format}; leave it away")
     around = source.resolve().is_relative_to(out.resolve())  # find_items refuses that

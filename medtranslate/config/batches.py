@@ -17,7 +17,8 @@ class BatchSettings:
     """Settings of `batch`."""
 
     source: Path
-    """Folder tree of volumes, series and pictures; a BIDS dataset; or a CSV with a column `path`."""
+    """Folder tree of volumes, series and pictures; a BIDS dataset; a CSV with a column `path`; or a pattern
+    in quotes, such as 'DATA/*/mr.nii.gz'."""
     out: Path
     """Folder for the translations, in the tree of SOURCE, and summary.csv, overview.html, batch.jsonl."""
     to: Modality
@@ -44,6 +45,12 @@ class BatchSettings:
     """Worker processes, each with the model (default: by cores, devices and free memory)."""
     cluster: Annotated[str, Field(pattern=r"^(auto|[^/\s]+:\d+)$")] | None = None
     """Use a Ray cluster: HOST:PORT of its head, or auto for the cluster of this machine."""
+    participant_label: Rare[tuple[str, ...]] = ()
+    """Of a BIDS dataset: participants to translate, separated by commas (default: all)."""
+    session_id: Rare[tuple[str, ...]] = ()
+    """Of a BIDS dataset: sessions to translate, separated by commas (default: all)."""
+    bids_filter_file: Rare[Path | None] = None
+    """Of a BIDS dataset: JSON of entities that images must have, as for fMRIPrep (docs/batches.md)."""
     follow_links: Rare[bool] = False
     """Follow links to folders, and to files outside of SOURCE."""
     fail_fast: bool = False
@@ -58,6 +65,6 @@ class BatchSettings:
 
 UNTOLD = (
     *("source", "out", "device", "workers", "cluster", "follow_links", "fail_fast", "watch", "settle"),
-    *("preview", "model", "overwrite"),
+    *("preview", "model", "overwrite", "participant_label", "session_id", "bids_filter_file"),
 )
 """Settings of `batch` that change no output; `model` is here because records hold its digest."""

@@ -27,9 +27,11 @@ class EvaluateSettings:
     """Settings of `evaluate`."""
 
     prediction: Path
-    """The translation: a file or folder of any readable format, or a folder of them, paired by name."""
-    reference: Path
-    """The true image, on the same grid unless --resample-reference or --register is given."""
+    """The translation: a file or folder of any readable format, a folder or tree of them paired by name, a
+    pattern such as 'OUT/*/ct.nii.gz', or a CSV of prediction,reference,mask,source,subject."""
+    reference: Path | None = None
+    """The true image or images, likewise, on the same grid unless --resample-reference or --register is
+    given; none beside a CSV."""
     out: Path
     """Folder for result.json, slices.csv, report.html and report.pdf."""
     profile: ProfileName = "image"

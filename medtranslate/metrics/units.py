@@ -93,7 +93,7 @@ def _offset(ours: Image, truth: Image) -> Suspicion | None:
     if abs(middle) < LEAST_OFFSET or left > (USUAL_REMAINDER if usual else REMAINDER) * mae:
         return None
     text = (
-        f"it lies {middle:+.0f} HU from the reference; without that its MAE is {left:.0f}, not {mae:.0f} HU"
+        f"it lies {middle:+.0f} HU from the reference; its MAE is {left:.0f} without that, not {mae:.0f} HU"
     )
     if not usual:
         return Suspicion(text, 1.0, -round(middle))
