@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from medtranslate import phantom
-from medtranslate.config import Modality, TrainSettings
+from medtranslate.config import Modality, TrainSettings, nan_value
 from medtranslate.data.items import Listing, list_items
 from medtranslate.data.phantom_slices import PhantomSlices
 from medtranslate.data.split import held_back
@@ -83,6 +83,8 @@ def open_sources(settings: TrainSettings, *, quiet: bool) -> Opened:
                 settings.network,
                 settings.scale,
                 settings.out,
+                nan_value(settings.nan_to, _MODALITIES[key], key),
+                settings.picture_hu if _MODALITIES[key] == "ct" else None,
             ),
             folder=settings.cache,
             quiet=quiet,

@@ -13,6 +13,11 @@ from medtranslate.errors import InputRefused
 AIR = -1.0
 """Value of what lies outside a frame or a picture, in the networks' range."""
 
+_BYTE = 255
+_UNUSED = 8
+"""A deep picture that uses less than one in so many of its levels holds numbers, such as HU + 1024 up to 4095,
+and no window."""
+
 VISIBLE = 0.1
 """Share of the range above which a voxel may belong to the head; above noise and below dark brain."""
 
@@ -56,10 +61,11 @@ def input_range(volume: MetaTensor, modality: Modality, scale: ScaleSettings) ->
     """The values of a volume that become -1 and +1, by the rules of the modality.
 
     A picture's grey values are taken to be the CT window already (8-bit CT pictures are windowed),
-    so black is the window's lower end and white its upper; MR pictures go by percentile like volumes.
+    so black is the window's lower end and white its upper, unless it is known what they are in HU; MR
+    pictures go by percentile like volumes.
 
     Raises:
-        InputRefused: the image is constant, or an MR without foreground.
+        InputRefused: the image is constant, an MR without foreground, or a 16-bit CT picture of unknown unit.
     """
     values = volume.as_tensor()
     lowest, highest = values.amin(), values.amax()
@@ -67,7 +73,20 @@ def input_range(volume: MetaTensor, modality: Modality, scale: ScaleSettings) ->
         raise InputRefused(f"{origin(volume)}: every voxel is {float(lowest):g}; give an image of a head")
     if modality == "mr":
         return 0.0, mr_top(values, scale.mr_percentile, origin(volume))
-    return (0.0, float(volume.meta["levels"])) if "levels" in volume.meta else scale.ct_window
+    if "levels" not in volume.meta:
+        return scale.ct_window
+    if (known := volume.meta.get("hu")) is not None:
+        slope, offset = known
+        low, high = ((end - offset) / slope for end in scale.ct_window)
+        return low, high
+    levels = int(volume.meta["levels"])
+    if levels > _BYTE and float(highest) <= levels / _UNUSED:
+        raise InputRefused(
+            f"{origin(volume)}: a {levels.bit_length()}-bit picture with grey values up to {float(highest):g}"
+            " only, whose unit is not known; give --picture-hu SLOPE OFFSET (1 -1024 for HU + 1024), or CT in"
+            " HU as NIfTI"
+        )
+    return 0.0, float(levels)
 
 
 def normalise(volume: MetaTensor, modality: Modality, scale: ScaleSettings) -> tuple[Tensor, float]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from medtranslate.checkpoint import Model, load_model
-from medtranslate.config import Modality, TranslateSettings, plain, stack_spacing
+from medtranslate.config import Modality, TranslateSettings, nan_value, plain, stack_spacing
 from medtranslate.device import choose_device, fast_precision
 from medtranslate.errors import InputRefused
 from medtranslate.io import Volume, read_volume, require_fit, write_volume
@@ -218,6 +218,8 @@ def read_source(job: Job) -> Volume:
         modality=wanted,
         regular=settings.regrid,
         stack=stack_spacing(settings),
+        nan_to=nan_value(settings.nan_to, wanted, str(job.source)),
+        picture_hu=settings.picture_hu if wanted == "ct" else None,
         advice=f"--to {to} makes {to.upper()} of {wanted.upper()}, so give --to {wanted}",
     )
     require_signal(source.meta)
