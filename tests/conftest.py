@@ -7,15 +7,12 @@ from pathlib import Path
 import hypothesis
 import numpy as np
 import pytest
-import torch
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
 from medtranslate import plugins
-from medtranslate.checkpoint import save_model
 from medtranslate.config import NetworkSettings, ScaleSettings
-from medtranslate.model import Generators
 
 # How long an example takes says how busy the machine is, not whether the code is right.
 hypothesis.settings.register_profile("untimed", deadline=None)
@@ -53,6 +50,12 @@ SMALL = NetworkSettings(size=32, channels=(8, 16), latent_channels=4, discrimina
 @pytest.fixture(scope="session")
 def small_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of an untrained model, small and with the same weights in every run."""
+    # Imported here, so that tests of what needs no network start fast.
+    import torch
+
+    from medtranslate.checkpoint import save_model
+    from medtranslate.model import Generators
+
     folder = tmp_path_factory.mktemp("small-model")
     torch.manual_seed(0)
     save_model(

@@ -11,8 +11,6 @@ import nibabel as nib
 import numpy as np
 import pytest
 import SimpleITK
-import torch
-from monai.data import MetaTensor
 from nibabel.orientations import io_orientation, ornt_transform
 from PIL import Image
 from pydicom import dcmread
@@ -22,7 +20,7 @@ from medtranslate.config import ConvertSettings
 from medtranslate.conversion import convert
 from medtranslate.errors import GeometryRefused, InputRefused, OutputExists, SettingsError, UsageError
 from medtranslate.geometry import spacing, swap_lps_ras
-from medtranslate.io import FORMATS, read_volume, write_volume
+from medtranslate.io import FORMATS, Volume, read_volume, write_volume
 from medtranslate.records import Conversion, read_result
 
 REGULAR = [
@@ -120,7 +118,7 @@ def dicom_errors(path):
 def test_a_file_becomes_a_valid_study_of_its_own_in_the_same_place(ct, tmp_path, modality):
     source = read_volume(ct)
     if modality == "mr":
-        source = source + 1024
+        source = source.with_values(source.values + 1024)
         write_volume(source, tmp_path / "mr.nii.gz")
     done = run(tmp_path / f"{modality}.nii.gz", tmp_path / "out", format="dicom", modality=modality)
     assert "unknown origin" in done.warnings[0]
@@ -129,7 +127,7 @@ def test_a_file_becomes_a_valid_study_of_its_own_in_the_same_place(ct, tmp_path,
     image = SimpleITK.ReadImage([str(path) for path in files])
     for index in ((0, 0, 0), (7, 5, 4), (3, 2, 1)):
         lps = swap_lps_ras(source.affine) @ [*index, 1]
-        assert image[image.TransformPhysicalPointToIndex(lps[:3])] == float(source[0][index])
+        assert image[image.TransformPhysicalPointToIndex(lps[:3])] == float(source.values[index])
     header = dcmread(files[0])
     assert (header.PatientName, header.ImageType[0]) == ("UNKNOWN^PATIENT", "DERIVED")
     assert "SyntheticData" not in header
@@ -137,8 +135,7 @@ def test_a_file_becomes_a_valid_study_of_its_own_in_the_same_place(ct, tmp_path,
 
 
 def test_a_windowed_ct_is_not_made_fit_for_dose_by_a_detour(tmp_path):
-    values = torch.linspace(-20, 100, 60).reshape(1, 5, 4, 3)
-    write_volume(MetaTensor(values, affine=torch.eye(4, dtype=torch.float64)), tmp_path / "ct.nii.gz")
+    write_volume(Volume(np.linspace(-20, 100, 60).reshape(5, 4, 3), np.eye(4)), tmp_path / "ct.nii.gz")
     done = run(tmp_path / "ct.nii.gz", tmp_path / "out", format="dicom", modality="ct")
     header = dcmread(tmp_path / "out" / "IM0001.dcm")
     assert header.RescaleType == "US"
@@ -149,10 +146,7 @@ def test_a_windowed_ct_is_not_made_fit_for_dose_by_a_detour(tmp_path):
 
 def test_what_dicom_cannot_hold_is_said(tmp_path):
     for name, values in (("ct", [-3000.0, 0, 1500, 5000]), ("mr", [-1.0, 0, 0.5, 0.75])):
-        volume = MetaTensor(
-            torch.tensor(values).reshape(1, 1, 2, 2), affine=torch.eye(4, dtype=torch.float64)
-        )
-        write_volume(volume, tmp_path / f"{name}.nii")
+        write_volume(Volume(np.reshape(values, (1, 2, 2)), np.eye(4)), tmp_path / f"{name}.nii")
     ct = run(tmp_path / "ct.nii", tmp_path / "ct", format="dicom", modality="ct")
     assert "2 of 4 voxels outside -1024 to 3071 clipped" in ct.warnings
     mr = run(tmp_path / "mr.nii", tmp_path / "mr", format="dicom", modality="mr")
@@ -167,8 +161,8 @@ def test_pictures_show_the_values_that_were_asked_for(ct, tmp_path, option):
     assert "from 0 to 80" in done.warnings[-1]
     source = read_volume(ct)
     codes = nib.orientations.axcodes2ornt("LPS")
-    turn = ornt_transform(io_orientation(source.affine.numpy()), codes)
-    axial = nib.Nifti1Image(source[0].numpy(), source.affine.numpy()).as_reoriented(turn).get_fdata()
+    turn = ornt_transform(io_orientation(source.affine), codes)
+    axial = nib.Nifti1Image(source.values, source.affine).as_reoriented(turn).get_fdata()
     files = sorted((tmp_path / "out").glob("*.png"))
     assert [path.name for path in files[:2]] == ["0001.png", "0002.png"]
     assert len(files) == axial.shape[2]
@@ -191,10 +185,10 @@ def test_a_stack_becomes_a_volume_in_natural_order_and_pictures_again(tmp_path):
     done = run(folder, tmp_path / "a.nii.gz", stack=True, spacing=(0.5, 0.6, 4))
     assert "0.5 x 0.6 x 4 mm was given by hand" in done.warnings[0]
     volume = read_volume(tmp_path / "a.nii.gz")
-    assert volume.shape == (1, 7, 5, 11)
-    assert volume[0, 0, 0].tolist() == [20 * index for index in range(1, 12)]
+    assert volume.shape == (7, 5, 11)
+    assert volume.values[0, 0].tolist() == [20 * index for index in range(1, 12)]
     assert np.allclose(spacing(volume.affine), [0.5, 0.6, 4])
-    assert nib.aff2axcodes(volume.affine.numpy()) == ("L", "P", "S")
+    assert nib.aff2axcodes(volume.affine) == ("L", "P", "S")
     assert nib.load(tmp_path / "a.nii.gz").get_data_dtype() == np.uint8
     run(tmp_path / "a.nii.gz", tmp_path / "again", format="png")
     run(folder, tmp_path / "same", stack=True, spacing=(1, 1, 1), format="png")
@@ -260,8 +254,7 @@ def test_dicom_and_pictures_do_not_become_dicom(ct, tmp_path):
 def test_a_name_with_a_newline_breaks_neither_error_nor_record(tmp_path, capsys, format):
     suffix = FORMATS[format].suffixes[-1]
     source, output = tmp_path / f"a\nb{suffix}", tmp_path / f"c\nd{suffix}"
-    volume = MetaTensor(torch.arange(12.0).reshape(1, 4, 3, 1), affine=torch.eye(4, dtype=torch.float64))
-    write_volume(volume, source)
+    write_volume(Volume(np.arange(12).reshape(4, 3, 1), np.eye(4)), source)
     assert cli.invoke(["convert", str(source), str(output), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["output"] == output.name
     (record,) = tmp_path.glob("c*.conversion.json")

@@ -16,12 +16,12 @@ def test_a_line_through_the_whole_house(small_model, tmp_path):
     assert {item.name for item in out.iterdir()} == {"study", "ct", "evaluation", "report.html"}
     source, made = read_volume(out / "study" / "mr"), read_volume(out / "ct")
     assert made.shape == source.shape
-    assert made.meta["modality"] == "ct"
+    assert made.meta.modality == "ct"
     record = read_result(Translation, out / "ct" / "translation.json")
     assert record.settings["output"] == str(out / "ct")
     written = [path for path in out.rglob("*") if path.suffix in (".json", ".yaml", ".html", ".csv")]
     assert not [path for path in written if ".medtranslate-" in path.read_text()]
-    assert record.source.digest == source.meta["digest"]
+    assert record.source.digest == source.meta.digest
     assert read_result(Evaluation, out / "evaluation" / "result.json") == result
     assert result.unit == "HU"
     assert result.data_range == (-20, 100)

@@ -34,6 +34,7 @@ from medtranslate.networks import KINDS, MODALITIES, SliceGate
 from medtranslate.phantom import HELD_OUT, LABEL, study
 from medtranslate.records import Cycle, GateVerdict, Translation, read_result
 from medtranslate.transforms import scale_ct
+from medtranslate.transforms.monai_adapters import to_metatensor
 from medtranslate.translation import translate, translate_volume
 
 LETS_ALL, LETS_NONE = (-1e9, -1e9), (1e9, 1e9)
@@ -181,14 +182,14 @@ def test_a_doubt_is_a_warning_and_a_pass_is_none(folder, mr, tmp_path):
 
 
 def test_a_model_without_a_gate_says_that_nothing_was_judged(small_model, head):
-    _, record = translate_volume(head.mr, load_model(str(small_model)), "ct")
+    _, record = translate_volume(to_metatensor(head.mr), load_model(str(small_model)), "ct")
     assert record.gate == GateVerdict(verdict="none", reasons=["the model has no gate: nothing was judged"])
 
 
 def test_pictures_are_judged_one_by_one(folder, head, tmp_path):
     (tmp_path / "in").mkdir()
     for index in range(3):
-        grey = head.mr[0, :, :, 20 + index].numpy().T[::-1, ::-1] / 4
+        grey = head.mr.values[:, :, 20 + index].T[::-1, ::-1] / 4
         Image.fromarray(grey.clip(0, 255).astype(np.uint8)).save(tmp_path / "in" / f"{index}.png")
     settings = TranslateSettings(
         input=tmp_path / "in", output=tmp_path / "out", to="ct", model=str(folder), overwrite=True
@@ -313,13 +314,13 @@ def test_what_shows_nothing_is_no_error_to_a_maker(kind, grey):
 @pytest.mark.parametrize("modality", MODALITIES)
 def test_a_brain_is_cut_out_of_a_slice_whose_tissues_are_known(modality):
     made = study(910_007, size=72, spacing=3.0)
-    values = (made.ct if modality == "ct" else made.mr).as_tensor()
-    unit = scale_ct(values, (-20, 100) if modality == "ct" else (0, 1000))[0]
+    values = torch.from_numpy((made.ct if modality == "ct" else made.mr).values)
+    unit = scale_ct(values, (-20, 100) if modality == "ct" else (0, 1000))
     inner = [LABEL[name] for name in ("grey matter", "white matter", "deep nuclei", "csf")]
     outer = [LABEL[name] for name in ("skin", "fat", "muscle", "cortical bone", "diploe")]
     for z in range(42, 52, 3):
         brain = cut_out(unit[:, :, z].contiguous(), np.random.default_rng(z)).brain
-        labels = made.labels[0, :, :, z].numpy()
+        labels = made.labels.values[:, :, z]
         assert (brain & np.isin(labels, inner)).sum() > 0.5 * np.isin(labels, inner).sum()
         assert (brain & np.isin(labels, outer)).sum() < 0.1 * brain.sum()
 

@@ -37,16 +37,18 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class Opened:
-    """Sources by their key (ct, mr, val_ct, val_mr), and what there is to say about them.
+    """Sources by their key (ct, mr, val_ct, val_mr), and facts about them.
 
     Attributes:
-        record: what was read from files and what was passed over, as JSON-like values.
+        record: images of files that were read or passed over, as JSON-like values.
         warnings: sentences.
+        digests: of the images of each source that is files, in their order.
     """
 
     sources: dict[str, Source]
     record: dict[str, Any]
     warnings: list[str]
+    digests: dict[str, tuple[str, ...]]
 
 
 def open_sources(settings: TrainSettings, *, quiet: bool) -> Opened:
@@ -94,7 +96,12 @@ def open_sources(settings: TrainSettings, *, quiet: bool) -> Opened:
     warnings = list(dict.fromkeys(note for listing in listings.values() for note in listing.notes))
     warnings += [sentence for key, source in stored.items() for sentence in _remarks(key, source)]
     warnings += _leaks(stored)
-    return Opened(sources | stored, {key: source.record for key, source in stored.items()}, warnings)
+    return Opened(
+        sources | stored,
+        {key: source.record for key, source in stored.items()},
+        warnings,
+        {key: source.digests for key, source in stored.items()},
+    )
 
 
 def _stream(text: str, modality: Modality, settings: TrainSettings) -> PhantomSlices:

@@ -23,7 +23,7 @@ from medtranslate.io.dicom_files import is_archive, visible_files
 from medtranslate.io.folders import several, why_no_image
 from medtranslate.io.foreign import describe, head_of
 from medtranslate.io.formats import FORMATS as FORMATS
-from medtranslate.io.formats import Format as Format
+from medtranslate.io.interface import Format as Format
 from medtranslate.io.regrid import regrid
 from medtranslate.io.shear import describe_shear, require_right_angles
 from medtranslate.io.volume import Meta as Meta
@@ -136,8 +136,10 @@ def write_volume(
     path = Path(path)
     values = volume.values
     # A sum is not finite if any voxel is not; counting them costs far more.
-    broken = 0 if np.isfinite(values.sum(dtype=np.float64)) else int((~np.isfinite(values)).sum())
-    if broken:
+    with np.errstate(invalid="ignore"):
+        whole = np.isfinite(values.sum(dtype=np.float64))
+    if not whole:
+        broken = values.size - int(np.isfinite(values).sum())
         raise Diverged(
             f"{path}: {broken} of {values.size} voxels to write are not finite; nothing is written"
         )

@@ -62,8 +62,9 @@ class Volume:
 
     Attributes:
         values: [X, Y, Z] float32, in HU (CT) or arbitrary units (MR); grey values for pictures. Readers
-            give slices that lie contiguous in memory, so the array is a transposed view.
-        affine: [4, 4] float64, array index to RAS+ mm.
+            give slices that lie contiguous in memory, so the array is a transposed view. The memory may be
+            shared, so make other values with `with_values`.
+        affine: [4, 4] float64, array index to RAS+ mm; a copy that cannot be written to.
         meta: further facts.
 
     Raises:
@@ -75,8 +76,10 @@ class Volume:
     meta: Meta = field(default_factory=Meta)
 
     def __post_init__(self) -> None:
+        affine = np.array(self.affine, np.float64)
+        affine.flags.writeable = False
         object.__setattr__(self, "values", np.asarray(self.values, np.float32))
-        object.__setattr__(self, "affine", np.asarray(self.affine, np.float64))
+        object.__setattr__(self, "affine", affine)
         if self.values.ndim != 3 or self.affine.shape != (4, 4):
             raise GeometryRefused(
                 f"{self.where}: a volume has three axes and an affine of 4 x 4, not {self.values.shape}"

@@ -21,7 +21,7 @@ class ScoreInfo:
         meaning: full name.
         code: value of the code in this package's scheme (DICOM, at most 16 characters).
         unit: `OF_IMAGES`, "dB", or "" for a number without a unit.
-        better: direction of improvement; None where no value is better than another.
+        better: direction of improvement; None if there is none.
         digits: format of a number on the console.
         short: format of a number on a page; None for about three digits.
         charted: pages draw it slice by slice and case by case.
@@ -37,7 +37,7 @@ class ScoreInfo:
     charted: bool = True
 
     def unit_on(self, images: str) -> str:
-        """Unit of the score on images of a unit; empty where it has none."""
+        """Give the unit of the score on images of a unit; empty if it has none."""
         return images if self.unit == OF_IMAGES else self.unit
 
 
@@ -73,6 +73,6 @@ SCORES: MutableMapping[str, ScoreInfo] = plugins.load(
 
 
 def score_info(name: str) -> ScoreInfo:
-    """Description of a score; of one that no installed package describes, its bare name."""
+    """Describe a score; of a score that no installed package describes, give its bare name."""
     bare = ScoreInfo(title=name, meaning=name, code=name[:16].upper(), better=None, short=None, digits=".4g")
     return SCORES.get(name, bare)

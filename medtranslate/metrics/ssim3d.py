@@ -208,7 +208,7 @@ def _above_air(
 
 
 def _joined(slabs: tuple[Planes, ...]) -> tuple[Read, int]:
-    """The slabs of a coarser scale as one volume: how its slices are read, and how many there are."""
+    """Join the slabs of a coarser scale into one volume: a reader of its slices, and their number."""
     fake, real, voxels = (np.concatenate(parts) for parts in zip(*slabs, strict=True))
     return lambda start, end: (fake[start:end], real[start:end], voxels[start:end]), len(voxels)
 

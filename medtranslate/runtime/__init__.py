@@ -1,4 +1,4 @@
-"""Whole outputs, work in stages and in processes, what was done before, progress on stderr, signals."""
+"""Atomic outputs, pipelines, worker processes, journals, locks, progress on stderr, and signals."""
 
 from __future__ import annotations
 

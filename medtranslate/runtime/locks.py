@@ -16,12 +16,12 @@ from medtranslate.errors import UsageError
 
 _WAIT = 0.05
 _LOCKED_BYTES = 1
-"""Windows lets nobody else read the locked byte, the first, so the holder's name follows it."""
+"""Size of the locked region. On Windows no other process can read it, so the holder's name follows."""
 _held: set[BinaryIO] = set()
 
 
 def _close_inherited() -> None:
-    """Close in a forked process what its parent holds, which would outlive the parent there."""
+    """Close a parent's locks in a forked process, where they would outlive the parent."""
     for file in _held:
         file.close()
     _held.clear()
@@ -33,11 +33,11 @@ if hasattr(os, "register_at_fork"):
 
 @contextmanager
 def locked(path: Path, *, wait: float = 0.0) -> Iterator[None]:
-    """Hold the lock of a file, which is made where there is none and stays.
+    """Hold the lock of a file, which is made if there is none and stays.
 
     The operating system's lock is taken (by filelock: `flock`, on Windows `LockFileEx`). It is released when
-    the process that took it ends, by SIGKILL too; processes forked from it do not hold it. NFS passes it on
-    to the server (Linux 2.6.12 and later), so it holds between machines.
+    the process that took it ends, also by SIGKILL; processes forked from it do not hold it. NFS passes it on
+    to the server (Linux 2.6.12 and later), so it works between machines.
 
     Args:
         wait: seconds to wait for others.
@@ -62,7 +62,7 @@ def locked(path: Path, *, wait: float = 0.0) -> Iterator[None]:
 
 
 def _take(file: BinaryIO) -> bool:
-    """Take the lock of an open file; False where another process holds it."""
+    """Take the lock of an open file; False if another process holds it."""
     try:
         return lock_descriptor(file.fileno(), blocking=False)
     except OSError as error:
@@ -73,6 +73,6 @@ def _take(file: BinaryIO) -> bool:
 
 
 def _holder(file: BinaryIO) -> str:
-    """Name the process that holds a lock, by what it wrote into the file."""
+    """Name the process that holds a lock, by its entry in the file."""
     file.seek(_LOCKED_BYTES)
     return file.read(300).decode("utf-8", "replace") or "another process"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # Windows has no ForkServerContext
     from multiprocessing.context import ForkServerContext, SpawnContext
 
 _UNGUARDED = 79
-"""Exit code of a process that imported the script it was to work for, and ran it."""
+"""Exit code of a worker process that ran its script instead of importing it."""
 _GUARD = (
     "worker processes import the script that began them, and this one begins its work at once; put the call"
     ' below `if __name__ == "__main__":`'
@@ -40,23 +40,23 @@ def cores() -> int:
 def in_processes(
     act: Callable[[T], R], items: Mapping[Key, T], workers: int, ready: Callable[[], object]
 ) -> Iterator[tuple[Key, R]]:
-    """Call `act` on each item, in processes that end with this one; give results with keys as they come.
+    """Call `act` on each item in processes that end with this one; yield results with keys as they arrive.
 
     The processes start from a clean one (`forkserver`, or `spawn` where there is none), because a process
     that has run torch can't be forked safely. So the main script is imported again: a script that calls this
-    needs `if __name__ == "__main__":`. Where the block that takes the results ends early (Ctrl-C), what the
-    processes were at is dropped.
+    needs `if __name__ == "__main__":`. If the block that takes the results ends early (Ctrl-C), unfinished
+    work is dropped.
 
     Args:
         act: a function of a module, with an argument and a result that can be pickled.
-        items: what it is called with.
-        workers: processes.
-        ready: called in each process first.
+        items: keys and arguments.
+        workers: number of processes.
+        ready: called first in each process.
 
     Raises:
         UsageError: the script that calls this is no file, or calls it where it is imported.
-        RunFailed: a process was ended from outside, as one is that takes too much memory.
-        Exception: what `act` raises.
+        RunFailed: a process was killed from outside, by the OOM killer for example.
+        Exception: raised by `act`.
     """
     others = set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(
@@ -83,7 +83,7 @@ def in_processes(
 
 
 def process_context(first: Callable[..., object]) -> ForkServerContext | SpawnContext:
-    """Choose how processes start whose first call is `first`; its module is imported once for all of them.
+    """Choose the start method of processes whose first call is `first`; its module is imported once.
 
     Raises:
         UsageError: the main script is no file (a notebook is fine), so that processes cannot import it.
@@ -109,15 +109,15 @@ def process_context(first: Callable[..., object]) -> ForkServerContext | SpawnCo
 def end_if_imported() -> None:
     """End a worker process that runs its script instead of importing it.
 
-    Called where work begins, before anything is read or written. The exit code tells the parent, which
-    says so once (`require_guard`).
+    Called at the start of the work, before anything is read or written. The parent recognises the exit
+    code and reports it once (`require_guard`).
     """
     if getattr(multiprocessing.current_process(), "_inheriting", False):
         os._exit(_UNGUARDED)
 
 
 def require_guard(ended: Collection[BaseProcess]) -> None:
-    """Refuse a script that begins its work where it is imported.
+    """Refuse a script that starts its work on import.
 
     Args:
         ended: worker processes that have ended.

@@ -20,7 +20,7 @@ from medtranslate.losses import LOSSES, Passes, weights
 from medtranslate.model import Batch, PassSettings
 from medtranslate.training.batches import Seeds
 from medtranslate.training.cuda_graph import Captured
-from medtranslate.training.run_folder import State
+from medtranslate.training.state import State
 
 
 @dataclass(frozen=True)

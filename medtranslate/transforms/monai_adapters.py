@@ -23,26 +23,33 @@ from numpy.typing import NDArray
 
 from medtranslate.errors import GeometryRefused, InputRefused, UsageError
 from medtranslate.io import Meta, Volume, read_volume, write_volume
-from medtranslate.modality import Modality
+from medtranslate.modality import MODALITIES, Modality
 
 PathLike = str | os.PathLike[str]
 
 
 def to_metatensor(volume: Volume) -> MetaTensor:
-    """[1, X, Y, Z] in the memory of a volume; its meta has MONAI's keys and the known ones of `Meta`."""
+    """[1, X, Y, Z], whose meta has MONAI's keys and the known ones of `Meta`.
+
+    It lies in the memory of the volume, unless its axes were flipped or the memory may not be written to.
+    """
     known = {part.name: getattr(volume.meta, part.name) for part in fields(Meta)}
+    if volume.meta.path:
+        known["path"] = str(volume.meta.path)
     meta: dict[str, Any] = {
         **{name: value for name, value in known.items() if value not in (None, ())},
         "warnings": list(volume.meta.warnings),
-        "path": volume.where,
         "filename_or_obj": volume.where,
         "original_affine": volume.affine.copy(),
         "spatial_shape": np.array(volume.shape),
         "original_channel_dim": 0,
         "space": SpaceKeys.RAS,
     }
+    values = volume.values
+    if min(values.strides) < 0 or not values.flags.writeable:  # torch takes no such memory
+        values = values.copy(order="K")
     return MetaTensor(
-        torch.from_numpy(volume.values[None]), affine=torch.from_numpy(volume.affine), meta=meta
+        torch.from_numpy(values[None]), affine=torch.from_numpy(volume.affine.copy()), meta=meta
     )
 
 
@@ -58,6 +65,8 @@ def from_metatensor(tensor: MetaTensor) -> Volume:
             f"{meta.get('path', 'volume')}: a volume has one channel and three axes,"
             f" not {tuple(tensor.shape)}"
         )
+    if meta.get("modality") not in MODALITIES:  # other software's
+        meta.pop("modality", None)
     if "path" in meta:
         meta["path"] = Path(meta["path"])
     for name in ("warnings", "identity", "files"):
@@ -91,7 +100,7 @@ class VolumeReader(ImageReader):
                 f"{img[0]} and {len(img) - 1} more: one volume is read at a time; give one path"
             )
         volume = read_volume(img[0], series=self.series, select=self.select, modality=self.modality)
-        return volume.values[None], {**to_metatensor(volume).meta, "affine": volume.affine}
+        return volume.values[None], dict(to_metatensor(volume).meta)
 
 
 class VolumeWriter(ImageWriter):

@@ -4,17 +4,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from monai.data import MetaTensor
 
 from medtranslate.config import BatchSettings
-from medtranslate.io import write_volume
+from medtranslate.io import Volume, write_volume
 from medtranslate.phantom import HELD_OUT, study
 
 SIZE = 32
 
 
 @pytest.fixture(scope="session")
-def heads() -> list[MetaTensor]:
+def heads() -> list[Volume]:
     """CT of digital heads, as small as a head is found in.
 
     Made of an MR by an untrained network, a CT is doubtful.
@@ -23,7 +22,7 @@ def heads() -> list[MetaTensor]:
 
 
 @pytest.fixture
-def place(heads: list[MetaTensor], tmp_path: Path) -> Callable[..., Path]:
+def place(heads: list[Volume], tmp_path: Path) -> Callable[..., Path]:
     """Write head number `seed` to a path below `src`."""
 
     def put(name: str, seed: int = 0) -> Path:

@@ -8,19 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from monai.data import MetaTensor
 
 from medtranslate import cli
-from medtranslate.io import write_volume
+from medtranslate.io import Volume, write_volume
 from medtranslate.phantom import study
 
 AFFINE = np.diag([-4.0, -4.0, 4.0, 1.0])
 
 
 def write(path: Path, values: np.ndarray, affine: np.ndarray = AFFINE) -> None:  # type: ignore[type-arg]
-    tensor = torch.from_numpy(np.ascontiguousarray(values, np.float32)[None])
-    write_volume(MetaTensor(tensor, affine=torch.from_numpy(affine)), path)
+    write_volume(Volume(values, affine), path)
 
 
 @pytest.fixture

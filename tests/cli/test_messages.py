@@ -9,14 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from monai.data import MetaTensor
 from PIL import Image
 
 from medtranslate import cli, evaluation
-from medtranslate.io import read_volume, write_volume
+from medtranslate.io import Volume, read_volume, write_volume
 from medtranslate.phantom import study
 from medtranslate.records import Translation, read_result
-from medtranslate.translation import files
+from medtranslate.translation import translator
 
 assert evaluation  # imported, for its rooms are patched
 Say = Callable[..., tuple[int, list[str]]]
@@ -35,7 +34,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copy(folder / "mr.nii.gz", folder / name)
     (folder / "pictures").mkdir()
     for index in range(5):
-        grey = (head.mr[0, :, :, 18 + index].numpy().T[::-1, ::-1] / 4).clip(0, 255).astype(np.uint8)
+        grey = (head.mr.values[:, :, 18 + index].T[::-1, ::-1] / 4).clip(0, 255).astype(np.uint8)
         picture = Image.fromarray(grey)
         (picture.convert("RGBA") if index else picture).save(folder / "pictures" / f"a{index}.png")
     return folder
@@ -77,7 +76,7 @@ def unloaded(monkeypatch: pytest.MonkeyPatch) -> None:
     def load(*_: object) -> None:
         pytest.fail("a model was loaded")
 
-    for room in (files, sys.modules["medtranslate.evaluation.cycle"]):  # a function bears the name, too
+    for room in (translator, sys.modules["medtranslate.evaluation.cycle"]):  # a function bears the name, too
         monkeypatch.setattr(room, "load_model", load)
 
 
@@ -218,11 +217,9 @@ def test_progress_of_a_resampled_volume_ends_at_its_end(
     work: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source = read_volume(work / "mr.nii.gz")
-    affine = source.affine.clone()
-    affine[:3, 2] *= 4
     turn = np.eye(4)
     turn[1:3, 1:3] = [[np.cos(0.9), -np.sin(0.9)], [np.sin(0.9), np.cos(0.9)]]
-    thick = MetaTensor(source.as_tensor()[..., ::4].clone(), affine=turn @ affine.numpy())
+    thick = Volume(source.values[..., ::4], turn @ source.affine @ np.diag([1, 1, 4, 1]))
     write_volume(thick, "oblique.nii.gz")
     assert cli.invoke(["translate", "oblique.nii.gz", "o.nii.gz", "--to", "ct", "--model", "m"]) == 0
     said = [text.split() for text in capsys.readouterr().err.splitlines() if " gone, " in text]

@@ -180,8 +180,12 @@ class TestLookalikes:
         assert len(set(numbers)) == 1299
 
 
+def _grey(file: Path) -> torch.Tensor:
+    return torch.from_numpy(np.ascontiguousarray(read_volume(file).values[:, :, 0].T))
+
+
 def small(file: Path, size: int = THUMBNAIL) -> np.ndarray:
-    return thumbnail(read_volume(file).as_tensor()[0, :, :, 0].T, size)
+    return thumbnail(torch.from_numpy(read_volume(file).values[:, :, 0].T), size)
 
 
 def _thumbnail(image: Image.Image) -> np.ndarray:
@@ -248,9 +252,7 @@ def test_real_pictures_mislabelled_as_mr_are_found(shared_data: Path, judged: Ca
 def test_groups_never_join_two_real_patients(shared_data: Path) -> None:
     for name in ("CT", "MRI"):
         files = sorted((shared_data / "paired-ct-mr" / name).iterdir())
-        numbers = connect(
-            np.stack([thumbnail(read_volume(file).as_tensor()[0, :, :, 0].T) for file in files]), 0.96
-        )
+        numbers = connect(np.stack([small(file) for file in files]), 0.96)
         cases: dict[int, set[str]] = {}
         for file, number in zip(files, numbers.tolist(), strict=True):
             cases.setdefault(number, set()).add(file.name[:2])

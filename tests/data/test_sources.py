@@ -8,14 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from monai.data.meta_tensor import MetaTensor
 from PIL import Image
 
 from medtranslate import phantom
 from medtranslate.config import NetworkSettings, ScaleSettings, TrainSettings, build
 from medtranslate.data import Opened, open_sources, stored
 from medtranslate.errors import InputRefused, SettingsError, Unreadable
-from medtranslate.io import write_volume
+from medtranslate.io import Volume, write_volume
 
 Draw = Callable[..., Path]
 
@@ -128,7 +127,7 @@ class TestPictures:
         assert opened.warnings == ["ct: 4 pictures of one grey value passed over"]
 
     def test_a_blank_volume_is_damage(self, pictures: Path, tmp_path: Path) -> None:
-        flat = MetaTensor(torch.zeros(1, 8, 8, 4), meta={"modality": "ct"})
+        flat = Volume(np.zeros((8, 8, 4), np.float32), np.eye(4))
         (tmp_path / "volumes").mkdir()
         write_volume(flat, tmp_path / "volumes" / "flat.nii.gz")
         with pytest.raises(InputRefused, match="1 of 1 images cannot be used"):
@@ -175,12 +174,6 @@ class TestPictures:
         with pytest.raises(Unreadable, match="images of one format"):
             open_(ct=str(tmp_path))
 
-
-def volume_bytes(folder: Path) -> bytes:
-    path = folder / ".hidden" / "x.nii"
-    write_volume(MetaTensor(torch.rand(1, 8, 8, 8)), path)
-    return path.read_bytes()
-
     def test_slices_that_were_kept_are_not_decoded_again(
         self, pictures: Path, tmp_path: Path, draw_head: Draw, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -211,6 +204,12 @@ def volume_bytes(folder: Path) -> bytes:
             (kept / "slices.json").write_text("no" if damage == "no json" else "{}")
         with pytest.raises(Unreadable, match="remove it"):
             open_(ct=str(pictures), cache=cache)
+
+
+def volume_bytes(folder: Path) -> bytes:
+    path = folder / ".hidden" / "x.nii"
+    write_volume(Volume(np.random.default_rng(0).random((8, 8, 8), np.float32), np.eye(4)), path)
+    return path.read_bytes()
 
 
 class TestTables:

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from monai.data.meta_tensor import MetaTensor
 from pydicom import Dataset, dcmread
 
-from medtranslate.io import write_volume
+from medtranslate.io import Meta, Volume, write_volume
+from medtranslate.modality import Modality
 from medtranslate.records import Derivation, ModelInfo
 
 KINDS = ("CTImage", "MRImage", "EncapsulatedPDF", "EnhancedSR", "ParametricMap")
@@ -34,19 +33,19 @@ def unpack(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Calla
 
 
 @pytest.fixture
-def make_volume() -> Callable[..., MetaTensor]:
+def make_volume() -> Callable[..., Volume]:
     """A small volume whose every voxel is different, on an oblique grid if asked."""
 
-    def make(modality: str = "ct", shape: tuple[int, int, int] = (8, 6, 5), **meta: object) -> MetaTensor:
-        values = torch.arange(float(np.prod(shape))).reshape(1, *shape) - 100
+    def make(modality: Modality = "ct", shape: tuple[int, int, int] = (8, 6, 5)) -> Volume:
+        values = np.arange(np.prod(shape), dtype=np.float32).reshape(shape) - 100
         affine = np.array([[-2.0, 0, 0, 10], [0, -1.5, 0, 20], [0, 0, 3, -30], [0, 0, 0, 1]])
-        return MetaTensor(values, affine=affine, meta={"modality": modality, **meta})
+        return Volume(values, affine, Meta(modality))
 
     return make
 
 
 @pytest.fixture
-def series(tmp_path: Path, make_volume: Callable[..., MetaTensor]) -> Path:
+def series(tmp_path: Path, make_volume: Callable[..., Volume]) -> Path:
     """A CT series of five slices, 3 mm apart."""
     write_volume(make_volume(), tmp_path / "series")
     return tmp_path / "series"

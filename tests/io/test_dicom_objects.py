@@ -7,13 +7,11 @@ from io import BytesIO
 import highdicom
 import numpy as np
 import pytest
-import torch
-from monai.data import MetaTensor
 from pydicom import dcmread
 
 from medtranslate.errors import GeometryRefused, UsageError
 from medtranslate.geometry import swap_lps_ras
-from medtranslate.io import read_volume, write_volume
+from medtranslate.io import Volume, read_volume, write_volume
 from medtranslate.io.dicom_objects import open_study, write_map, write_pdf
 from medtranslate.records import (
     Agreement,
@@ -52,10 +50,9 @@ def result(**changes: object) -> Evaluation:
     return Evaluation(**(values | changes))  # type: ignore[arg-type]
 
 
-def spread_of(source: MetaTensor) -> MetaTensor:
+def spread_of(source: Volume) -> Volume:
     """A map whose every voxel is different."""
-    values = torch.from_numpy(np.random.default_rng(0).gamma(2.0, 3.0, source.shape).astype(np.float32))
-    return MetaTensor(values, affine=source.affine)
+    return Volume(np.random.default_rng(0).gamma(2.0, 3.0, source.shape), source.affine)
 
 
 def write_all(study, spread, folder, found=None):
@@ -82,7 +79,7 @@ def test_objects_of_real_series_are_valid_and_of_the_study(
 ):
     source = read_volume(unpack(name))
     study = open_study(source, deidentify=deidentify)
-    small = MetaTensor(torch.zeros(source.shape), affine=source.affine)
+    small = Volume(np.zeros(source.shape), source.affine)
     made = write_all(study, small, tmp_path / "made")
     for header in made.values():
         assert validator_errors("dciodvfy", "-new", header.filename) == []
@@ -112,7 +109,7 @@ def test_the_frames_of_an_enhanced_image_are_referred_to(unpack, tmp_path, valid
         int(frame.DerivationImageSequence[0].SourceImageSequence[0].ReferencedFrameNumber)
         for frame in (first, *others)
     }
-    assert numbers == set(range(1, source.shape[3] + 1))
+    assert numbers == set(range(1, source.shape[2] + 1))
     assert len(made["report"].SourceInstanceSequence) == 1
 
 
@@ -123,17 +120,17 @@ def test_other_readers_find_the_maps_values_at_their_places(series, tmp_path):
     write_all(open_study(source), spread, tmp_path / "made")
     image = highdicom.imread(path)
     volume = image.get_volume(dtype=np.float32)
-    lps = swap_lps_ras(spread.affine.numpy())
+    lps = swap_lps_ras(spread.affine)
     for index in ((0, 0, 0), (7, 5, 4), (3, 1, 2)):
         slice_, row, column = np.rint(
             volume.map_reference_to_indices((lps @ [*index, 1])[None, :3])[0]
         ).astype(int)
-        assert volume.array[slice_, row, column] == spread[0][index]
+        assert volume.array[slice_, row, column] == spread.values[index]
     header = dcmread(path)
     for frame, plane in zip(header.PerFrameFunctionalGroupsSequence, header.pixel_array, strict=True):
         place = [*frame.PlanePositionSequence[0].ImagePositionPatient, 1.0]
         index = np.rint(np.linalg.inv(lps) @ np.array(place, float)).astype(int)
-        assert np.array_equal(plane.T, spread[0][..., index[2]])
+        assert np.array_equal(plane.T, spread.values[..., index[2]])
     mapping = header.SharedFunctionalGroupsSequence[0].RealWorldValueMappingSequence[0]
     assert mapping.MeasurementUnitsCodeSequence[0].CodeValue == "[hnsf'U]"
     assert mapping.QuantityDefinitionSequence[0].ConceptCodeSequence[0].CodeValue == "113061"
@@ -213,7 +210,8 @@ def test_equal_content_has_equal_uids_and_other_content_others(series, tmp_path)
     source = read_volume(series)
     study, spread = open_study(source), spread_of(source)
     first, again = (write_all(study, spread, tmp_path / name) for name in ("a", "b"))
-    other = write_all(study, spread * 2, tmp_path / "c", result(volume={"mae": 1.0}))
+    double = spread.with_values(spread.values * 2)
+    other = write_all(study, double, tmp_path / "c", result(volume={"mae": 1.0}))
     for name in first:
         assert first[name].SOPInstanceUID == again[name].SOPInstanceUID
         assert (first[name].SOPInstanceUID == other[name].SOPInstanceUID) == (name == "report")
@@ -229,7 +227,7 @@ def test_the_pdf_is_that_which_went_in(series, tmp_path):
 
 def test_what_does_not_belong_together_is_refused(series, tmp_path, make_volume):
     source = read_volume(series)
-    moved = MetaTensor(source.as_tensor(), affine=source.affine + torch.eye(4) * 0.5)
+    moved = Volume(source.values, source.affine + np.eye(4) * 0.5)
     with pytest.raises(GeometryRefused, match="not on the grid of its source"):
         write_map(moved, "HU", "x", open_study(source), tmp_path / "x.dcm")
     write_volume(make_volume(), tmp_path / "x.nii.gz")

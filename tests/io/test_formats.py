@@ -4,13 +4,11 @@ import bz2
 import gzip
 import lzma
 import re
-from typing import get_args
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from medtranslate.config import FormatName
 from medtranslate.errors import InputRefused, Unreadable, UsageError
 from medtranslate.io import FORMATS, detect_format, list_pictures, read_volume, write_volume
 
@@ -20,36 +18,32 @@ from medtranslate.io import FORMATS, detect_format, list_pictures, read_volume, 
 def test_every_format_gives_back_what_it_was_given(tmp_path, make_volume, name, modality):
     volume = make_volume(modality, (8, 6, 1 if name == "png" else 5))
     if name == "png" or modality == "mr":
-        volume += 100
+        volume = volume.with_values(volume.values + 100)
     suffix = FORMATS[name].suffixes[-1]
     write_volume(volume, tmp_path / f"a{suffix}")
     assert detect_format(tmp_path / f"a{suffix}") == name
     again = read_volume(tmp_path / f"a{suffix}", modality=modality)
-    expected = volume * 4095 / 239 if (name, modality) == ("dicom", "mr") else volume
-    assert again.dtype == volume.dtype
-    assert again.affine.dtype == volume.affine.dtype
-    assert float(abs(again - expected).max()) <= 0.5
+    expected = volume.values * 4095 / 239 if (name, modality) == ("dicom", "mr") else volume.values
+    assert (again.values.dtype, again.affine.dtype) == (np.float32, np.float64)
+    assert abs(again.values - expected).max() <= 0.5
     assert name == "png" or np.allclose(again.affine, volume.affine)
-    assert again.meta.keys() >= {"format", "path", "digest", "warnings", "modality"}
-    assert again.meta["format"] == name
-    assert len(again.meta["digest"]) == 64
+    assert (again.meta.modality, again.meta.format) == (modality, name)
+    assert again.meta.path == tmp_path / f"a{suffix}"
+    assert again.values.T.flags.c_contiguous
+    assert len(again.meta.digest) == 64
 
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_format_wins_over_the_suffix_and_content_over_the_name(tmp_path, make_volume, name):
-    volume = make_volume(shape=(8, 6, 1)) + 100
+    volume = make_volume(shape=(8, 6, 1))
     suffix = ".nii" if name == "dicom" else FORMATS[name].suffixes[-1]
     write_volume(volume, tmp_path / f"a{suffix}", format=name)
     (tmp_path / f"a{suffix}").rename(tmp_path / "renamed.mnc")
     assert detect_format(tmp_path / "renamed.mnc") == name
 
 
-def test_the_settings_name_the_formats():
-    assert set(get_args(FormatName)) == set(FORMATS)
-
-
 def test_a_header_that_contradicts_the_modality_is_refused(series):
-    assert read_volume(series, modality="ct").meta["modality"] == "ct"
+    assert read_volume(series, modality="ct").meta.modality == "ct"
     with pytest.raises(InputRefused, match="is a CT, not an MR"):
         read_volume(series, modality="mr")
 
@@ -85,8 +79,8 @@ def test_a_folder_is_what_it_holds(tmp_path, series):
 
 def test_one_dicom_file_is_one_slice(series):
     whole, lone = read_volume(series), read_volume(series / "IM0003.dcm")
-    assert np.array_equal(lone, whole[..., 2:3])
-    assert np.allclose(lone.affine[:, 3], whole.affine.numpy() @ [0, 0, 2, 1])
+    assert np.array_equal(lone.values, whole.values[..., 2:3])
+    assert np.allclose(lone.affine[:, 3], whole.affine @ [0, 0, 2, 1])
 
 
 @pytest.mark.parametrize(

@@ -96,10 +96,10 @@ def test_every_compressed_file_that_other_libraries_write_is_read(
     image = SimpleITK.GetImageFromArray(values)
     for name in ("a.mha", "a.mhd", "a.nrrd", "a.nii.gz"):
         SimpleITK.WriteImage(image, str(tmp_path / name), True)
-        found = read_volume(tmp_path / name)[0].numpy().T
+        found = read_volume(tmp_path / name).values.T
         assert np.array_equal(found, values.astype(np.float32))
     nib.MGHImage(values.T.astype(np.float32), np.eye(4)).to_filename(tmp_path / "a.mgz")
-    assert np.array_equal(read_volume(tmp_path / "a.mgz")[0].numpy().T, values.astype(np.float32))
+    assert np.array_equal(read_volume(tmp_path / "a.mgz").values.T, values.astype(np.float32))
 
 
 @pytest.mark.parametrize("name", ["a.mha", "a.nrrd", "a.nii.gz", "a.mgz"])
@@ -130,5 +130,5 @@ def test_several_members_are_read_in_each_format(tmp_path, members):
     (tmp_path / "a.nii.gz").write_bytes(split(plain))
     (tmp_path / "a.nrrd").write_bytes(head + split(values.tobytes()))
     for name in ("a.nii.gz", "a.nrrd"):
-        assert np.array_equal(read_volume(tmp_path / name)[0].numpy().T, values)
+        assert np.array_equal(read_volume(tmp_path / name).values.T, values)
         assert np.array_equal(SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(tmp_path / name))), values)

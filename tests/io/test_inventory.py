@@ -40,7 +40,7 @@ def test_everything_in_a_mess_is_listed_with_its_geometry_or_why_it_is_refused(m
     assert (ct.modality, ct.count, ct.size, ct.spacing_mm) == ("ct", 5, (8, 6, 5), (2.0, 1.5, 3.0))
     assert (ct.geometry, ct.refused, ct.description) == ("regular", "", "HEAD 3MM")
     assert ct.coding == "Explicit VR Little Endian"
-    assert read_volume(mess / "IM0001.dcm").meta["series"].endswith(ct.name.removeprefix("..."))
+    assert read_volume(mess / "IM0001.dcm").meta.series.endswith(ct.name.removeprefix("..."))
     assert (mr.modality, mr.count, mr.size) == ("mr", 4, None)
     assert "1 of 5 slices missing" in mr.refused
     assert "cut.dcm" in cut.refused
@@ -59,8 +59,8 @@ def test_what_is_said_to_be_refused_is_refused_with_that_sentence(mess, unpack):
         except InputRefused as refusal:
             said = str(refusal)
         else:
-            assert item.size == tuple(volume.shape[1:])
-            assert item.geometry == str(volume.meta.get("slices", "regular"))
+            assert item.size == volume.shape
+            assert item.geometry == str(volume.meta.slices or "regular")
         assert item.refused == said
 
 
@@ -107,13 +107,13 @@ def test_volumes_are_listed_as_their_readers_read_them(tmp_path, make_volume):
     save_nifti(nib.Nifti2Image, tmp_path / "a.nii")
     save_nifti(nib.Nifti1Image, tmp_path / "b.nii.gz", "meter")
     for name in ("c.mha", "d.nrrd"):
-        write_volume(make_volume(stored="int16"), tmp_path / name)
+        write_volume(make_volume().with_meta(stored="int16"), tmp_path / name)
     items = list_items(tmp_path)
     assert [item.name for item in items] == ["a.nii", "b.nii.gz", "c.mha", "d.nrrd"]
     for item in items:
         volume = read_volume(tmp_path / item.name)
-        assert (item.size, item.coding) == (tuple(volume.shape[1:]), "int16")
-        assert item.spacing_mm == pytest.approx(volume.pixdim.tolist())
+        assert (item.size, item.coding) == (volume.shape, "int16")
+        assert item.spacing_mm == pytest.approx(volume.spacing)
     assert items[1].spacing_mm == (1, 2, 3)
 
 

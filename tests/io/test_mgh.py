@@ -42,9 +42,9 @@ def test_every_number_type_is_read_as_nibabel_reads_it(tmp_path, dtype, suffix):
     path = tmp_path / f"a{suffix}"
     nib.MGHImage(VALUES.astype(dtype), POSE).to_filename(path)
     volume, oracle = read_volume(path), nibabel_reads(path)
-    assert np.array_equal(volume[0], oracle.get_fdata(dtype=np.float32))
+    assert np.array_equal(volume.values, oracle.get_fdata(dtype=np.float32))
     assert np.allclose(volume.affine, oracle.affine, atol=1e-5)
-    assert (volume.meta["stored"], volume.meta["warnings"]) == (np.dtype(dtype).name, [])
+    assert (volume.meta.stored, volume.meta.warnings) == (np.dtype(dtype).name, ())
 
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -67,7 +67,7 @@ def test_nibabel_reads_what_is_written(tmp_path, angles, sizes, mirrored, shape,
         assert np.array_equal(image.get_fdata(dtype=np.float32), values)
         assert np.allclose(image.affine, affine, atol=1e-4)
         again = read_volume(tmp_path / name)
-        assert np.array_equal(again, source)
+        assert np.array_equal(again.values, source.values)
         assert np.allclose(again.affine, source.affine, atol=1e-4)
 
 
@@ -76,7 +76,7 @@ def test_one_of_several_frames_is_taken(tmp_path):
     path = save(tmp_path / "a.mgh", frames)
     with pytest.raises(Unreadable, match=r"holds 6 volumes; take one with --volume N"):
         read_volume(path)
-    assert np.array_equal(read_volume(path, volume=5)[0], frames[..., 4])
+    assert np.array_equal(read_volume(path, volume=5).values, frames[..., 4])
 
 
 @pytest.mark.parametrize(

@@ -66,10 +66,10 @@ def test_a_header_that_the_standard_gives_a_meaning_to_is_read_as_itk_reads_it(t
     forms, patches, said = MENDED[name]
     path = made(tmp_path / f"a{suffix}", patches, **forms)
     volume = read_volume(path)
-    assert np.array_equal(volume[0], VALUES)
+    assert np.array_equal(volume.values, VALUES)
     assert np.allclose(volume.affine, itk_affine(path), atol=1e-4)
-    assert len(volume.meta["warnings"]) == bool(said)
-    assert said in "".join(volume.meta["warnings"])
+    assert len(volume.meta.warnings) == bool(said)
+    assert said in "".join(volume.meta.warnings)
     write_volume(volume, tmp_path / "b.nii", like=volume)
     again = nib.load(tmp_path / "b.nii")
     assert np.allclose(again.affine, volume.affine, atol=1e-5)
@@ -88,7 +88,7 @@ def test_voxels_of_offset_0_lie_where_the_length_of_the_file_says(tmp_path, suff
         path = tmp_path / f"a{suffix}"
         path.write_bytes(gzip.compress(content + end) if suffix == ".nii.gz" else content + end)
         if fits:
-            assert np.array_equal(read_volume(path)[0], VALUES)
+            assert np.array_equal(read_volume(path).values, VALUES)
         else:
             with pytest.raises(Unreadable, match="vox_offset is 0"):
                 read_volume(path)
@@ -112,7 +112,7 @@ def test_a_qform_that_cannot_be_mended_is_refused_or_passed_over(tmp_path, forms
     if "pixdim" not in said:
         volume = read_volume(made(tmp_path / "b.nii", patches, **forms, sform=AFFINE))
         assert np.allclose(volume.affine, AFFINE)
-        assert "qform is damaged" in volume.meta["warnings"][0]
+        assert "qform is damaged" in volume.meta.warnings[0]
         write_volume(volume, tmp_path / "c.nii", like=volume)
         assert int(nib.load(tmp_path / "c.nii").header["qform_code"]) == 0
 
@@ -126,11 +126,11 @@ def turned(degrees, axis="x"):
 @pytest.mark.parametrize("codes", [(1, 1), (1, 2), (1, 4), (2, 3)])
 def test_forms_that_disagree_are_said_and_those_that_swap_sides_refused(tmp_path, codes):
     kept = made(tmp_path / "kept.nii", qform=AFFINE, sform=AFFINE, codes=codes)
-    assert read_volume(kept).meta["warnings"] == []
+    assert read_volume(kept).meta.warnings == ()
     path = made(tmp_path / "apart.nii", qform=AFFINE, sform=turned(10), codes=codes)
     volume = read_volume(path)
     assert np.allclose(volume.affine, turned(10), atol=1e-5)
-    (said,) = volume.meta["warnings"]
+    (said,) = volume.meta.warnings
     corners = np.array([(i, j, k, 1) for i in (0, 4) for j in (0, 3) for k in (0, 2)])
     worst = np.linalg.norm((corners @ (AFFINE - turned(10)).T)[:, :3], axis=1).max()
     assert f"disagree by up to {worst:.3g} mm" in said
@@ -151,7 +151,7 @@ def test_forms_within_a_tenth_of_a_millimetre_agree(tmp_path):
         moved = AFFINE.copy()
         moved[2, 3] += shift
         path = made(tmp_path / "a.nii", qform=AFFINE, sform=moved)
-        assert len(read_volume(path).meta["warnings"]) == said
+        assert len(read_volume(path).meta.warnings) == said
 
 
 @pytest.mark.parametrize("unit", ["meter", "micron"])
@@ -164,8 +164,8 @@ def test_other_units_are_said_and_written_in_mm(tmp_path, unit, form):
     if form == "neither":
         path = made(tmp_path / "a.nii.gz", [(80, "<3f", *(np.array([0.9, 0.95, 3]) * factor))], units=unit)
     volume = read_volume(path)
-    assert f"geometry turned from {unit} to mm" in volume.meta["warnings"]
-    assert np.allclose(volume.pixdim, [0.9, 0.95, 3], rtol=1e-5)
+    assert f"geometry turned from {unit} to mm" in volume.meta.warnings
+    assert np.allclose(volume.spacing, [0.9, 0.95, 3], rtol=1e-5)
     assert form == "neither" or np.allclose(volume.affine, AFFINE, atol=1e-4)
     write_volume(volume, tmp_path / "b.nii.gz", like=volume)
     header = nib.load(tmp_path / "b.nii.gz").header
@@ -199,9 +199,9 @@ def test_scaling_is_that_of_the_standard_and_what_readers_disagree_on_is_said(
             read_volume(path)
         return
     volume = read_volume(path)
-    assert np.array_equal(volume[0], VALUES * factors[0] + factors[1])
-    assert np.array_equal(volume[0], nib.load(path).get_fdata())
-    assert len(item.warnings) == len(volume.meta["warnings"]) == bool(said)
+    assert np.array_equal(volume.values, VALUES * factors[0] + factors[1])
+    assert np.array_equal(volume.values, nib.load(path).get_fdata())
+    assert len(item.warnings) == len(volume.meta.warnings) == bool(said)
     assert said in "".join(item.warnings)
 
 
@@ -213,7 +213,7 @@ def test_pairs_are_read_by_their_header_as_nibabel_reads_them(tmp_path, suffix, 
     image.to_filename(tmp_path / f"a{suffix}")
     path = tmp_path / f"a{suffix}".replace(".img", ".hdr")
     volume = read_volume(path)
-    assert np.array_equal(volume[0], VALUES)
+    assert np.array_equal(volume.values, VALUES)
     assert np.allclose(volume.affine, nib.load(path).affine, atol=1e-5)
     write_volume(volume, tmp_path / "b.nii", like=volume)
     assert np.array_equal(nib.load(tmp_path / "b.nii").get_fdata(), VALUES)
@@ -240,17 +240,17 @@ def test_a_voxel_size_that_is_not_that_of_the_sform_is_said(tmp_path):
     volume = read_volume(path)
     assert np.allclose(volume.affine, AFFINE)
     assert np.allclose(np.linalg.norm(itk_affine(path)[:3, :3], axis=0), 1)
-    assert volume.meta["warnings"] == [
+    assert volume.meta.warnings == (
         "the sform has voxels of 0.9 x 0.95 x 3 mm and pixdim of 1 x 1 x 1 mm: the sform is taken;"
-        " readers built on ITK take pixdim"
-    ]
+        " readers built on ITK take pixdim",
+    )
 
 
 def test_a_lone_slice_without_thickness_gets_one(tmp_path):
     path = made(tmp_path / "a.nii", [(88, "<f", 0.0)], qform=AFFINE, values=VALUES[:, :, :1])
     volume = read_volume(path)
-    assert volume.pixdim.tolist() == pytest.approx([0.9, 0.95, 1])
-    assert volume.meta["warnings"] == ["the only slice has no thickness in the header: taken as 1 mm"]
+    assert volume.spacing == pytest.approx([0.9, 0.95, 1])
+    assert volume.meta.warnings == ("the only slice has no thickness in the header: taken as 1 mm",)
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -278,5 +278,5 @@ def test_any_pose_is_read_as_itk_reads_it_or_said_to_be_open_to_choice(
     except InputRefused as refusal:
         raise AssertionError(refusal) from refusal
     assert np.allclose(volume.affine, nib.load(tmp_path / "a.nii").affine, atol=1e-4)
-    if not volume.meta["warnings"]:
+    if not volume.meta.warnings:
         assert np.allclose(volume.affine, itk_affine(tmp_path / "a.nii"), atol=0.1)

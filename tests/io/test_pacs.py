@@ -16,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from pydicom import dcmread
 from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import RawDataElement
@@ -132,11 +131,12 @@ def test_an_archive_takes_finds_and_returns_a_derived_series(
     archive, tmp_path, make_volume, made, to, limits, send, compress
 ):
     of = "mr" if to == "ct" else "ct"
-    write_volume(make_volume(of, (40, 30, 5)).clip(0) / 6, tmp_path / "source", format="dicom")
+    given = make_volume(of, (40, 30, 5))
+    write_volume(given.with_values(given.values.clip(0) / 6), tmp_path / "source", format="dicom")
     source = read_volume(tmp_path / "source")
-    ramp = torch.linspace(*limits, source.numel()).reshape(source.shape).round()
+    ramp = np.linspace(*limits, source.values.size).reshape(source.shape).round()
     derivation = made(to, *limits, compress=compress, name=f"{send.__name__}-{compress}")
-    write_volume(source.clone().copy_(ramp), tmp_path / "derived", like=source, derivation=derivation)
+    write_volume(source.with_values(ramp), tmp_path / "derived", like=source, derivation=derivation)
     files = sorted((tmp_path / "derived").iterdir())
     send(archive, files, "--propose-jls-lossless" if compress else "--propose-little")
     wanted = {header.SOPInstanceUID: header for header in map(dcmread, files)}
@@ -194,7 +194,12 @@ def test_an_archive_files_a_derived_series_with_its_source(archive, tmp_path, ma
     path = tmp_path / "source" / "IM0001.dcm"
     plant(path, PATIENTS[patient])
     source = read_volume(path)
-    write_volume(source * 0, tmp_path / "derived", like=source, derivation=made("ct", name=patient))
+    write_volume(
+        source.with_values(source.values * 0),
+        tmp_path / "derived",
+        like=source,
+        derivation=made("ct", name=patient),
+    )
     derived = tmp_path / "derived" / "IM0001.dcm"
     send_by_dimse(archive, [path, derived], "--propose-little")
     places = []
@@ -223,15 +228,14 @@ def test_an_archive_files_a_derived_series_with_its_source(archive, tmp_path, ma
 @pytest.fixture
 def filed(tmp_path, request, make_volume, made) -> list[Path]:
     """Report, scores and uncertainty of a translated series, as files for its study; each test its own."""
-    mr = make_volume("mr", (40, 30, 5)).clip(0) / 6 + len(request.node.name)
-    write_volume(mr, tmp_path / "source", format="dicom")
+    mr = make_volume("mr", (40, 30, 5))
+    values = mr.values.clip(0) / 6 + len(request.node.name)
+    write_volume(mr.with_values(values), tmp_path / "source", format="dicom")
     source = read_volume(tmp_path / "source")
-    ramp = torch.linspace(-1000, 1500, source.numel()).reshape(source.shape).round()
-    write_volume(
-        source.clone().copy_(ramp), tmp_path / "fake", like=source, derivation=made("ct", -1024, 3071)
-    )
-    write_volume(source.clone().copy_(ramp + 20), tmp_path / "truth.nii.gz")
-    write_volume(source.clone().copy_(ramp.abs() / 100), tmp_path / "sd.nii.gz")
+    ramp = np.linspace(-1000, 1500, source.values.size).reshape(source.shape).round()
+    write_volume(source.with_values(ramp), tmp_path / "fake", like=source, derivation=made("ct", -1024, 3071))
+    write_volume(source.with_values(ramp + 20), tmp_path / "truth.nii.gz")
+    write_volume(source.with_values(abs(ramp) / 100), tmp_path / "sd.nii.gz")
     volumes = {
         "prediction": tmp_path / "fake",
         "reference": tmp_path / "truth.nii.gz",

@@ -34,11 +34,11 @@ def verdict(path, volume=None):
     assert "\n" not in said
     if found is None:
         return None
-    assert item.size == tuple(found.shape[1:])
+    assert item.size == found.shape
     assert item.warnings == tuple(
-        warning for warning in found.meta["warnings"] if not warning.startswith("no right angles")
+        warning for warning in found.meta.warnings if not warning.startswith("no right angles")
     )
-    assert np.isfinite(found.numpy()).all()
+    assert np.isfinite(found.values).all()
     return found
 
 

@@ -8,9 +8,8 @@ from scipy.spatial.transform import Rotation
 
 from medtranslate.errors import Unreadable
 from medtranslate.geometry import SliceGeometry
-from medtranslate.io import read_volume
+from medtranslate.io import Meta, Volume, read_volume
 from medtranslate.io.regrid import from_grid, regrid, to_grid
-from medtranslate.io.scan import Scan
 
 
 def make_slices(seed):
@@ -30,16 +29,15 @@ def make_slices(seed):
 @given(st.integers(0, 2**32 - 1))
 def test_a_linear_field_is_resampled_exactly_and_nothing_is_invented_outside(seed):
     slices, values = make_slices(seed)
-    scan = Scan(values, np.eye(4), {"slices": slices, "modality": "ct", "warnings": []})
-    made = regrid(scan, "series")
-    assert "slices" not in made.meta
+    made = regrid(Volume(values, np.eye(4), Meta("ct", slices=slices)), "series")
+    assert made.meta.slices is None
     inside = made.values != -1024
     points = np.argwhere(inside) @ made.affine[:3, :3].T + made.affine[:3, 3]
     assert inside.sum() > 20
     assert np.allclose(made.values[inside], points @ [0.3, -0.7, 1.1], atol=1e-3)
     steps = np.linalg.norm(made.affine[:3, :3], axis=0)
     assert np.allclose(steps[:2], [0.75, 1.5])
-    assert np.isclose(steps[2] * (made.values.shape[2] - 1), slices.gaps.sum())
+    assert np.isclose(steps[2] * (made.shape[2] - 1), slices.gaps.sum())
     # The grid is along the slices, with right angles.
     assert np.allclose(made.affine[:3, 2] / steps[2], slices.normal)
 
@@ -56,7 +54,7 @@ def test_slices_come_back_from_a_grid_around_them(seed):
 
 
 def test_a_regular_scan_is_left_alone_and_a_huge_grid_refused(series):
-    assert read_volume(series, regular=True).meta["digest"] == read_volume(series).meta["digest"]
+    assert read_volume(series, regular=True).meta.digest == read_volume(series).meta.digest
     slices, values = make_slices(0)
     with pytest.raises(Unreadable, match=r"x: on a regular grid: .* more than the bound"):
         to_grid(values, slices, np.eye(3), np.full(3, 0.001), 0, "x")
@@ -65,18 +63,16 @@ def test_a_regular_scan_is_left_alone_and_a_huge_grid_refused(series):
 def test_a_head_of_a_tilted_gantry_becomes_regular(unpack):
     folder = unpack("awkward") / "failing" / "gantrytilting" / "001"
     tilted, made = read_volume(folder), read_volume(folder, regular=True)
-    assert made.meta["warnings"] == [
-        "resampled onto a regular grid (tilted by 14.0 degrees, gaps of 4.85 mm)"
-    ]
-    affine = made.affine.numpy()
+    assert made.meta.warnings == ("resampled onto a regular grid (tilted by 14.0 degrees, gaps of 4.85 mm)",)
+    affine = made.affine
     columns = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
     assert np.allclose(columns.T @ columns, np.eye(3), atol=1e-6)
     # Each of the tilted slices is one of the made ones, moved along its columns.
-    for index, position in enumerate(tilted.meta["slices"].positions):
+    for index, position in enumerate(tilted.meta.slices.positions):
         i, j, k = np.linalg.inv(affine)[:3] @ [*position, 1]
         assert (abs(i), abs(k - round(k))) < (1e-6, 1e-6)
         share, start = j % 1, int(j)
-        plane = made[0, :, :, round(k)].numpy()
-        source = tilted[0, :, :, index].numpy()
+        plane = made.values[:, :, round(k)]
+        source = tilted.values[:, :, index]
         expected = source[:, 1:] * (1 - share) + source[:, :-1] * share
         assert np.allclose(plane[:, start + 1 : start + 512], expected, atol=0.5)

@@ -85,10 +85,10 @@ def test_every_number_type_that_itk_writes_is_read(tmp_path, suffix, dtype, comp
     image = itk_image(dtype)
     SimpleITK.WriteImage(image, str(tmp_path / f"a{suffix}"), compressed)
     volume = read_volume(tmp_path / f"a{suffix}", modality="mr")
-    assert np.array_equal(volume[0].numpy().T, VALUES)
+    assert np.array_equal(volume.values.T, VALUES)
     assert np.allclose(volume.affine, itk_affine(image), atol=1e-9)
-    assert volume.meta["stored"] == np.dtype(dtype).name
-    assert (volume.meta["modality"], volume.meta["warnings"]) == ("mr", [])
+    assert volume.meta.stored == np.dtype(dtype).name
+    assert (volume.meta.modality, volume.meta.warnings) == ("mr", ())
 
 
 @BOTH
@@ -132,7 +132,7 @@ def test_nifti_comes_back_from_there_unchanged(tmp_path, suffix, angles, sizes, 
 def test_voxels_in_a_file_beside_the_header_are_read(tmp_path, suffix, compressed):
     SimpleITK.WriteImage(itk_image(), str(tmp_path / f"a{suffix}"), compressed)
     volume = read_volume(tmp_path / f"a{suffix}")
-    assert np.array_equal(volume[0].numpy().T, VALUES)
+    assert np.array_equal(volume.values.T, VALUES)
     assert np.allclose(volume.affine, itk_affine(itk_image()))
 
 
@@ -182,7 +182,7 @@ def test_other_spaces_and_byte_orders_are_turned(tmp_path):
     mha = craft(tmp_path / "d.mha", swapped, BinaryDataByteOrderMSB="True", Offset=None, Position="4 5 6")
     for path in (ras, las, mha):
         volume = read_volume(path)
-        assert np.array_equal(volume, lps)
+        assert np.array_equal(volume.values, lps.values)
         assert np.array_equal(volume.affine, lps.affine)
         image = SimpleITK.ReadImage(str(path))
         assert np.allclose(itk_affine(image), lps.affine)
@@ -196,7 +196,7 @@ def test_a_header_without_orientation_is_read_as_itk_does_and_says_so(tmp_path):
     ):
         volume = read_volume(path)
         assert np.allclose(volume.affine, itk_affine(SimpleITK.ReadImage(str(path))))
-        assert "taken as" in volume.meta["warnings"][0]
+        assert "taken as" in volume.meta.warnings[0]
 
 
 @pytest.mark.parametrize(
@@ -209,7 +209,7 @@ def test_a_header_without_orientation_is_read_as_itk_does_and_says_so(tmp_path):
 )
 def test_a_metaimage_is_said_to_lack_what_it_lacks_and_nothing_else(tmp_path, field, said):
     volume = read_volume(craft(tmp_path / "a.mha", **{field: None}))
-    assert volume.meta["warnings"] == [f"the header has {said}"]
+    assert volume.meta.warnings == (f"the header has {said}",)
     assert np.allclose(volume.affine, itk_affine(SimpleITK.ReadImage(str(tmp_path / "a.mha"))))
 
 
@@ -232,10 +232,10 @@ def test_a_metaimage_header_as_itk_takes_it_is_read(tmp_path, name):
     path = tmp_path / "a.mha"
     path.write_bytes("".join(f"{line}\n" for line in READ_MHA[name]).encode() + VOXELS)
     volume, image = read_volume(path), SimpleITK.ReadImage(str(path))
-    assert np.array_equal(volume[0].numpy().T, SimpleITK.GetArrayFromImage(image))
-    assert np.array_equal(volume[0].numpy().T, VALUES)
+    assert np.array_equal(volume.values.T, SimpleITK.GetArrayFromImage(image))
+    assert np.array_equal(volume.values.T, VALUES)
     assert np.allclose(volume.affine, itk_affine(image))
-    assert volume.meta["warnings"] == []
+    assert volume.meta.warnings == ()
 
 
 @pytest.mark.parametrize("suffix", [".mhd", ".nhdr"])
@@ -246,7 +246,7 @@ def test_bytes_before_the_voxels_of_another_file_are_skipped(tmp_path, suffix, s
     if suffix == ".nhdr":
         changes = {"byte_skip": skip, "data_file": "a.raw"}
     path = craft(tmp_path / f"a{suffix}", b"", **changes)
-    assert np.array_equal(read_volume(path)[0].numpy().T, VALUES)
+    assert np.array_equal(read_volume(path).values.T, VALUES)
     assert np.array_equal(SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(path))), VALUES)
 
 
@@ -273,10 +273,10 @@ NONE = {"space": None, "space_directions": None, "space_origin": None}
 def test_a_nrrd_that_leaves_something_out_is_placed_as_itk_places_it(tmp_path, changes, said):
     path = craft(tmp_path / "a.nrrd", **changes)
     volume = read_volume(path)
-    assert np.array_equal(volume[0].numpy().T, VALUES)
+    assert np.array_equal(volume.values.T, VALUES)
     assert np.allclose(volume.affine, itk_affine(SimpleITK.ReadImage(str(path))))
-    assert bool(volume.meta["warnings"]) == bool(said)
-    assert said in "".join(volume.meta["warnings"])
+    assert bool(volume.meta.warnings) == bool(said)
+    assert said in "".join(volume.meta.warnings)
 
 
 def test_ends_of_axes_give_the_size_of_voxels(tmp_path):
@@ -289,17 +289,17 @@ def test_ends_of_axes_give_the_size_of_voxels(tmp_path):
             tmp_path / "a.nrrd", **NONE, axis_mins="10 20 -30", axis_maxs="20 32 -18", centerings=centerings
         )
         volume = read_volume(path)
-        assert volume.pixdim.tolist() == pytest.approx(sizes)
+        assert volume.spacing == pytest.approx(sizes)
         assert swap_lps_ras(volume.affine)[:3, 3].tolist() == pytest.approx(origin)
-        assert "ITK takes 1 mm" in volume.meta["warnings"][0]
+        assert "ITK takes 1 mm" in volume.meta.warnings[0]
 
 
 def test_a_scaling_that_itk_does_not_apply_is_said(tmp_path):
     path = craft(tmp_path / "a.mha", ElementToIntensityFunctionSlope="2")
     volume = read_volume(path)
-    assert np.array_equal(volume[0].numpy().T, SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(path))))
-    assert "ElementToIntensityFunctionSlope is not applied" in volume.meta["warnings"][0]
-    assert read_volume(craft(path, ElementToIntensityFunctionSlope="1.0")).meta["warnings"] == []
+    assert np.array_equal(volume.values.T, SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(path))))
+    assert "ElementToIntensityFunctionSlope is not applied" in volume.meta.warnings[0]
+    assert read_volume(craft(path, ElementToIntensityFunctionSlope="1.0")).meta.warnings == ()
 
 
 REFUSED_MHA = [

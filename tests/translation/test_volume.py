@@ -12,6 +12,7 @@ from medtranslate import metrics
 from medtranslate.checkpoint import Model, load_model
 from medtranslate.config import NetworkSettings
 from medtranslate.phantom import study
+from medtranslate.records import Calibration
 from medtranslate.runtime import staged
 from medtranslate.transforms import (
     AIR,
@@ -92,7 +93,7 @@ def test_a_calibrated_model_gives_the_errors_to_expect_inside_the_head(head, mod
     raw = sample_volume(head.mr, model, "ct", samples=3)
     units = raw.spread.as_tensor().numpy() / 60
     spread = np.quantile(units[units > 0], [0.2, 0.5, 0.8])
-    known = metrics.Calibration(spread=tuple(spread), error=(0.1, 0.2, 0.4), on="three heads")
+    known = Calibration(spread=tuple(spread), error=(0.1, 0.2, 0.4), on="three heads")
     description = replace(model.description, calibration={"ct": known})
     done = sample_volume(head.mr, Model(description, model.generators, model.means), "ct", samples=3)
     assert torch.equal(done.volume.as_tensor(), raw.volume.as_tensor())
