@@ -257,6 +257,12 @@ def list_volumes(folder: Path) -> list[Path]:
     return natsorted((file for file in files if _recognise(file) in single), key=lambda file: file.name)
 
 
+def list_others(folder: Path) -> list[Path]:
+    """List the images in a folder of DICOM, at any depth, that are none, in natural order."""
+    found = (file for file in visible_files(folder) if _recognise(file) not in (None, "dicom"))
+    return natsorted(found, key=str)
+
+
 def _recognise(path: Path) -> str | None:
     head = head_of(path)
     return next((name for name, format in FORMATS.items() if format.recognise(head)), None)

@@ -15,8 +15,8 @@ AIR = -1.0
 
 _BYTE = 255
 _UNUSED = 8
-"""A deep picture that uses less than one in so many of its levels holds numbers, such as HU + 1024 up to 4095,
-and no window."""
+"""A deep picture that uses less than one in so many of its levels holds numbers, such as HU + 1024, and is
+not windowed."""
 
 VISIBLE = 0.1
 """Share of the range above which a voxel may belong to the head; above noise and below dark brain."""
