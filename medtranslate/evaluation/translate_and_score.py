@@ -22,6 +22,7 @@ from medtranslate.evaluation.baselines import mean_image
 from medtranslate.evaluation.evaluate_pair import provenance_of
 from medtranslate.evaluation.pair import align, compare
 from medtranslate.evaluation.pairing import members_of, pair_up
+from medtranslate.evaluation.records import nan_of
 from medtranslate.io import read_volume
 from medtranslate.io.layout import to_axial
 from medtranslate.io.names import pair_name
@@ -183,7 +184,12 @@ def _score(
     read = {
         "prediction": to_metatensor(read_volume(outputs.path(item.job.target), modality=to)),
         "reference": to_metatensor(
-            read_volume(reference, modality=to, advice=f"--reference takes the true {to.upper()}")
+            read_volume(
+                reference,
+                modality=to,
+                nan_to=nan_of("reference", reference, item.job.settings.nan_to, to, main=("source",)),
+                advice=f"--reference takes the true {to.upper()}",
+            )
         ),
         "source": source,
     }
