@@ -29,9 +29,9 @@ from medtranslate.config import Modality, TrainSettings
 from medtranslate.data import open_sources
 from medtranslate.errors import InputRefused
 from medtranslate.gate import fit_gate, judge, look
+from medtranslate.modality import OTHER
 from medtranslate.networks import SliceGate
 from medtranslate.transforms import to_axial
-from medtranslate.translation import OTHER
 from medtranslate.translation.framed import stack
 from medtranslate.translation.volume import JUDGED
 
