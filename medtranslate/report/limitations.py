@@ -86,8 +86,8 @@ def limits(model: ModelInfo) -> list[str]:
     sentences = [f"The card of the model says: {model.summary}"] if model.summary else []
     if model.to == "ct" and not covers(model.output_range, WHOLE_CT):
         sentences.append(
-            f"The model represents {span(model.output_range)} {model.unit} only: its output cannot be used to"
-            " assess bone or air, or to compute a dose."
+            f"The model represents {span(model.output_range)} {model.unit} only: bone and air cannot be"
+            " assessed on it, and no dose can be computed."
         )
     return sentences
 
