@@ -248,8 +248,8 @@ def volume_pixels(
     members = []
     for model in models:
         done = sample_volume(source, model, to, samples=options.samples)
-        assert done.spread is not None
-        members.append((done.volume.as_tensor()[0][mask], done.spread.as_tensor()[0][mask]))
+        assert done.uncertainty is not None
+        members.append((done.volume.as_tensor()[0][mask], done.uncertainty.as_tensor()[0][mask]))
     return each(members, torch.from_numpy(truth)[mask], gain)
 
 
