@@ -9,7 +9,7 @@ import torch
 from monai.data import MetaTensor
 
 from medtranslate.checkpoint import Model, load_model
-from medtranslate.config import CycleSettings, Modality, plain, write_yaml
+from medtranslate.config import CycleSettings, Modality, nan_value, plain, write_yaml
 from medtranslate.device import choose_device
 from medtranslate.evaluation.averages import (
     gathered_warnings,
@@ -65,6 +65,7 @@ def cycle(settings: CycleSettings, *, quiet: bool = False) -> Cycle:
             select=settings.select,
             volume=settings.volume,
             modality=settings.from_,
+            nan_to=nan_value(settings.nan_to, settings.from_, str(paths[name])),
             advice=f"--from says what the input is, so give --from {OTHER[settings.from_]}",
         )
         require_signal(read.meta)

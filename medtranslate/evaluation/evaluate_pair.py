@@ -18,6 +18,7 @@ from medtranslate.errors import InputRefused, ModelRefused, SettingsError
 from medtranslate.evaluation.alignment import align
 from medtranslate.evaluation.baselines import mean_image
 from medtranslate.evaluation.pair import compare
+from medtranslate.evaluation.records import nan_of
 from medtranslate.evaluation.registered import register_reference, with_registration
 from medtranslate.evaluation.rules import warn_source
 from medtranslate.io import read_volume
@@ -37,7 +38,16 @@ def score_paths(
     known = {"prediction": settings.modality, "reference": settings.modality}
     advice = "--modality says what prediction and reference are; give that, or the right files"
     read = {
-        role: to_metatensor(read_volume(path, modality=known.get(role), advice=advice))
+        role: to_metatensor(
+            read_volume(
+                path,
+                modality=known.get(role),
+                series=settings.series if role == "reference" else None,
+                select=settings.select if role == "reference" else None,
+                nan_to=nan_of(role, path, settings.nan_to, settings.modality),
+                advice=advice,
+            )
+        )
         for role, path in paths.items()
     }
     provenance = provenance_of(read)

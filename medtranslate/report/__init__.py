@@ -1,4 +1,4 @@
-"""One result, several views of it; each writes its file into a folder.
+"""Views of a record: page, PDF, CSV, JSON and DICOM. Each writes its file into a folder.
 
 A new view is one file here and one line in `views.VIEWS`; other packages add views by entry points.
 """

@@ -49,7 +49,10 @@ class Normalised(MapTransform, InvertibleTransform):
         for key in self.key_iterator(data):
             volume = data[key]
             levels, where = volume.meta.get("levels"), _where(volume)
-            values = normalise(volume.as_tensor(), self.modality, self.scale, levels=levels, where=where)
+            hu = volume.meta.get("hu")
+            values = normalise(
+                volume.as_tensor(), self.modality, self.scale, levels=levels, hu=hu, where=where
+            )
             scaled[key] = _like(volume, values)
         return {**data, **scaled}
 

@@ -16,6 +16,11 @@ Array = TypeVar("Array", Tensor, NDArray[np.float32])
 AIR = -1.0
 """Value of what lies outside a frame or a picture, in the networks' range."""
 
+_BYTE = 255
+_UNUSED = 8
+"""A deep picture that uses less than one in so many of its levels holds numbers, such as HU + 1024, and is
+not windowed."""
+
 VISIBLE = 0.1
 """Share of the range above which a voxel may belong to the head; above noise and below dark brain."""
 
@@ -76,26 +81,40 @@ def input_range(
     scale: ScaleSettings,
     *,
     levels: int | None = None,
+    hu: tuple[float, float] | None = None,
     where: str = "image",
 ) -> tuple[float, float]:
     """The values of a volume that become -1 and +1, by the rules of the modality.
 
     A picture's grey values are taken to be the CT window already (8-bit CT pictures are windowed),
-    so black is the window's lower end and white its upper; MR pictures go by percentile like volumes.
+    so black is the window's lower end and white its upper, unless it is known what they are in HU; MR
+    pictures go by percentile like volumes.
 
     Args:
         levels: largest grey value of a picture; None for what is in physical units.
+        hu: slope and offset from a picture's grey values to HU, where they are known.
         where: what the values were read from, for the message.
 
     Raises:
-        InputRefused: the image is constant, or an MR without foreground.
+        InputRefused: the image is constant, an MR without foreground, or a 16-bit CT picture of unknown unit.
     """
     lowest, highest = float(values.min()), float(values.max())
     if lowest == highest:
         raise InputRefused(f"{where}: every voxel is {lowest:g}; give an image of a head")
     if modality == "mr":
         return 0.0, mr_top(values, scale.mr_percentile, where)
-    return scale.ct_window if levels is None else (0.0, float(levels))
+    if levels is None:
+        return scale.ct_window
+    if hu is not None:
+        slope, offset = hu
+        low, high = ((end - offset) / slope for end in scale.ct_window)
+        return low, high
+    if levels > _BYTE and highest <= levels / _UNUSED:
+        raise InputRefused(
+            f"{where}: a {levels.bit_length()}-bit picture with grey values up to {highest:g}, of unknown"
+            " unit; give --picture-hu SLOPE OFFSET (1 -1024 for HU + 1024), or CT in HU as NIfTI"
+        )
+    return 0.0, float(levels)
 
 
 def normalise(
@@ -104,6 +123,7 @@ def normalise(
     scale: ScaleSettings,
     *,
     levels: int | None = None,
+    hu: tuple[float, float] | None = None,
     where: str = "image",
 ) -> Array:
     """Physical units to [-1, 1] over `input_range`.
@@ -111,7 +131,7 @@ def normalise(
     Raises:
         InputRefused: the image is constant, or an MR without foreground.
     """
-    return scale_ct(values, input_range(values, modality, scale, levels=levels, where=where))
+    return scale_ct(values, input_range(values, modality, scale, levels=levels, hu=hu, where=where))
 
 
 def denormalise(values: Array, modality: Modality, scale: ScaleSettings) -> Array:

@@ -156,7 +156,8 @@ def frame(source: Volume, modality: Modality, model: Model) -> Framed:
     level = upright(source)
     axial = to_axial(level)
     where = str(source.meta.path or "image")
-    ends = input_range(axial.values, modality, scale, levels=axial.meta.levels, where=where)
+    known = axial.meta
+    ends = input_range(axial.values, modality, scale, levels=known.levels, hu=known.hu, where=where)
     slices = to_slices(axial.values)
     depth, rows, columns = slices.shape
     steps = coarse_steps(slices.shape)

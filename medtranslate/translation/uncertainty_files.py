@@ -13,7 +13,7 @@ MAP = ".dcm"
 """Suffix of a Parametric Map."""
 
 
-def check_spread(path: Path | None, found: str, regrid: bool = False) -> None:
+def check_uncertainty(path: Path | None, found: str, regrid: bool = False) -> None:
     """Refuse a name that can't hold standard deviations.
 
     They are no CT or MR: DICOM has a map for them, on the source's slices, and a picture only grey.
@@ -55,7 +55,7 @@ def is_map(path: Path) -> bool:
     return path.name.lower().endswith(MAP)
 
 
-def write_spread(
+def write_uncertainty(
     spread: Volume, found: Uncertainty, path: Path, source: Volume, derivation: Derivation
 ) -> None:
     """Write standard deviations on the source's grid, in the format that the path names.
