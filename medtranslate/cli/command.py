@@ -72,6 +72,7 @@ class SettingsCommand(click.Command, Generic[Settings]):
         sections: headings of the help page, with the fields below each; other fields are below "Options".
         base: values below the options (a pipeline's), above the defaults.
         origin: where the values come from, for messages.
+        complete: adds values that follow from the given ones, below them.
     """
 
     def __init__(
@@ -87,11 +88,12 @@ class SettingsCommand(click.Command, Generic[Settings]):
         sections: Mapping[str, Sequence[str]] | None = None,
         base: Mapping[str, Any] | None = None,
         origin: str | None = None,
+        complete: Callable[[Mapping[str, Any]], dict[str, Any]] = dict,
     ) -> None:
         made = parameters(kind, arguments, required=base is None)
         more = [_HELP_ALL] if any(getattr(param, "hidden", False) for param in made) else []
         super().__init__(name, params=[*made, *SHARED, *more], help=help)
-        self.kind, self.act, self.room = kind, act, room
+        self.kind, self.act, self.room, self.complete = kind, act, room, complete
         self.arguments, self.inputs, self.sections = arguments, inputs, sections or {}
         self.base, self.origin = base or {}, origin or name
 
@@ -108,6 +110,7 @@ class SettingsCommand(click.Command, Generic[Settings]):
             sections=self.sections,
             base=base,
             origin=origin,
+            complete=self.complete,
         )
 
     def invoke(self, ctx: click.Context) -> None:
@@ -117,7 +120,7 @@ class SettingsCommand(click.Command, Generic[Settings]):
         for name, value in ctx.params.items():
             if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
                 values = merge(values, nest(path_of(name), value))
-        settings = build(self.kind, values, self.origin)
+        settings = build(self.kind, self.complete(values), self.origin)
         output = next((name for name in self.arguments[1:] if name not in self.inputs), None)
         for name in self.inputs:
             _require(getattr(settings, name), getattr(settings, output) if output else None)

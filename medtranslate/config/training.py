@@ -7,7 +7,7 @@ from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from medtranslate.config.names import DiscriminatorName, GeneratorName, OtherLossName
@@ -127,7 +127,10 @@ class AugmentSettings:
     share of the width; for pictures, whose window is often unknown."""
 
 
-@dataclass(frozen=True, kw_only=True, config=FROZEN)
+_NAMED = ConfigDict(**FROZEN, validate_by_name=True, validate_by_alias=True)
+
+
+@dataclass(frozen=True, kw_only=True, config=_NAMED)
 class TrainSettings:
     """Settings of `train`."""
 
@@ -214,6 +217,9 @@ class TrainSettings:
     network: NetworkSettings = NetworkSettings()
     loss: LossSettings = LossSettings()
     augment: AugmentSettings = AugmentSettings()
+    parent: str | None = Field(default=None, alias="from")
+    """Model to start from: a name at hand, or the folder of a model or a run. Its network and scale are taken
+    over, so leave theirs out; discriminators too, from a run (default: start from noise)."""
 
     @model_validator(mode="before")
     @classmethod
