@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from medtranslate.checkpoint import FILES, SHIPPED, Model, describe, find_model, load_model, save_calibration
+from medtranslate.checkpoint import Model, describe, find_model, load_model, save_calibration
+from medtranslate.checkpoint.description import FILES, SHIPPED
 from medtranslate.config import CalibrateSettings, Modality
-from medtranslate.data import held_back
+from medtranslate.data.split import held_back
 from medtranslate.device import choose_device
 from medtranslate.errors import GeometryRefused, InputRefused, OutputExists, UsageError
-from medtranslate.evaluation import members_of, mismatch, pair_up
+from medtranslate.evaluation.alignment import array, mismatch
+from medtranslate.evaluation.pairing import members_of, pair_up
 from medtranslate.io import Volume, read_volume
 from medtranslate.io.layout import to_axial
 from medtranslate.io.tables import is_table, read_table
@@ -29,6 +30,7 @@ from medtranslate.metrics import Range, calibrated, coverage, fit_calibration, h
 from medtranslate.modality import OTHER
 from medtranslate.records import Calibration, CalibrationReport, CalibrationTest, Coverage
 from medtranslate.runtime import check_free, progress, require_apart, whole_output
+from medtranslate.transforms.monai_adapters import to_metatensor
 from medtranslate.translation import as_spoken, pass_gate, sample_volume
 
 LEAST_PAIRS = 4
@@ -73,7 +75,7 @@ def calibrate(settings: CalibrateSettings, *, quiet: bool = False) -> Calibratio
     directions: Sequence[Modality] = (settings.to,) if settings.to else ("ct", "mr")
     _check_target(folder, directions, settings)
     pairs = find_pairs(settings.pairs)
-    held = _held_out(pairs, settings)
+    held = choose_held_out(pairs, settings)
     model = _uncalibrated(load_model(str(folder), choose_device(settings.device)))
     found: dict[tuple[Modality, str], Measured] = {}
     with progress(len(pairs) * len(directions), "direction", "calibrate", quiet=quiet) as bar:
@@ -82,7 +84,7 @@ def calibrate(settings: CalibrateSettings, *, quiet: bool = False) -> Calibratio
             for to in directions:
                 found[to, pair.name] = _measure(volumes, model, to, settings)
                 bar.update()
-    on = settings.on or f"{len(pairs) - len(held)} pairs of {settings.pairs.resolve().name}"
+    on = settings.on or f"{len(pairs) - len(held)} pairs from {settings.pairs.resolve().name}"
     curves: dict[Modality, Calibration] = {}
     tests: dict[Modality, CalibrationTest] = {}
     for to in directions:
@@ -128,9 +130,7 @@ def find_pairs(path: Path) -> list[Pair]:
     else:
         named = _named_folders(path)
         sides = {side: named.get(side, path) for side in ("ct", "mr")}
-        members = {
-            side: members_of(folder, () if named else NAMES[side]) for side, folder in sides.items()
-        }
+        members = {side: members_of(folder, () if named else NAMES[side]) for side, folder in sides.items()}
         if not any(members.values()):
             raise InputRefused(
                 f"{path}: holds no pairs of files; give a folder with the folders ct and mr, a tree with a"
@@ -140,13 +140,19 @@ def find_pairs(path: Path) -> list[Pair]:
             Pair(name, name, {"ct": files["ct"], "mr": files["mr"]})
             for name, files in pair_up(sides, members).items()
         ]
-    if len(pairs) < LEAST_PAIRS or len({pair.subject for pair in pairs}) < 2:
-        subjects = len({pair.subject for pair in pairs})
+    subjects = len({pair.subject for pair in pairs})
+    if len(pairs) < LEAST_PAIRS or subjects < 2:
         raise InputRefused(
-            f"{path}: {len(pairs)} pairs of {subjects} subjects; give at least {LEAST_PAIRS} pairs of 2, since"
-            " some are held out"
+            f"{path}: too few pairs to fit some and test others: {len(pairs)} of {subjects} subjects; give at"
+            f" least {LEAST_PAIRS}, of 2 subjects"
         )
     return pairs
+
+
+def choose_held_out(pairs: Sequence[Pair], settings: CalibrateSettings) -> set[str]:
+    """Choose the pairs that are not fitted, by name: whole subjects, together about the share that is set."""
+    subjects = held_back([pair.subject for pair in pairs], settings.held_out, settings.seed)
+    return {pair.name for pair in pairs if pair.subject in subjects}
 
 
 def read_pair(pair: Pair) -> dict[Modality, Volume]:
@@ -160,7 +166,7 @@ def read_pair(pair: Pair) -> dict[Modality, Volume]:
         volume = read_volume(path, modality=side)
         volume.require_grid(str(path))
         volumes[side] = to_axial(volume)
-    if differs := mismatch(volumes["mr"], volumes["ct"], "CT"):
+    if differs := mismatch(to_metatensor(volumes["mr"]), to_metatensor(volumes["ct"]), "CT"):
         raise GeometryRefused(f"{pair.files['mr']}: {differs}; resample one of the pair to the other's grid")
     return volumes
 
@@ -186,15 +192,9 @@ def _check_target(folder: Path, directions: Iterable[Modality], settings: Calibr
     known = [side for side in directions if side in describe(folder).calibration]
     if known and not settings.overwrite:
         raise OutputExists(
-            f"{folder}: is calibrated already (to {' and '.join(known)}); give --overwrite to replace that, or"
-            " --out for a copy"
+            f"{folder}: is calibrated already (to {' and '.join(known)}); give --overwrite to replace that,"
+            " or --out for a copy"
         )
-
-
-def _held_out(pairs: Sequence[Pair], settings: CalibrateSettings) -> set[str]:
-    """Choose the pairs that are not fitted: whole subjects, together about the share that is asked for."""
-    subjects = held_back([pair.subject for pair in pairs], settings.held_out, settings.seed)
-    return {pair.name for pair in pairs if pair.subject in subjects}
 
 
 def _uncalibrated(model: Model) -> Model:
@@ -210,15 +210,16 @@ def _measure(
 
     Errors are those on the scale of the model's output: CT inside its window, MR by its percentile.
     """
-    source, truth = volumes[OTHER[to]], as_spoken(volumes[to], to, model)
+    source = to_metatensor(volumes[OTHER[to]])
+    truth = array(as_spoken(to_metatensor(volumes[to]), to, model))
     made = sample_volume(source, model, to, samples=settings.samples, seed=settings.seed)
-    pass_gate(made.record, str(source.meta.path), force=settings.force)
+    pass_gate(made.record, volumes[OTHER[to]].where, force=settings.force)
     assert made.spread is not None
     ends = {side: _range(volumes[side], model, side) for side in (to, OTHER[to])}
     shown = as_spoken(source, OTHER[to], model)
-    mask = head_mask([truth.values, shown.values], [ends[to], ends[OTHER[to]]])
+    mask = head_mask([truth, array(shown)], [ends[to], ends[OTHER[to]]])
     scale = 2.0 / (ends[to][1] - ends[to][0])
-    spread, errors = made.spread.values[mask], np.abs(made.volume.values[mask] - truth.values[mask])
+    spread, errors = array(made.spread)[mask], np.abs(array(made.volume)[mask] - truth[mask])
     if len(errors) > VOXELS:
         some = np.random.default_rng(settings.seed).choice(len(errors), VOXELS, replace=False)
         spread, errors = spread[some], errors[some]
