@@ -20,7 +20,7 @@ from medtranslate.config import CalibrateSettings, Modality
 from medtranslate.data.split import held_back
 from medtranslate.device import choose_device
 from medtranslate.errors import GeometryRefused, InputRefused, OutputExists, UsageError
-from medtranslate.evaluation.alignment import array, mismatch
+from medtranslate.evaluation.alignment import mismatch
 from medtranslate.evaluation.pairing import members_of, pair_up
 from medtranslate.io import Volume, read_volume
 from medtranslate.io.layout import to_axial
@@ -210,16 +210,16 @@ def _measure(
 
     Errors are those on the scale of the model's output: CT inside its window, MR by its percentile.
     """
-    source = to_metatensor(volumes[OTHER[to]])
-    truth = array(as_spoken(to_metatensor(volumes[to]), to, model))
+    source, truth = volumes[OTHER[to]], as_spoken(volumes[to], to, model)
     made = sample_volume(source, model, to, samples=settings.samples, seed=settings.seed)
-    pass_gate(made.record, volumes[OTHER[to]].where, force=settings.force)
-    assert made.spread is not None
+    pass_gate(made.record, source.where, force=settings.force)
+    assert made.uncertainty is not None
     ends = {side: _range(volumes[side], model, side) for side in (to, OTHER[to])}
     shown = as_spoken(source, OTHER[to], model)
-    mask = head_mask([truth, array(shown)], [ends[to], ends[OTHER[to]]])
+    mask = head_mask([truth.values, shown.values], [ends[to], ends[OTHER[to]]])
     scale = 2.0 / (ends[to][1] - ends[to][0])
-    spread, errors = array(made.spread)[mask], np.abs(array(made.volume)[mask] - truth[mask])
+    spread = made.uncertainty.values[mask]
+    errors = np.abs(made.volume.values[mask] - truth.values[mask])
     if len(errors) > VOXELS:
         some = np.random.default_rng(settings.seed).choice(len(errors), VOXELS, replace=False)
         spread, errors = spread[some], errors[some]
@@ -228,7 +228,7 @@ def _measure(
 
 def _range(volume: Volume, model: Model, side: Modality) -> Range:
     """Give the lowest and the highest value that the model's output can have."""
-    return (0.0, 255.0) if volume.meta.levels else model.info(side).output_range
+    return (0.0, 255.0) if volume.is_picture else model.info(side).output_range
 
 
 def _join(several: Iterable[Measured]) -> Measured:
