@@ -17,6 +17,7 @@ from torch import Tensor
 from medtranslate import phantom
 from medtranslate.config import Modality, TrainSettings
 from medtranslate.data.items import Listing, list_items
+from medtranslate.data.pairs import open_pairs
 from medtranslate.data.phantom_slices import PhantomSlices
 from medtranslate.data.split import held_back
 from medtranslate.data.stored import Request, StoredSlices, store
@@ -91,6 +92,8 @@ def open_sources(settings: TrainSettings, *, quiet: bool) -> Opened:
         )
         for key, listing in listings.items()
     }
+    if settings.val_paired:
+        sources |= open_pairs(listings, settings)
     warnings = list(dict.fromkeys(note for listing in listings.values() for note in listing.notes))
     warnings += [sentence for key, source in stored.items() for sentence in _remarks(key, source)]
     warnings += _leaks(stored)

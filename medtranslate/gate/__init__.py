@@ -10,7 +10,7 @@ judge  what the gate says of an input
 
 from __future__ import annotations
 
-from medtranslate.gate.fit import fit_gate
+from medtranslate.gate.fit import fit_gate, fit_gates
 from medtranslate.gate.judge import judge, look
 
-__all__ = ["fit_gate", "judge", "look"]
+__all__ = ["fit_gate", "fit_gates", "judge", "look"]
