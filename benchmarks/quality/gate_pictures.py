@@ -224,4 +224,6 @@ def knee(seed: int) -> Grey:
 
 def finished(grey: Grey, rng: np.random.Generator) -> Grey:
     soft = ndimage.gaussian_filter(grey, rng.uniform(0.8, 1.8))
-    return (soft + (soft > 5) * rng.normal(0, rng.uniform(2, 10), grey.shape)).clip(0, 255).astype(np.float32)
+    noisy = soft + (soft > 5) * rng.normal(0, rng.uniform(2, 10), grey.shape)
+    made: Grey = noisy.clip(0, 255).astype(np.float32)
+    return made

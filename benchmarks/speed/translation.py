@@ -22,10 +22,7 @@ import json
 import tempfile
 import time
 from collections.abc import Callable
-from multiprocessing import get_context
-from multiprocessing.connection import Connection
 from pathlib import Path
-from statistics import median
 
 import numpy as np
 import torch
@@ -33,7 +30,7 @@ from monai.data import MetaTensor
 from torch import nn
 
 from benchmarks.ablation.methods.cyclegan import ResNetGenerator
-from benchmarks.speed.memory import peak_mib
+from benchmarks.speed.turns import Contender, Figures, in_turns, middle, ratio
 from medtranslate.checkpoint import save_model
 from medtranslate.config import NetworkSettings, ScaleSettings, TranslateSettings
 from medtranslate.device import choose_device, fast_precision
@@ -51,7 +48,6 @@ TURN_SECONDS = 1.0
 """A turn lasts a pass, and more of them where these are shorter than this."""
 
 NETWORKS = ("ours", "ours, float32", "published")
-Figures = dict[str, float]
 
 
 def main() -> None:
@@ -75,15 +71,13 @@ def networks(size: int, options: argparse.Namespace) -> dict[str, object]:
     found = in_turns(
         {name: (network_turn, name, size) for name in NETWORKS}, 5 if options.full else 2, options
     )
-    for name, (turns, peak) in found.items():
-        clock, cpu = (median(turn[key] for turn in turns) for key in ("clock", "cpu"))
-        print(f"{size} px {name:15} {clock:8.2f} slices/s {cpu:8.2f} per CPU s {peak:6.0f} MiB", flush=True)
+    for name, turns in found.items():
+        rates = f"{middle(turns, 'clock'):8.2f} slices/s {middle(turns, 'cpu'):8.2f} per CPU s"
+        print(f"{size} px {name:15} {rates} {turns[1]:6.0f} MiB", flush=True)
     told: dict[str, object] = {f"peak_mib_{size}": round(found["ours"][1])}
     for key, name in (("ratio", "ours"), ("ratio_float32", "ours, float32")):
         for suffix, clock in (("", "clock"), ("_cpu", "cpu")):
-            pairs = zip(found[name][0], found["published"][0], strict=True)
-            ratio = median(ours[clock] / theirs[clock] for ours, theirs in pairs)
-            told[f"{key}_{size}{suffix}"] = round(ratio, 1)
+            told[f"{key}_{size}{suffix}"] = round(ratio(found[name], found["published"], clock), 1)
     return told
 
 
@@ -95,7 +89,8 @@ def network_turn(options: argparse.Namespace, name: str, size: int) -> Callable[
     batch, precision = 1, torch.float32
     if name != "published":
         settings = NetworkSettings(size=size)
-        network = VariationalGenerator(settings).to(memory_format=torch.channels_last)
+        network = VariationalGenerator(settings)
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
         batch = slices_per_pass(settings, device)
         precision = fast_precision("auto" if name == "ours" else "float32", device)
     network.eval().to(device)
@@ -156,7 +151,7 @@ def series(folder: Path, size: int, options: argparse.Namespace) -> dict[str, ob
         device=options.device,
         overwrite=True,
     )
-    kinds = {"whole": (whole_turn, settings), "parts": (parts_turn, settings)}
+    kinds: dict[str, Contender] = {"whole": (whole_turn, settings), "parts": (parts_turn, settings)}
     found = in_turns(kinds, 5 if options.full else 2, options)
     (whole, peak), (parts, _) = found["whole"], found["parts"]
     least = {key: min(turn[key] for turn in turns) for turns in (whole, parts) for key in turns[0]}
@@ -221,39 +216,6 @@ def seconds(name: str, act: Callable[[], object]) -> Figures:
     started, busy = time.perf_counter(), time.process_time()
     act()
     return {name: time.perf_counter() - started, f"{name}_cpu": time.process_time() - busy}
-
-
-def in_turns(
-    kinds: dict[str, tuple[object, ...]], turns: int, options: argparse.Namespace
-) -> dict[str, tuple[list[Figures], float]]:
-    """What contenders find, each in a process of its own, turn by turn; and their peak memory in MiB."""
-    context, ends, workers, found = get_context("spawn"), {}, [], {name: [] for name in kinds}
-    for name, kind in kinds.items():
-        ends[name], other = context.Pipe()
-        workers.append(context.Process(target=contend, args=(other, options, *kind)))
-        workers[-1].start()
-        other.close()  # so that a contender that dies ends this, too
-        ends[name].recv()
-    for _ in range(turns):
-        for name, end in ends.items():
-            end.send("turn")
-            found[name].append(end.recv())
-    for end in ends.values():
-        end.send("end")
-    result = {name: (found[name], end.recv()) for name, end in ends.items()}
-    for worker in workers:
-        worker.join()
-    return result
-
-
-def contend(parent: Connection, options: argparse.Namespace, kind: Callable, *given: object) -> None:
-    """Take turns as told; then say the peak of memory."""
-    torch.set_num_threads(options.threads)
-    turn = kind(options, *given)
-    parent.send("ready")
-    while parent.recv() == "turn":
-        parent.send(turn())
-    parent.send(peak_mib(options.device))
 
 
 if __name__ == "__main__":
