@@ -276,12 +276,16 @@ def convert(input: str | PathLike[str], output: str | PathLike[str], **settings:
 def train(*, ct: str, mr: str, out: str | PathLike[str], quiet: bool = False, **settings: Any) -> Path:
     """Train a model into the folder `out`; keywords as the keys of a training YAML, nested ones as dicts.
 
+    `parent` stands for `from`, which Python reserves: the model to start from.
+
     Returns:
         The folder of the model, which `translate` takes.
     """
+    from medtranslate.checkpoint import inherit
     from medtranslate.training import fit
 
-    fit(build(TrainSettings, {"ct": ct, "mr": mr, "out": out, **settings}, "train"), quiet=quiet)
+    values = inherit({"ct": ct, "mr": mr, "out": out, **settings})
+    fit(build(TrainSettings, values, "train"), quiet=quiet)
     return Path(out) / "model"
 
 

@@ -46,9 +46,10 @@ from benchmarks.quality.uncertainty_measures import (
 from medtranslate.checkpoint import Model, find_model, load_model, save_calibration
 from medtranslate.config import Modality
 from medtranslate.io import read_volume
-from medtranslate.metrics import Calibration, Volume, Voxels, calibrated, fit_calibration, head_mask
+from medtranslate.metrics import Volume, Voxels, calibrated, fit_calibration, head_mask
 from medtranslate.modality import OTHER
 from medtranslate.phantom import HELD_OUT, study
+from medtranslate.records import Calibration
 from medtranslate.training.diagnostics import VISIBLE
 from medtranslate.translation import as_spoken, sample_volume
 

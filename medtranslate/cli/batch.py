@@ -42,6 +42,7 @@ command = SettingsCommand(
     Writes summary.csv, overview.html and batch.jsonl into OUT. Ends with 4 if items failed, or are
     doubtful: translated, but with signs that the result is wrong.""",
     arguments=("source", "out"),
+    inputs=("source",),
     sections={
         "Output options": ("format", "regrid", "compress", "burn_in", "preview"),
         "Machine options": ("precision", "device", "workers", "cluster"),

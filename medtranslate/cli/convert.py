@@ -26,6 +26,7 @@ command = SettingsCommand(
 
     conversion.json beside the output records the input and the settings.""",
     arguments=("input", "output"),
+    inputs=("input",),
     sections={
         "Input options": ("series", "select", "volume", "stack", "spacing", "modality"),
         "Output options": ("format", "regrid", "window", "range", "deidentify"),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from medtranslate.cli.command import Answer, SettingsCommand
 from medtranslate.config import TrainSettings
 
@@ -14,6 +17,15 @@ def act(settings: TrainSettings, quiet: bool) -> Answer:
     if not summary:
         raise SystemExit(0)  # a process beside the first, which speaks for all
     return Answer(summary, [f"run: {settings.out}"])
+
+
+def complete(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Take network and scale over from the model that a run starts from."""
+    if "from" not in values:
+        return dict(values)
+    from medtranslate.checkpoint import inherit
+
+    return inherit(values)
 
 
 command = SettingsCommand(
@@ -30,7 +42,7 @@ command = SettingsCommand(
     rendered from it.""",
     sections={
         "Image options": ("ct", "mr", "val_ct", "val_mr", "val_share", "groups", "cache"),
-        "Model options": ("name", "notes", "gate", "network", "scale"),
+        "Model options": ("from", "name", "notes", "gate", "network", "scale"),
         "Schedule options": (
             *("images", "batch", "learning_rate", "discriminator_rate", "decay", "ema", "pool"),
             *("cycle_noise", "unpaired", "every"),
@@ -42,4 +54,5 @@ command = SettingsCommand(
         "Augmentation options": ("augment",),
         "Machine options": ("device", "devices", "nodes", "workers", "capture", "precision"),
     },
+    complete=complete,
 )

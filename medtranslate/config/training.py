@@ -7,7 +7,7 @@ from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from medtranslate.config.names import DiscriminatorName, GeneratorName, OtherLossName
@@ -19,6 +19,8 @@ from medtranslate.config.types import (
     FrameName,
     GroupedWidths,
     ModelName,
+    NanTo,
+    PictureHU,
     Positive,
     Precision,
     Rare,
@@ -127,7 +129,10 @@ class AugmentSettings:
     share of the width; for pictures, whose window is often unknown."""
 
 
-@dataclass(frozen=True, kw_only=True, config=FROZEN)
+_NAMED = ConfigDict(**FROZEN, validate_by_name=True, validate_by_alias=True)
+
+
+@dataclass(frozen=True, kw_only=True, config=_NAMED)
 class TrainSettings:
     """Settings of `train`."""
 
@@ -145,6 +150,12 @@ class TrainSettings:
     """Share of the training images to hold back for validation, by whole groups, without val_ct or val_mr."""
     groups: Path | None = None
     """CSV `file,group` with the subject of each image (default: a CSV's subject, DICOM's patient)."""
+    nan_to: NanTo | None = None
+    """Value for voxels that are NaN, as SPM and ANTs leave outside the field of view: a number, or air
+    (-1024 HU in CT, 0 in MR); without it such images are refused."""
+    picture_hu: Rare[PictureHU | None] = None
+    """Slope and offset from grey values of CT pictures to HU, such as 1 -1024 for pictures of HU + 1024
+    (default: black to white is `scale.ct_window`)."""
     cache: Path | None = None
     """Folder that keeps the framed slices for later runs and other processes (default: none)."""
     name: ModelName = "unnamed"
@@ -214,6 +225,9 @@ class TrainSettings:
     network: NetworkSettings = NetworkSettings()
     loss: LossSettings = LossSettings()
     augment: AugmentSettings = AugmentSettings()
+    parent: str | None = Field(default=None, alias="from")
+    """Model to start from: a name at hand, or the folder of a model or a run. Its network and scale are taken
+    over, so leave theirs out; discriminators too, from a run (default: start from noise)."""
 
     @model_validator(mode="before")
     @classmethod

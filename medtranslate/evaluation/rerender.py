@@ -17,7 +17,14 @@ from medtranslate.evaluation.alignment import align, array, mismatch, where
 from medtranslate.evaluation.averages import telling
 from medtranslate.evaluation.pair import compare
 from medtranslate.evaluation.pairing import find_members, members_of
-from medtranslate.evaluation.records import ROLES, digests, open_record, read_volumes, recorded_paths
+from medtranslate.evaluation.records import (
+    ROLES,
+    as_modality,
+    digests,
+    open_record,
+    read_volumes,
+    recorded_paths,
+)
 from medtranslate.io.trees import is_pattern
 from medtranslate.metrics import INVENTED, PROFILES, head_mask, percentile_range, shows
 from medtranslate.modality import OTHER, UNITS
@@ -132,9 +139,8 @@ def _members_recorded(record: Cohort) -> dict[str, dict[str, Path]]:
     """Find the files that a cohort was made of, where they still are."""
     paths = recorded_paths(record.settings)
     there = {role: path for role, path in paths.items() if path.exists() or is_pattern(path)}
-    modality = record.settings.get("modality")
     try:
-        return find_members(there, modality if modality in ("ct", "mr") else None)
+        return find_members(there, as_modality(record.settings.get("modality")))
     except InputRefused:  # they have changed since
         return {}
 

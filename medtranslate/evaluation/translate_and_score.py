@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 from monai.data import MetaTensor
 
 from medtranslate.checkpoint import Model
@@ -23,7 +22,9 @@ from medtranslate.evaluation.baselines import mean_image
 from medtranslate.evaluation.evaluate_pair import provenance_of
 from medtranslate.evaluation.pair import align, compare
 from medtranslate.evaluation.pairing import members_of, pair_up
+from medtranslate.evaluation.records import nan_of
 from medtranslate.io import read_volume
+from medtranslate.io.layout import to_axial
 from medtranslate.io.names import pair_name
 from medtranslate.metrics import INVENTED, head_mask, percentile_range, shows
 from medtranslate.modality import OTHER, UNITS
@@ -36,7 +37,6 @@ from medtranslate.report import (
     write_case,
     write_translation_case,
 )
-from medtranslate.transforms import to_axial
 from medtranslate.transforms.monai_adapters import to_metatensor
 from medtranslate.translation import (
     Again,
@@ -179,11 +179,17 @@ def _score(
     item: Written, reference: Path, model: Model, name: str, outputs: Outputs
 ) -> tuple[Evaluation, Pictures]:
     """Score a translation as it was written."""
-    to, source = item.record.model.to, item.made.framed.source
+    to, source = item.record.model.to, to_metatensor(item.made.framed.source)
+    spread = None if item.made.spread is None else to_metatensor(item.made.spread)
     read = {
         "prediction": to_metatensor(read_volume(outputs.path(item.job.target), modality=to)),
         "reference": to_metatensor(
-            read_volume(reference, modality=to, advice=f"--reference takes the true {to.upper()}")
+            read_volume(
+                reference,
+                modality=to,
+                nan_to=nan_of("reference", reference, item.job.settings.nan_to, to, main=("source",)),
+                advice=f"--reference takes the true {to.upper()}",
+            )
         ),
         "source": source,
     }
@@ -193,7 +199,7 @@ def _score(
             read["reference"],
             source=source,
             mean_image=mean_image(source, model, to),
-            uncertainty=item.made.spread,
+            uncertainty=spread,
         ),
         "image",
         None,
@@ -242,25 +248,24 @@ def _found(results: Sequence[Evaluation], settings: TranslateSettings) -> Evalua
 def _shown(item: Written, model: Model, outputs: Outputs) -> Shown:
     """A translation laid out for drawing; the source opens with the range that the model sees of it."""
     scale, to, given = model.description.scale, item.record.model.to, item.made.framed.source
-    grey = "levels" in given.meta
+    grey = given.is_picture
     ends = {"ct": scale.ct_window, "mr": scale.mr_range}
     spoken_range, range = ((0.0, 255.0),) * 2 if grey else (ends[OTHER[to]], ends[to])
-    spoken = to_axial(as_spoken(given, OTHER[to], model)).numpy()[0]
+    spoken = to_axial(as_spoken(given, OTHER[to], model)).values
     source = to_axial(given)
-    translation = to_axial(to_metatensor(read_volume(outputs.path(item.job.target), modality=to))).numpy()[0]
+    translation = to_axial(read_volume(outputs.path(item.job.target), modality=to)).values
     mask = head_mask([spoken, translation], [spoken_range, range]) | shows(translation, range, INVENTED)
     arbitrary = to == "ct" and not grey and mask.any()
-    columns, rows, depth = (float(length) for length in source.pixdim)
     return Shown(
-        source=source.numpy()[0],
+        source=source.values,
         translation=translation,
-        spread=None if item.made.spread is None else to_axial(item.made.spread).numpy()[0],
+        spread=None if item.made.spread is None else to_axial(item.made.spread).values,
         mask=mask,
-        source_range=percentile_range(source.numpy()[0], mask) if arbitrary else spoken_range,
+        source_range=percentile_range(source.values, mask) if arbitrary else spoken_range,
         range=range,
-        spacing_mm=(columns, rows, depth),
+        spacing_mm=source.spacing,
         source_unit="grey levels" if grey else UNITS[OTHER[to]],
         unit="grey levels" if grey else item.record.model.unit,
-        affine=None if grey else np.asarray(source.affine, dtype=np.float64),
-        regular="slices" not in given.meta,
+        affine=None if grey else source.affine,
+        regular=given.meta.slices is None,
     )

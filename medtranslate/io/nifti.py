@@ -14,6 +14,7 @@ from medtranslate.errors import InputRefused, Unreadable
 from medtranslate.io.bounds import check_size
 from medtranslate.io.facts import Facts, choose_volume
 from medtranslate.io.inflate import is_gzipped, open_plain_or_gzipped, refusing_damage
+from medtranslate.io.interface import Format
 from medtranslate.io.label import label
 from medtranslate.io.nifti_header import (
     FORMS_MM,
@@ -212,3 +213,6 @@ def _source_header(path: Path) -> nib.Nifti1Header:
 
 def _same_grid(volume: Volume, like: Volume) -> bool:
     return volume.shape == like.shape and bool(np.allclose(volume.affine, like.affine, atol=1e-4))
+
+
+FORMAT = Format(recognise, read, write, (".nii", ".nii.gz"), facts=read_facts, voxel_file=voxel_file)

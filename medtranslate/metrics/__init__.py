@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from medtranslate.metrics.agreement import TISSUES, agreement, coverage, tissue_scores
 from medtranslate.metrics.arrays import Range, Volume, Voxels, covers, percentile_range, require_finite
-from medtranslate.metrics.calibration import Calibration, calibrated, fit_calibration
+from medtranslate.metrics.calibration import calibrated, fit_calibration
 from medtranslate.metrics.histograms import histograms, seams
 from medtranslate.metrics.masks import (
     INVENTED,
@@ -36,7 +36,6 @@ __all__ = [
     "TISSUES",
     "VISIBLE",
     "WHOLE_CT",
-    "Calibration",
     "Definition",
     "Grading",
     "Pair",

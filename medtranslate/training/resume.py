@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile, ZipFile
@@ -16,6 +17,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
+from medtranslate.checkpoint import Parent
 from medtranslate.config import TrainSettings, build, plain
 from medtranslate.errors import SettingsError, Unreadable
 from medtranslate.runtime import whole_output
@@ -62,6 +64,8 @@ def save(settings: TrainSettings, state: State, pools: Mapping[str, list[Tensor]
         "pools": {name: pools.get(name, []) for name in state.pools},
         "means": state.means,
         "digests": {key: list(digests) for key, digests in state.digests.items()},
+        "parent": state.parent and asdict(state.parent),
+        "notice": state.notice,
         "judged": list(state.judged),
         "scores": state.scores,
         "warnings": state.warnings,
@@ -86,18 +90,7 @@ def read_checkpoint(settings: TrainSettings) -> dict[str, Any]:
             f"{settings.out}: holds no checkpoint.pt, so no run to resume; name a run's folder,"
             " or train without --resume"
         )
-    try:
-        with ZipFile(path) as archive:
-            if broken := archive.testzip():  # torch itself does not compare the checksums it writes
-                raise BadZipFile(broken)
-        saved = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, MemoryError):
-        raise
-    except Exception as error:  # of foreign bytes torch's readers raise almost anything
-        raise Unreadable(f"{path}: damaged, or no checkpoint ({type(error).__name__}); {_ANEW}") from None
-    schema = saved.get("schema") if isinstance(saved, dict) else None
-    if schema != SCHEMA or not isinstance(saved.get("settings"), dict):
-        raise Unreadable(f"{path}: no checkpoint of this version ({schema!r}, not {SCHEMA!r}); {_ANEW}")
+    saved = _read(path, _ANEW)
     differ = [
         name
         for name in _changed(settings, saved)
@@ -107,6 +100,32 @@ def read_checkpoint(settings: TrainSettings) -> dict[str, Any]:
         raise SettingsError(
             f"{path}: made with other {', '.join(differ)}; resume with those of settings.yaml"
         )
+    return saved
+
+
+def read_weights(run: Path) -> Mapping[str, Tensor]:
+    """Read the weights of generators and discriminators in the checkpoint of a run.
+
+    Raises:
+        Unreadable: it is damaged, foreign or of another version.
+    """
+    weights: Mapping[str, Tensor] = _read(run / CHECKPOINT, "start from a copy of its model folder")["model"]
+    return weights
+
+
+def _read(path: Path, advice: str) -> dict[str, Any]:
+    try:
+        with ZipFile(path) as archive:
+            if broken := archive.testzip():  # torch itself does not compare the checksums it writes
+                raise BadZipFile(broken)
+        saved = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:  # of foreign bytes torch's readers raise almost anything
+        raise Unreadable(f"{path}: damaged, or no checkpoint ({type(error).__name__}); {advice}") from None
+    schema = saved.get("schema") if isinstance(saved, dict) else None
+    if schema != SCHEMA or not isinstance(saved.get("settings"), dict):
+        raise Unreadable(f"{path}: no checkpoint of this version ({schema!r}, not {SCHEMA!r}); {advice}")
     return dict(saved)
 
 
@@ -189,4 +208,6 @@ def _load(state: State, saved: Mapping[str, Any], fabric: Fabric) -> None:
         pool.images = [image.to(state.device) for image in images]
     state.judged.extend(saved["judged"])
     state.scores, state.warnings = dict(saved["scores"]), dict(saved["warnings"])
+    state.parent = Parent(**saved["parent"]) if saved.get("parent") else None
+    state.notice = str(saved.get("notice", ""))
     state.images, state.seconds = int(saved["images"]), float(saved["seconds"])

@@ -93,6 +93,9 @@ def keep_model(settings: TrainSettings, state: State) -> None:
                 "validation": state.scores,
                 "warnings": list(state.warnings.values()),
             },
+            parent=state.parent,
+            licence=state.parent and state.parent.licence,
+            notice=state.notice,
         )
 
 

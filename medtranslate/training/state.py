@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from medtranslate.checkpoint import Parent
 from medtranslate.config import Modality, TrainSettings
 from medtranslate.model import Generators, ImagePool, VAECycleGAN
 from medtranslate.training.diagnostics import WINDOW
@@ -26,6 +27,7 @@ class State:
         judged: the discriminators' losses of the last steps.
         scores: of the last validation.
         warnings: signs of failure met so far, and changes of the settings, by name.
+        parent, notice: the model that the run started from, and its terms; None and empty for noise.
     """
 
     model: VAECycleGAN
@@ -38,6 +40,8 @@ class State:
     judged: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW))
     scores: dict[str, float] = field(default_factory=dict)
     warnings: dict[str, str] = field(default_factory=dict)
+    parent: Parent | None = None
+    notice: str = ""
     images: int = 0
     seconds: float = 0.0
 
