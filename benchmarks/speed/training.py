@@ -73,7 +73,7 @@ class Ours:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--size", type=int, help="pixels (default: 128, with --full 256)")
+    parser.add_argument("--size", type=int, help="pixels (default: 96, with --full 256)")
     parser.add_argument(
         "--batch",
         type=int,
@@ -85,7 +85,7 @@ def main() -> None:
     parser.add_argument("--full", action="store_true", help="five turns instead of one")
     options = parser.parse_args()
     options.batch = options.batch or (8 if options.full else 4)
-    options.size = options.size or (256 if options.full else 128)
+    options.size = options.size or (256 if options.full else 96)
     started, load = time.perf_counter(), os.getloadavg()
     rows = in_turns({name: (take_turns, name) for name in NAMES}, 5 if options.full else 1, options)
     for name, row in rows.items():

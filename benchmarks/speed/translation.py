@@ -26,22 +26,19 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from monai.data import MetaTensor
 from torch import nn
 
 from benchmarks.ablation.methods.cyclegan import ResNetGenerator
+from benchmarks.speed.inputs import make_model, pass_through, resized
 from benchmarks.speed.turns import Contender, Figures, in_turns, middle, ratio
-from medtranslate.checkpoint import save_model
-from medtranslate.config import NetworkSettings, ScaleSettings, TranslateSettings
+from medtranslate.config import NetworkSettings, TranslateSettings
 from medtranslate.device import choose_device, fast_precision
 from medtranslate.io import read_volume, write_volume
-from medtranslate.model import Generators
+from medtranslate.io.layout import to_axial
 from medtranslate.networks import VariationalGenerator
 from medtranslate.phantom import HELD_OUT, study
 from medtranslate.records import Derivation
-from medtranslate.transforms import to_axial
-from medtranslate.translation import load_for, translate, translate_volume
-from medtranslate.translation.framed import stack
+from medtranslate.translation import open_translator, translate, translate_volume
 from medtranslate.translation.volume import slices_per_pass
 
 TURN_SECONDS = 1.0
@@ -119,26 +116,8 @@ def network_turn(options: argparse.Namespace, name: str, size: int) -> Callable[
 def make_series(folder: Path, depth: int) -> None:
     """A phantom MR of `depth` slices of 512 x 512 as DICOM, and an untrained model of 256 pixels."""
     head = to_axial(study(HELD_OUT, size=256, spacing=1.0).mr)
-    shape = (512, 512, depth)
-    values = nn.functional.interpolate(head.as_tensor()[None].contiguous(), shape, mode="trilinear")[0]
-    noise = np.random.default_rng(0).normal(0, 5, shape).astype(np.float32)
-    affine = head.affine.numpy() @ np.diag([0.5, 0.5, 256 / depth, 1.0])
-    meta = {"modality": "mr", "study": "benchmark"}
-    image = MetaTensor((values + torch.from_numpy(noise)).clamp(0).round(), affine=affine, meta=meta)
-    write_volume(image, folder / "mr")
-    network = NetworkSettings(size=256)
-    torch.manual_seed(0)
-    (folder / "model").mkdir()
-    save_model(
-        folder / "model",
-        Generators(network),
-        {"ct": torch.zeros(1, 256, 256), "mr": torch.zeros(1, 256, 256)},
-        name="untrained",
-        summary="for timing",
-        network=network,
-        scale=ScaleSettings(),
-        training={},
-    )
+    write_volume(resized(head, (512, 512, depth), noise=5), folder / "mr")
+    make_model(folder / "model", 256)
 
 
 def series(folder: Path, size: int, options: argparse.Namespace) -> dict[str, object]:
@@ -160,7 +139,7 @@ def series(folder: Path, size: int, options: argparse.Namespace) -> dict[str, ob
         / max(least[f"network{suffix}"], least[f"read{suffix}"] + least[f"write{suffix}"])
         for suffix in ("", "_cpu")
     }
-    volume = read_volume(folder / "mr").nbytes
+    volume = read_volume(folder / "mr").values.nbytes
     allowed = (2 * volume + 10**9) / 2**20
     print(f"series through {size} px:", ", ".join(f"{key} {value:.2f}" for key, value in least.items()), "s")
     print(f"  total over the larger: {ratios['']:.2f}, of the CPU {ratios['_cpu']:.2f};", end=" ")
@@ -186,25 +165,22 @@ def whole_turn(options: argparse.Namespace, settings: TranslateSettings) -> Call
 
 def parts_turn(options: argparse.Namespace, settings: TranslateSettings) -> Callable[[], Figures]:
     """Reading, network and writing, each alone."""
-    model, source = load_for(settings), read_volume(settings.input)
-    seen, size = stack(source, "mr", model), model.description.network.size
-    batch = slices_per_pass(model.description.network, model.device)
-    framed = [seen.framed(places, size).to(model.device) for places in seen.shown.split(batch)]
+    translator, source = open_translator(settings), read_volume(settings.input)
+    model, seen = translator.model, translator.frame(source)
+    passes = -(-len(seen.shown) // translator.slices_per_pass)
+    framed = [
+        seen.framed(places, model.description.network.size).to(model.device)
+        for places in np.array_split(seen.shown, passes)
+    ]
     made, record = translate_volume(source, model, "ct")
     derivation = Derivation(model=record.model, source="mr")
-    fast = model.precision is not torch.float32
-
-    def passes() -> None:
-        with torch.inference_mode(), torch.autocast(model.device.type, model.precision, enabled=fast):
-            for slices in framed:
-                model.translator("ct")(slices).image.cpu()
 
     def turn() -> Figures:
         with tempfile.TemporaryDirectory(dir=settings.input.parent) as name:
             written = Path(name) / "ct"
             return (
                 seconds("read", lambda: read_volume(settings.input))
-                | seconds("network", passes)
+                | seconds("network", lambda: pass_through(model, framed))
                 | seconds("write", lambda: write_volume(made, written, like=source, derivation=derivation))
             )
 

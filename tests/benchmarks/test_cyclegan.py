@@ -54,8 +54,8 @@ def test_rate_is_constant_for_half_of_the_run_and_then_falls_to_zero(share: floa
 
 
 @pytest.mark.parametrize("name", ["ours", "published"])
-def test_the_budget_of_a_step_is_what_a_step_does(name: str) -> None:
-    options = Namespace(size=32, batch=1, device="cpu")
+def test_the_cost_of_a_step_on_paper_is_what_a_step_does(name: str) -> None:
+    options = Namespace(size=32, batch=1, device="cpu", precision="auto")
     step, _ = contender(name, options)
     image = torch.rand(1, 1, 32, 32) * 2 - 1
     with operations.Tally() as done:
