@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from medtranslate.config import ConvertSettings, plain, stack_spacing
+from medtranslate.config import ConvertSettings, nan_value, plain, stack_spacing
 from medtranslate.errors import GeometryRefused, SettingsError, UsageError
 from medtranslate.io import (
     FORMATS,
@@ -58,6 +58,7 @@ def convert(settings: ConvertSettings) -> Conversion:
         modality=settings.modality,
         regular=settings.regrid,
         stack=stack_spacing(settings),
+        nan_to=nan_value(settings.nan_to, settings.modality, str(settings.input)),
         advice="leave --modality away, which the file says itself",
     )
     require_fit(source, name, settings.input)
@@ -68,24 +69,30 @@ def convert(settings: ConvertSettings) -> Conversion:
             f"{settings.output}: a picture holds one slice, and {settings.input} has {source.shape[2]};"
             " name a folder with --format png"
         )
-    volume, notes = source, list[str]()
+    # A de-identified series keeps its pixels, byte for byte.
     resent = settings.deidentify and name == source.meta.format == "dicom"
+    volume, notes = source, list[str]()
     if name == "png":
         volume, notes = as_pictures(source, shown)
     elif name == "dicom" and not resent:
         volume, notes = as_dicom(source)
     if source.meta.format == "png" and not settings.stack:
         notes.append("a picture does not say the size of its pixels: taken as 1 mm")
-    digest = None if settings.deidentify else source.meta.digest
     notes += [FACES] if settings.deidentify else []
     done = Conversion(
-        source=replace(source.source(), digest=digest),
+        source=replace(source.source(), digest=None if settings.deidentify else source.meta.digest),
         output=settings.output.name,
         format=name,
         range=shown,
         settings=plain(settings),
         warnings=[*source.meta.warnings, *notes],
     )
+    _write(done, None if resent else volume, source, settings)
+    return done
+
+
+def _write(done: Conversion, volume: Volume | None, source: Volume, settings: ConvertSettings) -> None:
+    """Write the volume, or the source's own files without identity, and the record; both or none."""
     as_folder = not settings.output.suffix
     with ExitStack() as outputs:
 
@@ -95,13 +102,12 @@ def convert(settings: ConvertSettings) -> Conversion:
         fresh = whole(settings.output, folder=as_folder)
         beside = settings.output.with_name(f"{settings.output.name}.conversion.json")
         record = fresh / "conversion.json" if as_folder else whole(beside)
-        like = source if name == source.meta.format else None
-        if resent:
+        like = source if done.format == source.meta.format else None
+        if volume is None:
             write_deidentified(source, fresh)
         else:
-            write_volume(volume, fresh, like=like, format=name, overwrite=True)
+            write_volume(volume, fresh, like=like, format=done.format, overwrite=True)
         write_result(done, record)
-    return done
 
 
 def as_pictures(source: Volume, shown: tuple[float, float] | None) -> tuple[Volume, list[str]]:
@@ -133,7 +139,7 @@ def as_pictures(source: Volume, shown: tuple[float, float] | None) -> tuple[Volu
 
 
 def as_dicom(source: Volume) -> tuple[Volume, list[str]]:
-    """A volume that can become a DICOM study of its own, and what is lost.
+    """Prepare a volume to become a DICOM study of its own; give notes on what is lost.
 
     Raises:
         UsageError: it is DICOM already, or its modality is not given.

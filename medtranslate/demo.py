@@ -8,7 +8,7 @@ from dataclasses import replace
 from medtranslate import phantom
 from medtranslate.config import DemoSettings, EvaluateSettings, PhantomSettings, TranslateSettings, plain
 from medtranslate.evaluation import evaluate_into
-from medtranslate.records import Evaluation, Translation, write_result
+from medtranslate.records import Evaluation, write_result
 from medtranslate.runtime import whole_output
 from medtranslate.translation import translate
 
@@ -43,10 +43,9 @@ def run_demo(settings: DemoSettings, *, quiet: bool = False) -> Evaluation:
             model=settings.model,
             device=settings.device,
         )
-        record = translate(
+        (record,) = translate(
             replace(translation, input=folder / "study" / "mr", output=folder / "ct"), quiet=quiet
         )
-        assert isinstance(record, Translation)
         write_result(replace(record, settings=plain(translation)), folder / "ct" / "translation.json")
         evaluation = EvaluateSettings(
             prediction=out / "ct",

@@ -12,7 +12,7 @@ from medtranslate.errors import RunFailed
 
 
 def choose_device(name: str) -> torch.device:
-    """The device that `--device` asks for; `auto` takes the first CUDA device, else the CPU.
+    """Choose the device that `--device` names; `auto` takes the first CUDA device, else the CPU.
 
     Raises:
         RunFailed: a CUDA device is asked for that this machine has not.
@@ -54,7 +54,7 @@ def free_memory(device: torch.device) -> int:
 
 
 def _numbers(path: str, name: str | None = None) -> list[int]:
-    """The number in a file of the system, or beside a name in it; none where it is not there."""
+    """Read the number in a system file, or beside a name in it; nothing if there is none."""
     with suppress(OSError):
         rows = [line.split() for line in Path(path).read_text(encoding="ascii").splitlines()]
         found = [row[:1] if name is None else row[1:2] for row in rows if name in (None, row[0])]

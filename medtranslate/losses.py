@@ -1,9 +1,9 @@
-"""The terms of the generators' objective: one function of the passes of a step each, and one line.
+"""Terms of the generators' objective: one function of the passes of a step each, and one line.
 
     total = sum of weight x term over LOSSES          (weights: `medtranslate.config.LossSettings`)
 
-CT is x, MR is y; G maps CT to MR and F maps MR to CT. What crosses a module that Fabric wraps is a plain
-dataclass, not a frozen one: Fabric rebuilds it field by field.
+CT is x, MR is y; G maps CT to MR and F maps MR to CT. Dataclasses that cross a module wrapped by
+Fabric are not frozen, because Fabric rebuilds them field by field.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from medtranslate import plugins
 from medtranslate.config import LossSettings
 from medtranslate.networks import Posterior
 
 WARMED = ("cycle", "identity", "kl")
-"""Terms whose weight grows from zero: early on they would hold the generators at the identity."""
+"""Terms whose weight grows from zero: early in a run they would keep the generators at the identity."""
 
 
 @dataclass
 class Anchor:
-    """Phantom slices [B, 1, S, S] with their truth, and what the generators made of them.
+    """Slices of digital heads [B, 1, S, S] with their truth and their translations.
 
-    The MR that is translated may have any contrast; the MR that is asked for has the one contrast
-    that the model is to speak.
+    The source MR may have any contrast; the target MR has the model's one output contrast.
     """
 
     ct: Tensor
@@ -39,16 +39,16 @@ class Anchor:
 
 @dataclass
 class Passes:
-    """Every image of one step, [B, 1, S, S] in [-1, 1]; `None` for a pass that was not made.
+    """All images of one step, [B, 1, S, S] in [-1, 1]; `None` for a pass that was not made.
 
     Attributes:
         ct, mr: unpaired batches.
         fake_mr, fake_ct: G(ct) and F(mr).
         cycled_ct, cycled_mr: F(G(ct)) and G(F(mr)).
         identity_ct, identity_mr: F(ct) and G(mr).
-        posteriors: of every pass that drew one, by name.
-        judged_ct, judged_mr: the discriminators' heads on fake_ct and fake_mr.
-        anchor: the phantom part of the step.
+        posteriors: posterior of every pass with a draw, by name.
+        judged_ct, judged_mr: scores of the discriminators' heads on fake_ct and fake_mr.
+        anchor: slices with known truth.
     """
 
     ct: Tensor | None = None
@@ -66,32 +66,32 @@ class Passes:
 
 
 def least_squares(heads: list[Tensor], *, real: bool) -> Tensor:
-    """Mean over the heads of the mean of (score - 1)^2 for real and score^2 for fake.
+    """Average (score - 1)^2 for real and score^2 for fake slices over pixels and heads.
 
-    Mao et al., "Least Squares Generative Adversarial Networks" (2017). MONAI's `PatchAdversarialLoss` gives
-    the same, but waits for the device each time to bring it the number that scores are compared with.
+    Mao et al., "Least Squares Generative Adversarial Networks" (2017). MONAI's `PatchAdversarialLoss` is
+    equal, but waits for the device each time to send it the target of the scores.
     """
     return torch.stack([(head.float() - float(real)).square().mean() for head in heads]).mean()
 
 
 def adversarial(passes: Passes) -> Tensor:
-    """The discriminators should take the translations for real."""
+    """Penalise translations that the discriminators recognise as fake."""
     judged = [heads for heads in (passes.judged_ct, passes.judged_mr) if heads is not None]
     return _total([least_squares(heads, real=True) for heads in judged])
 
 
 def cycle(passes: Passes) -> Tensor:
-    """|F(G(x)) - x| + |G(F(y)) - y|, means over pixels (Zhu et al., CycleGAN, 2017)."""
+    """Compute |F(G(x)) - x| + |G(F(y)) - y|, means over pixels (Zhu et al., CycleGAN, 2017)."""
     return _l1((passes.cycled_ct, passes.ct), (passes.cycled_mr, passes.mr))
 
 
 def identity(passes: Passes) -> Tensor:
-    """|F(x) - x| + |G(y) - y|: what is in the target domain already should stay."""
+    """Compute |F(x) - x| + |G(y) - y|: images of the target domain should stay unchanged."""
     return _l1((passes.identity_ct, passes.ct), (passes.identity_mr, passes.mr))
 
 
 def kl(passes: Passes) -> Tensor:
-    """KL(q(z|x) || N(0, I)) per latent element, mean over the passes.
+    """Compute KL(q(z|x) || N(0, I)) per latent element, mean over the passes.
 
     0.5 (mu^2 + sigma^2 - 1 - log sigma^2), Kingma and Welling (2014), appendix B.
     """
@@ -100,19 +100,19 @@ def kl(passes: Passes) -> Tensor:
 
 
 def kl_map(posterior: Posterior) -> Tensor:
-    """KL of each latent element from a standard normal, [B, latent, h, w]."""
+    """Compute the KL of each latent element from a standard normal, [B, latent, h, w]."""
     variance = posterior.log_variance.exp()
     return 0.5 * (posterior.mean.square() + variance - 1.0 - posterior.log_variance)
 
 
 def structure(passes: Passes) -> Tensor:
-    """|MIND(x) - MIND(G(x))| + |MIND(y) - MIND(F(y))|: edges stay where they are, in any contrast."""
+    """Compute |MIND(x) - MIND(G(x))| + |MIND(y) - MIND(F(y))|: edges stay in place, in any contrast."""
     pairs = [(passes.ct, passes.fake_mr), (passes.mr, passes.fake_ct)]
     return _l1(*((None if a is None else mind(a), None if b is None else mind(b)) for a, b in pairs))
 
 
 def mind(image: Tensor, distance: int = 2) -> Tensor:
-    """Modality-independent neighbourhood descriptor of slices [B, 1, H, W], [B, 4, H, W] in (0, 1].
+    """Describe slices [B, 1, H, W] by the modality-independent neighbourhood, [B, 4, H, W] in (0, 1].
 
     exp(-D(x, x + r) / V(x)) over the four neighbours r, D the mean squared difference of 3 x 3
     patches and V the mean of D over r; divided by its largest entry (Heinrich et al., "MIND",
@@ -130,27 +130,30 @@ def mind(image: Tensor, distance: int = 2) -> Tensor:
 
 
 def anchor(passes: Passes) -> Tensor:
-    """L1 to the known truth of phantom slices, both directions."""
+    """Compute the L1 distance to the known truth of the anchor, both directions."""
     known = passes.anchor
     if known is None:
         return torch.zeros(())
     return _l1((known.fake_ct, known.ct), (known.fake_mr, known.mr_wanted))
 
 
-LOSSES: dict[str, Callable[[Passes], Tensor]] = {
-    "adversarial": adversarial,
-    "cycle": cycle,
-    "identity": identity,
-    "kl": kl,
-    "structure": structure,
-    "anchor": anchor,
-}
+LOSSES: Mapping[str, Callable[[Passes], Tensor]] = plugins.load(
+    "medtranslate.losses",
+    {
+        "adversarial": adversarial,
+        "cycle": cycle,
+        "identity": identity,
+        "kl": kl,
+        "structure": structure,
+        "anchor": anchor,
+    },
+)
 
 
 def weights(settings: LossSettings, progress: float) -> dict[str, float]:
-    """Weight of each term at a share `progress` of the run; terms that the settings take away are absent."""
+    """Give the weight of each term at a share `progress` of the run; terms of weight 0 are absent."""
     grown = min(1.0, progress / settings.warmup) if settings.warmup > 0 else 1.0
-    full = {name: float(getattr(settings, name)) for name in LOSSES}
+    full = {name: settings.weight(name) for name in LOSSES}
     return {name: value * (grown if name in WARMED else 1.0) for name, value in full.items() if value > 0}
 
 

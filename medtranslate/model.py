@@ -119,11 +119,13 @@ class Discriminators(nn.Module):
 
 
 class VAECycleGAN(nn.Module):
-    """Everything that trains."""
+    """Everything that trains, built of MONAI's blocks."""
 
     def __init__(self, settings: NetworkSettings) -> None:
+        from medtranslate.networks.monai_blocks import with_monai_blocks
+
         super().__init__()
-        self.generators = Generators(settings)
+        self.generators = with_monai_blocks(Generators(settings))
         self.discriminators = Discriminators(settings)
 
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import hypothesis
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
+from medtranslate import plugins
 from medtranslate.config import NetworkSettings, ScaleSettings
 
 # How long an example takes says how busy the machine is, not whether the code is right.
@@ -117,3 +118,23 @@ def put_slices() -> PutSlices:
         return pixels
 
     return put
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Put a package with entry points onto the path: install("far", "losses", {"x": "far:x"}, "x = 1")."""
+    site = tmp_path / "site-packages"
+    site.mkdir()
+    monkeypatch.syspath_prepend(site)
+
+    def put(package: str, kind: str, entries: Mapping[str, str], code: str = "") -> None:
+        folder = site / f"{package}-1.0.dist-info"
+        folder.mkdir()
+        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
+        lines = [f"[medtranslate.{kind}]", *(f"{name} = {place}" for name, place in entries.items())]
+        (folder / "entry_points.txt").write_text("\n".join(lines) + "\n")
+        (site / f"{package}.py").write_text(code)
+        plugins.found.cache_clear()
+
+    yield put
+    plugins.found.cache_clear()

@@ -46,7 +46,7 @@ def test_it_knows_more_than_doing_nothing(head, source, to, tmp_path):
     assert (record.model.name, record.gate.verdict) == (PATIENTS, "pass")
     scored = read_result(Evaluation, tmp_path / "out.result.json")
     assert set(scored.baselines) == {"source copied", "histogram match", "mean image"}
-    assert scored.volume.mae < 0.8 * min(scores.mae for scores in scored.baselines.values())
+    assert scored.volume["mae"] < 0.8 * min(scores["mae"] for scores in scored.baselines.values())
 
 
 @pytest.mark.parametrize(("source", "to"), [("mr", "mr"), ("ct", "ct")])

@@ -21,7 +21,7 @@ from medtranslate.checkpoint import (
     save_model,
 )
 from medtranslate.errors import ModelRefused
-from medtranslate.metrics import Calibration
+from medtranslate.records import Calibration
 
 
 @pytest.fixture
@@ -151,6 +151,14 @@ def test_a_name_is_a_model_that_ships_or_a_folder_from_here(folder, monkeypatch)
     assert load_model("model").description.name == "small"
     with pytest.raises(ModelRefused, match="no model of this name"):
         load_model("../models/phantom")  # leads from the shipped models' folder to one, from here to none
+
+
+def test_a_run_stands_for_its_model(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(shutil.copytree(folder, tmp_path / "runs" / "mine" / "model").parents[1])
+    assert load_model("mine").description.name == "small"
+    assert facts("mine")["card"].startswith("# small")
+    with pytest.raises(ModelRefused, match="no model of this name"):
+        load_model(".")
 
 
 def test_facts_are_checked_and_complete(folder):

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,7 @@ from medtranslate import config
 from medtranslate.config import NetworkSettings, TrainSettings, TranslateSettings, build, plain, read_yaml
 from medtranslate.errors import SettingsError
 
+Install = Callable[..., None]
 TRAIN = {"ct": "a", "mr": "b", "out": "c"}
 
 
@@ -51,6 +53,13 @@ def test_settings_come_back_from_their_yaml(
         ({**TRAIN, "network": {"size": 100}}, "network.size"),
         ({**TRAIN, "scale": {"ct_window": [0]}}, "scale.ct_window"),
         ({**TRAIN, "images": "many"}, "images"),
+        ({**TRAIN, "scale": {"ct_window": [9, 3]}}, "scale.ct_window: write the lower end"),
+        (
+            {**TRAIN, "network": {"generator": "deep"}},
+            "network.generator: has to be one of: vae (got",
+        ),
+        ({**TRAIN, "loss": {"others": {"cycle": 1}}}, "no installed package offers any (got 'cycle')"),
+        ({**TRAIN, "compile": True}, "compile: no setting"),
     ],
 )
 def test_wrong_settings_are_named(values: dict[str, Any], said: str) -> None:
@@ -91,14 +100,52 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
         read_yaml(tmp_path / "absent.yaml")
 
 
-def test_the_names_in_the_settings_are_those_of_the_dicts() -> None:
+def test_files_of_older_versions_may_name_a_removed_setting() -> None:
+    assert build(TrainSettings, {**TRAIN, "compile": False}) == build(TrainSettings, TRAIN)
+
+
+def test_built_in_names_are_those_of_the_parts() -> None:
     from medtranslate.io import FORMATS
+    from medtranslate.losses import LOSSES
     from medtranslate.metrics import PROFILES
     from medtranslate.networks import DISCRIMINATORS, GENERATORS
     from medtranslate.report import TRANSLATION_VIEWS, VIEWS
 
-    assert set(get_args(config.GeneratorName)) == set(GENERATORS)
-    assert set(get_args(config.DiscriminatorName)) == set(DISCRIMINATORS)
-    assert set(get_args(config.ProfileName)) == set(PROFILES)
-    assert set(get_args(config.FormatName)) == set(FORMATS)
-    assert set(get_args(config.ViewName)) == {*VIEWS, "dicom"} >= set(TRANSLATION_VIEWS)
+    parts = {
+        "formats": FORMATS,
+        "generators": GENERATORS,
+        "discriminators": DISCRIMINATORS,
+        "losses": LOSSES,
+        "profiles": PROFILES,
+        "views": {*VIEWS, "dicom"},
+    }
+    assert {group: set(names) for group, names in config.BUILTIN.items()} == {
+        f"medtranslate.{kind}": set(names) for kind, names in parts.items()
+    }
+    assert set(TRANSLATION_VIEWS) <= set(config.BUILTIN["medtranslate.views"])
+
+
+def test_every_built_in_loss_has_a_weight() -> None:
+    losses = config.LossSettings()
+    assert all(losses.weight(name) == getattr(losses, name) for name in config.BUILTIN["medtranslate.losses"])
+    assert losses.weight("absent") == 0
+
+
+class TestNamesOfOtherPackages:
+    """Names that an installed package adds are settings, options and choices like the built-in ones."""
+
+    def test_a_loss_has_a_weight(self, install: Install) -> None:
+        install("far", "losses", {"variation": "far:variation"})
+        settings = build(TrainSettings, {**TRAIN, "loss": {"others": {"variation": 0.5}}})
+        assert settings.loss.weight("variation") == 0.5
+        assert build(TrainSettings, plain(settings)) == settings
+
+    def test_a_format_and_a_view_are_taken(self, install: Install) -> None:
+        install("far", "formats", {"raw": "far:raw"})
+        install("further", "views", {"gallery": "further:gallery"})
+        values = {"input": "a", "output": "b", "to": "ct"}
+        assert build(TranslateSettings, {**values, "format": "raw"}).format == "raw"
+        views = build(config.ReportSettings, {"result": "a", "out": "b", "view": ["gallery", "pdf"]}).view
+        assert views == ("gallery", "pdf")
+        with pytest.raises(SettingsError, match=r"format: has to be one of: dicom, .*, png, raw"):
+            build(TranslateSettings, {**values, "format": "rwa"})

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
@@ -15,26 +14,8 @@ GROUP = "medtranslate.losses"
 Install = Callable[..., None]
 
 
-@pytest.fixture
-def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
-    """A function that puts a distribution with entry points and one module onto the path."""
-    monkeypatch.syspath_prepend(tmp_path)
-
-    def put(name: str, entries: Mapping[str, str], code: str = "") -> None:
-        folder = tmp_path / f"{name}-1.0.dist-info"
-        folder.mkdir()
-        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
-        lines = [f"{key} = {value}" for key, value in entries.items()]
-        (folder / "entry_points.txt").write_text("\n".join([f"[{GROUP}]", *lines, ""]))
-        (tmp_path / f"{name}.py").write_text(code)
-        plugins._entry_points.cache_clear()
-
-    yield put
-    plugins._entry_points.cache_clear()
-
-
 def test_a_foreign_part_is_named_without_an_import_and_imported_when_asked_for(install: Install) -> None:
-    install("far", {"variation": "far:variation"}, "variation = 42")
+    install("far", "losses", {"variation": "far:variation"}, "variation = 42")
     assert plugins.names(GROUP, ["cycle", "adversarial"]) == ("cycle", "adversarial", "variation")
     parts = plugins.load(GROUP, {"cycle": 1})
     assert list(parts) == ["cycle", "variation"]
@@ -44,7 +25,7 @@ def test_a_foreign_part_is_named_without_an_import_and_imported_when_asked_for(i
 
 
 def test_a_part_that_cannot_be_imported_leaves_the_others_alone(install: Install) -> None:
-    install("broken", {"variation": "broken:variation"}, "import no_such_module")
+    install("broken", "losses", {"variation": "broken:variation"}, "import no_such_module")
     parts = plugins.load(GROUP, {"cycle": 1})
     assert parts["cycle"] == 1
     with pytest.raises(RunFailed, match=r"broken offers 'variation' in .*no_such_module.*uninstall it"):
@@ -53,13 +34,13 @@ def test_a_part_that_cannot_be_imported_leaves_the_others_alone(install: Install
 
 @pytest.mark.parametrize("name", ["cycle", "Two words", "../up", "x" * 33])
 def test_names_that_are_taken_or_odd_are_refused(install: Install, name: str) -> None:
-    install("odd", {name: "odd:part"})
+    install("odd", "losses", {name: "odd:part"})
     with pytest.raises(RunFailed, match="odd offers"):
         plugins.names(GROUP, ["cycle"])
 
 
 def test_two_packages_with_one_name_are_refused(install: Install) -> None:
-    install("first", {"variation": "first:part"})
-    install("second", {"variation": "second:part"})
+    install("first", "losses", {"variation": "first:part"})
+    install("second", "losses", {"variation": "second:part"})
     with pytest.raises(RunFailed, match=r"first offers|second offers"):
         plugins.load(GROUP, {})

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import signal
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 
 from medtranslate.errors import DiskFull, OutputExists, UsageError
-from medtranslate.runtime import gathered, progress, staged, stop_requests, whole_output, whole_outputs
+from medtranslate.runtime import gathered, locks, progress, staged, stop_requests, whole_output, whole_outputs
 from medtranslate.runtime.locks import locked
 
 
@@ -272,6 +273,27 @@ def test_a_lock_ends_with_its_process_though_a_forked_one_lives(tmp_path: Path) 
     assert os.waitpid(child, 0)[1] == 0
     for end in (waits, heard, says):
         os.close(end)
+
+
+def test_a_lock_of_a_process_that_is_killed_is_free(tmp_path: Path) -> None:
+    script = (
+        "import os, signal, sys; from pathlib import Path; from medtranslate.runtime.locks import locked\n"
+        "with locked(Path(sys.argv[1])): os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    killed = subprocess.run([sys.executable, "-c", script, str(tmp_path / "lock")])
+    assert killed.returncode == -signal.SIGKILL
+    assert (tmp_path / "lock").read_text().startswith(" process ")
+    with locked(tmp_path / "lock"):
+        pass
+
+
+def test_a_file_system_without_locks_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(number: int, *, blocking: bool) -> bool:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(locks, "lock_descriptor", refuse)
+    with pytest.raises(UsageError, match=r"no locks \(no locks available\)"), locked(tmp_path / "lock"):
+        pytest.fail("held nothing")
 
 
 def test_a_message_names_the_place_and_not_the_temporary_path(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import multiprocessing
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
@@ -10,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from medtranslate.errors import RunFailed
+from medtranslate.errors import RunFailed, UsageError
 from medtranslate.runtime import crew
+from medtranslate.runtime.parallel import process_context
 from medtranslate.runtime.worker_pool import AHEAD, LIVES
 
 WORK = """
@@ -88,3 +91,65 @@ def test_who_stops_listening_ends_the_processes(work: Any, tmp_path: Path) -> No
 def test_a_process_that_cannot_begin_ends_the_run(work: Any) -> None:
     with pytest.raises(RunFailed, match="out of memory"):
         list(crew(begin(work, None), iter(range(3)), 1))
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from medtranslate.errors import MedtranslateError
+from medtranslate.runtime import {name}, end_if_imported
+
+def count(text):
+    return len(text)
+
+def serve(tasks):
+    return map(count, tasks)
+
+def open_one(number):
+    return serve
+
+def ready():
+    pass
+
+def begin():
+    end_if_imported()
+    with Path(sys.argv[1]).open("a") as file:
+        file.write("begun ")
+    try:
+        print(list({call}))
+    except MedtranslateError as error:
+        print(f"error: {{error}}", file=sys.stderr)
+        sys.exit(error.exit_code)
+
+begin()
+"""
+
+
+@pytest.mark.parametrize("start", ["forkserver", "spawn"])
+@pytest.mark.parametrize(
+    "call", ["crew(open_one, iter(['a', 'bb']), 2)", "in_processes(count, {1: 'a', 2: 'bb'}, 2, ready)"]
+)
+def test_a_script_without_a_main_guard_is_told_so_in_a_line(tmp_path: Path, call: str, start: str) -> None:
+    script, begun = tmp_path / "script.py", tmp_path / "begun"
+    text = SCRIPT.format(call=call, name=call.partition("(")[0])
+    if start == "spawn":  # as on Windows
+        text = "import multiprocessing as m; m.get_all_start_methods = lambda: ['spawn']\n" + text
+    script.write_text(text)
+    done = subprocess.run([sys.executable, script, begun], capture_output=True, text=True)
+    assert done.returncode == 2, done.stderr
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert '`if __name__ == "__main__":`' in line
+    assert begun.read_text() == "begun "
+    guarded = text.replace("\nbegin()\n", '\nif __name__ == "__main__":\n    begin()\n')
+    script.write_text(guarded)
+    done = subprocess.run([sys.executable, script, begun], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_script_that_is_no_file_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    main = ModuleType("__main__")
+    main.__file__ = "<stdin>"
+    monkeypatch.setitem(sys.modules, "__main__", main)
+    with pytest.raises(UsageError, match="<stdin>: is no file"):
+        process_context(print)

@@ -1,4 +1,4 @@
-"""BIDS: which images of a dataset are translated, and what a derivative of it is called.
+"""Tells which images of a BIDS dataset are translated, and names what a derivative of it holds.
 
 Names and files as in the Brain Imaging Data Structure 1.10 (Common principles; Derivatives). CT has no names
 there yet; those of its extension proposal 24 are used: the folder `ct` and the suffix `_ct` (`_CT` is read,
@@ -20,7 +20,7 @@ from medtranslate.config import Modality
 DESCRIPTION = "dataset_description.json"
 IGNORE, README = ".bidsignore", "README"
 _VERSION = "1.10.0"
-_SUFFIXES = {"mr": "T1w|T2w", "ct": "ct|CT"}
+_SUFFIXES = {"mr": "T1w|T2w|PDw|T2starw|FLAIR", "ct": "ct|CT"}
 _FOLDERS = {"mr": "anat", "ct": "ct"}
 _OURS = (
     *("*.translation.json", "*.preview.png", "batch.jsonl", "overview*.html", "summary.csv", "settings.yaml"),
@@ -32,12 +32,12 @@ _NO_ANATOMY = ("phase", "real", "imag")
 
 
 def is_dataset(path: Path) -> bool:
-    """Whether a path is the folder of a BIDS dataset."""
+    """Tell the folder of a BIDS dataset."""
     return (path / DESCRIPTION).is_file()
 
 
 def derived(path: Path, modality: Modality) -> Path | None:
-    """What the translation of an image is called in the derivative; None for other files.
+    """Name the translation of an image in the derivative; None for other files.
 
     Phase, real and imaginary parts are no anatomy, and count among the others. The contrast of a made MR is
     the model's own, so its suffix is `_MR` and none of BIDS's contrasts.
@@ -63,13 +63,13 @@ def derived(path: Path, modality: Modality) -> Path | None:
 
 
 def part_of(path: Path) -> str:
-    """What the entity `part` says of an image; empty without one."""
+    """Read the entity `part` of an image; empty without one."""
     found = re.search(r"_part-([A-Za-z0-9]+)_", path.name)
     return found[1] if found else ""
 
 
 def passed_over(source: Path) -> list[str]:
-    """Images of a dataset that are phase, real or imaginary parts, and so are not translated."""
+    """List images of a dataset that are phase, real or imaginary parts, and so are not translated."""
     found = (path for path in source.glob("sub-*/**/*.nii*") if part_of(path) in _NO_ANATOMY)
     return sorted(path.relative_to(source).as_posix() for path in found)
 
@@ -110,7 +110,7 @@ def write_description(source: Path, out: Path, model: str, to: Modality) -> None
 
 
 def sidecar(source: Path, origin: str, to: Modality) -> str:
-    """The JSON beside a translated image, on the grid of its source.
+    """Make the JSON beside a translated image, which lies on the grid of its source.
 
     An image whose name has a space must say what that space refers to (Derivatives, Spatial references):
     what its source says, else the source itself.
@@ -129,7 +129,7 @@ def sidecar(source: Path, origin: str, to: Modality) -> str:
 
 
 def _metadata(image: Path) -> dict[str, object]:
-    """What the JSON beside an image says; empty where there is none that can be read."""
+    """Read the JSON beside an image; empty where there is none that can be read."""
     with suppress(OSError, ValueError):
         told = json.loads(image.with_name(f"{image.name.partition('.')[0]}.json").read_text(encoding="utf-8"))
         return told if isinstance(told, dict) else {}

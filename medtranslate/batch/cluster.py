@@ -24,17 +24,16 @@ from medtranslate import __version__
 from medtranslate.batch.items import Item
 from medtranslate.batch.worker import (
     WORKER_BYTES,
-    WORKERS_LOCK,
     WORKERS_OF_A_DEVICE,
     WorkOnItems,
     open_worker,
+    wait_for_workers,
 )
 from medtranslate.checkpoint import describe, find_model
 from medtranslate.config import BatchSettings
 from medtranslate.errors import RunFailed, UsageError
 from medtranslate.records import Outcome
 from medtranslate.runtime import reason
-from medtranslate.runtime.locks import locked
 from medtranslate.runtime.worker_pool import Serve, Worker, answer, give_out
 
 T = TypeVar("T")
@@ -77,9 +76,9 @@ def cluster_crew(
     try:
         yield from ray_crew(ray, begin, tasks, workers, share)
     finally:
-        # What is killed elsewhere may be heard of late; nobody else takes this lock meanwhile.
-        with suppress(UsageError), locked(settings.out / WORKERS_LOCK, wait=_LAST_WORDS):
-            pass
+        # An actor that was killed on another machine may still be at its last item.
+        with suppress(UsageError):
+            wait_for_workers(settings.out, _LAST_WORDS)
 
 
 def ray_crew(

@@ -1,4 +1,4 @@
-"""What a batch is to translate, and where each translation goes: names alone, nothing of a volume is held."""
+"""Lists what a batch is to translate and where each translation goes: names alone, no volumes."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from pathlib import Path
 from natsort import natsorted
 
 from medtranslate.batch import bids
-from medtranslate.batch.tree import Refused, walk
+from medtranslate.batch.bids_filter import Choice, choose
+from medtranslate.batch.sources import list_source
+from medtranslate.batch.tree import Refused
 from medtranslate.config import BatchSettings, Modality
-from medtranslate.data.tables import beside, read_table
-from medtranslate.errors import InputRefused, MedtranslateError, Unreadable, UsageError
+from medtranslate.errors import InputRefused, MedtranslateError, SettingsError, UsageError
 from medtranslate.io import FORMATS, detect_format, is_preview
 from medtranslate.io.dicom_files import file_of
 from medtranslate.io.dicom_folders import Share, join_shares
 from medtranslate.io.dicom_series import find_series
 from medtranslate.io.names import synthetic_name
+from medtranslate.io.trees import SUFFIXES
+from medtranslate.modality import OTHER
 from medtranslate.runtime import reason
-from medtranslate.translation import OTHER, RECORD, cannot_become, has_whole_name, name_in, record_beside
+from medtranslate.translation import RECORD, cannot_become, has_whole_name, name_in, record_beside
 
-_SUFFIXES = (
-    *(suffix for format in FORMATS.values() for suffix in format.suffixes if suffix),
-    *(".dcm", ".mhd", ".nhdr", ".hdr"),
-)
+_PROMISING = (*SUFFIXES, ".dcm")
 """Of names that promise an image; a file of another name that is none is passed over."""
 _TAIL = 12
 
@@ -73,63 +73,48 @@ class Item:
 
 
 def find_items(settings: BatchSettings) -> list[Item]:
-    """What lies in the source, in natural order, each with a place of its own in the output.
+    """List what lies in the source, in natural order, each with a place of its own in the output.
 
     A CSV stands for the files and folders that it names in `path`; rows whose `modality` is the target's are
-    left out. A folder with a dataset_description.json is a BIDS dataset, any other a tree: what is an image
-    by its content is an item, what is only named like one is an item that is refused. DICOM is put together
+    left out. A pattern stands for what it names. A folder with a dataset_description.json is a BIDS dataset,
+    any other a tree: what is an image by its content is an item, what is only named like one is an item that
+    is refused, and what lies in a subject's folder beside the image that is wanted is none (`lies_beside`).
+    Files outside of a CSV's folder keep their whole path below the output. DICOM is put together
     by series; one that several folders share out is one item, whole stacks in folders of their own are an
     item each, though they share a UID.
 
     Raises:
         Unreadable: the source does not exist, or a CSV is none.
-        UsageError: the output is the source, or holds it.
+        UsageError: the output is the source, or holds it; or a BIDS dataset has not what is chosen.
     """
     source = settings.source
-    if not source.exists():
-        raise Unreadable(f"{source}: does not exist; check the path")
+    root, found = list_source(settings)
     if source.resolve().is_relative_to(settings.out.resolve()):
         raise UsageError(f"{settings.out}: is or holds the source {source}; name another output")
-    if source.is_file():
-        root, found = source.parent, _listed(settings) if source.suffix.lower() == ".csv" else iter([source])
-    else:
-        root, found = source, _below(source, settings)
+    chosen = [
+        name for name in ("participant_label", "session_id", "bids_filter_file") if getattr(settings, name)
+    ]
+    if chosen and not bids.is_dataset(source):
+        option = f"--{chosen[0].replace('_', '-')}"
+        raise SettingsError(f"{option}: {source} holds no {bids.DESCRIPTION}; name a BIDS dataset")
     if bids.is_dataset(source):
-        items = _from_dataset(root, found, OTHER[settings.to])
+        wanted = choose(source, settings.participant_label, settings.session_id, settings.bids_filter_file)
+        items = _from_dataset(root, found, OTHER[settings.to], wanted)
     else:
         items = list(_from_files(root, found, settings.format, settings.to))
     listed = natsorted(map(_named, items), key=lambda item: (item.name, item.refused))
     return _apart(listed, settings.out)
 
 
-def _below(folder: Path, settings: BatchSettings) -> Iterator[Path | Refused]:
-    return walk(folder, without=settings.out, follow_links=settings.follow_links)
-
-
-def _listed(settings: BatchSettings) -> Iterator[Path | Refused]:
-    """The files that a CSV stands for."""
-    table = settings.source
-    for row in read_table(table, "path", ("subject", "modality")):
-        name = row.get("modality", "").lower()
-        if name not in ("ct", "mr", "mri", ""):
-            raise Unreadable(f"{table}: modality {name!r} of {row['path']!r}; write ct or mr")
-        if name[:2] == settings.to:
-            continue
-        try:
-            path = beside(table, row["path"])
-        except InputRefused as refusal:
-            yield Refused(table.parent / row["path"].strip("/"), str(refusal))
-            continue
-        if path.exists():
-            yield from _below(path, settings)
-        else:
-            yield Refused(path, f"{path}: does not exist; check the path")
-
-
-def _from_dataset(root: Path, found: Iterable[Path | Refused], modality: Modality) -> list[Item]:
+def _from_dataset(
+    root: Path, found: Iterable[Path | Refused], modality: Modality, wanted: Choice
+) -> list[Item]:
+    """Make items of the images of a dataset that are wanted, named as those of a derivative."""
     items = []
     for place in found:
         path = place.path if isinstance(place, Refused) else place
+        if not wanted(path.relative_to(root)):
+            continue
         if target := bids.derived(path.relative_to(root), modality):
             inside = path.relative_to(root).as_posix()
             item = Item(name=inside, source=path, target=target, format="nifti", origin=inside)
@@ -165,13 +150,13 @@ def _from_files(
                 yield from _gather(root, place, series)
                 continue
         except (MedtranslateError, OSError) as error:
-            if kind or (place.name.lower().endswith(_SUFFIXES) and not is_preview(place)):
+            if kind or (place.name.lower().endswith(_PROMISING) and not is_preview(place)):
                 yield _refused(root, place, reason(error))
             continue
-        inside = place.relative_to(root)
+        inside = _inside(root, place)
         name = name_in(place, format or kind, to)
         yield Item(
-            name=inside.as_posix(),
+            name=_name(root, place),
             source=place,
             target=inside.with_name(name),
             format=format or kind,
@@ -219,10 +204,10 @@ def _wholes(parts: dict[Path, _Part]) -> Iterator[tuple[Path, tuple[str, ...]]]:
 
 def _series(root: Path, uid: str, source: Path, files: tuple[str, ...], format: str, to: Modality) -> Item:
     end = "".join(sign if sign.isalnum() else "-" for sign in uid[-_TAIL:])
-    inside = source.relative_to(root)
+    inside = _inside(root, source)
     folder = inside if source.is_dir() else inside.with_suffix("")
     target = folder / synthetic_name(f"series-{end}{FORMATS[format].suffixes[-1]}", to)
-    name = inside / f"series-{end}"
+    name = Path(_name(root, source)) / f"series-{end}"
     return Item(
         name=name.as_posix(),
         source=source,
@@ -241,8 +226,20 @@ def _unable(name: Path, found: str, format: str | None) -> str:
 
 
 def _refused(root: Path, path: Path, why: str) -> Item:
-    inside = Path(os.path.relpath(path, root))
-    return Item(name=inside.as_posix(), source=path, target=inside, refused=why)
+    return Item(name=_name(root, path), source=path, target=_inside(root, path), refused=why)
+
+
+def _inside(root: Path, path: Path) -> Path:
+    """Give the place of a path in the output; one outside of `root` keeps its whole path below it."""
+    if path.is_relative_to(root):
+        return path.relative_to(root)
+    whole = Path(os.path.abspath(path))
+    return whole.relative_to(whole.anchor)
+
+
+def _name(root: Path, path: Path) -> str:
+    """Name a path for people: within `root`, or whole."""
+    return (path.relative_to(root) if path.is_relative_to(root) else Path(os.path.abspath(path))).as_posix()
 
 
 def _named(item: Item) -> Item:

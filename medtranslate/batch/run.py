@@ -7,7 +7,7 @@ import shutil
 import time
 from collections import deque
 from collections.abc import Generator, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -20,18 +20,27 @@ from medtranslate.batch import bids
 from medtranslate.batch.cluster import cluster_crew, joined
 from medtranslate.batch.items import Item, find_items
 from medtranslate.batch.overview import write_overview
+from medtranslate.batch.sources import notes_on
 from medtranslate.batch.tree import JOURNAL, LOCK, is_of_a_batch
 from medtranslate.batch.watch import arriving
-from medtranslate.batch.worker import WORKER_BYTES, WORKERS_LOCK, WORKERS_OF_A_DEVICE, failed, open_worker
+from medtranslate.batch.worker import (
+    WORKER_BYTES,
+    WORKERS_OF_A_DEVICE,
+    failed,
+    open_worker,
+    wait_for_workers,
+)
 from medtranslate.checkpoint import describe, find_model
 from medtranslate.config import BatchSettings, plain, write_yaml
 from medtranslate.device import choose_device, free_memory
 from medtranslate.errors import DiskFull, Interrupted, OutputExists, Unreadable, UsageError
+from medtranslate.io.trees import is_pattern
 from medtranslate.records import Batch, Outcome, to_json
 from medtranslate.runtime import (
     Journal,
     cores,
     crew,
+    end_if_imported,
     few,
     is_disk_full,
     journal,
@@ -60,10 +69,11 @@ def run_batch(settings: BatchSettings, *, quiet: bool = False) -> Batch:
     Raises:
         InputRefused: there is nothing to translate, or the model is refused.
         UsageError: the output is the source or holds it, another batch works on it, or it is someone else's;
-            or a cluster that is asked for is not to be had.
+            or a cluster that is asked for is not to be had; or a script calls this where it is imported.
         Interrupted: Ctrl-C, unless it is what ends a watch; what is finished stays.
         RunFailed: a worker could not load the model.
     """
+    end_if_imported()
     folder = find_model(settings.model)
     model = describe(folder)
     if not settings.cluster:
@@ -84,15 +94,15 @@ def run_batch(settings: BatchSettings, *, quiet: bool = False) -> Batch:
         write_yaml(settings, settings.out / "settings.yaml")
         if bids.is_dataset(settings.source):
             bids.write_description(settings.source, settings.out, model.name, settings.to)
-            if parts := bids.passed_over(settings.source):
-                why = "a phase, real or imaginary part is no anatomy"
-                warn([f"passed over, since {why}: {parts[0]}, of {len(parts)} such images"])
+        warn(notes_on(settings))
         run = _Run(settings, kept, len(items), ray)
         try:
             run.work(arriving(settings, run.open) if settings.watch else iter(items), quiet=quiet)
         except KeyboardInterrupt:
             interrupted = True
         finally:
+            with suppress(UsageError):  # what still works removes its own
+                wait_for_workers(settings.out, 0.0)
             _clear(settings.out)
         batch = run.tell()
     if interrupted and not settings.watch:
@@ -211,7 +221,8 @@ def _check_out(settings: BatchSettings) -> None:
         UsageError: the source has changed places with the output, or `compress` is for another format.
     """
     source, out = settings.source, settings.out
-    require_input(source, out)
+    if not is_pattern(source):
+        require_input(source, out)
     if settings.compress and settings.format not in (None, "dicom"):
         raise UsageError(f"--compress: is for DICOM, not for --format {settings.format}; leave it away")
     around = source.resolve().is_relative_to(out.resolve())  # find_items refuses that
@@ -235,8 +246,8 @@ def _held(settings: BatchSettings) -> Iterator[None]:
     out = settings.out
     out.mkdir(parents=True, exist_ok=True)
     with locked(out / LOCK):
-        with locked(out / WORKERS_LOCK, wait=_LAST_WORKERS):
-            _clear(out)
+        wait_for_workers(out, _LAST_WORKERS)
+        _clear(out)
         yield
 
 

@@ -1,14 +1,16 @@
 """The work on an item, by a process that holds the model: read, translate, write, known again or not.
 
-Nothing here knows who gives the items: a process of this machine (`jobs.crew`) or an actor elsewhere that
+Nothing here knows who gives the items: a process of this machine (`runtime.crew`) or an actor elsewhere that
 sees the same files. Items go in and outcomes come out, both without arrays; the outputs are written here.
 """
 
 from __future__ import annotations
 
 import os
+import socket
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Generic, Literal, TypeVar
@@ -19,37 +21,34 @@ from medtranslate.batch import bids
 from medtranslate.batch.digests import digest_of_output, is_whole, key_of, recorded
 from medtranslate.batch.items import Item, printable
 from medtranslate.batch.preview import thumbnail_of, write_thumbnail
-from medtranslate.checkpoint import Model, load_model
+from medtranslate.checkpoint import load_model
 from medtranslate.config import BatchSettings, TranslateSettings
 from medtranslate.device import choose_device, fast_precision
 from medtranslate.errors import InputRefused, OutputExists
 from medtranslate.records import Finished, Outcome, Translation, write_result
-from medtranslate.report import Sheet
 from medtranslate.report.doubts import say_doubts
 from medtranslate.runtime import reason, staged, whole_outputs
 from medtranslate.runtime.locks import locked
 from medtranslate.translation import (
-    OTHER,
     PREVIEW,
     RECORD,
     Job,
-    Passed,
+    Outputs,
     Place,
-    passed,
-    preview,
+    Translated,
+    Translator,
     preview_of,
-    read_source,
-    write_one,
+    sheet_of,
+    write_translation,
 )
-from medtranslate.translation.framed import Stack, stack
-from medtranslate.translation.volume import sample_stacks
+from medtranslate.translation.framed import Framed
 
 WORKER_BYTES = 2**31
 """Memory that a worker is reckoned with: programs, model, and the volumes that are under way."""
 WORKERS_OF_A_DEVICE = 4
 """Workers that share a CUDA device: reading and writing a volume take longer than its network there."""
-WORKERS_LOCK = ".batch.workers.lock"
-"""What workers on a folder share, so that a batch begins when those of a killed one have ended."""
+_WORKER_LOCK = ".batch.worker-{name}.lock"
+"""Held by each worker on a folder, so that a batch begins when those of a killed one have ended."""
 
 Given = TypeVar("Given")
 Made = TypeVar("Made")
@@ -73,25 +72,43 @@ def open_worker(settings: BatchSettings, number: int) -> WorkOnItems:
     if settings.device == "auto" and device.type == "cuda":
         device = torch.device("cuda", number % torch.cuda.device_count())
     model = load_model(settings.model, device, fast_precision(settings.precision, device))
+    translator = Translator(model, settings.to, force=settings.force)
 
     def serve(items: Iterable[Item]) -> Iterator[Outcome]:
-        with locked(settings.out / WORKERS_LOCK, shared=True, wait=1.0):
-            yield from translate_items(settings, model, items)
+        own = f"{socket.gethostname()}-{os.getpid()}"
+        with locked(settings.out / _WORKER_LOCK.format(name=own), wait=1.0):
+            yield from translate_items(settings, translator, items)
 
     return serve
 
 
-def translate_items(settings: BatchSettings, model: Model, items: Iterable[Item]) -> Iterator[Outcome]:
+def wait_for_workers(out: Path, seconds: float) -> None:
+    """Wait until no worker of an earlier batch writes into a folder, and remove their lock files.
+
+    Raises:
+        UsageError: one still works after that time.
+    """
+    end = time.monotonic() + seconds
+    for path in sorted(out.glob(_WORKER_LOCK.format(name="*"))):
+        with locked(path, wait=max(0.0, end - time.monotonic())):
+            pass
+        with suppress(OSError):  # Windows removes no file that another process looks at
+            path.unlink()
+
+
+def translate_items(
+    settings: BatchSettings, translator: Translator, items: Iterable[Item]
+) -> Iterator[Outcome]:
     """The outcome of each item, in order; the next is read and the last written meanwhile.
 
     What is wrong with an item is in its outcome; nothing is raised.
     """
 
     def read(item: Item) -> _Step[_Read]:
-        return _Step(item, item).then(lambda item: _read(settings, model, item))
+        return _Step(item, item).then(lambda item: _read(settings, translator, item))
 
     def work(step: _Step[_Read]) -> _Step[_Made]:
-        return step.then(lambda given: _translate(settings, model, given))
+        return step.then(lambda given: _Made(given, translator.run([given.framed])[0]))
 
     def write(step: _Step[_Made]) -> Outcome:
         return step.then(lambda made: _write(settings, made)).outcome()
@@ -128,16 +145,14 @@ class _Step(Generic[Given]):
 class _Read:
     item: Item
     job: Job
-    settings: TranslateSettings
     key: str
-    seen: Stack
+    framed: Framed
 
 
 @dataclass(frozen=True)
 class _Made:
     given: _Read
-    passed: Passed
-    sheet: Sheet
+    translated: Translated
 
 
 def failed(item: Item, why: str) -> Outcome:
@@ -159,24 +174,33 @@ def _finished(item: Item, record: Translation, state: Literal["done", "skipped"]
     )
 
 
-def _read(settings: BatchSettings, model: Model, item: Item) -> _Read | Outcome:
+def _read(settings: BatchSettings, translator: Translator, item: Item) -> _Read | Outcome:
     """The volume as the network is to see it; or the outcome of an item that is finished."""
     if item.refused:
         raise InputRefused(item.refused)
-    out, key = settings.out, key_of(settings, item, model.description)
+    out, key = settings.out, key_of(settings, item, translator.model.description)
     record = recorded(item, out)
     if not settings.overwrite:
         if record and is_whole(record, key, item, out):
             return _finished(item, record, "skipped")
         if record is None and os.path.lexists(out / item.target):
             raise OutputExists(f"{out / item.target}: is there, and no batch wrote it; give --overwrite")
-    job = _job(item, out, drawn=settings.preview and item.format != "png")
+    job = _job(settings, item)
+    return _Read(item, job, key, translator.read(job))
+
+
+def _job(settings: BatchSettings, item: Item) -> Job:
+    """The files of an item, and the settings of a `translate` that would make it."""
+    out = settings.out
     chosen = TranslateSettings(
         input=item.source,
         output=out / item.target,
         to=settings.to,
         model=settings.model,
         series=item.series,
+        select=settings.select if item.series else None,
+        nan_to=settings.nan_to,
+        picture_hu=settings.picture_hu,
         format=settings.format,
         regrid=settings.regrid and item.format != "dicom",
         device=settings.device,
@@ -186,22 +210,12 @@ def _read(settings: BatchSettings, model: Model, item: Item) -> _Read | Outcome:
         force=settings.force,
         overwrite=True,
     )
-    return _Read(item, job, chosen, key, stack(read_source(chosen, job), OTHER[settings.to], model))
-
-
-def _job(item: Item, out: Path, *, drawn: bool) -> Job:
     target, record = out / item.target, (out / item.record, "")
     sheet: Place = (preview_of(out / item.record), "")
     if item.format == "dicom":
         record, sheet = (target, RECORD), (target, PREVIEW)
-    return Job(item.source, (target, ""), record, None, item.format, sheet if drawn else None)
-
-
-def _translate(settings: BatchSettings, model: Model, given: _Read) -> _Made:
-    done = sample_stacks([given.seen], model, settings.to)[0]
-    done = passed(given.job.source, done, force=settings.force)
-    sheet = preview(given.seen, done.volume, done.record)
-    return _Made(given, Passed(given.job, given.seen.source, done, sheet), sheet)
+    drawn = settings.preview and item.format != "png"
+    return Job(chosen, item.source, (target, ""), record, None, item.format, sheet if drawn else None)
 
 
 def _write(settings: BatchSettings, made: _Made) -> Outcome:
@@ -214,14 +228,11 @@ def _write(settings: BatchSettings, made: _Made) -> Outcome:
     drawn = {job.preview[0]: False} if job.preview and not folder else {}
     places = {small: False, **drawn, **sidecar, job.record[0]: False, target: folder}
     with whole_outputs(places, overwrite=True) as fresh:
-
-        def at(place: tuple[Path, str]) -> Path:
-            return fresh[place[0]] / place[1] if place[1] else fresh[place[0]]
-
-        written = write_one(given.settings, made.passed, at)
+        outputs, sheet = Outputs(fresh), sheet_of(made.translated)
+        written = write_translation(job, made.translated, outputs, sheet)
         finished = Finished(key=given.key, sha256=digest_of_output(item, fresh[target]))
-        write_result(replace(written.record, finished=finished), at(job.record))
-        write_thumbnail(made.sheet, fresh[small])
+        write_result(replace(written.record, finished=finished), outputs.path(job.record))
+        write_thumbnail(sheet, fresh[small])
         for path in sidecar:
             told = bids.sidecar(settings.source, item.origin or "", settings.to)
             fresh[path].write_text(told, encoding="utf-8")

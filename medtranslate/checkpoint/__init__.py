@@ -11,6 +11,7 @@ A folder holds
 Nothing is unpickled. Models that ship are folders in `medtranslate/models`.
 
 description  model.json and the digests of files; needs no torch
+parent       settings and terms that a model hands on to one that starts from it; needs no torch
 card         the card and the facts of a model; needs no torch
 folder       weights to networks and back
 """
@@ -28,10 +29,12 @@ from medtranslate.checkpoint.description import (
     SCHEMA,
     SHIPPED,
     Description,
+    Parent,
     describe,
     find_model,
     list_models,
 )
+from medtranslate.checkpoint.parent import as_parent, inherit
 
 if TYPE_CHECKING:
     from medtranslate.checkpoint.folder import (
@@ -50,9 +53,12 @@ __all__ = [
     "SHIPPED",
     "Description",
     "Model",
+    "Parent",
+    "as_parent",
     "describe",
     "facts",
     "find_model",
+    "inherit",
     "list_models",
     "load_model",
     "read_card",

@@ -65,6 +65,8 @@ def facts(name_or_folder: str) -> dict[str, Any]:
         "gate": description.gate is not None,
         "calibrated": {to: known.on for to, known in description.calibration.items()},
         "training": description.training,
+        "parent": None if description.parent is None else plain(description.parent),
+        "licence": description.licence,
         "foreign": sorted(path.name for path in folder.iterdir() if path.name not in FILES),
         "card": read_card(str(folder)),
     }
@@ -72,7 +74,12 @@ def facts(name_or_folder: str) -> dict[str, Any]:
 
 def draft_card(description: Description) -> str:
     """Write the card of a model that was just trained."""
-    training = "\n".join(f"- {key}: {value}" for key, value in description.training.items())
+    training = "".join(f"- {key}: {value}\n" for key, value in description.training.items())
+    if parent := description.parent:
+        training += (
+            f"- started from: {parent.name}, SHA-256 {parent.sha256}, licence"
+            f" {parent.licence or 'not stated'}; its terms are in notice.md\n"
+        )
     lower, upper = description.scale.ct_window
     low, high = description.scale.mr_range
     return (
@@ -81,7 +88,7 @@ def draft_card(description: Description) -> str:
         f"## Output\n\n- CT: {lower:g} to {upper:g} HU; nothing outside can come out.\n"
         f"- MR: {low:g} to {high:g} arbitrary units.\n"
         f"- Slices of {description.network.size} x {description.network.size} pixels, framed to the head.\n\n"
-        f"## Training\n\n{training}\n- weights: SHA-256 {description.sha256}\n"
+        f"## Training\n\n{training}- weights: SHA-256 {description.sha256}\n"
     )
 
 

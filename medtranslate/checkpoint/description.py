@@ -16,7 +16,7 @@ from pydantic.dataclasses import dataclass
 
 from medtranslate.config import Modality, ModelName, NetworkSettings, ScaleSettings, build, plain
 from medtranslate.errors import ModelRefused, SettingsError
-from medtranslate.metrics import Calibration
+from medtranslate.records import Calibration
 from medtranslate.runtime import whole_output
 
 SHIPPED = Path(__file__).parents[1] / "models"
@@ -34,7 +34,24 @@ FILES = ("model.json", "weights.safetensors", "gate.safetensors", "card.md", "no
 
 Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
+Licence = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+-]{0,63}$")]
+"""An SPDX identifier, such as CC-BY-4.0, or LicenseRef-NAME for terms that notice.md states."""
+
 _FROZEN = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class Parent:
+    """The model that a training run started from.
+
+    Attributes:
+        sha256: of its weights.
+        licence: its own, None where it states none.
+    """
+
+    name: ModelName
+    sha256: Digest
+    licence: Licence | None = None
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
@@ -48,6 +65,8 @@ class Description:
             for a model that was not measured.
         summary: one line for `models list`.
         training: plain facts about the run: data, images seen, device, seconds, commit.
+        parent: the model that the run started from; None for one that started from noise.
+        licence: of the weights; None where none is stated. notice.md holds terms in words.
     """
 
     schema: Literal["medtranslate/model/1"] = "medtranslate/model/1"
@@ -59,10 +78,15 @@ class Description:
     gate: Digest | None = None
     calibration: dict[Modality, Calibration] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
+    parent: Parent | None = None
+    licence: Licence | None = None
 
 
 def find_model(name_or_folder: str) -> Path:
-    """Find the folder of a model that ships under this name, or take the name as a folder.
+    """Find the model that ships under this name, or take the name as the folder of a model or of a run.
+
+    Returns:
+        The model's own folder.
 
     Raises:
         ModelRefused: neither exists.
@@ -79,7 +103,7 @@ def find_model(name_or_folder: str) -> Path:
             f"{folder}: is a file, and --model takes the folder of a model, or one at hand: {names}"
         )
     if (folder / "model" / "model.json").is_file():
-        raise ModelRefused(f"{folder}: is a training run; its model is --model {folder / 'model'}")
+        return folder / "model"
     raise ModelRefused(f"{name_or_folder}: no model of this name and no model folder; at hand: {names}")
 
 

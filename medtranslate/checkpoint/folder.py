@@ -24,13 +24,12 @@ from medtranslate.checkpoint.description import (
     read_declared,
     write_description,
 )
-from medtranslate.config import Modality, NetworkSettings, ScaleSettings, plain
+from medtranslate.config import Modality, plain
 from medtranslate.errors import ModelRefused
-from medtranslate.metrics import Calibration
 from medtranslate.modality import UNITS
 from medtranslate.model import Generators
 from medtranslate.networks import SliceGate, VariationalGenerator
-from medtranslate.records import ModelInfo
+from medtranslate.records import Calibration, ModelInfo
 from medtranslate.runtime import whole_output
 
 _MODALITIES: tuple[Modality, Modality] = ("ct", "mr")
@@ -87,35 +86,33 @@ def save_model(
     generators: Generators,
     means: Mapping[Modality, Tensor],
     *,
-    name: str,
-    summary: str,
-    network: NetworkSettings,
-    scale: ScaleSettings,
-    training: Mapping[str, Any],
+    notice: str = "",
+    **description: Any,
 ) -> Description:
     """Write a model folder (which exists and is empty) with weights in half precision.
 
-    The weights' own header repeats network and scale, so that the digest covers what the numbers mean.
+    The weights' own header repeats network and scale, so that the digest covers the meaning of the numbers.
+
+    Args:
+        means: mean framed training slice of each modality.
+        notice: terms of the weights, Markdown; none where empty.
+        description: the other fields of `Description`, but for the digest.
     """
     tensors = {f"generators.{key}": value for key, value in generators.state_dict().items()}
     tensors |= {f"means.{modality}": mean for modality, mean in means.items()}
+    meaning = {"network": plain(description["network"]), "scale": plain(description["scale"])}
     weights = safetensors.torch.save(
         {key: value.detach().cpu().half().contiguous() for key, value in tensors.items()},
         # One entry: safetensors writes several in an order of its own, and the digest would differ.
-        metadata={"meaning": json.dumps({"network": plain(network), "scale": plain(scale)})},
+        metadata={"meaning": json.dumps(meaning)},
     )
-    description = Description(
-        name=name,
-        summary=summary,
-        sha256=hashlib.sha256(weights).hexdigest(),
-        network=network,
-        scale=scale,
-        training=dict(training),
-    )
+    saved = Description(**description, sha256=hashlib.sha256(weights).hexdigest())
     (folder / "weights.safetensors").write_bytes(weights)
-    write_description(folder, description)
-    (folder / "card.md").write_text(draft_card(description), encoding="utf-8")
-    return description
+    write_description(folder, saved)
+    (folder / "card.md").write_text(draft_card(saved), encoding="utf-8")
+    if notice:
+        (folder / "notice.md").write_text(notice, encoding="utf-8")
+    return saved
 
 
 def save_gate(folder: Path, gate: SliceGate) -> None:

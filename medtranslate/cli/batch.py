@@ -7,7 +7,7 @@ from medtranslate.config import BatchSettings
 
 
 def act(settings: BatchSettings, quiet: bool) -> Answer:
-    """Translate what is not finished, and say what became of each item."""
+    """Translate what is not finished, and count the results."""
     from medtranslate.batch import run_batch
     from medtranslate.records import Batch, to_json
 
@@ -35,11 +35,16 @@ command = SettingsCommand(
     BatchSettings,
     act,
     "batch",
-    help="""Translate everything in SOURCE that is not finished in OUT: a folder tree of volumes, DICOM
-    series and pictures, a BIDS dataset, or a CSV. The same command goes on where it was left, and makes
-    anew what has changed.
+    help="""Translate everything in SOURCE that OUT does not hold yet: a folder tree of volumes, DICOM series
+    and pictures, a BIDS dataset, or a CSV. After an interruption the same command continues; inputs that
+    have changed are translated again.
 
-    Writes summary.csv, overview.html and batch.jsonl into OUT; ends with 4 if items failed
-    or are doubtful: these are translated, and something speaks against what came out.""",
+    Writes summary.csv, overview.html and batch.jsonl into OUT. Ends with 4 if items failed, or are
+    doubtful: translated, but with signs that the result is wrong.""",
     arguments=("source", "out"),
+    inputs=("source",),
+    sections={
+        "Output options": ("format", "regrid", "compress", "burn_in", "preview"),
+        "Machine options": ("precision", "device", "workers", "cluster"),
+    },
 )

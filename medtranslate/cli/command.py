@@ -1,4 +1,4 @@
-"""A command made of a settings class and one function."""
+"""Makes a command of a settings class and one function."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import importlib
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
-from itertools import groupby
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import click
@@ -15,24 +16,25 @@ from click.core import ParameterSource
 
 from medtranslate.cli.options import SHARED, leaves, parameters, path_of
 from medtranslate.config import build
+from medtranslate.errors import Unreadable
 from medtranslate.interrupts import raise_again
 
 Settings = TypeVar("Settings")
 
 SOME_FAILED = 4
-"""Exit code of a command that did many things, and some of them not."""
+"""Exit code of a command that failed on some of many items."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a command says when it is done.
+    """Output of a command.
 
     Attributes:
         values: the JSON object.
-        lines: for people.
-        warnings: for people, on stderr; of what is special to this input.
-        notes: likewise, of what is so whatever the input.
-        failure: of a part of the work, in one sentence; the command ends with `SOME_FAILED` then.
+        lines: text for people.
+        warnings: text for people on stderr, about this input.
+        notes: text for people on stderr that would be the same for any input.
+        failure: one sentence on the part of the work that failed; the command then ends with `SOME_FAILED`.
     """
 
     values: Mapping[str, Any]
@@ -42,7 +44,7 @@ class Answer:
     failure: str = ""
 
     def show(self, *, as_json: bool, quiet: bool) -> None:
-        """Print to stdout: JSON, or the lines, or nothing; a line stays one whatever names are in it."""
+        """Print to stdout: JSON, or the lines, or nothing. Line breaks within a line are removed."""
         from medtranslate.runtime import one_line
 
         if as_json:
@@ -66,8 +68,11 @@ class SettingsCommand(click.Command, Generic[Settings]):
         room: package that does the work; it is imported before `act` is called.
         help: text of the help page.
         arguments: fields given by position.
+        inputs: fields with paths that have to exist: a missing file is said before programs are loaded.
+        sections: headings of the help page, with the fields below each; other fields are below "Options".
         base: values below the options (a pipeline's), above the defaults.
         origin: where the values come from, for messages.
+        complete: adds values that follow from the given ones, below them.
     """
 
     def __init__(
@@ -76,20 +81,36 @@ class SettingsCommand(click.Command, Generic[Settings]):
         kind: type[Settings],
         act: Callable[[Settings, bool], Answer],
         room: str,
+        *,
         help: str,
         arguments: tuple[str, ...] = (),
+        inputs: tuple[str, ...] = (),
+        sections: Mapping[str, Sequence[str]] | None = None,
         base: Mapping[str, Any] | None = None,
         origin: str | None = None,
+        complete: Callable[[Mapping[str, Any]], dict[str, Any]] = dict,
     ) -> None:
         made = parameters(kind, arguments, required=base is None)
-        super().__init__(name, params=[*made, *SHARED], help=help)
-        self.kind, self.act, self.room, self.arguments = kind, act, room, arguments
+        more = [_HELP_ALL] if any(getattr(param, "hidden", False) for param in made) else []
+        super().__init__(name, params=[*made, *SHARED, *more], help=help)
+        self.kind, self.act, self.room, self.complete = kind, act, room, complete
+        self.arguments, self.inputs, self.sections = arguments, inputs, sections or {}
         self.base, self.origin = base or {}, origin or name
 
     def over(self, base: Mapping[str, Any], origin: str) -> SettingsCommand[Settings]:
-        """The same command with values of a file below its options."""
+        """Make the same command with the values of a file below its options."""
         return SettingsCommand(
-            self.name or "", self.kind, self.act, self.room, self.help or "", self.arguments, base, origin
+            self.name or "",
+            self.kind,
+            self.act,
+            self.room,
+            help=self.help or "",
+            arguments=self.arguments,
+            inputs=self.inputs,
+            sections=self.sections,
+            base=base,
+            origin=origin,
+            complete=self.complete,
         )
 
     def invoke(self, ctx: click.Context) -> None:
@@ -99,7 +120,10 @@ class SettingsCommand(click.Command, Generic[Settings]):
         for name, value in ctx.params.items():
             if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
                 values = merge(values, nest(path_of(name), value))
-        settings = build(self.kind, values, self.origin)
+        settings = build(self.kind, self.complete(values), self.origin)
+        output = next((name for name in self.arguments[1:] if name not in self.inputs), None)
+        for name in self.inputs:
+            _require(getattr(settings, name), getattr(settings, output) if output else None)
         importlib.import_module(f"medtranslate.{self.room}")
         from medtranslate.runtime import one_line
 
@@ -111,32 +135,70 @@ class SettingsCommand(click.Command, Generic[Settings]):
             ctx.exit(SOME_FAILED)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The arguments explained, and the options under a heading for each group of settings."""
+        """Explain the arguments, then the options under their headings."""
         if self.arguments:
             explained = {leaf.path[0]: leaf.help for leaf in leaves(self.kind)}
             with formatter.section("Arguments"):
                 formatter.write_dl([(name.upper(), explained[name]) for name in self.arguments])
-        options = [option for option in self.get_params(ctx) if isinstance(option, click.Option)]
-        for title, group in groupby(options, _heading):
-            with formatter.section(title):
-                formatter.write_dl([row for option in group if (row := option.get_help_record(ctx))])
+        shown: dict[str, list[tuple[str, str]]] = {title: [] for title in ("Options", *self.sections)}
+        for param in self.get_params(ctx):
+            option = copy(param)
+            if isinstance(option, click.Option):
+                option.hidden = option.hidden and _ALL not in ctx.meta
+                if row := option.get_help_record(ctx):
+                    shown.setdefault(self._heading(option), []).append(row)
+        shared = shown.pop(_SHARED)
+        for title, rows in (shown | {_SHARED: shared}).items():
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
+
+    def _heading(self, option: click.Option) -> str:
+        if _SHARED_FLAGS & {*option.opts}:
+            return _SHARED
+        *group, field = path_of(option.name or "")
+        named = [title for title, fields in self.sections.items() if (group or [field])[0] in fields]
+        return (*named, f"{group[0].capitalize()} options" if group else "Options")[0]
 
 
-def _heading(option: click.Option) -> str:
-    if option in SHARED or "--help" in option.opts:
-        return "Shared options"
-    *group, _ = path_of(option.name or "")
-    return f"{group[0].capitalize()} options" if group else "Options"
+def _require(path: Path | None, output: Path | None) -> None:
+    """Refuse an input that does not exist; a pattern such as `data/*/ct.nii.gz` is for the room to match."""
+    if path is None or path.exists() or any(sign in str(path) for sign in "*?"):
+        return
+    from medtranslate.runtime import require_input
+
+    require_input(path, output or path)
+    raise Unreadable(f"{path}: does not exist; check the path")
+
+
+def _show_all(ctx: click.Context, param: click.Parameter, asked: bool) -> None:
+    if asked and not ctx.resilient_parsing:
+        ctx.meta[_ALL] = True
+        click.echo(ctx.get_help(), color=ctx.color)
+        ctx.exit()
+
+
+_ALL = "medtranslate.help-all"
+_SHARED = "Shared options"
+_HELP_ALL = click.Option(
+    ["--help-all"],
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_all,
+    help="Show every option, also those that few users need, and exit.",
+)
+_SHARED_FLAGS = {"--json", "--quiet", "--debug", "--help", "--help-all"}
 
 
 def nest(path: Sequence[str], value: object) -> dict[str, Any]:
-    """("loss", "cycle"), 4 as {"loss": {"cycle": 4}}."""
+    """Return {"loss": {"cycle": 4}} for ("loss", "cycle"), 4."""
     first, *rest = path
     return {first: nest(rest, value) if rest else value}
 
 
 def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """`above` laid over `below`, group by group."""
+    """Lay `above` over `below`, group by group."""
     both = dict(below)
     for key, value in above.items():
         under = both.get(key)

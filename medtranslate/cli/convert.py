@@ -21,8 +21,14 @@ command = SettingsCommand(
     act,
     "conversion",
     help="""Write INPUT in another file format: DICOM series, NIfTI, MetaImage, NRRD, MGH or pictures. Voxels
-    stay where they are, nothing is resampled, and values change only where it is asked for or said.
+    keep their place. Nothing is resampled and no value changes unless an option asks for it, or a warning
+    says so.
 
-    conversion.json beside the output says from what it was made, and with which settings.""",
+    conversion.json beside the output records the input and the settings.""",
     arguments=("input", "output"),
+    inputs=("input",),
+    sections={
+        "Input options": ("series", "select", "volume", "stack", "spacing", "modality"),
+        "Output options": ("format", "regrid", "window", "range", "deidentify"),
+    },
 )

@@ -22,12 +22,13 @@ command = SettingsCommand(
     CycleSettings,
     act,
     "evaluation",
-    help="""Test generation: translate INPUT, of the modality --from, into the other and back by the
-    posterior's mean, and score what comes back against INPUT. The pictures of a folder are tested one
-    by one.
+    help="""Test a model without a reference: translate INPUT, of the modality --from, into the other modality
+    and back by the posterior's mean, and score the result against INPUT. Pictures of a folder are tested
+    one by one.
 
-    A good score is no evidence that the image between is right; --noise makes it harder to hide the
-    source in it. Writes result.json, slices.csv, report.html, report.pdf and
-    differences/*.png.""",
+    A good score does not show that the intermediate image is right; --noise makes it harder to hide the
+    source in it. Writes result.json, slices.csv, report.html, report.pdf and differences/*.png.""",
     arguments=("input",),
+    inputs=("input",),
+    sections={"Input options": ("from", "series", "select", "volume")},
 )

@@ -29,7 +29,13 @@ command = SettingsCommand(
     EvaluateSettings,
     act,
     "evaluation",
-    help="""Score PREDICTION against REFERENCE, which lies on the same grid; two folders are paired by
+    help="""Score PREDICTION against REFERENCE, which has the same grid; files of two folders are paired by
     name. Writes result.json, slices.csv, report.html and report.pdf.""",
     arguments=("prediction", "reference"),
+    inputs=("prediction", "reference", "source", "mask", "uncertainty"),
+    sections={
+        "Score options": ("profile", "mask", "range", "unmasked"),
+        "Alignment options": ("resample_reference", "register"),
+        "Input options": ("source", "uncertainty", "modality", "model"),
+    },
 )

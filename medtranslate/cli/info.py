@@ -10,7 +10,7 @@ from medtranslate.config import InfoSettings
 
 
 def act(settings: InfoSettings, quiet: bool) -> Answer:
-    """List what lies in one input."""
+    """List the images in one input."""
     from medtranslate.io.inventory import Item, list_items
 
     def row(item: Item) -> tuple[str, ...]:
@@ -47,12 +47,12 @@ command = SettingsCommand(
     InfoSettings,
     act,
     "io.inventory",
-    help="""List what INPUT holds, from headers alone: each DICOM series, volume and folder of pictures with
-    its size and geometry, what reading it would warn of and, where it would be refused, why and what would
-    help.
+    help="""List each DICOM series, volume and folder of pictures in INPUT, with size and geometry, from
+    headers alone. Warnings of reading it are listed too; where it would be refused, the reason and a remedy.
 
-    A series goes by the end of its UID, which --series takes, and an acquisition of several in it by what
-    --select takes. Names and numbers of patients are not shown;
-    a description is what the scanner calls the series.""",
+    A series is named by the end of its UID, for --series, and one of its several acquisitions by the value
+    for --select. Names and numbers of patients are not shown. The description is the one that the scanner
+    wrote.""",
     arguments=("input",),
+    inputs=("input",),
 )

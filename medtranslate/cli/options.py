@@ -1,4 +1,4 @@
-"""A command's arguments and options, made from the fields of its settings class."""
+"""Makes a command's arguments and options from the fields of its settings class."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 import click
 
+from medtranslate.config import RARE, OneOf
+
 SHARED = (
     click.Option(["--json"], is_flag=True, help="Print one JSON object on stdout and nothing else."),
-    click.Option(["--quiet"], is_flag=True, help="No progress and no closing lines."),
-    click.Option(["--debug"], is_flag=True, expose_value=False, help="Show the traceback of a failure."),
+    click.Option(["--quiet"], is_flag=True, help="Print no progress and no closing lines."),
+    click.Option(["--debug"], is_flag=True, expose_value=False, help="Show the traceback of an error."),
 )
 """Options of every command."""
 
@@ -22,99 +24,141 @@ _DOT = "__"
 
 
 class _Choice(click.Choice[str]):
-    """Shows the choices; which values are right (`mri` for `mr`, too) is for the settings to say."""
+    """Shows the choices in the help; the settings check the value (`mri` stands for `mr`)."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         return str(value)
 
 
 class _List(click.ParamType[Any]):
-    """Values separated by commas."""
+    """Values separated by commas.
+
+    Attributes:
+        shown: stands for one value in the help.
+    """
 
     name = "list"
 
+    def __init__(self, shown: str) -> None:
+        self.shown = shown
+
     def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
-        return "N,N,..."
+        return f"{self.shown},..."
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         return value.split(",") if isinstance(value, str) else value
 
 
 def parameters(kind: type, arguments: Collection[str], *, required: bool) -> list[click.Parameter]:
-    """Click parameters for each field of a settings class, in order, groups as dotted options.
+    """Make click parameters for each field of a settings class, in order, groups as dotted options.
 
     Args:
         kind: a settings class of `medtranslate.config`.
         arguments: fields that are given by position.
-        required: whether fields without a default must be on the command line.
+        required: fields without a default must be on the command line.
     """
-    return [_parameter(field, arguments, required) for field in leaves(kind)]
+    return [_parameter(leaf, arguments, required) for leaf in leaves(kind)]
 
 
 @dataclasses.dataclass(frozen=True)
 class Leaf:
-    """One settable field; `path` is ("loss", "cycle") for `loss.cycle`, `default` None without one."""
+    """One settable field.
+
+    Attributes:
+        path: ("loss", "cycle") for `loss.cycle`.
+        hint: its type, with annotations.
+        default: None where there is none.
+        optional: need not be given.
+        rare: shown by `--help-all` alone.
+    """
 
     path: tuple[str, ...]
     hint: Any
     help: str
     default: Any
     optional: bool
+    rare: bool = False
 
 
 def leaves(kind: type, above: tuple[str, ...] = ()) -> Iterator[Leaf]:
-    """The fields of a settings class, those of its groups included."""
+    """Yield the fields of a settings class, with those of its groups and of names that packages add."""
     hints = get_type_hints(kind, include_extras=True)
     described = kind.__pydantic_fields__  # type: ignore[attr-defined]  # set by pydantic's dataclass
     for field in dataclasses.fields(kind):
-        info = described[field.name]
-        path, hint = (*above, info.alias or field.name), _bare(hints[field.name])
+        info, hint = described[field.name], hints[field.name]
+        path = (*above, info.alias or field.name)
         if dataclasses.is_dataclass(hint):
             assert isinstance(hint, type)
             yield from leaves(hint, path)
-            continue
-        optional = not info.is_required()
-        default = info.default if optional else None
-        yield Leaf(path, hint, info.description or "", default, optional)
+        elif get_origin(hint) is dict:
+            key, value = get_args(hint)
+            for name in _names(key):
+                yield Leaf((*path, name), value, f"Weight of the loss {name}.", 0.0, optional=True)
+        else:
+            default = None if info.is_required() else info.default
+            rare = RARE in getattr(hint, "__metadata__", ())
+            yield Leaf(path, hint, info.description or "", default, not info.is_required(), rare)
 
 
 def path_of(name: str) -> tuple[str, ...]:
-    """The settings path of a parameter's name."""
+    """Return the path of the setting that a parameter's name stands for."""
     return tuple(name.split(_DOT))
 
 
 def _parameter(leaf: Leaf, arguments: Collection[str], required: bool) -> click.Parameter:
-    name = _DOT.join(leaf.path)
+    name, hint = _DOT.join(leaf.path), _bare(leaf.hint)
     needed = required and not leaf.optional
     if name in arguments:
         return click.Argument([name], required=needed, **_shape(leaf.hint))
     flag = "--" + ".".join(leaf.path).replace("_", "-")
-    if leaf.hint is bool and leaf.default is not False:
+    if hint is bool and leaf.default is not False:
         flag += "/--" + ".".join((*leaf.path[:-1], "no-" + leaf.path[-1])).replace("_", "-")
-    shown: dict[str, Any] = {"default": leaf.default, "show_default": "on" if leaf.hint is bool else True}
+    shown: dict[str, Any] = {"default": leaf.default, "show_default": "on" if hint is bool else True}
     if leaf.default is None or leaf.default is False or leaf.default == "":
         shown = {}
-    return click.Option([flag, name], help=leaf.help, required=needed, **shown, **_shape(leaf.hint))
+    return click.Option(
+        [flag, name], help=leaf.help, required=needed, hidden=leaf.rare, **shown, **_shape(leaf.hint)
+    )
 
 
 def _shape(hint: Any) -> dict[str, Any]:
-    """How click reads a value of a field's type."""
-    if hint is bool:
+    """Say how click reads a value of a field's type."""
+    bare, names = _bare(hint), _names(hint)
+    if names:
+        return {"type": _Choice(names)}
+    if bare is bool:
         return {"is_flag": True}
-    if hint is Path:
+    if bare is Path:
         return {"type": click.Path(path_type=Path)}
-    if get_origin(hint) is Literal:
-        return {"type": _Choice(get_args(hint))}
-    if get_origin(hint) is tuple:
-        items = get_args(hint)
-        return {"type": _List()} if items[-1] is Ellipsis else {"type": tuple(map(_bare, items))}
-    return {"type": hint}
+    if get_origin(bare) is Literal:
+        return {"type": _Choice(get_args(bare))}
+    if get_origin(bare) is tuple:
+        items = get_args(bare)
+        if items[-1] is not Ellipsis:
+            return {"type": tuple(map(_bare, items))}
+        choices = "|".join(_names(items[0]))
+        return {"type": _List(f"[{choices}]" if choices else "NAME" if items[0] is str else "N")}
+    return {"type": bare}
 
 
 def _bare(hint: Any) -> Any:
-    """A type without `Annotated` and without `| None`."""
+    """Strip a type of `Annotated` and of `| None`."""
     if get_origin(hint) is Annotated:
         return _bare(get_args(hint)[0])
     if get_origin(hint) in (Union, types.UnionType):
-        return _bare(next(item for item in get_args(hint) if item is not type(None)))
+        return _bare(_without_none(hint))
     return hint
+
+
+def _names(hint: Any) -> tuple[str, ...]:
+    """List the names that a string of this type may have; empty for other types."""
+    if get_origin(hint) in (Union, types.UnionType):
+        return _names(_without_none(hint))
+    if get_origin(hint) is not Annotated:
+        return ()
+    inside, *notes = get_args(hint)
+    return next((note.names() for note in notes if isinstance(note, OneOf)), ()) or _names(inside)
+
+
+def _without_none(hint: Any) -> Any:
+    return next(item for item in get_args(hint) if item is not type(None))

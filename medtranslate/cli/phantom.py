@@ -19,7 +19,7 @@ command = SettingsCommand(
     PhantomSettings,
     act,
     "phantom",
-    help="""Write a digital head: CT in HU, MR from the signal equation, and the tissue labels that
-    both are made of. No patient is in it, and the truth is known in both modalities.""",
+    help="""Write a digital head: CT in HU, MR by the signal equation, and the tissue labels that both are
+    made from. It shows no patient, and its truth is known in both modalities.""",
     arguments=("out",),
 )

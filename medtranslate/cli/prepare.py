@@ -21,6 +21,7 @@ def act(settings: PrepareSettings, quiet: bool) -> Answer:
 def _line(modality: str, counts: dict[str, Any]) -> str:
     parts = [
         f"{counts['read']} read",
+        f"{counts['blank']} blank left out" if counts["blank"] else "",
         f"{counts['copies_left_out']} copies left out",
         f"{len(counts['looks_like_ct'])} look like CT" if modality == "mr" else "",
         f"{counts['groups']} groups",
@@ -35,10 +36,11 @@ command = SettingsCommand(
     PrepareSettings,
     act,
     "data",
-    help="""Make pictures fit to train on: SOURCE holds folders of CT and of MR pictures (trainA, testA,
+    help="""Prepare pictures for training: SOURCE holds folders of CT and of MR pictures (trainA, testA,
     trainB, testB in the "CT to MRI CGAN" set); OUT gets train/ct, train/mr, val/ct and val/mr.
 
-    Look-alikes share a group, groups stay on one side, copies are left out, and pictures among the MR
-    that look like CT are put aside in ct-among-mr. prepared.json says what was done.""",
+    Similar pictures form a group, and a group is never split between training and validation. Copies are
+    left out. MR pictures that look like CT go to ct-among-mr. prepared.json lists all of it.""",
     arguments=("source", "out"),
+    inputs=("source",),
 )

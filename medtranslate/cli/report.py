@@ -26,7 +26,11 @@ command = SettingsCommand(
     PDF, a table, or DICOM objects for the patient's study: the PDF, the scores (SR, TID 1500) and the
     uncertainty (Parametric Map).
 
-    Pictures, and the headers of DICOM, come from the volumes, which are taken from where the record says.
-    Name them where they lie elsewhere; each has to be the very volume whose digest was recorded.""",
+    Pictures and DICOM headers come from the volumes, at the paths in the record. If a volume has moved, name
+    it by an option; its digest has to be the recorded one.""",
     arguments=("result",),
+    inputs=("result", "prediction", "reference", "source", "mask", "uncertainty"),
+    sections={
+        "Volume options": ("prediction", "reference", "source", "mask", "uncertainty", "series", "select")
+    },
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from medtranslate.metrics import score_info
 from medtranslate.records import (
     WINDOWED,
     Cohort,
@@ -15,7 +16,7 @@ from medtranslate.records import (
     worst_slices,
 )
 from medtranslate.report.doubts import doubts_of
-from medtranslate.report.wording import clipping, say_mae, unit_of
+from medtranslate.report.wording import clipping, say_mae, score_names, unit_of
 
 MOST = 20
 """Doubts that are listed."""
@@ -74,7 +75,7 @@ def _where_it_errs(result: Evaluation) -> list[str]:
         )
     worst = worst_slices(result)
     if worst:
-        listed = ", ".join(f"{plane.index} ({plane.mae:.2f})" for plane in worst)
+        listed = ", ".join(f"{plane.index} ({plane.scores['mae']:.2f})" for plane in worst)
         told.append(f"worst slices by MAE, {unit_of(result)}: {listed}")
     return told
 
@@ -91,16 +92,14 @@ def _tissue(name: str, tissue: Tissue) -> str:
     return f"{name} {error}" + ("" if tissue.dice is None else f", Dice {tissue.dice:.3f}")
 
 
-def _line(name: str, scores: Scores, first: Evaluation) -> str:
-    cells = [
-        "MAE -" if scores.mae is None else say_mae(scores.mae, first, form=".2f"),
-        "PSNR -" if scores.psnr is None else f"PSNR {scores.psnr:.2f} dB",
-        _similarity(scores),
-    ]
-    return f"{name}: " + ", ".join(cells)
+def _line(title: str, scores: Scores, first: Evaluation) -> str:
+    return f"{title}: " + ", ".join(_cell(name, scores.get(name), first) for name in score_names([first]))
 
 
-def _similarity(scores: Scores) -> str:
-    if scores.ms_ssim is not None:
-        return f"MS-SSIM {scores.ms_ssim:.3f}"
-    return "SSIM -" if scores.ssim is None else f"SSIM {scores.ssim:.3f}"
+def _cell(name: str, value: float | None, first: Evaluation) -> str:
+    info = score_info(name)
+    if value is None:
+        return f"{info.title} -"
+    if name == "mae":
+        return say_mae(value, first, form=info.digits)
+    return f"{info.title} {value:{info.digits}} {info.unit_on(first.unit)}".rstrip()

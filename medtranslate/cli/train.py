@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from medtranslate.cli.command import Answer, SettingsCommand
 from medtranslate.config import TrainSettings
 
@@ -16,6 +19,15 @@ def act(settings: TrainSettings, quiet: bool) -> Answer:
     return Answer(summary, [f"run: {settings.out}"])
 
 
+def complete(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Take network and scale over from the model that a run starts from."""
+    if "from" not in values:
+        return dict(values)
+    from medtranslate.checkpoint import inherit
+
+    return inherit(values)
+
+
 command = SettingsCommand(
     "train",
     TrainSettings,
@@ -24,5 +36,23 @@ command = SettingsCommand(
     help="""Train both directions, CT to MR and MR to CT, on images without pairs.
 
     The run's folder grows while training: settings, log, pictures, checkpoint, model. After an
-    interruption, --resume goes on from the last checkpoint.""",
+    interruption, --resume continues from the last checkpoint.
+
+    The anchor is a share of slices whose true translation is known: digital heads, and CT with an MR
+    rendered from it.""",
+    sections={
+        "Image options": ("ct", "mr", "val_ct", "val_mr", "val_share", "groups", "cache"),
+        "Model options": ("from", "name", "notes", "gate", "network", "scale"),
+        "Schedule options": (
+            *("images", "batch", "learning_rate", "discriminator_rate", "decay", "ema", "pool"),
+            *("cycle_noise", "unpaired", "every"),
+        ),
+        "Loss and anchor options": (
+            *("loss", "anchor_share", "anchor_contrast", "anchor_rendered", "anchor_kept"),
+            *("anchor_lesions", "anchor_skull_base", "phantom_contrast"),
+        ),
+        "Augmentation options": ("augment",),
+        "Machine options": ("device", "devices", "nodes", "workers", "capture", "precision"),
+    },
+    complete=complete,
 )

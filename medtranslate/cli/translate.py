@@ -9,7 +9,7 @@ from medtranslate.config import TranslateSettings
 
 
 def act(settings: TranslateSettings, quiet: bool) -> Answer:
-    """Translate one input; score and report it where that is asked for."""
+    """Translate one input; score and report it if the settings ask for it."""
     from medtranslate.cli.scores import lines, parted
     from medtranslate.evaluation import translate_and_score
     from medtranslate.records import to_json
@@ -48,8 +48,13 @@ command = SettingsCommand(
     help="""Translate INPUT slice by slice into the modality of --to and write OUTPUT: a DICOM series
     for a DICOM series, the same grid for NIfTI, pictures of the same size for pictures.
 
-    translation.json beside the output says which model made it, from what, and with which settings;
-    preview.png shows it.
-    --uncertainty adds the spread of the model's posterior, --reference scores, --report makes a page.""",
+    translation.json beside the output records model, input and settings; preview.png shows the result.""",
     arguments=("input", "output"),
+    inputs=("input", "reference"),
+    sections={
+        "Input options": ("series", "select", "volume", "stack", "spacing"),
+        "Output options": ("format", "regrid", "compress", "deidentify", "burn_in", "preview"),
+        "Uncertainty, scores and report": ("samples", "seed", "uncertainty", "reference", "report"),
+        "Machine options": ("device", "precision", "batch"),
+    },
 )

@@ -1,4 +1,4 @@
-"""The settings of every command: frozen, validated, unknown keys refused, kept as YAML.
+"""Settings of every command: frozen, validated, unknown keys refused, kept as YAML.
 
 A command's options are the fields of its settings class (`medtranslate.cli.options` makes them), a
 pipeline file holds the same names, and the settings that a command ran with are written beside its
@@ -11,14 +11,21 @@ from medtranslate.config.batches import UNTOLD, BatchSettings
 from medtranslate.config.commands import (
     COMMANDS,
     ConvertSettings,
-    CycleSettings,
-    EvaluateSettings,
     InfoSettings,
-    ReportSettings,
     TranslateSettings,
     stack_spacing,
 )
 from medtranslate.config.making import DemoSettings, PhantomSettings, PrepareSettings
+from medtranslate.config.names import (
+    BUILTIN,
+    DiscriminatorName,
+    FormatName,
+    GeneratorName,
+    OneOf,
+    ProfileName,
+    ViewName,
+)
+from medtranslate.config.scoring import CalibrateSettings, CycleSettings, EvaluateSettings, ReportSettings
 from medtranslate.config.training import (
     AugmentSettings,
     LossSettings,
@@ -28,32 +35,33 @@ from medtranslate.config.training import (
 )
 from medtranslate.config.types import (
     PATIENTS,
+    RARE,
     Device,
-    DiscriminatorName,
     Ends,
-    FormatName,
     Fraction,
     FrameName,
-    GeneratorName,
     Modality,
     ModelName,
+    NanTo,
     PhantomContrast,
     Positive,
     Precision,
-    ProfileName,
     Spacing,
     StreamContrast,
-    ViewName,
     Weight,
+    nan_value,
 )
 from medtranslate.config.values import build, plain, read_yaml, write_yaml
 
 __all__ = [
+    "BUILTIN",
     "COMMANDS",
     "PATIENTS",
+    "RARE",
     "UNTOLD",
     "AugmentSettings",
     "BatchSettings",
+    "CalibrateSettings",
     "ConvertSettings",
     "CycleSettings",
     "DemoSettings",
@@ -69,7 +77,9 @@ __all__ = [
     "LossSettings",
     "Modality",
     "ModelName",
+    "NanTo",
     "NetworkSettings",
+    "OneOf",
     "PhantomContrast",
     "PhantomSettings",
     "Positive",
@@ -85,6 +95,7 @@ __all__ = [
     "ViewName",
     "Weight",
     "build",
+    "nan_value",
     "plain",
     "read_yaml",
     "stack_spacing",

@@ -8,7 +8,18 @@ from typing import Annotated
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from medtranslate.config.types import FROZEN, PATIENTS, Device, FormatName, Modality, Positive, Precision
+from medtranslate.config.names import FormatName
+from medtranslate.config.types import (
+    FROZEN,
+    PATIENTS,
+    Device,
+    Modality,
+    NanTo,
+    PictureHU,
+    Positive,
+    Precision,
+    Rare,
+)
 
 
 @dataclass(frozen=True, kw_only=True, config=FROZEN)
@@ -16,59 +27,62 @@ class BatchSettings:
     """Settings of `batch`."""
 
     source: Path
-    """A folder tree of volumes, series and pictures; a BIDS dataset; or a CSV with a column `path`."""
+    """Folder tree of volumes, series and pictures; a BIDS dataset; a CSV with a column `path`; or a pattern
+    in quotes, such as 'DATA/*/mr.nii.gz'."""
     out: Path
     """Folder for the translations, in the tree of SOURCE, and summary.csv, overview.html, batch.jsonl."""
     to: Modality
     """Target modality: ct or mr."""
     model: str = PATIENTS
-    """Name of a model at hand, or the folder of one."""
+    """Name of a model, or its folder."""
     format: FormatName | None = None
-    """Format to write (default: each input's own)."""
+    """Format to write (default: the format of each input)."""
+    select: str | None = None
+    """NAME=VALUE of the acquisition to read of each DICOM series, such as echo=2 or kernel=H31s."""
+    nan_to: NanTo | None = None
+    """Value for voxels that are NaN, as SPM and ANTs leave outside the field of view: a number, or air
+    (-1024 HU in CT, 0 in MR); without it such images are refused."""
+    picture_hu: Rare[PictureHU | None] = None
+    """Slope and offset from grey values of CT pictures to HU, such as 1 -1024 for pictures of HU + 1024
+    (default: black to white is the window of the model)."""
     regrid: bool = False
-    """Resample tilted or uneven DICOM slices onto a regular grid, which a --format such as nifti needs."""
+    """Resample tilted or uneven DICOM slices onto a regular grid, which formats such as nifti need."""
     compress: bool = False
-    """Keep the pixels of DICOM outputs with lossless compression (JPEG-LS)."""
+    """Compress the pixels of DICOM outputs without loss (JPEG-LS)."""
     burn_in: bool = False
     """Write SYNTHETIC CT or MR into a corner of each slice, for viewers that show no header."""
     preview: bool = True
-    """A picture of three planes beside each output that is a volume."""
+    """Write a picture of three planes beside each volume."""
     force: bool = False
-    """Translate what the model's input gate refuses, too; the records say so."""
+    """Translate inputs that the model's input gate refuses; the records say so."""
     precision: Precision = "auto"
-    """auto, float32 or bfloat16; auto is bfloat16 where the processor computes in it."""
+    """Arithmetic of the network; auto takes bfloat16 where the processor computes in it."""
     device: Device = "auto"
-    """auto, cpu, cuda or cuda:N; auto shares all CUDA devices out among the workers."""
+    """auto, cpu, cuda or cuda:N; auto shares all CUDA devices among the workers."""
     workers: Positive | None = None
-    """Processes, each with the model (default: by cores, devices and free memory)."""
+    """Worker processes, each with the model (default: by cores, devices and free memory)."""
     cluster: Annotated[str, Field(pattern=r"^(auto|[^/\s]+:\d+)$")] | None = None
-    """Work on a Ray cluster: HOST:PORT of its head, or auto for the one that this machine is part of."""
-    follow_links: bool = False
+    """Use a Ray cluster: HOST:PORT of its head, or auto for the cluster of this machine."""
+    participant_label: Rare[tuple[str, ...]] = ()
+    """Of a BIDS dataset: participants to translate, separated by commas (default: all)."""
+    session_id: Rare[tuple[str, ...]] = ()
+    """Of a BIDS dataset: sessions to translate, separated by commas (default: all)."""
+    bids_filter_file: Rare[Path | None] = None
+    """Of a BIDS dataset: JSON of entities that images must have, as for fMRIPrep (docs/batches.md)."""
+    follow_links: Rare[bool] = False
     """Follow links to folders, and to files outside of SOURCE."""
     fail_fast: bool = False
-    """Stop at the first item that fails, and do not try it again."""
+    """Stop at the first item that fails, without a second try."""
     watch: bool = False
-    """Go on with what arrives, until Ctrl-C."""
-    settle: Annotated[float, Field(ge=0.1, le=86400)] = 10.0
-    """With --watch: seconds for which files must not have changed."""
+    """Keep running and translate what arrives, until Ctrl-C."""
+    settle: Rare[Annotated[float, Field(ge=0.1, le=86400)]] = 10.0
+    """With --watch: seconds that a file has to stay unchanged before it is read."""
     overwrite: bool = False
-    """Translate everything anew, and replace files that no batch wrote."""
+    """Translate everything again, and replace files that no batch wrote."""
 
 
 UNTOLD = (
-    *(
-        "source",
-        "out",
-        "model",
-        "device",
-        "workers",
-        "cluster",
-        "follow_links",
-        "fail_fast",
-        "watch",
-        "settle",
-        "preview",
-    ),
-    "overwrite",
+    *("source", "out", "device", "workers", "cluster", "follow_links", "fail_fast", "watch", "settle"),
+    *("preview", "model", "overwrite", "participant_label", "session_id", "bids_filter_file"),
 )
-"""Settings of `batch` that change no output, and the model, which is known by its digest."""
+"""Settings of `batch` that change no output; `model` is here because records hold its digest."""

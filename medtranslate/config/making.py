@@ -1,4 +1,4 @@
-"""Settings of the commands that make data: a digital head, the demo, pictures ready to train on."""
+"""Settings of `phantom`, `demo` and `prepare`, which make data."""
 
 from __future__ import annotations
 
@@ -8,12 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from medtranslate.config.types import (
-    FROZEN,
-    Device,
-    Fraction,
-    PhantomContrast,
-)
+from medtranslate.config.types import FROZEN, Device, Fraction, PhantomContrast, Rare, Seed
 
 
 @dataclass(frozen=True, kw_only=True, config=FROZEN)
@@ -22,14 +17,14 @@ class PhantomSettings:
 
     out: Path
     """Folder for `ct` and `mr` in the chosen format, and `labels.nii.gz`."""
-    seed: Annotated[int, Field(ge=0)] = 0
-    """Seed of the head: shape, pose, size, tissue, lesions, noise."""
+    seed: Seed = 0
+    """Seed of the head: shape, pose, size, tissues, lesions and noise."""
     size: Annotated[int, Field(ge=32, le=512)] = 256
     """Voxels along each axis of the cube."""
     spacing: Annotated[float, Field(gt=0.1, le=10.0)] = 1.0
     """Voxel size in mm."""
     contrast: PhantomContrast = "t1"
-    """MR contrast: a sequence, or random per tissue."""
+    """MR contrast: that of a sequence, or random for each tissue."""
     format: Literal["dicom", "nifti"] = "nifti"
     """Format of the two volumes."""
     overwrite: bool = False
@@ -45,16 +40,16 @@ class PrepareSettings:
     out: Path
     """Folder for train/ct, train/mr, val/ct, val/mr, groups.csv and prepared.json."""
     ct: tuple[str, ...] = ("trainA", "testA")
-    """Folders of CT pictures in it."""
+    """Names of the folders of CT pictures in SOURCE."""
     mr: tuple[str, ...] = ("trainB", "testB")
-    """Folders of MR pictures in it."""
+    """Names of the folders of MR pictures in SOURCE."""
     val_share: Annotated[float, Field(gt=0, lt=1)] = 0.13
     """Share of the pictures to hold back for validation, by whole groups."""
-    alike: Fraction = 0.96
-    """Correlation of two pictures' thumbnails from which they are look-alikes and share a group."""
-    copies: Fraction = 0.995
-    """Correlation from which they are copies, of which one is kept."""
-    seed: Annotated[int, Field(ge=0)] = 0
+    alike: Rare[Fraction] = 0.96
+    """Correlation of two thumbnails at and above which their pictures share a group."""
+    copies: Rare[Fraction] = 0.995
+    """Correlation at and above which they are copies, of which one is kept."""
+    seed: Seed = 0
     """Seed of the split."""
     link: bool = False
     """Link to the pictures instead of copying them."""
@@ -69,9 +64,9 @@ class DemoSettings:
     out: Path
     """Folder for the study, its translation, the evaluation and report.html."""
     model: str = "phantom"
-    """Name of a model at hand, or the folder of one."""
-    seed: Annotated[int, Field(ge=0)] = 900_000
-    """Seed of the phantom head; those of 900000 and above are never trained on."""
+    """Name of a model, or its folder."""
+    seed: Seed = 900_000
+    """Seed of the digital head; training never uses those of 900000 and above."""
     size: Annotated[int, Field(ge=64, le=512)] = 192
     """Voxels along each axis of the head's cube."""
     device: Device = "auto"

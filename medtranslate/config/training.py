@@ -2,181 +2,201 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
 
+from medtranslate.config.names import DiscriminatorName, GeneratorName, OtherLossName
 from medtranslate.config.types import (
     FROZEN,
     Device,
-    DiscriminatorName,
     Ends,
     Fraction,
     FrameName,
-    GeneratorName,
+    GroupedWidths,
     ModelName,
+    NanTo,
+    PictureHU,
     Positive,
     Precision,
+    Rare,
+    Seed,
     StreamContrast,
     Weight,
     Width,
+    Widths,
 )
 
 
 @dataclass(frozen=True, kw_only=True, config=FROZEN)
 class ScaleSettings:
-    """How physical units map to the networks' [-1, 1] and back; a model declares these."""
+    """Scales that map physical units to the networks' [-1, 1] and back; part of a model."""
 
     ct_window: Ends = (-20.0, 100.0)
-    """Lower and upper CT value in HU; values outside saturate. (-20, 100) is the brain window 40/120."""
-    mr_percentile: Annotated[float, Field(gt=50.0, le=100.0)] = 99.5
-    """Percentile of a volume's foreground that becomes +1 on the MR side (zero becomes -1)."""
-    mr_range: Ends = (0.0, 1000.0)
-    """Arbitrary units that [-1, 1] becomes in a translated MR."""
+    """Lowest and highest CT value in HU; values outside saturate. (-20, 100) is the brain window 40/120."""
+    mr_percentile: Rare[Annotated[float, Field(gt=50.0, le=100.0)]] = 99.5
+    """Percentile of an MR volume's foreground that becomes +1 (zero becomes -1)."""
+    mr_range: Rare[Ends] = (0.0, 1000.0)
+    """Lowest and highest value of a translated MR, in arbitrary units."""
 
 
 @dataclass(frozen=True, kw_only=True, config=FROZEN)
 class NetworkSettings:
-    """Shapes of the two generators and the two discriminators."""
+    """Shapes of the two generators and the two discriminators; part of a model."""
 
     size: Annotated[int, Field(ge=32, le=1024, multiple_of=16)] = 128
     """Side of the square slices that the networks see, in pixels."""
-    margin: Fraction = 0.06
-    """Air around the head in the frame, as a fraction of the frame's side."""
-    frame: FrameName = "head"
-    """What is seen: the head, framed alike in both modalities, or the whole slice as it comes. The latter
-    teaches that heads change their size and is there to show it (docs/method.md)."""
-    generator: GeneratorName = "vae"
+    margin: Rare[Fraction] = 0.06
+    """Air around the head, as a fraction of the frame's side."""
+    frame: Rare[FrameName] = "head"
+    """head: crop each slice around the head, alike in CT and MR; slice: use whole slices. With whole slices
+    the networks learn to change the size of the head (docs/method.md)."""
+    generator: Rare[GeneratorName] = "vae"
     """Network that translates."""
-    fold: Literal[1, 2, 4] = 4
+    fold: Rare[Literal[1, 2, 4]] = 4
     """Side of the pixel blocks that are folded into channels before the first layer."""
-    channels: Annotated[
-        tuple[Annotated[int, Field(gt=0, le=4096, multiple_of=8)], ...], Field(min_length=1, max_length=8)
-    ] = (48, 64)
-    """Generator channels: at the folded resolution, then at each halving of it inside the hourglasses."""
-    blocks: Annotated[int, Field(gt=0, le=64)] = 1
+    channels: GroupedWidths = (48, 64)
+    """Generator channels: at the folded resolution, then at each halving of it."""
+    blocks: Rare[Annotated[int, Field(gt=0, le=64)]] = 1
     """Residual blocks on each side of a level."""
-    latent_channels: Width = 8
-    """Channels of the posterior q(z|x), which lies at the folded resolution."""
-    coordinates: bool = True
-    """Give the generators each pixel's position in the frame, which alone tells bone from bright CSF."""
-    attention: bool = True
-    """Self-attention at the coarsest level, so that the bottleneck sees the whole head."""
-    discriminator: DiscriminatorName = "multiscale"
-    """Network that judges."""
-    discriminator_channels: Annotated[tuple[Width, ...], Field(min_length=1, max_length=8)] = (16, 32, 64, 64)
-    """Discriminator channels per stage; each stage halves the resolution and has a head of its own."""
-    heads: Literal["all", "last"] = "all"
-    """Judge at every stage, or at the last alone."""
-    adjustment: bool = True
-    """Let the deepest features scale and shift the earlier ones before these are judged."""
-    independent: bool = True
-    """Stop each earlier head's derivatives from reaching the stages deeper than its own."""
+    latent_channels: Rare[Width] = 8
+    """Channels of the posterior q(z|x), which has the folded resolution."""
+    coordinates: Rare[bool] = True
+    """Give the generators the position of each pixel in the frame; bone and bright CSF differ by it alone."""
+    attention: Rare[bool] = True
+    """Use self-attention at the coarsest level, so that it sees the whole head."""
+    discriminator: Rare[DiscriminatorName] = "multiscale"
+    """Network that tells real slices from translated ones."""
+    discriminator_channels: Rare[Widths] = (16, 32, 64, 64)
+    """Discriminator channels by stage; each stage halves the resolution and has a head of its own."""
+    heads: Rare[Literal["all", "last"]] = "all"
+    """Use the discriminator heads of all stages, or of the last alone."""
+    adjustment: Rare[bool] = True
+    """Scale and shift the features of earlier heads by the deepest features."""
+    independent: Rare[bool] = True
+    """Keep the gradients of earlier heads from the stages that are deeper than their own."""
 
 
 @dataclass(frozen=True, kw_only=True, config=FROZEN)
 class LossSettings:
-    """Weights of the terms of the objective (`medtranslate.losses`); zero takes a term away."""
+    """Weights of the terms of the objective (`medtranslate.losses`); a term of weight 0 is left out."""
 
-    adversarial: Weight = 0.1
-    """Least-squares adversarial term, mean over the heads."""
-    cycle: Weight = 0.5
-    """L1 between a slice and its way there and back."""
-    identity: Weight = 0.0
-    """L1 between a target-domain slice and its translation into its own domain."""
-    kl: Weight = 0.01
+    adversarial: Rare[Weight] = 0.1
+    """Least-squares adversarial loss, mean over the heads."""
+    cycle: Rare[Weight] = 0.5
+    """L1 between a slice and its translation there and back."""
+    identity: Rare[Weight] = 0.0
+    """L1 between a slice and its translation into its own modality."""
+    kl: Rare[Weight] = 0.01
     """KL(q(z|x) || N(0, I)) per latent element."""
-    structure: Weight = 0.0
-    """Modality-independent structure of source and translation (MIND descriptors)."""
+    structure: Rare[Weight] = 0.0
+    """Difference of the MIND descriptors of source and translation."""
     anchor: Weight = 10.0
-    """L1 on phantom slices, whose truth is known."""
-    warmup: Fraction = 0.1
+    """L1 on slices whose true translation is known; 0 trains without them."""
+    warmup: Rare[Fraction] = 0.1
     """Share of the run over which cycle, identity and KL grow from zero to their weight."""
+    others: dict[OtherLossName, Weight] = field(default_factory=dict)
+    """Weights of losses that other packages add, by name."""
+
+    def weight(self, name: str) -> float:
+        """Return the weight of a loss, 0 for one that is left out."""
+        return float(self.others.get(name, getattr(self, name, 0.0)))
 
 
 @dataclass(frozen=True, kw_only=True, config=FROZEN)
 class AugmentSettings:
-    """The additional copy of each sample, and what is varied in it."""
+    """Augmentation: the copy that is added to each sample, and what is varied in it."""
 
-    copy_each: bool = True
-    """A batch holds every sample as it is and once augmented."""
-    degrees: float = 10.0
-    """Largest rotation in plane."""
-    scale: Fraction = 0.1
+    copy_each: Rare[bool] = True
+    """Show every sample twice: as it is, and augmented."""
+    degrees: Rare[float] = 10.0
+    """Largest rotation in plane, in degrees."""
+    scale: Rare[Fraction] = 0.1
     """Largest relative change of size."""
-    shift: Fraction = 0.04
+    shift: Rare[Fraction] = 0.04
     """Largest shift, as a fraction of the frame."""
-    distant: Fraction = 0.1
-    """Share of the copies that are shown 1.5 to 5 times smaller. A volume's frame fits its largest slice, so
-    slices near the vertex leave it nearly empty, and a network that never saw that fills it with things."""
-    mr_gamma: Fraction = 0.3
+    distant: Rare[Fraction] = 0.1
+    """Share of the copies that are shown 1.5 to 5 times smaller, as slices near the vertex are in the frame
+    of a whole volume; a network that never saw these fills the empty frame."""
+    mr_gamma: Rare[Fraction] = 0.3
     """Largest |log gamma| of the MR contrast."""
-    ct_window: Fraction = 0.0
-    """Largest |log| change of the width of the window in which the anchor's CT is shown to be translated, and
-    change of its level as a share of the width: pictures come in windows that nobody knows."""
+    ct_window: Rare[Fraction] = 0.0
+    """Largest |log| change of the width of the anchor's CT window, and largest change of its level as a
+    share of the width; for pictures, whose window is often unknown."""
 
 
-@dataclass(frozen=True, kw_only=True, config=FROZEN)
+_NAMED = ConfigDict(**FROZEN, validate_by_name=True, validate_by_alias=True)
+
+
+@dataclass(frozen=True, kw_only=True, config=_NAMED)
 class TrainSettings:
     """Settings of `train`."""
 
     ct: str
     """Training CT: a file; a folder of pictures, volumes or DICOM; a CSV; or `phantom:FIRST-LAST` (seeds)."""
     mr: str
-    """Training MR, likewise; no pairing is used."""
+    """Training MR, likewise; pairs are not needed."""
     out: Path
     """Folder of the run: settings, log.csv, pictures, checkpoint, model."""
     val_ct: str | None = None
-    """Unseen CT for validation (default: none)."""
+    """CT for validation, of other subjects (default: none)."""
     val_mr: str | None = None
-    """Unseen MR for validation (default: none)."""
+    """MR for validation, of other subjects (default: none)."""
     val_share: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Share of the training images to hold back, by whole groups, where no val_ct or val_mr is given."""
+    """Share of the training images to hold back for validation, by whole groups, without val_ct or val_mr."""
     groups: Path | None = None
-    """CSV `file,group` that tells whose each image is (default: a CSV's subject, DICOM's patient)."""
+    """CSV `file,group` with the subject of each image (default: a CSV's subject, DICOM's patient)."""
+    nan_to: NanTo | None = None
+    """Value for voxels that are NaN, as SPM and ANTs leave outside the field of view: a number, or air
+    (-1024 HU in CT, 0 in MR); without it such images are refused."""
+    picture_hu: Rare[PictureHU | None] = None
+    """Slope and offset from grey values of CT pictures to HU, such as 1 -1024 for pictures of HU + 1024
+    (default: black to white is `scale.ct_window`)."""
     cache: Path | None = None
     """Folder that keeps the framed slices for later runs and other processes (default: none)."""
     name: ModelName = "unnamed"
-    """Name that the model carries in its card and in every result."""
+    """Name of the model, in its card and in every result."""
     notes: str = ""
-    """What the model is meant for and trained on, printed in its card."""
+    """Purpose and data of the model, for its card."""
     images: Positive = 40_000
     """Length of the run: images shown per modality, augmented copies counted."""
     batch: Positive = 8
     """Images per modality and step in each process, augmented copies counted."""
     learning_rate: Annotated[float, Field(gt=0)] = 5e-4
     """Peak learning rate of the generators; constant, then linear to zero over the last part."""
-    discriminator_rate: Annotated[float, Field(gt=0)] = 2e-4
+    discriminator_rate: Rare[Annotated[float, Field(gt=0)]] = 2e-4
     """Peak learning rate of the discriminators."""
-    decay: Fraction = 0.5
+    decay: Rare[Fraction] = 0.5
     """Share of the run, at its end, over which the learning rates fall to zero."""
-    ema: Annotated[float, Field(ge=0, lt=1)] = 0.998
-    """Decay of the exponential moving average of the generators' weights, which is what is kept; lower in a
-    run's first steps."""
-    pool: Annotated[int, Field(ge=0)] = 50
-    """Past translations that the discriminators are shown again; 0 for none."""
-    cycle_noise: Weight = 0.02
+    ema: Rare[Annotated[float, Field(ge=0, lt=1)]] = 0.998
+    """Decay of the moving average of the generators' weights, which becomes the model; lower in the first
+    steps of a run."""
+    pool: Rare[Annotated[int, Field(ge=0)]] = 50
+    """Number of past translations that the discriminators see again."""
+    cycle_noise: Rare[Weight] = 0.02
     """Noise on the intermediate image of a cycle, so that the source can't be hidden in it."""
-    anchor_share: Weight = 1.0
-    """Slices whose truth is known, per unpaired slice in a step (where the anchor's weight is not 0)."""
-    anchor_contrast: StreamContrast = "both"
+    anchor_share: Rare[Weight] = 1.0
+    """Anchor slices (those whose true translation is known) per unpaired slice in a step."""
+    anchor_contrast: Rare[StreamContrast] = "both"
     """Contrast of the phantom MR that is translated: a sequence, any of them, random, or both."""
-    anchor_rendered: Fraction = 0.5
-    """Share of the anchor's slices that are training CT with an MR rendered from it, instead of phantoms."""
-    anchor_kept: Annotated[int, Field(ge=0)] = 0
-    """Slices of the anchor that are made once, when first drawn, and shown again, each time moved and bent
-    otherwise; 0 makes new ones for each step. They take 6 bytes a pixel of temporary disk or memory."""
-    anchor_lesions: bool = True
-    """Show the anchor's phantom heads with their lesions."""
-    anchor_skull_base: bool = True
-    """Show the anchor's phantom heads with the base of the skull, the orbits and the sinuses."""
+    anchor_rendered: Rare[Fraction] = 0.5
+    """Share of the anchor slices that are training CT with an MR rendered from it; the rest are phantoms."""
+    anchor_kept: Rare[Annotated[int, Field(ge=0)]] = 0
+    """Number of anchor slices to make once and show again, moved and bent each time; 0 makes new ones for
+    each step. They take 6 bytes a pixel of temporary disk or memory."""
+    anchor_lesions: Rare[bool] = True
+    """Draw lesions in the anchor's phantom heads."""
+    anchor_skull_base: Rare[bool] = True
+    """Draw the skull base, orbits and sinuses of the anchor's phantom heads."""
     phantom_contrast: StreamContrast = "t1"
-    """Contrast of the phantom MR that is asked for, and of MR slices that come from `phantom:`."""
-    unpaired: bool = True
-    """Use the unpaired images; without them only the phantom anchor trains."""
-    seed: Annotated[int, Field(ge=0)] = 0
+    """Contrast of the translated phantom MR, and of MR slices that come from `phantom:`."""
+    unpaired: Rare[bool] = True
+    """Train on the unpaired images; without them only the anchor trains."""
+    seed: Seed = 0
     """Seed of everything random."""
     device: Device = "auto"
     """auto, cpu, cuda or cuda:N."""
@@ -185,26 +205,38 @@ class TrainSettings:
     nodes: Positive = 1
     """Machines that train together, each with as many devices."""
     workers: Annotated[int, Field(ge=0, le=64)] | None = None
-    """Processes beside each device that draw batches ahead; 0 draws them within the step (default: 1 on a
-    CPU, several on a GPU)."""
-    capture: bool = True
-    """On one GPU, record a step's work once and replay it (CUDA graphs): the host starts it in a fraction of
-    the time, and the step is the same. `compile` takes its place."""
-    compile: bool = False
-    """Compile the networks with torch.compile."""
+    """Processes for each device that prepare batches ahead; 0 for none (default: 1 on a CPU, several on a
+    GPU)."""
+    capture: Rare[bool] = True
+    """On one GPU, record the work of a step once and replay it (CUDA graphs), which is faster."""
     precision: Precision = "auto"
     """Arithmetic of the networks; auto takes bfloat16 where the device is fast at it."""
-    gate: Annotated[int, Field(ge=0)] = 5_000
-    """Steps in which the model's input gate is fitted when the run is over; 0 for a model without one."""
+    gate: Rare[Annotated[int, Field(ge=0)]] = 5_000
+    """Steps to fit the model's input gate at the end of the run; 0 for a model without one."""
     every: Positive = 2_000
     """Images between checkpoints, validation scores and pictures."""
     tensorboard: bool = False
     """Log scalars and validation pictures for TensorBoard too (needs `medtranslate[tensorboard]`)."""
     resume: bool = False
-    """Go on from the checkpoint in `out`."""
+    """Continue from the checkpoint in `out`."""
     overwrite: bool = False
     """Replace an existing run."""
     scale: ScaleSettings = ScaleSettings()
     network: NetworkSettings = NetworkSettings()
     loss: LossSettings = LossSettings()
     augment: AugmentSettings = AugmentSettings()
+    parent: str | None = Field(default=None, alias="from")
+    """Model to start from: a name at hand, or the folder of a model or a run. Its network and scale are taken
+    over, so leave theirs out; discriminators too, from a run (default: start from noise)."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_removed(cls, values: Any) -> Any:
+        """Accept a removed setting in an older file if it has the value that is always used."""
+        if isinstance(values, Mapping):
+            return {key: value for key, value in values.items() if _REMOVED.get(key, _UNKNOWN) != value}
+        return values
+
+
+_REMOVED = {"compile": False}
+_UNKNOWN = object()

@@ -16,7 +16,7 @@ Settings = TypeVar("Settings")
 
 
 def build(kind: type[Settings], values: Mapping[str, object], origin: str = "settings") -> Settings:
-    """Settings of `kind` from plain values.
+    """Make settings of `kind` from plain values.
 
     Raises:
         SettingsError: a key is unknown, a value is missing or out of range; names each of them.
@@ -34,13 +34,14 @@ def _problem(item: ErrorDetails) -> str:
         return f"{name}: no setting of this name"
     if item["type"] == "missing":
         return f"{name}: missing"
-    return f"{name}: {item['msg'].lower()} (got {item['input']!r})"
+    reason = item["msg"].removeprefix("Value error, ")
+    return f"{name}: {reason[:1].lower()}{reason[1:]} (got {item['input']!r})"
 
 
 def plain(settings: object) -> dict[str, Any]:
-    """Settings as JSON-like values, in the order of the fields.
+    """Return settings as JSON-like values, in the order of the fields.
 
-    What a de-identified output was made from is left out: names of files may name a patient.
+    Of a de-identified output the paths of inputs are left out: file names may name a patient.
     """
     values: dict[str, Any] = TypeAdapter(type(settings)).dump_python(settings, mode="json", by_alias=True)
     hidden = _SOURCES if values.get("deidentify") else ()
@@ -51,7 +52,7 @@ _SOURCES = ("input", "series", "reference", "result", "prediction", "source", "m
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file, by `safe_load`.
+    """Read the mapping in a YAML file, by `safe_load`.
 
     Raises:
         SettingsError: the file is missing, is no YAML or holds no mapping.
@@ -64,7 +65,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         reason = " ".join(str(error).split())
         raise SettingsError(f"{path}: not plain YAML ({reason})") from None
     if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
-        raise SettingsError(f"{path}: holds no `key: value` settings")
+        raise SettingsError(f"{path}: holds no settings; write `key: value` lines")
     return values
 
 

@@ -1,4 +1,4 @@
-"""What lies in a folder, a CSV or a file: pictures, volumes, DICOM series."""
+"""Lists the images that a folder, a pattern, a CSV or a file stands for: pictures, volumes, DICOM series."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ from pathlib import Path
 from natsort import natsorted
 
 from medtranslate.config import Modality
-from medtranslate.data.tables import Row, beside, read_groups, read_table
 from medtranslate.errors import Unreadable
-from medtranslate.io import FORMATS, detect_format, is_preview
+from medtranslate.io import detect_format, is_preview
 from medtranslate.io.dicom_files import file_of, without_comment
 from medtranslate.io.dicom_folders import Share, join_shares
 from medtranslate.io.dicom_series import MODALITIES, find_series
-
-_SUFFIXES = tuple(suffix for format in FORMATS.values() for suffix in format.suffixes if suffix)
+from medtranslate.io.tables import Row, Table, is_table, read_groups, read_table
+from medtranslate.io.trees import NAMES, SUFFIXES, is_pattern, match, of_subjects, subfolders
 
 
 @dataclass(frozen=True)
@@ -37,54 +36,89 @@ class Item:
 
     @property
     def name(self) -> str:
-        """For messages: the path, and the end of the series' UID."""
+        """Path, and the end of the series' UID, for messages."""
         return f"{self.path} (series ...{self.series[-12:]})" if self.series else str(self.path)
 
 
 @dataclass(frozen=True)
 class Listing:
-    """The images of a source, and a sentence for each that is damaged or of the other modality."""
+    """The images of a source.
+
+    Attributes:
+        failures: a sentence for each image that is damaged.
+        others: how many images are of the other modality.
+        notes: what else there is to say, in sentences.
+    """
 
     items: list[Item]
     failures: list[str]
     others: int = 0
+    notes: tuple[str, ...] = ()
 
 
 def list_items(path: Path, modality: Modality, groups: Path | None = None) -> Listing:
-    """The images of one modality that a path stands for, in natural order.
+    """List the images of one modality that a path stands for, in natural order.
 
-    A CSV names files in `path`, and optionally their `subject` and `modality` (rows of the other one are
-    left out). A folder with DICOM in it, at any depth, is its series of the modality. Any other folder is
-    its own files, which have to be of one format; subfolders are left alone. A file that is named like
-    an image and is none is listed, and fails when it is read.
+    - A CSV names files, and optionally their `subject` and `modality`; rows of the other one are left out.
+    - A pattern such as `data/*/ct.nii.gz` names files or folders of a DICOM series each.
+    - A folder with DICOM in it, at any depth, is its series of the modality.
+    - A folder without images of its own holds a folder for each subject, in which the modality's image is
+      called after it (`trees.NAMES`), or is the only one.
+    - Any other folder is its own files, which have to be of one format; subfolders are left alone. A file
+      that is named like an image and is none is listed, and fails when it is read.
 
     Args:
         groups: a CSV with `file` and `group`, which tells whose each file is.
 
     Raises:
-        Unreadable: there is nothing, or formats are mixed; or a CSV is not one.
+        Unreadable: there is nothing, formats are mixed, or a subject's folder holds two such images; or a CSV
+            is not one, or names files that do not exist.
     """
-    if path.suffix.lower() == ".csv":
+    if is_table(path):
         listing = _from_table(path, modality)
+    elif is_pattern(path):
+        listing = _from_pattern(path)
     elif path.is_file():
         listing = Listing([Item(path)], [])
     else:
-        format = detect_format(path)
-        listing = _from_series(path, modality) if format == "dicom" else _from_files(path, format)
+        listing = _from_folder(path, modality)
     return listing if groups is None else replace(listing, items=_grouped(listing.items, groups))
 
 
+def _from_folder(folder: Path, modality: Modality) -> Listing:
+    try:
+        format = detect_format(folder)
+    except Unreadable:
+        if not folder.is_dir() or any(map(_is_image, _own_files(folder))) or not subfolders(folder):
+            raise
+        found = of_subjects(folder, NAMES[modality])
+        return Listing([Item(file, group=subject) for subject, file in found.items()], [])
+    return _from_series(folder, modality) if format == "dicom" else _from_files(folder, format)
+
+
 def _from_files(folder: Path, format: str) -> Listing:
-    files = (file for file in folder.iterdir() if file.is_file() and file.name[0] != ".")
-    images = natsorted(filter(_is_image, files), key=lambda file: file.name)
+    images = natsorted(filter(_is_image, _own_files(folder)), key=lambda file: file.name)
     # A volume is a subject, the same one where CT and MR have the same name; a picture is a slice.
     known = format != "png"
     return Listing([Item(file, group=file.name.split(".")[0] if known else None) for file in images], [])
 
 
+def _from_pattern(pattern: Path) -> Listing:
+    """List what a pattern names; what its folders' wildcards stand for is the subject, else its name's."""
+    found = match(pattern)
+    slices = pattern.suffix.lower() in (".png", ".jpg", ".jpeg")  # of which a name tells no subject
+    return Listing(
+        [Item(each.path, group=each.folder or (None if slices else each.name) or None) for each in found], []
+    )
+
+
+def _own_files(folder: Path) -> list[Path]:
+    return [file for file in folder.iterdir() if file.is_file() and file.name[0] != "."]
+
+
 def _is_image(file: Path) -> bool:
-    """By its name, or by its content; a preview is none."""
-    if file.name.lower().endswith(_SUFFIXES):
+    """Tell an image by its name, or by its content; a preview is none."""
+    if file.name.lower().endswith(SUFFIXES):
         return not is_preview(file)
     try:
         return bool(detect_format(file))
@@ -92,22 +126,28 @@ def _is_image(file: Path) -> bool:
         return False
 
 
-def _from_table(table: Path, modality: Modality) -> Listing:
-    rows = read_table(table, "path", ("subject", "modality"))
-    wanted = [row for row in rows if _modality(table, row) in (modality, "")]
+def _from_table(path: Path, modality: Modality) -> Listing:
+    table = read_table(path, ("path",), ("subject", "modality"))
+    wanted = [row for row in table.rows if modality_of(table, row) in (modality, "")]
     if not wanted:
-        raise Unreadable(f"{table}: no row is {modality}; add some, or name another CSV")
-    items = [Item(beside(table, row["path"]), group=row.get("subject") or None) for row in wanted]
+        raise Unreadable(f"{path}: no row is {modality}; add some, or name another CSV")
+    items = [Item(table.file(row["path"]), group=row["subject"] or None) for row in wanted]
+    table.require(item.path for item in items)
     doubled = len(items) - len({item.path for item in items})
     if doubled:
-        raise Unreadable(f"{table}: {doubled} of {len(items)} {modality} rows repeat a path; list each once")
-    return Listing(items, [], others=len(rows) - len(wanted))
+        raise Unreadable(f"{path}: {doubled} of {len(items)} {modality} rows repeat a path; list each once")
+    return Listing(items, [], others=len(table.rows) - len(wanted), notes=tuple(table.notes))
 
 
-def _modality(table: Path, row: Row) -> str:
-    name = row.get("modality", "").lower()
+def modality_of(table: Table, row: Row) -> str:
+    """Read the modality of a row: ct, mr, or nothing.
+
+    Raises:
+        Unreadable: another word.
+    """
+    name = row["modality"].lower()
     if name not in ("ct", "mr", "mri", ""):
-        raise Unreadable(f"{table}: modality {name!r} of {row['path']!r}; write ct or mr")
+        raise Unreadable(f"{table.path}: modality {name!r} of {row['path']!r}; write ct or mr")
     return name[:2]
 
 
@@ -139,6 +179,7 @@ def _from_series(folder: Path, modality: Modality) -> Listing:
 
 
 def _grouped(items: list[Item], table: Path) -> list[Item]:
+    """Give each item the group that a table names for its file."""
     groups = read_groups(table)
     places = [item.path.resolve() for item in items]
     missing = [str(item.path) for item, place in zip(items, places, strict=True) if place not in groups]

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from medtranslate.config import Modality, PrepareSettings, plain
-from medtranslate.data.failures import check_failures
+from medtranslate.data.failures import check_failures, is_blank
 from medtranslate.data.items import list_items
 from medtranslate.data.mislabelled_ct import SIZE, shows_skull
 from medtranslate.data.near_duplicates import THUMBNAIL, connect, thumbnail
@@ -44,7 +44,8 @@ def prepare_pictures(settings: PrepareSettings, *, quiet: bool) -> dict[str, Any
     """Write train/ct, train/mr, val/ct, val/mr, groups.csv and prepared.json; the output is whole or absent.
 
     Pictures are called `<folder>-<name>` after the folder that they are from. Of copies the first one is
-    kept. MR pictures that look like CT go to `ct-among-mr`, for human eyes, and into neither side.
+    kept. Blank pictures are left out. MR pictures that look like CT go to `ct-among-mr`, for human eyes, and
+    into neither side.
 
     Returns:
         The record that prepared.json holds.
@@ -62,7 +63,7 @@ def prepare_pictures(settings: PrepareSettings, *, quiet: bool) -> dict[str, Any
     files: dict[str, Path] = {}
     folders: dict[Modality, tuple[str, ...]] = {"ct": settings.ct, "mr": settings.mr}
     for modality, names in folders.items():
-        pictures, failures = _read(settings.source, names, modality, quiet)
+        pictures, failures, blank = _read(settings, names, modality, quiet)
         clean = [picture for picture in pictures if not picture.doubtful]
         if not clean:
             raise InputRefused(
@@ -84,8 +85,9 @@ def prepare_pictures(settings: PrepareSettings, *, quiet: bool) -> dict[str, Any
         files |= {picture.name: picture.file for picture in (*kept, *doubtful)}
         sizes = Counter(groups)
         found[modality] = {
-            "read": len(pictures) + len(failures),
+            "read": len(pictures) + len(failures) + blank,
             "unusable": failures,
+            "blank": blank,
             "looks_like_ct": [picture.name for picture in doubtful],
             "copies_left_out": len(clean) - len(kept),
             "groups": len(sizes),
@@ -107,20 +109,31 @@ def prepare_pictures(settings: PrepareSettings, *, quiet: bool) -> dict[str, Any
 
 
 def _read(
-    source: Path, names: tuple[str, ...], modality: Modality, quiet: bool
-) -> tuple[list[_Picture], list[str]]:
-    """The pictures of one modality in natural order, and a sentence for each that is unusable."""
+    settings: PrepareSettings, names: tuple[str, ...], modality: Modality, quiet: bool
+) -> tuple[list[_Picture], list[str], int]:
+    """Read the pictures of one modality in natural order.
+
+    Returns:
+        The pictures, a sentence for each that is unusable, and the number of blank ones.
+
+    Raises:
+        InputRefused: too many are unusable, or all are blank.
+    """
+    source, where = settings.source, f"{settings.source} ({', '.join(names)})"
     files = [(name, item.path) for name in names for item in list_items(source / name, modality).items]
     bar = progress(len(files), "picture", f"reading {modality}", quiet=quiet)
 
-    def one(named: tuple[str, Path]) -> _Picture | str:
+    def one(named: tuple[str, Path]) -> _Picture | str | None:
         folder, file = named
         try:
-            grey = torch.from_numpy(read_volume(file).values[:, :, 0].T)
+            volume = read_volume(file)
         except InputRefused as error:
             return str(error)
         finally:
             bar.update()
+        if is_blank(volume):
+            return None
+        grey = torch.from_numpy(volume.values[:, :, 0].T)
         doubtful = modality == "mr" and shows_skull(thumbnail(grey, SIZE))
         name = f"{folder.replace('/', '-')}-{file.name}"
         return _Picture(file, name, modality, thumbnail(grey, THUMBNAIL), doubtful)
@@ -128,12 +141,18 @@ def _read(
     with bar, ThreadPoolExecutor(2) as pool:
         done = list(pool.map(one, files))
     failures = [item for item in done if isinstance(item, str)]
-    check_failures(failures, len(files), f"{source} ({', '.join(names)})")
-    return [item for item in done if not isinstance(item, str)], failures
+    pictures = [item for item in done if isinstance(item, _Picture)]
+    blank = len(done) - len(failures) - len(pictures)
+    check_failures(failures, len(files) - blank, where, settings.out)
+    if not pictures:
+        raise InputRefused(
+            f"{where}: all {blank} {modality} pictures are of one grey value; name other folders"
+        )
+    return pictures, failures, blank
 
 
 def _grouped(pictures: list[_Picture], settings: PrepareSettings) -> tuple[list[_Picture], list[str]]:
-    """One picture of each set of copies, and the name of its group."""
+    """Keep one picture of each set of copies, and name its group."""
     thumbnails = np.stack([picture.thumbnail for picture in pictures])
     _, first = np.unique(connect(thumbnails, settings.copies), return_index=True)
     kept = [pictures[index] for index in sorted(first)]

@@ -15,11 +15,12 @@ import torch
 from torch import Tensor
 
 from medtranslate import phantom
-from medtranslate.config import Modality, TrainSettings
+from medtranslate.config import Modality, TrainSettings, nan_value
 from medtranslate.data.items import Listing, list_items
+from medtranslate.data.look_alikes import group_look_alikes
 from medtranslate.data.phantom_slices import PhantomSlices
 from medtranslate.data.split import held_back
-from medtranslate.data.stored import StoredSlices, store
+from medtranslate.data.stored import Request, StoredSlices, store
 from medtranslate.errors import SettingsError
 
 _MODALITIES: dict[str, Modality] = {"ct": "ct", "mr": "mr", "val_ct": "ct", "val_mr": "mr"}
@@ -37,16 +38,18 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class Opened:
-    """Sources by their key (ct, mr, val_ct, val_mr), and what there is to say about them.
+    """Sources by their key (ct, mr, val_ct, val_mr), and facts about them.
 
     Attributes:
-        record: what was read from files and what was passed over, as JSON-like values.
+        record: images of files that were read or passed over, as JSON-like values.
         warnings: sentences.
+        digests: of the images of each source that is files, in their order.
     """
 
     sources: dict[str, Source]
     record: dict[str, Any]
     warnings: list[str]
+    digests: dict[str, tuple[str, ...]]
 
 
 def open_sources(settings: TrainSettings, *, quiet: bool) -> Opened:
@@ -76,19 +79,30 @@ def open_sources(settings: TrainSettings, *, quiet: bool) -> Opened:
         listings |= _split(listings, settings)
     stored = {
         key: store(
-            listing,
-            texts.get(key, texts.get(key.removeprefix("val_"), "")),
-            _MODALITIES[key],
-            settings.network,
-            settings.scale,
+            Request(
+                listing,
+                texts.get(key, texts.get(key.removeprefix("val_"), "")),
+                _MODALITIES[key],
+                settings.network,
+                settings.scale,
+                settings.out,
+                nan_value(settings.nan_to, _MODALITIES[key], key),
+                settings.picture_hu if _MODALITIES[key] == "ct" else None,
+            ),
             folder=settings.cache,
             quiet=quiet,
         )
         for key, listing in listings.items()
     }
-    warnings = [sentence for key, source in stored.items() for sentence in _remarks(key, source)]
+    warnings = list(dict.fromkeys(note for listing in listings.values() for note in listing.notes))
+    warnings += [sentence for key, source in stored.items() for sentence in _remarks(key, source)]
     warnings += _leaks(stored)
-    return Opened(sources | stored, {key: source.record for key, source in stored.items()}, warnings)
+    return Opened(
+        sources | stored,
+        {key: source.record for key, source in stored.items()},
+        warnings,
+        {key: source.digests for key, source in stored.items()},
+    )
 
 
 def _stream(text: str, modality: Modality, settings: TrainSettings) -> PhantomSlices:
@@ -104,14 +118,19 @@ def _stream(text: str, modality: Modality, settings: TrainSettings) -> PhantomSl
 
 def _split(listings: Mapping[str, Listing], settings: TrainSettings) -> dict[str, Listing]:
     """Training listings without the groups held back, and validation listings of these."""
-    whole = {key: listings[key] for key in ("ct", "mr") if key in listings and f"val_{key}" not in listings}
+    whole = {
+        key: group_look_alikes(listings[key], _MODALITIES[key])
+        for key in ("ct", "mr")
+        if key in listings and f"val_{key}" not in listings
+    }
     held: set[str] = set()
     for key, listing in whole.items():
         groups = [item.group for item in listing.items if item.group]
         if len(groups) < len(listing.items) or len(set(groups)) < 2:
             raise SettingsError(
-                f"val_share: {len(listing.items)} {key} images, of which {len(groups)} say whose they are, in"
-                f" {len(set(groups))} groups; give two or more with --groups FILE or a CSV with subject"
+                f"val_share: of {len(listing.items)} {key} images {len(groups)} are in {len(set(groups))}"
+                " groups of subjects or look-alikes; give all of them two or more groups with --groups FILE,"
+                " or a CSV with subject"
             )
         held |= held_back(groups, settings.val_share, settings.seed)
     if not whole:
@@ -131,6 +150,8 @@ def _remarks(key: str, source: StoredSlices) -> list[str]:
     remarks = [f"{key}: passed over: {reason}" for reason in passed]
     notes, images = record["warnings"], record["images"]
     remarks += [f"{key}: {note} ({count} of {images} images)" for note, count in notes.items()]
+    if blank := record.get("blank", 0):
+        remarks.append(f"{key}: {blank} pictures of one grey value passed over")
     if len(source.images) == 1:
         remarks.append(f"{key}: one slice, which is no set to learn from or to judge by")
     return remarks
@@ -143,7 +164,7 @@ def _leaks(stored: Mapping[str, StoredSlices]) -> list[str]:
     for key, source in stored.items():
         if not key.startswith("val_"):
             continue
-        images = len(source.digests & frozenset().union(*(other.digests for other in trained)))
+        images = len(set(source.digests) & {digest for other in trained for digest in other.digests})
         groups = len(source.groups & frozenset().union(*(other.groups for other in trained)))
         if images or groups:
             leaks.append(f"{key}: {images} images and {groups} groups are trained on too; its scores flatter")

@@ -27,7 +27,7 @@ from torch import Tensor
 
 from medtranslate import __version__
 from medtranslate.config import Modality, NetworkSettings, ScaleSettings
-from medtranslate.data.failures import check_failures
+from medtranslate.data.failures import check_failures, is_blank
 from medtranslate.data.items import Item, Listing
 from medtranslate.errors import GeometryRefused, InputRefused, SeriesRefused, Unreadable
 from medtranslate.io import read_volume
@@ -46,16 +46,16 @@ _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
 @dataclass(frozen=True)
 class StoredSlices:
-    """Slices of files, [N, 1, S, S] in half precision, and what is known of them.
+    """Slices of files, [N, 1, S, S] in half precision, and facts about them.
 
     Attributes:
-        digests: of the images, to tell whether two sources share some.
-        groups: whose they are, where known.
+        digests: of the images in their order, to tell whether two sources share some.
+        groups: subjects or look-alikes, where known.
         record: counts, and a sentence for each image that was passed over; no identities.
     """
 
     images: Tensor
-    digests: frozenset[str]
+    digests: tuple[str, ...]
     groups: frozenset[str]
     record: dict[str, Any]
 
@@ -68,6 +68,27 @@ class StoredSlices:
 
 
 @dataclass(frozen=True)
+class Request:
+    """The images of a source, and the frame and scale that their slices are wanted in.
+
+    Attributes:
+        where: origin of the listing, as the user named it.
+        out: output of the command; a long list of unusable images is written beside it.
+        nan_to: value for voxels that are NaN; None counts such images as unusable.
+        picture_hu: slope and offset from the grey values of CT pictures to HU.
+    """
+
+    listing: Listing
+    where: str
+    modality: Modality
+    network: NetworkSettings
+    scale: ScaleSettings
+    out: Path
+    nan_to: float | None = None
+    picture_hu: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
 class _Decoded:
     item: Item
     slices: Tensor
@@ -75,75 +96,68 @@ class _Decoded:
     warnings: list[str]
 
 
+class _Blank:
+    """Stands for a picture of one grey value."""
+
+
 @dataclass(frozen=True)
 class _Facts:
-    """What is kept beside slices: which items of the listing they are of, and what is said of them."""
+    """Facts about stored slices: the items of the listing that they are of, digests, counts."""
 
     decoded: list[int]
     digests: list[str]
     record: dict[str, Any]
 
 
-def store(
-    listing: Listing,
-    where: str,
-    modality: Modality,
-    network: NetworkSettings,
-    scale: ScaleSettings,
-    *,
-    folder: Path | None = None,
-    quiet: bool,
-) -> StoredSlices:
-    """Framed slices of all images of a listing, in its order.
+def store(request: Request, *, folder: Path | None = None, quiet: bool) -> StoredSlices:
+    """Decode framed slices of all images of a listing, in its order.
 
-    Series of DICOM that are no regular volume (localizers, say) are passed over; so are other unusable
-    images, up to the share that `check_failures` tolerates.
+    Series of DICOM that are no regular volume (localizers, say) and blank pictures are passed over; so are
+    other unusable images, up to the share that `check_failures` tolerates.
 
     Args:
-        where: what the listing was made from.
-        folder: keep the slices there, and take them from there if files and settings are what they were
+        request: the images.
+        folder: keep the slices there, and take them from there if files and settings are the same
             (names, sizes and times of change tell). No identities are kept.
+        quiet: show no progress.
 
     Raises:
         InputRefused: too many images are unusable, or no slice shows a head.
-        Unreadable: what was kept is damaged.
+        Unreadable: the kept slices are damaged.
     """
-
-    def decode(file: IO[bytes]) -> _Facts:
-        return _decode_into(file, listing, where, modality, network, scale, quiet=quiet)
-
     if folder is None:
         with tempfile.TemporaryFile() as nameless:
-            return _mapped(nameless, decode(nameless), listing, network.size)
-    kept = folder / f"slices-{_key(listing, modality, network, scale)}"
+            return _mapped(nameless, _decode_into(nameless, request, quiet=quiet), request)
+    kept = folder / f"slices-{_key(request)}"
     if not kept.exists():
         with whole_output(kept, overwrite=False, folder=True) as fresh:
-            with (fresh / "slices").open("wb") as made:
-                text = json.dumps(asdict(decode(made)))
+            with (fresh / "slices").open("wb") as file:
+                text = json.dumps(asdict(_decode_into(file, request, quiet=quiet)))
             (fresh / "slices.json").write_text(text, encoding="utf-8")
     try:
         facts = _Facts(**json.loads((kept / "slices.json").read_text(encoding="utf-8")))
-        with (kept / "slices").open("rb") as found:
-            return _mapped(found, facts, listing, network.size)
+        with (kept / "slices").open("rb") as file:
+            return _mapped(file, facts, request)
     except (IndexError, KeyError, OSError, TypeError, ValueError) as error:
         raise Unreadable(f"{kept}: damaged ({type(error).__name__}); remove it, it is made anew") from None
 
 
-def _mapped(file: IO[bytes], facts: _Facts, listing: Listing, size: int) -> StoredSlices:
+def _mapped(file: IO[bytes], facts: _Facts, request: Request) -> StoredSlices:
+    size = request.network.size
     shape = (facts.record["slices"], 1, size, size)
     if os.fstat(file.fileno()).st_size != 2 * shape[0] * size**2:
         raise ValueError("cut")
-    groups = (listing.items[index].group for index in facts.decoded)
+    groups = (request.listing.items[index].group for index in facts.decoded)
     return StoredSlices(
         # Copy on write, because torch takes no read-only array; nothing is ever written.
         torch.from_numpy(np.memmap(file, np.float16, "c", shape=shape)),
-        frozenset(facts.digests),
+        tuple(facts.digests),
         frozenset(group for group in groups if group),
         facts.record,
     )
 
 
-def _key(listing: Listing, modality: Modality, network: NetworkSettings, scale: ScaleSettings) -> str:
+def _key(request: Request) -> str:
     """Digest of all that the slices depend on."""
 
     @cache
@@ -155,33 +169,27 @@ def _key(listing: Listing, modality: Modality, network: NetworkSettings, scale: 
     # A text header's voxels may lie in another file.
     items = [
         (item.series, files(item.path.parent if item.path.suffix in (".mhd", ".nhdr", ".hdr") else item.path))
-        for item in listing.items
+        for item in request.listing.items
     ]
-    frame = network.size, network.margin, network.frame
-    of = (__version__, modality, *frame, asdict(scale), listing.failures, items)
+    frame = request.network.size, request.network.margin, request.network.frame
+    values = request.nan_to, request.picture_hu, asdict(request.scale)
+    of = (__version__, request.modality, *frame, *values, request.listing.failures, items)
     return hashlib.sha256(json.dumps(of).encode()).hexdigest()[:32]
 
 
-def _decode_into(
-    file: IO[bytes],
-    listing: Listing,
-    where: str,
-    modality: Modality,
-    network: NetworkSettings,
-    scale: ScaleSettings,
-    *,
-    quiet: bool,
-) -> _Facts:
+def _decode_into(file: IO[bytes], request: Request, *, quiet: bool) -> _Facts:
+    listing = request.listing
     failures, unsuited = list(listing.failures), list[str]()
     facts = _Facts([], [], {})
     notes: Counter[str] = Counter()
     groups: set[str] = set()
-    count, seen = 0, 0
-    steps = _steps(modality, network, scale)
-    with progress(len(listing.items), "image", f"reading {modality}", quiet=quiet) as bar:
-        for index, done in enumerate(_decode(listing.items, steps, modality)):
+    count, kept, blank = 0, 0, 0
+    with progress(len(listing.items), "image", f"reading {request.modality}", quiet=quiet) as bar:
+        for index, done in enumerate(_decode(request)):
             bar.update()
-            if isinstance(done, SeriesRefused | GeometryRefused):
+            if isinstance(done, _Blank):
+                blank += 1
+            elif isinstance(done, SeriesRefused | GeometryRefused):
                 unsuited.append(str(done))
             elif isinstance(done, InputRefused):
                 failures.append(str(done))
@@ -192,19 +200,18 @@ def _decode_into(
                 facts.digests.append(done.digest)
                 groups |= {done.item.group} if done.item.group else set()
                 notes.update(done.warnings)
-                count, seen = count + len(done.slices), seen + len(visible)
-    check_failures(failures, len(listing.items) + len(listing.failures) - len(unsuited), where)
-    if not seen:
-        raise Unreadable(
-            f"{where}: none of {count} slices shows a head; check modality and window"
-            + "".join(f"; {reason}" for reason in unsuited[:1])
-        )
+                count, kept = count + len(done.slices), kept + len(visible)
+    total = len(listing.items) + len(listing.failures) - len(unsuited) - blank
+    check_failures(failures, total, request.where, request.out)
+    if not kept:
+        raise Unreadable(_no_head(request.where, count, blank, unsuited))
     file.flush()
     facts.record.update(
-        source=where,
+        source=request.where,
         images=len(facts.digests),
-        slices=seen,
+        slices=kept,
         groups=len(groups),
+        blank=blank,
         other_modality=listing.others,
         unsuited_series=unsuited,
         failures=failures,
@@ -213,8 +220,16 @@ def _decode_into(
     return facts
 
 
+def _no_head(where: str, count: int, blank: int, unsuited: list[str]) -> str:
+    """Say why a set has no slice to train on."""
+    more = f" ({blank} more pictures are of one grey value)" if blank else ""
+    return f"{where}: none of {count} slices shows a head{more}; check modality and window" + "".join(
+        f"; {reason}" for reason in unsuited[:1]
+    )
+
+
 def _by_kind(notes: Counter[str]) -> dict[str, int]:
-    """Counts of notes; those that differ in their numbers alone are one, that with the largest."""
+    """Count notes; those that differ in their numbers alone are one, that with the largest."""
     kinds: dict[str, list[str]] = {}
     for note in notes:
         kinds.setdefault(_NUMBER.sub("", note), []).append(note)
@@ -236,13 +251,23 @@ def _steps(modality: Modality, network: NetworkSettings, scale: ScaleSettings) -
     )
 
 
-def _decode(items: list[Item], steps: Compose, modality: Modality) -> Iterator[_Decoded | InputRefused]:
-    """Each item's slices, or why it has none; some items ahead of what is taken, so memory is bounded."""
+def _decode(request: Request) -> Iterator[_Decoded | _Blank | InputRefused]:
+    """Decode the slices of each item, a few items ahead; a refusal in place of those that have none."""
+    items, modality = request.listing.items, request.modality
+    steps = _steps(modality, request.network, request.scale)
 
-    def one(item: Item) -> _Decoded | InputRefused:
+    def one(item: Item) -> _Decoded | _Blank | InputRefused:
         try:
-            volume = read_volume(item.path, series=item.series, modality=modality)
+            volume = read_volume(
+                item.path,
+                series=item.series,
+                modality=modality,
+                nan_to=request.nan_to,
+                picture_hu=request.picture_hu,
+            )
             require_signal(volume.meta)
+            if is_blank(volume):
+                return _Blank()
             framed = steps({"image": to_metatensor(volume)})["image"]
         except InputRefused as error:
             return error

@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import fields
 
 from medtranslate.records import Evaluation, Scores, Tissue
 from medtranslate.runtime import gathered
 
 
 def mean_scores(scores: Iterable[Scores]) -> Scores:
-    """Mean of each score over those that have it.
+    """Average each score over those that have it.
 
     The infinite PSNR of equal images counts only where all are equal: one would drown the others.
     """
     listed = list(scores)
 
-    def mean(values: list[float | None]) -> float | None:
-        known = [value for value in values if value is not None]
-        known = [value for value in known if math.isfinite(value)] or known
-        return sum(known) / len(known) if known else None
+    def mean(values: list[float]) -> float:
+        known = [value for value in values if math.isfinite(value)] or values
+        return sum(known) / len(known)
 
-    names = [entry.name for entry in fields(Scores)]
-    return Scores(**{name: mean([getattr(scores, name) for scores in listed]) for name in names})
+    names = dict.fromkeys(name for scores in listed for name in scores)
+    return {name: mean([scores[name] for scores in listed if name in scores]) for name in names}
 
 
 def mean_baselines(items: Sequence[Evaluation]) -> dict[str, Scores]:
@@ -56,8 +54,7 @@ def mean_tissues(items: Sequence[Evaluation]) -> dict[str, Tissue]:
 
 def telling(items: Iterable[Evaluation]) -> list[str]:
     """Names of the best, the median and the worst item by MAE."""
-    scored = [(item.volume.mae, item.name) for item in items if item.volume.mae is not None]
-    ranked = [name for _, name in sorted(scored)]
+    ranked = [name for _, name in sorted((item.volume["mae"], item.name) for item in items if item.volume)]
     return list(dict.fromkeys(ranked[:1] + ranked[len(ranked) // 2 :][:1] + ranked[-1:]))
 
 

@@ -10,10 +10,11 @@ from skimage.exposure import match_histograms
 from torch import Tensor, nn
 
 from medtranslate.checkpoint import Model
-from medtranslate.config import Modality, ProfileName
+from medtranslate.config import Modality
 from medtranslate.metrics import Range, Volume, Voxels, score
 from medtranslate.networks import Generated, Posterior
 from medtranslate.records import Scores
+from medtranslate.transforms.monai_adapters import from_metatensor, to_metatensor
 from medtranslate.translation import translate_volume
 
 
@@ -26,7 +27,7 @@ def baselines(
     source_range: Range = (0.0, 1.0),
     copied_range: Range | None = None,
     mean_image: Volume | None = None,
-    profile: ProfileName = "image",
+    profile: str = "image",
     reversed_axes: Sequence[int] = (),
 ) -> dict[str, Scores]:
     """Scores of what needs no translation, on the same voxels.
@@ -76,7 +77,8 @@ def mean_image(source: MetaTensor, model: Model, to: Modality) -> MetaTensor:
     Raises:
         InputRefused: no head is found.
     """
-    return translate_volume(source, _MeanModel(model.description, model.generators, model.means), to)[0]
+    mean = _MeanModel(model.description, model.generators, model.means)
+    return to_metatensor(translate_volume(from_metatensor(source), mean, to)[0])
 
 
 class _MeanSlice(nn.Module):

@@ -9,7 +9,7 @@ import torch
 from monai.data import MetaTensor
 
 from medtranslate.checkpoint import Model, load_model
-from medtranslate.config import CycleSettings, Modality, plain, write_yaml
+from medtranslate.config import CycleSettings, Modality, nan_value, plain, write_yaml
 from medtranslate.device import choose_device
 from medtranslate.evaluation.averages import (
     gathered_warnings,
@@ -24,12 +24,13 @@ from medtranslate.evaluation.pairing import members_of
 from medtranslate.io import read_volume
 from medtranslate.io.dicom_values import require_signal
 from medtranslate.metrics import PROFILES, Range, score
+from medtranslate.modality import OTHER
 from medtranslate.records import Cycle, Evaluation, Mask
 from medtranslate.report import VIEWS, Pictures, draw_differences, write_case
 from medtranslate.runtime import check_free, progress, require_apart, whole_output
-from medtranslate.transforms import origin, to_axial
-from medtranslate.transforms.monai_adapters import to_metatensor
-from medtranslate.translation import OTHER, as_spoken, framed_alone, pass_gate, stem_of, translate_volume
+from medtranslate.transforms import to_axial
+from medtranslate.transforms.monai_adapters import from_metatensor, to_metatensor
+from medtranslate.translation import as_spoken, framed_alone, pass_gate, stem_of, translate_volume
 
 NAMES = {
     "source copied": "intermediate copied",
@@ -64,6 +65,7 @@ def cycle(settings: CycleSettings, *, quiet: bool = False) -> Cycle:
             select=settings.select,
             volume=settings.volume,
             modality=settings.from_,
+            nan_to=nan_value(settings.nan_to, settings.from_, str(paths[name])),
             advice=f"--from says what the input is, so give --from {OTHER[settings.from_]}",
         )
         require_signal(read.meta)
@@ -118,7 +120,7 @@ def cycle_volume(
     source: MetaTensor,
     modality: Modality,
     model: Model,
-    batch: int = 16,
+    batch: int | None = None,
     *,
     noise: float = 0.0,
     seed: int = 0,
@@ -137,7 +139,7 @@ def cycle_volume(
     Args:
         source: [1, X, Y, Z] in physical units.
         modality: of the source.
-        batch: slices per pass.
+        batch: slices per pass (default: by their size and the free memory).
         noise: standard deviation of normal noise on the image between, as a share of its range.
         seed: of the noise.
         name: of the item, without patient identity.
@@ -148,13 +150,15 @@ def cycle_volume(
             source or in the image between.
     """
     there = OTHER[modality]
-    translated, outward = translate_volume(source, model, there, batch)
-    outward = pass_gate(origin(source), outward, force=force)
+    given = from_metatensor(source)
+    translated, outward = translate_volume(given, model, there, batch)
+    outward = pass_gate(outward, str(given.meta.path or "image"), force=force)
     ends = (0.0, 255.0) if "levels" in source.meta else outward.model.output_range
-    between = _as_kept(translated, ends, noise, seed)
-    recovered, record = translate_volume(between, model, modality, batch)
+    between = _as_kept(to_metatensor(translated), ends, noise, seed)
+    made, record = translate_volume(from_metatensor(between), model, modality, batch)
+    recovered = to_metatensor(made)
     record = replace(record, gate=outward.gate)
-    original = to_axial(as_spoken(source, modality, model))
+    original = to_axial(to_metatensor(as_spoken(given, modality, model)))
     known = source.meta.get("warnings", [])
     spoken = (0.0, 255.0) if "levels" in source.meta else record.model.output_range
     profile = PROFILES["image"]
@@ -174,7 +178,7 @@ def cycle_volume(
         name,
         on_scale=True,
     )
-    untouched = to_axial(framed_alone(source, modality, model)).numpy()[0]
+    untouched = to_axial(to_metatensor(framed_alone(given, modality, model))).numpy()[0]
     baselines = {
         "untranslated": score(untouched, pictures.reference, pictures.mask, pictures.data_range)[0],
         **{NAMES[key]: scores for key, scores in result.baselines.items()},

@@ -6,18 +6,19 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from medtranslate.config import EvaluateSettings, write_yaml
-from medtranslate.errors import InputRefused, SettingsError
+from medtranslate.errors import InputRefused, SettingsError, UsageError
 from medtranslate.evaluation.cohort import forget, score_folders
 from medtranslate.evaluation.evaluate_pair import score_paths
-from medtranslate.evaluation.pairing import members_of, pair_up
+from medtranslate.evaluation.pairing import find_members, pair_up
+from medtranslate.io.tables import is_table
 from medtranslate.records import Cohort, Evaluation
 from medtranslate.report import VIEWS
-from medtranslate.runtime import require_apart, whole_output
+from medtranslate.runtime import end_if_imported, require_apart, whole_output
 from medtranslate.translation import stem_of
 
 
 def evaluate(settings: EvaluateSettings, *, quiet: bool = False) -> Evaluation | Cohort:
-    """Score a file against a file, or a folder against a folder paired by file stem.
+    """Score a file against a file, a folder against a folder, or the pairs of a CSV.
 
     Writes `settings.out` with result.json, slices.csv, report.html and settings.yaml, and of a folder the
     page of each pair in cases/, whole or not at all. A `translation.json` beside the prediction (in its
@@ -36,11 +37,17 @@ def evaluate(settings: EvaluateSettings, *, quiet: bool = False) -> Evaluation |
         ModelRefused: `settings.model` is no model, or another than made the prediction.
         Interrupted: Ctrl-C; says how far it came.
         SettingsError: the range is empty or not the user's to give; a model's target is not known.
-        UsageError: `settings.out` is an input, or a folder around it.
+        UsageError: `settings.out` is an input, or a folder around it; or a reference is missing, or given
+            beside a CSV.
     """
+    end_if_imported()
     if settings.range and not settings.range[0] < settings.range[1]:
         low, high = settings.range
         raise SettingsError(f"--range {low:g} {high:g}: is empty; give the lower end first")
+    if (settings.reference is None) != is_table(settings.prediction):
+        raise UsageError(
+            f"{settings.prediction}: give PREDICTION and REFERENCE, or one CSV of prediction,reference alone"
+        )
     inputs = {
         "prediction": settings.prediction,
         "reference": settings.reference,
@@ -67,7 +74,7 @@ def evaluate_into(
     Raises:
         GeometryRefused, InputRefused, ModelRefused, SettingsError: as `evaluate`.
     """
-    members = {role: members_of(path) for role, path in paths.items()}
+    members = find_members(paths, settings.modality)
     result: Evaluation | Cohort
     if any(members.values()):
         result, pictures = score_folders(settings, pair_up(paths, members), folder, quiet=quiet)
@@ -75,8 +82,8 @@ def evaluate_into(
         name = stem_of(paths["prediction"])
         result, picture = score_paths(settings, paths, name)
         pictures = {name: picture}
-    if (result.mean if isinstance(result, Cohort) else result.volume).mae is None:
-        blame = f"--mask {settings.mask}" if settings.mask else str(settings.reference)
+    if not (result.mean if isinstance(result, Cohort) else result.volume):
+        blame = f"--mask {settings.mask}" if settings.mask else str(settings.reference or settings.prediction)
         raise InputRefused(
             f"{blame}: no voxel lies in the mask, so nothing can be scored; give a mask with voxels above 0"
         )

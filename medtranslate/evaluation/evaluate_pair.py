@@ -18,13 +18,14 @@ from medtranslate.errors import InputRefused, ModelRefused, SettingsError
 from medtranslate.evaluation.alignment import align
 from medtranslate.evaluation.baselines import mean_image
 from medtranslate.evaluation.pair import compare
+from medtranslate.evaluation.records import nan_of
 from medtranslate.evaluation.registered import register_reference, with_registration
 from medtranslate.evaluation.rules import warn_source
 from medtranslate.io import read_volume
 from medtranslate.records import Evaluation, Provenance, Translation, read_result
 from medtranslate.report import Pictures
-from medtranslate.transforms.monai_adapters import to_metatensor
-from medtranslate.translation import describe, record_of
+from medtranslate.transforms.monai_adapters import from_metatensor, to_metatensor
+from medtranslate.translation import record_of
 
 LIBRARIES = ("medtranslate", "torch", "monai", "numpy", "scipy", "scikit-image", "simpleitk")
 """What the numbers depend on."""
@@ -37,7 +38,16 @@ def score_paths(
     known = {"prediction": settings.modality, "reference": settings.modality}
     advice = "--modality says what prediction and reference are; give that, or the right files"
     read = {
-        role: to_metatensor(read_volume(path, modality=known.get(role), advice=advice))
+        role: to_metatensor(
+            read_volume(
+                path,
+                modality=known.get(role),
+                series=settings.series if role == "reference" else None,
+                select=settings.select if role == "reference" else None,
+                nan_to=nan_of(role, path, settings.nan_to, settings.modality),
+                advice=advice,
+            )
+        )
         for role, path in paths.items()
     }
     provenance = provenance_of(read)
@@ -79,7 +89,7 @@ def score_paths(
 
 def provenance_of(read: Mapping[str, MetaTensor]) -> Provenance:
     """What volumes were scored, by role as they were read, and what computed the scores."""
-    inputs = {role: describe(volume) for role, volume in read.items()}
+    inputs = {role: from_metatensor(volume).source() for role, volume in read.items()}
     return Provenance(inputs=inputs, versions=versions(LIBRARIES))
 
 

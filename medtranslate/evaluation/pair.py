@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 from monai.data import MetaTensor
 
-from medtranslate.config import ProfileName
 from medtranslate.evaluation.alignment import align, array
 from medtranslate.evaluation.baselines import baselines
 from medtranslate.evaluation.beside import beside_head, doubted, say_beside
@@ -60,7 +59,7 @@ def score_pair(
     prediction: MetaTensor,
     reference: MetaTensor,
     *,
-    profile: ProfileName = "image",
+    profile: str = "image",
     source: MetaTensor | None = None,
     mask: MetaTensor | None = None,
     uncertainty: MetaTensor | None = None,
@@ -123,7 +122,7 @@ def score_pair(
 
 def compare(
     volumes: Mapping[str, MetaTensor],
-    profile: ProfileName,
+    profile: str,
     data_range: Range | None,
     translation: Translation | None,
     name: str,
@@ -264,12 +263,10 @@ def _slice_scores(
         SliceScores(
             index=index,
             position_mm=None if affine is None else float(unit @ (affine[:3, 2] * index + affine[:3, 3])),
-            mae=plane.mae,
-            psnr=plane.psnr,
-            ssim=plane.ssim,
+            scores=plane,
         )
         for index, plane in enumerate(planes)
-        if plane.mae is not None and not blank[index]
+        if "mae" in plane and not blank[index]
     ]
 
 

@@ -12,20 +12,27 @@ import torch
 from monai.data import MetaTensor
 
 from medtranslate.config import ReportSettings, write_yaml
-from medtranslate.errors import GeometryRefused, UsageError
+from medtranslate.errors import GeometryRefused, InputRefused, UsageError
 from medtranslate.evaluation.alignment import align, array, mismatch, where
 from medtranslate.evaluation.averages import telling
 from medtranslate.evaluation.pair import compare
-from medtranslate.evaluation.pairing import members_of
-from medtranslate.evaluation.records import ROLES, digests, open_record, read_volumes, recorded_paths
+from medtranslate.evaluation.pairing import find_members, members_of
+from medtranslate.evaluation.records import (
+    ROLES,
+    as_modality,
+    digests,
+    open_record,
+    read_volumes,
+    recorded_paths,
+)
+from medtranslate.io.trees import is_pattern
 from medtranslate.metrics import INVENTED, PROFILES, head_mask, percentile_range, shows
-from medtranslate.modality import UNITS
+from medtranslate.modality import OTHER, UNITS
 from medtranslate.records import Cohort, Cycle, Evaluation, Registration, Translation
 from medtranslate.report import TRANSLATION_VIEWS, VIEWS, Pictures, Shown
 from medtranslate.runtime import check_free, require_apart, whole_output
 from medtranslate.transforms import to_axial
 from medtranslate.transforms.monai_adapters import from_metatensor
-from medtranslate.translation import OTHER
 
 
 @dataclass(frozen=True)
@@ -112,9 +119,7 @@ def _of_several(record: Cohort | Cycle, settings: ReportSettings) -> Material:
             notes=["pictures are left out: the images between are not kept; run cycle again"],
         )
     given = {role: members_of(path) for role, path in _given(settings).items()}
-    named = {
-        role: members_of(path) for role, path in recorded_paths(record.settings).items() if path.exists()
-    }
+    named = _members_recorded(record)
     drawn: dict[str, Pictures] = {}
     notes: list[str] = []
     for item in (item for item in record.items if item.name in telling(record.items)):
@@ -128,6 +133,16 @@ def _of_several(record: Cohort | Cycle, settings: ReportSettings) -> Material:
         drawn |= {} if pictures is None else {item.name: pictures}
         notes += [f"{item.name}: {note}" for note in said]
     return Material(_views(record, drawn), notes=notes)
+
+
+def _members_recorded(record: Cohort) -> dict[str, dict[str, Path]]:
+    """Find the files that a cohort was made of, where they still are."""
+    paths = recorded_paths(record.settings)
+    there = {role: path for role, path in paths.items() if path.exists() or is_pattern(path)}
+    try:
+        return find_members(there, as_modality(record.settings.get("modality")))
+    except InputRefused:  # they have changed since
+        return {}
 
 
 def _of_translation(record: Translation, path: Path, settings: ReportSettings) -> Material:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 from monai.data import MetaTensor
 
-from medtranslate.config import ProfileName, ScaleSettings
+from medtranslate.config import ScaleSettings
 from medtranslate.errors import InputRefused, SettingsError
 from medtranslate.evaluation.alignment import where
 from medtranslate.metrics import (
@@ -55,7 +55,7 @@ def check_kind(prediction: MetaTensor, reference: MetaTensor, model: ModelInfo |
 
 
 def check_profile(
-    profile: ProfileName, volumes: Mapping[str, MetaTensor], given: Range | None, model: ModelInfo | None
+    profile: str, volumes: Mapping[str, MetaTensor], given: Range | None, model: ModelInfo | None
 ) -> None:
     """A profile of the whole CT range scores CT in HU that can hold it, and nothing else.
 
@@ -102,7 +102,7 @@ def check_uncertainty(volumes: Mapping[str, MetaTensor]) -> None:
 
 
 def declared_range(
-    profile: ProfileName, given: Range | None, levels: int | None, model: ModelInfo | None
+    profile: str, given: Range | None, levels: int | None, model: ModelInfo | None
 ) -> tuple[Range, str] | None:
     """The range that is known before looking at the values, and the rule it is from."""
     fixed = PROFILES[profile].hu_range
@@ -174,7 +174,7 @@ def scored_voxels(
     arrays: Mapping[str, Volume],
     ranges: Mapping[str, Range | None],
     field: npt.NDArray[np.bool_],
-    profile: ProfileName,
+    profile: str,
 ) -> tuple[Voxels, str, list[str]]:
     """The voxels that count, the rule in words, and what is odd about them.
 
@@ -282,7 +282,7 @@ def warn_constant(prediction: Volume, reference: Volume, mask: Voxels) -> list[s
 
 def warn_small(scores: Scores, mask: Voxels) -> list[str]:
     """Slices that similarity cannot be measured on."""
-    if scores.ssim is not None or scores.ms_ssim is not None or not mask.any():
+    if "ssim" in scores or "ms_ssim" in scores or not mask.any():
         return []
     sides = " x ".join(map(str, mask.shape[:2]))
     return [f"slices of {sides} are smaller than the window of {SSIM_WINDOW}: SSIM not measured"]

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 from monai.data import MetaTensor
 
 from medtranslate.checkpoint import Model
-from medtranslate.config import Modality, TranslateSettings, plain, write_yaml
+from medtranslate.config import TranslateSettings, plain, write_yaml
 from medtranslate.errors import InputRefused, UsageError
 from medtranslate.evaluation.averages import (
     gathered_warnings,
@@ -23,10 +22,12 @@ from medtranslate.evaluation.baselines import mean_image
 from medtranslate.evaluation.evaluate_pair import provenance_of
 from medtranslate.evaluation.pair import align, compare
 from medtranslate.evaluation.pairing import members_of, pair_up
+from medtranslate.evaluation.records import nan_of
 from medtranslate.io import read_volume
+from medtranslate.io.layout import to_axial
 from medtranslate.io.names import pair_name
 from medtranslate.metrics import INVENTED, head_mask, percentile_range, shows
-from medtranslate.modality import UNITS
+from medtranslate.modality import OTHER, UNITS
 from medtranslate.records import Cohort, Evaluation, Provenance, Translation, write_result
 from medtranslate.report import (
     TRANSLATION_VIEWS,
@@ -36,19 +37,18 @@ from medtranslate.report import (
     write_case,
     write_translation_case,
 )
-from medtranslate.runtime import whole_outputs
-from medtranslate.transforms import to_axial
 from medtranslate.transforms.monai_adapters import to_metatensor
 from medtranslate.translation import (
-    OTHER,
-    Item,
+    Again,
+    Job,
+    Outputs,
+    Translator,
+    Written,
     as_spoken,
     is_map,
-    load_for,
-    outputs,
-    plan,
+    places,
     record_of,
-    translate_each,
+    translate,
 )
 
 SHOWN = 6
@@ -72,47 +72,83 @@ def translate_and_score(
     Raises:
         InputRefused, OutputExists, UsageError: as `translate` and `evaluate`.
     """
-    jobs = plan(settings)
-    names = [pair_name(job.source) for job in jobs]
-    if len(set(names)) < len(names):
-        names = [job.source.name for job in jobs]
-    references = _references(settings, names)
-    if settings.deidentify:
-        names, references = ["volume"], dict(zip(["volume"], references.values(), strict=False))
-    record, beside = _result_place(settings) if references and not settings.report else (None, {})
-    targets = outputs(jobs) | beside
-    if settings.report:
-        if settings.report.resolve() in {path.resolve() for path in targets}:
-            raise UsageError(f"--report {settings.report}: is the output, too; name another folder")
-        targets[settings.report] = True
-    with whole_outputs(targets, overwrite=settings.overwrite) as fresh:
-        model = load_for(settings)
-        records, results = [], []
-        for name, item in zip(names, translate_each(settings, jobs, model, fresh, quiet=quiet), strict=True):
-            records.append(item.record)
-            page = fresh[settings.report] if settings.report and len(jobs) > 1 else None
-            if references:
-                result, drawn = _score(item, references[name], model, name)
-                results.append(result)
-                if page:
-                    write_case(result, drawn, page)
-            elif page:
-                write_translation_case(item.record, name, _shown(item, model), page)
+    observers: list[_Scoring] = []
 
-        def again(wanted: Sequence[str]) -> Iterable[tuple[str, Item]]:
-            """Some of the items anew, so that not all have to be held: what is drawn is little."""
-            if len(jobs) == 1:
-                return [(names[0], item)]
-            chosen = [(name, job) for name, job in zip(names, jobs, strict=True) if name in wanted]
-            made = translate_each(settings, [job for _, job in chosen], model, fresh, quiet=True)
-            return zip((name for name, _ in chosen), made, strict=True)
+    def observe(settings: TranslateSettings, jobs: Sequence[Job]) -> _Scoring:
+        observers.append(_Scoring(settings, jobs))
+        return observers[0]
 
-        found = _found(results, settings)
+    records = translate(settings, observe, quiet=quiet)
+    return records, observers[0].found
+
+
+class _Scoring:
+    """Scores each translation as it is written, and reports all.
+
+    Attributes:
+        places: the outputs that it adds.
+        found: the scores, when all is done.
+    """
+
+    def __init__(self, settings: TranslateSettings, jobs: Sequence[Job]) -> None:
+        names = [pair_name(job.source) for job in jobs]
+        if len(set(names)) < len(names):
+            names = [job.source.name for job in jobs]
+        references = _references(settings, names)
+        if settings.deidentify:
+            names, references = ["volume"], dict(zip(["volume"], references.values(), strict=False))
+        self.settings, self.names, self.references = settings, names, references
+        self.record, self.places = None, dict[Path, bool]()
+        if references and not settings.report:
+            self.record, self.places = _result_place(settings)
         if settings.report:
-            _report(settings, names, records, found, references, model, again, fresh[settings.report])
-        elif found and record:
-            write_result(found, fresh[record[0]] / record[1] if record[1] else fresh[record[0]])
-    return records, found
+            if settings.report.resolve() in {path.resolve() for path in places(jobs)}:
+                raise UsageError(f"--report {settings.report}: is the output, too; name another folder")
+            self.places = {settings.report: True}
+        self.results: list[Evaluation] = []
+        self.found: Evaluation | Cohort | None = None
+
+    def see(self, index: int, written: Written, translator: Translator, outputs: Outputs) -> None:
+        """Score one translation, and write its page where there are several."""
+        name, model, report = self.names[index], translator.model, self.settings.report
+        page = outputs.path((report, "")) if report and len(self.names) > 1 else None
+        if self.references:
+            result, drawn = _score(written, self.references[name], model, name, outputs)
+            self.results.append(result)
+            if page:
+                write_case(result, drawn, page)
+        elif page:
+            write_translation_case(written.record, name, _shown(written, model, outputs), page)
+
+    def finish(
+        self, records: Sequence[Translation], again: Again, translator: Translator, outputs: Outputs
+    ) -> None:
+        """Write the report, or the scores alone."""
+        self.found = _found(self.results, self.settings)
+        if self.settings.report:
+            self._report(records, again, translator.model, outputs)
+        elif self.found and self.record:
+            write_result(self.found, outputs.path(self.record))
+
+    def _report(self, records: Sequence[Translation], again: Again, model: Model, outputs: Outputs) -> None:
+        assert self.settings.report is not None
+        folder, found, names = outputs.path((self.settings.report, "")), self.found, self.names
+        write_yaml(self.settings, folder / "settings.yaml")
+        if found is None:
+            wanted = list(range(0, len(names), max(1, len(names) // SHOWN)))[:SHOWN]
+            made = zip(wanted, again(wanted), strict=True)
+            views = [(names[index], _shown(item, model, outputs)) for index, item in made]
+            for write_page in TRANSLATION_VIEWS.values():
+                write_page(records, views, folder)
+            return
+        telling_ones = telling(found.items if isinstance(found, Cohort) else [found])
+        wanted = [index for index, name in enumerate(names) if name in telling_ones]
+        pictures = {
+            names[index]: _score(item, self.references[names[index]], model, names[index], outputs)[1]
+            for index, item in zip(wanted, again(wanted), strict=True)
+        }
+        for write in VIEWS.values():
+            write(found, pictures, folder)
 
 
 def _references(settings: TranslateSettings, names: Sequence[str]) -> dict[str, Path]:
@@ -139,30 +175,38 @@ def _result_place(settings: TranslateSettings) -> tuple[tuple[Path, str], dict[P
     return (path, ""), {path: False}
 
 
-def _score(item: Item, reference: Path, model: Model, name: str) -> tuple[Evaluation, Pictures]:
+def _score(
+    item: Written, reference: Path, model: Model, name: str, outputs: Outputs
+) -> tuple[Evaluation, Pictures]:
     """Score a translation as it was written."""
-    to: Modality = item.record.model.to
+    to, source = item.record.model.to, to_metatensor(item.made.framed.source)
+    spread = None if item.made.uncertainty is None else to_metatensor(item.made.uncertainty)
     read = {
-        "prediction": to_metatensor(read_volume(item.path, modality=to)),
+        "prediction": to_metatensor(read_volume(outputs.path(item.job.target), modality=to)),
         "reference": to_metatensor(
-            read_volume(reference, modality=to, advice=f"--reference takes the true {to.upper()}")
+            read_volume(
+                reference,
+                modality=to,
+                nan_to=nan_of("reference", reference, item.job.settings.nan_to, to, main=("source",)),
+                advice=f"--reference takes the true {to.upper()}",
+            )
         ),
-        "source": item.source,
+        "source": source,
     }
     result, pictures = compare(
         align(
             read["prediction"],
             read["reference"],
-            source=item.source,
-            mean_image=mean_image(item.source, model, to),
-            uncertainty=item.spread,
+            source=source,
+            mean_image=mean_image(source, model, to),
+            uncertainty=spread,
         ),
         "image",
         None,
         item.record,
         name,
     )
-    result = replace(result, provenance=_provenance(item, read))
+    result = replace(result, provenance=_provenance(item, read, outputs))
     if result.coverage is None or item.record.uncertainty is None:
         return result, pictures
     known = replace(
@@ -173,9 +217,10 @@ def _score(item: Item, reference: Path, model: Model, name: str) -> tuple[Evalua
     return replace(result, translation=replace(item.record, uncertainty=known)), pictures
 
 
-def _provenance(item: Item, read: Mapping[str, MetaTensor]) -> Provenance:
+def _provenance(item: Written, read: Mapping[str, MetaTensor], outputs: Outputs) -> Provenance:
     """What was scored; by the digest of an original nobody finds the patient of a de-identified one."""
-    spread = item.spread_path
+    place = item.job.uncertainty
+    spread = outputs.path(place) if place and item.made.uncertainty is not None else None
     # A map is no volume that is read.
     written = {"uncertainty": to_metatensor(read_volume(spread))} if spread and not is_map(spread) else {}
     found = provenance_of({**read, **written})
@@ -201,50 +246,27 @@ def _found(results: Sequence[Evaluation], settings: TranslateSettings) -> Evalua
     )
 
 
-def _report(
-    settings: TranslateSettings,
-    names: Sequence[str],
-    records: Sequence[Translation],
-    found: Evaluation | Cohort | None,
-    references: Mapping[str, Path],
-    model: Model,
-    again: Callable[[Sequence[str]], Iterable[tuple[str, Item]]],
-    folder: Path,
-) -> None:
-    write_yaml(settings, folder / "settings.yaml")
-    if found is None:
-        step = max(1, len(names) // SHOWN)
-        views = [(name, _shown(item, model)) for name, item in again(names[::step][:SHOWN])]
-        for write_page in TRANSLATION_VIEWS.values():
-            write_page(records, views, folder)
-        return
-    wanted = telling(found.items if isinstance(found, Cohort) else [found])
-    pictures = {name: _score(item, references[name], model, name)[1] for name, item in again(wanted)}
-    for write in VIEWS.values():
-        write(found, pictures, folder)
-
-
-def _shown(item: Item, model: Model) -> Shown:
+def _shown(item: Written, model: Model, outputs: Outputs) -> Shown:
     """A translation laid out for drawing; the source opens with the range that the model sees of it."""
-    scale, to, grey = model.description.scale, item.record.model.to, "levels" in item.source.meta
+    scale, to, given = model.description.scale, item.record.model.to, item.made.framed.source
+    grey = given.is_picture
     ends = {"ct": scale.ct_window, "mr": scale.mr_range}
     spoken_range, range = ((0.0, 255.0),) * 2 if grey else (ends[OTHER[to]], ends[to])
-    spoken = to_axial(as_spoken(item.source, OTHER[to], model)).numpy()[0]
-    source = to_axial(item.source)
-    translation = to_axial(to_metatensor(read_volume(item.path, modality=to))).numpy()[0]
+    spoken = to_axial(as_spoken(given, OTHER[to], model)).values
+    source = to_axial(given)
+    translation = to_axial(read_volume(outputs.path(item.job.target), modality=to)).values
     mask = head_mask([spoken, translation], [spoken_range, range]) | shows(translation, range, INVENTED)
     arbitrary = to == "ct" and not grey and mask.any()
-    columns, rows, depth = (float(length) for length in source.pixdim)
     return Shown(
-        source=source.numpy()[0],
+        source=source.values,
         translation=translation,
-        spread=None if item.spread is None else to_axial(item.spread).numpy()[0],
+        spread=None if item.made.uncertainty is None else to_axial(item.made.uncertainty).values,
         mask=mask,
-        source_range=percentile_range(source.numpy()[0], mask) if arbitrary else spoken_range,
+        source_range=percentile_range(source.values, mask) if arbitrary else spoken_range,
         range=range,
-        spacing_mm=(columns, rows, depth),
+        spacing_mm=source.spacing,
         source_unit="grey levels" if grey else UNITS[OTHER[to]],
         unit="grey levels" if grey else item.record.model.unit,
-        affine=None if grey else np.asarray(source.affine, dtype=np.float64),
-        regular="slices" not in item.source.meta,
+        affine=None if grey else source.affine,
+        regular=given.meta.slices is None,
     )

@@ -1,8 +1,8 @@
-"""Where voxels lie: LPS and RAS, affines, and slices stacked along their normal.
+"""Places of voxels: LPS and RAS, affines, and slices stacked along their normal.
 
-An affine maps an array index (i, j, k, 1) to millimetres. DICOM speaks LPS (x grows to the patient's
-left, y to posterior, z to superior; PS3.3 C.7.6.2.1.1), NIfTI and MONAI speak RAS. Inside this
-package every affine is RAS+; DICOM headers are turned at the door.
+An affine maps an array index (i, j, k, 1) to millimetres. DICOM uses LPS (x grows to the patient's
+left, y to posterior, z to superior; PS3.3 C.7.6.2.1.1), NIfTI and MONAI use RAS. Inside this
+package every affine is RAS+; DICOM headers are converted when they are read.
 """
 
 from __future__ import annotations

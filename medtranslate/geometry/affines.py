@@ -1,8 +1,8 @@
 """Affines between array indices and millimetres, in LPS and RAS.
 
-An affine maps an array index (i, j, k, 1) to millimetres. DICOM speaks LPS (x grows to the patient's
-left, y to posterior, z to superior; PS3.3 C.7.6.2.1.1), NIfTI and MONAI speak RAS. Inside this
-package every affine is RAS+; DICOM headers are turned at the door.
+An affine maps an array index (i, j, k, 1) to millimetres. DICOM uses LPS (x grows to the patient's
+left, y to posterior, z to superior; PS3.3 C.7.6.2.1.1), NIfTI and MONAI use RAS. Inside this
+package every affine is RAS+; DICOM headers are converted when they are read.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from medtranslate.errors import GeometryRefused
 Floats = NDArray[np.float64]
 
 COSINE = 1e-3
-"""Tolerance of direction cosines: their length, their angle, and their sameness between slices."""
+"""Tolerance of direction cosines: their length, their angle, and their difference between slices."""
 
 ROUNDED = 0.01
 """Tolerance of the length and the product of direction cosines that were rounded to two decimals: each is
@@ -23,26 +23,26 @@ off by up to 0.005."""
 
 _SINE_OF_FLAT = 1e-3
 _LARGEST_MM, _SMALLEST_MM = 1e7, 1e-6
-"""Bounds of an affine's numbers and of a voxel's size, within which their products can be computed."""
+"""Bounds of an affine's numbers and of a voxel's size; within them products do not overflow."""
 _FLIP = np.array([-1.0, -1.0, 1.0])
 
 
 def swap_lps_ras(affine: ArrayLike) -> Floats:
-    """The affine [4, 4] with its world axes turned from LPS to RAS, or back (its own inverse)."""
+    """Turn the world axes of an affine [4, 4] from LPS to RAS, or back (its own inverse)."""
     return np.diag([*_FLIP, 1.0]) @ np.asarray(affine, dtype=np.float64)
 
 
 def spacing(affine: ArrayLike) -> Floats:
-    """Voxel size [3] in mm along the array's axes: the lengths of the affine's columns."""
+    """Compute the voxel size [3] in mm along the array's axes: the lengths of the affine's columns."""
     lengths: Floats = np.linalg.norm(np.asarray(affine, dtype=np.float64)[:3, :3], axis=0)
     return lengths
 
 
 def check_affine(affine: ArrayLike, where: str) -> Floats:
-    """The affine [4, 4], if it maps a grid to a volume.
+    """Check that an affine [4, 4] maps a grid to a volume, and return it.
 
     Args:
-        where: what the message names, such as the file.
+        where: name for the message, such as the file.
 
     Raises:
         GeometryRefused: it is not finite, is huge, has a zero column or lies (nearly) in a plane.
@@ -69,11 +69,11 @@ def check_affine(affine: ArrayLike, where: str) -> Floats:
 
 
 def slice_normal(orientation: ArrayLike, where: str) -> Floats:
-    """Unit normal [3] of a slice: direction along a row cross direction down a column.
+    """Compute the unit normal [3] of a slice: direction along a row cross direction down a column.
 
     Args:
         orientation: ImageOrientationPatient, six direction cosines (PS3.3 C.7.6.2.1.1).
-        where: what the message names, such as the file.
+        where: name for the message, such as the file.
 
     Raises:
         GeometryRefused: the cosines are not two orthogonal unit vectors within `ROUNDED`.
@@ -85,11 +85,11 @@ def slice_normal(orientation: ArrayLike, where: str) -> Floats:
 
 
 def slice_directions(orientation: ArrayLike, where: str) -> Floats:
-    """Directions [2, 3] along a row and down a column; beyond `COSINE` they get length 1 and right angles.
+    """Return directions [2, 3] along a row and down a column; beyond `COSINE` they are orthonormalised.
 
     Args:
         orientation: ImageOrientationPatient, six direction cosines (PS3.3 C.7.6.2.1.1).
-        where: what the message names, such as the file.
+        where: name for the message, such as the file.
 
     Raises:
         GeometryRefused: the cosines are not two orthogonal unit vectors within `ROUNDED`.

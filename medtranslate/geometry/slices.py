@@ -1,4 +1,4 @@
-"""Slices stacked along their normal: their order, whether they are a regular grid, and what is missing."""
+"""Slices stacked along their normal: order, regularity of the grid, and missing slices."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ POSITION_SHARE = 0.01
 TILT_DEGREES = 0.1
 """Largest angle between the normal and the line through the slice positions."""
 _ALMOST_AT_ONE_PLACE = 0.05
-"""Share of the gap within which two slices cannot both belong to one volume."""
+"""Share of the gap; two slices that are closer cannot both belong to one volume."""
 
 
 @dataclass(frozen=True, eq=False)
 class SliceGeometry:
-    """Where each slice of a series lies by itself, where one affine cannot say it: tilted, uneven.
+    """Place of each slice of a tilted or uneven series, which one affine cannot describe.
 
-    It travels in a volume's meta as `slices`. Rows are in the order of the array's last axis as it was
+    It travels in a volume's meta as `slices`. Rows follow the array's last axis as it was
     read, which is along the normal.
 
     Attributes:
@@ -75,7 +75,7 @@ class SliceGeometry:
         return float(np.linalg.norm(offsets, axis=1).max())
 
     def __str__(self) -> str:
-        """Tilt, gaps and scatter in words, for tables and messages."""
+        """Describe tilt, gaps and scatter in words, for tables and messages."""
         ends = dict.fromkeys(f"{gap:.2f}" for gap in (self.gaps.min(), self.gaps.max()))
         said = [f"gaps of {' to '.join(ends)} mm"]
         if self.tilt > TILT_DEGREES:
@@ -86,11 +86,11 @@ class SliceGeometry:
 
 
 def require_grid(slices: SliceGeometry | None, what: str) -> None:
-    """Refuse slices that are no regular grid, where one is needed.
+    """Refuse slices that are not a regular grid.
 
     Args:
-        slices: of a volume; None for a regular grid.
-        what: what the message names, such as the file.
+        slices: slices of a volume; None for a regular grid.
+        what: name for the message, such as the file.
 
     Raises:
         GeometryRefused: the slices are tilted or uneven.
@@ -103,7 +103,7 @@ def require_grid(slices: SliceGeometry | None, what: str) -> None:
 
 
 def slices_of(affine: ArrayLike, count: int) -> SliceGeometry:
-    """The slices along the last axis of a regular grid, which has to be right-handed.
+    """Describe the slices along the last axis of a regular grid, which has to be right-handed.
 
     Raises:
         GeometryRefused: rows and columns are not orthogonal.
@@ -122,8 +122,8 @@ class Stack:
     Attributes:
         order: indices of the slices as given, ordered along the normal.
         affine: (column, row, slice in that order) to RAS+ mm, [4, 4]. Its third column is the mean step
-            from slice to slice, so for uneven slices it is exact at the first and the last alone.
-        slices: where each slice lies, if they are tilted or uneven; None for a regular grid.
+            from slice to slice, so for uneven slices it is exact only at the first and the last.
+        slices: place of each slice, if they are tilted or uneven; None for a regular grid.
     """
 
     order: NDArray[np.intp]
@@ -139,12 +139,12 @@ def stack_slices(
     single_gap: float = 1.0,
     thicknesses: ArrayLike | None = None,
 ) -> Stack:
-    """Order slices along their normal and describe them by one affine, or each by itself.
+    """Order slices along their normal and describe them by one affine, or one by one.
 
     They are a regular grid if each lies within max(`POSITION_MM`, `POSITION_SHARE` of the distance) of
     its place, and the line through them within `TILT_DEGREES` of the normal.
 
-    A hole is told from uneven gaps by measuring each gap in thicknesses of the slices at its two ends:
+    To separate a hole from uneven gaps, each gap is measured in thicknesses of the slices at its two ends:
     protocols that image the skull base in thin slices and the brain in thick ones change both together.
     At twice the median of that measure or more, a slice is missing.
 
@@ -152,9 +152,9 @@ def stack_slices(
         positions: ImagePositionPatient of each slice, [N, 3], mm in LPS: centre of the first pixel.
         orientation: ImageOrientationPatient of each slice, [N, 6], or one [6] for all.
         pixel_spacing: PixelSpacing: mm between rows, then between columns (PS3.3 10.7.1.3).
-        names: of the slices, for messages.
-        single_gap: slice distance in mm that a lone slice is given.
-        thicknesses: SliceThickness of each slice in mm; None where it is not known of all.
+        names: names of the slices, for messages.
+        single_gap: slice distance in mm of a single slice.
+        thicknesses: SliceThickness of each slice in mm; None if one is unknown.
 
     Raises:
         GeometryRefused: two slices at one position, or a missing slice.
@@ -188,7 +188,7 @@ def _check_gaps(heights: Floats, thick: Floats, names: Sequence[str]) -> None:
             f"{names[closest]} and {names[closest + 1]} lie at the same position"
             f" ({gaps[closest]:.4f} mm apart); keep one of them"
         )
-    # Of stacks between each other half the gaps are small and the rest large.
+    # If two stacks alternate, half of the gaps are small and the rest large.
     usual = float(np.quantile(gaps, 0.9, method="lower"))
     if gaps[closest] < _ALMOST_AT_ONE_PLACE * usual:
         raise GeometryRefused(

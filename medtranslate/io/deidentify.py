@@ -18,10 +18,9 @@ from importlib.resources import files
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
-from pydicom.sr.codedict import codes
 from pydicom.uid import UID
 
-from medtranslate.io.dicom_header import basic, coded, deidentification_of
+from medtranslate.io.dicom_header import basic, deidentification_of, dicom_term
 from medtranslate.io.dicom_texts import element_of, valid
 
 KEY_VARIABLE = "MEDTRANSLATE_DEIDENTIFY_KEY"
@@ -45,7 +44,7 @@ _KEY = os.environ.get(KEY_VARIABLE, "").encode() or secrets.token_bytes(32)
 
 
 def deidentified(source: Dataset) -> Dataset:
-    """A copy of a header without what identifies a patient, at any depth, which says so.
+    """Copy a header without what identifies a patient, at any depth; the copy says so.
 
     Private attributes go. A UID becomes another, the same for the same UID under one key; those that the
     standard itself defines stay. PatientID and PatientName become one pseudonym, so that two patients do
@@ -62,13 +61,13 @@ def deidentified(source: Dataset) -> Dataset:
 
 
 def _declaration(source: Dataset) -> Dataset:
-    """What the image says beside PatientIdentityRemoved and DeidentificationMethod.
+    """List the attributes that accompany PatientIdentityRemoved and DeidentificationMethod.
 
     What was said of an earlier de-identification stays: codes are added (PS3.15 E.1.1), and a face that was
     replaced is not there again.
     """
     declared = deidentification_of(source)
-    own = coded(codes.DCM.BasicApplicationConfidentialityProfile)
+    own = dicom_term("BasicApplicationConfidentialityProfile")
     earlier = list(declared.get("DeidentificationMethodCodeSequence", []))
     declared.DeidentificationMethodCodeSequence = [*(item for item in earlier if item != own), own]
     declared.LongitudinalTemporalInformationModified = "REMOVED"
@@ -131,7 +130,7 @@ def _value(element: DataElement, action: str) -> object:
 
 
 def _other_uid(uid: str) -> UID:
-    """A UID of the same form as `uuid` gives (PS3.5 B.2), from which the first cannot be found."""
+    """Derive another UID in the form of `uuid` (PS3.5 B.2), from which the first cannot be found."""
     return UID(uid if uid.startswith(_STANDARD) else f"2.25.{int(_digest(uid)[:32], 16)}")
 
 

@@ -65,7 +65,7 @@ _BESIDE = 0.9
 
 
 def select(planes: Sequence[Dataset], chosen: str, where: str) -> list[int]:
-    """Indices of the planes that `--select` takes: `echo=2`, or several terms separated by commas.
+    """Find the planes that `--select` takes: `echo=2`, or several terms separated by commas.
 
     Args:
         where: what the message names, such as the file.
@@ -89,7 +89,7 @@ def select(planes: Sequence[Dataset], chosen: str, where: str) -> list[int]:
 
 
 def _wanted(labels: set[str], value: str) -> str | None:
-    """The label that a value stands for: the same text or number, or the only one with such a component."""
+    """Match a value to a label: the same text or number, or the only one with such a component."""
     text = value.casefold()
     same = [label for label in labels if label.casefold() == text or _number(label) == _number(value, np.inf)]
     parts = [label for label in labels if text in label.casefold().split("/")]
@@ -101,7 +101,7 @@ def _wanted(labels: set[str], value: str) -> str | None:
 def tell_apart(
     differing: Mapping[str, list[str]], heights: Floats, thickness: Sequence[float] | None
 ) -> dict[str, list[str]]:
-    """What tells acquisitions in one series apart: those of the attributes that differ.
+    """Find the attributes that tell acquisitions in one series apart.
 
     Args:
         differing: `differing_values` of the planes.
@@ -120,7 +120,7 @@ def tell_apart(
 
 
 def differing_values(planes: Sequence[Dataset]) -> dict[str, list[str]]:
-    """The value of each plane, for each attribute that differs between planes."""
+    """Collect the value of each plane for each attribute that differs between planes."""
     differing = {}
     for name, attribute in ATTRIBUTES.items():
         if len({_raw(plane, attribute) for plane in planes}) > 1:
@@ -131,7 +131,7 @@ def differing_values(planes: Sequence[Dataset]) -> dict[str, list[str]]:
 
 
 def describe(told: dict[str, list[str]], planes: Sequence[Dataset]) -> str:
-    """What tells acquisitions apart, with its values, and the options that take each, for messages."""
+    """Describe acquisitions for messages: the attributes that differ, their values, the options for each."""
 
     def keyword(name: str) -> str:
         found = (_raw(plane, ATTRIBUTES[name]) for plane in planes)
@@ -147,7 +147,7 @@ def describe(told: dict[str, list[str]], planes: Sequence[Dataset]) -> str:
 
 
 def values_of(planes: Sequence[Dataset], name: str) -> list[str]:
-    """The value of an attribute of each plane as text; of measured ones within 1 % the lowest."""
+    """Give an attribute of each plane as text; of measured values within 1 % the lowest."""
     attribute = ATTRIBUTES[name]
     raws = [_raw(plane, attribute) for plane in planes]
     texts = {raw: _text(plane, attribute) for raw, plane in zip(raws, planes, strict=True)}
@@ -157,7 +157,7 @@ def values_of(planes: Sequence[Dataset], name: str) -> list[str]:
 
 
 def _raw(plane: Dataset, attribute: Attribute) -> tuple[str, object] | None:
-    """The keyword and the value that stand in the file."""
+    """Give the keyword and the value as the file has them."""
     for keyword in attribute.keywords:
         if value := raw_of(plane, _TAGS[keyword]):
             return keyword, value

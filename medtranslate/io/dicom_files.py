@@ -109,7 +109,7 @@ def refusing_damage(file: File | str) -> Iterator[None]:
 
 
 def visible_files(path: Path) -> Iterator[Path]:
-    """The file itself, or all files below a folder that are not hidden, in the order of their paths."""
+    """Yield the file itself, or all files below a folder that are not hidden, in path order."""
     if path.is_file():
         yield path
         return
@@ -120,7 +120,7 @@ def visible_files(path: Path) -> Iterator[Path]:
 
 
 def list_files(path: Path) -> Iterator[File]:
-    """The visible files of a folder, the members of a .zip, or the file itself.
+    """Yield the visible files of a folder, the members of a .zip, or the file itself.
 
     Raises:
         Unreadable: an archive is damaged, or over the bounds by what it says it holds.
@@ -146,7 +146,7 @@ def _members(path: Path) -> Iterator[zipfile.Path]:
 def read_dicom(
     file: File, tags: Sequence[str] | None, *, pixels: bool = False, limit: int = HEADER_BYTES
 ) -> FileDataset:
-    """The elements `tags` of a file, or all; `file_of` tells later where they are from.
+    """Read the elements `tags` of a file, or all; `file_of` gives their file later.
 
     Args:
         pixels: read the pixel data, too.
@@ -176,7 +176,7 @@ def read_dicom(
 
 
 def _pixel_element(source: BinaryIO) -> PixelElement | None:
-    """The pixel element that begins where a file stands; None if another begins there, or none."""
+    """Read the pixel element at the file's position; None if another element, or none, begins there."""
     place, element = source.tell(), source.read(12)
     if element[:4] not in _PIXEL_DATA:
         return None
@@ -192,7 +192,7 @@ def _pixel_element(source: BinaryIO) -> PixelElement | None:
 
 
 def read_plain_pixels(header: FileDataset, size: int) -> bytes:
-    """The first `size` bytes of uncompressed pixels, or what the file has: no second parsing of the header.
+    """Read the first `size` bytes of uncompressed pixels, or fewer, without parsing the header again.
 
     Raises:
         Unreadable: the file cannot be read.
@@ -221,13 +221,13 @@ def pixel_element(header: FileDataset) -> PixelElement:
 
 
 def file_of(header: FileDataset) -> File:
-    """The file that a header was read from."""
+    """Give the file that a header was read from."""
     file: File = header.file
     return file
 
 
 def raw_of(header: Dataset, tag: BaseTag) -> bytes | str | None:
-    """A value as it stands in the file, to be compared: converting it costs more than reading it."""
+    """Give a value in its file's own bytes, for comparisons: decoding costs more than reading."""
     if tag not in header.keys():  # noqa: SIM118  # Dataset's own `in` is slow.
         return None
     item = header.get_item(tag, keep_deferred=True)  # Without it an empty value would be decoded.

@@ -102,7 +102,7 @@ Key = TypeVar("Key")
 
 
 def share_of(headers: Iterable[FileDataset]) -> Share:
-    """What images in one folder are of a series."""
+    """Summarise the images of a series that lie in one folder."""
     share = Share()
     for header in headers:
         share.add(header)

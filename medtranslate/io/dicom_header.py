@@ -14,8 +14,6 @@ from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 
 from pydicom.dataset import Dataset
-from pydicom.sr.codedict import codes
-from pydicom.sr.coding import Code
 from pydicom.uid import UID, CTImageStorage, MRImageStorage
 
 from medtranslate.io.dicom_texts import (
@@ -42,12 +40,12 @@ SOURCE_TAGS = (*COPIED, *_LOSSY, *_CLEANED, _METHODS, "SeriesNumber", "BurnedInA
 
 
 def uid(key: str, part: str) -> UID:
-    """A UID that is the same for the same content (PS3.5 B.2: 2.25 and a UUID as one number)."""
+    """Derive a UID that is the same for the same content (PS3.5 B.2: 2.25 and a UUID as one number)."""
     return UID(f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, f'medtranslate/{key}/{part}').int}")
 
 
 def _new_header(modality: str, key: str, *, dated: bool = True) -> Dataset:
-    """What every image of this package's series says of itself."""
+    """Make the header that all images of this package's series share."""
     header = own_header(modality.upper(), CTImageStorage if modality == "ct" else MRImageStorage, key, dated)
     header.FrameOfReferenceUID = uid(key, "frame")
     header.SyntheticData = "YES"
@@ -56,7 +54,7 @@ def _new_header(modality: str, key: str, *, dated: bool = True) -> Dataset:
 
 
 def own_header(modality: str, kind: UID, key: str, dated: bool) -> Dataset:
-    """What every file of this package says of itself, and when it was made unless that is to stay unsaid."""
+    """Make the header that all files of this package share, with the date if `dated`."""
     now, header = datetime.now(), Dataset()
     for keyword in ("InstanceCreation", "Series", "Content") if dated else ():
         setattr(header, f"{keyword}Date", now.strftime("%Y%m%d"))
@@ -70,7 +68,7 @@ def own_header(modality: str, kind: UID, key: str, dated: bool) -> Dataset:
 
 
 def software_version() -> str:
-    """The version of this package, as headers say it."""
+    """Give the version of this package in the form that headers hold."""
     try:
         return version("medtranslate")
     except PackageNotFoundError:
@@ -78,7 +76,7 @@ def software_version() -> str:
 
 
 def phantom_header(modality: str, key: str, study: str) -> Dataset:
-    """A digital phantom's own patient and study; its CT and MR share `study` and so their coordinates."""
+    """Make the patient and study of a digital phantom; its CT and MR share `study`, hence coordinates."""
     header = _new_header(modality, key)
     for keyword in EMPTY:
         setattr(header, keyword, "")
@@ -95,7 +93,7 @@ def phantom_header(modality: str, key: str, study: str) -> Dataset:
 
 
 def unknown_header(modality: str, key: str) -> Dataset:
-    """A patient and a study of its own for a volume that comes from a file without either.
+    """Make a patient and a study for a volume from a file that has neither.
 
     Whether the volume is a scan or computed is unknown, so neither is said.
     """
@@ -134,14 +132,14 @@ def derived_header(sources: Sequence[Dataset], derivation: Derivation, key: str)
     header.SeriesDescription = f"{what}, {name}"
     doubt = basic(f"DOUBTFUL: {'; '.join(derivation.doubts)}")[:_DOUBTS] + ". " if derivation.doubts else ""
     header.DerivationDescription = f"{doubt}{made}; not acquired by a scanner; research only"
-    header.DerivationCodeSequence = [coded(codes.DCM.ArtificialIntelligence)]
+    header.DerivationCodeSequence = [dicom_term("ArtificialIntelligence")]
     header.ImageType = ["DERIVED", "SECONDARY", "AXIAL" if modality == "ct" else "OTHER"]
     header.ContributingEquipmentSequence = [*_scanner(first), _this_software(header, made)]
     return header
 
 
 def series_number(source: Dataset, base: int) -> int:
-    """A number for a derived series: `base` and the last three digits of the source's."""
+    """Compute the number of a derived series: `base` and the last three digits of the source's."""
     return base + int(valid(source, "SeriesNumber") or 0) % 1000
 
 
@@ -151,13 +149,13 @@ def basic(text: str) -> str:
 
 
 def deidentification_of(source: Dataset) -> Dataset:
-    """What a header says of how it was de-identified, beside the text that `take_over` copies."""
+    """Copy the record of a de-identification, beside the text that `take_over` copies."""
     said = Dataset()
     for keyword, terms in _CLEANED.items():
         if (value := source.get(keyword)) in terms:
             setattr(said, keyword, value)
     methods = [
-        coded(Code(*(basic(str(item.get(part, ""))) for part in _CODE)))
+        coded(*(basic(str(item.get(part, ""))) for part in _CODE))
         for item in source.get(_METHODS) or []
         if item.get("CodeValue") and item.get("CodingSchemeDesignator")
     ]
@@ -169,23 +167,30 @@ def deidentification_of(source: Dataset) -> Dataset:
 _CODE = ("CodeValue", "CodingSchemeDesignator", "CodeMeaning")
 
 
-def coded(code: Code) -> Dataset:
-    """A code as an item of a sequence (PS3.3 8.8)."""
+def coded(value: str, scheme: str, meaning: str) -> Dataset:
+    """Make a code an item of a sequence (PS3.3 8.8)."""
     item = Dataset()
-    item.CodeValue, item.CodingSchemeDesignator = code.value, code.scheme_designator
-    item.CodeMeaning = code.meaning
+    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = value, scheme, meaning
     return item
+
+
+def dicom_term(keyword: str) -> Dataset:
+    """Make a term of DICOM's own terminology (PS3.16 annex D) an item of a sequence."""
+    from pydicom.sr.codedict import codes  # large tables, which only writers need
+
+    code = getattr(codes.DCM, keyword)
+    return coded(code.value, code.scheme_designator, code.meaning)
 
 
 def _scanner(source: Dataset) -> Iterator[Dataset]:
     for item in scanner_of(source):
-        item.PurposeOfReferenceCodeSequence = [coded(codes.DCM.AcquisitionEquipment)]
+        item.PurposeOfReferenceCodeSequence = [dicom_term("AcquisitionEquipment")]
         yield item
 
 
 def _this_software(header: Dataset, made: str) -> Dataset:
     item = Dataset()
-    item.PurposeOfReferenceCodeSequence = [coded(codes.DCM.SynthesizingEquipment)]
+    item.PurposeOfReferenceCodeSequence = [dicom_term("SynthesizingEquipment")]
     for keyword in ("Manufacturer", "ManufacturerModelName", "SoftwareVersions"):
         setattr(item, keyword, header[keyword].value)
     if "SeriesDate" in header:
@@ -202,7 +207,7 @@ def refer_to(header: Dataset, source: Dataset) -> None:
         item.ReferencedSOPInstanceUID = source.SOPInstanceUID
         if "ReferencedFrameNumber" in source:
             item.ReferencedFrameNumber = source.ReferencedFrameNumber
-    image.PurposeOfReferenceCodeSequence = [coded(codes.DCM.SourceImageForImageProcessingOperation)]
+    image.PurposeOfReferenceCodeSequence = [dicom_term("SourceImageForImageProcessingOperation")]
     image.SpatialLocationsPreserved = "YES"
     series.SeriesInstanceUID = source.SeriesInstanceUID
     series.ReferencedInstanceSequence = [reference]

@@ -22,7 +22,7 @@ Person = tuple[str, ...]
 
 
 def person_of(header: Dataset) -> Person:
-    """The person that a header names, without differences that mean nothing.
+    """Give the person that a header names, without differences that mean nothing.
 
     Those are padding, upper and lower case, empty components of a name, and its character set.
     """
@@ -30,7 +30,7 @@ def person_of(header: Dataset) -> Person:
 
 
 def persons_of(headers: Iterable[FileDataset]) -> dict[Person, FileDataset]:
-    """The persons that headers name, each with the first header that does."""
+    """Collect the persons that headers name, each with the first header that does."""
     seen: dict[tuple[object, ...], FileDataset] = {}
     for header in headers:
         seen.setdefault(tuple(raw_of(header, tag) for tag in _TAGS), header)

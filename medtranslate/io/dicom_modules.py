@@ -71,7 +71,7 @@ def _describe_pixels(header: Dataset, bits: int, signed: bool) -> None:
 
 
 def _show(header: Dataset, windows: Mapping[str, tuple[float, float]]) -> None:
-    """The windows that a viewer offers, by name (PS3.3 C.11.2.1.2)."""
+    """Add the windows that a viewer offers, by name (PS3.3 C.11.2.1.2)."""
     ends = windows.values()
     header.WindowCenter = [format_number_as_ds((low + high) / 2) for low, high in ends]
     header.WindowWidth = [format_number_as_ds(max(high - low, 1.0)) for low, high in ends]

@@ -68,7 +68,7 @@ class Study:
 
 @without_comment()
 def open_study(like: Volume, *, deidentify: bool = False) -> Study:
-    """The study of a DICOM series as `read_volume` gave it.
+    """Open the study of a DICOM series that `read_volume` gave.
 
     Raises:
         UsageError: it is no DICOM series.
@@ -83,7 +83,7 @@ def open_study(like: Volume, *, deidentify: bool = False) -> Study:
 
 
 def unit_code(unit: str) -> CodedConcept:
-    """The UCUM code of a result's unit; that of no units for what has none, such as grey levels."""
+    """Give the UCUM code of a unit; "no units" for what has none, such as grey levels."""
     value, meaning = UCUM.get(unit, ("1", "no units"))
     return CodedConcept(value, "UCUM", meaning)
 
@@ -253,7 +253,7 @@ def _refer(made: Dataset, sources: Mapping[str, Dataset]) -> None:
 
 
 def _bare(source: Dataset, frame: UID) -> Dataset:
-    """What highdicom reads of a slice, without identity: the object's own header brings that, checked.
+    """Copy what highdicom reads of a slice, without identity, which the object's own header has.
 
     Args:
         source: header of the slice.
@@ -270,7 +270,7 @@ def _bare(source: Dataset, frame: UID) -> Dataset:
 
 
 def _as_slice(bare: Dataset, instance: UID) -> Dataset:
-    """A frame as a slice of its own: highdicom takes one enhanced image, or slices, but no frames."""
+    """Present a frame as a slice: highdicom takes one enhanced image, or slices, but no frames."""
     bare.SOPClassUID = CTImageStorage if bare.Modality == "CT" else MRImageStorage
     bare.SOPInstanceUID = instance
     return bare

@@ -78,7 +78,7 @@ def stored_values(planes: Sequence[FileDataset]) -> Iterator[NDArray[np.integer]
 
 
 def used_bits(pixels: NDArray[np.integer], header: FileDataset) -> NDArray[np.integer]:
-    """Stored values: pixels without the bits above BitsStored, which mean nothing (PS3.5 8.1.1)."""
+    """Drop the bits above BitsStored from pixels; they mean nothing (PS3.5 8.1.1)."""
     unused = pixels.dtype.itemsize * 8 - int(header.get("BitsStored") or pixels.dtype.itemsize * 8)
     if unused <= 0 or _says_bits_itself(_syntax(header)):
         return pixels

@@ -108,7 +108,7 @@ def find_series(path: Path, tags: Sequence[str] = ()) -> Findings:
 
 
 def _image_header(file: File, tags: Sequence[str]) -> FileDataset | None:
-    """The header of an image; None of other DICOM."""
+    """Read the header of an image; None for other DICOM files."""
     header = read_dicom(file, [*HEADER_TAGS, *tags])
     if "Rows" in header and "Columns" in header:
         return header
@@ -120,7 +120,7 @@ def _image_header(file: File, tags: Sequence[str]) -> FileDataset | None:
 
 
 def planes_of(header: FileDataset) -> list[FileDataset]:
-    """The frames of an enhanced image, each with its position and scale where a single-frame image has them.
+    """List the frames of an enhanced image, with position and scale where single-frame images have them.
 
     A frame's header has its number as ReferencedFrameNumber, which is also what a reference to it needs.
     """
@@ -152,20 +152,20 @@ def planes_of(header: FileDataset) -> list[FileDataset]:
 
 
 def _group(groups: Dataset, macro: BaseTag) -> Dataset | None:
-    """A functional group, if it is there."""
+    """Find a functional group; None if it is absent."""
     if macro not in groups.keys():  # noqa: SIM118  # As in `raw_of`.
         return None
     return next(iter(groups[macro].value or []), None)
 
 
 def name_of(header: FileDataset) -> str:
-    """The file, and the frame of it, that a header is from, for messages."""
+    """Name the file, and the frame in it, of a header, for messages."""
     frame = header.get("ReferencedFrameNumber")
     return str(file_of(header)) if frame is None else f"{file_of(header)}, frame {frame}"
 
 
 def text_of(header: FileDataset, keyword: str) -> str:
-    """A header value as text; empty if it is not there.
+    """Read a header value as text; empty if it is absent.
 
     Raises:
         Unreadable: the element is damaged.
@@ -202,7 +202,7 @@ def check_plane(plane: FileDataset) -> None:
 
 
 def numbers_of(header: FileDataset, keyword: str, count: int) -> list[float]:
-    """A header value of `count` finite numbers; spacings are positive.
+    """Read a header value of `count` finite numbers; spacings have to be positive.
 
     Decimal strings are parsed from their bytes: pydicom's number types cost more than reading the file.
     """

@@ -68,7 +68,7 @@ def read_headers(
 
 
 def read_again(meta: Meta, tags: Sequence[str] = ()) -> tuple[list[FileDataset], Stack]:
-    """The headers of a series that was read, by its volume's meta; raises as `read_headers`."""
+    """Read the headers of a volume's series again; raises as `read_headers`."""
     assert meta.path is not None
     return read_headers(meta.path, meta.series, meta.select, tags)
 
@@ -77,7 +77,7 @@ def read_again(meta: Meta, tags: Sequence[str] = ()) -> tuple[list[FileDataset],
 def order_planes(
     headers: Sequence[FileDataset], select: str | None = None
 ) -> tuple[list[FileDataset], Stack]:
-    """The planes of a series' images along their normal, if they are one clean stack.
+    """Order the planes of a series' images along their normal, if they are one clean stack.
 
     Args:
         select: one of several acquisitions in the series (`dicom_acquisitions.select`).
@@ -107,7 +107,7 @@ def order_planes(
 
 @without_comment()
 def list_parts(headers: Sequence[FileDataset]) -> list[str]:
-    """What `select` takes of a series: a text for each acquisition in it; none if it is one.
+    """List what `select` takes of a series: a text for each acquisition; nothing if it has one.
 
     Raises:
         InputRefused: its planes cannot be placed.
@@ -168,7 +168,7 @@ def _check_acquisitions(planes: Sequence[FileDataset]) -> None:
 
 
 def _tell_apart(planes: Sequence[FileDataset]) -> dict[str, list[str]]:
-    """What tells acquisitions apart, by name of the attribute; stacks of frames also where they lie apart."""
+    """Tell acquisitions apart by attributes; stacks of frames also by their places."""
     with refusing_damage(name_of(planes[0])):
         differing = dicom_acquisitions.differing_values(planes)
         if not differing:
@@ -190,7 +190,7 @@ def _heights(planes: Sequence[FileDataset]) -> Floats:
 
 
 def _stack(planes: Sequence[FileDataset]) -> Stack:
-    """The geometry of planes that are alike."""
+    """Compute the geometry of planes that are alike."""
     first = planes[0]
     for plane in _different(planes, (*_SAME_VALUE, *(keyword for keyword, _, _ in _SAME_NUMBERS))):
         with refusing_damage(name_of(plane)):
@@ -210,7 +210,7 @@ def _stack(planes: Sequence[FileDataset]) -> Stack:
 
 
 def _different(planes: Sequence[FileDataset], keywords: Sequence[str]) -> Iterable[FileDataset]:
-    """The first of all planes whose values are the same byte for byte."""
+    """Keep the first of all planes whose values are the same byte for byte."""
     tags = [Tag(keyword) for keyword in keywords]
     seen: dict[tuple[object, ...], FileDataset] = {}
     for plane in planes:

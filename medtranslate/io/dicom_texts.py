@@ -70,7 +70,7 @@ _WITHOUT_SIDES = (
 
 
 def with_bytes(header: FileDataset) -> FileDataset:
-    """The header with what is copied from it as the bytes of its file: comparing has decoded some."""
+    """Restore the file's bytes of the elements that are copied; comparing has decoded some."""
     header.update(read_dicom(file_of(header), COPIED))
     return header
 
@@ -105,7 +105,7 @@ def copy(header: Dataset, source: Dataset, keyword: str) -> None:
 
 
 def element_of(source: Dataset, key: str | BaseTag) -> DataElement | RawDataElement | None:
-    """An element as the file holds it, unless it was looked at and so decoded; None if it is not there."""
+    """Give an element as the file holds it, or decoded if it was used before; None if it is absent."""
     if key not in source:
         return None
     # Without `keep_deferred` an empty value would be decoded, which fails where its VR is none.
@@ -113,7 +113,7 @@ def element_of(source: Dataset, key: str | BaseTag) -> DataElement | RawDataElem
 
 
 def notes_of(source: FileDataset) -> list[str]:
-    """What a derived series of this source cannot take over as it is, by name and never by value."""
+    """List what a derived series can't take over unchanged, by name and never by value."""
     source = with_bytes(source)
     wrong = [
         keyword
@@ -146,7 +146,7 @@ def check_uids(sources: Sequence[FileDataset]) -> None:
 
 
 def why_no_source(sources: Sequence[FileDataset]) -> str:
-    """The sentence by which no DICOM file can be made from these images; empty if one can."""
+    """Explain why no DICOM file can be made from these images; empty if one can."""
     try:
         check_uids(sources)
     except SeriesRefused as refusal:
@@ -182,13 +182,13 @@ def check_named(source: FileDataset) -> None:
 
 
 def _uid(source: Dataset, tag: BaseTag) -> str:
-    """A UID as the file holds it, without padding; empty if there is none."""
+    """Give a UID as the file holds it, without padding; empty if there is none."""
     value = raw_of(source, tag) or ""
     return (value.decode("ascii", "replace") if isinstance(value, bytes) else value).strip(" \0")
 
 
 def valid(source: Dataset, keyword: str) -> Any:
-    """A value of the source if it is there, not empty, and valid for its VR and its defined terms.
+    """Give a value of the source if it is present, not empty, and valid for its VR and defined terms.
 
     The source keeps its bytes: what is decoded is a copy.
     """

@@ -177,7 +177,7 @@ def _padding(plane: FileDataset) -> tuple[int, int] | None:
 
 
 def _maps(plane: FileDataset) -> Iterable[str]:
-    """What says that a plane's values are no HU, or no MR signal."""
+    """Yield the statements that a plane's values are no HU, or no MR signal."""
     kinds = plane.get("ImageType")
     terms = [kinds] if isinstance(kinds, str) else list(kinds or [])
     if plane.Modality == "CT":

@@ -152,7 +152,7 @@ def _digest(stored: Stored) -> str:
 
 
 def _stack_of(volume: Volume, path: Path) -> Stack:
-    """The slices of a volume along DICOM's normal; its last axis has to be orthogonal to the others."""
+    """Order the slices of a volume along DICOM's normal; the last axis has to be orthogonal to the others."""
     lps = swap_lps_ras(volume.affine)
     positions = (lps[:3, 3:] + lps[:3, 2:3] * np.arange(volume.shape[2])).T
     row, column, step = spacing(lps)
@@ -182,7 +182,7 @@ def check_grid(volume: Volume, stack: Stack, count: int, path: Path) -> None:
 
 
 def _store(planes: NDArray[np.float32], modality: str, high: float) -> Stored:
-    """The voxels [Z, Y, X] as they are stored: HU in 16 bits, or an MR's range in 12 without sign."""
+    """Store the voxels [Z, Y, X]: HU in 16 bits, or an MR's range in 12 bits without sign."""
     factor, (lower, upper), kind = 1.0, CT_LIMITS, "<i2"
     if modality == "mr":
         factor = 1.0 if 255 <= high <= MR_LIMIT or high <= 0 else MR_LIMIT / high
@@ -230,7 +230,7 @@ def _write_slices(
 
 
 def _encoded(header: Dataset) -> dict[BaseTag, bytes]:
-    """The elements of a header as a file holds them (explicit VR, little-endian), each by itself."""
+    """Encode the elements of a header one by one (explicit VR, little-endian)."""
     encoded = {}
     for tag in header.keys():  # noqa: SIM118 - a data set gives its elements, decoded
         buffer = DicomBytesIO()

@@ -27,7 +27,7 @@ _ANALYZE_BYTES = 348
 
 
 def head_of(path: Path) -> bytes:
-    """The first bytes of a file, inflated if it is gzipped; nothing if it cannot be read."""
+    """Read the first bytes of a file, inflated if it is gzipped; nothing if it can't be read."""
     try:
         with refusing_damage(path), open_plain_or_gzipped(path) as file:
             return file.read(_HEAD_BYTES)
@@ -36,7 +36,7 @@ def head_of(path: Path) -> bytes:
 
 
 def describe(path: Path) -> str:
-    """What a file is that no reader takes, and what to do."""
+    """Describe a file that no reader takes, and what to do."""
     head = head_of(path)
     if not head:
         return "empty or damaged file; copy or export it again"
@@ -45,15 +45,15 @@ def describe(path: Path) -> str:
         return f"the voxels of a pair; name {header.name}"
     if png.is_preview(head):
         return "a preview that medtranslate drew of a volume, not an image; give the volume"
-    if foreign := _name_foreign(head):
+    if foreign := foreign_name(head):
         return f"is {foreign}"
     text = all(byte in b"\t\n\r" or byte >= 32 for byte in head)
     found = "text, not an image" if text else f"no known image format (first bytes {head[:4].hex()})"
     return f"{found}; give DICOM, NIfTI, MetaImage, NRRD, MGH, PNG or JPEG"
 
 
-def _name_foreign(head: bytes) -> str:
-    """The format of a file that (once inflated) starts with `head` and how to convert it; "" if unknown."""
+def foreign_name(head: bytes) -> str:
+    """Name the format of a file that (inflated) starts with `head`, and a converter; "" if unknown."""
     if name := next((name for magic, name in _MAGIC.items() if head.startswith(magic)), ""):
         return name
     if _AFNI.match(head):

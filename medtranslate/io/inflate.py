@@ -48,12 +48,12 @@ def is_gzipped(path: Path) -> bool:
 
 
 def open_plain_or_gzipped(path: Path) -> BinaryIO:
-    """The content of a file, inflated while it is read if it is gzipped."""
+    """Open a file; its content is inflated while it is read, if it is gzipped."""
     return inflate(path.open("rb")) if is_gzipped(path) else path.open("rb")
 
 
 def inflate(file: BinaryIO) -> BinaryIO:
-    """The rest of `file`, inflated while it is read; closing it closes `file`.
+    """Inflate the rest of `file` while it is read; closing it closes `file`.
 
     Zeros may follow the compressed data, as tapes and some tools leave them. Reading raises one of `DAMAGE`
     where the data end too early, do not match their checksum, or are followed by anything else.

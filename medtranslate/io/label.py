@@ -30,7 +30,7 @@ class Label:
 
 
 def label(volume: Volume, derivation: Derivation) -> Label:
-    """What is said of a translation, or of the map of its standard deviations."""
+    """Label a translation, or the map of its standard deviations."""
     what, model = f"SYNTHETIC {derivation.model.to.upper()}", derivation.model
     grey = volume.is_picture
     if derivation.uncertainty:

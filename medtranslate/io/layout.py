@@ -14,13 +14,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from nibabel.orientations import (
-    apply_orientation,
-    axcodes2ornt,
-    inv_ornt_aff,
-    io_orientation,
-    ornt_transform,
-)
 from numpy.typing import NDArray
 
 from medtranslate.geometry import Floats, SliceGeometry, slices_of, spacing
@@ -39,12 +32,13 @@ UPRIGHT_MM = 1.0
 SAME_MM = 1e-6
 """Entries of two affines that differ by no more are the same."""
 
-_AXIAL = axcodes2ornt("LPS")
+_AXIAL = np.array([[0, -1], [1, -1], [2, 1]])
+"""LPS, as nibabel writes it: for each array axis the axis of RAS+ and the direction."""
 _LPS = np.diag([-1.0, -1.0, 1.0])
 
 
 def upright(volume: Volume) -> Volume:
-    """The volume itself, or resampled along the patient's axes if its own layout gives no axial slices.
+    """Resample a volume along the patient's axes if its own layout gives no axial slices.
 
     That is so if it is turned by more than `OBLIQUE_DEGREES`, or its slices are uneven and not axial. A
     volume of one slice stays as it is.
@@ -77,13 +71,15 @@ def onto_slices(volume: Volume, source: Volume) -> Volume:
 
 
 def to_axial(volume: Volume) -> Volume:
-    """The volume permuted and flipped, never resampled, to the axial layout; a view of the same memory.
+    """Permute and flip a volume to the axial layout; a view of the same memory, never resampled.
 
     Raises:
         GeometryRefused: the slices are uneven and not axial (`upright` resamples them).
     """
     if not _slices_are_axial(volume.affine):
         volume.require_grid()
+    from nibabel.orientations import apply_orientation, inv_ornt_aff, io_orientation, ornt_transform
+
     turned = ornt_transform(io_orientation(volume.affine), _AXIAL)
     values = apply_orientation(volume.values, turned)
     return Volume(values, volume.affine @ inv_ornt_aff(turned, volume.shape), volume.meta)
@@ -91,6 +87,8 @@ def to_axial(volume: Volume) -> Volume:
 
 def from_axial(volume: Volume, like: Volume) -> Volume:
     """Give a volume in axial layout the array layout and affine of `like`; the inverse of `to_axial`."""
+    from nibabel.orientations import apply_orientation, io_orientation, ornt_transform
+
     turned = ornt_transform(_AXIAL, io_orientation(like.affine))
     return Volume(apply_orientation(volume.values, turned), like.affine, volume.meta)
 
@@ -114,7 +112,7 @@ def turn(affine: Floats) -> float:
 
 
 def _as_slices(volume: Volume) -> tuple[Volume, SliceGeometry]:
-    """The volume, laid out axially if it is a regular grid, and where the slices of that layout lie."""
+    """Lay a volume out axially if it is a regular grid, and describe its slices."""
     if volume.meta.slices is not None:
         return volume, volume.meta.slices
     axial = to_axial(volume)
@@ -122,7 +120,9 @@ def _as_slices(volume: Volume) -> tuple[Volume, SliceGeometry]:
 
 
 def _nearest(affine: Floats) -> Floats:
-    """The permutation and flips [3, 3] from array axes to RAS+ that lie nearest to an affine."""
+    """Find the permutation and flips [3, 3] from array axes to RAS+ that are nearest to an affine."""
+    from nibabel.orientations import io_orientation
+
     nearest = np.zeros((3, 3))
     for axis, (world, sign) in enumerate(io_orientation(affine)):
         nearest[int(world), axis] = sign
@@ -130,5 +130,5 @@ def _nearest(affine: Floats) -> Floats:
 
 
 def _slices_are_axial(affine: Floats) -> bool:
-    """True where the array's last axis is the one from feet to head."""
+    """Tell if the array's last axis is the one from feet to head."""
     return bool(_nearest(affine)[2, 2] != 0)

@@ -16,6 +16,7 @@ from medtranslate.errors import GeometryRefused
 from medtranslate.geometry import COSINE, check_affine, spacing, swap_lps_ras
 from medtranslate.io.bounds import check_size
 from medtranslate.io.facts import Facts, choose_volume
+from medtranslate.io.interface import Format
 from medtranslate.io.label import label
 from medtranslate.io.text_header import TextHeader, find_body, read_lines
 from medtranslate.io.volume import Volume
@@ -89,7 +90,7 @@ def _voxel_file(header: TextHeader) -> str | None:
 
 
 def read_facts(path: Path, volume: int | None = None) -> Facts:
-    """What `read` would find, without the voxels.
+    """Read what the header says of the volume; `read` adds the voxels.
 
     Absent fields mean what MetaIO takes them for: binary voxels, little endian, not compressed, at 0, 0, 0.
 
@@ -155,7 +156,7 @@ def write(volume: Volume, path: Path, like: Volume | None, derivation: Derivatio
 
 
 def _read_header(path: Path) -> TextHeader:
-    """The fields up to `ElementDataFile`, which is the last."""
+    """Read the fields up to `ElementDataFile`, which is the last."""
     fields: dict[str, str] = {}
     header = TextHeader(path, fields, 0)
     for number, (line, end) in enumerate(read_lines(path), 1):
@@ -175,7 +176,7 @@ def _read_header(path: Path) -> TextHeader:
 
 
 def _one_volume(header: TextHeader) -> tuple[TextHeader, int]:
-    """The header of one 3-D volume, and the number of volumes that a fourth axis counts."""
+    """Reduce the header to one 3-D volume, and count the volumes along a fourth axis."""
     if header.word("NDims") not in ("3", "4"):
         raise header.refuse(f"it has {header.word('NDims')[:60]!r} dimensions")
     if header.word("NDims") == "3":
@@ -225,3 +226,6 @@ def _affine(header: TextHeader, notes: list[str]) -> NDArray[np.float64]:
 def _words(numbers: NDArray[np.generic]) -> str:
     """Numbers as text that gives back exactly the same."""
     return " ".join(map(repr, numbers.ravel().tolist()))
+
+
+FORMAT = Format(recognise, read, write, (".mha",), right_angled=True, facts=read_facts, voxel_file=voxel_file)

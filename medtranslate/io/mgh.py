@@ -17,6 +17,7 @@ from medtranslate.geometry import COSINE, check_affine, spacing
 from medtranslate.io.bounds import check_size
 from medtranslate.io.facts import Facts, choose_volume
 from medtranslate.io.inflate import is_gzipped, open_plain_or_gzipped, refusing_damage
+from medtranslate.io.interface import Format
 from medtranslate.io.volume import Volume
 from medtranslate.io.voxels import Body, as_stored, check_length, write_voxels
 from medtranslate.records import Derivation
@@ -49,7 +50,7 @@ def read(path: Path, series: str | None = None, volume: int | None = None) -> Vo
 
 
 def read_facts(path: Path, volume: int | None = None) -> Facts:
-    """What `read` would find, without the voxels.
+    """Read what the header says of the volume; `read` adds the voxels.
 
     Raises:
         Unreadable: as `read`, as far as the header and the length of an uncompressed file tell.
@@ -112,3 +113,6 @@ def _affine(header: np.void, shape: NDArray[np.int64], path: Path) -> NDArray[np
     affine[:3, :3] = directions.T * sizes
     affine[:3, 3] = centre - affine[:3, :3] @ shape / 2
     return check_affine(affine, str(path))
+
+
+FORMAT = Format(recognise, read, write, (".mgh", ".mgz"), right_angled=True, facts=read_facts)

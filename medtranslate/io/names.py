@@ -1,4 +1,4 @@
-"""What the files of translations are called."""
+"""Names the files of translations."""
 
 from __future__ import annotations
 
@@ -29,6 +29,17 @@ def pair_name(path: Path) -> str:
     That is the file's name without its suffix, and without what `synthetic_name` put at its end.
     """
     return _SYNTHETIC.sub("", path.name if path.is_dir() else _parts(path.name)[0])
+
+
+def stem_of(path: Path) -> str:
+    """Give a file's name without its suffix, in lower case."""
+    return _parts(path.name)[0].lower()
+
+
+def target_of(path: Path) -> Modality | None:
+    """Tell the modality of an image by its name: `mr_synthetic-ct.nii.gz` and `ct.nii.gz` are CT."""
+    found = re.fullmatch(r"(?:.*_synthetic-)?(ct|mr)", stem_of(path), re.DOTALL)
+    return None if found is None else "ct" if found[1] == "ct" else "mr"
 
 
 def _parts(name: str) -> tuple[str, str]:

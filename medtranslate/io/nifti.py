@@ -14,6 +14,7 @@ from medtranslate.errors import InputRefused, Unreadable
 from medtranslate.io.bounds import check_size
 from medtranslate.io.facts import Facts, choose_volume
 from medtranslate.io.inflate import is_gzipped, open_plain_or_gzipped, refusing_damage
+from medtranslate.io.interface import Format
 from medtranslate.io.label import label
 from medtranslate.io.nifti_header import (
     FORMS_MM,
@@ -61,7 +62,7 @@ def read(path: Path, series: str | None = None, volume: int | None = None) -> Vo
 
 
 def read_facts(path: Path, volume: int | None = None) -> Facts:
-    """What `read` would find, without the voxels.
+    """Read what the header says of the volume; `read` adds the voxels.
 
     Raises:
         Unreadable: as `read`, as far as the header and the length of an uncompressed file tell.
@@ -158,7 +159,7 @@ def _lengths(header: nib.Nifti1Header, path: Path) -> tuple[int, int, int, int]:
 
 
 def _voxels(header: nib.Nifti1Header, path: Path, size: int) -> tuple[Path, int]:
-    """The file that holds the voxels, and the byte of its inflated content at which they begin.
+    """Find the file that holds the voxels, and the byte of its inflated content at which they begin.
 
     Raises:
         Unreadable: there is no such file, or the offset cannot be right.
@@ -194,7 +195,7 @@ def _begin_unsaid(path: Path, header: int, size: int) -> int:
 
 
 def _image_beside(path: Path) -> Path:
-    """The .img of a pair."""
+    """Find the .img of a pair."""
     stem = path.name[: -len(".gz")] if path.name.lower().endswith(".gz") else path.name
     names = [Path(stem).with_suffix(suffix).name for suffix in (".img", ".img.gz", ".IMG")]
     found = next((path.with_name(name) for name in names if path.with_name(name).is_file()), None)
@@ -212,3 +213,6 @@ def _source_header(path: Path) -> nib.Nifti1Header:
 
 def _same_grid(volume: Volume, like: Volume) -> bool:
     return volume.shape == like.shape and bool(np.allclose(volume.affine, like.affine, atol=1e-4))
+
+
+FORMAT = Format(recognise, read, write, (".nii", ".nii.gz"), facts=read_facts, voxel_file=voxel_file)

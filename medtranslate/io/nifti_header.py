@@ -46,7 +46,7 @@ def is_pair(header: nib.Nifti1Header) -> bool:
 
 @np.errstate(over="ignore", invalid="ignore")
 def read_header(path: Path, notes: list[str]) -> nib.Nifti1Header:
-    """The header alone, mended, in mm; extensions, whose sizes cannot be trusted, are left alone.
+    """Read the header alone, mended, in mm; extensions, whose sizes can't be trusted, are ignored.
 
     Args:
         notes: gets a sentence for what was mended and what readers disagree on.
@@ -137,7 +137,7 @@ def scaling_of(header: nib.Nifti1Header, path: Path, notes: list[str]) -> tuple[
 
 
 def _magic(head: bytes) -> bytes:
-    """The magic string of NIfTI-1, or of NIfTI-2, without its end."""
+    """Give the magic string of NIfTI-1, or of NIfTI-2, without its end."""
     old, new = head[344:348], head[4:8]
     return (old if old[:1] == b"n" and old[3:] == b"\0" else new if new[3:] == b"\0" else b"")[:3]
 

@@ -13,6 +13,7 @@ from medtranslate.errors import GeometryRefused
 from medtranslate.geometry import check_affine, swap_lps_ras
 from medtranslate.io.bounds import check_size
 from medtranslate.io.facts import Facts, choose_volume
+from medtranslate.io.interface import Format
 from medtranslate.io.label import label
 from medtranslate.io.text_header import TextHeader, find_body, read_lines
 from medtranslate.io.volume import Volume
@@ -95,7 +96,7 @@ def voxel_file(path: Path) -> str | None:
 
 
 def read_facts(path: Path, volume: int | None = None) -> Facts:
-    """What `read` would find, without the voxels.
+    """Read what the header says of the volume; `read` adds the voxels.
 
     Raises:
         Unreadable: as `read`, as far as the header and the length of an uncompressed file tell.
@@ -160,7 +161,7 @@ def write(volume: Volume, path: Path, like: Volume | None, derivation: Derivatio
 
 
 def _read_header(path: Path) -> TextHeader:
-    """The fields up to the empty line, without comments and `key:=value` pairs; it may end a .nhdr's file."""
+    """Read the fields up to the empty line or the file's end, without comments and `key:=value` pairs."""
     fields: dict[str, str] = {}
     header = TextHeader(path, fields, 0)
     for number, (line, end) in enumerate(read_lines(path), 1):
@@ -180,7 +181,7 @@ def _read_header(path: Path) -> TextHeader:
 
 
 def _one_volume(header: TextHeader, notes: list[str]) -> tuple[TextHeader, int, bool]:
-    """The header of one 3-D volume, the number of volumes, and whether they alternate voxel by voxel.
+    """Reduce the header to one 3-D volume; count the volumes, and tell if they alternate voxel by voxel.
 
     The axis that counts volumes is the one without a direction, else the one whose kind is not spatial, else
     the last.
@@ -209,7 +210,7 @@ def _one_volume(header: TextHeader, notes: list[str]) -> tuple[TextHeader, int, 
 
 
 def _without_time(header: TextHeader, notes: list[str]) -> TextHeader:
-    """A header whose three spatial axes lie in a space of three axes, without a fourth that is time."""
+    """Drop a fourth axis of time from a header's space."""
     space, unnamed = header.word("space", "").lower(), header.word("space dimension", "") == "4"
     if not unnamed and space not in _TIMED:
         return header
@@ -279,3 +280,6 @@ def _axis_by_axis(header: TextHeader, notes: list[str]) -> tuple[NDArray[np.floa
 def _vector(numbers: NDArray[np.float64]) -> str:
     """(x,y,z), as text that gives back exactly the same."""
     return f"({','.join(map(repr, numbers.tolist()))})"
+
+
+FORMAT = Format(recognise, read, write, (".nrrd",), facts=read_facts, voxel_file=voxel_file)

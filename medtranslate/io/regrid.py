@@ -11,7 +11,6 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from medtranslate.geometry import Floats, SliceGeometry
 from medtranslate.io.bounds import check_size
@@ -26,7 +25,7 @@ _DIGITS = 6
 
 
 def regrid(volume: Volume, where: str, modality: Modality | None = None) -> Volume:
-    """The volume on a regular grid along its own rows, columns and normal; as it is where it is regular.
+    """Resample a volume onto a regular grid along its own rows, columns and normal, if it is irregular.
 
     Pixels keep their size; the slices lie evenly from the first to the last, about the median gap apart.
 
@@ -53,7 +52,7 @@ def regrid(volume: Volume, where: str, modality: Modality | None = None) -> Volu
 
 
 def _straighten(volume: Volume, where: str, modality: Modality | None) -> Volume:
-    """A volume whose affine is sheared on the smallest grid with right angles that holds it all.
+    """Resample a sheared volume onto the smallest grid with right angles that holds it all.
 
     Values are interpolated linearly between the array's own neighbours.
     """
@@ -161,6 +160,8 @@ def _places(slices: SliceGeometry, points: Floats) -> Floats:
 
 
 def _sample(values: Values, places: Floats, fill: float) -> Values:
+    from scipy import ndimage  # a quarter of a second to import, and most volumes are not resampled
+
     sampled: Values = ndimage.map_coordinates(
         values, np.round(places, _DIGITS).T, np.float32, order=1, mode="constant", cval=fill
     )

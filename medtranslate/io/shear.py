@@ -19,7 +19,7 @@ def shear(affine: ArrayLike) -> float:
 
 
 def describe_shear(affine: ArrayLike) -> str:
-    """The shear of an affine in words; empty where it is within `TILT_DEGREES`."""
+    """Describe the shear of an affine; empty if it is within `TILT_DEGREES`."""
     angle = shear(affine)
     return f"sheared by {angle:.1f} degrees" if angle > TILT_DEGREES else ""
 
@@ -41,7 +41,7 @@ def require_right_angles(affine: ArrayLike, what: str) -> None:
 
 
 def right_angled(affine: ArrayLike) -> tuple[Floats, Floats]:
-    """The nearest directions with right angles that keep the first axis, and the voxel sizes along them.
+    """Find the nearest directions with right angles that keep the first axis, and voxel sizes along them.
 
     The second direction stays in the plane of the first two axes (Gram and Schmidt), so that a stack whose
     slices are moved against each other keeps its slices, and the third size is the distance between them.

@@ -41,11 +41,11 @@ class TextHeader:
     end: int
 
     def refuse(self, what: str) -> Unreadable:
-        """The error that says what is wrong with this header."""
+        """Make the error that says what is wrong with this header."""
         return Unreadable(f"{self.path}: {what}; export it again as a plain 3-D volume")
 
     def word(self, name: str, default: str | None = None) -> str:
-        """The text of a field.
+        """Read the text of a field.
 
         Raises:
             Unreadable: it is missing and there is no default.
@@ -56,7 +56,7 @@ class TextHeader:
         return found
 
     def numbers(self, name: str, count: int) -> NDArray[np.float64]:
-        """The numbers of a field; brackets and commas count as space.
+        """Read the numbers of a field; brackets and commas count as space.
 
         Raises:
             Unreadable: the field is missing, or is not `count` finite numbers.
@@ -82,7 +82,7 @@ class TextHeader:
         return whole
 
     def whole(self, name: str, default: str) -> int:
-        """A whole number of few digits.
+        """Read a whole number of few digits.
 
         Raises:
             Unreadable: it is none.
@@ -94,7 +94,7 @@ class TextHeader:
 
 
 def read_lines(path: Path) -> Iterator[tuple[str, int]]:
-    """The lines of a header and the byte after each, up to the end of the file.
+    """Yield the lines of a header and the byte after each, up to the end of the file.
 
     Raises:
         Unreadable: the system refuses, or the caller has not found the header's end in time.

@@ -33,6 +33,7 @@ class Meta:
         slices: geometry of a DICOM series that is no regular grid; the affine is then nominal.
         stored: type of the numbers in the file, such as "int16" (not DICOM).
         levels: largest grey value, 255 or 65535 (pictures only).
+        hu: slope and offset from grey values to HU (pictures of CT only, where the user gives them).
         files: names of the pictures, slice by slice (stacks of pictures only).
         study: name that the volumes of one phantom study share (phantoms only).
     """
@@ -50,6 +51,7 @@ class Meta:
     slices: SliceGeometry | None = None
     stored: str | None = None
     levels: int | None = None
+    hu: tuple[float, float] | None = None
     files: tuple[str, ...] = ()
     study: str | None = None
 
@@ -116,7 +118,7 @@ class Volume:
         return Volume(np.asarray(values, np.float32), self.affine, replace(self.meta, **meta))
 
     def with_meta(self, **meta: Any) -> Volume:
-        """The same voxels with changes of `meta`."""
+        """Change facts of `meta`; the voxels stay."""
         return replace(self, meta=replace(self.meta, **meta))
 
     def require_grid(self, what: str | None = None) -> None:
@@ -131,7 +133,7 @@ class Volume:
         require_grid(self.meta.slices, what or self.where)
 
     def source(self) -> Source:
-        """The volume as records describe it."""
+        """Describe the volume for a record."""
         return Source(
             digest=self.meta.digest,
             format=self.meta.format,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from medtranslate.metrics.agreement import TISSUES, agreement, coverage, tissue_scores
 from medtranslate.metrics.arrays import Range, Volume, Voxels, covers, percentile_range, require_finite
-from medtranslate.metrics.calibration import Calibration, calibrated, fit_calibration
+from medtranslate.metrics.calibration import calibrated, fit_calibration
 from medtranslate.metrics.histograms import histograms, seams
 from medtranslate.metrics.masks import (
     INVENTED,
@@ -22,26 +22,34 @@ from medtranslate.metrics.masks import (
 )
 from medtranslate.metrics.outline import outline, with_rim
 from medtranslate.metrics.plausibility import bone_from, doubts, look_at_brain
-from medtranslate.metrics.profiles import PROFILES, WHOLE_CT, Profile, score
-from medtranslate.metrics.scores import SSIM_WINDOW, mae, psnr, ssim_map
+from medtranslate.metrics.profiles import PROFILES, WHOLE_CT, Definition, Grading, Profile, score
+from medtranslate.metrics.score_table import OF_IMAGES, SCORES, ScoreInfo, score_info
+from medtranslate.metrics.scores import SSIM_WINDOW, Pair, Scored, by_slice, mae, psnr, ssim_map
 from medtranslate.metrics.ssim3d import ms_ssim, ssim_map_3d
 
 __all__ = [
     "INVENTED",
+    "OF_IMAGES",
     "PROFILES",
+    "SCORES",
     "SSIM_WINDOW",
     "TISSUES",
     "VISIBLE",
     "WHOLE_CT",
-    "Calibration",
+    "Definition",
+    "Grading",
+    "Pair",
     "Profile",
     "Range",
+    "ScoreInfo",
+    "Scored",
     "Volume",
     "Voxels",
     "agreement",
     "blank_slices",
     "body_mask",
     "bone_from",
+    "by_slice",
     "calibrated",
     "coverage",
     "covers",
@@ -58,6 +66,7 @@ __all__ = [
     "psnr",
     "require_finite",
     "score",
+    "score_info",
     "seams",
     "shows",
     "ssim_map",

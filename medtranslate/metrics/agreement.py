@@ -1,4 +1,4 @@
-"""How a prediction errs: tissue by tissue, on average, in its histogram, and as far as it was foreseen."""
+"""Error by tissue, bias, histogram distance, and coverage of the predicted uncertainty."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from medtranslate.metrics.scores import difference, mae
 from medtranslate.records import Agreement, Coverage, Tissue
 
 AIR_HU = -200.0
-"""Below it lies air, with lungs, sinuses and the rim around the body."""
+"""Upper end of air, which includes lungs, sinuses and the rim around the body."""
 BONE_HU = 200.0
-"""Above it lies bone."""
+"""Lower end of bone."""
 
 TISSUES: dict[str, tuple[float | None, float | None]] = {
     "air": (None, AIR_HU),
@@ -27,12 +27,12 @@ TISSUES: dict[str, tuple[float | None, float | None]] = {
 
 
 def agreement(prediction: Volume, reference: Volume, mask: Voxels) -> Agreement | None:
-    """Bias, limits of agreement and the distance of the histograms over the mask; None for an empty one.
+    """Compute bias, limits of agreement and histogram distance over the mask; None for an empty one.
 
     Limits of agreement are the bias -+ 1.96 standard deviations of the voxels' differences (Bland and Altman,
     "Statistical methods for assessing agreement between two methods of clinical measurement", Lancet 327,
-    1986). The histograms' distance is the first Wasserstein distance: as many voxels on either side, so
-    the mean distance between the values of equal rank.
+    1986). The histogram distance is the first Wasserstein distance. Both sides have as many voxels, so it is
+    the mean distance between values of equal rank.
 
     Args:
         prediction: [X, Y, Z].
@@ -54,14 +54,14 @@ def agreement(prediction: Volume, reference: Volume, mask: Voxels) -> Agreement 
 def tissue_scores(
     prediction: Volume, reference: Volume, mask: Voxels, sayable: Range | None = None
 ) -> dict[str, Tissue]:
-    """Mean absolute error of each of `TISSUES`, told by the reference's HU, and the overlap of bone.
+    """Compute the mean absolute error of each of `TISSUES`, by the reference's HU, and the overlap of bone.
 
     Args:
         prediction: [X, Y, Z] in HU.
         reference: likewise.
         mask: likewise.
-        sayable: HU that the prediction can hold; None for all of them. What needs values outside (an open
-            end needs that of `WHOLE_CT`) is not representable and has no number.
+        sayable: HU that the prediction can hold; None for all of them. A tissue with values outside (an open
+            end extends to that of `WHOLE_CT`) is not representable and has no error.
     """
     found = {}
     for name, (low, high) in TISSUES.items():
@@ -81,9 +81,9 @@ def tissue_scores(
 
 
 def coverage(deviation: Volume, errors: Volume, mask: Voxels) -> Coverage | None:
-    """How standard deviations fit absolute errors inside the mask; None for an empty one.
+    """Compare standard deviations with absolute errors inside the mask; None for an empty one.
 
-    Of normal errors with just these deviations 68.27 % lie within one of them and 95.45 % within two. Shares
+    Of normal errors with these deviations, 68.27 % lie within one of them and 95.45 % within two. Shares
     within intervals are compared with their nominal probability as by Kuleshov, Fenner and Ermon, "Accurate
     uncertainties for deep learning using calibrated regression", ICML 2018.
 
@@ -107,13 +107,13 @@ def coverage(deviation: Volume, errors: Volume, mask: Voxels) -> Coverage | None
 
 
 def _between(volume: Volume, low: float | None, high: float | None) -> Voxels:
-    """Voxels of a tissue; the ends of a closed range belong to it, the end of an open one does not."""
+    """Select the voxels of a tissue; the ends of a closed range belong to it, an open end does not."""
     if low is None:
         return volume < (math.inf if high is None else high)
     return volume > low if high is None else (volume >= low) & (volume <= high)
 
 
 def _dice(ours: Voxels, theirs: Voxels) -> float | None:
-    """2 |A and B| / (|A| + |B|); None where both are empty."""
+    """Compute 2 |A and B| / (|A| + |B|); None if both are empty."""
     total = int(ours.sum() + theirs.sum())
     return 2 * int((ours & theirs).sum()) / total if total else None

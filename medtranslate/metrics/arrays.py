@@ -13,7 +13,7 @@ Range = tuple[float, float]
 
 
 def percentile_range(volume: Volume, mask: Voxels | None = None) -> Range:
-    """The 0.5 and 99.5 percentile of `volume`, inside `mask` where one is given."""
+    """Compute the 0.5 and 99.5 percentile of `volume`, inside `mask` if one is given."""
     low, high = np.percentile(volume if mask is None else volume[mask], (0.5, 99.5))
     return float(low), float(high)
 

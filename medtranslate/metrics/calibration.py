@@ -1,64 +1,37 @@
-"""From how far samples lie apart to how large errors are where they do.
+"""Maps the uncertainty of posterior samples to the expected error.
 
-Samples of a posterior say where a translation is unsure, and not by how much. A curve that was fitted where
-the truth is known says that: a calibrated deviation is the root mean square error of voxels whose samples
-lie as far apart. So of voxels of any deviation the errors' variance is its square, which is what Levi et al.
-("Evaluating and calibrating uncertainty prediction in regression tasks", Sensors 22(15), 2022) call
-calibrated. The curve is by bins, as theirs are, and may not fall with the spread: free to do so it learns
-the heads that it is fitted on.
+The standard deviation of samples shows where a translation is uncertain, not by how much. A curve fitted on
+data with known truth maps it to an error: a calibrated deviation is the root mean square error of voxels of
+equal deviation. So the variance of the errors at any calibrated deviation is its square, which is the
+definition of Levi et al. ("Evaluating and calibrating uncertainty prediction in regression tasks", Sensors
+22(15), 2022). Like theirs, the curve is a table of bins. It is monotone; otherwise it overfits the heads of
+the fit.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ConfigDict, Field, FiniteFloat, model_validator
-from pydantic.dataclasses import dataclass
 from scipy.optimize import isotonic_regression
 
+from medtranslate.records import Calibration
+
 BINS = 16
-"""Points of a curve that is fitted: each of as many voxels."""
-
-_Points = Annotated[tuple[Annotated[FiniteFloat, Field(ge=0)], ...], Field(min_length=1, max_length=1024)]
-
-
-@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
-class Calibration:
-    """A curve from spread to error, straight between its points and level beyond them.
-
-    Attributes:
-        spread: standard deviations over samples, where the range of a translation is [-1, 1].
-        error: root mean square error of voxels of about that spread, likewise.
-        on: what it was fitted on, in words.
-    """
-
-    spread: _Points
-    error: _Points
-    on: Annotated[str, Field(max_length=500)]
-
-    @model_validator(mode="after")
-    def _rises(self) -> Self:
-        if len(self.spread) != len(self.error):
-            raise ValueError(f"{len(self.spread)} spreads and {len(self.error)} errors; as many are needed")
-        for name, points in (("spread", self.spread), ("error", self.error)):
-            if np.any(np.diff(points) < 0):
-                raise ValueError(f"{name} falls; both have to rise")
-        return self
+"""Points of a fitted curve, each of an equal number of voxels."""
 
 
 def fit_calibration(spread: NDArray[np.floating], errors: NDArray[np.floating], on: str) -> Calibration:
-    """The curve of voxels whose errors are known.
+    """Fit the curve to voxels with known errors.
 
-    Mean squares of equal bins are made to rise by isotonic regression (Barlow et al., "Statistical inference
+    Mean squares of equal bins are made monotone by isotonic regression (Barlow et al., "Statistical inference
     under order restrictions", 1972).
 
     Args:
         spread: [N], standard deviations over samples; N is at least `BINS`.
         errors: [N], absolute, in the same unit.
-        on: what they are of, in words.
+        on: data of the fit, in words.
     """
     bins = np.array_split(np.argsort(spread, kind="stable"), BINS)
     squares = [float(np.mean(np.square(errors[part], dtype=np.float64))) for part in bins]
@@ -69,11 +42,11 @@ def fit_calibration(spread: NDArray[np.floating], errors: NDArray[np.floating], 
 
 
 def _rounded(values: Iterable[float]) -> tuple[float, ...]:
-    """To five digits: people read the file, and no error is known as well."""
+    """Round to five digits: people read the file, and no error is known more exactly."""
     return tuple(float(f"{value:.5g}") for value in values)
 
 
 def calibrated(spread: NDArray[np.floating], known: Calibration) -> NDArray[np.floating]:
-    """The deviations to expect of errors, given those over samples, where a range is [-1, 1]."""
+    """Map the standard deviation of samples to that of errors, both on the range [-1, 1]."""
     found: NDArray[np.floating] = np.interp(spread, known.spread, known.error)
     return found

@@ -1,4 +1,4 @@
-"""What the values themselves look like: how often each occurs, how they jump from slice to slice."""
+"""Statistics of the values themselves: histograms, and seams from slice to slice."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from medtranslate.metrics.arrays import Range, Volume, Voxels
 from medtranslate.records import Histograms
 
 BINS = 128
-"""Of a histogram, at most."""
+"""Most bins of a histogram."""
 TAIL = 0.001
 """Share of the voxels on either side that a histogram's edges may leave out."""
 
 
 def histograms(images: Mapping[str, Volume], mask: Voxels) -> Histograms | None:
-    """How often values occur over the mask, on edges that the images share; None for an empty mask.
+    """Count values over the mask, on edges that the images share; None for an empty mask.
 
-    The edges leave out at most `TAIL` of an image's voxels on either side. Where an image holds whole numbers
-    a bin holds as many of them as any other, so that no comb appears that is not in the image.
+    The edges leave out at most `TAIL` of an image's voxels on either side. For an image of whole numbers
+    every bin covers an equal number of them, so that binning adds no comb.
 
     Args:
-        images: by name, each [X, Y, Z], in one unit.
+        images: images by name, each [X, Y, Z], in one unit.
         mask: [X, Y, Z].
     """
     if not mask.any():
@@ -49,10 +49,10 @@ def histograms(images: Mapping[str, Volume], mask: Voxels) -> Histograms | None:
 
 
 def seams(volume: Volume, mask: Voxels, data_range: Range) -> float | None:
-    """Jumps between slices: mean |v(z-1) - 2 v(z) + v(z+1)| over the mask, as a share of the range.
+    """Measure jumps between slices: mean |v(z-1) - 2 v(z) + v(z+1)| over the mask, as a share of the range.
 
-    What changes evenly from slice to slice has none; a volume whose slices were made one by one, each a
-    little different, has. Anatomy has some too, so it is meant beside the reference's.
+    An even change from slice to slice gives zero; slices that were made one by one give more. Anatomy
+    has seams, too, so compare the value with that of the reference.
 
     Args:
         volume: [X, Y, Z], axial slices along the last axis.
@@ -60,7 +60,7 @@ def seams(volume: Volume, mask: Voxels, data_range: Range) -> float | None:
         data_range: lowest and highest value.
 
     Returns:
-        None where no voxel counts.
+        None if no voxel counts.
     """
     total, count = 0.0, 0
     for before, plane, after, voxels in zip(

@@ -1,4 +1,4 @@
-"""The outline of the head in a stack of axial slices: outside it a translation is air."""
+"""Finds the outline of the head in a stack of axial slices; outside it a translation is air."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from scipy import ndimage
 from medtranslate.metrics.arrays import Voxels
 
 REACH_MM = 2.0
-"""Rim around the source's head in which a translation may still show something."""
+"""Rim around the source's head in which a translation keeps its values."""
 
 GAP_MM = 6.0
 """Half of the widest gap in the visible head that is closed: dark bone, susceptibility, a nostril."""
@@ -24,14 +24,14 @@ _AROUND[1] = True
 
 
 def outline(visible: Voxels, spacing_mm: tuple[float, float, float]) -> Voxels:
-    """Find the head, with its gaps and cavities, in what is visible.
+    """Find the head, with its gaps and cavities, in the visible voxels.
 
     Parts of a slice without a square of 3 x 3 pixels are noise and left out. Gaps of up to 2 `GAP_MM` are
     closed, holes are filled slice by slice, and the largest connected component is kept. Where the edge of
     the field of view cuts the head, the cut is filled from one side of the head to the other.
 
     Args:
-        visible: voxels [Z, Y, X] that show something of the head.
+        visible: visible voxels [Z, Y, X] of the head.
         spacing_mm: between slices, rows and columns.
 
     Returns:
@@ -40,7 +40,7 @@ def outline(visible: Voxels, spacing_mm: tuple[float, float, float]) -> Voxels:
     head = np.zeros_like(visible)
     if not visible.any():
         return head
-    # With a voxel around it, what is visible meets an edge only where the field of view has one.
+    # The mask gets a margin of a voxel, so that it meets an edge only at the field of view's own.
     (around,) = ndimage.find_objects(visible.view(np.int8))
     box = tuple(slice(max(0, part.start - 1), part.stop + 1) for part in around)
     head[box] = _largest_head(visible[box], spacing_mm)
@@ -53,7 +53,7 @@ def _largest_head(visible: Voxels, spacing_mm: tuple[float, float, float]) -> Vo
     solid = np.zeros(count + 1, dtype=bool)
     solid[parts[shrunk(visible, (0, 1, 1))]] = True
     solid[0] = False
-    # With room around it a head near the edge of the volume does not grow onto that edge.
+    # The margin prevents a head near the edge of the volume from growing onto that edge.
     room, within = _room(solid[parts], steps)
     labels, _ = ndimage.label(filled(shrunk(grown(room, steps), steps)[within]))
     largest: Voxels = labels == 1 + np.argmax(np.bincount(labels.ravel(), minlength=2)[1:])
@@ -69,7 +69,7 @@ def with_rim(head: Voxels, spacing_mm: tuple[float, float, float], reach_mm: flo
 def grown(mask: Voxels, steps: tuple[int, ...]) -> Voxels:
     """Dilate a mask by a box that reaches `steps` voxels to either side along each axis.
 
-    It is an OR of shifted copies, each twice as wide as the last: on a large volume many times quicker than
+    It is an OR of shifted copies, each twice as wide as the last: on a large volume many times faster than
     distances.
     """
     made = mask.copy()
@@ -85,18 +85,18 @@ def grown(mask: Voxels, steps: tuple[int, ...]) -> Voxels:
 
 
 def shrunk(mask: Voxels, steps: tuple[int, ...]) -> Voxels:
-    """Erode a mask by the box of `grown`; what lies beyond the volume counts as inside."""
+    """Erode a mask by the box of `grown`; voxels beyond the volume count as inside."""
     return ~grown(~mask, steps)
 
 
 def core_of(mask: Voxels, steps: tuple[int, ...]) -> Voxels:
-    """Erode a mask by the box of `grown`; what lies beyond the volume counts as outside."""
+    """Erode a mask by the box of `grown`; voxels beyond the volume count as outside."""
     room, within = _room(mask, steps)
     return shrunk(room, steps)[within]
 
 
 def _room(mask: Voxels, steps: tuple[int, ...]) -> tuple[Voxels, tuple[slice, ...]]:
-    """Return the mask with empty room of `steps` voxels around it, and where the mask lies in it."""
+    """Pad the mask by `steps` empty voxels; return it and the place of the mask in it."""
     within = tuple(slice(step, step + extent) for step, extent in zip(steps, mask.shape, strict=True))
     return np.pad(mask, [(step, step) for step in steps]), within
 
@@ -104,7 +104,7 @@ def _room(mask: Voxels, steps: tuple[int, ...]) -> tuple[Voxels, tuple[slice, ..
 def filled(mask: Voxels) -> Voxels:
     """Fill holes in each slice.
 
-    On an edge of the slice all that lies between the first and the last voxel of the mask counts as closed.
+    On an edge of the slice, all voxels between the first and the last one of the mask count as closed.
     """
     framed = np.pad(mask, ((0, 0), (1, 1), (1, 1)))
     reached = np.logical_or.accumulate

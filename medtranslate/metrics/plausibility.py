@@ -1,8 +1,8 @@
-"""Signs, without a truth, that a translated CT shows what no head has.
+"""Measures, without a reference, of implausible anatomy in a translated CT.
 
-Slices through the brain are looked at, and of them the core, well within the skull. The fluid is found in the
-source, where it stands out from brain, and measured in the translation: fluid as dense as brain says that the
-model took the contrast for another one.
+They examine the core of slices through the brain, well within the skull. The fluid is found in the source, by
+its contrast to brain, and measured in the translation: fluid as dense as brain shows that the model mistook
+the contrast for another one.
 """
 
 from __future__ import annotations
@@ -16,44 +16,44 @@ from medtranslate.metrics.arrays import Range, Volume, Voxels
 from medtranslate.metrics.outline import IN_PLANE, core_of
 
 BONE_HU = 200.0
-"""Bone is above it, or in the upper tenth of a window that ends below."""
+"""Lower end of bone; for a window that ends below, bone is its upper tenth."""
 
 CORE_MM = 20.0
-"""Scalp, skull and the fluid beneath it, which the core of a slice leaves out."""
+"""Thickness of scalp, skull and the fluid beneath it, which are not part of the core of a slice."""
 
 CORE_CM2 = 40.0
 """Least core of a slice through the brain."""
 
 BASE_CM2, SINUS_CM2 = 5.0, 1.0
-"""Bone that reaches into the core from the skull, and air in it: more of both is the base of the skull."""
+"""Bone that reaches into the core from the skull, and air in it; more of both marks the base of the skull."""
 
 VERTEX_CM2 = 10.0
-"""As much bone reaches into the core without air where a slice cuts the vault obliquely."""
+"""Bone in the core, without air, of a slice that cuts the vault obliquely."""
 
 DARK, BRIGHT = 0.6, 1.5
-"""What stands out in the source: below and above these shares of the brain's median."""
+"""Limits of fluid in the source: below and above these shares of the brain's median."""
 
 VERY_DARK = 0.5
 """Share of brain below which dark parts are fluid even beside bright ones."""
 
 DARK_SHARE = 4
-"""Times that bright parts may be larger than the dark ones, and the dark ones still be the fluid."""
+"""Largest ratio of bright to dark parts at which very dark ones are still the fluid."""
 
 PART_CM2 = 1.0
 """Least area of a part of the fluid in one slice."""
 
 SMOOTH_MM = 1.0
-"""Standard deviation of the Gaussian that takes the noise away before fluid is looked for."""
+"""Standard deviation of the Gaussian that removes noise before the search for fluid."""
 
 RAYS = 90
-"""Directions in which the skull is looked for."""
+"""Number of directions in which the skull is searched for."""
 
 
 FLUID_HU = -4.0
 """Fluid is darker than brain by at least this, or the translation is doubtful."""
 
 LOOSE_BONE_ML, LOOSE_BONE_CM2 = 4.0, 2.0
-"""Most bone in the core that joins no skull; of twenty true digital heads the most has 3.1 ml."""
+"""Most bone in the core that is not part of the skull; the maximum of twenty true digital heads is 3.1 ml."""
 
 BLACK_SHARE = 0.02
 """Share of the range at whose lower end a voxel is black."""
@@ -62,20 +62,20 @@ BLACK = 0.05
 """Largest share of the core at the lower end of the range."""
 
 CLOSED = 0.7
-"""Least share of the directions in which a skull lies."""
+"""Least share of the directions with a skull."""
 
 
 @dataclass(frozen=True)
 class Brain:
-    """What slices through the brain show of a translated CT.
+    """Measures of a translated CT in slices through the brain.
 
     Attributes:
-        fluid: mean HU of the fluid; None where none stands out in the source.
+        fluid: mean HU of the fluid; None if none is found in the source.
         brain: median HU of the rest of the core.
-        bone: of the core that joins no skull, in ml; of a single picture in cm2.
+        bone: bone of the core without connection to the skull, in ml; in cm2 for a single picture.
         black: share of the core at the lower end of the translation's range.
-        closed: share of the directions from the core's middle in which a skull lies.
-        picture: it was one slice, of unknown thickness.
+        closed: share of the directions from the core's middle with a skull.
+        picture: True for one slice of unknown thickness.
     """
 
     fluid: float | None
@@ -87,7 +87,7 @@ class Brain:
 
 
 def bone_from(ct_range: Range) -> float:
-    """Return the HU above which a translation that holds `ct_range` shows bone."""
+    """Return the HU of the lower end of bone in a translation of the range `ct_range`."""
     low, high = ct_range
     return min(BONE_HU, low + 0.9 * (high - low))
 
@@ -95,11 +95,11 @@ def bone_from(ct_range: Range) -> float:
 def look_at_brain(
     source: Volume, made: Volume, head: Voxels, spacing_mm: tuple[float, float, float], ct_range: Range
 ) -> Brain | None:
-    """Measure what slices through the brain show; None where no slice does.
+    """Measure a CT in slices through the brain; None if there are none.
 
     Args:
         source: MR slices [Z, Y, X] as shares of their range, 0 to 1.
-        made: the CT made of them, in HU.
+        made: their translation to CT, in HU.
         head: the head's outline in the source.
         spacing_mm: between slices, rows and columns.
         ct_range: HU that the translation can hold.
@@ -126,7 +126,7 @@ def look_at_brain(
     brain = float(np.median(made[rest])) if rest.any() else ct_range[1]
     least = PART_CM2 / cm2
     dark, bright = _parts(dark, least, ~core), _parts(bright & core, least)
-    # Fluid is dark in T1 and FLAIR. In T2 it is bright, and what is dark is grey nuclei, less so, or small.
+    # Fluid is dark in T1 and FLAIR. In T2 it is bright; dark parts are grey nuclei, less dark, or small.
     darkest = dark.any() and (not bright.any() or float(seen[dark].mean()) < VERY_DARK)
     is_dark = darkest and DARK_SHARE * dark.sum() >= bright.sum()
     fluid = dark if is_dark else bright
@@ -143,7 +143,7 @@ def look_at_brain(
 
 
 def doubts(found: Brain) -> list[str]:
-    """Say which of the measures are past their limits, each in a sentence with its numbers."""
+    """Describe the measures beyond their limits, each in a sentence with its numbers."""
     said = []
     if found.fluid is not None and found.fluid - found.brain > FLUID_HU:
         how = "hardly darker" if found.fluid < found.brain else "no darker"
@@ -162,7 +162,7 @@ def doubts(found: Brain) -> list[str]:
 
 
 def _parts(mask: Voxels, least: float, apart_from: Voxels | None = None) -> Voxels:
-    """Keep the connected parts of each slice that have so many pixels and do not meet `apart_from`."""
+    """Keep the connected parts of each slice with enough pixels that do not touch `apart_from`."""
     labels, count = ndimage.label(mask, IN_PLANE)
     keep = np.bincount(labels.ravel(), minlength=count + 1) >= least
     if apart_from is not None:

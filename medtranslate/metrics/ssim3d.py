@@ -13,6 +13,7 @@ from scipy import ndimage
 
 from medtranslate.errors import InputRefused
 from medtranslate.metrics.arrays import Range, Volume, Voxels
+from medtranslate.metrics.scores import Pair, Scored, over_map
 
 UNIFORM_WINDOW = 7
 """Voxels along each axis of the uniform window."""
@@ -32,6 +33,24 @@ Read = Callable[[int, int], Planes]
 _EDGE = UNIFORM_WINDOW // 2
 _INNER = (slice(_EDGE, -_EDGE),) * 3
 """Voxels around which the window lies inside the volume."""
+
+
+def score_ssim_3d(pair: Pair) -> Scored:
+    """Mean of `ssim_map_3d` over the voxels that count.
+
+    Raises:
+        InputRefused: the volume is too small for the window.
+    """
+    return over_map(*ssim_map_3d(pair.prediction, pair.reference, pair.mask, pair.data_range))
+
+
+def score_ms_ssim(pair: Pair) -> Scored:
+    """Multi-scale similarity (`ms_ssim`) of the volume; window and scales reach across slices.
+
+    Raises:
+        InputRefused: the mask is too small for the coarsest scale.
+    """
+    return Scored(ms_ssim(pair.prediction, pair.reference, pair.mask, pair.data_range))
 
 
 def ssim_map_3d(
@@ -189,7 +208,7 @@ def _above_air(
 
 
 def _joined(slabs: tuple[Planes, ...]) -> tuple[Read, int]:
-    """The slabs of a coarser scale as one volume: how its slices are read, and how many there are."""
+    """Join the slabs of a coarser scale into one volume: a reader of its slices, and their number."""
     fake, real, voxels = (np.concatenate(parts) for parts in zip(*slabs, strict=True))
     return lambda start, end: (fake[start:end], real[start:end], voxels[start:end]), len(voxels)
 

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
-from medtranslate.config import DiscriminatorName, GeneratorName, NetworkSettings
-from medtranslate.networks.discriminator import MultiScaleDiscriminator
+from medtranslate import plugins
+from medtranslate.config import NetworkSettings
 from medtranslate.networks.gate import HIGHEST, KINDS, MODALITIES, SliceGate, pooled, shrink
 from medtranslate.networks.generator import Generated, Posterior, VariationalGenerator
 
-GENERATORS: dict[GeneratorName, Callable[[NetworkSettings], VariationalGenerator]] = {
-    "vae": VariationalGenerator,
-}
-DISCRIMINATORS: dict[DiscriminatorName, Callable[[NetworkSettings], MultiScaleDiscriminator]] = {
-    "multiscale": MultiScaleDiscriminator,
-}
+if TYPE_CHECKING:
+    from medtranslate.networks.discriminator import MultiScaleDiscriminator
+
+
+def _multiscale(settings: NetworkSettings) -> MultiScaleDiscriminator:
+    from medtranslate.networks.discriminator import MultiScaleDiscriminator  # and MONAI with it
+
+    return MultiScaleDiscriminator(settings)
+
+
+GENERATORS: Mapping[str, Callable[[NetworkSettings], VariationalGenerator]] = plugins.load(
+    "medtranslate.generators", {"vae": VariationalGenerator}
+)
+DISCRIMINATORS: Mapping[str, Callable[[NetworkSettings], MultiScaleDiscriminator]] = plugins.load(
+    "medtranslate.discriminators", {"multiscale": _multiscale}
+)
 
 __all__ = [
     "DISCRIMINATORS",
@@ -30,3 +41,12 @@ __all__ = [
     "pooled",
     "shrink",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the discriminator, and MONAI with it, only when it is asked for."""
+    if name != "MultiScaleDiscriminator":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from medtranslate.networks.discriminator import MultiScaleDiscriminator
+
+    return MultiScaleDiscriminator

@@ -1,15 +1,15 @@
 """The multi-scale discriminator with independent derivatives.
 
-Stages f1 ... fL each halve the resolution, f(k+1) = stage(f(k)). A head behind every stage says real
-or fake, pixel by pixel of that stage:
+Stages f1 ... fL each halve the resolution, f(k+1) = stage(f(k)). A head behind every stage scores real
+against fake, pixel by pixel of that stage:
 
     head L judges f(L)
     head k < L judges adjust(f(k), stopgrad(up(f(L))))
 
-So the deepest features, which have seen the whole head, scale and shift the earlier ones before
-these are judged, while each head's derivatives stay its own: head k changes stages 1 ... k and the
-image, and never a stage deeper than k. Kernel 5 in every head lets a pixel be judged with its
-neighbours. There are no batch statistics (instance normalisation), so a slice's verdict does not
+So the deepest features, which depend on the whole head, scale and shift the earlier ones before
+these are judged, and the derivatives of each head stay separate: head k changes stages 1 ... k and the
+image, and never a stage deeper than k. With kernel 5 every head judges a pixel with its
+neighbours. There are no batch statistics (instance normalisation), so a slice's scores do not
 depend on its batch.
 """
 
@@ -25,7 +25,7 @@ from medtranslate.networks.generator import coordinates
 
 
 class MultiScaleDiscriminator(nn.Module):
-    """Judges slices [B, 1, S, S] in [-1, 1]; one map of scores [B, 1, h, w] per head, shallow first."""
+    """Judges slices [B, 1, S, S] in [-1, 1] by one map of scores [B, 1, h, w] per head, shallow first."""
 
     def __init__(self, settings: NetworkSettings) -> None:
         super().__init__()
@@ -70,7 +70,7 @@ class MultiScaleDiscriminator(nn.Module):
 
 
 def _stage(before: int, after: int, *, first: bool, last: bool) -> nn.Sequential:
-    """Halve the resolution; the last stage is deeper, to find what only the whole picture tells."""
+    """Halve the resolution; the last stage is deeper, for features of the whole picture."""
     norm = None if first else "INSTANCE"
     act = ("LEAKYRELU", {"negative_slope": 0.2})
     layers = [Convolution(2, before, after, strides=2, kernel_size=4, padding=1, norm=norm, act=act)]

@@ -10,8 +10,9 @@ samples", NeurIPS 2018, use the same distance on features).
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 import torch
-from monai.networks.blocks import Convolution
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -54,12 +55,7 @@ class SliceGate(nn.Module):
 
     def __init__(self, settings: NetworkSettings) -> None:
         super().__init__()
-        stages = [
-            Convolution(
-                2, before, after, strides=2, kernel_size=3, norm=("group", {"num_groups": 4}), act="relu"
-            )
-            for before, after in zip((1, *CHANNELS), CHANNELS, strict=False)
-        ]
+        stages = [_stage(before, after) for before, after in zip((1, *CHANNELS), CHANNELS, strict=False)]
         cells = (SIDE >> len(CHANNELS)) ** 2
         self.classifier = nn.Sequential(
             *stages, nn.Flatten(), nn.Dropout(0.2), nn.Linear(CHANNELS[-1] * cells, len(KINDS))
@@ -115,3 +111,9 @@ def shrink(framed: Tensor) -> Tensor:
 def pooled(latent: Tensor) -> Tensor:
     """Posterior means [B, latent, h, w] as vectors [B, D]."""
     return functional.adaptive_avg_pool2d(latent.float(), POOLED).flatten(1)
+
+
+def _stage(before: int, after: int) -> nn.Sequential:
+    """Halve the resolution; the names are those of MONAI's `Convolution`, which gates were saved with."""
+    follow = nn.Sequential(OrderedDict(N=nn.GroupNorm(4, after), A=nn.ReLU()))
+    return nn.Sequential(OrderedDict(conv=nn.Conv2d(before, after, 3, stride=2, padding=1), adn=follow))

@@ -4,7 +4,7 @@
 
 Nothing goes around the latent (there are no skip connections), so the posterior has to carry the
 anatomy. Kingma and Welling, "Auto-Encoding Variational Bayes" (2014), give the reparameterisation
-and the KL term; residual and attention blocks are those of MONAI's `AutoencoderKL`.
+and the KL term; residual and attention blocks are those of MONAI's `AutoencoderKL` (`blocks`).
 """
 
 from __future__ import annotations
@@ -12,21 +12,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from monai.networks.blocks import Convolution, SpatialAttentionBlock
-from monai.networks.nets.autoencoderkl import AEKLResBlock
 from torch import Tensor, nn
 from torch.nn import functional
 
 from medtranslate.config import NetworkSettings
+from medtranslate.networks.blocks import GROUPS, AttentionBlock, Convolution, ResidualBlock
 
 LOG_VARIANCE_BOUND = 6.0
 """|log sigma^2| stays below this: sigma between 0.05 and 20, where exp is harmless in any precision."""
 
 FIRST_LOG_VARIANCE = -4.0
 """log sigma^2 before training."""
-
-GROUPS = 8
-"""Groups of channels that are normalised together (group normalisation has no batch statistics)."""
 
 
 @dataclass
@@ -83,11 +79,11 @@ class VariationalGenerator(nn.Module):
         self.fold = settings.fold
         self.coordinates = settings.coordinates
         inputs = (1 + 2 * settings.coordinates) * settings.fold**2
-        self.encoder = nn.Sequential(_convolution(inputs, width), *_body(settings), _norm(width), nn.SiLU())
+        self.encoder = nn.Sequential(Convolution(inputs, width), *_body(settings), _norm(width), nn.SiLU())
         self.posterior = nn.Conv2d(width, 2 * latent, kernel_size=1)
         # A sure posterior to begin with: at sigma = 1 the noise would bury what the mean has to say.
         nn.init.constant_(_bias(self.posterior)[latent:], FIRST_LOG_VARIANCE)
-        self.decoder = nn.Sequential(_convolution(latent, width), *_body(settings), _norm(width), nn.SiLU())
+        self.decoder = nn.Sequential(Convolution(latent, width), *_body(settings), _norm(width), nn.SiLU())
         self.unfold = _unfold(width, settings.fold)
 
     def encode(self, image: Tensor) -> Posterior:
@@ -122,13 +118,13 @@ class Hourglass(nn.Module):
     def __init__(self, channels: tuple[int, ...], blocks: int, attention: bool) -> None:
         super().__init__()
         width, coarse, *deeper = channels
-        layers: list[nn.Module] = [_convolution(width, coarse, stride=2), *_residuals(coarse, blocks)]
+        layers: list[nn.Module] = [Convolution(width, coarse, stride=2), *_residuals(coarse, blocks)]
         if deeper:
             layers.append(Hourglass((coarse, *deeper), blocks, attention))
         elif attention:
-            layers.append(SpatialAttentionBlock(2, coarse, norm_num_groups=GROUPS, use_flash_attention=True))
+            layers.append(AttentionBlock(coarse))
         layers += [*_residuals(coarse, blocks), nn.Upsample(scale_factor=2, mode="nearest")]
-        self.around = nn.Sequential(*layers, _convolution(coarse, width))
+        self.around = nn.Sequential(*layers, Convolution(coarse, width))
 
     def forward(self, features: Tensor) -> Tensor:
         seen: Tensor = self.around(features)
@@ -147,11 +143,7 @@ def _body(settings: NetworkSettings) -> list[nn.Module]:
 
 
 def _residuals(channels: int, count: int) -> list[nn.Module]:
-    return [AEKLResBlock(2, channels, GROUPS, 1e-6, channels) for _ in range(count)]
-
-
-def _convolution(before: int, after: int, stride: int = 1) -> Convolution:
-    return Convolution(2, before, after, strides=stride, kernel_size=3, conv_only=True)
+    return [ResidualBlock(channels) for _ in range(count)]
 
 
 def _norm(channels: int) -> nn.GroupNorm:

@@ -1,4 +1,4 @@
-"""The means to paint: planes, smooth random fields, signed distances, and a canvas.
+"""Tools for painting a plane of a head: planes, smooth random fields, signed distances, and a canvas.
 
 A signed distance is in mm of the standard head, negative inside.
 """
@@ -32,9 +32,9 @@ class Plane:
 
 
 def field(waves: Waves, plane: Plane) -> Floats:
-    """A sum of plane waves on a plane, [rows, columns].
+    """Evaluate a sum of plane waves on a plane, [rows, columns].
 
-    sin(a + b) = sin a cos b + cos a sin b makes it one small matrix product.
+    The identity sin(a + b) = sin a cos b + cos a sin b reduces it to one small matrix product.
     """
     i, j = (np.arange(n, dtype=np.float32) for n in plane.shape)
     a = (waves.vectors @ plane.origin + waves.phases) + np.outer(i, waves.vectors @ plane.rows)
@@ -45,14 +45,14 @@ def field(waves: Waves, plane: Plane) -> Floats:
 
 
 def at(waves: Waves, points: Floats) -> Floats:
-    """A sum of plane waves at points [n, 3]."""
+    """Evaluate a sum of plane waves at points [n, 3]."""
     summed: Floats = np.sin(points @ waves.vectors.T + waves.phases).sum(axis=1) * np.float32(waves.amplitude)
     return summed
 
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """A plane seen from the standard head: its points, and where a box of that space falls on it."""
+    """A plane in coordinates of the standard head: its points, and the place of a box on it."""
 
     head: Head
     plane: Plane
@@ -89,7 +89,7 @@ class Frame:
         return float(0.5 * (self.spacing[0] + self.spacing[1]))
 
     def boxes(self, centres: Floats, halves: Floats) -> list[tuple[int, Box]]:
-        """Which of the boxes [n, 3] with half sides [n, 3] meet the plane, and where."""
+        """Find the boxes [n, 3] with half sides [n, 3] that meet the plane, and their places on it."""
         margin = np.float32(1.5 + self.pixel)
         warped = np.stack([at(waves, self.to_scan(centres)) for waves in self.head.warp], axis=1)
         place = (centres - warped - self.origin) @ self.axes.T
@@ -103,7 +103,7 @@ class Frame:
         return list(zip(np.flatnonzero(hit).tolist(), found, strict=True))
 
     def to_scan(self, points: Floats) -> Floats:
-        """Standard to scan coordinates, the warp left out, [n, 3]."""
+        """Convert standard to scan coordinates [n, 3], without the warp."""
         turned: Floats = ((points * self.head.scale) @ self.head.rotation).astype(np.float32)
         return turned + self.head.shift
 
@@ -113,7 +113,7 @@ class Canvas:
     """Images [channels, rows, columns] and the label on top.
 
     Attributes:
-        values: of each tissue in each channel, [channels, tissues].
+        values: value of each tissue in each channel, [channels, tissues].
         head: inside the skin, air included.
         softness: width of a boundary in mm.
     """
@@ -131,7 +131,7 @@ class Canvas:
         return cls(values, images, np.zeros(shape, np.uint8), np.zeros(shape, np.bool_), softness)
 
     def fill(self, tissue: str, distance: Floats, box: Box = ALL) -> None:
-        """Paint where `distance` is negative."""
+        """Paint a tissue at points of negative `distance`."""
         label = LABEL[tissue]
         cover = distance * np.float32(-1.0 / self.softness)
         cover += np.float32(0.5)
@@ -145,7 +145,7 @@ class Canvas:
 
 
 def tube(points: Floats, start: Floats, end: Floats, radii: Floats, taper: float) -> Floats:
-    """Signed distance to a tapered tube, first order at its surface, [h, w].
+    """Compute the signed distance to a tapered tube, first order at its surface, [h, w].
 
     With w the offset from the nearest point of the axis and k = |w / r|: (k - 1) k / |w / r^2|
     (f / |grad f| for the ellipsoid f = k - 1).
@@ -174,7 +174,7 @@ def tube(points: Floats, start: Floats, end: Floats, radii: Floats, taper: float
 
 
 def blend(a: Floats, b: Floats, width: float) -> Floats:
-    """Smooth minimum of two distances (polynomial, Quilez 2013): their union with a fillet."""
+    """Blend two distances by a smooth minimum (polynomial, Quilez 2013): their union with a fillet."""
     overlap = np.maximum(width - np.abs(a - b), 0.0)
     joined: Floats = np.minimum(a, b) - overlap * overlap * np.float32(0.25 / width)
     return joined
@@ -183,6 +183,6 @@ def blend(a: Floats, b: Floats, width: float) -> Floats:
 def ellipsoid(
     points: Floats, centre: tuple[float, float, float], radii: tuple[float, float, float]
 ) -> Floats:
-    """Signed distance to an ellipsoid, [h, w]."""
+    """Compute the signed distance to an ellipsoid, [h, w]."""
     middle = np.array(centre, np.float32)
     return tube(points, middle, middle, np.array(radii, np.float32), 1.0)

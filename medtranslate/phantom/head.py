@@ -1,4 +1,4 @@
-"""One head: drawn from a seed.
+"""A head, drawn from a seed.
 
 A head differs from the standard one (`parts`) by pose, scale, a smooth warp, and the place and size of
 each part.
@@ -17,7 +17,7 @@ from medtranslate.phantom.tissues import Floats
 
 @dataclass(frozen=True)
 class Lesion:
-    """A lesion that a head carries.
+    """A lesion of a head.
 
     Attributes:
         kind: "tumour", "haemorrhage", "infarct" or "calcification".
@@ -38,7 +38,7 @@ class Waves:
     Attributes:
         vectors: wave vectors in radian per mm, [waves, 3].
         phases: [waves].
-        amplitude: of each wave; the field's standard deviation is amplitude * sqrt(waves / 2).
+        amplitude: amplitude of each wave; the field's standard deviation is amplitude * sqrt(waves / 2).
     """
 
     vectors: Floats
@@ -48,13 +48,13 @@ class Waves:
 
 @dataclass(frozen=True, eq=False)
 class Placed:
-    """The parts of one head as they lie in it: each part once, or a second time on the other side.
+    """The parts of one head at their places: each part once, or a second time on the other side.
 
     Attributes:
-        parts: what each is.
-        starts: ends of the axes in mm of the standard head, [n, 3]; `ends` likewise.
+        parts: definition of each part.
+        starts: first ends of the axes in mm of the standard head, [n, 3]; `ends`: second ends.
         radii: [n, 3]; `tapers` [n].
-        centres: of the boxes that hold part and wall, [n, 3]; `halves` their half sides.
+        centres: centres of the boxes that hold part and wall, [n, 3]; `halves`: their half sides.
     """
 
     parts: tuple[Part, ...]
@@ -68,21 +68,21 @@ class Placed:
 
 @dataclass(frozen=True, eq=False)
 class Head:
-    """One head: everything that its slices and volumes are made from.
+    """All properties of one head that determine its slices and volumes.
 
     Attributes:
-        seed: what it was drawn from.
+        seed: seed of all random numbers of the head.
         rotation: scan to head axes, [3, 3].
         scale: size of this head against the standard one, [3].
         shift: mm from the scan's centre to the head's, [3].
         warp: displacement in mm along x, y, z.
-        fold: waves of the cortical folds; `coarse` and `fine` vary what else varies from place to place.
-        fold_depth: depth of a middling sulcus in mm; `sulcus` is half its width.
+        fold: waves of the cortical folds; `coarse` and `fine`: waves of the other local variations.
+        fold_depth: depth of a medium sulcus in mm; `sulcus` is half its width.
         gap: mm between dura and gyri; `cortex`, `skull`, `table`, `scalp`: thicknesses in mm.
-        brow: mm that the frontal bone is thicker above the nose.
+        brow: additional thickness in mm of the frontal bone above the nose.
         muscle: thickness of the temporal muscle in mm.
-        face: mm that the face stands out; `neck`: mm that the neck is thicker.
-        parts: of the face, the base of the skull (may be left out) and the deep brain.
+        face: protrusion of the face in mm; `neck`: additional thickness of the neck in mm.
+        parts: parts of the face, of the base of the skull (optional) and of the deep brain.
     """
 
     seed: int
@@ -110,7 +110,7 @@ class Head:
 
 
 def draw_waves(rng: np.random.Generator, count: int, shortest: float, longest: float, spread: float) -> Waves:
-    """A field of `count` waves, `shortest` to `longest` mm long, of standard deviation `spread`."""
+    """Draw a field of `count` waves, `shortest` to `longest` mm long, of standard deviation `spread`."""
     direction = rng.standard_normal((count, 3))
     direction /= np.sqrt((direction**2).sum(axis=1, keepdims=True))
     length = rng.uniform(shortest, longest, (count, 1))
@@ -122,7 +122,7 @@ def draw_waves(rng: np.random.Generator, count: int, shortest: float, longest: f
 
 
 def draw_head(seed: int) -> Head:
-    """The head of a seed; the same seed gives the same head."""
+    """Draw the head of a seed; equal seeds give equal heads."""
     rng = np.random.default_rng([seed, 0])
     atrophy = rng.beta(1.3, 2.5)
     swell = {
@@ -165,7 +165,7 @@ def draw_head(seed: int) -> Head:
 
 @cache
 def _tables(name: str) -> tuple[tuple[Part, ...], dict[str, Floats]]:
-    """Parts with their mirrored twins, and their numbers as arrays."""
+    """List parts with their mirrored twins, and their numbers as arrays."""
     parts = tuple(part for part in PARTS[name] for _ in range(1 + part.both))
     side = np.array([-1.0 if i and parts[i] is parts[i - 1] else 1.0 for i in range(len(parts))])
     mirror = np.stack([side, np.ones_like(side), np.ones_like(side)], axis=1)
@@ -195,7 +195,7 @@ def _place(rng: np.random.Generator, name: str, swell: dict[str, float]) -> Plac
 
 
 def _rotation(roll: float, pitch: float, yaw: float) -> Floats:
-    """Rotation about y, x and z."""
+    """Compose rotations about y, x and z."""
     cr, sr, cp, sp, cy, sy = (
         np.cos(roll),
         np.sin(roll),

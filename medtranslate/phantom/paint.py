@@ -1,7 +1,7 @@
-"""One plane of one head, painted tissue over tissue.
+"""Paints one plane of one head, tissue over tissue.
 
 Every tissue is the inside of a signed distance (mm, negative inside). A boundary is as soft as a pixel
-is wide, so thin layers (skull tables, sulci) weigh in with the share of the pixel that they cover.
+is wide, so a thin layer (skull table, sulcus) contributes by the share of the pixel that it covers.
 A volume is a stack of planes: both come from `paint`.
 """
 
@@ -22,7 +22,7 @@ def _mirrored(points: Floats) -> Floats:
 
 
 def cavity(folded: Floats) -> Floats:
-    """Signed distance to the inside of the skull; x of the points is unsigned."""
+    """Compute the signed distance to the inside of the skull; x of the points is unsigned."""
     x, y, z = folded
     vault = ellipsoid(folded, (0, -17, 9), (69, 88, 70))
     floor = np.float32(-20.0) - 0.10 * np.abs(x - 30.0) + 0.9 * np.minimum(y - 4.0, 0.0) - z
@@ -35,9 +35,9 @@ def paint(head: Head, plane: Plane, values: Floats, softness: float = 1.0) -> Ca
     """Paint one plane of a head.
 
     Args:
-        head: whose.
-        plane: where, in scan coordinates.
-        values: of each tissue in each image, [channels, tissues].
+        head: head to paint.
+        plane: plane in scan coordinates.
+        values: value of each tissue in each image, [channels, tissues].
         softness: width of boundaries in pixels.
     """
     frame = Frame.of(head, plane)
@@ -126,7 +126,7 @@ def _soft_tissue(
 
 
 def _thickness(head: Head, folded: Floats, coarse: Floats) -> Floats:
-    """Thickness of the skull in mm: more at brow and occiput, less at the temples."""
+    """Compute the thickness of the skull in mm: more at brow and occiput, less at the temples."""
     x, y, z = folded
     brow = 1.0 / (1.0 + (x / 24.0) ** 2 + ((y - 68.0) / 24.0) ** 2 + ((z + 12.0) / 13.0) ** 2) ** 2
     occiput = 1.0 / (1.0 + (x / 14.0) ** 2 + ((y + 104.0) / 20.0) ** 2 + ((z + 14.0) / 14.0) ** 2) ** 2
@@ -210,11 +210,11 @@ def _cerebrum(
 
 
 def _folds(head: Head, points: Floats, folded: Floats, depth: Floats) -> tuple[Floats, Floats]:
-    """Distance in mm to the nearest sulcus were it endless, and how deep sulci go (-1 to 1).
+    """Compute the distance in mm to the nearest sulcus, as if unlimited, and its depth (-1 to 1).
 
-    Sulci are the zeros of a band of waves, which are sheets. The waves are read near where a ray from
-    the hemisphere's core leaves it, so that the sheets stand upright on its surface. For a single wave
-    sin(kx), |sin| / (sqrt(cos^2 + 0.4 sin^2) k) is within 5 % of the distance to the zero.
+    Sulci are the zeros of a band of waves, which are sheets. The waves are evaluated near the point where
+    a ray from the hemisphere's core leaves it, so that the sheets are normal to its surface. For a single
+    wave sin(kx), |sin| / (sqrt(cos^2 + 0.4 sin^2) k) is within 5 % of the distance to the zero.
     """
     x, y, z = folded
     core = np.clip(y, -58.0, 30.0)
@@ -281,7 +281,7 @@ def _lesions(
 
 
 def lesion_at(head: Head, lesion: Lesion) -> tuple[tuple[float, float, float], float]:
-    """Centre in scan coordinates (RAS+ mm) and mean radius in mm.
+    """Locate a lesion: centre in scan coordinates (RAS+ mm) and mean radius in mm.
 
     The warp is inverted by fixed-point iteration; it moves points by less than their distance.
     """

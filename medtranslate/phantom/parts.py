@@ -19,13 +19,13 @@ class Part:
     """A tube with elliptic section between two points; an ellipsoid where they coincide.
 
     Attributes:
-        tissue: what it is filled with.
+        tissue: tissue of the inside.
         start: one end of its axis, in mm; `end` is the other.
-        radii: along x, y, z, in mm, at the start; `taper` times that at the end.
-        both: mirrored to the other side (x negated).
+        radii: radii along x, y, z, in mm, at the start; `taper` times as large at the end.
+        both: also mirrored to the other side (x negated).
         wall: tissue and thickness in mm of a layer around it.
-        cells: mm between the walls that divide it into cells.
-        group: what it swells with: ventricles, sinuses, cisterns.
+        cells: distance in mm between the walls that divide it into cells.
+        group: parts of one group vary in size together: ventricles, sinuses, cisterns.
     """
 
     tissue: str
@@ -49,7 +49,7 @@ def blob(
     cells: float = 0.0,
     group: Group = "",
 ) -> Part:
-    """An ellipsoid."""
+    """Make an ellipsoid."""
     return Part(tissue, centre, centre, radii, 1.0, both, wall, cells, group)
 
 
@@ -118,7 +118,7 @@ FACE: tuple[Part, ...] = (
     blob("skin", (79, -30, -36), (3, 15, 27)),
     blob("skin", (76, -18, -44), (6, 5, 9)),
 )
-"""Below and in front of the skull, painted before it."""
+"""Parts below and in front of the skull, painted before it."""
 
 BASE: tuple[Part, ...] = (
     # central base: clivus, petrous and mastoid bone, sphenoid wings
@@ -153,7 +153,7 @@ BASE: tuple[Part, ...] = (
     Part("air", (10, 72, -12), (22, 67, -8), (6, 3.2, 7), 0.7, True, THIN, 0.0, "sinus"),
     blob("mucosa", (0, 3, -36), (6, 4.5, 4.5), False),
 )
-"""The base of the skull, painted after the vault's bone and before the brain."""
+"""Parts of the base of the skull, painted after the vault's bone and before the brain."""
 
 DEEP: tuple[Part, ...] = (
     # cisterns
@@ -208,6 +208,6 @@ DEEP: tuple[Part, ...] = (
     blob("calcification", (0, -30, 3), (2.2, 2.6, 2.2), False),
     blob("calcification", (24, -43, 8), (2.0, 2.6, 3.0)),
 )
-"""Inside the brain, painted last."""
+"""Parts inside the brain, painted last."""
 
 PARTS: dict[str, tuple[Part, ...]] = {"face": FACE, "base": BASE, "deep": DEEP}

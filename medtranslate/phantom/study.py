@@ -47,9 +47,9 @@ class Slices:
 
     Attributes:
         ct: HU.
-        mr: arbitrary units, air near 0, brightest tissue near 1000.
+        mr: arbitrary units, air near 0, the brightest tissue near 1000.
         head: True inside the head, its air included.
-        wanted: a second MR in another contrast, where asked for.
+        wanted: a second MR in another contrast, None by default.
     """
 
     ct: torch.Tensor
@@ -87,18 +87,18 @@ def _painted(head: Head, size: int, spacing: float, values: Floats) -> tuple[Flo
 
 
 def volume(head: Head, size: int, spacing: float) -> NDArray[np.uint8]:
-    """Labels [X, Y, Z] of a head on the grid of `study` (`TISSUES` names them)."""
+    """Label a head: [X, Y, Z] of a head on the grid of `study` (`TISSUES` names them)."""
     return _painted(head, size, spacing, np.empty((0, len(TISSUES)), np.float32))[1]
 
 
 def study(seed: int, *, size: int = 256, spacing: float = 1.0, contrast: PhantomContrast = "t1") -> Study:
-    """A paired study of the head of a seed.
+    """Make a paired study of the head of a seed.
 
     Args:
-        seed: of head, tissue parameters and noise.
+        seed: seed of head, tissue parameters and noise.
         size: voxels along each axis.
         spacing: voxel size in mm.
-        contrast: of the MR.
+        contrast: contrast of the MR.
     """
     head = draw_head(seed)
     rng = np.random.default_rng([seed, 1])
@@ -127,7 +127,7 @@ def _volume(values: Floats, affine: NDArray[np.float64], meta: Meta) -> Volume:
 
 
 def _ct_noise(rng: np.random.Generator, shape: tuple[int, int], spread: float) -> Floats:
-    """Noise of a reconstruction: neighbours are correlated."""
+    """Draw the noise of a reconstruction, in which neighbours are correlated."""
     white = rng.standard_normal(shape, np.float32)
     smooth = 0.5 * white
     smooth[1:] += 0.25 * white[:-1]
@@ -140,7 +140,7 @@ def _ct_noise(rng: np.random.Generator, shape: tuple[int, int], spread: float) -
 
 
 def rician(image: Floats, rng: np.random.Generator, level: float) -> Floats:
-    """Magnitude of a complex image with normal noise (Gudbjartsson, Patz, MRM 34 (1995) 910)."""
+    """Compute the magnitude of a complex image with normal noise (Gudbjartsson, Patz, MRM 34 (1995) 910)."""
     noise = rng.standard_normal((2, *image.shape), np.float32) * np.float32(level)
     magnitude: Floats = np.sqrt((image + noise[0]) ** 2 + noise[1] ** 2)
     return magnitude
@@ -156,19 +156,19 @@ def slices(
     lesions: bool = True,
     skull_base: bool = True,
 ) -> Slices:
-    """Axial slices, each of a new head at a random height.
+    """Draw axial slices, each of a new head at a random height.
 
     Heads, planes and CT depend on the seed alone, so calls with other contrasts show the same slices.
 
     Args:
-        seed: of everything; item i of a seed is the same whatever `count` is.
-        count: slices.
+        seed: seed of all random numbers; item i of a seed does not depend on `count`.
+        count: number of slices.
         size: pixels along both sides.
-        contrast: of the MR: a sequence; "physics" (clinical sequences at random), "random" (per
+        contrast: contrast of the MR: a sequence; "physics" (clinical sequences at random), "random" (per
             tissue) or "both" (half and half).
-        wanted: of a second MR of the same slices.
-        lesions: False leaves them out of the same heads and the same planes.
-        skull_base: False likewise leaves out the base of the skull, the orbits and the sinuses; the vault
+        wanted: contrast of a second MR of the same slices.
+        lesions: False omits them from the same heads and the same planes.
+        skull_base: False omits the base of the skull, the orbits and the sinuses; the vault
             stays closed below the brain.
     """
     contrasts = (contrast,) if wanted is None else (contrast, wanted)
@@ -188,7 +188,7 @@ def _slice(
     lesions: bool,
     skull_base: bool,
 ) -> tuple[Floats, NDArray[np.bool_]]:
-    """CT and MRs [1 + contrasts, size, size], and the head."""
+    """Paint CT and MRs [1 + contrasts, size, size], and the mask of the head."""
     rng = np.random.default_rng([seed, index, 2])
     head = draw_head(int(rng.integers(2**62)))
     plane = _axial(rng, head, size)
@@ -212,7 +212,7 @@ def _slice(
 
 
 def _axial(rng: np.random.Generator, head: Head, size: int) -> Plane:
-    """A plane across the head: mostly brain, one in eight through face and neck, lesions favoured."""
+    """Draw a plane across the head: mostly brain, one in eight through face and neck, lesions favoured."""
     height = rng.uniform(-58.0, 74.0) if rng.random() < 0.87 else rng.uniform(-98.0, -58.0)
     if head.lesions and rng.random() < 0.25:
         lesion = head.lesions[0]

@@ -1,4 +1,4 @@
-"""Tissues as data, and what CT and MR make of them.
+"""Tissues as data, and their values in CT and MR.
 
 CT values are in HU. MR intensities follow from proton density, T1 and T2 by the signal equations of
 spin echo and inversion recovery (Bernstein, King, Zhou, Handbook of MRI Pulse Sequences, 2004, ch. 14).
@@ -29,9 +29,9 @@ class Tissue:
 
     Attributes:
         label: value in label volumes.
-        hu: mean CT value; `hu_sd` is its spread between heads.
+        hu: mean CT value; `hu_sd`: its standard deviation between heads.
         pd: proton density, water = 1.
-        t1: longitudinal relaxation time in ms; `t2` the transverse one.
+        t1: longitudinal relaxation time in ms; `t2`: the transverse one.
     """
 
     name: str
@@ -74,7 +74,7 @@ TISSUES: tuple[Tissue, ...] = (
     Tissue("haemorrhage", 27, 67, 7, 0.80, 750, 75),
     Tissue("infarct", 28, 19, 4, 0.94, 1200, 150),
 )
-"""Every tissue; the index is the label."""
+"""All tissues; the index is the label."""
 
 LABEL: dict[str, int] = {tissue.name: tissue.label for tissue in TISSUES}
 """Label of each tissue's name."""
@@ -107,7 +107,7 @@ _CLINICAL: tuple[tuple[float, Protocol, Protocol], ...] = (
 
 
 def signal(protocol: Protocol, pd: Floats, t1: Floats, t2: Floats) -> Floats:
-    """Magnitude of the steady-state signal, PD = 1 fully relaxed being 1.
+    """Compute the magnitude of the steady-state signal; PD = 1, fully relaxed, gives 1.
 
     Spin echo: PD (1 - exp(-TR/T1)) exp(-TE/T2).
     Inversion recovery: PD |1 - 2 exp(-TI/T1) + exp(-TR/T1)| exp(-TE/T2).
@@ -120,12 +120,12 @@ def signal(protocol: Protocol, pd: Floats, t1: Floats, t2: Floats) -> Floats:
 
 
 def column(name: Literal["hu", "hu_sd", "pd", "t1", "t2"]) -> Floats:
-    """One property of every tissue, by label."""
+    """List one property of every tissue, by label."""
     return np.array([getattr(tissue, name) for tissue in TISSUES], np.float32)
 
 
 def ct_values(rng: np.random.Generator) -> Floats:
-    """HU of every tissue in one head."""
+    """Draw the HU of every tissue in one head."""
     shared = rng.normal(0.0, 1.5)
     values: Floats = column("hu") + column("hu_sd") * rng.standard_normal(len(TISSUES)).clip(-2, 2)
     values[1:] += shared
@@ -133,12 +133,12 @@ def ct_values(rng: np.random.Generator) -> Floats:
 
 
 def mr_values(rng: np.random.Generator, contrast: StreamContrast) -> Floats:
-    """Intensity of every tissue in one MR, 0 to 1000.
+    """Draw the intensity of every tissue in one MR, 0 to 1000.
 
     Args:
         rng: source of the tissue parameters' jitter and, for "physics", of the sequence.
         contrast: a sequence of `PROTOCOLS`; "physics" for a clinical sequence drawn at random;
-            "random" for intensities that no sequence gives, cortical bone and air alone kept dark;
+            "random" for intensities without a sequence; cortical bone and air alone stay dark;
             "both" for either at random.
     """
     if contrast == "both":
@@ -163,7 +163,7 @@ _BETWEEN = {
     "cerebellar cortex": 1.05,
     "optic nerve": 0.2,
 }
-"""Where a tissue lies from white (0) to grey matter (1)."""
+"""Position of a tissue between white (0) and grey matter (1)."""
 
 
 def _draw_protocol(rng: np.random.Generator) -> Protocol:

@@ -49,5 +49,5 @@ class Batch:
     settings: dict[str, Any] = field(default_factory=dict)
 
     def of(self, state: str) -> list[Outcome]:
-        """The items in a state."""
+        """List the items in a state."""
         return [item for item in self.items if item.state == state]

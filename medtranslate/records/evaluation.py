@@ -3,41 +3,60 @@
 from __future__ import annotations
 
 from dataclasses import field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+from pydantic import (
+    BeforeValidator,
+    SerializerFunctionWrapHandler,
+    StringConstraints,
+    model_serializer,
+    model_validator,
+)
 from pydantic.dataclasses import dataclass
 
 from medtranslate.records.translation import FROZEN, Source, Translation
 
 
-@dataclass(frozen=True, kw_only=True, config=FROZEN)
-class Scores:
-    """Scores of one volume or slice; `None` where a score is not defined (empty mask, say).
+def _without_none(values: object) -> object:
+    """Leave out what older records hold as null."""
+    return {k: v for k, v in values.items() if v is not None} if isinstance(values, dict) else values
 
-    Attributes:
-        mae: in the result's unit.
-        psnr: in dB; infinite for equal images.
-        ssim: between -1 and 1.
-        ms_ssim: between 0 and 1, in the place of `ssim` where a profile has several scales.
-    """
 
-    mae: float | None = None
-    psnr: float | None = None
-    ssim: float | None = None
-    ms_ssim: float | None = None
+ScoreName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
+"""A key of `medtranslate.metrics.SCORES`, or of a package that was there when the record was written."""
+
+Scores = Annotated[dict[ScoreName, float], BeforeValidator(_without_none)]
+"""Scores of a volume or a slice by name; one that is not defined (empty mask, say) is absent."""
 
 
 @dataclass(frozen=True, kw_only=True, config=FROZEN)
-class SliceScores(Scores):
-    """Scores of one axial slice.
+class SliceScores:
+    """Scores of one axial slice; in JSON they stand beside the other fields.
 
     Attributes:
         index: from the first slice of the axial stack.
         position_mm: along the stack's normal in RAS+ (None for pictures).
+        scores: by name.
     """
 
     index: int
     position_mm: float | None = None
+    scores: Scores = field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gather(cls, values: Any) -> Any:
+        """Gather the scores of a slice in JSON."""
+        if not isinstance(values, dict) or "scores" in values:
+            return values
+        own = {key: values[key] for key in ("index", "position_mm") if key in values}
+        return {**own, "scores": {key: value for key, value in values.items() if key not in own}}
+
+    @model_serializer(mode="wrap")
+    def _spread(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Put the scores beside the other fields."""
+        plain: dict[str, Any] = dump(self)
+        return {**plain.pop("scores"), **plain}
 
 
 @dataclass(frozen=True, kw_only=True, config=FROZEN)
@@ -205,7 +224,7 @@ class Evaluation:
 
 
 def worst_slices(result: Evaluation, count: int = 3) -> list[SliceScores]:
-    """The slices with the highest MAE, worst first; none where there is nothing to choose from."""
-    scored = [plane for plane in result.slices if plane.mae is not None]
-    ranked = sorted(scored, key=lambda plane: plane.mae or 0.0, reverse=True)
+    """Find the slices with the highest MAE, worst first; none if there is nothing to choose from."""
+    scored = [plane for plane in result.slices if "mae" in plane.scores]
+    ranked = sorted(scored, key=lambda plane: plane.scores["mae"], reverse=True)
     return ranked[:count] if len(ranked) > count else []

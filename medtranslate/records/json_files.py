@@ -45,7 +45,7 @@ def read_result(kind: type[R], path: Path) -> R:
 
 
 def from_json(kind: type[R], values: Mapping[str, Any], where: str) -> R:
-    """The record that `to_json` made `values` of; `where` is for messages.
+    """Rebuild the record that `to_json` made `values` of; `where` is for messages.
 
     Raises:
         Unreadable: they are not of the schema of `kind`.
@@ -62,5 +62,5 @@ def _foreign(kind: type, where: str, error: Exception) -> Unreadable:
         flaw = error.errors(include_url=False, include_context=False, include_input=False)[0]
         first = f"{'.'.join(map(str, flaw['loc']))}: {flaw['msg'].lower()}"
     return Unreadable(
-        f"{where}: not a {kind.__name__.lower()} of this version ({first}); give it as it was written"
+        f"{where}: is no {kind.__name__.lower()} of this version ({first}); give it as it was written"
     )

@@ -1,7 +1,7 @@
-"""Rigid alignment of a reference with what was translated, by mutual information (SimpleITK).
+"""Rigid registration of a reference to a translated image, by mutual information (SimpleITK).
 
-It finds a motion and never resamples: a moved volume is the same array with another affine, so that it
-is interpolated once, where it is brought onto a grid.
+It finds a motion and never resamples: a moved volume is the same array with another affine. So it is
+interpolated only once, when it is brought onto a grid.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a motion has to be to be believed, and what it does to a volume."""
+"""Runs the rigid registration, rejects implausible motions, applies the rest."""
 
 from __future__ import annotations
 
@@ -16,35 +16,35 @@ from medtranslate.records import Registration
 from medtranslate.registration.search import find_motion
 
 MOST_DEGREES = 30.0
-"""Rotation above which a result is not believed: nobody lies in a scanner like that twice."""
+"""Largest plausible rotation between two scans of a patient."""
 LEAST_GAIN = 0.005
-"""Mutual information, in nats, below which a motion is no better than the headers."""
+"""Least gain of mutual information, in nats; below it a motion is no better than the headers."""
 LEAST_INFORMATION = 0.05
-"""Mutual information, in nats, of images that have nothing in common but chance, and some more."""
+"""Least mutual information, in nats: somewhat more than that of unrelated images."""
 LEAST_OVERLAP = 0.25
-"""Of the smaller volume, that has to lie in the other."""
+"""Least share of the smaller volume that lies in the other."""
 LEAST_SLICES = 8
-"""Voxels along each axis, below which three rotations are not to be had."""
+"""Minimum voxels per axis; with fewer, three rotations cannot be estimated."""
 
 
 def register(
     reference: MetaTensor, target: MetaTensor, role: Literal["source", "prediction"]
 ) -> Registration:
-    """The rigid motion that brings a reference to the place of the target.
+    """Find the rigid motion that brings a reference to the place of the target.
 
     Maximises Mattes' mutual information (Mattes et al., IEEE TMI 22(1), 2003) over three rotations and
-    three translations, from coarse to fine. It starts where coarse images have most information in common:
-    as the headers say, centre on centre, or with the centres of mass on each other and turned one way or
-    another. Samples are drawn by a fixed seed, on one thread, so that the same files give the same motion.
+    three translations, from coarse to fine. It starts at the motion with the most mutual information of
+    coarse images: by the headers, centre on centre, or the centres of mass on each other with one of several
+    rotations. Samples are drawn by a fixed seed, on one thread, so that the same files give the same motion.
 
     Args:
         reference: [1, X, Y, Z], RAS+ affine, any modality.
         target: likewise, on its own grid.
-        role: what the target is.
+        role: role of the target, such as source.
 
     Raises:
         GeometryRefused: one of them is a picture, too thin, or no regular grid.
-        InputRefused: one of them is constant, or nothing plausible is found; says what was.
+        InputRefused: one of them is constant, or no plausible motion is found; gives the best one.
     """
     volumes = {"reference": reference, role: target}
     for name, volume in volumes.items():
@@ -76,7 +76,7 @@ def register(
 
 
 def moved(volume: MetaTensor, registration: Registration) -> MetaTensor:
-    """A volume that lies where the reference does, at the place where the reference was found to belong."""
+    """Move a volume at the reference's place by the motion of the reference."""
     affine = np.linalg.inv(np.array(registration.matrix)) @ np.asarray(volume.affine, np.float64)
     meta = {key: value for key, value in volume.meta.items() if key != "affine"}
     return MetaTensor(volume.as_tensor(), affine=torch.from_numpy(affine), meta=meta)
@@ -119,7 +119,7 @@ def _require_plausible(found: Registration, possible: float, both: str) -> None:
 
 
 def _overlap(target: MetaTensor, reference: MetaTensor, matrix: Floats) -> float:
-    """Share of the target's voxels that lie in the moved reference's field of view."""
+    """Compute the share of the target's voxels in the moved reference's field of view."""
     steps = [np.arange(0, n, max(1, n // 64)) for n in target.shape[1:]]
     indices = np.stack([*np.meshgrid(*steps, indexing="ij"), np.ones([len(s) for s in steps])], axis=-1)
     onto = np.linalg.inv(np.asarray(reference.affine)) @ matrix @ np.asarray(target.affine)

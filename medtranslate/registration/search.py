@@ -1,4 +1,4 @@
-"""The search for a rigid motion by mutual information, with SimpleITK, whose millimetres are LPS."""
+"""Searches for a rigid motion by mutual information, with SimpleITK, whose millimetres are LPS."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ if TYPE_CHECKING:
     import SimpleITK
 
 WORKING_MM = 2.0
-"""Voxels are joined up to about this size first; the result is much finer than a voxel."""
+"""Size of voxels to which images are reduced first; the result is much finer than a voxel."""
 COARSE_MM = 8.0
-"""Likewise, for the look round."""
+"""Size of voxels in the coarse search."""
 TILTS = (-20.0, 0.0, 20.0)
-"""Degrees about each axis that are looked at, beside quarter turns."""
+"""Degrees about each axis in the coarse search, beside quarter turns."""
 TRIED = 3
-"""Of these places, the best that a search begins from."""
+"""Number of best coarse motions from which a search starts."""
 SAMPLES = 30_000
-"""Voxels that are looked at, at most."""
+"""Most voxels that are sampled."""
 BINS = 50
 TAIL = 1.0
-"""Percentiles on either side that are clipped, so that metal does not take all of the bins."""
+"""Percentiles that are clipped on either side, so that metal does not fill all of the bins."""
 SEED = 1
 
 
 def find_motion(target: MetaTensor, reference: MetaTensor) -> tuple[Floats, float | None, float]:
-    """The motion [4, 4] from the target's points to the reference's, in LPS millimetres.
+    """Find the motion [4, 4] from the target's points to the reference's, in LPS millimetres.
 
     Returns:
-        It, and the mutual information in nats without it (None where nothing overlaps) and with it.
+        The motion, and the mutual information in nats without it (None without overlap) and with it.
 
     Raises:
-        RuntimeError: SimpleITK finds nothing to go by.
+        RuntimeError: SimpleITK finds no motion.
     """
     with _one_thread():
         fixed, moving = _image(target), _image(reference)
@@ -51,7 +51,7 @@ def find_motion(target: MetaTensor, reference: MetaTensor) -> tuple[Floats, floa
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """One thread: the sums of several differ in their last digits from run to run."""
+    """Limit SimpleITK to one thread: sums of several threads differ in their last digits from run to run."""
     from SimpleITK import ProcessObject
 
     former = ProcessObject.GetGlobalDefaultNumberOfThreads()
@@ -63,7 +63,7 @@ def _one_thread() -> Iterator[None]:
 
 
 def _image(volume: MetaTensor) -> SimpleITK.Image:
-    """For SimpleITK, whose millimetres are LPS: voxels of about `WORKING_MM`, extremes clipped."""
+    """Convert for SimpleITK, whose millimetres are LPS: voxels of about `WORKING_MM`, extremes clipped."""
     import SimpleITK
 
     affine = swap_lps_ras(volume.affine)
@@ -79,7 +79,7 @@ def _image(volume: MetaTensor) -> SimpleITK.Image:
 
 
 def _joined(image: SimpleITK.Image, size_mm: float) -> SimpleITK.Image:
-    """Voxels averaged into larger ones of about this size; those that are as large stay."""
+    """Average voxels into larger ones of about this size; voxels of that size stay."""
     import SimpleITK
 
     joined: SimpleITK.Image = SimpleITK.BinShrink(
@@ -89,10 +89,10 @@ def _joined(image: SimpleITK.Image, size_mm: float) -> SimpleITK.Image:
 
 
 def _nearest(fixed: SimpleITK.Image, moving: SimpleITK.Image) -> Floats:
-    """The best of many places on coarse images, where the search may begin: a motion in LPS millimetres.
+    """Find the best of many motions on coarse images, in LPS millimetres, for the start of the search.
 
-    Among them are quarter turns: what a wrong header lays on its side is found there and can be refused,
-    rather than fitted badly where it stands.
+    Quarter turns are among them: a head laid on its side by a wrong header is found there and can be
+    refused; otherwise it would be fitted badly in place.
     """
     fixed, moving = (_joined(image, COARSE_MM) for image in (fixed, moving))
     here, there = _centre_of_mass(fixed), _centre_of_mass(moving)
@@ -109,7 +109,7 @@ def _nearest(fixed: SimpleITK.Image, moving: SimpleITK.Image) -> Floats:
 
 
 def _about(turn: Floats, here: Floats, there: Floats) -> Floats:
-    """The motion [4, 4] that turns about a point and takes that to another."""
+    """Compose the motion [4, 4] that rotates about a point and moves that point to another."""
     motion = np.eye(4)
     motion[:3, :3], motion[:3, 3] = turn, there - turn @ here
     return motion
@@ -121,7 +121,7 @@ def _centre(image: SimpleITK.Image) -> Floats:
 
 
 def _centre_of_mass(image: SimpleITK.Image) -> Floats:
-    """Of the values, which begin at zero."""
+    """Compute the centre of mass of the values, which begin at zero."""
     import SimpleITK
 
     place = ndimage.center_of_mass(SimpleITK.GetArrayViewFromImage(image))[::-1]
@@ -139,7 +139,7 @@ def _method() -> SimpleITK.ImageRegistrationMethod:
 
 
 def _mutual_information(fixed: SimpleITK.Image, moving: SimpleITK.Image, motion: Floats) -> float | None:
-    """In nats, over the same samples for every motion; None where nothing overlaps."""
+    """Compute the mutual information in nats, over the same samples for each motion; None without overlap."""
     method = _method()
     method.SetMetricSamplingPercentage(_share(fixed, 1), SEED)
     method.SetInitialTransform(_transform(fixed, motion))
@@ -152,14 +152,14 @@ def _mutual_information(fixed: SimpleITK.Image, moving: SimpleITK.Image, motion:
 def _refined(
     fixed: SimpleITK.Image, moving: SimpleITK.Image, start: Floats, shrink: tuple[int, ...]
 ) -> Floats:
-    """The motion with the most mutual information near `start`, on images shrunk by these factors in turn."""
+    """Maximise mutual information near `start`, on images shrunk by these factors in turn."""
     transform = _transform(fixed, start)
     method = _method()
     method.SetMetricSamplingPercentagePerLevel([_share(fixed, factor) for factor in shrink], SEED)
     method.SetShrinkFactorsPerLevel(shrink)
     method.SetSmoothingSigmasPerLevel([factor if factor > 1 else 0 for factor in shrink])
     method.SmoothingSigmasAreSpecifiedInPhysicalUnitsOn()
-    # Steps of a millimetre at the head's edge, halved until they are a thousandth of one.
+    # Steps start at a millimetre at the head's edge and are halved down to a thousandth of one.
     method.SetOptimizerAsRegularStepGradientDescent(1.0, 1e-3, 200, 0.5, 1e-8)
     method.SetOptimizerScalesFromPhysicalShift()
     method.SetInitialTransform(transform, True)
@@ -168,12 +168,12 @@ def _refined(
 
 
 def _share(fixed: SimpleITK.Image, factor: int) -> float:
-    """Of the voxels of an image shrunk by a factor, those that are looked at."""
+    """Compute the share of an image's voxels to sample, if it is shrunk by a factor."""
     return min(0.9, SAMPLES * factor**3 / int(fixed.GetNumberOfPixels()))
 
 
 def _transform(fixed: SimpleITK.Image, motion: Floats) -> SimpleITK.Euler3DTransform:
-    """A motion [4, 4] as rotation about the fixed image's centre and translation."""
+    """Convert a motion [4, 4] to a rotation about the fixed image's centre and a translation."""
     import SimpleITK
 
     centre = _centre(fixed)
@@ -185,7 +185,7 @@ def _transform(fixed: SimpleITK.Image, motion: Floats) -> SimpleITK.Euler3DTrans
 
 
 def _matrix(transform: SimpleITK.Euler3DTransform) -> Floats:
-    """[4, 4] of R (x - c) + c + t."""
+    """Compute the matrix [4, 4] of R (x - c) + c + t."""
     matrix = np.eye(4)
     rotation, centre = np.reshape(transform.GetMatrix(), (3, 3)), np.array(transform.GetCenter())
     matrix[:3, :3] = rotation

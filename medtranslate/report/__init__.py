@@ -1,13 +1,14 @@
-"""One result, several views of it; each writes its file into a folder.
+"""Views of a record: page, PDF, CSV, JSON and DICOM. Each writes its file into a folder.
 
-A new view is one file here and one line in `VIEWS`.
+A new view is one file here and one line in `VIEWS`; other packages add views by entry points.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from pathlib import Path
 
+from medtranslate import plugins
 from medtranslate.records import Cohort, Cycle, Evaluation, Translation
 from medtranslate.report import as_csv, as_html, as_json, as_pdf
 from medtranslate.report.as_html import case_place, write_case
@@ -36,20 +37,18 @@ __all__ = [
 ]
 
 View = Callable[[Evaluation | Cohort | Cycle, Mapping[str, Pictures], Path], None]
-"""(result, pictures by the name of the result they belong to, folder) to a file in the folder."""
+"""Function of a result, pictures by the name of their result, and a folder; it writes a file there."""
 
-VIEWS: dict[str, View] = {
-    "json": as_json.write,
-    "csv": as_csv.write,
-    "html": as_html.write,
-    "pdf": as_pdf.write,
-}
+VIEWS: MutableMapping[str, View] = plugins.load(
+    "medtranslate.views",
+    {"json": as_json.write, "csv": as_csv.write, "html": as_html.write, "pdf": as_pdf.write},
+)
+"""Views of scores, by name."""
 
 TranslationView = Callable[[Sequence[Translation], Sequence[tuple[str, Shown]], Path], None]
-"""(records, those that are drawn by name, folder) to a file in the folder."""
+"""Function of records, arrays to draw by name, and a folder; it writes a file there."""
 
-TRANSLATION_VIEWS: dict[str, TranslationView] = {
-    "html": write_translation,
-    "pdf": as_pdf.write_translation,
-}
-"""Views of translations that have no reference."""
+TRANSLATION_VIEWS: MutableMapping[str, TranslationView] = plugins.load(
+    "medtranslate.translation_views", {"html": write_translation, "pdf": as_pdf.write_translation}
+)
+"""Views of translations that have no reference, by name."""

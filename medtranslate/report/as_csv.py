@@ -10,20 +10,22 @@ from medtranslate.records import Cohort, Cycle, Evaluation
 from medtranslate.report.pictures import Pictures
 from medtranslate.report.wording import unit_of
 
-COLUMNS = ("name", "index", "position_mm", "mae", "psnr", "ssim", "mae_unit")
+ALWAYS = ("mae", "psnr", "ssim")
+"""Scores that have a column in every table, so that tables of several profiles fit together."""
 
 
 def write(result: Evaluation | Cohort | Cycle, pictures: Mapping[str, Pictures], folder: Path) -> None:
-    """Write `folder/slices.csv`, one row per slice; a score that is not defined is an empty cell.
+    """Write `folder/slices.csv`, one row per slice and a column per score; undefined scores are empty.
 
-    `mae_unit` is the unit, or what the values were clipped to before the error was taken.
+    `mae_unit` is the unit, or the range to which values were clipped before scoring.
     """
     items = [result] if isinstance(result, Evaluation) else result.items
+    scores = dict.fromkeys([*ALWAYS, *(name for item in items for s in item.slices for name in s.scores)])
     with (folder / "slices.csv").open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
-        table.writerow(COLUMNS)
+        table.writerow(("name", "index", "position_mm", *scores, "mae_unit"))
         for item in items:
             unit = unit_of(item)
             table.writerows(
-                (item.name, s.index, s.position_mm, s.mae, s.psnr, s.ssim, unit) for s in item.slices
+                (item.name, s.index, s.position_mm, *map(s.scores.get, scores), unit) for s in item.slices
             )

@@ -37,6 +37,7 @@ from medtranslate.io.dicom_objects import (
     write_pdf,
     write_scores,
 )
+from medtranslate.metrics import OF_IMAGES, SCORES
 from medtranslate.modality import UNITS
 from medtranslate.records import Evaluation, Scores, Tissue, Translation
 from medtranslate.report.doubts import say_doubts
@@ -45,10 +46,6 @@ from medtranslate.transforms.monai_adapters import from_metatensor
 
 CODES = {
     "mae": ("MAE", "Mean absolute error"),
-    "mae_clipped": ("MAECLIPPED", "Mean absolute error of clipped values"),
-    "psnr": ("PSNR", "Peak signal-to-noise ratio"),
-    "ssim": ("SSIM", "Structural similarity"),
-    "ms_ssim": ("MSSSIM", "Multi-scale structural similarity"),
     "bias": ("BIAS", "Mean difference, translation minus reference"),
     "lower": ("LOALOWER", "Lower limit of agreement"),
     "upper": ("LOAUPPER", "Upper limit of agreement"),
@@ -58,8 +55,9 @@ CODES = {
     "coverage": ("COVERAGE", "Share of errors within two standard deviations"),
     "mean_std": ("MEANSD", "Mean of the map of standard deviations"),
 }
-"""Code value and meaning of what is measured, in the scheme `SCHEME`."""
-UNITLESS = ("ssim", "ms_ssim", "share", "dice", "coverage")
+"""Code value and meaning of what is measured beside the scores, in the scheme `SCHEME`."""
+UNITLESS = ("share", "dice", "coverage")
+UNIT_CODES = {"": codes.UCUM.NoUnits, "dB": codes.UCUM.Decibel}
 
 
 def file_report(pdf: Path, title: str, study: Study, folder: Path) -> None:
@@ -165,9 +163,19 @@ def _algorithm(result: Evaluation) -> AlgorithmIdentification:
 
 
 def _scored(scores: Scores, result: Evaluation) -> list[Measurement]:
-    mae = "mae" if result.clipped is None else "mae_clipped"
-    named = ((mae, scores.mae), ("psnr", scores.psnr), ("ssim", scores.ssim), ("ms_ssim", scores.ms_ssim))
-    return _measured(named, result.unit)
+    """Scores that a package describes, each with its code; errors of clipped values have one of their own."""
+    measured = []
+    for name, value in scores.items():
+        if (info := SCORES.get(name)) is None:
+            continue
+        clipped = result.clipped is not None and info.unit == OF_IMAGES
+        code, meaning = (
+            (f"{info.code}CLIPPED"[:16], f"{info.meaning} of clipped values")
+            if clipped
+            else (info.code, info.meaning)
+        )
+        measured += _number(code, meaning, value, info.unit_on(result.unit))
+    return measured
 
 
 def _spread_out(result: Evaluation) -> list[Measurement]:
@@ -188,13 +196,17 @@ def _of_tissue(tissue: Tissue) -> list[Measurement]:
 
 
 def _measured(named: Sequence[tuple[str, float | None]], unit: str) -> list[Measurement]:
-    """Measurements of what is known; NUM holds finite numbers, so that of equal images has no PSNR."""
-    made = []
-    for name, value in named:
-        if value is None or not math.isfinite(value):
-            continue
-        value_code, meaning = CODES[name]
-        code = codes.UCUM.NoUnits if name in UNITLESS else unit_code(unit)
-        code = codes.UCUM.Decibel if name == "psnr" else code
-        made.append(Measurement(CodedConcept(value_code, SCHEME, meaning), float(f"{value:.6g}"), code))
-    return made
+    """Measurements of what is known; NUM holds finite numbers, so equal images have no PSNR."""
+    return [
+        measurement
+        for name, value in named
+        for measurement in _number(*CODES[name], value, "" if name in UNITLESS else unit)
+    ]
+
+
+def _number(code: str, meaning: str, value: float | None, unit: str) -> list[Measurement]:
+    """A measurement; none of an unknown or infinite value."""
+    if value is None or not math.isfinite(value):
+        return []
+    units = UNIT_CODES[unit] if unit in UNIT_CODES else unit_code(unit)
+    return [Measurement(CodedConcept(code, SCHEME, meaning), float(f"{value:.6g}"), units)]

@@ -1,4 +1,4 @@
-"""The page of many pairs or round trips: their means, how they spread, and the way to each of them."""
+"""Page of many pairs or round trips: means, distributions, and a link to each."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from medtranslate.report.grades import judge, judge_cycle
 from medtranslate.report.limitations import chosen, method, models_limits
 from medtranslate.report.page import render
 from medtranslate.report.pictures import Pictures
-from medtranslate.report.wording import number, similarity, similarity_name
+from medtranslate.report.wording import number
 
 MOST_DOUBTS = 20
 
 
 def cohort_page(result: Cohort | Cycle, pictures: Mapping[str, Pictures], links: Mapping[str, str]) -> str:
-    """The page as text.
+    """Render the page as text.
 
     Args:
         result: at least one item.
-        pictures: of the items that are drawn, by name.
+        pictures: arrays of the items to draw, by name.
         links: to the pages of items, by name.
     """
     items, first = result.items, result.items[0]
@@ -48,7 +48,7 @@ def cohort_page(result: Cohort | Cycle, pictures: Mapping[str, Pictures], links:
         doubtful={item.name for item in items if item.translation and item.translation.doubts},
         verdict=verdict,
         against="" if isinstance(result, Cycle) else verdict.sentence,
-        told=_told(result, verdict.sentence, subject, odd),
+        told=_summary(result, verdict.sentence, subject, odd),
         warnings=result.warnings[:MOST_WARNINGS],
         more_warnings=max(0, len(result.warnings) - MOST_WARNINGS),
         own=f"Mean over the {words.many}",
@@ -70,16 +70,17 @@ def cohort_page(result: Cohort | Cycle, pictures: Mapping[str, Pictures], links:
         provenance=_origin(result),
         number=number,
         span=wording.span,
+        scores=wording.score_names(items),
     )
 
 
-def _told(
+def _summary(
     result: Cohort | Cycle, sentence: str, subject: str, odd: Mapping[str, Sequence[str]]
 ) -> list[tuple[str, list[str]]]:
-    """What was done, with which models, how far to trust it."""
+    """Describe subject, models and limitations in sentences, under their headings."""
     items, unit = result.items, result.items[0].unit
     models = {item.translation.model for item in items if item.translation}
-    ranked = sorted((item.volume.mae, item.name) for item in items if item.volume.mae is not None)
+    ranked = sorted((item.volume["mae"], item.name) for item in items if "mae" in item.volume)
     means_nothing = isinstance(result, Cycle)
     values = f" (values {wording.clipping(items[0])})" if items[0].clipped else ""
     trust = [sentence if means_nothing else wording.say_error(result.mean, result.baselines, items[0])]
@@ -101,62 +102,58 @@ def _told(
 
 
 def _distributions(result: Cohort | Cycle) -> list[tuple[str, Strips]]:
-    """MAE of the items beside their baselines', and their similarity."""
-    items, unit = result.items, wording.unit_of(result.items[0])
+    """Draw the scores of the items beside those of their baselines."""
+    items, first = result.items, result.items[0]
     if len(items) < 3:
         return []
-    own = "as translated"
-    errors = {own: {item.name: item.volume.mae for item in items}}
-    similar = {own: {item.name: similarity(item.volume) for item in items}}
-    for name in result.baselines:
-        scores = {item.name: item.baselines[name] for item in items if name in item.baselines}
-        errors[name] = {case: found.mae for case, found in scores.items()}
-        similar[name] = {case: similarity(found) for case, found in scores.items()}
-    title = similarity_name(result.mean)
-    named = ((f"MAE, {unit} (lower is better)", errors), (f"{title} (higher is better)", similar))
-    return [
-        (heading, draw_strips(rows))
-        for heading, given in named
-        if (rows := {name: known for name, row in given.items() if (known := _known(row))}) and own in rows
-    ]
+    own, drawn = "as translated", []
+    for score in wording.charted_scores(items):
+        rows = {own: _by_case(items, score)}
+        rows |= {name: _by_case(items, score, name) for name in result.baselines}
+        if rows[own]:
+            title = wording.with_direction(wording.heading(score, first), score)
+            drawn.append((title, draw_strips({name: row for name, row in rows.items() if row})))
+    return drawn
 
 
-def _known(row: Mapping[str, float | None]) -> dict[str, float]:
-    return {name: value for name, value in row.items() if value is not None}
+def _by_case(items: Sequence[Evaluation], score: str, baseline: str | None = None) -> dict[str, float]:
+    """Collect a score of each item, or of its baseline, by the item's name."""
+    by_name = {
+        item.name: item.volume if baseline is None else item.baselines.get(baseline, {}) for item in items
+    }
+    return {name: scores[score] for name, scores in by_name.items() if score in scores}
 
 
 def _odd(items: Sequence[Evaluation]) -> dict[str, list[str]]:
-    """Why an item is an outlier, by its name; worst first."""
-    title = similarity_name(items[0].volume)
-    errors = _known({item.name: item.volume.mae for item in items})
-    similar = _known({item.name: similarity(item.volume) for item in items})
-    found: dict[str, list[str]] = {}
-    for name in sorted(outliers(errors), key=lambda name: -errors[name]):
-        found.setdefault(name, []).append(wording.say_mae(errors[name], items[0]))
-    for name in sorted(outliers(similar), key=lambda name: similar[name]):
-        found.setdefault(name, []).append(f"{title} {number(similar[name], '.3f')}")
-    return found
+    """Collect the reasons why items are outliers, by name; worst first."""
+    reasons: dict[str, list[str]] = {}
+    for score in wording.charted_scores(items):
+        values = _by_case(items, score)
+        for name in sorted(outliers(values), key=values.__getitem__, reverse=wording.is_error(score)):
+            text = wording.say_score({score: values[name]}, score, items[0])
+            reasons.setdefault(name, []).append(text)
+    return reasons
 
 
 def _galleries(
     items: Sequence[Evaluation], pictures: Mapping[str, Pictures], links: Mapping[str, str]
 ) -> list[Gallery]:
-    """One slice each of the items that pictures are at hand for, best first."""
-    shown = [item for item in items if item.name in pictures and pictures[item.name].mask.any()]
-    shown.sort(key=lambda item: item.volume.mae or 0.0)
-    limit = max((error_limit(pictures[item.name]) for item in shown), default=1.0)
-    ranks = ["Best"] + ["Median"] * (len(shown) - 2) + ["Worst"]
-    found = []
-    for rank, item in zip(ranks, shown, strict=False):
+    """Draw one slice and two planes of each item with pictures, best first."""
+    pictured = [item for item in items if item.name in pictures and pictures[item.name].mask.any()]
+    pictured.sort(key=lambda item: item.volume.get("mae", 0.0))
+    limit = max((error_limit(pictures[item.name]) for item in pictured), default=1.0)
+    ranks = ["Best"] + ["Median"] * (len(pictured) - 2) + ["Worst"]
+    galleries = []
+    for rank, item in zip(ranks, pictured, strict=False):
         drawn = pictures[item.name]
         own = gallery(item, drawn, f"{rank}: {item.name}", 1, limit, links.get(item.name))
         others = across(item, drawn, limit)
-        found.append(replace(own, planes=[*own.planes, *(others.planes if others else [])]))
-    return found
+        galleries.append(replace(own, planes=[*own.planes, *(others.planes if others else [])]))
+    return galleries
 
 
 def _origin(result: Cohort | Cycle) -> list[tuple[str, str]]:
     models = {item.translation.model for item in result.items if item.translation}
-    found = [("Model", f"{model.name}, SHA-256 {model.sha256}") for model in models]
+    rows = [("Model", f"{model.name}, SHA-256 {model.sha256}") for model in models]
     settings = chosen(result.settings)
-    return [*found, *([("Settings", settings)] if settings else [])]
+    return [*rows, *([("Settings", settings)] if settings else [])]

@@ -1,6 +1,6 @@
-"""Good, fair or poor: the grade of a translation, and the limits that it follows from.
+"""Grades of a translation, good, fair or poor, and their limits.
 
-docs/metrics.md says what the limits rest on.
+docs/metrics.md gives the reasons for the limits.
 """
 
 from __future__ import annotations
@@ -8,28 +8,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from medtranslate.metrics import PROFILES, Grading, score_info
 from medtranslate.records import Cycle, Evaluation, Scores
-from medtranslate.report.wording import SEES_THE_REFERENCE, number, say_mae, similarity, similarity_name
+from medtranslate.report.wording import SEES_THE_REFERENCE, say_mae, say_score, score_names, short
 
 GAIN = 0.25
-"""Share by which a good translation's MAE is below that of the best baseline, at least."""
-SIMILARITY: Mapping[str, tuple[float, float]] = {
-    "image": (0.45, 0.7),
-    "synthrad2023": (0.75, 0.85),
-    "synthrad2025": (0.85, 0.9),
-}
-"""SSIM, or MS-SSIM, by profile: below the first a translation is poor, from the second on it can be good."""
+"""Least share by which the MAE of a good translation is below that of the best baseline."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What scores come to.
+    """Summary of scores.
 
     Attributes:
-        kind: good, fair, poor, or unknown where nothing says.
+        kind: good, fair, poor, or unknown without a baseline.
         headline: of the page.
-        sentence: the scores beside those of doing nothing.
-        rule: the limits that the grade follows from; empty without a grade.
+        sentence: the scores beside those of the baselines.
+        rule: the limits of the grades; empty without a grade.
     """
 
     kind: str
@@ -41,32 +36,31 @@ class Verdict:
 def judge(
     scores: Scores, baselines: Mapping[str, Scores], first: Evaluation, *, doubtful: bool = False
 ) -> Verdict:
-    """The grade of scores beside those of doing nothing (every baseline but the one that sees the reference).
+    """Grade scores by comparison with all baselines but the one that uses the reference.
 
     Args:
         scores: of a pair, or the mean of several.
-        baselines: likewise, by name.
-        first: result that says unit, profile and clipping of all.
-        doubtful: whether there is reason to doubt a translation, which is then never good.
+        baselines: scores by the name of the baseline.
+        first: result with unit, profile and clipping of all.
+        doubtful: a translation is doubtful, and then never good.
     """
-    nothing = {
-        name: base for name, base in baselines.items() if name != SEES_THE_REFERENCE and base.mae is not None
-    }
-    near = similarity(scores)
-    poor_below, good_from = SIMILARITY.get(first.profile, (0.0, 2.0))
-    unlike = near is not None and near < poor_below
-    name, rule = similarity_name(scores), say_rule(first.profile, similarity_name(scores))
-    alike = f"{name} {number(near, '.3f')}"
-    if scores.mae is None or not nothing:
-        without = "Whether this is better than doing nothing can't be said without the source (--source)."
+    nothing = {name: base for name, base in baselines.items() if name != SEES_THE_REFERENCE and "mae" in base}
+    profile = PROFILES.get(first.profile)
+    grading = profile.grading if profile else None
+    near = scores.get(grading.score) if grading else None
+    unlike = grading is not None and near is not None and near < grading.poor_below
+    rule = say_rule(grading) if grading else ""
+    alike = _alike(scores, first)
+    if "mae" not in scores or not nothing:
+        without = "A comparison with doing nothing needs the source (--source)."
         if unlike:
             return Verdict("poor", f"Poor: unlike the reference ({alike})", without, rule)
         return Verdict("unknown", "Nothing to compare with", without)
-    best = min(nothing, key=lambda name: nothing[name].mae or 0.0)
-    least = nothing[best].mae or 0.0
+    best = min(nothing, key=lambda name: nothing[name]["mae"])
+    least = nothing[best]["mae"]
     sentence = _beside(scores, nothing, baselines.get(SEES_THE_REFERENCE), first)
     wins = [verdict for base in nothing.values() for verdict in _wins(scores, base)]
-    if scores.mae >= least:
+    if scores["mae"] >= least:
         headline = "Poor: not better than doing nothing"
         return Verdict("poor", headline + (" in its error" if any(wins) else ""), sentence, rule)
     if unlike:
@@ -75,58 +69,68 @@ def judge(
         )
     if not all(wins):
         return Verdict("fair", "Fair: better than doing nothing in some scores only", sentence, rule)
-    gain = f"{1 - scores.mae / least:.0%} less error than the {best}, {alike}"
-    good = scores.mae <= (1 - GAIN) * least and near is not None and near >= good_from
+    gain = f"{1 - scores['mae'] / least:.0%} less error than the {best}, {alike}"
+    good = scores["mae"] <= (1 - GAIN) * least and near is not None and grading and near >= grading.good_from
     if good and not doubtful:
         return Verdict("good", f"Good: {gain}", sentence, rule)
     return Verdict("fair", f"Fair: better than doing nothing ({gain})", sentence, rule)
 
 
-def say_rule(profile: str, name: str) -> str:
-    """The limits of a profile, in words; empty for a profile that has none."""
-    if profile not in SIMILARITY:
-        return ""
-    poor_below, good_from = SIMILARITY[profile]
+def say_rule(limits: Grading) -> str:
+    """Describe the limits of a profile's grades."""
+    name = score_info(limits.score).title
     return (
         f"Good takes a mean absolute error at least {GAIN:.0%} below the best baseline's, {name} of"
-        f" {good_from:g} or more, no score worse than a baseline's, and no doubt. Poor is an error no lower"
-        f" than the best baseline's, or {name} below {poor_below:g}. A baseline that sees the reference does"
-        " not count."
+        f" {limits.good_from:g} or more, no score worse than a baseline's, and no doubt. Poor is an error no"
+        f" lower than the best baseline's, or {name} below {limits.poor_below:g}. A baseline that sees the"
+        " reference does not count."
     )
 
 
 def judge_cycle(result: Cycle) -> Verdict:
-    """The score of a round trip, and why it is no verdict on the translation."""
+    """Describe the score of a round trip, and why it does not grade the translation."""
     scores, first = result.mean, result.items[0]
-    copied = result.baselines.get("untranslated", Scores())
+    copied = result.baselines.get("untranslated", {})
     way = " → ".join(name.upper() for name in result.path)
     return Verdict(
         "unknown",
-        f"{way}: {say_mae(scores.mae, first, 'mean absolute error')}",
-        f"SSIM {number(scores.ssim, '.3f')}. Networks that only copied their input would reach"
-        f" {number(copied.mae)} {first.unit}; the score says {result.meaning}. Score translations against"
+        f"{way}: {say_mae(scores.get('mae'), first, 'mean absolute error')}",
+        f"SSIM {short(scores, 'ssim')}. Networks that only copied their input would reach"
+        f" {short(copied, 'mae')} {first.unit}; the score says {result.meaning}. Score translations against"
         " real pairs where there are any, and repeat this test with --noise.",
     )
 
 
+def _alike(scores: Scores, first: Evaluation) -> str:
+    """Describe the score on which the grade depends; without one, the last score of the profile."""
+    profile = PROFILES.get(first.profile)
+    name = profile.grading.score if profile and profile.grading else score_names([first])[-1]
+    return f"{score_info(name).title} {short(scores, name)}"
+
+
 def _beside(scores: Scores, nothing: Mapping[str, Scores], matched: Scores | None, first: Evaluation) -> str:
-    """The scores, each beside those of doing nothing, as a sentence."""
-    against = " and ".join(f"{number(base.mae)} for the {name}" for name, base in nothing.items())
-    sentence = f"{say_mae(scores.mae, first, 'Mean absolute error')}, against {against}"
-    sentence += f"; PSNR {number(scores.psnr, '.1f')} dB, against "
-    sentence += " and ".join(number(base.psnr, ".1f") for base in nothing.values())
-    sentence += f"; {similarity_name(scores)} {number(similarity(scores), '.3f')}, against "
-    sentence += " and ".join(number(similarity(base), ".3f") for base in nothing.values())
+    """Describe each score beside those of the baselines, in one sentence."""
+    against = " and ".join(f"{short(base, 'mae')} for the {name}" for name, base in nothing.items())
+    sentence = f"{say_mae(scores.get('mae'), first, 'Mean absolute error')}, against {against}"
+    for name in score_names([first]):
+        if name == "mae":
+            continue
+        sentence += f"; {say_score(scores, name, first)}, against "
+        sentence += " and ".join(short(base, name) for base in nothing.values())
     if matched:
         reached = all(_wins(scores, matched))
         sentence += (
             f". It {'betters' if reached else 'does not better'} a histogram match"
-            f" ({number(matched.mae)} {first.unit}), which has seen the reference"
+            f" ({short(matched, 'mae')} {first.unit}), which has seen the reference"
         )
     return sentence + "."
 
 
 def _wins(scores: Scores, base: Scores) -> list[bool]:
-    """One verdict per score that both have: lower MAE, higher PSNR, higher SSIM or MS-SSIM."""
-    pairs = ((base.mae, scores.mae), (scores.psnr, base.psnr), (similarity(scores), similarity(base)))
-    return [larger > smaller for larger, smaller in pairs if larger is not None and smaller is not None]
+    """Compare each score that both have and that has a better direction."""
+    better = {name: score_info(name).better for name in scores if name in base}
+    return [
+        scores[name] < base[name] if way == "lower" else scores[name] > base[name]
+        for name, way in better.items()
+        if way
+    ]

@@ -1,4 +1,4 @@
-"""Whole outputs, work in stages and in processes, what was done before, progress on stderr, signals."""
+"""Atomic outputs, pipelines, worker processes, journals, locks, progress on stderr, and signals."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from medtranslate.runtime.outputs import (
     whole_output,
     whole_outputs,
 )
-from medtranslate.runtime.parallel import cores, in_processes
+from medtranslate.runtime.parallel import cores, end_if_imported, in_processes
 from medtranslate.runtime.pipeline import staged
 from medtranslate.runtime.progress import few, gathered, one_line, progress, warn
 from medtranslate.runtime.signals import stop_requests
@@ -26,6 +26,7 @@ __all__ = [
     "check_free",
     "cores",
     "crew",
+    "end_if_imported",
     "few",
     "gathered",
     "in_processes",

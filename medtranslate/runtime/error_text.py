@@ -1,4 +1,4 @@
-"""Failures of the machine rather than of the program, in words."""
+"""Describes failures of the machine rather than of the program."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _ENVIRONMENT = (
     errno.EFBIG,
     errno.EMFILE,
 )
-"""Errors of the system that the user, not the programmer, can mend."""
+"""System errors that the user, not the programmer, can remove."""
 _NO_MEMORY = ("can't allocate memory", "out of memory")
 
 
 def advice(error: BaseException) -> str:
-    """What to do about an error of the machine; empty for any other."""
+    """Suggest a remedy for an error of the machine; empty for any other error."""
     name = getattr(error, "filename", None)
     where = f"{name}: " if name else ""
     if is_disk_full(error):
@@ -36,7 +36,7 @@ def advice(error: BaseException) -> str:
 
 
 def reason(error: Exception) -> str:
-    """Why one of many items failed, in a sentence."""
+    """Give the reason in a sentence why one of many items failed."""
     if isinstance(error, MedtranslateError):
         return str(error)
     return advice(error) or f"this is a bug: {type(error).__name__}: {error}; please report it"

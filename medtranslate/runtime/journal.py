@@ -1,4 +1,4 @@
-"""What a long command has done so far, so that the same command goes on from there."""
+"""Journals the finished parts of a long command, so that the same command can continue."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Journal:
-    """Finished pieces of work by key; a key is a digest of everything that the piece depends on.
+    """Finished pieces of work by key; a key is a digest of everything on which the piece depends.
 
     Attributes:
-        path: its file, one JSON object a line.
-        done: what was finished before.
+        path: file of the journal, one JSON object a line.
+        done: pieces that earlier runs finished.
     """
 
     path: Path
@@ -27,7 +27,7 @@ class Journal:
     _file: FileIO
 
     def keep(self, key: str, value: Any) -> None:
-        """Write a finished piece down, at once.
+        """Write a finished piece at once.
 
         Raises:
             OSError: the disk is full; no part of the line stays.
@@ -41,9 +41,9 @@ class Journal:
 
 @contextmanager
 def journal(path: Path) -> Iterator[Journal]:
-    """The journal at `path`, made where there is none and left where it is; an empty one is removed.
+    """Open the journal at `path`, made if there is none; at the end an empty one is removed.
 
-    A line that was cut short, by a full disk or a kill, counts as not done.
+    A line that was truncated, by a full disk or a kill, counts as not done.
     """
     done: dict[str, Any] = {}
     if path.is_file():

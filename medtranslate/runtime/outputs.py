@@ -1,4 +1,4 @@
-"""Outputs that are whole or absent."""
+"""Writes outputs that are complete or absent."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ RECORDS = (
     "prepared.json",
     "report.html",
 )
-"""Files of which every folder that a command writes holds one.
+"""Names of records; every folder that a command writes holds one of them.
 
-A record beside a file (`x.translation.json`) is none of them: its folder may be the user's.
+A record beside a file (`x.translation.json`) is not among them: its folder may be the user's.
 """
 
 VIEW_SUFFIXES = (".html", ".htm", ".pdf", ".json", ".csv")
-"""Of files that lie in a folder of results; whoever names one does not mean the folder."""
+"""Suffixes of files in a folder of results; a name with such a suffix is not a folder."""
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def check_free(target: Path, *, overwrite: bool) -> None:
-    """Refuse an output that would replace what it should not.
+    """Refuse an output that would replace a foreign file or folder.
 
     Raises:
-        OutputExists: `target` is there and `overwrite` is not set; or it holds the working directory, or
-            is a folder in which nothing of `RECORDS` says that medtranslate wrote it.
+        OutputExists: `target` exists and `overwrite` is not set; or it holds the working directory, or
+            is a folder without one of `RECORDS`, the mark of medtranslate.
     """
     if Path.cwd().is_relative_to(os.path.abspath(target)):
         raise OutputExists(f"{target}: holds the working directory; name a folder of its own")
@@ -49,10 +49,10 @@ def check_free(target: Path, *, overwrite: bool) -> None:
 
 
 def require_input(path: Path, output: Path) -> None:
-    """Refuse an input that is not there while the output is: the two may have been exchanged.
+    """Refuse a missing input if the output exists: the two may have been exchanged.
 
     Raises:
-        UsageError: says so.
+        UsageError: the input is missing and the output exists.
     """
     if not path.exists() and output.exists():
         raise UsageError(
@@ -62,7 +62,7 @@ def require_input(path: Path, output: Path) -> None:
 
 
 def require_apart(outputs: Iterable[Path | None], inputs: Iterable[Path | None]) -> None:
-    """Refuse outputs that would replace what a command reads; None is one that was not given.
+    """Refuse outputs that would replace an input; None is a path that was not given.
 
     Raises:
         UsageError: an input is, or lies in, an output; links are followed.
@@ -76,10 +76,10 @@ def require_apart(outputs: Iterable[Path | None], inputs: Iterable[Path | None])
 
 @contextmanager
 def whole_output(target: Path, *, overwrite: bool, folder: bool) -> Iterator[Path]:
-    """A temporary path beside `target` that takes its place when the block ends well.
+    """Give a temporary path beside `target` that takes its place when the block succeeds.
 
-    A block that raises (Ctrl-C too) leaves `target` as it was and nothing beside it, missing parent
-    folders included. A folder is swapped in by two renames.
+    A block that raises (also by Ctrl-C) leaves `target` as before and nothing beside it, not even new
+    parent folders. A folder is swapped in by two renames.
 
     Args:
         target: file or folder to write.
@@ -97,13 +97,13 @@ def whole_output(target: Path, *, overwrite: bool, folder: bool) -> Iterator[Pat
 
 @contextmanager
 def whole_outputs(targets: Mapping[Path, bool], *, overwrite: bool) -> Iterator[dict[Path, Path]]:
-    """`whole_output` for the several outputs of one command: all of them, or none.
+    """Apply `whole_output` to the several outputs of one command: all of them, or none.
 
-    Should one of them fail to take its place, those that already did give theirs back.
+    If one of them cannot take its place, the others are moved back.
 
     Args:
         targets: files and folders to write, and whether each is a folder.
-        overwrite: replace what exists; otherwise it is refused before the block runs.
+        overwrite: replace existing targets; otherwise they are refused before the block runs.
 
     Raises:
         OutputExists: `check_free` refuses a target.
@@ -130,7 +130,7 @@ def whole_outputs(targets: Mapping[Path, bool], *, overwrite: bool) -> Iterator[
             names = ", ".join(map(str, targets))
             raise DiskFull(f"{names}: the file system is full; free some space or write elsewhere") from error
         if isinstance(error, MedtranslateError):
-            # Whoever wrote to a temporary path does not know the place that it was to take.
+            # The writer of a temporary path does not have the final place.
             for target, path in fresh.items():
                 error.args = tuple(str(text).replace(str(path), str(target)) for text in error.args)
         raise
@@ -144,7 +144,7 @@ def _check_apart(targets: Sequence[Path]) -> None:
 
 
 def _stage(target: Path, folder: bool, cleared: ExitStack) -> Path:
-    """A path of the target's name in a temporary folder beside it, which `cleared` removes."""
+    """Make a path of the target's name in a temporary folder beside it, which `cleared` removes."""
     place = Path(os.path.abspath(target))
     missing = [parent for parent in place.parents if not parent.exists()]
     cleared.callback(_remove_empty, missing)
@@ -166,7 +166,7 @@ def _stage(target: Path, folder: bool, cleared: ExitStack) -> Path:
 
 
 def _put(fresh: Path, place: Path, aside: Path, undone: ExitStack) -> None:
-    """Move `fresh` to `place`, and what stood there `aside`; `undone` moves both back."""
+    """Move `fresh` to `place`, and the former content `aside`; `undone` moves both back."""
     undone.callback(_put_back, fresh, place, aside)
     _keep(fresh, place, aside)
     fresh.replace(place)
@@ -174,7 +174,7 @@ def _put(fresh: Path, place: Path, aside: Path, undone: ExitStack) -> None:
 
 def _keep(fresh: Path, place: Path, aside: Path) -> None:
     if not (fresh.is_dir() or place.is_dir()):
-        # A second name for a file leaves the first in place until the very rename that replaces it.
+        # A hard link keeps a file in place until the rename that replaces it.
         with suppress(OSError):
             os.link(place, aside, follow_symlinks=False)
             return
@@ -190,16 +190,16 @@ def _put_back(fresh: Path, place: Path, aside: Path) -> None:
 
 
 def _remove_empty(parents: Sequence[Path]) -> None:
-    """Remove folders (innermost first) that nobody has put anything into."""
+    """Remove empty folders, innermost first."""
     with suppress(OSError):
         for parent in parents:
             parent.rmdir()
 
 
 def is_disk_full(error: BaseException) -> bool:
-    """Whether an error, or one behind it, says that a file system or quota is full.
+    """Check if an error, or its cause, reports a full file system or quota.
 
-    Libraries written in C++ or Rust report the system's words alone, without its number.
+    Libraries in C++ or Rust report the system's message alone, without its number.
     """
     cause: BaseException | None = error
     while cause is not None:

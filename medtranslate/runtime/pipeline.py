@@ -1,4 +1,4 @@
-"""Reading, work and writing of several items at the same time."""
+"""Reads, processes and writes several items at the same time."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ def staged(
     work: Callable[[Given], Made],
     write: Callable[[Made], Done],
 ) -> Generator[Done, None, None]:
-    """`write(work(read(item)))` of each item, in order: the next is read and the last written meanwhile.
+    """Yield `write(work(read(item)))` of each item in order; read the next and write the last meanwhile.
 
-    `read` and `write` have a thread each; `work` runs where the results are asked for. One item at most
-    waits between two stages, so four are held at a time, however many there are. What a stage raises comes
-    after the results of the items before it, and nothing is begun after it. When the iterator ends, is
-    closed or interrupted, what is under way is waited for, and no thread is left.
+    `read` and `write` have a thread each; `work` runs in the thread of the caller. One item at most
+    waits between two stages, so at most four are held at a time. An exception of a stage is raised
+    after the results of the earlier items, and no later item starts. When the iterator ends, is
+    closed or interrupted, it waits for the running stages, and no thread is left.
     """
     left = iter(items)
     with ThreadPoolExecutor(1, "read") as reader, ThreadPoolExecutor(1, "write") as writer:

@@ -1,4 +1,4 @@
-"""What is said on stderr while a command works."""
+"""Prints progress and warnings on stderr while a command works."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from tqdm import tqdm
 
 
 def warn(sentences: Iterable[str]) -> None:
-    """Print warnings to stderr, each in one line whatever names are in it."""
+    """Print warnings to stderr, each in one line, whatever characters it has."""
     for sentence in sentences:
         print(f"warning: {one_line(sentence)}", file=sys.stderr)
 
 
 def one_line(text: str) -> str:
-    """Control characters (of file names, say) escaped."""
+    """Escape control characters, for example of file names."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def few(names: Sequence[str], most: int = 3) -> str:
-    """The first of some names, and a sign where there are more: a, b, c, ..."""
+    """List the first of some names, with dots if there are more: a, b, c, ..."""
     return ", ".join([*names[:most], *(["..."] if len(names) > most else [])])
 
 
 def gathered(said: Mapping[str, Iterable[str]], noun: str) -> list[str]:
-    """What is said of several items, each sentence once: `blurred (3 of 40 pictures: a, b, c)`.
+    """Gather the sentences of several items, each once: `blurred (3 of 40 pictures: a, b, c)`.
 
     Args:
-        said: sentences by item; those of one item alone are given as they are.
-        noun: what the items are, in the plural.
+        said: sentences by item; those of a single item stay unchanged.
+        noun: kind of the items, in the plural.
     """
     names: dict[str, list[str]] = defaultdict(list)
     for name, sentences in said.items():
@@ -43,7 +43,7 @@ def gathered(said: Mapping[str, Iterable[str]], noun: str) -> list[str]:
 
 
 class _Lines:
-    """Turns the redrawn bar into lines, for logs and pipes."""
+    """Stream that turns the redrawn bar into lines, for logs and pipes."""
 
     def write(self, text: str) -> None:
         if line := text.strip():
@@ -54,13 +54,13 @@ class _Lines:
 
 
 def progress(total: int, unit: str, what: str, *, done: int = 0, quiet: bool = False) -> tqdm[Never]:
-    """A bar on a terminal, a plain line every half minute elsewhere; always on stderr.
+    """Show a bar on a terminal, a plain line every half minute elsewhere; always on stderr.
 
     Args:
         total: units of the whole work.
         unit: a singular noun: image, slice.
-        what: the work in a word or two.
-        done: units that were done before.
+        what: name of the work.
+        done: units that earlier runs finished.
         quiet: show nothing.
     """
     style: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""Signals that wait for a step's end."""
+"""Turns signals into requests that wait for the end of a step."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from types import FrameType
 
 @contextmanager
 def stop_requests() -> Iterator[Callable[[], bool]]:
-    """Let the first Ctrl-C or SIGTERM be a request, which the block asks for where it can stop.
+    """Turn the first Ctrl-C or SIGTERM into a request that the block checks when it can stop.
 
-    The second does what a signal does outside: it ends the work at once. A signal that was ignored
-    before stays so, as that of a shell's background job is. Python hears signals in the main thread
-    alone; in others the block is never asked to stop.
+    The second signal has its usual effect: it ends the work at once. An ignored signal stays
+    ignored, for example in a shell's background job. Python handles signals in the main thread
+    alone; in other threads the request never comes.
 
     Yields:
-        Whether a signal has come.
+        A function that returns True after a signal.
     """
     asked = threading.Event()
     former = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}

@@ -1,6 +1,6 @@
-"""Tasks for workers that may die: one that does costs its tasks another try, and nothing else.
+"""Distributes tasks to workers that may be killed; the tasks of a killed worker are tried again.
 
-`crew` has processes of this machine; workers of another kind are a class and a way to wait for them
+`crew` uses processes of this machine; another kind of worker needs a class and a function that waits
 (`give_out`).
 """
 
@@ -18,18 +18,18 @@ from typing import Any, Generic, TypeVar
 
 from medtranslate.errors import RunFailed
 from medtranslate.runtime.error_text import reason
-from medtranslate.runtime.parallel import begin_process, process_context
+from medtranslate.runtime.parallel import begin_process, process_context, require_guard
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 Serve = Callable[[Iterator[T]], Iterable[R]]
-"""Takes tasks and gives a result for each, in their order."""
+"""Function that takes tasks and gives a result for each, in order."""
 
 AHEAD = 4
-"""Tasks that a process is given at most: as many as `staged` holds, so that it never waits for one."""
+"""Most tasks of a process at a time: as many as `staged` holds, so that it never waits for one."""
 LIVES = 3
-"""Processes that a task may lose before it is given up; all but the first work on nothing else meanwhile."""
+"""Killed processes after which a task is given up; all but the first had no other task."""
 _IDLE = 0.2
 _LAST_WORDS = 10.0
 
@@ -37,22 +37,22 @@ _LAST_WORDS = 10.0
 def crew(
     begin: Callable[[int], Serve[T, R]], tasks: Iterator[T | None], workers: int
 ) -> Generator[tuple[T, R | None], None, None]:
-    """The result of each task, as they come, from processes that end with this one.
+    """Yield the result of each task, as they arrive, from processes that end with this one.
 
-    Tasks are taken when there is a process for them: of the list no more than `AHEAD` times `workers` are
-    under way. A process starts when there is a task for it, and lives on. When one is ended from outside (as
-    one is that takes too much memory), its tasks are given to others, one at a time, so that it shows which
-    of them it was.
+    At most `AHEAD` times `workers` tasks are taken from the list at a time. A process starts when there is
+    a task for it, and stays. If a process is killed from outside (by the OOM killer, for example), its tasks
+    are given to others one at a time, which shows the task that caused it.
 
     Args:
-        begin: called in each process first, with the process's number; can be pickled.
-        tasks: None for "nothing at the moment, ask again".
-        workers: processes at most.
+        begin: called first in each process, with the process's number; can be pickled.
+        tasks: tasks in order; None means that none is available at the moment.
+        workers: largest number of processes.
 
     Yields:
-        A task and its result; None for a task that lost `LIVES` processes.
+        A task and its result; None for a task after which `LIVES` processes were killed.
 
     Raises:
+        UsageError: the script that calls this is no file, or calls it where it is imported.
         RunFailed: `begin` raised.
     """
     context = process_context(begin)
@@ -73,14 +73,14 @@ def give_out(
     hire: Callable[[int], Worker[T, R]],
     wait: Callable[[list[Any], float], Iterable[Any]],
 ) -> Generator[tuple[T, R | None], None, None]:
-    """What `crew` does, with workers of any kind.
+    """Distribute tasks as `crew` does, to workers of any kind.
 
     Args:
-        hire: begins a worker with a number below `workers` that no other has at the moment.
-        wait: of the signs of workers those that are there, after so many seconds at most.
+        hire: starts a worker with a free number below `workers`.
+        wait: returns the handles of workers that have a message, after so many seconds at most.
 
     Raises:
-        RunFailed: a worker could not begin, or one after the other ended before it was ready.
+        RunFailed: a worker could not start, or workers ended repeatedly before they were ready.
     """
     working = _Crew(tasks, workers, hire, wait)
     finished = False
@@ -99,12 +99,12 @@ class _Task(Generic[T]):
 
 
 class Worker(ABC, Generic[T, R]):
-    """Who answers tasks in their order.
+    """Worker that answers tasks in their order.
 
     Attributes:
-        number: of this worker among the others.
-        given: tasks that it has and has not answered.
-        ready: whether it can be given any.
+        number: number of this worker.
+        given: tasks without an answer so far.
+        ready: True if it can take tasks.
     """
 
     ready = True
@@ -115,33 +115,33 @@ class Worker(ABC, Generic[T, R]):
 
     @property
     def alone(self) -> bool:
-        """Whether it has a task that lost a worker, and so must be given no other."""
+        """True for a worker whose task has lost a worker; it takes no other task."""
         return any(task.deaths for task in self.given)
 
     @property
     @abstractmethod
     def sign(self) -> Any:
-        """What is waited for: then there is something to receive."""
+        """Handle to wait for: when it is ready, there is a message to receive."""
 
     @abstractmethod
     def send(self, what: T) -> None:
-        """Hand it a task; that it has died is heard when it is listened to."""
+        """Send a task. A dead worker is not noticed here; `receive` raises."""
 
     @abstractmethod
     def receive(self) -> R | RunFailed | None:
-        """The next result; None when it has become ready.
+        """Receive the next result; None when the worker has become ready.
 
         Raises:
-            EOFError, OSError: it has died.
+            EOFError, OSError: the worker has died.
         """
 
     @abstractmethod
     def end(self, *, at_once: bool) -> None:
-        """Ask it to end, or make it."""
+        """Ask the worker to end, or kill it."""
 
     @abstractmethod
     def bury(self) -> None:
-        """Wait until nothing of it is left."""
+        """Wait until the worker and its resources are gone."""
 
 
 class _Crew(Generic[T, R]):
@@ -159,7 +159,7 @@ class _Crew(Generic[T, R]):
         self.stillborn = 0
 
     def hand_out(self) -> bool:
-        """Give out what there is room for; False when all is done."""
+        """Distribute as many tasks as fit; False when all are done."""
         while self.lost and (idle := self._choose(0)):
             self._give(idle, self.lost.popleft())
         while self.more and (chosen := self._choose(AHEAD - 1)):
@@ -174,7 +174,7 @@ class _Crew(Generic[T, R]):
         return self.more or bool(self.lost) or any(worker.given for worker in self.staff)
 
     def hear(self) -> Iterator[tuple[T, R | None]]:
-        """Results that have come, after a short while at most."""
+        """Yield the results that have arrived, after a short wait at most."""
         staff = {worker.sign: worker for worker in self.staff if worker.given or not worker.ready}
         if not staff:
             time.sleep(_IDLE)
@@ -199,7 +199,7 @@ class _Crew(Generic[T, R]):
             worker.bury()
 
     def _choose(self, most: int) -> Worker[T, R] | None:
-        """Who has fewest tasks, and at most so many; someone new before anyone gets a second."""
+        """Choose the worker with the fewest tasks, within a limit; start a new one before any gets two."""
         free = [
             worker for worker in self.staff if worker.ready and len(worker.given) <= most and not worker.alone
         ]
@@ -235,7 +235,7 @@ class _Crew(Generic[T, R]):
 
 
 class _Process(Worker[T, R]):
-    """A process of this machine, at the other end of a connection."""
+    """Process of this machine, at the other end of a connection."""
 
     def __init__(self, number: int, connection: Connection, process: BaseProcess) -> None:
         super().__init__(number)
@@ -250,7 +250,12 @@ class _Process(Worker[T, R]):
             self.connection.send(what)
 
     def receive(self) -> R | RunFailed:
-        found: R | RunFailed = self.connection.recv()
+        try:
+            found: R | RunFailed = self.connection.recv()
+        except (EOFError, OSError):
+            self.process.join(_LAST_WORDS)
+            require_guard([self.process])
+            raise
         return found
 
     def end(self, *, at_once: bool) -> None:
@@ -264,7 +269,7 @@ class _Process(Worker[T, R]):
 
 
 def _work(connection: Connection, begin: Callable[[int], Serve[Any, Any]], number: int) -> None:
-    """Serve until there is nobody to serve."""
+    """Serve until the connection is closed."""
     begin_process()
     with suppress(EOFError, OSError):
         try:
@@ -276,10 +281,10 @@ def _work(connection: Connection, begin: Callable[[int], Serve[Any, Any]], numbe
 
 
 def answer(connection: Connection, serve: Serve[Any, Any]) -> None:
-    """Serve what comes through a connection, until it is closed.
+    """Serve the tasks of a connection until it is closed.
 
     Raises:
-        EOFError, OSError: it is closed.
+        EOFError, OSError: the connection is closed.
     """
     while True:
         first = connection.recv()
@@ -288,7 +293,7 @@ def answer(connection: Connection, serve: Serve[Any, Any]) -> None:
 
 
 def _at_hand(first: T, connection: Connection) -> Iterator[T]:
-    """Tasks that have been given; it ends where there is none, so that those before are finished."""
+    """Yield the available tasks; end if there is none, so that the earlier ones are finished."""
     yield first
     while connection.poll():
         yield connection.recv()

@@ -27,24 +27,17 @@ from medtranslate.checkpoint import describe, save_gate
 from medtranslate.config import Modality, TrainSettings
 from medtranslate.data import Source, open_sources
 from medtranslate.errors import Diverged, Interrupted, SettingsError
-from medtranslate.gate import fit_gate
+from medtranslate.gate.fit import fit_gate
 from medtranslate.networks import MODALITIES
 from medtranslate.runtime import one_line, progress, stop_requests, warn
 from medtranslate.training.batches import batches, mean_slices, seeds
 from medtranslate.training.diagnostics import PASSING, signs
 from medtranslate.training.distributed import any_process, open_fabric, placed, together
 from medtranslate.training.journal import Journal, journal, require_tensorboard
-from medtranslate.training.run_folder import (
-    State,
-    begin,
-    fresh_state,
-    hold,
-    keep_checkpoint,
-    keep_model,
-    read_checkpoint,
-    require_vacant,
-    restore,
-)
+from medtranslate.training.resume import keep_checkpoint, read_checkpoint, restore
+from medtranslate.training.run_folder import begin, go_on, hold, keep_model, require_vacant
+from medtranslate.training.start import read_start, start_from
+from medtranslate.training.state import State, fresh_state
 from medtranslate.training.step import sides, train_step
 from medtranslate.training.validation import validate
 
@@ -91,16 +84,21 @@ def _fit(settings: TrainSettings, held: ExitStack, quiet: bool) -> dict[str, Any
     saved = read_checkpoint(settings) if settings.resume else None
     if saved is None and fabric.is_global_zero:
         require_vacant(settings)
+    start = read_start(settings) if saved is None else None
     fabric.launch()
     with fabric.rank_zero_first() if settings.cache else nullcontext():
         opened = open_sources(settings, quiet=quiet)
-    state = fresh_state(settings, mean_slices(settings, opened.sources), fabric.device)
+    state = fresh_state(settings, mean_slices(settings, opened.sources), fabric.device, opened.digests)
+    if start is not None:
+        start_from(state, start)
     if fabric.is_global_zero:
         warn(opened.warnings)
+        _warn(state.warnings)
     data = {"warnings": opened.warnings, **opened.record}
     if saved is not None:
-        restore(settings, state, data, saved, fabric)
+        restore(settings, state, saved, fabric)
         if fabric.is_global_zero:
+            go_on(settings, state, data)
             _warn({name: text for name, text in state.warnings.items() if name not in saved["warnings"]})
     elif fabric.is_global_zero:
         begin(settings, state, data, held)

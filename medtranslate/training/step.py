@@ -20,7 +20,7 @@ from medtranslate.losses import LOSSES, Passes, weights
 from medtranslate.model import Batch, PassSettings
 from medtranslate.training.batches import Seeds
 from medtranslate.training.cuda_graph import Captured
-from medtranslate.training.run_folder import State
+from medtranslate.training.state import State
 
 
 @dataclass(frozen=True)
@@ -52,10 +52,6 @@ class Sides:
 
 def sides(fabric: Fabric, state: State, settings: TrainSettings) -> Sides:
     """Wrap the players for the processes that train them."""
-    if settings.compile:
-        for players in (state.model.generators, state.model.discriminators):
-            for network in players.children():
-                network.compile(dynamic=False)
     generators, generator_optimiser = fabric.setup(state.model.generators, state.optimisers["generators"])
     discriminators, discriminator_optimiser = fabric.setup(
         state.model.discriminators, state.optimisers["discriminators"]
@@ -89,7 +85,7 @@ def sides(fabric: Fabric, state: State, settings: TrainSettings) -> Sides:
         return judged.detach()
 
     one_gpu = fabric.device.type == "cuda" and fabric.world_size == 1
-    captured = settings.capture and one_gpu and not settings.compile
+    captured = settings.capture and one_gpu
     return Sides(
         fabric,
         generators,

@@ -1,21 +1,12 @@
-"""Volume to volume, slice by slice: in memory (`translate_volume`), and from file to file (`translate`)."""
+"""From volumes to translations.
+
+`Translator` reads, translates and writes; `translate` is the command; `translate_volume` works in memory.
+"""
 
 from __future__ import annotations
 
 from medtranslate.translation.checks import cannot_become
-from medtranslate.translation.files import (
-    Item,
-    Passed,
-    load_for,
-    pass_gate,
-    passed,
-    read_source,
-    translate,
-    translate_each,
-    write_one,
-)
-from medtranslate.translation.framed import describe
-from medtranslate.translation.planning import Job, Place, name_in, outputs, plan
+from medtranslate.translation.planning import Job, Outputs, Place, name_in, places, plan
 from medtranslate.translation.preview import preview
 from medtranslate.translation.records import (
     PREVIEW,
@@ -27,9 +18,19 @@ from medtranslate.translation.records import (
     stem_of,
 )
 from medtranslate.translation.seams import seams
+from medtranslate.translation.translate import Again, Observer, translate, write_translated
+from medtranslate.translation.translator import (
+    Translator,
+    Written,
+    open_translator,
+    pass_gate,
+    read_source,
+    sheet_of,
+    translate_jobs,
+    write_translation,
+)
 from medtranslate.translation.uncertainty_files import is_map
 from medtranslate.translation.volume import (
-    OTHER,
     Translated,
     as_spoken,
     framed_alone,
@@ -38,25 +39,25 @@ from medtranslate.translation.volume import (
 )
 
 __all__ = [
-    "OTHER",
     "PREVIEW",
     "RECORD",
-    "Item",
+    "Again",
     "Job",
-    "Passed",
+    "Observer",
+    "Outputs",
     "Place",
     "Translated",
+    "Translator",
+    "Written",
     "as_spoken",
     "cannot_become",
-    "describe",
     "framed_alone",
     "has_whole_name",
     "is_map",
-    "load_for",
     "name_in",
-    "outputs",
+    "open_translator",
     "pass_gate",
-    "passed",
+    "places",
     "plan",
     "preview",
     "preview_of",
@@ -65,9 +66,11 @@ __all__ = [
     "record_of",
     "sample_volume",
     "seams",
+    "sheet_of",
     "stem_of",
     "translate",
-    "translate_each",
+    "translate_jobs",
     "translate_volume",
-    "write_one",
+    "write_translated",
+    "write_translation",
 ]

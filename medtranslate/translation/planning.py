@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,26 +12,49 @@ from medtranslate.io import FORMATS, list_pictures
 from medtranslate.io.names import synthetic_name
 from medtranslate.translation.checks import check_input, check_output
 from medtranslate.translation.records import PREVIEW, RECORD, preview_of, record_beside, record_of, stem_of
-from medtranslate.translation.uncertainty_files import check_spread
+from medtranslate.translation.uncertainty_files import check_uncertainty
 
 Place = tuple[Path, str]
 """An output of the command, and the name of a file in it; "" is the output itself."""
 
 
 @dataclass(frozen=True)
-class Job:
-    """One volume to translate, and where its files go."""
+class Outputs:
+    """Paths at which outputs are written before they take their own places.
 
+    Attributes:
+        fresh: temporary path of each output.
+    """
+
+    fresh: Mapping[Path, Path]
+
+    def path(self, place: Place) -> Path:
+        """Where a file is written."""
+        root, name = place
+        return self.fresh[root] / name if name else self.fresh[root]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One volume to translate, and where its files go.
+
+    Attributes:
+        settings: how it is read and written; they are recorded.
+        source: what is read.
+        format: key of `FORMATS` to write.
+    """
+
+    settings: TranslateSettings
     source: Path
     target: Place
     record: Place
-    spread: Place | None
-    format: str | None
+    uncertainty: Place | None
+    format: str
     preview: Place | None = None
 
     def places(self) -> list[Place]:
         """All that is written."""
-        places = (self.target, self.record, self.spread, self.preview)
+        places = (self.target, self.record, self.uncertainty, self.preview)
         return [place for place in places if place is not None]
 
 
@@ -46,17 +70,27 @@ def plan(settings: TranslateSettings) -> list[Job]:
     format = check_output(settings, found, stacked=stacked)
     if settings.input.is_dir() and found == "png" and not stacked:
         return _plan_pictures(settings)
-    check_spread(settings.uncertainty, "stack" if stacked else found, settings.regrid)
+    check_uncertainty(settings.uncertainty, "stack" if stacked else found, settings.regrid)
+    return [plan_volume(settings, format, stacked=stacked)]
+
+
+def plan_volume(settings: TranslateSettings, format: str, *, stacked: bool = False) -> Job:
+    """Where the files of one volume go.
+
+    Args:
+        format: to write.
+        stacked: the volume is a folder of pictures.
+    """
     spread = (settings.uncertainty, "") if settings.uncertainty else None
     if settings.output.suffix:
         record = record_of(settings.output)
         drawn = (preview_of(record), "") if _drawn(settings, format) else None
-        return [Job(settings.input, (settings.output, ""), (record, ""), spread, format, drawn)]
+        return Job(settings, settings.input, (settings.output, ""), (record, ""), spread, format, drawn)
     apart = format == "dicom" or (stacked and format == "png")
     source = Path("volume") if settings.deidentify else settings.input
     target = settings.output, "" if apart else name_in(source, format, settings.to)
     drawn = (settings.output, PREVIEW) if _drawn(settings, format) else None
-    return [Job(settings.input, target, (settings.output, RECORD), spread, format, drawn)]
+    return Job(settings, settings.input, target, (settings.output, RECORD), spread, format, drawn)
 
 
 def _drawn(settings: TranslateSettings, format: str) -> bool:
@@ -64,7 +98,7 @@ def _drawn(settings: TranslateSettings, format: str) -> bool:
     return format != "png" and not settings.deidentify if settings.preview is None else settings.preview
 
 
-def outputs(jobs: list[Job]) -> dict[Path, bool]:
+def places(jobs: Sequence[Job]) -> dict[Path, bool]:
     """The outputs of the jobs, and whether each is a folder.
 
     Raises:
@@ -99,7 +133,9 @@ def _plan_pictures(settings: TranslateSettings) -> list[Job]:
         # a.jpg beside a.png
         record = record_beside(Path(name), whole=record_beside(Path(name)).name in records).name
         records.add(record)
-        jobs.append(Job(path, (out, name), (out, record), (spread, sure) if spread else None, "png"))
+        jobs.append(
+            Job(settings, path, (out, name), (out, record), (spread, sure) if spread else None, "png")
+        )
     return jobs
 
 

@@ -267,7 +267,7 @@ def test_a_csv_stands_for_files_and_folders(place: Place, settings: Settings, tm
     assert found.pop("more/c.nii") == "more/c_synthetic-ct.nii"
     assert "does not exist" in found.pop("gone.nii")
     (reason,) = found.values()
-    assert "leads out of its folder" in reason
+    assert "elsewhere.nii: does not exist" in reason
 
 
 class TestBids:

@@ -299,16 +299,15 @@ def test_two_batches_on_one_folder_do_not_collide(place: Place, settings: Settin
 
 
 def test_a_batch_waits_for_the_workers_of_a_killed_one(tmp_path: Path) -> None:
-    path = tmp_path / "lock"
+    names = [".batch.worker-one-1.lock", ".batch.worker-two-1.lock"]
     with (
-        locked(path, shared=True),
-        locked(path, shared=True),
-        pytest.raises(UsageError, match="another process"),
-        locked(path, wait=0.1),
+        locked(tmp_path / names[0]),
+        locked(tmp_path / names[1]),
+        pytest.raises(UsageError, match=f"process {os.getpid()} of"),
     ):
-        pytest.fail("it did not wait")
-    with locked(path, wait=0.1):
-        pass
+        worker.wait_for_workers(tmp_path, 0.1)
+    worker.wait_for_workers(tmp_path, 0.0)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_leftovers_of_a_killed_batch_are_removed(place: Place, settings: Settings, tmp_path: Path) -> None:

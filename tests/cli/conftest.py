@@ -2,18 +2,25 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-from medtranslate.records import Evaluation, ModelInfo, Scores, Source, Translation
+from medtranslate.records import Evaluation, ModelInfo, Source, Translation
 
 Stub = Callable[..., None]
 
 
 @pytest.fixture
-def stub(monkeypatch: pytest.MonkeyPatch) -> Stub:
-    """Put functions in the place of a room, so that the command line is tested without torch."""
+def stub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Stub:
+    """Put functions in the place of a room, so that the command line is tested without torch.
+
+    The working directory holds the inputs that these tests name.
+    """
+    monkeypatch.chdir(tmp_path)
+    for name in ("in", "p", "r", "src", "other"):
+        (tmp_path / name).touch()
 
     def put(room: str, **functions: object) -> None:
         module = ModuleType(room)
@@ -45,6 +52,6 @@ def result() -> Evaluation:
     return Evaluation(
         profile="image",
         unit="HU",
-        volume=Scores(mae=3.25, psnr=float("inf"), ssim=None),
-        baselines={"source copied": Scores(mae=40.0, psnr=10.0, ssim=0.5)},
+        volume={"mae": 3.25, "psnr": float("inf")},
+        baselines={"source copied": {"mae": 40.0, "psnr": 10.0, "ssim": 0.5}},
     )

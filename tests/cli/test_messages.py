@@ -15,7 +15,7 @@ from medtranslate import cli, evaluation
 from medtranslate.io import Volume, read_volume, write_volume
 from medtranslate.phantom import study
 from medtranslate.records import Translation, read_result
-from medtranslate.translation import files
+from medtranslate.translation import translator
 
 assert evaluation  # imported, for its rooms are patched
 Say = Callable[..., tuple[int, list[str]]]
@@ -76,7 +76,7 @@ def unloaded(monkeypatch: pytest.MonkeyPatch) -> None:
     def load(*_: object) -> None:
         pytest.fail("a model was loaded")
 
-    for room in (files, sys.modules["medtranslate.evaluation.cycle"]):  # a function bears the name, too
+    for room in (translator, sys.modules["medtranslate.evaluation.cycle"]):  # a function bears the name, too
         monkeypatch.setattr(room, "load_model", load)
 
 

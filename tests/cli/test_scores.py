@@ -7,7 +7,6 @@ from medtranslate.records import (
     Coverage,
     Evaluation,
     Registration,
-    Scores,
     SliceScores,
     Tissue,
 )
@@ -17,16 +16,16 @@ def test_a_result_says_where_it_errs() -> None:
     found = Evaluation(
         profile="synthrad2025",
         unit="HU",
-        volume=Scores(mae=61.5, psnr=30.25, ms_ssim=0.9364),
-        baselines={"mean image": Scores(mae=150.0, psnr=22.0, ms_ssim=0.7)},
-        slices=[SliceScores(index=k, mae=50.0 + (k == 2)) for k in range(5)],
+        volume={"mae": 61.5, "psnr": 30.25, "ms_ssim": 0.9364},
+        baselines={"mean image": {"mae": 150.0, "psnr": 22.0, "ms_ssim": 0.7}},
+        slices=[SliceScores(index=k, scores={"mae": 50.0 + (k == 2)}) for k in range(5)],
         tissues={
             "air": Tissue(range_hu=(None, -200.0), share=0.5, representable=False),
             "soft tissue": Tissue(range_hu=(-200.0, 200.0), share=0.5, mae=20.0),
             "bone": Tissue(range_hu=(200.0, None), share=0.0, dice=0.5),
         },
         agreement=Agreement(bias=-3.0, limits=(-99.0, 97.0), wasserstein=5.5),
-        unmasked=Scores(mae=20.0, psnr=35.0, ms_ssim=0.99),
+        unmasked={"mae": 20.0, "psnr": 35.0, "ms_ssim": 0.99},
     )
     assert lines(found) == [
         "profile synthrad2025: MAE 61.50 HU, PSNR 30.25 dB, MS-SSIM 0.936",
@@ -48,7 +47,7 @@ def test_a_result_says_how_its_reference_was_moved_and_what_its_uncertainty_is_w
     found = Evaluation(
         profile="image",
         unit="HU",
-        volume=Scores(mae=61.5),
+        volume={"mae": 61.5},
         reference=["moved rigidly to the source: rotation 3.00 degrees"],
         registration=Registration(
             target="source",

@@ -101,6 +101,32 @@ def test_what_cannot_be_prepared_is_refused_and_nothing_is_written(source: Path,
         prepare_pictures(settings(source), quiet=True)
 
 
+def test_blank_pictures_are_left_out_and_counted(source: Path) -> None:
+    for name in ("trainA", "trainB", "testB"):
+        for index in range(3):
+            Image.new("L", (48, 48), 30 * index).save(source / name / f"blank{index}.png")
+    record = prepare_pictures(settings(source), quiet=True)
+    assert (record["ct"]["blank"], record["mr"]["blank"]) == (3, 6)
+    assert record["ct"]["unusable"] == record["mr"]["unusable"] == []
+    assert not list((source.parent / "out").rglob("*blank*"))
+    assert record["mr"]["train"] + record["mr"]["val"] == 12
+
+
+def test_folders_of_nothing_but_blank_pictures_are_refused(source: Path) -> None:
+    for file in (*(source / "trainB").iterdir(), *(source / "testB").iterdir()):
+        Image.new("L", (48, 48)).save(file)
+    with pytest.raises(InputRefused, match="all 12 mr pictures are of one grey value"):
+        prepare_pictures(settings(source), quiet=True)
+
+
+def test_a_long_list_of_unusable_pictures_is_written_whole(source: Path) -> None:
+    for index in range(7):
+        (source / "trainB" / f"bad{index}.png").write_bytes(b"")
+    with pytest.raises(InputRefused, match=r"7 of 19 images .*and 2 more, all listed in .*out\.refused\.txt"):
+        prepare_pictures(settings(source), quiet=True)
+    assert len((source.parent / "out.refused.txt").read_text().splitlines()) == 7
+
+
 def test_mr_folders_that_hold_only_what_looks_like_ct_are_refused(
     source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -152,6 +178,10 @@ class TestLookalikes:
         numbers = connect(images, 0.99)
         assert numbers[1299] == numbers[0]
         assert len(set(numbers)) == 1299
+
+
+def _grey(file: Path) -> torch.Tensor:
+    return torch.from_numpy(np.ascontiguousarray(read_volume(file).values[:, :, 0].T))
 
 
 def small(file: Path, size: int = THUMBNAIL) -> np.ndarray:

@@ -88,8 +88,8 @@ def test_only_what_the_reference_reaches_is_scored(volume: Build) -> None:
     assert result.mask is not None
     assert 0.3 < result.mask.share < 0.7
     # The rim of half a voxel outside the outermost centres takes the nearest value.
-    assert (result.volume.mae or 0) < 1.0
-    assert min(plane.mae or 0.0 for plane in result.slices) < 0.2
+    assert result.volume["mae"] < 1.0
+    assert min(plane.scores["mae"] for plane in result.slices) < 0.2
     assert result.unmasked == result.volume
     (note,) = result.reference
     assert "brought onto the prediction's grid (linear; the mask by nearest neighbour)" in note

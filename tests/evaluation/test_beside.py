@@ -59,7 +59,7 @@ def test_a_spoilt_translation_is_doubtful_whatever_its_record_says(head: Study, 
         return score_pair(made, head.ct, source=head.mr, data_range=WINDOW)
 
     whole, spoilt = scored(truth), scored(with_slab(truth))
-    assert spoilt.volume.mae > whole.volume.mae + 0.3
+    assert spoilt.volume["mae"] > whole.volume["mae"] + 0.3
     assert not any("beside the reference" in text for text in whole.warnings)
     assert any("16.4 ml in the air beside the reference's head" in text for text in spoilt.warnings)
     seen = doubted(record, 16.4)

@@ -67,7 +67,7 @@ def test_the_model_that_the_record_names_brings_it(
     write_result(made_by(), tmp_path / "fake.translation.json")
     result = scored(settings())
     assert list(result.baselines) == ["source copied", "histogram match", "mean image"]
-    assert (result.baselines["mean image"].mae or 0) > (result.volume.mae or 0)
+    assert result.baselines["mean image"]["mae"] > result.volume["mae"]
     assert not [text for text in result.warnings if "mean image" in text]
 
 

@@ -254,7 +254,7 @@ def test_an_output_is_not_replaced_and_holds_no_input(settings, place, tmp_path)
         ('{"schema": "medtranslate/result/2"}', "its schema is 'medtranslate/result/2'"),
         (
             '{"schema": "medtranslate/result/1", "volume": {}}',
-            "not a result of this version (profile: field required)",
+            "is no evaluation of this version (profile: field required)",
         ),
         (
             '{"schema": "medtranslate/result/1", "profile": "image", "unit": "HU", "volume": {"mae": "low"}}',

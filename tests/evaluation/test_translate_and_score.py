@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -171,7 +172,7 @@ def test_folders_of_pictures(head, small_model, settings, tmp_path):
     records, found = translate_and_score(settings("in", "fake", report="page", **asked), quiet=True)
     assert isinstance(found, Cohort)
     assert len(records) == len(found.items) == 4
-    assert found.mean.mae == pytest.approx(np.mean([item.volume.mae for item in found.items]))
+    assert found.mean["mae"] == pytest.approx(np.mean([item.volume["mae"] for item in found.items]))
     maps = (f"{index}_synthetic-ct_uncertainty.png" for index in (18, 21, 24, 27))
     assert names(tmp_path / "std") == {*maps, "settings.yaml"}
     pair = evaluate(
@@ -239,6 +240,7 @@ def test_a_failure_at_the_end_leaves_nothing(study_folder, settings, monkeypatch
     def interrupt(*_):
         raise KeyboardInterrupt
 
+    room = sys.modules["medtranslate.evaluation.translate_and_score"]  # a function bears the name, too
     monkeypatch.setattr(room, "write_yaml", interrupt)
     with pytest.raises(KeyboardInterrupt):
         translate_and_score(

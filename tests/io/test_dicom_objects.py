@@ -19,7 +19,6 @@ from medtranslate.records import (
     Mask,
     ModelInfo,
     Plausibility,
-    Scores,
     Source,
     Tissue,
     Translation,
@@ -38,8 +37,8 @@ def result(**changes: object) -> Evaluation:
         "profile": "image",
         "unit": "HU",
         "name": "head",
-        "volume": Scores(mae=16.7762066122, psnr=12.5, ssim=0.64),
-        "baselines": {"source copied": Scores(mae=23.25, psnr=10.0)},
+        "volume": {"mae": 16.7762066122, "psnr": 12.5, "ssim": 0.64},
+        "baselines": {"source copied": {"mae": 23.25, "psnr": 10.0}},
         "tissues": {
             "air": Tissue(range_hu=(None, -200.0), share=0.3, mae=33.25),
             "bone": Tissue(range_hu=(200.0, None), share=0.1, representable=False),
@@ -188,9 +187,9 @@ def test_text_from_outside_is_inert_and_fits_every_character_set(
         name=ATTACK,
         warnings=[ATTACK],
         reference=[ATTACK],
-        baselines={ATTACK: Scores(mae=1.0)},
+        baselines={ATTACK: {"mae": 1.0}},
         unit="HU" + ATTACK,
-        volume=Scores(mae=float("nan"), psnr=float("inf")),
+        volume={"mae": float("nan"), "psnr": float("inf")},
     )
     file_scores(found, study, study.sources, tmp_path)
     header = dcmread(tmp_path / "scores.dcm")
@@ -211,9 +210,8 @@ def test_equal_content_has_equal_uids_and_other_content_others(series, tmp_path)
     source = read_volume(series)
     study, spread = open_study(source), spread_of(source)
     first, again = (write_all(study, spread, tmp_path / name) for name in ("a", "b"))
-    other = write_all(
-        study, spread.with_values(spread.values * 2), tmp_path / "c", result(volume=Scores(mae=1.0))
-    )
+    double = spread.with_values(spread.values * 2)
+    other = write_all(study, double, tmp_path / "c", result(volume={"mae": 1.0}))
     for name in first:
         assert first[name].SOPInstanceUID == again[name].SOPInstanceUID
         assert (first[name].SOPInstanceUID == other[name].SOPInstanceUID) == (name == "report")

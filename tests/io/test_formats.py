@@ -4,13 +4,11 @@ import bz2
 import gzip
 import lzma
 import re
-from typing import get_args
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from medtranslate.config import FormatName
 from medtranslate.errors import InputRefused, Unreadable, UsageError
 from medtranslate.io import FORMATS, detect_format, list_pictures, read_volume, write_volume
 
@@ -42,10 +40,6 @@ def test_format_wins_over_the_suffix_and_content_over_the_name(tmp_path, make_vo
     write_volume(volume, tmp_path / f"a{suffix}", format=name)
     (tmp_path / f"a{suffix}").rename(tmp_path / "renamed.mnc")
     assert detect_format(tmp_path / "renamed.mnc") == name
-
-
-def test_the_settings_name_the_formats():
-    assert set(get_args(FormatName)) == set(FORMATS)
 
 
 def test_a_header_that_contradicts_the_modality_is_refused(series):
@@ -94,7 +88,7 @@ def test_one_dicom_file_is_one_slice(series):
     [
         (b"CDF\x01" + bytes(600), "MINC 1; convert it with mnc2nii"),
         (b"\x89HDF\r\n\x1a\n" + bytes(600), "as MINC 2 is; convert it with mnc2nii"),
-        (gzip.compress(b"CDF\x01" + bytes(600)), "MINC 1"),
+        (gzip.compress(b"CDF\x01" + bytes(600), mtime=0), "MINC 1"),
         (b"\x28\xb5\x2f\xfd" + bytes(99), "zstd"),
         (bz2.compress(b"x" * 999), "bunzip2"),
         (lzma.compress(b"x" * 999), "xz -d"),

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict
 from itertools import permutations
 from pathlib import Path
 
@@ -69,8 +68,7 @@ def scored(triple: Triple, profile: ProfileName) -> Scores:
 
 
 def agrees(found: Scores, mae: float, psnr: float, **similarity: float) -> None:
-    known = {name: value for name, value in asdict(found).items() if value is not None}
-    assert known == pytest.approx({"mae": mae, "psnr": psnr, **similarity}, abs=1e-9, rel=1e-9)
+    assert found == pytest.approx({"mae": mae, "psnr": psnr, **similarity}, abs=1e-9, rel=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -149,9 +147,9 @@ def test_both_are_the_published_code_on_a_real_template(
         (scored(triple, "synthrad2023"), psnr2023, ssim),
         (scored(triple, "synthrad2025"), psnr2025, multi),
     ):
-        assert found.mae == pytest.approx(mae, abs=1e-5)
-        assert found.psnr == pytest.approx(psnr, abs=1e-5)
-        assert (found.ssim or found.ms_ssim) == pytest.approx(similarity, abs=1e-5)
+        assert found["mae"] == pytest.approx(mae, abs=1e-5)
+        assert found["psnr"] == pytest.approx(psnr, abs=1e-5)
+        assert (found.get("ssim") or found.get("ms_ssim")) == pytest.approx(similarity, abs=1e-5)
 
 
 FROM_EACH_CORNER = {
@@ -192,13 +190,13 @@ def test_2025_is_the_published_code_in_every_order_of_storage(order: str, tmp_pa
     result = score_pair(volumes[0], volumes[1], mask=volumes[2], source=volumes[1], profile="synthrad2025")
     corner = next(corner for corner in FROM_EACH_CORNER if set(corner) == set(order))
     agrees(result.volume, 113.66171164576511, 29.419313853089616, ms_ssim=FROM_EACH_CORNER[corner])
-    assert result.baselines["source copied"].ms_ssim is not None
+    assert result.baselines["source copied"]["ms_ssim"] == pytest.approx(1.0)
     # Slices stay axial, from the feet.
     heights = [plane.position_mm for plane in result.slices if plane.position_mm is not None]
     assert heights == sorted(heights)
     top = result.slices[-2]
     errors = np.abs(fake - real)[..., top.index].astype(float)
-    assert top.mae == pytest.approx(errors[mask[..., top.index]].mean())
+    assert top.scores["mae"] == pytest.approx(errors[mask[..., top.index]].mean())
 
 
 def test_a_reference_that_was_resampled_is_scored_in_the_order_of_the_prediction() -> None:
@@ -220,24 +218,24 @@ def test_a_reference_that_was_resampled_is_scored_in_the_order_of_the_prediction
     found = score_pair(
         stored[0], reference, mask=stored[1], profile="synthrad2025", resample_reference=True
     ).volume
-    assert found.ms_ssim == pytest.approx(FROM_EACH_CORNER["RAI"], abs=1e-7)
+    assert found["ms_ssim"] == pytest.approx(FROM_EACH_CORNER["RAI"], abs=1e-7)
 
 
 def test_2023_is_scikit_image_where_everything_counts() -> None:
     prediction, reference, mask = beyond((48, 50, 40), 6)
     found = scored((prediction, reference, np.ones_like(mask)), "synthrad2023")
     fake, real = (volume.astype(float).clip(-1024, 3000) + 1024 for volume in (prediction, reference))
-    assert found.ssim == pytest.approx(structural_similarity(real, fake, data_range=4024), rel=1e-12)
-    assert found.psnr == pytest.approx(peak_signal_noise_ratio(real, fake, data_range=4024), rel=1e-12)
+    assert found["ssim"] == pytest.approx(structural_similarity(real, fake, data_range=4024), rel=1e-12)
+    assert found["psnr"] == pytest.approx(peak_signal_noise_ratio(real, fake, data_range=4024), rel=1e-12)
 
 
 def test_2023_scores_its_slices_by_the_same_map() -> None:
     triple = pair((48, 40, 32), 1)
     whole, slices = score(*triple, UNUSED, "synthrad2023")
     counted = triple[2][3:-3, 3:-3].sum(axis=(0, 1))[3:-3]
-    similar = [plane.ssim for plane in slices[3:-3]]
-    assert whole.ssim == pytest.approx(np.average(similar, weights=counted), rel=1e-9)
-    assert {plane.ssim for plane in (*slices[:3], *slices[-3:])} == {None}
+    similar = [plane["ssim"] for plane in slices[3:-3]]
+    assert whole["ssim"] == pytest.approx(np.average(similar, weights=counted), rel=1e-9)
+    assert {plane.get("ssim") for plane in (*slices[:3], *slices[-3:])} == {None}
 
 
 @pytest.mark.parametrize("profile", SYNTHRAD)
@@ -246,39 +244,39 @@ class TestBoth:
         triple = pair((48, 40, 32), 1)
         whole, slices = score(*triple, UNUSED, profile)
         total = sum(
-            (plane.mae or 0.0) * n for plane, n in zip(slices, triple[2].sum(axis=(0, 1)), strict=True)
+            plane.get("mae", 0.0) * n for plane, n in zip(slices, triple[2].sum(axis=(0, 1)), strict=True)
         )
-        assert whole.mae == pytest.approx(total / triple[2].sum())
+        assert whole["mae"] == pytest.approx(total / triple[2].sum())
 
     def test_equal_volumes_are_perfect(self, profile: ProfileName) -> None:
         _, reference, mask = pair((48, 40, 32), 1)
         whole = scored((reference, reference, mask), profile)
-        assert (whole.mae, whole.psnr) == (0.0, math.inf)
-        assert (whole.ssim or whole.ms_ssim) == pytest.approx(1.0, abs=1e-12)
+        assert (whole["mae"], whole["psnr"]) == (0.0, math.inf)
+        assert (whole.get("ssim") or whole.get("ms_ssim")) == pytest.approx(1.0, abs=1e-12)
 
     def test_a_flipped_prediction_is_far_worse(self, profile: ProfileName) -> None:
         prediction, reference, mask = pair((48, 40, 32), 1)
         right, flipped = (scored((fake, reference, mask), profile) for fake in (prediction, -prediction))
-        assert (flipped.mae or 0) > 5 * (right.mae or 0)
-        assert (flipped.ssim or flipped.ms_ssim or 0) < (right.ssim or right.ms_ssim or 0) - 0.3
+        assert flipped["mae"] > 5 * right["mae"]
+        assert (flipped.get("ssim") or flipped["ms_ssim"]) < (right.get("ssim") or right["ms_ssim"]) - 0.3
 
     def test_a_constant_prediction_has_scores(self, profile: ProfileName) -> None:
         _, reference, mask = pair((48, 40, 32), 1)
         whole = scored((np.full_like(reference, 40.0), reference, mask), profile)
-        assert whole.mae == pytest.approx(np.abs(reference[mask].astype(float) - 40).mean())
-        assert 0 < (whole.ssim or whole.ms_ssim or 0) < 0.95
+        assert whole["mae"] == pytest.approx(np.abs(reference[mask].astype(float) - 40).mean())
+        assert 0 < (whole.get("ssim") or whole["ms_ssim"]) < 0.95
 
     def test_metal_counts_in_the_error_and_saturates_in_the_rest(self, profile: ProfileName) -> None:
         prediction, reference, mask = pair((48, 40, 32), 1)
         top, higher = prediction.copy(), prediction.copy()
         top[20:24, 20:24, 10:14], higher[20:24, 20:24, 10:14] = 3071.0, 9000.0
         low, high = (scored((fake, reference, mask), profile) for fake in (top, higher))
-        assert (high.mae or 0) > (low.mae or 0) + 1
-        assert (low.psnr, low.ssim, low.ms_ssim) == (high.psnr, high.ssim, high.ms_ssim)
+        assert high["mae"] > low["mae"] + 1
+        assert high | {"mae": None} == low | {"mae": None}
 
     def test_no_voxel_in_the_mask_is_no_score(self, profile: ProfileName) -> None:
         prediction, reference, mask = pair((48, 40, 32), 1)
-        assert scored((prediction, reference, np.zeros_like(mask)), profile) == Scores()
+        assert scored((prediction, reference, np.zeros_like(mask)), profile) == {}
 
     def test_one_voxel_that_is_not_finite_is_refused(self, profile: ProfileName) -> None:
         prediction, reference, mask = pair((48, 40, 32), 1)

@@ -26,7 +26,6 @@ from medtranslate.records import (
     ModelInfo,
     Outcome,
     Plausibility,
-    Scores,
     Source,
     Translation,
 )
@@ -131,9 +130,9 @@ def test_a_spoilt_translation_scores_worse_and_is_shown_to_be_doubtful(
 ) -> None:
     clean, _ = scored(good(head[0]), record())
     found, drawn = scored(spoil(head[0]), record(DOUBT))
-    assert (found.volume.mae or 0) > 1.1 * (clean.volume.mae or 0)
-    assert (found.volume.psnr or 0) < (clean.volume.psnr or 0) - 1
-    assert (found.volume.ssim or 0) < (clean.volume.ssim or 0)
+    assert found.volume["mae"] > 1.1 * clean.volume["mae"]
+    assert found.volume["psnr"] < clean.volume["psnr"] - 1
+    assert found.volume["ssim"] < clean.volume["ssim"]
     for name, one in (("spoilt", found), ("clean", clean)):
         (tmp_path / name).mkdir()
         for view in VIEWS.values():
@@ -177,12 +176,15 @@ def test_many_of_which_some_are_doubtful_are_not_good(tmp_path: Path) -> None:
             profile="image",
             unit="HU",
             name=name,
-            volume=Scores(mae=5.0, psnr=25.0, ssim=0.9),
+            volume={"mae": 5.0, "psnr": 25.0, "ssim": 0.9},
             translation=made,
         )
 
     items = [pair("a", record()), pair("b", record(DOUBT))]
-    mean, nothing = Scores(mae=5.0, psnr=25.0, ssim=0.9), {"mean image": Scores(mae=20.0, psnr=9.0, ssim=0.2)}
+    mean, nothing = (
+        {"mae": 5.0, "psnr": 25.0, "ssim": 0.9},
+        {"mean image": {"mae": 20.0, "psnr": 9.0, "ssim": 0.2}},
+    )
     for name, listed in (("all", items), ("sound", [items[0], replace(items[0], name="c")])):
         (tmp_path / name).mkdir()
         VIEWS["html"](Cohort(items=listed, mean=mean, baselines=nothing), {}, tmp_path / name)

@@ -18,7 +18,6 @@ from medtranslate.records import (
     ModelInfo,
     Provenance,
     Registration,
-    Scores,
     SliceScores,
     Source,
     Tissue,
@@ -27,7 +26,7 @@ from medtranslate.records import (
     worst_slices,
 )
 from medtranslate.report import TRANSLATION_VIEWS, VIEWS, Pictures, Shown
-from medtranslate.report.pdf_pictures import telling_slices
+from medtranslate.report.pdf_pictures import representative_slices
 
 ATTACK = '<img src="/etc/hostname"/><a href="http://x.invalid">\x1b[31m</para>&'
 SHAPE = (40, 48, 8)
@@ -53,17 +52,19 @@ class Document:
 
 def result(**changes: object) -> Evaluation:
     slices = [
-        SliceScores(index=k, position_mm=3.0 * k, mae=10.0 + k, psnr=20.0 - k, ssim=0.9 - k / 100)
+        SliceScores(
+            index=k, position_mm=3.0 * k, scores={"mae": 10.0 + k, "psnr": 20.0 - k, "ssim": 0.9 - k / 100}
+        )
         for k in range(8)
     ]
     values: dict[str, object] = {
         "profile": "image",
         "unit": "HU",
         "name": "head",
-        "volume": Scores(mae=12.25, psnr=21.5, ssim=0.875),
+        "volume": {"mae": 12.25, "psnr": 21.5, "ssim": 0.875},
         "data_range": (-20.0, 100.0),
         "slices": slices,
-        "baselines": {"source copied": Scores(mae=30.5, psnr=12.0, ssim=0.5)},
+        "baselines": {"source copied": {"mae": 30.5, "psnr": 12.0, "ssim": 0.5}},
     }
     return Evaluation(**(values | changes))  # type: ignore[arg-type]
 
@@ -178,7 +179,7 @@ def test_text_from_outside_is_printed_as_it_is(many: bool, tmp_path: Path) -> No
         settings={"key": ATTACK},
         reference=[ATTACK],
     )
-    cohort = Cohort(items=[lone, replace(lone, name="b")], mean=Scores(mae=1.0), warnings=[ATTACK])
+    cohort = Cohort(items=[lone, replace(lone, name="b")], mean={"mae": 1.0}, warnings=[ATTACK])
     document = written(cohort if many else lone, {}, tmp_path)
     assert "img src=" in document.text()
     assert "No patients." in document.text()
@@ -191,14 +192,14 @@ def test_text_from_outside_is_printed_as_it_is(many: bool, tmp_path: Path) -> No
 
 def test_unusual_letters_and_missing_parts_do_no_harm(tmp_path: Path) -> None:
     bare = Evaluation(
-        profile="of another version", unit="", volume=Scores(mae=float("nan")), name="头\U0001f9e0\ud800"
+        profile="of another version", unit="", volume={"mae": float("nan")}, name="头\U0001f9e0\ud800"
     )
     assert "1 / " in written(bare, {}, tmp_path).text()
 
 
 def test_a_long_table_breaks_and_repeats_its_head(tmp_path: Path) -> None:
     items = [result(name=f"case{k:03}") for k in range(80)]
-    document = written(Cohort(items=items, mean=Scores(mae=12.0, psnr=20.0, ssim=0.8)), {}, tmp_path)
+    document = written(Cohort(items=items, mean={"mae": 12.0, "psnr": 20.0, "ssim": 0.8}), {}, tmp_path)
     pages = [document.text(page) for page in document.pages if "case0" in document.text(page)]
     assert len(pages) > 1
     assert all("MAE, HU" in page for page in pages)
@@ -208,7 +209,7 @@ def test_a_long_table_breaks_and_repeats_its_head(tmp_path: Path) -> None:
 def test_the_worst_slice_is_that_of_the_table_and_the_best_shows_a_head() -> None:
     drawn = pictures()
     drawn.reference[..., [0, 7]] = -20
-    assert [(rank, plane.index) for rank, plane in telling_slices(result(), drawn)] == [
+    assert [(rank, plane.index) for rank, plane in representative_slices(result(), drawn)] == [
         ("Worst", worst_slices(result(), 1)[0].index),
         ("Typical", 4),
         ("Best", 1),
@@ -216,7 +217,7 @@ def test_the_worst_slice_is_that_of_the_table_and_the_best_shows_a_head() -> Non
 
 
 def test_pictures_without_a_place_get_no_scale_bar(tmp_path: Path) -> None:
-    flat = [SliceScores(index=k, mae=10.0 + k) for k in range(8)]
+    flat = [SliceScores(index=k, scores={"mae": 10.0 + k}) for k in range(8)]
     assert (
         " mm" not in written(result(slices=flat, unit="grey levels"), {"head": pictures()}, tmp_path).text()
     )

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from medtranslate.errors import InputRefused
-from medtranslate.records import Cohort, Evaluation, Scores, SliceScores, Tissue
+from medtranslate.records import Cohort, Evaluation, SliceScores, Tissue
 from medtranslate.report import VIEWS, Pictures, viewer, write_case
 from medtranslate.report.as_html import case_place
 from medtranslate.report.viewer import COARSEST_HU, Image, Packed, build_viewer, offered_windows, pack, unpack
@@ -48,9 +48,9 @@ def pair(**changes: object) -> tuple[Evaluation, Pictures]:
         profile="image",
         unit="HU",
         name="head",
-        volume=Scores(mae=12.0, psnr=20.0, ssim=0.8),
+        volume={"mae": 12.0, "psnr": 20.0, "ssim": 0.8},
         data_range=(-20.0, 100.0),
-        slices=[SliceScores(index=k, position_mm=3.0 * k, mae=10.0 + k) for k in range(8)],
+        slices=[SliceScores(index=k, position_mm=3.0 * k, scores={"mae": 10.0 + k}) for k in range(8)],
     )
     return replace(result, **changes), found  # type: ignore[arg-type]
 
@@ -142,7 +142,7 @@ def test_what_is_not_finite_is_refused() -> None:
 
 
 def test_scores_of_another_volume_are_refused(tmp_path: Path) -> None:
-    result, pictures = pair(slices=[SliceScores(index=8, mae=1.0)])
+    result, pictures = pair(slices=[SliceScores(index=8, scores={"mae": 1.0})])
     with pytest.raises(InputRefused, match="scores of slice 8, but the volume has 8 slices"):
         VIEWS["html"](result, {"head": pictures}, tmp_path)
 
@@ -159,7 +159,7 @@ def test_windows_have_hounsfield_units_or_percentiles() -> None:
 
 
 def test_one_slice_and_pictures_offer_no_planes_and_no_sides(tmp_path: Path) -> None:
-    result, pictures = pair(unit="grey levels", slices=[SliceScores(index=0, mae=1.0)])
+    result, pictures = pair(unit="grey levels", slices=[SliceScores(index=0, scores={"mae": 1.0})])
     flat = {"prediction", "reference", "mask", "source", "unclipped", "spread"}
     single = replace(pictures, affine=None, **{name: getattr(pictures, name)[..., 3:4] for name in flat})
     VIEWS["html"](result, {"head": single}, tmp_path)
@@ -195,9 +195,9 @@ def test_a_cohort_leads_to_the_pages_of_its_cases(name: str, tmp_path: Path) -> 
 
 def test_outliers_are_named(tmp_path: Path) -> None:
     items = [
-        pair(name=f"case{k}", volume=Scores(mae=10.0 + k / 10, psnr=20.0, ssim=0.8 + k / 1000))[0]
+        pair(name=f"case{k}", volume={"mae": 10.0 + k / 10, "psnr": 20.0, "ssim": 0.8 + k / 1000})[0]
         for k in range(9)
-    ] + [pair(name="odd", volume=Scores(mae=60.0, psnr=10.0, ssim=0.2))[0]]
+    ] + [pair(name="odd", volume={"mae": 60.0, "psnr": 10.0, "ssim": 0.2})[0]]
     bone = Tissue(range_hu=(200.0, None), share=0.123, mae=77.7, dice=0.8)
     found = Cohort(items=items, mean=items[0].volume, tissues={"bone": bone}, failed={"lost": "is <empty>"})
     VIEWS["html"](found, {}, tmp_path)

@@ -11,7 +11,7 @@ from medtranslate.config import AugmentSettings, LossSettings
 from medtranslate.data import open_sources
 from medtranslate.training.batches import batches, seeds
 from medtranslate.training.distributed import open_fabric
-from medtranslate.training.run_folder import fresh_state
+from medtranslate.training.state import fresh_state
 from medtranslate.training.step import sides, train_step
 
 pytestmark = pytest.mark.gpu
@@ -22,7 +22,7 @@ STEPS = 12
 def trained(settings):
     """Losses of each step, and the weights after the last."""
     fabric = open_fabric(settings)
-    state = fresh_state(settings, {}, fabric.device)
+    state = fresh_state(settings, {}, fabric.device, {})
     players = sides(fabric, state, settings)
     sources = open_sources(settings, quiet=True).sources
     losses = []
@@ -61,7 +61,7 @@ def test_recorded_draws_are_new_ones_each_step(on_a_gpu):
     """With nothing learnt and the same slices shown, only the draws of the posterior differ."""
     still = replace(on_a_gpu, learning_rate=1e-30, discriminator_rate=1e-30)
     fabric = open_fabric(still)
-    state = fresh_state(still, {}, fabric.device)
+    state = fresh_state(still, {}, fabric.device, {})
     players = sides(fabric, state, still)
     (batch,) = batches(still, open_sources(still, quiet=True).sources, range(1), 0, fabric.device)
     totals = [

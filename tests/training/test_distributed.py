@@ -16,7 +16,7 @@ from medtranslate.config import plain
 from medtranslate.errors import RunFailed, SettingsError
 from medtranslate.training import fit
 from medtranslate.training.distributed import placed
-from medtranslate.training.run_folder import read_checkpoint
+from medtranslate.training.resume import read_checkpoint
 
 RUN = "import sys; from medtranslate.cli import main; sys.exit(main())"
 
@@ -29,7 +29,7 @@ from medtranslate.config import LossSettings, NetworkSettings, TrainSettings
 from medtranslate.model import Batch, ImagePool
 from medtranslate.networks import Posterior
 from medtranslate.training.batches import seeds
-from medtranslate.training.run_folder import fresh_state
+from medtranslate.training.state import fresh_state
 from medtranslate.training.step import sides, train_step
 
 out, count = sys.argv[1], int(sys.argv[2])
@@ -42,7 +42,7 @@ settings = TrainSettings(
 fabric = Fabric(accelerator="cpu", devices=count, strategy="ddp" if count > 1 else "auto")
 fabric.seed_everything(0, verbose=False)
 fabric.launch()
-state = fresh_state(settings, {}, fabric.device)
+state = fresh_state(settings, {}, fabric.device, {})
 players = sides(fabric, state, settings)
 images = torch.rand(2, 6, 4, 1, 32, 32, generator=torch.Generator().manual_seed(1)) * 2 - 1
 for step, whole in enumerate(images):

@@ -166,18 +166,6 @@ def test_a_collapsed_posterior_shows_in_the_scores():
     assert alive["kl"] > 1
 
 
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")  # torch has its own complaints of what it traces
-def test_compiled_networks_train_alike(settings, rows):
-    """Compiling rounds otherwise and changes nothing else."""
-    losses = []
-    for compiled in (False, True):
-        out = settings.out / str(compiled)
-        fit(replace(settings, compile=compiled, images=8, every=8, out=out), quiet=True)
-        losses.append(float(rows(out / "log.csv")[-1]["total"]))
-    assert losses[0] == pytest.approx(losses[1], rel=1e-2)
-
-
 def test_a_run_ends_with_a_gate_and_a_finished_one_gets_it_when_it_goes_on(settings, monkeypatch):
     for name, value in {"MOST": 12, "PHANTOMS": 12, "MADE": 4}.items():
         monkeypatch.setattr(gate_fit, name, value)

@@ -20,19 +20,19 @@ from medtranslate import cli
 from medtranslate.config import LossSettings, plain
 from medtranslate.errors import DiskFull, Interrupted, SettingsError, Unreadable
 from medtranslate.phantom import slices
-from medtranslate.training import fit, loop, run_folder
+from medtranslate.training import fit, loop, resume, run_folder
 from medtranslate.training.journal import trim
-from medtranslate.training.run_folder import read_checkpoint
+from medtranslate.training.resume import read_checkpoint
 from medtranslate.transforms import scale_ct
 
 KILLED = """
 import os, signal, sys
 from medtranslate.cli import main
-from medtranslate.training import batches, loop, run_folder, validation
+from medtranslate.training import batches, loop, resume, run_folder, validation
 
 batches.MEAN_SLICES = validation.VALIDATION_SLICES = 4
 place, count = sys.argv.pop(1), int(sys.argv.pop(1))
-step, save = loop.train_step, run_folder._save
+step, save = loop.train_step, resume.save
 
 def die_in_a_step(*arguments):
     global count
@@ -52,7 +52,7 @@ def die_in_a_checkpoint(settings, state, pools, path):
 if place == "step":
     loop.train_step = die_in_a_step
 else:
-    run_folder._save = die_in_a_checkpoint
+    run_folder.save = resume.save = die_in_a_checkpoint
 sys.exit(main())
 """
 
@@ -187,30 +187,72 @@ def test_settings_that_change_what_is_learnt_are_refused_or_recorded(settings, c
     assert "images became" not in capsys.readouterr().err
 
 
-def test_a_run_does_not_go_on_with_other_images(settings, tmp_path):
-    def draw(seed):
-        grey = (scale_ct(slices(seed, 1, 64, contrast="t1").ct[0, 0], (-20, 100)) + 1) * 127.5
-        Image.fromarray(grey.byte().numpy()).save(tmp_path / "ct" / f"{seed}.png")
+class TestImagesElsewhere:
+    """A run goes on where its images lie now, if they are the same."""
 
-    (tmp_path / "ct").mkdir()
-    draw(1)
-    draw(2)
-    settings = replace(settings, ct=str(tmp_path / "ct"), images=4)
-    fit(settings, quiet=True)
-    draw(3)
-    with pytest.raises(SettingsError, match="other images"):
-        fit(replace(settings, resume=True), quiet=True)
+    @pytest.fixture
+    def draw(self, tmp_path):
+        (tmp_path / "ct").mkdir()
+
+        def draw(seed, name):
+            grey = (scale_ct(slices(seed, 1, 64, contrast="t1").ct[0, 0], (-20, 100)) + 1) * 127.5
+            Image.fromarray(grey.byte().numpy()).save(tmp_path / "ct" / f"{name}.png")
+
+        draw(1, "a")
+        draw(2, "b")
+        return draw
+
+    @pytest.fixture
+    def begun(self, settings, draw, tmp_path, stop_after):
+        """Settings to go on with a run that was stopped after 4 of 8 images."""
+        settings = replace(settings, images=8, ct=str(tmp_path / "ct"), val_ct=str(tmp_path / "ct" / "a.png"))
+        stop_after(4, signal.SIGINT)
+        with pytest.raises(Interrupted):
+            fit(settings, quiet=True)
+        return replace(settings, resume=True)
+
+    def test_under_another_path_it_ends_as_it_would_have(self, begun, tmp_path, rows):
+        whole = replace(begun, resume=False, out=tmp_path / "whole")
+        fit(whole, quiet=True)
+        (tmp_path / "ct").rename(tmp_path / "there")
+        moved = {"ct": str(tmp_path / "there"), "val_ct": str(tmp_path / "there" / "a.png")}
+        fit(replace(begun, **moved), quiet=True)
+        assert yaml.safe_load((begun.out / "settings.yaml").read_text())["ct"] == moved["ct"]
+        one, other = left(whole.out, rows), left(begun.out, rows)
+        assert [name for name in one if not same(one[name], other[name])] == []
+
+    def test_other_images_are_refused_with_their_number(self, begun, draw):
+        draw(3, "c")
+        with pytest.raises(
+            SettingsError, match=r"ct holds now \(1 of 3 are new, 0 of 2 are gone\); put those"
+        ):
+            fit(begun, quiet=True)
+
+    def test_a_validation_image_counts_too(self, begun, tmp_path):
+        with pytest.raises(SettingsError, match=r"than val_ct holds now \(1 of 1 are new, 1 of 1 are gone\)"):
+            fit(replace(begun, val_ct=str(tmp_path / "ct" / "b.png")), quiet=True)
+
+    def test_another_order_goes_on_with_a_warning(self, begun, tmp_path):
+        (tmp_path / "ct" / "b.png").rename(tmp_path / "ct" / "0.png")
+        assert any("ct images come in another order" in text for text in fit(begun, quiet=True)["warnings"])
+
+    @pytest.mark.parametrize("texts", [{"ct": "phantom:0-9"}, {"mr": "FOLDER"}, {"val_ct": None}])
+    def test_files_do_not_become_phantoms(self, begun, tmp_path, texts):
+        texts = {key: text and text.replace("FOLDER", str(tmp_path / "ct")) for key, text in texts.items()}
+        with pytest.raises(SettingsError, match=f"made with other {next(iter(texts))};"):
+            fit(replace(begun, **texts), quiet=True)
 
 
 def test_a_full_disk_keeps_the_checkpoint_before(settings, monkeypatch):
-    save, disks = run_folder._save, iter(["free", "full"])
+    save, disks = resume.save, iter(["free", "full"])
 
     def save_until_full(settings, state, pools, path):
         save(settings, state, pools, path)
         if next(disks) == "full":
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(run_folder, "_save", save_until_full)
+    for module in (resume, run_folder):
+        monkeypatch.setattr(module, "save", save_until_full)
     with pytest.raises(DiskFull, match=r"checkpoint\.pt: .*file system is full"):
         fit(settings, quiet=True)
     assert read_checkpoint(settings)["images"] == 0

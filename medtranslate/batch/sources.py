@@ -1,0 +1,111 @@
+"""Lists the files that the SOURCE of a batch stands for: a tree, a pattern, a CSV or a file."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from medtranslate.batch import bids
+from medtranslate.batch.tree import Refused, walk
+from medtranslate.config import BatchSettings, Modality
+from medtranslate.data.items import modality_of
+from medtranslate.errors import InputRefused, Unreadable
+from medtranslate.io.names import stem_of
+from medtranslate.io.tables import is_table, read_table
+from medtranslate.io.trees import NAMES, SUFFIXES, is_pattern, match, root_of
+from medtranslate.modality import OTHER
+
+Found = Iterator[Path | Refused]
+
+_BESIDE: dict[Modality, frozenset[str]] = {
+    modality: frozenset({"cbct", *NAMES["mask"], *NAMES[OTHER[modality]]}) for modality in OTHER
+}
+"""Names of files that are no image of a modality, where one of that modality lies beside them."""
+
+
+def list_source(settings: BatchSettings) -> tuple[Path, Found]:
+    """List the files of SOURCE, and give the folder that their places in the output are relative to.
+
+    Raises:
+        Unreadable: it does not exist, a CSV is none, or a pattern names nothing.
+    """
+    source = settings.source
+    if is_pattern(source):
+        places = [found.path for found in match(source)]
+        return root_of(source), (file for place in places for file in _below(place, settings))
+    if not source.exists():
+        raise Unreadable(f"{source}: does not exist; check the path")
+    if is_table(source):
+        return source.parent, _of_table(settings)
+    if source.is_file():
+        return source.parent, iter([source])
+    files = _below(source, settings)
+    if bids.is_dataset(source):
+        return source, files
+    wanted = OTHER[settings.to]
+    return source, (file for file in files if isinstance(file, Refused) or not lies_beside(file, wanted))
+
+
+def notes_on(settings: BatchSettings) -> list[str]:
+    """Say what of SOURCE is not translated, and why.
+
+    Raises:
+        Unreadable: a CSV is none.
+    """
+    source, wanted = settings.source, OTHER[settings.to]
+    if is_table(source):
+        return read_table(source, ("path",), ("subject", "modality")).notes
+    if not source.is_dir():
+        return []
+    if bids.is_dataset(source):
+        parts = bids.passed_over(source)
+        why = "a phase, real or imaginary part is no anatomy"
+        return [f"passed over, since {why}: {parts[0]}, of {len(parts)} such images"] if parts else []
+    left = [file for file in _below(source, settings) if isinstance(file, Path) and lies_beside(file, wanted)]
+    if not left:
+        return []
+    names = ", ".join(f"{count} {name}" for name, count in Counter(file.name for file in left).items())
+    return [
+        f"passed over: {len(left)} images beside the {wanted.upper()} of their subjects ({names}); a pattern"
+        " such as 'FOLDER/*/NAME.nii.gz', in quotes, takes others"
+    ]
+
+
+def lies_beside(file: Path, wanted: Modality) -> bool:
+    """Tell a file that lies in a subject's folder beside the image that is wanted, by both names.
+
+    In a folder with `mr.nii.gz` the files `ct.nii.gz`, `cbct.nii.gz` and `mask.nii.gz` are no MR.
+    """
+    if _stem(file) not in _BESIDE[wanted]:
+        return False
+    return any(_stem(other) in NAMES[wanted] for other in file.parent.iterdir() if _is_named(other))
+
+
+def _is_named(file: Path) -> bool:
+    return file.name.lower().endswith(SUFFIXES)
+
+
+def _stem(file: Path) -> str:
+    return stem_of(file) if _is_named(file) else ""
+
+
+def _below(place: Path, settings: BatchSettings) -> Found:
+    return walk(place, without=settings.out, follow_links=settings.follow_links)
+
+
+def _of_table(settings: BatchSettings) -> Found:
+    """List the files that the rows of a CSV stand for; what does not exist is refused by itself."""
+    table = read_table(settings.source, ("path",), ("subject", "modality"))
+    for row in table.rows:
+        if modality_of(table, row) == settings.to:
+            continue
+        try:
+            place = table.file(row["path"])
+        except InputRefused as refusal:
+            yield Refused(table.path, str(refusal))
+            continue
+        if place.exists():
+            yield from _below(place, settings)
+        else:
+            yield Refused(place, f"{place}: does not exist; check the path")
