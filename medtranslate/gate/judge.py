@@ -59,7 +59,7 @@ def judge(looks: Sequence[Tensor], gate: SliceGate | None, source: Volume, modal
     reason, and so is an implausible range of the source's values.
     """
     if gate is None or not looks:
-        return GateVerdict(verdict="none", reasons=["the model has no gate: nothing was judged"])
+        return GateVerdict(verdict="none", reasons=["the model has no gate: the input was not checked"])
     rows = torch.cat(list(looks))
     full = rows[rows[:, -1] >= FULL * rows[:, -1].max()]
     *ratios, distance, _ = full.quantile(0.5, dim=0).tolist()
@@ -99,7 +99,7 @@ def _foreign(distance: float, reach: Sequence[float]) -> list[Finding]:
     warned, refused = reach
     if distance <= warned:
         return []
-    text = f"it is unlike what the model was trained on (distance {distance:.2f};"
+    text = f"it is unlike the images that the model was trained on (distance {distance:.2f};"
     text += f" below {warned:.2f} is expected)"
     return [("refuse" if distance > refused else "warn", text)]
 

@@ -107,7 +107,7 @@ def _scale(ours: NDArray[np.float64], truth: NDArray[np.float64]) -> Suspicion |
         return None
     if float(np.corrcoef(ours, truth)[0, 1]) < ALIKE or _is_window(ours, truth):
         return None
-    text = f"its values span {spans[0]:.4g}, the reference's {spans[1]:.0f} HU, and both show the same"
+    text = f"its values span {spans[0]:.4g}, the reference's {spans[1]:.0f} HU, though both show the same"
     return Suspicion(text, *_fit(ours, truth))
 
 

@@ -271,7 +271,7 @@ def pass_gate(record: Translation, source: str, *, force: bool) -> Translation:
     verdict = "refused this input, and was passed by force" if refused else "doubts this input"
     # Without numbers, which are in `gate`, so that equal warnings of several pictures are counted together.
     because = "; ".join(reason.partition(" (")[0] for reason in gate.reasons)
-    warning = f"the model's input gate {verdict} ({because}): the translation may mean nothing"
+    warning = f"the model's input gate {verdict} ({because}): the translation may be meaningless"
     return replace(record, gate=replace(gate, forced=refused), warnings=[*record.warnings, warning])
 
 
