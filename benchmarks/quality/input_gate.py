@@ -30,9 +30,9 @@ from medtranslate.data import open_sources
 from medtranslate.errors import InputRefused
 from medtranslate.gate import judge, look
 from medtranslate.gate.fit import fit_gate
+from medtranslate.modality import OTHER
 from medtranslate.networks import SliceGate
 from medtranslate.transforms import to_axial
-from medtranslate.translation import OTHER
 from medtranslate.translation.framed import stack
 from medtranslate.translation.volume import JUDGED
 

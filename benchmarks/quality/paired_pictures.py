@@ -26,7 +26,8 @@ from medtranslate.config import Modality
 from medtranslate.evaluation import mean_image, score_pair
 from medtranslate.io import read_volume
 from medtranslate.metrics import head_mask, mae
-from medtranslate.translation import OTHER, translate_volume
+from medtranslate.modality import OTHER
+from medtranslate.translation import translate_volume
 
 FOLDERS: dict[Modality, str] = {"ct": "CT", "mr": "MRI"}
 

@@ -180,7 +180,7 @@ def _score(
 ) -> tuple[Evaluation, Pictures]:
     """Score a translation as it was written."""
     to, source = item.record.model.to, to_metatensor(item.made.framed.source)
-    spread = None if item.made.spread is None else to_metatensor(item.made.spread)
+    spread = None if item.made.uncertainty is None else to_metatensor(item.made.uncertainty)
     read = {
         "prediction": to_metatensor(read_volume(outputs.path(item.job.target), modality=to)),
         "reference": to_metatensor(
@@ -219,7 +219,8 @@ def _score(
 
 def _provenance(item: Written, read: Mapping[str, MetaTensor], outputs: Outputs) -> Provenance:
     """What was scored; by the digest of an original nobody finds the patient of a de-identified one."""
-    spread = outputs.path(item.job.spread) if item.job.spread and item.made.spread is not None else None
+    place = item.job.uncertainty
+    spread = outputs.path(place) if place and item.made.uncertainty is not None else None
     # A map is no volume that is read.
     written = {"uncertainty": to_metatensor(read_volume(spread))} if spread and not is_map(spread) else {}
     found = provenance_of({**read, **written})
@@ -259,7 +260,7 @@ def _shown(item: Written, model: Model, outputs: Outputs) -> Shown:
     return Shown(
         source=source.values,
         translation=translation,
-        spread=None if item.made.spread is None else to_axial(item.made.spread).values,
+        spread=None if item.made.uncertainty is None else to_axial(item.made.uncertainty).values,
         mask=mask,
         source_range=percentile_range(source.values, mask) if arbitrary else spoken_range,
         range=range,

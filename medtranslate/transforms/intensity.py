@@ -110,8 +110,8 @@ def input_range(
         return low, high
     if levels > _BYTE and highest <= levels / _UNUSED:
         raise InputRefused(
-            f"{where}: a {levels.bit_length()}-bit picture with grey values up to {highest:g} only, whose"
-            " unit is not known; give --picture-hu SLOPE OFFSET (1 -1024 for HU + 1024), or CT in HU as NIfTI"
+            f"{where}: a {levels.bit_length()}-bit picture with grey values up to {highest:g}, of unknown"
+            " unit; give --picture-hu SLOPE OFFSET (1 -1024 for HU + 1024), or CT in HU as NIfTI"
         )
     return 0.0, float(levels)
 

@@ -23,7 +23,7 @@ from medtranslate.translation.burn import burned_in
 from medtranslate.translation.framed import Framed, frame
 from medtranslate.translation.planning import Job, Outputs
 from medtranslate.translation.preview import preview
-from medtranslate.translation.uncertainty_files import check_slices, write_spread
+from medtranslate.translation.uncertainty_files import check_slices, write_uncertainty
 from medtranslate.translation.volume import Translated, slices_per_pass, translate_framed
 
 DRAWS = 16
@@ -148,9 +148,10 @@ def write_translation(job: Job, made: Translated, outputs: Outputs, sheet: Sheet
     )
     if job.preview and drawn:
         save_preview(drawn, outputs.path(job.preview))
-    if job.spread and made.spread is not None and record.uncertainty:
-        write_spread(made.spread, record.uncertainty, outputs.path(job.spread), source, derivation)
-        named = job.spread[1] or job.spread[0].name
+    if job.uncertainty and made.uncertainty is not None and record.uncertainty:
+        path = outputs.path(job.uncertainty)
+        write_uncertainty(made.uncertainty, record.uncertainty, path, source, derivation)
+        named = job.uncertainty[1] or job.uncertainty[0].name
         record = replace(record, uncertainty=replace(record.uncertainty, output=named))
     record = _recorded(record, settings, job.target[1] or job.target[0].name)
     write_result(record, outputs.path(job.record))
@@ -232,8 +233,8 @@ def read_source(job: Job) -> Volume:
     elif job.format == "dicom":
         source = source.with_meta(warnings=(*source.meta.warnings, *source.meta.identity))
     require_fit(source, job.format or "png", job.source)
-    if job.spread:
-        check_slices(source, job.spread[0])
+    if job.uncertainty:
+        check_slices(source, job.uncertainty[0])
     return source
 
 

@@ -13,7 +13,7 @@ MAP = ".dcm"
 """Suffix of a Parametric Map."""
 
 
-def check_spread(path: Path | None, source: str, regrid: bool = False) -> None:
+def check_uncertainty(path: Path | None, source: str, regrid: bool = False) -> None:
     """Refuse a name that can't hold standard deviations.
 
     They are neither CT nor MR: DICOM has a map for them, on the source's slices; a picture has grey levels.
@@ -55,7 +55,7 @@ def is_map(path: Path) -> bool:
     return path.name.lower().endswith(MAP)
 
 
-def write_spread(
+def write_uncertainty(
     spread: Volume, uncertainty: Uncertainty, path: Path, source: Volume, derivation: Derivation
 ) -> None:
     """Write standard deviations on the source's grid, in the format of the path's suffix.
