@@ -46,7 +46,7 @@ from benchmarks.quality.uncertainty_measures import (
 from medtranslate.checkpoint import Model, find_model, load_model, save_calibration
 from medtranslate.config import Modality
 from medtranslate.io import read_volume
-from medtranslate.metrics import Volume, Voxels, calibrated, fit_calibration, head_mask
+from medtranslate.metrics import Values, Voxels, calibrated, fit_calibration, head_mask
 from medtranslate.phantom import HELD_OUT, study
 from medtranslate.records import Calibration
 from medtranslate.training.diagnostics import VISIBLE
@@ -237,7 +237,7 @@ def picture_pixels(
 def volume_pixels(
     models: list[Model],
     source: MetaTensor,
-    truth: Volume,
+    truth: Values,
     mask: Voxels,
     gain: float,
     to: Modality,

@@ -11,7 +11,7 @@ from medtranslate.config import TranslateSettings
 def act(settings: TranslateSettings, quiet: bool) -> Answer:
     """Translate one input; score and report it if the settings ask for it."""
     from medtranslate.cli.scores import lines, parted
-    from medtranslate.evaluation import translate_and_score
+    from medtranslate.evaluation.translate_and_score import translate_and_score
     from medtranslate.records import to_json
     from medtranslate.report.doubts import measures
     from medtranslate.runtime import gathered

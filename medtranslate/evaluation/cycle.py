@@ -11,26 +11,30 @@ from monai.data import MetaTensor
 from medtranslate.checkpoint import Model, load_model
 from medtranslate.config import CycleSettings, Modality, plain, write_yaml
 from medtranslate.device import choose_device
+from medtranslate.evaluation.alignment import align
 from medtranslate.evaluation.averages import (
     gathered_warnings,
     mean_baselines,
     mean_scores,
     mean_tissues,
-    telling,
+    representative_cases,
 )
-from medtranslate.evaluation.baselines import mean_image
-from medtranslate.evaluation.pair import align, compare
+from medtranslate.evaluation.mean_image import mean_image
+from medtranslate.evaluation.pair import compare
 from medtranslate.evaluation.pairing import members_of
-from medtranslate.io import read_volume
+from medtranslate.evaluation.rules import ScoringRules
+from medtranslate.io import Volume, read_volume
 from medtranslate.io.dicom_values import require_signal
+from medtranslate.io.layout import to_axial
 from medtranslate.metrics import PROFILES, Range, score
 from medtranslate.modality import OTHER
 from medtranslate.records import Cycle, Evaluation, Mask
+from medtranslate.records.places import stem_of
 from medtranslate.report import VIEWS, Pictures, draw_differences, write_case
 from medtranslate.runtime import check_free, progress, require_apart, whole_output
-from medtranslate.transforms import origin, to_axial
-from medtranslate.transforms.monai_adapters import to_metatensor
-from medtranslate.translation import as_spoken, framed_alone, pass_gate, stem_of, translate_volume
+from medtranslate.transforms import origin
+from medtranslate.transforms.monai_adapters import from_metatensor, to_metatensor
+from medtranslate.translation import as_spoken, framed_alone, pass_gate, translate_volume
 
 NAMES = {
     "source copied": "intermediate copied",
@@ -108,7 +112,9 @@ def cycle(settings: CycleSettings, *, quiet: bool = False) -> Cycle:
             items.append(result)
             bar.update()
         found = gathered(items)
-        pictures = {name: drawn} if len(items) == 1 else {name: one(name)[1] for name in telling(items)}
+        pictures = (
+            {name: drawn} if len(items) == 1 else {name: one(name)[1] for name in representative_cases(items)}
+        )
         for write in VIEWS.values():
             write(found, pictures, folder)
         write_yaml(settings, folder / "settings.yaml")
@@ -155,27 +161,21 @@ def cycle_volume(
     between = _as_kept(translated, ends, noise, seed)
     recovered, record = translate_volume(between, model, modality, batch)
     record = replace(record, gate=outward.gate)
-    original = to_axial(as_spoken(source, modality, model))
+    original = to_axial(from_metatensor(as_spoken(source, modality, model)))
     known = source.meta.get("warnings", [])
     spoken = (0.0, 255.0) if "levels" in source.meta else record.model.output_range
-    profile = PROFILES["image"]
-    head = profile.mask([original.numpy()[0]], [spoken])
-    result, pictures = compare(
-        align(
-            prediction=recovered,
-            # The scores bring a volume to the model's scale themselves.
-            reference=original if "levels" in source.meta else source,
-            source=between,
-            mask=MetaTensor(torch.from_numpy(head[None].astype(np.float32)), affine=original.affine),
-            mean_image=mean_image(between, model, modality),
-        ),
-        "image",
-        None,
-        record,
-        name,
-        on_scale=True,
-    )
-    untouched = to_axial(framed_alone(source, modality, model)).numpy()[0]
+    head = PROFILES["image"].mask([original.values], [spoken])
+    start = from_metatensor(between)
+    volumes = {
+        "prediction": from_metatensor(recovered),
+        # The scores bring a volume to the model's scale themselves.
+        "reference": original if original.is_picture else from_metatensor(source),
+        "source": start,
+        "mask": Volume(head.astype(np.float32), original.affine),
+        "mean_image": mean_image(start, model, modality),
+    }
+    result, pictures = compare(align(volumes), ScoringRules(), translation=record, name=name)
+    untouched = to_axial(from_metatensor(framed_alone(source, modality, model))).values
     baselines = {
         "untranslated": score(untouched, pictures.reference, pictures.mask, pictures.data_range)[0],
         **{NAMES[key]: scores for key, scores in result.baselines.items()},
