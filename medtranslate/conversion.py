@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from medtranslate.config import ConvertSettings, plain, stack_spacing
+from medtranslate.config import ConvertSettings, nan_value, plain, stack_spacing
 from medtranslate.errors import GeometryRefused, SettingsError, UsageError
 from medtranslate.io import (
     FORMATS,
@@ -58,6 +58,7 @@ def convert(settings: ConvertSettings) -> Conversion:
         modality=settings.modality,
         regular=settings.regrid,
         stack=stack_spacing(settings),
+        nan_to=nan_value(settings.nan_to, settings.modality, str(settings.input)),
         advice="leave --modality away, which the file says itself",
     )
     require_fit(source, name, settings.input)

@@ -36,8 +36,8 @@ from medtranslate.config import Modality, TrainSettings
 from medtranslate.data import open_sources
 from medtranslate.evaluation import SourceImage, baselines
 from medtranslate.metrics import head_mask, mae, score
+from medtranslate.modality import OTHER
 from medtranslate.networks import VariationalGenerator
-from medtranslate.translation import OTHER
 
 SCORED_SEED = phantom.HELD_OUT + 6_000
 

@@ -28,10 +28,11 @@ from medtranslate.checkpoint import Model, find_model, load_model, save_gate
 from medtranslate.config import Modality, TrainSettings
 from medtranslate.data import open_sources
 from medtranslate.errors import InputRefused
-from medtranslate.gate import fit_gate, judge, look
+from medtranslate.gate import judge, look
+from medtranslate.gate.fit import fit_gate
+from medtranslate.modality import OTHER
 from medtranslate.networks import SliceGate
 from medtranslate.transforms import to_axial
-from medtranslate.translation import OTHER
 from medtranslate.translation.framed import stack
 from medtranslate.translation.volume import JUDGED
 

@@ -27,7 +27,8 @@ from medtranslate.evaluation import score_pair
 from medtranslate.evaluation.mean_image import mean_image
 from medtranslate.io import read_volume
 from medtranslate.metrics import head_mask, mae
-from medtranslate.translation import OTHER, translate_volume
+from medtranslate.modality import OTHER
+from medtranslate.translation import translate_volume
 
 FOLDERS: dict[Modality, str] = {"ct": "CT", "mr": "MRI"}
 

@@ -47,10 +47,11 @@ from medtranslate.checkpoint import Model, find_model, load_model, save_calibrat
 from medtranslate.config import Modality
 from medtranslate.io import read_volume
 from medtranslate.metrics import Values, Voxels, calibrated, fit_calibration, head_mask
+from medtranslate.modality import OTHER
 from medtranslate.phantom import HELD_OUT, study
 from medtranslate.records import Calibration
 from medtranslate.training.diagnostics import VISIBLE
-from medtranslate.translation import OTHER, as_spoken, sample_volume
+from medtranslate.translation import as_spoken, sample_volume
 
 FITTED_SEED = HELD_OUT + 7_000
 """Phantom slices on which temperatures are fitted; others are scored."""
@@ -247,8 +248,8 @@ def volume_pixels(
     members = []
     for model in models:
         done = sample_volume(source, model, to, samples=options.samples)
-        assert done.spread is not None
-        members.append((done.volume.as_tensor()[0][mask], done.spread.as_tensor()[0][mask]))
+        assert done.uncertainty is not None
+        members.append((done.volume.as_tensor()[0][mask], done.uncertainty.as_tensor()[0][mask]))
     return each(members, torch.from_numpy(truth)[mask], gain)
 
 

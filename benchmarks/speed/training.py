@@ -40,7 +40,7 @@ from medtranslate.data import Source, frame_pairs, open_sources
 from medtranslate.model import Batch
 from medtranslate.training.batches import batches, seeds
 from medtranslate.training.distributed import open_fabric
-from medtranslate.training.run_folder import fresh_state
+from medtranslate.training.state import fresh_state
 from medtranslate.training.step import sides, train_step
 
 TURN_SECONDS = 4.0
@@ -66,7 +66,7 @@ class Ours:
     def __init__(self, settings: TrainSettings) -> None:
         fabric = open_fabric(settings)
         self.settings, self.device = settings, fabric.device
-        self.state = fresh_state(settings, {}, fabric.device)
+        self.state = fresh_state(settings, {}, fabric.device, {})
         self.players = sides(fabric, self.state, settings)
 
     def step(self, batch: Batch, number: int = 0, share: float = 0.5) -> dict[str, Tensor]:

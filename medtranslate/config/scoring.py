@@ -15,6 +15,7 @@ from medtranslate.config.types import (
     Device,
     Fraction,
     Modality,
+    NanTo,
     Positive,
     Rare,
     Samples,
@@ -46,6 +47,13 @@ class EvaluateSettings:
     """Output range that scores refer to (default: by the profile's rule)."""
     modality: Modality | None = None
     """Modality of prediction and reference, ct or mr (default: by the files or translation.json)."""
+    series: str | None = None
+    """SeriesInstanceUID to read if the reference's folder holds several series."""
+    select: str | None = None
+    """NAME=VALUE of the acquisition to read if the reference's series holds several, such as echo=2."""
+    nan_to: NanTo | None = None
+    """Value for voxels that are NaN, as SPM and ANTs leave outside the field of view: a number, or air
+    (-1024 HU in CT, 0 in MR); without it such images are refused."""
     model: str | None = None
     """Name or folder of the model that made the prediction (default: by translation.json)."""
     resample_reference: bool = False
@@ -80,6 +88,9 @@ class CycleSettings:
     """NAME=VALUE of the acquisition to read if the series holds several, such as echo=2 or kernel=H31s."""
     volume: Positive | None = None
     """Number, from 1, of the volume to read if the file holds several."""
+    nan_to: NanTo | None = None
+    """Value for voxels that are NaN, as SPM and ANTs leave outside the field of view: a number, or air
+    (-1024 HU in CT, 0 in MR); without it such images are refused."""
     batch: Rare[Positive | None] = None
     """Slices per pass through the network (default: by their size and the free memory)."""
     seed: Seed = 0

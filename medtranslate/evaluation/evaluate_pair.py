@@ -15,6 +15,7 @@ from medtranslate.config import EvaluateSettings, Modality, plain
 from medtranslate.errors import InputRefused, ModelRefused, SettingsError
 from medtranslate.evaluation.alignment import align
 from medtranslate.evaluation.pair import compare
+from medtranslate.evaluation.records import nan_of
 from medtranslate.evaluation.registered import register_reference, with_registration
 from medtranslate.evaluation.rules import ScoringRules, warn_source
 from medtranslate.io import Volume, read_volume
@@ -36,7 +37,17 @@ def score_paths(
     """Read and score one pair; `paths` by role."""
     known = {"prediction": settings.modality, "reference": settings.modality}
     advice = "--modality says what prediction and reference are; give that, or the right files"
-    read = {role: read_volume(path, modality=known.get(role), advice=advice) for role, path in paths.items()}
+    read = {
+        role: read_volume(
+            path,
+            modality=known.get(role),
+            series=settings.series if role == "reference" else None,
+            select=settings.select if role == "reference" else None,
+            nan_to=nan_of(role, path, settings.nan_to, settings.modality),
+            advice=advice,
+        )
+        for role, path in paths.items()
+    }
     provenance = provenance_of(read)
     own = translation_of(paths["prediction"])
     # The record of a folder can speak for the model of all its files, not for the source of each.

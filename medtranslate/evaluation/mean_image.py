@@ -8,7 +8,6 @@ from medtranslate.checkpoint import Model
 from medtranslate.io import Volume
 from medtranslate.modality import Modality
 from medtranslate.networks import Generated, Posterior
-from medtranslate.transforms.monai_adapters import from_metatensor, to_metatensor
 from medtranslate.translation import translate_volume
 
 
@@ -27,7 +26,7 @@ def mean_image(source: Volume, model: Model, to: Modality) -> Volume:
         InputRefused: no head is found.
     """
     means = _MeanModel(model.description, model.generators, model.means)
-    return from_metatensor(translate_volume(to_metatensor(source), means, to)[0])
+    return translate_volume(source, means, to)[0]
 
 
 class _MeanSlice(nn.Module):

@@ -15,7 +15,14 @@ from medtranslate.evaluation.alignment import align, mismatch
 from medtranslate.evaluation.averages import representative_cases
 from medtranslate.evaluation.pair import compare
 from medtranslate.evaluation.pairing import find_members, members_of
-from medtranslate.evaluation.records import ROLES, digests, open_record, read_volumes, recorded_paths
+from medtranslate.evaluation.records import (
+    ROLES,
+    as_modality,
+    digests,
+    open_record,
+    read_volumes,
+    recorded_paths,
+)
 from medtranslate.evaluation.rules import ScoringRules
 from medtranslate.io import Volume
 from medtranslate.io.layout import to_axial
@@ -132,9 +139,8 @@ def _members_recorded(record: Cohort) -> dict[str, dict[str, Path]]:
     """Find the files that a cohort was made of, where they still are."""
     paths = recorded_paths(record.settings)
     there = {role: path for role, path in paths.items() if path.exists() or is_pattern(path)}
-    modality = record.settings.get("modality")
     try:
-        return find_members(there, modality if modality in ("ct", "mr") else None)
+        return find_members(there, as_modality(record.settings.get("modality")))
     except InputRefused:  # they have changed since
         return {}
 

@@ -21,6 +21,7 @@ from medtranslate.evaluation.evaluate_pair import provenance_of
 from medtranslate.evaluation.mean_image import mean_image
 from medtranslate.evaluation.pair import compare
 from medtranslate.evaluation.pairing import members_of, pair_up
+from medtranslate.evaluation.records import nan_of
 from medtranslate.evaluation.rules import ScoringRules
 from medtranslate.io import Volume, read_volume
 from medtranslate.io.layout import to_axial
@@ -37,7 +38,6 @@ from medtranslate.report import (
     write_case,
     write_translation_case,
 )
-from medtranslate.transforms.monai_adapters import from_metatensor
 from medtranslate.translation import (
     Again,
     Job,
@@ -178,15 +178,20 @@ def _score(
     item: Written, reference: Path, model: Model, name: str, outputs: Outputs
 ) -> tuple[Evaluation, Pictures]:
     """Score a translation as it was written."""
-    to, source = item.record.model.to, from_metatensor(item.made.framed.source)
+    to = item.record.model.to
     read = {
         "prediction": read_volume(outputs.path(item.job.target), modality=to),
-        "reference": read_volume(reference, modality=to, advice=f"--reference takes the true {to.upper()}"),
-        "source": source,
+        "reference": read_volume(
+            reference,
+            modality=to,
+            nan_to=nan_of("reference", reference, item.job.settings.nan_to, to, main=("source",)),
+            advice=f"--reference takes the true {to.upper()}",
+        ),
+        "source": item.made.framed.source,
     }
-    volumes = {**read, "mean_image": mean_image(source, model, to)}
-    if item.made.spread is not None:
-        volumes["uncertainty"] = from_metatensor(item.made.spread)
+    volumes = {**read, "mean_image": mean_image(read["source"], model, to)}
+    if item.made.uncertainty is not None:
+        volumes["uncertainty"] = item.made.uncertainty
     result, pictures = compare(align(volumes), ScoringRules(), translation=item.record, name=name)
     result = replace(result, provenance=_provenance(item, read, outputs))
     if result.coverage is None or item.record.uncertainty is None:
@@ -201,7 +206,8 @@ def _score(
 
 def _provenance(item: Written, read: Mapping[str, Volume], outputs: Outputs) -> Provenance:
     """What was scored; by the digest of an original nobody finds the patient of a de-identified one."""
-    spread = outputs.path(item.job.spread) if item.job.spread and item.made.spread is not None else None
+    place = item.job.uncertainty
+    spread = outputs.path(place) if place and item.made.uncertainty is not None else None
     # A map is no volume that is read.
     written = {"uncertainty": read_volume(spread)} if spread and not is_map(spread) else {}
     found = provenance_of({**read, **written})
@@ -230,18 +236,18 @@ def _found(results: Sequence[Evaluation], settings: TranslateSettings) -> Evalua
 def _shown(item: Written, model: Model, outputs: Outputs) -> Shown:
     """A translation laid out for drawing; the source opens with the range that the model sees of it."""
     scale, to, given = model.description.scale, item.record.model.to, item.made.framed.source
-    source = to_axial(from_metatensor(given))
-    grey, ends = source.is_picture, {"ct": scale.ct_window, "mr": scale.mr_range}
+    grey = given.is_picture
+    ends = {"ct": scale.ct_window, "mr": scale.mr_range}
     spoken_range, range = ((0.0, 255.0),) * 2 if grey else (ends[OTHER[to]], ends[to])
-    spoken = to_axial(from_metatensor(as_spoken(given, OTHER[to], model))).values
+    spoken = to_axial(as_spoken(given, OTHER[to], model)).values
+    source = to_axial(given)
     translation = to_axial(read_volume(outputs.path(item.job.target), modality=to)).values
     mask = head_mask([spoken, translation], [spoken_range, range]) | shows(translation, range, INVENTED)
     arbitrary = to == "ct" and not grey and mask.any()
-    spread = item.made.spread
     return Shown(
         source=source.values,
         translation=translation,
-        spread=None if spread is None else to_axial(from_metatensor(spread)).values,
+        spread=None if item.made.uncertainty is None else to_axial(item.made.uncertainty).values,
         mask=mask,
         source_range=percentile_range(source.values, mask) if arbitrary else spoken_range,
         range=range,
@@ -249,5 +255,5 @@ def _shown(item: Written, model: Model, outputs: Outputs) -> Shown:
         source_unit="grey levels" if grey else UNITS[OTHER[to]],
         unit="grey levels" if grey else item.record.model.unit,
         affine=None if grey else source.affine,
-        regular=source.meta.slices is None,
+        regular=given.meta.slices is None,
     )

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Literal
 
 import torch
-from monai.data import MetaTensor
 from torch import Tensor
 
 from medtranslate.config import Modality
+from medtranslate.io import Volume
 from medtranslate.networks import HIGHEST, KINDS, MODALITIES, SliceGate
 from medtranslate.records import GateVerdict
 from medtranslate.transforms import VISIBLE
@@ -51,9 +51,7 @@ def look(gate: SliceGate, framed: Tensor, latent: Tensor, modality: Modality) ->
     return torch.cat([gate.ratios(framed, modality), distance[:, None], visible[:, None]], dim=1).cpu()
 
 
-def judge(
-    looks: Sequence[Tensor], gate: SliceGate | None, source: MetaTensor, modality: Modality
-) -> GateVerdict:
+def judge(looks: Sequence[Tensor], gate: SliceGate | None, source: Volume, modality: Modality) -> GateVerdict:
     """Pass, warn or refuse, from what `look` saw of the slices that show something.
 
     Of a volume the fuller slices speak together, by the median of each score. Whatever is beyond one of the
@@ -105,11 +103,11 @@ def _foreign(distance: float, reach: Sequence[float]) -> list[Found]:
     return [("refuse" if distance > refused else "warn", text)]
 
 
-def _implausible(source: MetaTensor, modality: Modality) -> list[Found]:
+def _implausible(source: Volume, modality: Modality) -> list[Found]:
     """What the values alone tell; a picture's grey values tell nothing."""
-    if "levels" in source.meta:
+    if source.is_picture:
         return []
-    lowest, highest = float(source.min()), float(source.max())
+    lowest, highest = float(source.values.min()), float(source.values.max())
     span = f"its values reach from {lowest:g} to {highest:g}"
     if modality == "ct" and lowest > NO_AIR_HU:
         return [("refuse", f"{span}: without air of -1000 it is no CT in HU")]

@@ -1,4 +1,4 @@
-"""One result, several views of it; each writes its file into a folder.
+"""Views of a record: page, PDF, CSV, JSON and DICOM. Each writes its file into a folder.
 
 A new view is one file here and one line in `VIEWS`; other packages add views by entry points.
 """
@@ -37,7 +37,7 @@ __all__ = [
 ]
 
 View = Callable[[Evaluation | Cohort | Cycle, Mapping[str, Pictures], Path], None]
-"""(result, pictures by the name of the result they belong to, folder) to a file in the folder."""
+"""Function of a result, pictures by the name of their result, and a folder; it writes a file there."""
 
 VIEWS: MutableMapping[str, View] = plugins.load(
     "medtranslate.views",
@@ -46,7 +46,7 @@ VIEWS: MutableMapping[str, View] = plugins.load(
 """Views of scores, by name."""
 
 TranslationView = Callable[[Sequence[Translation], Sequence[tuple[str, Shown]], Path], None]
-"""(records, those that are drawn by name, folder) to a file in the folder."""
+"""Function of records, arrays to draw by name, and a folder; it writes a file there."""
 
 TRANSLATION_VIEWS: MutableMapping[str, TranslationView] = plugins.load(
     "medtranslate.translation_views", {"html": write_translation, "pdf": as_pdf.write_translation}

@@ -27,7 +27,7 @@ from medtranslate.checkpoint import describe, save_gate
 from medtranslate.config import Modality, TrainSettings
 from medtranslate.data import Source, open_sources
 from medtranslate.errors import Diverged, Interrupted, SettingsError
-from medtranslate.gate import fit_gate
+from medtranslate.gate.fit import fit_gate
 from medtranslate.networks import MODALITIES
 from medtranslate.runtime import one_line, progress, stop_requests, warn
 from medtranslate.training.batches import batches, mean_slices, seeds

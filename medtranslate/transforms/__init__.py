@@ -6,8 +6,10 @@ the steps as MONAI transforms.
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from medtranslate.transforms.augmentation import augment, other_window
-from medtranslate.transforms.dictionary import AugmentedCopyd, AxialLayoutd, FrameHeadd, Normalised
 from medtranslate.transforms.framing import (
     SCALP,
     Frame,
@@ -29,21 +31,30 @@ from medtranslate.transforms.intensity import (
     input_range,
     mr_top,
     normalise,
-    origin,
-    outside,
     scale_ct,
     scale_mr,
     unscale_ct,
 )
-from medtranslate.transforms.layout import (
-    from_axial,
-    from_slices,
-    onto_slices,
-    pixel_mm,
-    to_axial,
-    to_slices,
-    upright,
-)
+
+if TYPE_CHECKING:
+    from medtranslate.transforms.dictionary import AugmentedCopyd, AxialLayoutd, FrameHeadd, Normalised
+    from medtranslate.transforms.layout import (
+        from_axial,
+        from_slices,
+        onto_slices,
+        pixel_mm,
+        to_axial,
+        to_slices,
+        upright,
+    )
+
+_OF_MONAI = {
+    **dict.fromkeys(("AugmentedCopyd", "AxialLayoutd", "FrameHeadd", "Normalised"), "dictionary"),
+    **dict.fromkeys(
+        ("from_axial", "from_slices", "onto_slices", "pixel_mm", "to_axial", "to_slices", "upright"), "layout"
+    ),
+}
+"""Names that need MONAI, and their modules: imported when they are asked for, since MONAI is slow to load."""
 
 __all__ = [
     "AIR",
@@ -70,10 +81,8 @@ __all__ = [
     "mr_top",
     "normalise",
     "onto_slices",
-    "origin",
     "other_window",
     "out_of_frame",
-    "outside",
     "overview",
     "pixel_mm",
     "scale_ct",
@@ -83,3 +92,10 @@ __all__ = [
     "unscale_ct",
     "upright",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what needs MONAI only when it is asked for."""
+    if name not in _OF_MONAI:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_OF_MONAI[name]}"), name)

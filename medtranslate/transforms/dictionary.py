@@ -14,7 +14,7 @@ from torch import Tensor
 from medtranslate.config import AugmentSettings, FrameName, Modality, ScaleSettings
 from medtranslate.transforms.augmentation import augment
 from medtranslate.transforms.framing import find_frame, into_frame, isolate, out_of_frame
-from medtranslate.transforms.intensity import denormalise, normalise, origin
+from medtranslate.transforms.intensity import denormalise, normalise
 from medtranslate.transforms.layout import from_axial, from_slices, pixel_mm, to_axial, to_slices
 
 Data = Mapping[Hashable, MetaTensor]
@@ -45,8 +45,16 @@ class Normalised(MapTransform, InvertibleTransform):
         self.scale = scale
 
     def __call__(self, data: Data) -> dict[Hashable, MetaTensor]:
-        scaled = {key: normalise(data[key], self.modality, self.scale)[0] for key in self.key_iterator(data)}
-        return {**data, **{key: _like(data[key], values) for key, values in scaled.items()}}
+        scaled = {}
+        for key in self.key_iterator(data):
+            volume = data[key]
+            levels, where = volume.meta.get("levels"), _where(volume)
+            hu = volume.meta.get("hu")
+            values = normalise(
+                volume.as_tensor(), self.modality, self.scale, levels=levels, hu=hu, where=where
+            )
+            scaled[key] = _like(volume, values)
+        return {**data, **scaled}
 
     def inverse(self, data: Data) -> dict[Hashable, MetaTensor]:
         plain = {
@@ -92,7 +100,7 @@ class FrameHeadd(MapTransform, InvertibleTransform):
             volume = data[key]
             slices = to_slices(volume.as_tensor())
             frame, head = find_frame(
-                slices, self.modality, self.margin, pixel_mm(volume), origin(volume), self.scale, self.around
+                slices, self.modality, self.margin, pixel_mm(volume), _where(volume), self.scale, self.around
             )
             framed[key] = _like(volume, from_slices(into_frame(isolate(slices, head), frame, self.size)))
             self.push_transform(  # type: ignore[no-untyped-call]
@@ -137,3 +145,8 @@ class AugmentedCopyd(MapTransform, Randomizable):
 
 def _like(volume: MetaTensor, values: Tensor) -> MetaTensor:
     return MetaTensor(values, meta=volume.meta, applied_operations=volume.applied_operations)
+
+
+def _where(volume: MetaTensor) -> str:
+    """Name what a volume was read from, for messages."""
+    return str(volume.meta.get("path", "image"))

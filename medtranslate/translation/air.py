@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from torch import Tensor
 
 from medtranslate.config import Modality, ScaleSettings
 from medtranslate.metrics import Values, Voxels, bone_from, doubts, look_at_brain, outline, with_rim
 from medtranslate.metrics.outline import REACH_MM
 from medtranslate.records import Plausibility
-from medtranslate.transforms import AIR, SCALP, VISIBLE, denormalise, to_slices
-from medtranslate.translation.framed import Stack
+from medtranslate.transforms import AIR, SCALP, VISIBLE, denormalise
+from medtranslate.translation.framed import Floats, Framed
 
 SKIN_HU = -300.0
 """Between air and the fat of the skin."""
@@ -58,19 +57,19 @@ class Outline:
         return float(np.prod(self.spacing_mm)) / 1000
 
 
-def find_outline(seen: Stack) -> Outline:
+def find_outline(seen: Framed) -> Outline:
     """Find the head in a source: its skin in a CT in HU, else what stands out from the background.
 
     A windowed CT hides the scalp, so its rim is wider by `SCALP`.
     """
-    columns_mm, rows_mm, slices_mm = (float(length) for length in seen.axial.pixdim)
+    columns_mm, rows_mm, slices_mm = seen.axial.spacing
     (top, bottom), (left, right) = seen.head.rows, seen.head.columns
-    is_picture = "levels" in seen.axial.meta
+    is_picture = seen.axial.is_picture
     if is_picture and seen.shape[0] == 1:
         rows_mm = columns_mm = HEAD_MM / max(bottom - top, right - left)
     step = max(1, int(GRID_MM / rows_mm)), max(1, int(GRID_MM / columns_mm))
     spacing = slices_mm, rows_mm * step[0], columns_mm * step[1]
-    values = to_slices(seen.axial.as_tensor())[:, 0, :: step[0], :: step[1]].numpy()
+    values = seen.slices[:, :: step[0], :: step[1]]
     near = seen.head.mask
     for axis, (extent, by, coarse) in enumerate(zip(seen.shape, (1, *step), seen.head.steps, strict=True)):
         near = near.take(np.arange(0, extent, by) // coarse, axis)
@@ -82,16 +81,15 @@ def find_outline(seen: Stack) -> Outline:
     return Outline(head, with_rim(head, spacing, reach), step, spacing)
 
 
-def clear(slices: Tensor, found: Outline, value: float = AIR) -> float:
-    """Set slices [Z, 1, Y, X] to `value` outside the head.
+def clear(slices: Floats, found: Outline, value: float = AIR) -> float:
+    """Set slices [Z, Y, X] to `value` outside the head.
 
     Returns:
         The visible volume that is gone, in ml; it has a meaning for slices in [-1, 1] alone.
     """
-    planes = slices.numpy()[:, 0]  # in the tensor's own memory
-    _, height, width = planes.shape
+    _, height, width = slices.shape
     gone = 0
-    for plane, allowed in zip(planes, found.allowed, strict=True):
+    for plane, allowed in zip(slices, found.allowed, strict=True):
         outside = ~allowed.repeat(found.step[0], 0)[:height].repeat(found.step[1], 1)[:, :width]
         gone += int(np.count_nonzero(plane[outside] > 2 * VISIBLE - 1))
         plane[outside] = value
@@ -99,9 +97,9 @@ def clear(slices: Tensor, found: Outline, value: float = AIR) -> float:
 
 
 def examine(
-    seen: Stack, made: Tensor, found: Outline, to: Modality, scale: ScaleSettings, air_ml: float
+    seen: Framed, made: Floats, found: Outline, to: Modality, scale: ScaleSettings, air_ml: float
 ) -> Plausibility:
-    """Look for what no head has in a translation [Z, 1, Y, X] in [-1, 1]; of an MR only its air is known.
+    """Look for what no head has in a translation [Z, Y, X] in [-1, 1]; of an MR only its air is known.
 
     Args:
         air_ml: what `clear` returned.
@@ -109,15 +107,15 @@ def examine(
     if to == "mr":
         return Plausibility(air_ml=air_ml)
     rows, columns = (slice(None, None, by) for by in found.step)
-    ct = denormalise(made[:, 0, rows, columns], "ct", scale).numpy()
+    ct = denormalise(made[:, rows, columns], "ct", scale)
     outside = np.count_nonzero((ct > bone_from(scale.ct_window)) & ~found.allowed) * found.ml
     filled = np.flatnonzero(found.head.any(axis=(1, 2)))[-max(1, round(LEVELS_MM / found.spacing_mm[0])) :]
     every = max(1, -(-len(filled) // LOOKED_AT))
     chosen = filled[::every]
-    source = to_slices(seen.axial.as_tensor())[:, 0, rows, columns][chosen]
+    source = seen.slices[chosen, rows, columns]
     lower, upper = seen.ends
     brain = look_at_brain(
-        ((source - lower) / (upper - lower)).clamp(0, 1).numpy(),
+        ((source - lower) / (upper - lower)).clip(0, 1),
         ct[chosen],
         found.head[chosen],
         (found.spacing_mm[0] * every, *found.spacing_mm[1:]),

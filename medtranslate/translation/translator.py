@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from medtranslate.checkpoint import Model, load_model
-from medtranslate.config import Modality, TranslateSettings, plain, stack_spacing
+from medtranslate.config import Modality, TranslateSettings, nan_value, plain, stack_spacing
 from medtranslate.device import choose_device, fast_precision
 from medtranslate.errors import InputRefused
-from medtranslate.io import Volume, read_volume, require_fit, write_volume
+from medtranslate.io import Volume, list_others, read_volume, require_fit, write_volume
 from medtranslate.io.deidentify import FACES
 from medtranslate.io.dicom_texts import require_source
 from medtranslate.io.dicom_values import require_signal
@@ -17,14 +18,13 @@ from medtranslate.io.png import save_preview
 from medtranslate.modality import OTHER
 from medtranslate.records import Derivation, Translation, write_result
 from medtranslate.report import Sheet, draw
-from medtranslate.runtime import progress, staged
-from medtranslate.transforms.monai_adapters import from_metatensor, to_metatensor
+from medtranslate.runtime import few, progress, staged
 from medtranslate.translation.burn import burned_in
-from medtranslate.translation.framed import Stack, stack
+from medtranslate.translation.framed import Framed, frame
 from medtranslate.translation.planning import Job, Outputs
 from medtranslate.translation.preview import preview
-from medtranslate.translation.uncertainty_files import check_slices, write_spread
-from medtranslate.translation.volume import Translated, sample_stacks, slices_per_pass
+from medtranslate.translation.uncertainty_files import check_slices, write_uncertainty
+from medtranslate.translation.volume import Translated, slices_per_pass, translate_framed
 
 DRAWS = 16
 """Samples where --uncertainty is given without a number."""
@@ -69,15 +69,15 @@ class Translator:
         """Slices that go through the network together."""
         return self.batch or slices_per_pass(self.model.description.network, self.model.device)
 
-    def frame(self, source: Volume) -> Stack:
+    def frame(self, source: Volume) -> Framed:
         """Lay a volume out axially and find its head.
 
         Raises:
             InputRefused: no head is found.
         """
-        return stack(to_metatensor(source), OTHER[self.to], self.model)
+        return frame(source, OTHER[self.to], self.model)
 
-    def read(self, job: Job) -> Stack:
+    def read(self, job: Job) -> Framed:
         """Read and frame the volume of a job.
 
         Raises:
@@ -86,7 +86,7 @@ class Translator:
         return self.frame(read_source(job))
 
     def run(
-        self, framed: Sequence[Stack], *, advance: Callable[[int], object] = lambda slices: None
+        self, framed: Sequence[Framed], *, advance: Callable[[int], object] = lambda slices: None
     ) -> list[Translated]:
         """Translate volumes; small ones, such as pictures, share passes.
 
@@ -96,7 +96,7 @@ class Translator:
         Raises:
             InputRefused: the model's gate refuses one of them, and `force` is not set.
         """
-        made = sample_stacks(
+        made = translate_framed(
             framed,
             self.model,
             self.to,
@@ -125,7 +125,7 @@ def write_translation(job: Job, made: Translated, outputs: Outputs, sheet: Sheet
     Args:
         sheet: what `sheet_of` gave for this translation, if it was called already.
     """
-    settings, record, source = job.settings, made.record, from_metatensor(made.framed.source)
+    settings, record, source = job.settings, made.record, made.framed.source
     derivation = Derivation(
         model=record.model,
         source=OTHER[record.model.to],
@@ -139,7 +139,7 @@ def write_translation(job: Job, made: Translated, outputs: Outputs, sheet: Sheet
     if settings.burn_in:
         record = burned_in(made.volume, record, job.format)
     write_volume(
-        from_metatensor(made.volume),
+        made.volume,
         outputs.path(job.target),
         like=source,
         derivation=derivation,
@@ -148,9 +148,10 @@ def write_translation(job: Job, made: Translated, outputs: Outputs, sheet: Sheet
     )
     if job.preview and drawn:
         save_preview(drawn, outputs.path(job.preview))
-    if job.spread and made.spread is not None and record.uncertainty:
-        write_spread(made.spread, record.uncertainty, outputs.path(job.spread), source, derivation)
-        named = job.spread[1] or job.spread[0].name
+    if job.uncertainty and made.uncertainty is not None and record.uncertainty:
+        path = outputs.path(job.uncertainty)
+        write_uncertainty(made.uncertainty, record.uncertainty, path, source, derivation)
+        named = job.uncertainty[1] or job.uncertainty[0].name
         record = replace(record, uncertainty=replace(record.uncertainty, output=named))
     record = _recorded(record, settings, job.target[1] or job.target[0].name)
     write_result(record, outputs.path(job.record))
@@ -181,10 +182,10 @@ def translate_jobs(
     many, side, to = len(jobs) > 1, translator.slices_per_pass, translator.to
     groups = [jobs[start : start + side] for start in range(0, len(jobs), side)]
 
-    def read(group: Sequence[Job]) -> tuple[Sequence[Job], list[Stack]]:
+    def read(group: Sequence[Job]) -> tuple[Sequence[Job], list[Framed]]:
         return group, [translator.read(job) for job in group]
 
-    def run(given: tuple[Sequence[Job], list[Stack]]) -> tuple[Sequence[Job], list[Translated]]:
+    def run(given: tuple[Sequence[Job], list[Framed]]) -> tuple[Sequence[Job], list[Translated]]:
         group, framed = given
         depth = sum(one.shape[0] for one in framed)  # of what is passed, resampled or not
         with progress(depth, "slice", f"translating to {to}", quiet=quiet or many) as slices:
@@ -218,19 +219,34 @@ def read_source(job: Job) -> Volume:
         modality=wanted,
         regular=settings.regrid,
         stack=stack_spacing(settings),
+        nan_to=nan_value(settings.nan_to, wanted, str(job.source)),
+        picture_hu=settings.picture_hu if wanted == "ct" else None,
         advice=f"--to {to} makes {to.upper()} of {wanted.upper()}, so give --to {wanted}",
     )
     require_signal(source.meta)
     if job.format == "dicom":
         require_source(source.meta)
+    if source.meta.format == "dicom" and job.source.is_dir() and not settings.deidentify:
+        source = source.with_meta(warnings=(*source.meta.warnings, *_say_others(job.source)))
     if settings.deidentify:
         source = source.with_meta(files=())
     elif job.format == "dicom":
         source = source.with_meta(warnings=(*source.meta.warnings, *source.meta.identity))
     require_fit(source, job.format or "png", job.source)
-    if job.spread:
-        check_slices(source, job.spread[0])
+    if job.uncertainty:
+        check_slices(source, job.uncertainty[0])
     return source
+
+
+def _say_others(folder: Path) -> list[str]:
+    """Say that a folder holds images beside its DICOM series, which are not translated."""
+    others = [str(file.relative_to(folder)) for file in list_others(folder)]
+    if not others:
+        return []
+    return [
+        f"the folder holds {len(others)} images beside the DICOM series, which are not translated"
+        f" ({few(others)}); `medtranslate batch` translates a tree"
+    ]
 
 
 def pass_gate(record: Translation, source: str, *, force: bool) -> Translation:

@@ -5,18 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from monai.data import MetaTensor
-
 from medtranslate.errors import GeometryRefused, UsageError
 from medtranslate.io import FORMATS, Volume, write_volume
 from medtranslate.records import Derivation, Uncertainty
-from medtranslate.transforms.monai_adapters import from_metatensor
 
 MAP = ".dcm"
 """Suffix of a Parametric Map."""
 
 
-def check_spread(path: Path | None, found: str, regrid: bool = False) -> None:
+def check_uncertainty(path: Path | None, found: str, regrid: bool = False) -> None:
     """Refuse a name that can't hold standard deviations.
 
     They are no CT or MR: DICOM has a map for them, on the source's slices, and a picture only grey.
@@ -58,8 +55,8 @@ def is_map(path: Path) -> bool:
     return path.name.lower().endswith(MAP)
 
 
-def write_spread(
-    spread: MetaTensor, found: Uncertainty, path: Path, source: Volume, derivation: Derivation
+def write_uncertainty(
+    spread: Volume, found: Uncertainty, path: Path, source: Volume, derivation: Derivation
 ) -> None:
     """Write standard deviations on the source's grid, in the format that the path names.
 
@@ -68,9 +65,9 @@ def write_spread(
     """
     if not is_map(path):
         told = replace(derivation, uncertainty=True)
-        write_volume(from_metatensor(spread), path, like=source, derivation=told, overwrite=True)
+        write_volume(spread, path, like=source, derivation=told, overwrite=True)
         return
     from medtranslate.io.dicom_objects import open_study, write_map
 
     study = open_study(source, deidentify=derivation.deidentify)
-    write_map(from_metatensor(spread), found.unit, found.quantity, study, path)
+    write_map(spread, found.unit, found.quantity, study, path)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +12,6 @@ from pydicom import dcmread
 from medtranslate.config import EvaluateSettings, ReportSettings, TranslateSettings
 from medtranslate.errors import GeometryRefused, InputRefused, OutputExists, UsageError
 from medtranslate.evaluation import evaluate, render
-from medtranslate.evaluation import translate_and_score as room
 from medtranslate.evaluation.records import digests
 from medtranslate.evaluation.translate_and_score import translate_and_score
 from medtranslate.io import Volume, read_volume, write_volume
@@ -239,6 +239,7 @@ def test_a_failure_at_the_end_leaves_nothing(study_folder, settings, monkeypatch
     def interrupt(*_):
         raise KeyboardInterrupt
 
+    room = sys.modules["medtranslate.evaluation.translate_and_score"]  # a function bears the name, too
     monkeypatch.setattr(room, "write_yaml", interrupt)
     with pytest.raises(KeyboardInterrupt):
         translate_and_score(
