@@ -54,7 +54,7 @@ def write_translation(
         folder: is there.
     """
     if len(records) == 1:
-        page = _lone(records[0], *(shown[0] if shown else (records[0].output, None)))
+        page = translation_page(records[0], *(shown[0] if shown else (records[0].output, None)))
     else:
         page = _many(records, shown, folder)
     (folder / "report.html").write_text(page, encoding="utf-8")
@@ -64,10 +64,16 @@ def write_translation_case(record: Translation, name: str, shown: Shown, folder:
     """Write the page of one of many translations, to which the page of all leads."""
     place = case_place(folder, name)
     place.parent.mkdir(parents=True, exist_ok=True)
-    place.write_text(_lone(record, name, shown, home="../report.html"), encoding="utf-8")
+    place.write_text(translation_page(record, name, shown, home="../report.html"), encoding="utf-8")
 
 
-def _lone(record: Translation, name: str, shown: Shown | None, home: str | None = None) -> str:
+def translation_page(record: Translation, name: str, shown: Shown | None, home: str | None = None) -> str:
+    """Make the page of one translation.
+
+    Args:
+        shown: what is drawn; None where the images are not at hand.
+        home: link to the page of all, if this is one of many.
+    """
     limit = spread_limit(_spreads([shown] if shown else []))
     return render(
         "translation.html",
