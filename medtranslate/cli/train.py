@@ -41,7 +41,9 @@ command = SettingsCommand(
     The anchor is a share of slices whose true translation is known: digital heads, and CT with an MR
     rendered from it.""",
     sections={
-        "Image options": ("ct", "mr", "val_ct", "val_mr", "val_share", "groups", "nan_to", "picture_hu", "cache"),
+        "Image options": (
+            *("ct", "mr", "val_ct", "val_mr", "val_share", "groups", "nan_to", "picture_hu", "cache"),
+        ),
         "Model options": ("from", "name", "notes", "gate", "network", "scale"),
         "Schedule options": (
             *("images", "batch", "learning_rate", "discriminator_rate", "decay", "ema", "pool"),
