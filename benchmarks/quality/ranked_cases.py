@@ -21,7 +21,7 @@ from benchmarks.ablation.methods.train import translated
 from medtranslate.checkpoint import Model, load_model
 from medtranslate.config import Modality, StreamContrast
 from medtranslate.metrics import head_mask, mae
-from medtranslate.translation import OTHER
+from medtranslate.modality import OTHER
 
 RANKS = {"best": 0.0, "typical": 0.5, "worst": 1.0}
 """Place in the order of errors, from the least to the largest."""

@@ -41,7 +41,7 @@ from medtranslate.translation import (
     sheet_of,
     write_translation,
 )
-from medtranslate.translation.framed import Stack
+from medtranslate.translation.framed import Framed
 
 WORKER_BYTES = 2**31
 """Memory that a worker is reckoned with: programs, model, and the volumes that are under way."""
@@ -146,7 +146,7 @@ class _Read:
     item: Item
     job: Job
     key: str
-    framed: Stack
+    framed: Framed
 
 
 @dataclass(frozen=True)

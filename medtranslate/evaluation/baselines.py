@@ -14,6 +14,7 @@ from medtranslate.config import Modality
 from medtranslate.metrics import Range, Volume, Voxels, score
 from medtranslate.networks import Generated, Posterior
 from medtranslate.records import Scores
+from medtranslate.transforms.monai_adapters import from_metatensor, to_metatensor
 from medtranslate.translation import translate_volume
 
 
@@ -76,7 +77,8 @@ def mean_image(source: MetaTensor, model: Model, to: Modality) -> MetaTensor:
     Raises:
         InputRefused: no head is found.
     """
-    return translate_volume(source, _MeanModel(model.description, model.generators, model.means), to)[0]
+    mean = _MeanModel(model.description, model.generators, model.means)
+    return to_metatensor(translate_volume(from_metatensor(source), mean, to)[0])
 
 
 class _MeanSlice(nn.Module):

@@ -28,8 +28,8 @@ from medtranslate.modality import OTHER
 from medtranslate.records import Cycle, Evaluation, Mask
 from medtranslate.report import VIEWS, Pictures, draw_differences, write_case
 from medtranslate.runtime import check_free, progress, require_apart, whole_output
-from medtranslate.transforms import origin, to_axial
-from medtranslate.transforms.monai_adapters import to_metatensor
+from medtranslate.transforms import to_axial
+from medtranslate.transforms.monai_adapters import from_metatensor, to_metatensor
 from medtranslate.translation import as_spoken, framed_alone, pass_gate, stem_of, translate_volume
 
 NAMES = {
@@ -150,13 +150,15 @@ def cycle_volume(
             source or in the image between.
     """
     there = OTHER[modality]
-    translated, outward = translate_volume(source, model, there, batch)
-    outward = pass_gate(outward, origin(source), force=force)
+    given = from_metatensor(source)
+    translated, outward = translate_volume(given, model, there, batch)
+    outward = pass_gate(outward, str(given.meta.path or "image"), force=force)
     ends = (0.0, 255.0) if "levels" in source.meta else outward.model.output_range
-    between = _as_kept(translated, ends, noise, seed)
-    recovered, record = translate_volume(between, model, modality, batch)
+    between = _as_kept(to_metatensor(translated), ends, noise, seed)
+    made, record = translate_volume(from_metatensor(between), model, modality, batch)
+    recovered = to_metatensor(made)
     record = replace(record, gate=outward.gate)
-    original = to_axial(as_spoken(source, modality, model))
+    original = to_axial(to_metatensor(as_spoken(given, modality, model)))
     known = source.meta.get("warnings", [])
     spoken = (0.0, 255.0) if "levels" in source.meta else record.model.output_range
     profile = PROFILES["image"]
@@ -176,7 +178,7 @@ def cycle_volume(
         name,
         on_scale=True,
     )
-    untouched = to_axial(framed_alone(source, modality, model)).numpy()[0]
+    untouched = to_axial(to_metatensor(framed_alone(given, modality, model))).numpy()[0]
     baselines = {
         "untranslated": score(untouched, pictures.reference, pictures.mask, pictures.data_range)[0],
         **{NAMES[key]: scores for key, scores in result.baselines.items()},

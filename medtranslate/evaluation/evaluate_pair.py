@@ -24,8 +24,8 @@ from medtranslate.evaluation.rules import warn_source
 from medtranslate.io import read_volume
 from medtranslate.records import Evaluation, Provenance, Translation, read_result
 from medtranslate.report import Pictures
-from medtranslate.transforms.monai_adapters import to_metatensor
-from medtranslate.translation import describe, record_of
+from medtranslate.transforms.monai_adapters import from_metatensor, to_metatensor
+from medtranslate.translation import record_of
 
 LIBRARIES = ("medtranslate", "torch", "monai", "numpy", "scipy", "scikit-image", "simpleitk")
 """What the numbers depend on."""
@@ -89,7 +89,7 @@ def score_paths(
 
 def provenance_of(read: Mapping[str, MetaTensor]) -> Provenance:
     """What volumes were scored, by role as they were read, and what computed the scores."""
-    inputs = {role: describe(volume) for role, volume in read.items()}
+    inputs = {role: from_metatensor(volume).source() for role, volume in read.items()}
     return Provenance(inputs=inputs, versions=versions(LIBRARIES))
 
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 from monai.data import MetaTensor
 
 from medtranslate.checkpoint import Model
@@ -25,6 +24,7 @@ from medtranslate.evaluation.pair import align, compare
 from medtranslate.evaluation.pairing import members_of, pair_up
 from medtranslate.evaluation.records import nan_of
 from medtranslate.io import read_volume
+from medtranslate.io.layout import to_axial
 from medtranslate.io.names import pair_name
 from medtranslate.metrics import INVENTED, head_mask, percentile_range, shows
 from medtranslate.modality import OTHER, UNITS
@@ -37,7 +37,6 @@ from medtranslate.report import (
     write_case,
     write_translation_case,
 )
-from medtranslate.transforms import to_axial
 from medtranslate.transforms.monai_adapters import to_metatensor
 from medtranslate.translation import (
     Again,
@@ -180,7 +179,8 @@ def _score(
     item: Written, reference: Path, model: Model, name: str, outputs: Outputs
 ) -> tuple[Evaluation, Pictures]:
     """Score a translation as it was written."""
-    to, source = item.record.model.to, item.made.framed.source
+    to, source = item.record.model.to, to_metatensor(item.made.framed.source)
+    spread = None if item.made.uncertainty is None else to_metatensor(item.made.uncertainty)
     read = {
         "prediction": to_metatensor(read_volume(outputs.path(item.job.target), modality=to)),
         "reference": to_metatensor(
@@ -199,7 +199,7 @@ def _score(
             read["reference"],
             source=source,
             mean_image=mean_image(source, model, to),
-            uncertainty=item.made.spread,
+            uncertainty=spread,
         ),
         "image",
         None,
@@ -219,7 +219,8 @@ def _score(
 
 def _provenance(item: Written, read: Mapping[str, MetaTensor], outputs: Outputs) -> Provenance:
     """What was scored; by the digest of an original nobody finds the patient of a de-identified one."""
-    spread = outputs.path(item.job.spread) if item.job.spread and item.made.spread is not None else None
+    place = item.job.uncertainty
+    spread = outputs.path(place) if place and item.made.uncertainty is not None else None
     # A map is no volume that is read.
     written = {"uncertainty": to_metatensor(read_volume(spread))} if spread and not is_map(spread) else {}
     found = provenance_of({**read, **written})
@@ -248,25 +249,24 @@ def _found(results: Sequence[Evaluation], settings: TranslateSettings) -> Evalua
 def _shown(item: Written, model: Model, outputs: Outputs) -> Shown:
     """A translation laid out for drawing; the source opens with the range that the model sees of it."""
     scale, to, given = model.description.scale, item.record.model.to, item.made.framed.source
-    grey = "levels" in given.meta
+    grey = given.is_picture
     ends = {"ct": scale.ct_window, "mr": scale.mr_range}
     spoken_range, range = ((0.0, 255.0),) * 2 if grey else (ends[OTHER[to]], ends[to])
-    spoken = to_axial(as_spoken(given, OTHER[to], model)).numpy()[0]
+    spoken = to_axial(as_spoken(given, OTHER[to], model)).values
     source = to_axial(given)
-    translation = to_axial(to_metatensor(read_volume(outputs.path(item.job.target), modality=to))).numpy()[0]
+    translation = to_axial(read_volume(outputs.path(item.job.target), modality=to)).values
     mask = head_mask([spoken, translation], [spoken_range, range]) | shows(translation, range, INVENTED)
     arbitrary = to == "ct" and not grey and mask.any()
-    columns, rows, depth = (float(length) for length in source.pixdim)
     return Shown(
-        source=source.numpy()[0],
+        source=source.values,
         translation=translation,
-        spread=None if item.made.spread is None else to_axial(item.made.spread).numpy()[0],
+        spread=None if item.made.uncertainty is None else to_axial(item.made.uncertainty).values,
         mask=mask,
-        source_range=percentile_range(source.numpy()[0], mask) if arbitrary else spoken_range,
+        source_range=percentile_range(source.values, mask) if arbitrary else spoken_range,
         range=range,
-        spacing_mm=(columns, rows, depth),
+        spacing_mm=source.spacing,
         source_unit="grey levels" if grey else UNITS[OTHER[to]],
         unit="grey levels" if grey else item.record.model.unit,
-        affine=None if grey else np.asarray(source.affine, dtype=np.float64),
-        regular="slices" not in given.meta,
+        affine=None if grey else source.affine,
+        regular=given.meta.slices is None,
     )

@@ -78,7 +78,7 @@ class Overview:
         shape: Z, Y, X of the stack.
     """
 
-    values: Tensor
+    values: NDArray[np.float32]
     steps: tuple[int, int, int]
     shape: tuple[int, int, int]
 
@@ -105,12 +105,13 @@ def coarse_steps(shape: Sequence[int]) -> tuple[int, int, int]:
     return depth, height, width
 
 
-def coarsen(slices: Tensor, steps: tuple[int, int, int]) -> Tensor:
+def coarsen(slices: Tensor, steps: tuple[int, int, int]) -> NDArray[np.float32]:
     """Means [z, y, x] of slices [Z, 1, Y, X]; slabs of whole steps may be taken one by one."""
     planes = slices[None, :, 0].float()
     # The last slab of a stack may be thinner than a step, which no pooling takes.
     kernel = (min(steps[0], len(slices)), *steps[1:])
-    return functional.avg_pool3d(planes, kernel, ceil_mode=True, count_include_pad=False)[0]
+    means = functional.avg_pool3d(planes, kernel, ceil_mode=True, count_include_pad=False)[0]
+    return means.numpy()
 
 
 def overview(slices: Tensor) -> Overview:
@@ -127,7 +128,7 @@ def find_head(seen: Overview, modality: Modality) -> Head | None:
     text and noise. In MR the dark skull parts scalp from brain, so gaps of its width are closed first.
     """
     steps, (_, height, width) = seen.steps, seen.shape
-    visible = seen.values.numpy() > 2 * VISIBLE - 1
+    visible = seen.values > 2 * VISIBLE - 1
     if modality == "mr":
         visible = ndimage.binary_closing(np.pad(visible, ((0, 0), (3, 3), (3, 3))), _CROSS, iterations=3)[
             :, 3:-3, 3:-3

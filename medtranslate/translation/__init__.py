@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from medtranslate.translation.checks import cannot_become
-from medtranslate.translation.framed import describe
 from medtranslate.translation.planning import Job, Outputs, Place, name_in, places, plan
 from medtranslate.translation.preview import preview
 from medtranslate.translation.records import (
@@ -52,7 +51,6 @@ __all__ = [
     "Written",
     "as_spoken",
     "cannot_become",
-    "describe",
     "framed_alone",
     "has_whole_name",
     "is_map",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
 from medtranslate.transforms import VISIBLE
 
@@ -19,21 +19,23 @@ def slabs(depth: int, plane: int, step: int = 1) -> Iterator[tuple[int, int]]:
     yield from ((start, min(start + thick, depth)) for start in range(0, depth, thick))
 
 
-def jumps(slices: Tensor) -> tuple[float, int]:
-    """Sum of |v(z-1) - 2 v(z) + v(z+1)| over the visible voxels of slices [Z, 1, Y, X], and their number."""
+def jumps(slices: NDArray[np.float32]) -> tuple[float, int]:
+    """Sum of |v(z-1) - 2 v(z) + v(z+1)| over the visible voxels of slices [Z, Y, X], and their number."""
     middle = slices[1:-1]
     visible = middle > 2 * VISIBLE - 1
-    bent = torch.sub(slices[:-2], middle, alpha=2).add_(slices[2:]).abs_().mul_(visible)
-    return float(bent.sum(dtype=torch.float64)), int(visible.count_nonzero())
+    bent = slices[:-2] - 2 * middle
+    bent += slices[2:]
+    np.abs(bent, out=bent)
+    return float(bent.sum(where=visible, dtype=np.float64)), int(np.count_nonzero(visible))
 
 
-def seams(slices: Tensor) -> float:
+def seams(slices: NDArray[np.float32]) -> float:
     """Mean jump between neighbouring slices over visible voxels, as a share of the range.
 
     Args:
-        slices: [Z, 1, Y, X] in [-1, 1].
+        slices: [Z, Y, X] in [-1, 1].
     """
-    depth, plane = len(slices), slices[0].numel()
+    depth, plane = len(slices), slices[0].size
     return share([jumps(slices[max(0, start - 2) : stop]) for start, stop in slabs(depth, plane)])
 
 

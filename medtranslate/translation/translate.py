@@ -12,7 +12,6 @@ from medtranslate.io import output_format, require_fit
 from medtranslate.io.dicom_texts import require_source
 from medtranslate.records import Translation
 from medtranslate.runtime import whole_outputs
-from medtranslate.transforms.monai_adapters import from_metatensor
 from medtranslate.translation.checks import cannot_become
 from medtranslate.translation.planning import Job, Outputs, places, plan, plan_volume
 from medtranslate.translation.records import RECORD
@@ -117,7 +116,7 @@ def write_translated(
         UsageError: no translation of this source can be written in the format.
         GeometryRefused: the format can't hold its grid.
     """
-    source, record = from_metatensor(made.source), made.record
+    source, record = made.source, made.record
     settings = TranslateSettings(
         input=source.meta.path or Path("in-memory"),
         output=output,

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -239,6 +240,7 @@ def test_a_failure_at_the_end_leaves_nothing(study_folder, settings, monkeypatch
     def interrupt(*_):
         raise KeyboardInterrupt
 
+    room = sys.modules["medtranslate.evaluation.translate_and_score"]  # a function bears the name, too
     monkeypatch.setattr(room, "write_yaml", interrupt)
     with pytest.raises(KeyboardInterrupt):
         translate_and_score(
