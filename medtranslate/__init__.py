@@ -20,6 +20,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Volume": "io",
     "convert": "api",
+    "digital_head": "api",
     "errors": "",
     "load": "api",
     "models": "api",
@@ -34,6 +35,7 @@ _HOMES = {
 if TYPE_CHECKING:
     from medtranslate import errors as errors
     from medtranslate.api import convert as convert
+    from medtranslate.api import digital_head as digital_head
     from medtranslate.api import load as load
     from medtranslate.api import models as models
     from medtranslate.api import read as read

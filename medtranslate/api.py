@@ -15,6 +15,7 @@ from medtranslate import io
 from medtranslate.config import (
     PATIENTS,
     ConvertSettings,
+    PhantomContrast,
     Precision,
     ProfileName,
     TrainSettings,
@@ -29,6 +30,7 @@ from medtranslate.records import Conversion, Evaluation
 
 if TYPE_CHECKING:
     from medtranslate.checkpoint.description import Description
+    from medtranslate.phantom import Study
     from medtranslate.translation import Translated, Translator
 
 Image = Any
@@ -244,7 +246,7 @@ def score(
         GeometryRefused: the grids differ.
         InputRefused: modalities differ, or a volume is not finite or has no range.
     """
-    from medtranslate.evaluation import score_pair
+    from medtranslate.evaluation import ScoringRules, score_pair
 
     record = None
     if not isinstance(prediction, Volume) and hasattr(prediction, "record"):
@@ -257,11 +259,13 @@ def score(
     return score_pair(
         read(prediction, modality=modality),
         read(reference, modality=modality),
-        profile=profile,
-        data_range=data_range,
+        ScoringRules(
+            profile=profile,
+            data_range=data_range,
+            register=register,
+            resample_reference=resample_reference,
+        ),
         translation=record,
-        register=register,
-        resample_reference=resample_reference,
         **others,
     )
 
@@ -287,6 +291,22 @@ def train(*, ct: str, mr: str, out: str | PathLike[str], quiet: bool = False, **
     values = inherit({"ct": ct, "mr": mr, "out": out, **settings})
     fit(build(TrainSettings, values, "train"), quiet=quiet)
     return Path(out) / "model"
+
+
+def digital_head(
+    seed: int = 900_000, *, size: int = 256, spacing: float = 1.0, contrast: PhantomContrast = "t1"
+) -> Study:
+    """Make a head whose truth is known: `ct`, `mr` and `labels` on one grid, and `lesions`.
+
+    Args:
+        seed: of head, tissues, lesions and noise; those of 900000 and above are never trained on.
+        size: voxels along each axis.
+        spacing: voxel size in mm.
+        contrast: of the MR.
+    """
+    from medtranslate.phantom import study
+
+    return study(seed, size=size, spacing=spacing, contrast=contrast)
 
 
 def models() -> list[Description]:

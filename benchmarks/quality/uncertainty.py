@@ -248,8 +248,8 @@ def volume_pixels(
     members = []
     for model in models:
         done = sample_volume(source, model, to, samples=options.samples)
-        assert done.spread is not None
-        image, spread = (torch.from_numpy(one.values[mask]) for one in (done.volume, done.spread))
+        assert done.uncertainty is not None
+        image, spread = (torch.from_numpy(one.values[mask]) for one in (done.volume, done.uncertainty))
         members.append((image, spread))
     return each(members, torch.from_numpy(truth)[mask], gain)
 

@@ -1,12 +1,13 @@
-"""The gate of a model, fitted on what the model was trained on and on digital heads.
+"""Fits the gate of a model on the model's training slices and on digital heads.
 
-Right slices are those of the sources; wrong ones are made of them (`wrong`, `scans`) and of digital heads
-(`heads`). A part of the right ones, whole runs of neighbours, is held back: on these the limits are set.
+Right slices come from the sources. Wrong pictures are made of them (`negatives`, `scans`) and of digital
+heads (`heads`). A part of the right slices, in whole runs of neighbours, is held back to set the limits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 
 import torch
 from torch import Tensor
@@ -26,57 +27,57 @@ from medtranslate.runtime import progress
 from medtranslate.transforms import augment
 
 MOST = 2_000
-"""Slices of a source that are looked at."""
+"""Most slices of a source."""
 
 PHANTOMS = 600
-"""Digital heads of each modality beside them."""
+"""Slices of digital heads of each modality."""
 
 MADE = 360
-"""Pictures of each wrong kind and modality."""
+"""Pictures of each wrong kind, for each modality."""
 
 BATCH = 64
 
 HEADS = 20
-"""Of a batch that are seen from all four sides, too."""
+"""Heads of a batch that are compared with their rotations by 90, 180 and 270 degrees."""
 
 LYING = 0.3
-"""Share of heads that are turned in a batch."""
+"""Share of the heads in a batch that are rotated."""
 
 SMALLER = (0.35, 1.35)
-"""Share of pictures that are shown smaller than their frame, and by how much at most."""
+"""Share of the pictures that become smaller than their frame, and the largest factor."""
 
 MIX = (0.3, 0.3, 0.02, 0.11, 0.27)
-"""Share of each kind in a batch, before some heads are turned."""
+"""Share of each kind in a batch, before heads are rotated."""
 
 RATE = 3e-3
 
 FIRST = HELD_OUT - 500_000
-"""Seeds of the digital heads."""
+"""First seed of the digital heads."""
 
 HELD = 6
-"""One run of neighbours of this many is held back."""
+"""One of this many runs of neighbours is held back."""
 
 RUNS = 60
-"""Runs of neighbours that a source is cut into."""
+"""Runs of neighbours into which a source is divided."""
 
 COPIES = 4
-"""Moved copies of each slice that is held back, beside itself."""
+"""Moved copies of each slice that is held back."""
 
 WARNED, REFUSED = 0.01, 0.003
-"""Shares of the slices held back beyond the limits."""
+"""Shares of the slices held back that are beyond the limits."""
 
 MARGIN = 1.15
-"""The distance that is refused lies so much further: a few hundred slices do not reach far into a tail."""
+"""Factor of the refusal limit of the distance: a few hundred slices do not sample the tail."""
 
 _STILL = AugmentSettings(distant=0.0, degrees=15.0, scale=0.12, shift=0.05, mr_gamma=0.4)
 
 _COPY = AugmentSettings(distant=0.0, degrees=5.0, scale=0.04, shift=0.02)
 
 SHRUNK = 0.05
-"""Weight of the even part in a covariance; few slices say little of 128 dimensions."""
+"""Shrinkage of the covariance: few slices determine 128 dimensions poorly."""
 
 _SETS = sum(8 + len(WRONG | SCANS[which]) for which in MODALITIES)
-"""Sets of slices: of each modality one by `_split`, and seven and the wrong ones by `_shown`."""
+"""Steps of the progress bar: for each modality one of `_split`, and those of `_training_set`."""
 
 
 def fit_gate(
@@ -90,7 +91,7 @@ def fit_gate(
     quiet: bool = True,
     start: SliceGate | None = None,
 ) -> SliceGate:
-    """A gate for generators, from the slices that they were trained on.
+    """Fit a gate for generators, from the slices that they were trained on.
 
     Args:
         sources: of each modality; digital heads in place of one that is not there.
@@ -98,12 +99,32 @@ def fit_gate(
         seed: of everything random.
         start: a gate whose classifier is trained on, such as one that knows fewer kinds.
     """
+    return fit_gates(sources, [generators], network, scale, steps=steps, seed=seed, quiet=quiet, start=start)[
+        0
+    ]
+
+
+def fit_gates(
+    sources: Mapping[Modality, Source],
+    several: Sequence[Generators],
+    network: NetworkSettings,
+    scale: ScaleSettings,
+    *,
+    steps: int,
+    seed: int = 0,
+    quiet: bool = True,
+    start: SliceGate | None = None,
+) -> list[SliceGate]:
+    """Fit a gate for each of several generators that were trained on the same slices, as `fit_gate` does one.
+
+    They share a classifier, which is fitted once; distances and limits are those of each.
+    """
     known, held = {}, {}
     with progress(_SETS, "set", "slices for the gate", quiet=quiet) as bar:
         for which in MODALITIES:
             known[which], held[which] = _split(sources.get(which), which, network, scale)
             bar.update()
-        images, labels = _shown(known, network, scale, seed, bar.update)
+        images, labels = _training_set(known, network, scale, seed, bar.update)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         gate = SliceGate(network)
@@ -111,24 +132,34 @@ def fit_gate(
             gate.classifier.load_state_dict(start.classifier.state_dict())
         _train(gate, images, labels, steps, seed, quiet)
     gate.eval().requires_grad_(False)
-    with progress(len(MODALITIES), "encoder", "limits of the gate", quiet=quiet) as bar:
-        for index, which in enumerate(MODALITIES):
-            encoder = generators.to_mr if which == "ct" else generators.to_ct
-            gate.centre[index], gate.whiten[index] = fitted(latents(encoder, known[which]))
-            rather = gate.ratios(held[which], which)[:, KINDS.index(OTHER[which])] >= 0
-            again = _moved(held[which][rather] if rather.any() else held[which], seed)
-            seen = torch.cat([gate.ratios(part, which) for part in again.split(BATCH)])
-            limits = torch.stack([seen.quantile(share, dim=0) for share in (WARNED, REFUSED)], dim=1)
-            gate.limits[index] = limits.minimum(torch.tensor(HIGHEST))
-            apart = gate.distance_of(latents(encoder, again), which)
-            gate.reach[index] = torch.stack([apart.quantile(1 - share) for share in (WARNED, REFUSED)])
-            gate.reach[index, 1] *= MARGIN
-            bar.update()
-    return gate
+    gates = [deepcopy(gate) for _ in several]
+    with progress(len(MODALITIES) * len(gates), "encoder", "limits of the gate", quiet=quiet) as bar:
+        for own, generators in zip(gates, several, strict=True):
+            for which in MODALITIES:
+                _set_limits(own, which, generators, known[which], held[which], seed)
+                bar.update()
+    return gates
+
+
+def _set_limits(
+    gate: SliceGate, which: Modality, generators: Generators, known: Tensor, held: Tensor, seed: int
+) -> None:
+    """Set centre, spread and limits of a modality from slices to learn from and slices held back."""
+    index = MODALITIES.index(which)
+    encoder = generators.to_mr if which == "ct" else generators.to_ct
+    gate.centre[index], gate.whiten[index] = fitted(latents(encoder, known))
+    rather = gate.ratios(held, which)[:, KINDS.index(OTHER[which])] >= 0
+    again = _moved(held[rather] if rather.any() else held, seed)
+    seen = torch.cat([gate.ratios(part, which) for part in again.split(BATCH)])
+    limits = torch.stack([seen.quantile(share, dim=0) for share in (WARNED, REFUSED)], dim=1)
+    gate.limits[index] = limits.minimum(torch.tensor(HIGHEST))
+    apart = gate.distance_of(latents(encoder, again), which)
+    gate.reach[index] = torch.stack([apart.quantile(1 - share) for share in (WARNED, REFUSED)])
+    gate.reach[index, 1] *= MARGIN
 
 
 def latents(encoder: VariationalGenerator, slices: Tensor) -> Tensor:
-    """Pooled posterior means [N, D]."""
+    """Compute pooled posterior means [N, D]."""
     device = next(encoder.parameters()).device
     with torch.inference_mode():
         return torch.cat([pooled(encoder.encode(part.to(device)).mean).cpu() for part in slices.split(16)])
@@ -137,26 +168,26 @@ def latents(encoder: VariationalGenerator, slices: Tensor) -> Tensor:
 def _split(
     source: Source | None, modality: Modality, network: NetworkSettings, scale: ScaleSettings
 ) -> tuple[Tensor, Tensor]:
-    """Slices to learn from, and those held back."""
-    made = PhantomSlices(FIRST, FIRST, modality, "both", network, scale).fixed(PHANTOMS)
+    """Divide slices into those for training and those held back."""
+    digital = PhantomSlices(FIRST, FIRST, modality, "both", network, scale).fixed(PHANTOMS)
     if source is None:
         source = PhantomSlices(FIRST + 1, FIRST + 1, modality, "both", network, scale)
     slices = source.fixed(MOST)
     run = torch.arange(len(slices)) * RUNS // len(slices)
     back = run % HELD == HELD - 1
-    return torch.cat([slices[~back], made]), slices[back] if back.any() else made[::HELD]
+    return torch.cat([slices[~back], digital]), slices[back] if back.any() else digital[::HELD]
 
 
-def _shown(
+def _training_set(
     known: Mapping[Modality, Tensor],
     network: NetworkSettings,
     scale: ScaleSettings,
     seed: int,
     advance: Callable[[], object],
 ) -> tuple[Tensor, Tensor]:
-    """All that the classifier learns from, [N, 1, SIDE, SIDE], and what each shows.
+    """Make the training images of the classifier [N, 1, SIDE, SIDE] and their labels, indices of `KINDS`.
 
-    `advance` is called when a set of them is made.
+    `advance` is called after each set.
     """
     generator = torch.Generator().manual_seed(seed)
     parts: list[Tensor] = []
@@ -174,7 +205,7 @@ def _shown(
             return right[torch.randint(len(right), (count,), generator=generator)]
 
         add(right, which)
-        # Framed once more, so that a wrong picture is not told by having been framed twice.
+        # Framed once more; otherwise being framed twice would identify a wrong picture.
         add(offered(some(2 * MADE), which, network, scale), which)
         add(offered(some(2 * MADE), OTHER[which], network, scale), which)
         add(offered(turned(some(MADE), generator), which, network, scale), "turned")
@@ -214,29 +245,29 @@ def _train(gate: SliceGate, images: Tensor, labels: Tensor, steps: int, seed: in
 
 
 def _which_way(gate: SliceGate, upright: Tensor, own: Tensor) -> Tensor:
-    """Cross-entropy of telling heads from themselves turned by 90, 180 and 270 degrees.
+    """Compute the cross-entropy of distinguishing heads from their rotations by 90, 180 and 270 degrees.
 
-    Said of the same slice, which way is up is learnt much sooner than from slices that are turned or not
-    (Gidaris et al., "Unsupervised representation learning by predicting image rotations", ICLR 2018).
+    A network learns the upright orientation much sooner from rotations of one slice than from different
+    slices (Gidaris et al., "Unsupervised representation learning by predicting image rotations", ICLR 2018).
     """
-    seen = gate(torch.cat([upright.rot90(quarters, (2, 3)) for quarters in range(4)]))
-    lead = seen.gather(1, own.repeat(4)[:, None])[:, 0] - seen[:, KINDS.index("turned")]
+    outputs = gate(torch.cat([upright.rot90(quarters, (2, 3)) for quarters in range(4)]))
+    lead = outputs.gather(1, own.repeat(4)[:, None])[:, 0] - outputs[:, KINDS.index("turned")]
     return functional.cross_entropy(lead.reshape(4, -1).T, torch.zeros(len(upright), dtype=torch.long))
 
 
 @torch.no_grad()
 def _mislabelled(gate: SliceGate, images: Tensor, labels: Tensor) -> Tensor:
-    """Which heads look like the other modality though they were shown as theirs: published sets hold such."""
+    """Find heads that look like the other modality: published sets contain mislabelled slices."""
     gate.eval()
-    seen = torch.cat([gate(part) for part in images.split(BATCH)])
+    outputs = torch.cat([gate(part) for part in images.split(BATCH)])
     gate.train()
     ct, mr = (KINDS.index(which) for which in MODALITIES)
-    lead = seen[:, ct] - seen[:, mr]
+    lead = outputs[:, ct] - outputs[:, mr]
     return ((labels == ct) & (lead < 0)) | ((labels == mr) & (lead > 0))
 
 
 def _turned_some(images: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Some of the heads upside down or on their side."""
+    """Rotate some of the heads by 90, 180 or 270 degrees, and label them so."""
     quarters = torch.tensor((1, 2, 2, 3))[torch.randint(4, (len(images),), generator=generator)]
     lying = (torch.rand(len(images), generator=generator) < LYING) & (labels < len(MODALITIES))
     images = images.clone()
@@ -247,7 +278,7 @@ def _turned_some(images: Tensor, labels: Tensor, generator: torch.Generator) -> 
 
 
 def _varied(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Moved a little, mirrored, of another contrast, noisier or softer: what is no error in any kind."""
+    """Move, mirror and change contrast, noise and sharpness a little, which keeps the kind of a picture."""
     moved = _smaller(augment(images, "mr", _STILL, generator), generator)
     soft = torch.rand(len(images), generator=generator) < 0.25
     moved[soft] = functional.avg_pool2d(functional.pad(moved[soft], (1, 1, 1, 1), mode="replicate"), 3, 1)
@@ -258,7 +289,7 @@ def _varied(images: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def _smaller(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Some of them smaller than their frame, as most slices of a volume are: it has one frame for all."""
+    """Shrink some images in their frame: the slices of a volume share one frame, so most are smaller."""
     some = torch.rand(len(images), generator=generator) < SMALLER[0]
     zoom = torch.where(some, 1 + (SMALLER[1] - 1) * torch.rand(len(images), generator=generator), 1.0)
     theta = zoom.reshape(-1, 1, 1) * torch.eye(2, 3)
@@ -267,13 +298,13 @@ def _smaller(images: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def _moved(slices: Tensor, seed: int) -> Tensor:
-    """The slices as they are, and copies that lie a little differently."""
+    """Append copies that are slightly moved."""
     generator = torch.Generator().manual_seed(seed + 2)
     return torch.cat([slices, *(augment(slices, "ct", _COPY, generator) for _ in range(COPIES))])
 
 
 def fitted(vectors: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean, and what whitens: the inverse root of a covariance shrunk towards its diagonal."""
+    """Compute mean and whitening matrix: the inverse root of a covariance shrunk towards its diagonal."""
     centre = vectors.mean(dim=0)
     apart = vectors - centre
     covariance = apart.T @ apart / len(vectors)

@@ -10,9 +10,9 @@ from medtranslate.config import Modality, TranslateSettings, stack_spacing
 from medtranslate.errors import UsageError
 from medtranslate.io import FORMATS, list_pictures
 from medtranslate.io.names import synthetic_name
+from medtranslate.records.places import PREVIEW, RECORD, preview_of, record_beside, record_of, stem_of
 from medtranslate.translation.checks import check_input, check_output
-from medtranslate.translation.records import PREVIEW, RECORD, preview_of, record_beside, record_of, stem_of
-from medtranslate.translation.uncertainty_files import check_spread
+from medtranslate.translation.uncertainty_files import check_uncertainty
 
 Place = tuple[Path, str]
 """An output of the command, and the name of a file in it; "" is the output itself."""
@@ -48,13 +48,13 @@ class Job:
     source: Path
     target: Place
     record: Place
-    spread: Place | None
+    uncertainty: Place | None
     format: str
     preview: Place | None = None
 
     def places(self) -> list[Place]:
         """All that is written."""
-        places = (self.target, self.record, self.spread, self.preview)
+        places = (self.target, self.record, self.uncertainty, self.preview)
         return [place for place in places if place is not None]
 
 
@@ -70,7 +70,7 @@ def plan(settings: TranslateSettings) -> list[Job]:
     format = check_output(settings, found, stacked=stacked)
     if settings.input.is_dir() and found == "png" and not stacked:
         return _plan_pictures(settings)
-    check_spread(settings.uncertainty, "stack" if stacked else found, settings.regrid)
+    check_uncertainty(settings.uncertainty, "stack" if stacked else found, settings.regrid)
     return [plan_volume(settings, format, stacked=stacked)]
 
 

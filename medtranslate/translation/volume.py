@@ -55,14 +55,14 @@ class Translated:
         framed: the source as the model sees it.
         volume: the posterior mean's translation, in HU or the model's MR range (a picture: grey values
             0 to 255).
-        spread: standard deviation in the same unit, or None where no samples were drawn: of the errors to
-            expect inside the head where the model is calibrated, else over samples of the posterior.
+        uncertainty: standard deviation in the same unit, of the errors to expect inside the head where the
+            model is calibrated, else over samples of the posterior; None where no samples were drawn.
         record: what is written beside it.
     """
 
     framed: Framed
     volume: Volume
-    spread: Volume | None
+    uncertainty: Volume | None
     record: Translation
 
     @property

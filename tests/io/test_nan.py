@@ -60,7 +60,8 @@ def test_nan_becomes_the_value_that_is_given_and_nothing_else_changes(
 ) -> None:
     save(values, tmp_path / name)
     count = int(np.isnan(values).sum())
-    with pytest.raises(Unreadable, match=rf"{name}: {count} of {values.size} voxels are NaN .*; give --nan-to"):
+    refusal = rf"{name}: {count} of {values.size} voxels are NaN .*; give --nan-to"
+    with pytest.raises(Unreadable, match=refusal):
         read_volume(tmp_path / name)
     for nan_to in (0.0, -1024.0):
         volume = read_volume(tmp_path / name, nan_to=nan_to)

@@ -36,7 +36,7 @@ def test_a_translation_and_its_spread_show_nothing_outside_the_head(
     done = sample_volume(source, model, to, samples=2)
     found = find_outline(frame(source, from_, model))  # type: ignore[arg-type]
     outside = ~found.allowed.transpose(2, 1, 0)
-    made, spread = to_axial(done.volume).values, to_axial(done.spread).values  # type: ignore[arg-type]
+    made, spread = to_axial(done.volume).values, to_axial(done.uncertainty).values  # type: ignore[arg-type]
     lower = done.record.model.output_range[0]
     assert (made[outside] == lower).all()
     assert (spread[outside] == 0).all()

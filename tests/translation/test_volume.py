@@ -48,11 +48,11 @@ def model(small_model):
 def test_a_seed_gives_the_same_spread_whatever_the_batch(head, model):
     one = sample_volume(head.mr, model, "ct", 1, samples=3, seed=5)
     all_at_once = sample_volume(head.mr, model, "ct", 64, samples=3, seed=5)
-    np.testing.assert_allclose(one.spread.values, all_at_once.spread.values, atol=1e-3, rtol=0)
+    np.testing.assert_allclose(one.uncertainty.values, all_at_once.uncertainty.values, atol=1e-3, rtol=0)
     again = sample_volume(head.mr, model, "ct", 64, samples=3, seed=5)
-    assert np.array_equal(all_at_once.spread.values, again.spread.values)
+    assert np.array_equal(all_at_once.uncertainty.values, again.uncertainty.values)
     other = sample_volume(head.mr, model, "ct", 64, samples=3, seed=6)
-    assert not np.allclose(other.spread.values, again.spread.values, atol=1e-2)
+    assert not np.allclose(other.uncertainty.values, again.uncertainty.values, atol=1e-2)
 
 
 def test_samples_leave_the_translation_as_it_is(head, model):
@@ -79,20 +79,20 @@ def test_the_spread_is_the_standard_deviation_of_decoded_samples(head, model, to
     rows, columns = seen.box
     inside = allowed(seen)[place, rows, columns]
     expected = (np.std(np.concatenate(drawn), axis=0, ddof=1) * inside).T * gain
-    found = to_axial(done.spread).values[columns, rows, place]
+    found = to_axial(done.uncertainty).values[columns, rows, place]
     assert found.max() > 0
     np.testing.assert_allclose(found, expected, atol=1e-4 * gain)
 
 
 def test_a_calibrated_model_gives_the_errors_to_expect_inside_the_head(head, model):
     raw = sample_volume(head.mr, model, "ct", samples=3)
-    units = raw.spread.values / 60
+    units = raw.uncertainty.values / 60
     spread = np.quantile(units[units > 0], [0.2, 0.5, 0.8])
     known = Calibration(spread=tuple(spread), error=(0.1, 0.2, 0.4), on="three heads")
     description = replace(model.description, calibration={"ct": known})
     done = sample_volume(head.mr, Model(description, model.generators, model.means), "ct", samples=3)
     assert np.array_equal(done.volume.values, raw.volume.values)
-    found, inside = done.spread.values, done.spread.values > 0
+    found, inside = done.uncertainty.values, done.uncertainty.values > 0
     assert inside.any()
     np.testing.assert_allclose(
         found[inside], 60 * np.interp(units[inside], spread, [0.1, 0.2, 0.4]), rtol=1e-4
@@ -120,17 +120,17 @@ def test_a_shipped_model_is_about_as_far_off_as_it_says(to):
     wanted = truth if to == "ct" else as_spoken(truth, "mr", model)
     lower, upper = done.record.model.output_range
     errors = np.abs(done.volume.values - wanted.values.clip(lower, upper))
-    mask = done.spread.values > 0
-    found = metrics.coverage(done.spread.values, errors, mask)
+    mask = done.uncertainty.values > 0
+    found = metrics.coverage(done.uncertainty.values, errors, mask)
     assert 0.7 < found.rms_ratio < 1.4
     assert 0.85 < found.within_2_sd < 0.99
 
 
 def test_the_spread_is_an_image_of_no_modality_and_zero_where_nothing_is_translated(head, model):
     done = sample_volume(head.mr, model, "ct", samples=2)
-    assert done.spread.meta.modality is None
-    assert done.spread.values[0, 0, 0] == 0
-    assert np.array_equal(done.spread.affine, head.mr.affine)
+    assert done.uncertainty.meta.modality is None
+    assert done.uncertainty.values[0, 0, 0] == 0
+    assert np.array_equal(done.uncertainty.affine, head.mr.affine)
 
 
 def whole(source, model, to):
@@ -232,7 +232,7 @@ def test_several_stacks_share_their_passes_and_are_translated_as_alone(head, mod
     for source, done in zip(slices, together, strict=True):
         alone = sample_volume(source, model, "ct", samples=2)
         np.testing.assert_allclose(done.volume.values, alone.volume.values, atol=1e-3, rtol=0)
-        np.testing.assert_allclose(done.spread.values, alone.spread.values, atol=1e-3, rtol=0)
+        np.testing.assert_allclose(done.uncertainty.values, alone.uncertainty.values, atol=1e-3, rtol=0)
 
 
 def test_a_pass_holds_as_many_slices_as_fit(monkeypatch):
