@@ -44,6 +44,10 @@ command = SettingsCommand(
     arguments=("source", "out"),
     inputs=("source",),
     sections={
+        "Input options": (
+            *("select", "nan_to", "picture_hu", "participant_label", "session_id", "bids_filter_file"),
+            "follow_links",
+        ),
         "Output options": ("format", "regrid", "compress", "burn_in", "preview"),
         "Machine options": ("precision", "device", "workers", "cluster"),
     },

@@ -36,6 +36,6 @@ command = SettingsCommand(
     sections={
         "Score options": ("profile", "mask", "range", "unmasked"),
         "Alignment options": ("resample_reference", "register"),
-        "Input options": ("source", "uncertainty", "modality", "model"),
+        "Input options": ("source", "uncertainty", "modality", "model", "series", "select", "nan_to"),
     },
 )

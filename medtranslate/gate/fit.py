@@ -6,7 +6,8 @@ heads (`heads`). A part of the right slices, in whole runs of neighbours, is hel
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 
 import torch
 from torch import Tensor
@@ -98,6 +99,26 @@ def fit_gate(
         seed: of everything random.
         start: a gate whose classifier is trained on, such as one that knows fewer kinds.
     """
+    return fit_gates(sources, [generators], network, scale, steps=steps, seed=seed, quiet=quiet, start=start)[
+        0
+    ]
+
+
+def fit_gates(
+    sources: Mapping[Modality, Source],
+    several: Sequence[Generators],
+    network: NetworkSettings,
+    scale: ScaleSettings,
+    *,
+    steps: int,
+    seed: int = 0,
+    quiet: bool = True,
+    start: SliceGate | None = None,
+) -> list[SliceGate]:
+    """Fit a gate for each of several generators that were trained on the same slices, as `fit_gate` does one.
+
+    They share a classifier, which is fitted once; distances and limits are those of each.
+    """
     known, held = {}, {}
     with progress(_SETS, "set", "slices for the gate", quiet=quiet) as bar:
         for which in MODALITIES:
@@ -111,20 +132,30 @@ def fit_gate(
             gate.classifier.load_state_dict(start.classifier.state_dict())
         _train(gate, images, labels, steps, seed, quiet)
     gate.eval().requires_grad_(False)
-    with progress(len(MODALITIES), "encoder", "limits of the gate", quiet=quiet) as bar:
-        for index, which in enumerate(MODALITIES):
-            encoder = generators.to_mr if which == "ct" else generators.to_ct
-            gate.centre[index], gate.whiten[index] = fitted(latents(encoder, known[which]))
-            rather = gate.ratios(held[which], which)[:, KINDS.index(OTHER[which])] >= 0
-            again = _moved(held[which][rather] if rather.any() else held[which], seed)
-            seen = torch.cat([gate.ratios(part, which) for part in again.split(BATCH)])
-            limits = torch.stack([seen.quantile(share, dim=0) for share in (WARNED, REFUSED)], dim=1)
-            gate.limits[index] = limits.minimum(torch.tensor(HIGHEST))
-            apart = gate.distance_of(latents(encoder, again), which)
-            gate.reach[index] = torch.stack([apart.quantile(1 - share) for share in (WARNED, REFUSED)])
-            gate.reach[index, 1] *= MARGIN
-            bar.update()
-    return gate
+    gates = [deepcopy(gate) for _ in several]
+    with progress(len(MODALITIES) * len(gates), "encoder", "limits of the gate", quiet=quiet) as bar:
+        for own, generators in zip(gates, several, strict=True):
+            for which in MODALITIES:
+                _set_limits(own, which, generators, known[which], held[which], seed)
+                bar.update()
+    return gates
+
+
+def _set_limits(
+    gate: SliceGate, which: Modality, generators: Generators, known: Tensor, held: Tensor, seed: int
+) -> None:
+    """Set centre, spread and limits of a modality from slices to learn from and slices held back."""
+    index = MODALITIES.index(which)
+    encoder = generators.to_mr if which == "ct" else generators.to_ct
+    gate.centre[index], gate.whiten[index] = fitted(latents(encoder, known))
+    rather = gate.ratios(held, which)[:, KINDS.index(OTHER[which])] >= 0
+    again = _moved(held[rather] if rather.any() else held, seed)
+    seen = torch.cat([gate.ratios(part, which) for part in again.split(BATCH)])
+    limits = torch.stack([seen.quantile(share, dim=0) for share in (WARNED, REFUSED)], dim=1)
+    gate.limits[index] = limits.minimum(torch.tensor(HIGHEST))
+    apart = gate.distance_of(latents(encoder, again), which)
+    gate.reach[index] = torch.stack([apart.quantile(1 - share) for share in (WARNED, REFUSED)])
+    gate.reach[index, 1] *= MARGIN
 
 
 def latents(encoder: VariationalGenerator, slices: Tensor) -> Tensor:

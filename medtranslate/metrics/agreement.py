@@ -6,7 +6,6 @@ import math
 from dataclasses import replace
 
 import numpy as np
-from scipy.stats import spearmanr
 
 from medtranslate.metrics.arrays import Range, Volume, Voxels, covers
 from medtranslate.metrics.profiles import WHOLE_CT
@@ -92,6 +91,8 @@ def coverage(deviation: Volume, errors: Volume, mask: Voxels) -> Coverage | None
         errors: absolute, likewise.
         mask: likewise.
     """
+    from scipy.stats import spearmanr  # slow to load
+
     if not mask.any():
         return None
     spread, found = deviation[mask], errors[mask]

@@ -9,7 +9,6 @@ from functools import cached_property, partial
 
 import numpy as np
 import numpy.typing as npt
-from skimage.metrics import structural_similarity
 
 from medtranslate.metrics.arrays import Range, Volume, Voxels
 
@@ -168,6 +167,8 @@ def ssim_map(prediction: Volume, reference: Volume, data_range: Range) -> Volume
     depends on where zero lies, so both are shifted until the range begins there: HU may be negative.
     None for slices with a side below `SSIM_WINDOW`, on which the window does not fit.
     """
+    from skimage.metrics import structural_similarity  # slow to load
+
     if min(reference.shape[:2]) < SSIM_WINDOW:
         return None
     low, high = data_range

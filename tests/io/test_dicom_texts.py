@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +21,7 @@ from medtranslate.io.dicom_files import without_comment
 from medtranslate.io.dicom_objects import open_study, write_pdf
 from medtranslate.io.dicom_write import write_deidentified
 from medtranslate.phantom import study
+from medtranslate.records import Derivation
 
 NAMES = {
     "ISO_IR 100": "Müller^Jörg".encode("latin-1"),
@@ -89,7 +93,7 @@ def derive(tmp_path, make_volume, made):
 
 
 @pytest.mark.parametrize("declared", ["rightly", "not", "wrongly", "by no known term"])
-def test_a_name_keeps_its_bytes_whatever_its_character_set(derive, declared):
+def test_a_name_keeps_its_bytes_whatever_its_character_set(derive: Any, declared: str) -> None:
     for term, name in NAMES.items():
         said = {
             "rightly": None if term == "unknown" else term.encode(),
@@ -111,7 +115,7 @@ def test_a_name_keeps_its_bytes_whatever_its_character_set(derive, declared):
         assert meta.identity == (), term
 
 
-def test_an_undeclared_text_is_counted_in_characters_not_bytes(derive):
+def test_an_undeclared_text_is_counted_in_characters_not_bytes(derive: Any) -> None:
     said = {"StudyDescription": ("Голова " * 8).strip().encode(), "StudyID": "ИССЛ-2024".encode()}
     _, derived, meta = derive(**said)
     assert {keyword: bytes_of(derived, keyword) for keyword in said} == said
@@ -128,7 +132,9 @@ INVALID = {
 
 
 @pytest.mark.parametrize("case", INVALID)
-def test_what_archives_file_by_is_kept_though_it_is_not_valid_and_said_by_name(derive, case):
+def test_what_archives_file_by_is_kept_though_it_is_not_valid_and_said_by_name(
+    derive: Any, case: str
+) -> None:
     ((keyword, value),) = INVALID[case].items()
     source, derived, meta = derive(**INVALID[case])
     assert bytes_of(source, keyword) == bytes_of(derived, keyword) == value
@@ -137,7 +143,7 @@ def test_what_archives_file_by_is_kept_though_it_is_not_valid_and_said_by_name(d
     )
 
 
-def test_what_else_is_not_valid_is_left_out_and_said_by_name(derive):
+def test_what_else_is_not_valid_is_left_out_and_said_by_name(derive: Any) -> None:
     planted = {
         "StudyID": b"S" * 17,
         "ReferringPhysicianName": b"R" * 65,
@@ -154,7 +160,7 @@ def test_what_else_is_not_valid_is_left_out_and_said_by_name(derive):
     assert "CANARY" not in repr(meta)
 
 
-def test_the_record_says_what_was_kept_or_left_out(tmp_path, small_model):
+def test_the_record_says_what_was_kept_or_left_out(tmp_path: Path, small_model: Path) -> None:
     head = study(910_001, size=32, spacing=7.0)
     write_volume(head.mr, tmp_path / "mr")
     for path in (tmp_path / "mr").iterdir():
@@ -169,14 +175,14 @@ def test_the_record_says_what_was_kept_or_left_out(tmp_path, small_model):
 
 
 @pytest.mark.parametrize("term", ["\\ISO 2022 IR 58", "ISO_IR 203"])
-def test_a_document_beside_the_series_keeps_the_bytes_too(derive, tmp_path, term):
+def test_a_document_beside_the_series_keeps_the_bytes_too(derive: Any, tmp_path: Path, term: str) -> None:
     source, _, _ = derive(PatientName=NAMES[term], SpecificCharacterSet=term.encode(), PatientID=b"\xfc")
     write_pdf(b"%PDF-1.4", "a title", open_study(read_volume(source)), tmp_path / "report.dcm")
     for keyword in ("PatientName", "PatientID", "SpecificCharacterSet"):
         assert bytes_of(tmp_path / "report.dcm", keyword) == bytes_of(source, keyword)
 
 
-def test_a_scanner_s_name_keeps_its_bytes(derive):
+def test_a_scanner_s_name_keeps_its_bytes(derive: Any) -> None:
     source, derived, _ = derive(
         Manufacturer="Sanitätshaus".encode(), ManufacturerModelName=b"\xb2\xe2\xca\xd4"
     )
@@ -187,7 +193,9 @@ def test_a_scanner_s_name_keeps_its_bytes(derive):
 
 
 @pytest.mark.parametrize("charset", [None, b"ISO_IR 192", b"\\ISO 2022 IR 58"])
-def test_a_deidentified_copy_keeps_the_bytes_of_texts_that_stay(derive, tmp_path, charset):
+def test_a_deidentified_copy_keeps_the_bytes_of_texts_that_stay(
+    derive: Any, tmp_path: Path, charset: bytes | None
+) -> None:
     model = b"\x1b$)A\xd5\xc5 \xfc"
     source, _, _ = derive(SpecificCharacterSet=charset, ManufacturerModelName=model, PatientName=b"\xfcber")
     (tmp_path / "copy").mkdir()
@@ -199,7 +207,9 @@ def test_a_deidentified_copy_keeps_the_bytes_of_texts_that_stay(derive, tmp_path
 
 
 @pytest.mark.parametrize("lacking", ["StudyInstanceUID", "SOPInstanceUID", "SOPClassUID"])
-def test_a_blank_uid_stands_in_the_way_of_dicom_alone(series, tmp_path, made, lacking):
+def test_a_blank_uid_stands_in_the_way_of_dicom_alone(
+    series: Path, tmp_path: Path, made: Callable[..., Derivation], lacking: str
+) -> None:
     expected = read_volume(series)
     for path in series.iterdir():
         plant(path, **{lacking: b""})
@@ -216,7 +226,9 @@ def test_a_blank_uid_stands_in_the_way_of_dicom_alone(series, tmp_path, made, la
 
 
 @pytest.mark.parametrize("broken", [b"", b"1.2.PATIENT"])
-def test_what_dicom_cannot_refer_to_is_refused_before_it_is_translated(tmp_path, small_model, capsys, broken):
+def test_what_dicom_cannot_refer_to_is_refused_before_it_is_translated(
+    tmp_path: Path, small_model: Path, capsys: pytest.CaptureFixture[str], broken: bytes
+) -> None:
     write_volume(study(910_001, size=32, spacing=7.0).mr, tmp_path / "mr")
     for path in (tmp_path / "mr").iterdir():
         plant(path, StudyInstanceUID=broken)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import gzip
+from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -38,7 +40,7 @@ def nibabel_reads(path):
 
 @pytest.mark.parametrize("suffix", [".mgh", ".mgz"])
 @pytest.mark.parametrize("dtype", ["u1", "i2", "u2", "i4", "f4"])
-def test_every_number_type_is_read_as_nibabel_reads_it(tmp_path, dtype, suffix):
+def test_every_number_type_is_read_as_nibabel_reads_it(tmp_path: Path, dtype: str, suffix: str) -> None:
     path = tmp_path / f"a{suffix}"
     nib.MGHImage(VALUES.astype(dtype), POSE).to_filename(path)
     volume, oracle = read_volume(path), nibabel_reads(path)
@@ -55,7 +57,9 @@ def test_every_number_type_is_read_as_nibabel_reads_it(tmp_path, dtype, suffix):
     shape=st.tuples(*[st.integers(1, 9)] * 3),
     dtype=st.sampled_from(["u1", "i1", "i2", "u2", "i4", "f4"]),
 )
-def test_nibabel_reads_what_is_written(tmp_path, angles, sizes, mirrored, shape, dtype):
+def test_nibabel_reads_what_is_written(
+    tmp_path: Path, angles: Any, sizes: Any, mirrored: Any, shape: Any, dtype: Any
+) -> None:
     turn = Rotation.from_euler("xyz", angles, degrees=True).as_matrix() * sizes
     affine = nib.affines.from_matvec(turn * ([-1, 1, 1] if mirrored else 1), [40, -50, 60])
     values = np.arange(np.prod(shape)).reshape(shape).astype(dtype)
@@ -71,7 +75,7 @@ def test_nibabel_reads_what_is_written(tmp_path, angles, sizes, mirrored, shape,
         assert np.allclose(again.affine, source.affine, atol=1e-4)
 
 
-def test_one_of_several_frames_is_taken(tmp_path):
+def test_one_of_several_frames_is_taken(tmp_path: Path) -> None:
     frames = np.random.default_rng(1).integers(0, 99, (5, 4, 3, 6))
     path = save(tmp_path / "a.mgh", frames)
     with pytest.raises(Unreadable, match=r"holds 6 volumes; take one with --volume N"):
@@ -97,7 +101,7 @@ def test_one_of_several_frames_is_taken(tmp_path):
         ({"Pxyz_c": [np.inf, 0, 0]}, "not a finite 4 x 4 matrix"),
     ],
 )
-def test_a_lying_header_is_refused(tmp_path, fields, said):
+def test_a_lying_header_is_refused(tmp_path: Path, fields: Any, said: str) -> None:
     path = save(tmp_path / "a.mgh", **fields)
     with pytest.raises((Unreadable, GeometryRefused), match=rf"a.mgh: .*{said}") as refusal:
         read_volume(path)
