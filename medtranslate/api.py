@@ -246,7 +246,7 @@ def score(
         GeometryRefused: the grids differ.
         InputRefused: modalities differ, or a volume is not finite or has no range.
     """
-    from medtranslate.evaluation import score_pair
+    from medtranslate.evaluation import ScoringRules, score_pair
 
     record = None
     if not isinstance(prediction, Volume) and hasattr(prediction, "record"):
@@ -259,11 +259,13 @@ def score(
     return score_pair(
         read(prediction, modality=modality),
         read(reference, modality=modality),
-        profile=profile,
-        data_range=data_range,
+        ScoringRules(
+            profile=profile,
+            data_range=data_range,
+            register=register,
+            resample_reference=resample_reference,
+        ),
         translation=record,
-        register=register,
-        resample_reference=resample_reference,
         **others,
     )
 

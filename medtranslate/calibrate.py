@@ -30,7 +30,6 @@ from medtranslate.metrics import Range, calibrated, coverage, fit_calibration, h
 from medtranslate.modality import OTHER
 from medtranslate.records import Calibration, CalibrationReport, CalibrationTest, Coverage
 from medtranslate.runtime import check_free, progress, require_apart, whole_output
-from medtranslate.transforms.monai_adapters import to_metatensor
 from medtranslate.translation import as_spoken, pass_gate, sample_volume
 
 LEAST_PAIRS = 4
@@ -166,7 +165,7 @@ def read_pair(pair: Pair) -> dict[Modality, Volume]:
         volume = read_volume(path, modality=side)
         volume.require_grid(str(path))
         volumes[side] = to_axial(volume)
-    if differs := mismatch(to_metatensor(volumes["mr"]), to_metatensor(volumes["ct"]), "CT"):
+    if differs := mismatch(volumes["mr"], volumes["ct"], "CT"):
         raise GeometryRefused(f"{pair.files['mr']}: {differs}; resample one of the pair to the other's grid")
     return volumes
 

@@ -34,7 +34,7 @@ from medtranslate import phantom
 from medtranslate.checkpoint import Model
 from medtranslate.config import Modality, TrainSettings
 from medtranslate.data import open_sources
-from medtranslate.evaluation import baselines
+from medtranslate.evaluation import SourceImage, baselines
 from medtranslate.metrics import head_mask, mae, score
 from medtranslate.modality import OTHER
 from medtranslate.networks import VariationalGenerator
@@ -127,7 +127,7 @@ def slice_scores(
     """
     mask = head_mask([truth, source], [GREY, GREY])
     scored = {"": score(made, truth, mask, GREY)[0]}
-    scored |= baselines(truth, mask, GREY, source=source, source_range=GREY, mean_image=mean)
+    scored |= baselines(truth, mask, GREY, source=SourceImage(source, GREY), mean_image=mean)
     found = {
         f"{name} {of}".strip(): scores.get(name)
         for of, scores in scored.items()

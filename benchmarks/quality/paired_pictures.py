@@ -21,7 +21,8 @@ from skimage.exposure import match_histograms
 
 from medtranslate.checkpoint import Model, load_model
 from medtranslate.config import Modality
-from medtranslate.evaluation import mean_image, score_pair
+from medtranslate.evaluation import score_pair
+from medtranslate.evaluation.mean_image import mean_image
 from medtranslate.io import read_volume
 from medtranslate.metrics import head_mask, mae
 from medtranslate.modality import OTHER

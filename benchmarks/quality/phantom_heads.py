@@ -19,7 +19,8 @@ from PIL import Image
 from scipy import ndimage
 
 from medtranslate.checkpoint import Model, load_model
-from medtranslate.evaluation import mean_image, score_pair
+from medtranslate.evaluation import ScoringRules, score_pair
+from medtranslate.evaluation.mean_image import mean_image
 from medtranslate.io import Volume
 from medtranslate.phantom import HELD_OUT, TISSUES, Study, study
 from medtranslate.records import Evaluation
@@ -65,7 +66,7 @@ def to_ct(head: Study, model: Model) -> tuple[Volume, dict[str, float]]:
     made, _ = translate_volume(head.mr, model, "ct")
     blank = mean_image(head.mr, model, "ct")
     window = model.description.scale.ct_window
-    result = score_pair(made, head.ct, source=head.mr, mean_image=blank, data_range=window)
+    result = score_pair(made, head.ct, ScoringRules(data_range=window), source=head.mr, mean_image=blank)
     labels = head.labels.values
     names = [tissue.name for tissue in TISSUES]
 
@@ -94,7 +95,8 @@ def to_mr(head: Study, model: Model) -> tuple[Volume, dict[str, float]]:
     truth = head.mr.with_values(as_made(head.mr, model))
     source = head.ct.with_values(normalise(head.ct.values, "ct", scale))
     return made, scores(
-        "mr", score_pair(made, truth, source=source, mean_image=blank, data_range=scale.mr_range)
+        "mr",
+        score_pair(made, truth, ScoringRules(data_range=scale.mr_range), source=source, mean_image=blank),
     )
 
 

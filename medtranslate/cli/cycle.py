@@ -9,7 +9,7 @@ from medtranslate.config import CycleSettings
 def act(settings: CycleSettings, quiet: bool) -> Answer:
     """Translate there and back, and score."""
     from medtranslate.cli.scores import lines, parted
-    from medtranslate.evaluation import cycle
+    from medtranslate.evaluation.cycle import cycle
     from medtranslate.records import to_json
 
     result = cycle(settings, quiet=quiet)

@@ -16,7 +16,7 @@ def act(settings: TranslateSettings, quiet: bool) -> Answer:
     from medtranslate.runtime import gathered
 
     if settings.reference or settings.report:
-        from medtranslate.evaluation import translate_and_score
+        from medtranslate.evaluation.translate_and_score import translate_and_score
 
         items, result = translate_and_score(settings, quiet=quiet)
     else:

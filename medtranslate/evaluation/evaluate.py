@@ -13,9 +13,9 @@ from medtranslate.evaluation.evaluate_pair import score_paths
 from medtranslate.evaluation.pairing import find_members, notes_on, pair_up
 from medtranslate.io.tables import is_table
 from medtranslate.records import Cohort, Evaluation
+from medtranslate.records.places import stem_of
 from medtranslate.report import VIEWS
 from medtranslate.runtime import end_if_imported, require_apart, whole_output
-from medtranslate.translation import stem_of
 
 
 def evaluate(settings: EvaluateSettings, *, quiet: bool = False) -> Evaluation | Cohort:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from medtranslate.metrics.arrays import Range, Volume, Voxels
+from medtranslate.metrics.arrays import Range, Values, Voxels
 from medtranslate.metrics.outline import IN_PLANE, core_of
 
 BONE_HU = 200.0
@@ -93,7 +93,7 @@ def bone_from(ct_range: Range) -> float:
 
 
 def look_at_brain(
-    source: Volume, made: Volume, head: Voxels, spacing_mm: tuple[float, float, float], ct_range: Range
+    source: Values, made: Values, head: Voxels, spacing_mm: tuple[float, float, float], ct_range: Range
 ) -> Brain | None:
     """Measure a CT in slices through the brain; None if there are none.
 

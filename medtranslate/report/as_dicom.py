@@ -23,10 +23,10 @@ from highdicom.sr import (
     SourceImageForMeasurementGroup,
     TrackingIdentifier,
 )
-from monai.data import MetaTensor
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 
+from medtranslate.io import Volume
 from medtranslate.io.dicom_header import MANUFACTURER, basic, software_version, uid
 from medtranslate.io.dicom_objects import (
     SCHEME,
@@ -42,7 +42,6 @@ from medtranslate.modality import UNITS
 from medtranslate.records import Evaluation, Scores, Tissue, Translation
 from medtranslate.report.doubts import say_doubts
 from medtranslate.report.wording import CAUTION, clipping, tissue_range
-from medtranslate.transforms.monai_adapters import from_metatensor
 
 CODES = {
     "mae": ("MAE", "Mean absolute error"),
@@ -65,18 +64,18 @@ def file_report(pdf: Path, title: str, study: Study, folder: Path) -> None:
     write_pdf(pdf.read_bytes(), title, study, folder / "report.dcm")
 
 
-def file_spread(spread: MetaTensor, record: Evaluation | Translation, study: Study, folder: Path) -> None:
+def file_spread(spread: Volume, record: Evaluation | Translation, study: Study, folder: Path) -> None:
     """Write `folder/uncertainty.dcm`, the standard deviations as they are.
 
     Args:
-        spread: [1, X, Y, Z] on the grid of the study's source.
+        spread: on the grid of the study's source.
         record: what they belong to.
         study: of the source.
     """
     made = record if isinstance(record, Translation) else record.translation
     unit = record.unit if isinstance(record, Evaluation) else UNITS[record.model.to]
     quantity = made.uncertainty.quantity if made and made.uncertainty else "Standard deviation"
-    write_map(from_metatensor(spread), unit, quantity, study, folder / "uncertainty.dcm")
+    write_map(spread, unit, quantity, study, folder / "uncertainty.dcm")
 
 
 def file_scores(result: Evaluation, study: Study, about: Sequence[Dataset], folder: Path) -> None:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
-from medtranslate.metrics import Range, Volume, Voxels
+from medtranslate.metrics import Range, Values, Voxels
 from medtranslate.report.pictures import Pictures, Shown
 
 LONGEST_SIDE = 288
@@ -95,7 +95,7 @@ def error_limit(pictures: Pictures) -> float:
     return min(round_ticks(0.0, float(np.percentile(errors, 99.5)) or 1.0)[-1], high - low)
 
 
-def spread_limit(spreads: Iterable[Volume]) -> float:
+def spread_limit(spreads: Iterable[Values]) -> float:
     """End of the colour scale of standard deviations: a round number above 99.5 % of them; 0 for none."""
     highest = max((float(np.percentile(spread, 99.5)) for spread in spreads if spread.size), default=0.0)
     return round_ticks(0.0, highest)[-1] if highest else 0.0
@@ -248,7 +248,7 @@ def _spacing(pictures: Pictures | Shown, cut: Cut) -> tuple[float, float]:
     return pictures.spacing_mm[columns], pictures.spacing_mm[rows]
 
 
-def _grey(plane: Volume, ends: Range) -> npt.NDArray[np.uint8]:
+def _grey(plane: Values, ends: Range) -> npt.NDArray[np.uint8]:
     grey: npt.NDArray[np.uint8] = np.interp(plane, ends, (0, 255)).round().astype(np.uint8)
     return grey
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from medtranslate.geometry import Floats
-from medtranslate.metrics import Range, Volume, Voxels
+from medtranslate.metrics import Range, Values, Voxels
 
 
 @dataclass(frozen=True)
@@ -26,16 +26,16 @@ class Pictures:
         affine: array index to RAS+ mm, or None where the images have no place (pictures).
     """
 
-    prediction: Volume
-    reference: Volume
+    prediction: Values
+    reference: Values
     mask: Voxels
     data_range: Range
     spacing_mm: tuple[float, float, float]
-    source: Volume | None = None
+    source: Values | None = None
     source_range: Range = (0.0, 1.0)
     source_unit: str = "units as stored"
-    unclipped: Volume | None = None
-    spread: Volume | None = None
+    unclipped: Values | None = None
+    spread: Values | None = None
     affine: Floats | None = None
 
 
@@ -56,9 +56,9 @@ class Shown:
             can be shown.
     """
 
-    source: Volume
-    translation: Volume
-    spread: Volume | None
+    source: Values
+    translation: Values
+    spread: Values | None
     mask: Voxels
     source_range: Range
     range: Range

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
-from medtranslate.metrics import Range, Volume
+from medtranslate.metrics import Range, Values
 
 LONGEST = 288
 """Pixels of the longest side of a plane in a sheet."""
@@ -55,7 +55,7 @@ class Sheet:
 
 
 def three_planes(
-    volumes: tuple[Volume, Volume], ranges: tuple[Range, Range], spacing_mm: Point, at: Sequence[int]
+    volumes: tuple[Values, Values], ranges: tuple[Range, Range], spacing_mm: Point, at: Sequence[int]
 ) -> tuple[View, ...]:
     """Axial, coronal and sagittal planes through a voxel, as a radiologist looks at them.
 
@@ -79,7 +79,7 @@ def three_planes(
 
 
 def own_slices(
-    volumes: tuple[Volume, Volume], ranges: tuple[Range, Range], spacing_mm: Point, places: Sequence[int]
+    volumes: tuple[Values, Values], ranges: tuple[Range, Range], spacing_mm: Point, places: Sequence[int]
 ) -> tuple[View, ...]:
     """Some slices as they were acquired: of tilted or uneven ones, no other plane can be shown.
 

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import numpy as np
 
 from medtranslate.io.names import pair_name
-from medtranslate.metrics import Volume
+from medtranslate.metrics import Values
 from medtranslate.records import Translation
 from medtranslate.report.as_html import CASES, case_place
 from medtranslate.report.case_page import MOST_PLANES, Chart, middle_of, plot
@@ -180,7 +180,7 @@ def _settings(record: Translation) -> list[tuple[str, str]]:
     return [("Settings", told)] if told else []
 
 
-def _spreads(shown: Sequence[Shown]) -> list[Volume]:
+def _spreads(shown: Sequence[Shown]) -> list[Values]:
     return [view.spread[view.mask] for view in shown if view.spread is not None]
 
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from isal import isal_zlib
 
 from medtranslate.geometry import Floats
-from medtranslate.metrics import Range, Volume, Voxels, require_finite
+from medtranslate.metrics import Range, Values, Voxels, require_finite
 
 MOST_TEXT = 23_000_000
 """Characters that the volumes of a page may take; the page itself needs little."""
@@ -58,7 +58,7 @@ class Image:
     key: str
     title: str
     unit: str
-    values: Volume
+    values: Values
     window: Range = (0.0, 1.0)
     windows: Mapping[str, Range] | None = None
 
@@ -156,7 +156,7 @@ def build_viewer(
 _OTHERS = ((1, 2), (0, 2), (0, 1))
 
 
-def offered_windows(unit: str, values: Volume, mask: Voxels, own: Range, name: str) -> dict[str, Range]:
+def offered_windows(unit: str, values: Values, mask: Voxels, own: Range, name: str) -> dict[str, Range]:
     """The windows that a reader may choose from: the one that it opens with (`own`), then the usual.
 
     Args:
@@ -175,7 +175,7 @@ def offered_windows(unit: str, values: Volume, mask: Voxels, own: Range, name: s
     return {name: own, **tissue, **whole}
 
 
-def pack(values: Volume, levels: int = LEVELS[0], coarsest: float = math.inf) -> Packed:
+def pack(values: Values, levels: int = LEVELS[0], coarsest: float = math.inf) -> Packed:
     """A volume as text.
 
     Whole numbers stay exact up to 65,536 of them at the finest level; else the step is 1, 2 or 5 times a

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from medtranslate.config import Modality, ScaleSettings
-from medtranslate.metrics import Volume, Voxels, bone_from, doubts, look_at_brain, outline, with_rim
+from medtranslate.metrics import Values, Voxels, bone_from, doubts, look_at_brain, outline, with_rim
 from medtranslate.metrics.outline import REACH_MM
 from medtranslate.records import Plausibility
 from medtranslate.transforms import AIR, SCALP, VISIBLE, denormalise
@@ -136,7 +136,7 @@ def examine(
     )
 
 
-def _least(values: Volume, ends: tuple[float, float]) -> float:
+def _least(values: Values, ends: tuple[float, float]) -> float:
     """Return the value above which a voxel may be of the head: `FAINT` of the range above the background."""
     lower, upper = ends
     edges = values[:, 0], values[:, -1], values[:, :, 0], values[:, :, -1]

@@ -10,8 +10,8 @@ from medtranslate.config import Modality, TranslateSettings, stack_spacing
 from medtranslate.errors import UsageError
 from medtranslate.io import FORMATS, list_pictures
 from medtranslate.io.names import synthetic_name
+from medtranslate.records.places import PREVIEW, RECORD, preview_of, record_beside, record_of, stem_of
 from medtranslate.translation.checks import check_input, check_output
-from medtranslate.translation.records import PREVIEW, RECORD, preview_of, record_beside, record_of, stem_of
 from medtranslate.translation.uncertainty_files import check_uncertainty
 
 Place = tuple[Path, str]

@@ -11,10 +11,10 @@ from medtranslate.errors import UsageError
 from medtranslate.io import output_format, require_fit
 from medtranslate.io.dicom_texts import require_source
 from medtranslate.records import Translation
+from medtranslate.records.places import RECORD
 from medtranslate.runtime import whole_outputs
 from medtranslate.translation.checks import cannot_become
 from medtranslate.translation.planning import Job, Outputs, places, plan, plan_volume
-from medtranslate.translation.records import RECORD
 from medtranslate.translation.translator import (
     Translator,
     Written,
