@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from skimage.exposure import match_histograms
-from torch import Tensor
+from torch import Tensor, nn
 
 from benchmarks.ablation.anatomy import Twins, displacement, lesions, twins
 from benchmarks.ablation.appearance import checkerboard, sliced_wasserstein
@@ -34,7 +34,7 @@ from medtranslate import phantom
 from medtranslate.checkpoint import Model
 from medtranslate.config import Modality, TrainSettings
 from medtranslate.data import open_sources
-from medtranslate.evaluation import baselines
+from medtranslate.evaluation import SourceImage, baselines
 from medtranslate.metrics import head_mask, mae, score
 from medtranslate.modality import OTHER
 from medtranslate.networks import VariationalGenerator
@@ -127,7 +127,7 @@ def slice_scores(
     """
     mask = head_mask([truth, source], [GREY, GREY])
     scored = {"": score(made, truth, mask, GREY)[0]}
-    scored |= baselines(truth, mask, GREY, source=source, source_range=GREY, mean_image=mean)
+    scored |= baselines(truth, mask, GREY, source=SourceImage(source, GREY), mean_image=mean)
     found = {
         f"{name} {of}".strip(): scores.get(name)
         for of, scores in scored.items()
@@ -219,8 +219,8 @@ def _appearance(model: Model, source: Tensor, real: Tensor, made: Tensor, to: Mo
 
 
 def _spread(model: Model, source: Tensor, truth: Tensor, to: Modality) -> dict[str, float]:
-    """Whether samples of the posterior differ where the translation errs; nothing where there are none."""
-    generator = model.translator(to)
+    """Measures of how well the spread of samples foresees errors; empty for a method without samples."""
+    generator: nn.Module = model.translator(to)
     if not isinstance(generator, VariationalGenerator):
         return {}
     made, deviation = sampled(generator, source, SAMPLES)

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from medtranslate.metrics import WHOLE_CT, Volume, Voxels, score
+from medtranslate.metrics import WHOLE_CT, Values, Voxels, score
 
 SCALES = 5
 
@@ -60,7 +60,7 @@ def main() -> None:
     )
 
 
-def pair(x: int, y: int, z: int) -> tuple[Volume, Volume, Voxels]:
+def pair(x: int, y: int, z: int) -> tuple[Values, Values, Voxels]:
     """A ball of textured tissue in bone in air, its noisy copy, and a mask; slices lie together in memory."""
     axes = np.meshgrid(*(np.linspace(-1.3, 1.3, n, dtype=np.float32) for n in (z, y, x)), indexing="ij")
     radius = np.sqrt(sum(axis * axis for axis in axes))
@@ -71,7 +71,7 @@ def pair(x: int, y: int, z: int) -> tuple[Volume, Volume, Voxels]:
     return prediction.astype(np.float32).T, reference.astype(np.float32).T, (radius < 1.15).T
 
 
-def plain_scores(prediction: Volume, reference: Volume, mask: Voxels) -> tuple[float, float, float]:
+def plain_scores(prediction: Values, reference: Values, mask: Voxels) -> tuple[float, float, float]:
     """MAE, PSNR and the product over the scales of a plain SSIM."""
     low, high = WHOLE_CT
     fake, real = prediction.T, reference.T
@@ -95,7 +95,7 @@ def ssim(one: NDArray[np.float64], two: NDArray[np.float64], width: float) -> fl
     return float((((2 * a * b + c1) * (2 * ab + c2)) / ((a * a + b * b + c1) * (aa + bb + c2))).mean())
 
 
-def peak(act: Callable[[], object], images: tuple[Volume, Volume, Voxels]) -> float:
+def peak(act: Callable[[], object], images: tuple[Values, Values, Voxels]) -> float:
     """Peak memory in copies of a volume, the three inputs included."""
     tracemalloc.start()
     act()

@@ -16,7 +16,8 @@ from pydantic.dataclasses import dataclass
 
 from medtranslate.config import Modality, ModelName, NetworkSettings, ScaleSettings, build, plain
 from medtranslate.errors import ModelRefused, SettingsError
-from medtranslate.records import Calibration
+from medtranslate.modality import UNITS
+from medtranslate.records import Calibration, ModelInfo
 from medtranslate.runtime import whole_output
 
 SHIPPED = Path(__file__).parents[1] / "models"
@@ -81,6 +82,18 @@ class Description:
     parent: Parent | None = None
     licence: Licence | None = None
 
+    def info(self, to: Modality) -> ModelInfo:
+        """Describe the model that makes a modality, as records do."""
+        return ModelInfo(
+            name=self.name,
+            sha256=self.sha256,
+            to=to,
+            output_range=self.scale.ct_window if to == "ct" else self.scale.mr_range,
+            unit=UNITS[to],
+            mr_percentile=self.scale.mr_percentile if to == "mr" else None,
+            summary=self.summary or None,
+        )
+
 
 def find_model(name_or_folder: str) -> Path:
     """Find the model that ships under this name, or take the name as the folder of a model or of a run.
@@ -140,6 +153,20 @@ def write_description(folder: Path, description: Description) -> None:
 def list_models() -> list[Description]:
     """Describe the models that ship, by name."""
     return [describe(path.parent) for path in sorted(SHIPPED.glob("*/model.json"))]
+
+
+def list_run(run: Path) -> dict[Path, Description]:
+    """Describe the models of a training run by folder: the last one, then those that it kept.
+
+    Raises:
+        ModelRefused: the folder is no run, or holds no model yet.
+    """
+    folders = [path.parent for path in (run / "model" / "model.json", *sorted(run.glob("kept/*/model.json")))]
+    if not folders[0].joinpath("model.json").is_file():
+        raise ModelRefused(
+            f"{run}: holds no model/model.json, so no run with a model; name the folder of a run"
+        )
+    return {folder: describe(folder) for folder in folders}
 
 
 def read_text(path: Path) -> str:

@@ -26,7 +26,6 @@ from medtranslate.checkpoint.description import (
 )
 from medtranslate.config import Modality, plain
 from medtranslate.errors import ModelRefused
-from medtranslate.modality import UNITS
 from medtranslate.model import Generators
 from medtranslate.networks import SliceGate, VariationalGenerator
 from medtranslate.records import Calibration, ModelInfo
@@ -69,16 +68,7 @@ class Model:
 
     def info(self, to: Modality) -> ModelInfo:
         """Describe this model in a record."""
-        scale = self.description.scale
-        return ModelInfo(
-            name=self.description.name,
-            sha256=self.description.sha256,
-            to=to,
-            output_range=scale.ct_window if to == "ct" else scale.mr_range,
-            unit=UNITS[to],
-            mr_percentile=scale.mr_percentile if to == "mr" else None,
-            summary=self.description.summary or None,
-        )
+        return self.description.info(to)
 
 
 def save_model(

@@ -9,7 +9,7 @@ from medtranslate.config import CycleSettings
 def act(settings: CycleSettings, quiet: bool) -> Answer:
     """Translate there and back, and score."""
     from medtranslate.cli.scores import lines, parted
-    from medtranslate.evaluation import cycle
+    from medtranslate.evaluation.cycle import cycle
     from medtranslate.records import to_json
 
     result = cycle(settings, quiet=quiet)
@@ -30,5 +30,5 @@ command = SettingsCommand(
     source in it. Writes result.json, slices.csv, report.html, report.pdf and differences/*.png.""",
     arguments=("input",),
     inputs=("input",),
-    sections={"Input options": ("from", "series", "select", "volume")},
+    sections={"Input options": ("from", "series", "select", "volume", "nan_to")},
 )

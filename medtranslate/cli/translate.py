@@ -16,7 +16,7 @@ def act(settings: TranslateSettings, quiet: bool) -> Answer:
     from medtranslate.runtime import gathered
 
     if settings.reference or settings.report:
-        from medtranslate.evaluation import translate_and_score
+        from medtranslate.evaluation.translate_and_score import translate_and_score
 
         items, result = translate_and_score(settings, quiet=quiet)
     else:
@@ -58,7 +58,7 @@ command = SettingsCommand(
     arguments=("input", "output"),
     inputs=("input", "reference"),
     sections={
-        "Input options": ("series", "select", "volume", "stack", "spacing"),
+        "Input options": ("series", "select", "volume", "stack", "spacing", "nan_to", "picture_hu"),
         "Output options": ("format", "regrid", "compress", "deidentify", "burn_in", "preview"),
         "Uncertainty, scores and report": ("samples", "seed", "uncertainty", "reference", "report"),
         "Machine options": ("device", "precision", "batch"),

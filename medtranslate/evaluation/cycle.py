@@ -3,34 +3,35 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
-import torch
-from monai.data import MetaTensor
 
 from medtranslate.checkpoint import Model, load_model
 from medtranslate.config import CycleSettings, Modality, nan_value, plain, write_yaml
 from medtranslate.device import choose_device
+from medtranslate.evaluation.alignment import align
 from medtranslate.evaluation.averages import (
     gathered_warnings,
     mean_baselines,
     mean_scores,
     mean_tissues,
-    telling,
+    representative_cases,
 )
-from medtranslate.evaluation.baselines import mean_image
-from medtranslate.evaluation.pair import align, compare
+from medtranslate.evaluation.mean_image import mean_image
+from medtranslate.evaluation.pair import compare
 from medtranslate.evaluation.pairing import members_of
-from medtranslate.io import read_volume
+from medtranslate.evaluation.rules import ScoringRules
+from medtranslate.io import Volume, read_volume
 from medtranslate.io.dicom_values import require_signal
+from medtranslate.io.layout import to_axial
 from medtranslate.metrics import PROFILES, Range, score
 from medtranslate.modality import OTHER
 from medtranslate.records import Cycle, Evaluation, Mask
+from medtranslate.records.places import stem_of
 from medtranslate.report import VIEWS, Pictures, draw_differences, write_case
 from medtranslate.runtime import check_free, progress, require_apart, whole_output
-from medtranslate.transforms import to_axial
-from medtranslate.transforms.monai_adapters import from_metatensor, to_metatensor
-from medtranslate.translation import as_spoken, framed_alone, pass_gate, stem_of, translate_volume
+from medtranslate.translation import as_spoken, framed_alone, pass_gate, translate_volume
 
 NAMES = {
     "source copied": "intermediate copied",
@@ -59,7 +60,7 @@ def cycle(settings: CycleSettings, *, quiet: bool = False) -> Cycle:
     model = load_model(settings.model, choose_device(settings.device))
 
     def one(name: str) -> tuple[Evaluation, Pictures]:
-        read = read_volume(
+        source = read_volume(
             paths[name],
             series=settings.series,
             select=settings.select,
@@ -68,8 +69,7 @@ def cycle(settings: CycleSettings, *, quiet: bool = False) -> Cycle:
             nan_to=nan_value(settings.nan_to, settings.from_, str(paths[name])),
             advice=f"--from says what the input is, so give --from {OTHER[settings.from_]}",
         )
-        require_signal(read.meta)
-        source = to_metatensor(read)
+        require_signal(source.meta)
         return cycle_volume(
             source,
             settings.from_,
@@ -109,7 +109,9 @@ def cycle(settings: CycleSettings, *, quiet: bool = False) -> Cycle:
             items.append(result)
             bar.update()
         found = gathered(items)
-        pictures = {name: drawn} if len(items) == 1 else {name: one(name)[1] for name in telling(items)}
+        pictures = (
+            {name: drawn} if len(items) == 1 else {name: one(name)[1] for name in representative_cases(items)}
+        )
         for write in VIEWS.values():
             write(found, pictures, folder)
         write_yaml(settings, folder / "settings.yaml")
@@ -117,7 +119,7 @@ def cycle(settings: CycleSettings, *, quiet: bool = False) -> Cycle:
 
 
 def cycle_volume(
-    source: MetaTensor,
+    source: Volume,
     modality: Modality,
     model: Model,
     batch: int | None = None,
@@ -137,7 +139,7 @@ def cycle_volume(
     is the model's own, and its record has the gate's verdict on the source.
 
     Args:
-        source: [1, X, Y, Z] in physical units.
+        source: in physical units.
         modality: of the source.
         batch: slices per pass (default: by their size and the free memory).
         noise: standard deviation of normal noise on the image between, as a share of its range.
@@ -150,35 +152,25 @@ def cycle_volume(
             source or in the image between.
     """
     there = OTHER[modality]
-    given = from_metatensor(source)
-    translated, outward = translate_volume(given, model, there, batch)
-    outward = pass_gate(outward, str(given.meta.path or "image"), force=force)
-    ends = (0.0, 255.0) if "levels" in source.meta else outward.model.output_range
-    between = _as_kept(to_metatensor(translated), ends, noise, seed)
-    made, record = translate_volume(from_metatensor(between), model, modality, batch)
-    recovered = to_metatensor(made)
+    translated, outward = translate_volume(source, model, there, batch)
+    outward = pass_gate(outward, str(source.meta.path or "image"), force=force)
+    ends = (0.0, 255.0) if source.is_picture else outward.model.output_range
+    between = _as_kept(translated, ends, noise, seed)
+    recovered, record = translate_volume(between, model, modality, batch)
     record = replace(record, gate=outward.gate)
-    original = to_axial(to_metatensor(as_spoken(given, modality, model)))
-    known = source.meta.get("warnings", [])
-    spoken = (0.0, 255.0) if "levels" in source.meta else record.model.output_range
-    profile = PROFILES["image"]
-    head = profile.mask([original.numpy()[0]], [spoken])
-    result, pictures = compare(
-        align(
-            prediction=recovered,
-            # The scores bring a volume to the model's scale themselves.
-            reference=original if "levels" in source.meta else source,
-            source=between,
-            mask=MetaTensor(torch.from_numpy(head[None].astype(np.float32)), affine=original.affine),
-            mean_image=mean_image(between, model, modality),
-        ),
-        "image",
-        None,
-        record,
-        name,
-        on_scale=True,
-    )
-    untouched = to_axial(to_metatensor(framed_alone(given, modality, model))).numpy()[0]
+    original = to_axial(as_spoken(source, modality, model))
+    spoken = (0.0, 255.0) if source.is_picture else record.model.output_range
+    head = PROFILES["image"].mask([original.values], [spoken])
+    volumes = {
+        "prediction": recovered,
+        # The scores bring a volume to the model's scale themselves.
+        "reference": original if source.is_picture else source,
+        "source": between,
+        "mask": Volume(head.astype(np.float32), original.affine),
+        "mean_image": mean_image(between, model, modality),
+    }
+    result, pictures = compare(align(volumes), ScoringRules(), translation=record, name=name)
+    untouched = to_axial(framed_alone(source, modality, model)).values
     baselines = {
         "untranslated": score(untouched, pictures.reference, pictures.mask, pictures.data_range)[0],
         **{NAMES[key]: scores for key, scores in result.baselines.items()},
@@ -188,17 +180,17 @@ def cycle_volume(
         result,
         baselines=baselines,
         mask=Mask(rule=rule, share=float(head.mean())),
-        warnings=[*(text for text in outward.warnings if text not in known), *result.warnings],
+        warnings=[*(text for text in outward.warnings if text not in source.meta.warnings), *result.warnings],
     ), pictures
 
 
-def _as_kept(volume: MetaTensor, ends: Range, noise: float, seed: int) -> MetaTensor:
+def _as_kept(volume: Volume, ends: Range, noise: float, seed: int) -> Volume:
     """A translation as a file would hold it (pictures: whole grey levels), with noise on it."""
-    values = volume.as_tensor()
+    values = volume.values
     if noise:
-        drawn = np.random.default_rng(seed).standard_normal(tuple(values.shape), dtype=np.float32)
-        values = (values + noise * (ends[1] - ends[0]) * torch.from_numpy(drawn)).clamp(*ends)
-    if "levels" in volume.meta:
+        drawn = np.random.default_rng(seed).standard_normal(values.shape, dtype=np.float32)
+        values = (values + np.float32(noise * (ends[1] - ends[0])) * drawn).clip(*ends)
+    if volume.is_picture:
         values = values.round()
-    where = f"{volume.meta.get('path', 'image')} (translated to {volume.meta['modality']})"
-    return MetaTensor(values, meta={**volume.meta, "path": where})
+    where = f"{volume.meta.path or 'image'} (translated to {volume.meta.modality})"
+    return volume.with_values(values, path=Path(where))

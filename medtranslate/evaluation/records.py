@@ -7,14 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from monai.data import MetaTensor
-
 from medtranslate.config import nan_value
 from medtranslate.errors import InputRefused, Unreadable
-from medtranslate.io import read_volume
+from medtranslate.io import Volume, read_volume
 from medtranslate.modality import OTHER, Modality
 from medtranslate.records import Cohort, Cycle, Evaluation, Translation, read_result
-from medtranslate.transforms.monai_adapters import to_metatensor
 
 NAMES = ("result.json", "translation.json")
 READERS: dict[str, Callable[[Path], Evaluation | Cohort | Cycle | Translation]] = {
@@ -116,7 +113,7 @@ def read_volumes(
     known: Mapping[str, str],
     settings: Mapping[str, object],
     free: Sequence[str] = (),
-) -> tuple[dict[str, MetaTensor], list[str]]:
+) -> tuple[dict[str, Volume], list[str]]:
     """Volumes by role, and why those that a record names are missing.
 
     Args:
@@ -143,7 +140,7 @@ def read_volumes(
     return volumes, notes
 
 
-def _read(path: Path, role: str, digest: str | None, settings: Mapping[str, object]) -> MetaTensor:
+def _read(path: Path, role: str, digest: str | None, settings: Mapping[str, object]) -> Volume:
     series, select = (settings.get(name) if role == "source" else None for name in ("series", "select"))
     number = settings.get("volume") if role == "source" else None
     if role == "reference" and "prediction" in settings:  # of `evaluate`
@@ -165,4 +162,4 @@ def _read(path: Path, role: str, digest: str | None, settings: Mapping[str, obje
             f"{path}: is not the {role} of this record (SHA-256 {found[:12]}..., recorded {digest[:12]}...);"
             " give the very volume, or leave it away"
         )
-    return to_metatensor(volume)
+    return volume

@@ -77,17 +77,17 @@ def grown(mask: Voxels, steps: tuple[int, ...]) -> Voxels:
     It is an OR of shifted copies, each twice as wide as the last: on a large volume many times faster than
     distances.
     """
-    made = mask.copy()
+    dilated = mask.copy()
     for axis, reach in enumerate(steps):
         done = 0
         while done < reach:
             step = min(done + 1, reach - done, mask.shape[axis])
-            before = made.copy()
+            before = dilated.copy()
             upper, lower = ((*[slice(None)] * axis, part) for part in (slice(step, None), slice(None, -step)))
-            made[upper] |= before[lower]
-            made[lower] |= before[upper]
+            dilated[upper] |= before[lower]
+            dilated[lower] |= before[upper]
             done += step
-    return made
+    return dilated
 
 
 def shrunk(mask: Voxels, steps: tuple[int, ...]) -> Voxels:

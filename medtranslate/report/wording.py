@@ -144,7 +144,8 @@ def directions(names: Sequence[str]) -> str:
         titles = [score_info(name).title for name in names if score_info(name).better == way]
         if titles:
             parts.append(f"{way} {' and '.join(titles)} {'are' if len(titles) > 1 else 'is'} better")
-    return f"{', '.join(parts).capitalize()}." if parts else ""
+    text = ", ".join(parts)
+    return f"{text[:1].upper()}{text[1:]}." if text else ""
 
 
 def is_error(name: str) -> bool:
