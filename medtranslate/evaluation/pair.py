@@ -7,7 +7,15 @@ from typing import Unpack
 
 from medtranslate.evaluation.alignment import Aligned, Others, align
 from medtranslate.evaluation.beside import doubted, say_beside
-from medtranslate.evaluation.comparison import explain, pictures, prepare, score, stray_ml, with_mask
+from medtranslate.evaluation.comparison import (
+    Comparison,
+    explain,
+    pictures,
+    prepare,
+    score,
+    stray_ml,
+    with_mask,
+)
 from medtranslate.evaluation.registered import register_reference, with_registration
 from medtranslate.evaluation.rules import ScoringRules
 from medtranslate.io import Volume
@@ -79,8 +87,7 @@ def compare(
     Raises:
         InputRefused, SettingsError: as `score_pair`.
     """
-    model = model or (translation.model if translation else None)
-    pair = with_mask(prepare(aligned, rules, model, translation))
+    pair = _prepared(aligned, rules, translation, model)
     result, stray = explain(pair, score(pair)), stray_ml(pair)
     result = replace(
         result,
@@ -89,3 +96,19 @@ def compare(
         warnings=[*result.warnings, *say_beside(stray)],
     )
     return result, pictures(pair)
+
+
+def scored_arrays(aligned: Aligned, rules: ScoringRules, translation: Translation | None) -> Pictures:
+    """The arrays as `compare` scores them, without the scores.
+
+    Raises:
+        InputRefused, SettingsError: as `score_pair`.
+    """
+    return pictures(_prepared(aligned, rules, translation, None))
+
+
+def _prepared(
+    aligned: Aligned, rules: ScoringRules, translation: Translation | None, model: ModelInfo | None
+) -> Comparison:
+    model = model or (translation.model if translation else None)
+    return with_mask(prepare(aligned, rules, model, translation))

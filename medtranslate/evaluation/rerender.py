@@ -13,7 +13,7 @@ from medtranslate.config import ReportSettings, write_yaml
 from medtranslate.errors import GeometryRefused, InputRefused, UsageError
 from medtranslate.evaluation.alignment import align, mismatch
 from medtranslate.evaluation.averages import representative_cases
-from medtranslate.evaluation.pair import compare
+from medtranslate.evaluation.pair import scored_arrays
 from medtranslate.evaluation.pairing import find_members, members_of
 from medtranslate.evaluation.records import (
     ROLES,
@@ -197,7 +197,7 @@ def _pictures(record: Evaluation, volumes: Mapping[str, Volume], notes: list[str
         volumes, resample = _in_place(volumes, record.registration), True
     rules = ScoringRules(profile=record.profile, data_range=None if fixed else record.data_range)
     aligned = align(volumes, resample_reference=resample)
-    return compare(aligned, rules, translation=record.translation, name=record.name)[1]
+    return scored_arrays(aligned, rules, record.translation)
 
 
 def _in_place(volumes: Mapping[str, Volume], found: Registration) -> dict[str, Volume]:

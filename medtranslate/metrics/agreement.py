@@ -6,7 +6,6 @@ import math
 from dataclasses import replace
 
 import numpy as np
-from scipy.stats import spearmanr
 
 from medtranslate.metrics.arrays import Range, Values, Voxels, covers
 from medtranslate.metrics.profiles import WHOLE_CT
@@ -92,6 +91,8 @@ def coverage(deviation: Values, errors: Values, mask: Voxels) -> Coverage | None
         errors: absolute, likewise.
         mask: likewise.
     """
+    from scipy.stats import spearmanr  # it takes half a second to import
+
     if not mask.any():
         return None
     spread, found = deviation[mask], errors[mask]

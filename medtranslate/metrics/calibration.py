@@ -14,7 +14,6 @@ from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import isotonic_regression
 
 from medtranslate.records import Calibration
 
@@ -33,6 +32,8 @@ def fit_calibration(spread: NDArray[np.floating], errors: NDArray[np.floating], 
         errors: [N], absolute, in the same unit.
         on: data of the fit, in words.
     """
+    from scipy.optimize import isotonic_regression  # slow to import
+
     bins = np.array_split(np.argsort(spread, kind="stable"), BINS)
     squares = [float(np.mean(np.square(errors[part], dtype=np.float64))) for part in bins]
     risen = isotonic_regression(squares, weights=[len(part) for part in bins]).x

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
-from skimage.morphology import isotropic_dilation
 
 from medtranslate.metrics.arrays import Range, Values, Voxels
 
@@ -75,6 +74,8 @@ def body_mask(volumes: Sequence[Values], ranges: Sequence[Range]) -> Voxels:
             them.
         ranges: ignored.
     """
+    from skimage.morphology import isotropic_dilation  # slow to import
+
     outline = _largest_filled(volumes[0] > BODY_HU)
     # An empty slice has no outline from which to measure distances.
     planes = [

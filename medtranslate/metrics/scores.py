@@ -9,7 +9,6 @@ from functools import cached_property, partial
 
 import numpy as np
 import numpy.typing as npt
-from skimage.metrics import structural_similarity
 
 from medtranslate.metrics.arrays import Range, Values, Voxels
 
@@ -170,6 +169,8 @@ def ssim_map(prediction: Values, reference: Values, data_range: Range) -> Values
     """
     if min(reference.shape[:2]) < SSIM_WINDOW:
         return None
+    from skimage.metrics import structural_similarity  # slow to import
+
     low, high = data_range
     similarity = np.empty(reference.shape, np.float32)
     for index in range(reference.shape[2]):

@@ -10,13 +10,12 @@ from pathlib import Path
 
 from medtranslate import plugins
 from medtranslate.records import Cohort, Cycle, Evaluation, Translation
-from medtranslate.report import as_csv, as_html, as_json, as_pdf
 from medtranslate.report.as_html import case_place, write_case
 from medtranslate.report.batch_page import write_batch_pages
 from medtranslate.report.drawing import draw_differences
 from medtranslate.report.pictures import Pictures, Shown
 from medtranslate.report.planes import Sheet, draw, own_slices, three_planes, thumbnail
-from medtranslate.report.translation_page import write_translation, write_translation_case
+from medtranslate.report.translation_page import write_translation_case
 
 __all__ = [
     "TRANSLATION_VIEWS",
@@ -41,7 +40,12 @@ View = Callable[[Evaluation | Cohort | Cycle, Mapping[str, Pictures], Path], Non
 
 VIEWS: MutableMapping[str, View] = plugins.load(
     "medtranslate.views",
-    {"json": as_json.write, "csv": as_csv.write, "html": as_html.write, "pdf": as_pdf.write},
+    {
+        "json": "medtranslate.report.as_json:write",
+        "csv": "medtranslate.report.as_csv:write",
+        "html": "medtranslate.report.as_html:write",
+        "pdf": "medtranslate.report.as_pdf:write",
+    },
 )
 """Views of scores, by name."""
 
@@ -49,6 +53,10 @@ TranslationView = Callable[[Sequence[Translation], Sequence[tuple[str, Shown]], 
 """Function of records, arrays to draw by name, and a folder; it writes a file there."""
 
 TRANSLATION_VIEWS: MutableMapping[str, TranslationView] = plugins.load(
-    "medtranslate.translation_views", {"html": write_translation, "pdf": as_pdf.write_translation}
+    "medtranslate.translation_views",
+    {
+        "html": "medtranslate.report.translation_page:write_translation",
+        "pdf": "medtranslate.report.as_pdf:write_translation",
+    },
 )
 """Views of translations that have no reference, by name."""
