@@ -133,7 +133,9 @@ def as_pictures(source: Volume, shown: tuple[float, float] | None) -> tuple[Volu
         return volume, notes
     low, high = shown
     notes.append(f"pictures show values from {low:g} to {high:g} in 256 steps")
-    return volume.with_values((volume.values - np.float32(low)) * np.float32(255 / (high - low))), notes
+    with np.errstate(over="ignore", invalid="ignore"):  # `write_volume` refuses what is not finite
+        grey = (volume.values - np.float32(low)) * np.float32(255 / (high - low))
+    return volume.with_values(grey), notes
 
 
 def as_dicom(source: Volume) -> tuple[Volume, list[str]]:

@@ -1,4 +1,4 @@
-"""Does anatomy stay where it is? What phantom pairs, whose truth is known, can tell of a translation.
+"""Measures how far a translation moves, loses or invents anatomy, on phantom pairs whose truth is known.
 
 Slices are [B, 1, S, S] in [-1, 1].
 """

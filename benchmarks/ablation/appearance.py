@@ -1,4 +1,4 @@
-"""Do translations look like the real slices of their modality? Distances that need no pairs."""
+"""Measures how far translations are from the look of real slices of their modality, without pairs."""
 
 from __future__ import annotations
 
@@ -58,8 +58,9 @@ def checkerboard(real: Tensor, fake: Tensor) -> float:
 
 
 def _upsampling(size: int) -> Tensor:
-    """Which of the frequencies [size, size] are near those of upsampling."""
+    """Mask of the frequencies [size, size] that are near those of upsampling."""
     places = torch.fft.fftfreq(size).abs()
     near = [(places - centre).abs() <= 1 / 32 for centre in (0.0, 0.25, 0.5)]
     steep = near[1] | near[2]
-    return (steep[:, None] & (steep | near[0])) | (near[0][:, None] & steep)
+    mask: Tensor = (steep[:, None] & (steep | near[0])) | (near[0][:, None] & steep)
+    return mask

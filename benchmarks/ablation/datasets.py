@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from skimage.exposure import match_histograms
-from torch import Tensor
+from torch import Tensor, nn
 
 from benchmarks.ablation.anatomy import Twins, displacement, lesions, twins
 from benchmarks.ablation.appearance import checkerboard, sliced_wasserstein
@@ -219,8 +219,8 @@ def _appearance(model: Model, source: Tensor, real: Tensor, made: Tensor, to: Mo
 
 
 def _spread(model: Model, source: Tensor, truth: Tensor, to: Modality) -> dict[str, float]:
-    """Whether samples of the posterior differ where the translation errs; nothing where there are none."""
-    generator = model.translator(to)
+    """Measures of how well the spread of samples foresees errors; empty for a method without samples."""
+    generator: nn.Module = model.translator(to)
     if not isinstance(generator, VariationalGenerator):
         return {}
     made, deviation = sampled(generator, source, SAMPLES)

@@ -23,9 +23,11 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.speed.batch_runs import below, in_place, make_list, parents, start
 
@@ -109,7 +111,8 @@ def until_the_end(
         whole = seen
         for path in seen:
             try:
-                nib.load(path).get_fdata()
+                image: Any = nib.load(path)
+                image.get_fdata()
             except Exception:
                 half += 1
         if batch.returncode == 0:
@@ -146,8 +149,9 @@ def wait_a_while(batch: subprocess.Popen[bytes], out: Path, chance: random.Rando
     return batch.poll() is None
 
 
-def voxels(out: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    images = {str(path.relative_to(out)): nib.load(path) for path in in_place(out)}
+def voxels(out: Path) -> dict[str, tuple[NDArray[Any], NDArray[np.float64]]]:
+    """Values and affine of each output."""
+    images: dict[str, Any] = {str(path.relative_to(out)): nib.load(path) for path in in_place(out)}
     return {name: (np.asarray(image.dataobj), image.affine) for name, image in images.items()}
 
 

@@ -24,25 +24,22 @@ from unittest.mock import patch
 import numpy as np
 import torch
 from matplotlib.figure import Figure
-from monai.data import MetaTensor
 from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
 from benchmarks.ablation.anatomy import twins
 from benchmarks.ablation.methods.train import translated
-from benchmarks.quality.phantom_heads import BONE_HU
+from benchmarks.quality.phantom_heads import BONE_HU, as_made
 from medtranslate.checkpoint import Model, load_model
 from medtranslate.config import StreamContrast
 from medtranslate.io import read_volume
+from medtranslate.io.layout import to_axial
 from medtranslate.phantom import HELD_OUT, LABEL, PROTOCOLS, Protocol, study
 from medtranslate.report import draw as sheet
-from medtranslate.transforms import denormalise, normalise, to_axial
-from medtranslate.translation import preview, translate_volume
-from medtranslate.translation.framed import stack
-from medtranslate.translation.volume import sample_stacks
+from medtranslate.translation import sample_volume, sheet_of, translate_volume
 
-Plane = NDArray[np.float32]
+Plane = NDArray[np.floating]
 Values = NDArray[np.float32]
 Voxels = NDArray[np.bool_]
 
@@ -105,22 +102,22 @@ def main() -> None:
     draw(cases).savefig(options.picture, dpi=100)
     if options.typical and options.both:
         bled = next(case for case in cases if case.name.startswith("bleeding"))
-        both(sheet_of(options.typical, model), bled).savefig(options.both, dpi=100)
+        both(preview_of(options.typical, model), bled).savefig(options.both, dpi=100)
 
 
 def templates(folder: Path, model: Model) -> Iterator[Case]:
     """T1 to CT where the truth is another scan, though an average of many heads."""
     t1, ct = (read_volume(folder / f"{name}.nii.gz") for name in ("t1-template", "ct-template-hu"))
-    t1.meta["modality"] = "mr"
+    t1 = t1.with_meta(modality="mr")
     source, made, true = (to_axial(volume) for volume in (t1, translate_volume(t1, model, "ct")[0], ct))
-    window, size = model.description.scale.ct_window, float(made.pixdim[0])
-    values, truth = made.numpy()[0], true.numpy()[0].clip(*window)
-    top = float(np.percentile(source.numpy(), 99))
-    height = np.asarray(made.affine)[2, 3] + float(made.pixdim[2]) * np.arange(values.shape[2])
+    window, size = model.description.scale.ct_window, made.spacing[0]
+    values, truth = made.values, true.values.clip(*window)
+    top = float(np.percentile(source.values, 99))
+    height = made.affine[2, 3] + made.spacing[2] * np.arange(values.shape[2])
 
     def planes(index: int) -> tuple[Plane, Plane, Plane]:
         return (
-            grey(source.numpy()[0, :, :, index], 0, top),
+            grey(source.values[:, :, index], 0, top),
             grey(values[:, :, index], *window),
             grey(truth[:, :, index], *window),
         )
@@ -138,7 +135,7 @@ def worst_fluid(contrast: StreamContrast | str, model: Model) -> Case:
     """Of some slices of healthy digital heads, that in which fluid is the least dark beside brain."""
     network, scale = model.description.network, model.description.scale
     with patch.dict(PROTOCOLS, pd=PD):
-        pairs = twins(DRAWN, SLICES, network, scale, contrast)  # type: ignore[arg-type]
+        pairs = twins(DRAWN, SLICES, network, scale, contrast)
     shown = [pairs.healthy_mr, translated(model, pairs.healthy_mr, "ct"), pairs.healthy_ct]
     low, high = scale.ct_window
     made, true = ((part[:, 0].float().numpy() + 1) * (high - low) / 2 + low for part in shown[1:])
@@ -149,7 +146,7 @@ def worst_fluid(contrast: StreamContrast | str, model: Model) -> Case:
     }
     print(f"{contrast}, mean of {len(measured)} slices: {np.mean(list(measured.values()), axis=0).round(1)}")
     worst = max(measured, key=lambda index: measured[index][0])
-    unit = [(part[worst, 0].float().numpy() + 1) / 2 for part in shown]
+    unit: list[Plane] = [(part[worst, 0].float().numpy() + 1) / 2 for part in shown]
     said = "fluid less brain in HU"
     return Case(f"fluid, {contrast.upper()}", (unit[0], unit[1], unit[2]), said, *measured[worst])
 
@@ -157,13 +154,12 @@ def worst_fluid(contrast: StreamContrast | str, model: Model) -> Case:
 def bleeding(model: Model) -> Case:
     """A haemorrhage of a digital head."""
     head, window = study(BLED, size=SIZE, spacing=SPACING, contrast="t2"), model.description.scale.ct_window
-    made: MetaTensor = translate_volume(head.mr, model, "ct")[0]
-    values, truth = made.numpy()[0], head.ct.numpy()[0].clip(*window)
-    blood = ndimage.binary_erosion(head.labels.numpy()[0] == LABEL["haemorrhage"])
+    values, truth = translate_volume(head.mr, model, "ct")[0].values, head.ct.values.clip(*window)
+    blood = ndimage.binary_erosion(head.labels.values == LABEL["haemorrhage"])
     index = int(np.argmax(blood.sum(axis=(0, 1))))
-    top = float(np.percentile(head.mr.numpy(), 99.5))
+    top = float(np.percentile(head.mr.values, 99.5))
     planes = (
-        plane_of(head.mr.numpy()[0], index, 0, top),
+        plane_of(head.mr.values, index, 0, top),
         plane_of(values, index, *window),
         plane_of(truth, index, *window),
     )
@@ -175,14 +171,13 @@ def bleeding(model: Model) -> Case:
 def to_mr(model: Model) -> Case:
     """How far the MR of a digital head parts grey from white matter, which CT hardly does."""
     head, scale = study(HEAD, size=SIZE, spacing=SPACING, contrast="t2"), model.description.scale
-    made = translate_volume(head.ct, model, "mr")[0].numpy()[0]
-    true = denormalise(normalise(head.mr, "mr", scale)[0], "mr", scale).numpy()[0]
-    labels = head.labels.numpy()[0]
+    made, true = translate_volume(head.ct, model, "mr")[0].values, as_made(head.mr, model)
+    labels = head.labels.values
     matter, white = (labels == LABEL[f"{name} matter"] for name in ("grey", "white"))
     apart = [float(part[matter].mean() - part[white].mean()) for part in (made, true)]
     index = int(np.argmax(white.sum(axis=(0, 1))))
     planes = (
-        plane_of(head.ct.numpy()[0], index, *scale.ct_window),
+        plane_of(head.ct.values, index, *scale.ct_window),
         plane_of(made, index, *scale.mr_range),
         plane_of(true, index, *scale.mr_range),
     )
@@ -196,7 +191,7 @@ def pictures(pairs: Path, case: str, model: Model) -> Iterator[tuple[float, floa
         source = read_volume(pairs / "MRI" / path.name, modality="mr")
         made = translate_volume(source, model, "ct")[0]
         values, truth = (
-            low + volume.numpy()[0, :, :, 0] * (high - low) / 255 for volume in (made, read_volume(path))
+            low + volume.values[:, :, 0] * (high - low) / 255 for volume in (made, read_volume(path))
         )
         fluid, brain = fluid_and_brain(truth, 1.0)
         if fluid.sum() > LEAST_MM2:
@@ -247,11 +242,9 @@ def draw(cases: list[Case]) -> Figure:
     return figure
 
 
-def sheet_of(path: Path, model: Model) -> Image.Image:
+def preview_of(path: Path, model: Model) -> Image.Image:
     """The preview of an MR's translation, as `translate` draws it."""
-    seen = stack(read_volume(path, modality="mr"), "mr", model)
-    done = sample_stacks([seen], model, "ct")[0]
-    return sheet(preview(seen, done.volume, done.record))
+    return sheet(sheet_of(sample_volume(read_volume(path, modality="mr"), model, "ct")))
 
 
 def both(typical: Image.Image, bad: Case) -> Figure:

@@ -11,18 +11,18 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import skimage.data
-import torch
-from monai.data import MetaTensor
 from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
 from benchmarks.quality.gate_scans import whole_heads
 from medtranslate.config import Modality
-from medtranslate.transforms import mr_top, scale_ct, scale_mr, to_axial
+from medtranslate.io import Meta, Volume
+from medtranslate.io.layout import to_axial
+from medtranslate.transforms import mr_top, scale_ct, scale_mr
 
 Grey = NDArray[np.float32]
-Offer = tuple[str, MetaTensor, Modality]
+Offer = tuple[str, Volume, Modality]
 
 MODALITIES: tuple[Modality, Modality] = ("ct", "mr")
 BRAIN = (-20.0, 100.0)
@@ -79,13 +79,11 @@ def offers(greys: dict[str, Grey], modality: Modality) -> list[Offer]:
     return [(name, picture(grey, modality, name), modality) for name, grey in greys.items()]
 
 
-def picture(grey: Grey, modality: Modality, name: str) -> MetaTensor:
+def picture(grey: Grey, modality: Modality, name: str) -> Volume:
     """Rows front to back, as `read_volume` gives an 8-bit picture."""
-    values = torch.from_numpy(np.ascontiguousarray(grey.T, dtype=np.float32).round())[None, :, :, None]
-    return MetaTensor(
-        values,
-        affine=torch.diag(torch.tensor([-1.0, -1.0, 1.0, 1.0], dtype=torch.float64)),
-        meta={"modality": modality, "levels": 255, "path": name, "warnings": []},
+    values = np.ascontiguousarray(grey.T, np.float32).round()[:, :, None]
+    return Volume(
+        values, np.diag([-1.0, -1.0, 1.0, 1.0]), Meta(modality=modality, levels=255, path=Path(name))
     )
 
 
@@ -109,7 +107,7 @@ def cuts(data: Path, modality: Modality) -> dict[str, Grey]:
     return made
 
 
-def slices_of(volume: MetaTensor, modality: Modality, name: str, count: int) -> dict[str, Grey]:
+def slices_of(volume: Volume, modality: Modality, name: str, count: int) -> dict[str, Grey]:
     """Axial slices as pictures, front up, of those that show at least a third of what the fullest shows."""
     grey, sizes = greys(volume, modality)
     shown = (grey > 25).mean(axis=(0, 1))
@@ -121,12 +119,12 @@ def slices_of(volume: MetaTensor, modality: Modality, name: str, count: int) -> 
     }
 
 
-def greys(volume: MetaTensor, modality: Modality) -> tuple[Grey, list[float]]:
+def greys(volume: Volume, modality: Modality) -> tuple[Grey, tuple[float, float, float]]:
     """Grey values 0 to 255 in axial layout, and the voxel's size."""
     axial = to_axial(volume)
-    values = axial.as_tensor()
+    values = axial.values
     unit = scale_ct(values, BRAIN) if modality == "ct" else scale_mr(values, mr_top(values, 99.5))
-    return ((unit.numpy()[0] + 1) * 127.5).astype(np.float32), [float(length) for length in axial.pixdim]
+    return ((unit + 1) * 127.5).astype(np.float32), axial.spacing
 
 
 def photographs() -> dict[str, Grey]:
@@ -224,4 +222,6 @@ def knee(seed: int) -> Grey:
 
 def finished(grey: Grey, rng: np.random.Generator) -> Grey:
     soft = ndimage.gaussian_filter(grey, rng.uniform(0.8, 1.8))
-    return (soft + (soft > 5) * rng.normal(0, rng.uniform(2, 10), grey.shape)).clip(0, 255).astype(np.float32)
+    noisy = soft + (soft > 5) * rng.normal(0, rng.uniform(2, 10), grey.shape)
+    made: Grey = noisy.clip(0, 255).astype(np.float32)
+    return made

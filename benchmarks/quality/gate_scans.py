@@ -10,24 +10,23 @@ from __future__ import annotations
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import nibabel
 import numpy as np
-import torch
-from monai.data import MetaTensor
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from medtranslate.config import Modality
-from medtranslate.io import read_volume
-from medtranslate.transforms import to_axial
+from medtranslate.io import Meta, Volume, read_volume
+from medtranslate.io.layout import to_axial
 
 Grey = NDArray[np.float32]
 Flags = NDArray[np.bool_]
-Scan = tuple[str, str, MetaTensor, Modality]
+Scan = tuple[str, str, Volume, Modality]
 """Kind, name, volume, and what it is offered as."""
 
-LABELS = {
+LABELS: dict[str, dict[str, tuple[int, ...]]] = {
     "brainweb-normal-10class": {"csf": (1,), "grey": (2, 8), "white": (3,)},
     "usc-19.5y-mcx-6class": {"csf": (3,), "grey": (4,), "white": (5,)},
     "colin27-mcx-6class": {"csf": (3,), "grey": (4,), "white": (5,)},
@@ -79,13 +78,13 @@ MR = (
 SERIES: dict[str, Modality] = {"ct-head-ge-tilt": "ct", "mr-t1-sagittal-siemens": "mr"}
 
 
-def whole_heads(data: Path, modality: Modality) -> Iterator[tuple[str, MetaTensor]]:
+def whole_heads(data: Path, modality: Modality) -> Iterator[tuple[str, Volume]]:
     """Those that are files."""
     for name in CT if modality == "ct" else MR:
         yield name, read_volume(data / f"{name}.nii.gz", modality=modality)
 
 
-def read_series(data: Path, name: str, folder: Path) -> MetaTensor:
+def read_series(data: Path, name: str, folder: Path) -> Volume:
     """A series, unpacked into a folder."""
     if not (folder / name).exists():
         with tarfile.open(data / "dicom" / f"{name}.tar.xz") as archive:
@@ -93,7 +92,7 @@ def read_series(data: Path, name: str, folder: Path) -> MetaTensor:
     return read_volume(folder / name)
 
 
-def heads(data: Path, folder: Path) -> Iterator[tuple[str, MetaTensor, Modality]]:
+def heads(data: Path, folder: Path) -> Iterator[tuple[str, Volume, Modality]]:
     """All that are at hand as they are."""
     for modality in ("ct", "mr"):
         for name, volume in whole_heads(data, modality):
@@ -104,8 +103,9 @@ def heads(data: Path, folder: Path) -> Iterator[tuple[str, MetaTensor, Modality]
 
 def scans(data: Path, packages: Path | None, folder: Path) -> Iterator[Scan]:
     """All of them, as volumes."""
-    for kind, paths in REAL.items() if packages else ():
-        for path in paths:
+    for kind, paths in REAL.items():
+        for path in paths if packages else ():
+            assert packages
             yield kind, path.rpartition("/")[2], _first(packages / path), "mr"
     for at, (name, volume, modality) in enumerate(heads(data, folder)):
         axial = _coarser(to_axial(volume))
@@ -119,13 +119,13 @@ def scans(data: Path, packages: Path | None, folder: Path) -> Iterator[Scan]:
             yield kind, f"{name} {contrast}", _rendered(data, name, parts, contrast, values), "mr"
 
 
-def strip(axial: MetaTensor, modality: Modality) -> tuple[Grey, float]:
+def strip(axial: Volume, modality: Modality) -> tuple[Grey, float]:
     """A head without skull and scalp, and the value of its surroundings.
 
     What is of brain's brightness is shrunk until its largest part is no larger than a brain, and grown again.
     """
-    values = axial.as_tensor().numpy()[0]
-    sizes = np.array([float(length) for length in axial.pixdim])
+    values = axial.values
+    sizes = np.array(axial.spacing)
     if modality == "ct":
         tissue = (values > 0) & (values < 90) & ~_within(values > 130, 2.5, sizes)
     else:
@@ -143,10 +143,10 @@ def strip(axial: MetaTensor, modality: Modality) -> tuple[Grey, float]:
     return np.where(brain, values, air).astype(np.float32), air
 
 
-def epi(axial: MetaTensor, seed: int) -> Grey:
+def epi(axial: Volume, seed: int) -> Grey:
     """3 mm voxels, bent from back to front by air near the sinuses, with dark fat, a ghost and noise."""
     rng = np.random.default_rng(seed)
-    values, sizes = axial.as_tensor().numpy()[0], [float(length) for length in axial.pixdim]
+    values, sizes = axial.values, axial.spacing
     brain = strip(axial, "mr")[0] > 0
     top = float(np.percentile(values[brain], 99))
     # T1 becomes darkest in white matter, as it is in T2*.
@@ -166,13 +166,14 @@ def epi(axial: MetaTensor, seed: int) -> Grey:
     noisy = np.hypot(
         ghosted + 0.02 * top * rng.standard_normal(bent.shape), 0.02 * top * rng.standard_normal(bent.shape)
     )
-    return ndimage.zoom(noisy, np.array(grey.shape) / noisy.shape, order=1).astype(np.float32)
+    made: Grey = ndimage.zoom(noisy, np.array(grey.shape) / noisy.shape, order=1).astype(np.float32)
+    return made
 
 
-def phase(axial: MetaTensor, seed: int) -> Grey:
+def phase(axial: Volume, seed: int) -> Grey:
     """Phase of a gradient echo from 0 to 4095: a bent field within the head, noise outside."""
     rng = np.random.default_rng(seed)
-    values = axial.as_tensor().numpy()[0]
+    values = axial.values
     head = ndimage.binary_fill_holes(values > 0.15 * np.percentile(values, 99))
     x, y, z = np.meshgrid(*(np.linspace(-1, 1, extent) for extent in values.shape), indexing="ij")
     field = sum(
@@ -180,13 +181,14 @@ def phase(axial: MetaTensor, seed: int) -> Grey:
     )
     field = field + 3 * ndimage.gaussian_filter(head.astype(np.float32), 6)
     angle = np.where(head, field + rng.normal(0, 0.15, values.shape), rng.uniform(0, 2 * np.pi, values.shape))
-    return (angle % (2 * np.pi) * 4095 / (2 * np.pi)).astype(np.float32)
+    made: Grey = (angle % (2 * np.pi) * 4095 / (2 * np.pi)).astype(np.float32)
+    return made
 
 
-def flight(axial: MetaTensor, seed: int) -> Grey:
+def flight(axial: Volume, seed: int) -> Grey:
     """Time of flight, each slice the projection of its neighbours: trees of vessels on dim tissue."""
     rng = np.random.default_rng(seed)
-    values = axial.as_tensor().numpy()[0]
+    values = axial.values
     top = float(np.percentile(values, 99.5))
     dim = rng.uniform(0.1, 0.35) * ndimage.gaussian_filter(values.clip(0, top), 1.5)
     tree = np.zeros(values.shape, np.float32)
@@ -208,10 +210,12 @@ def flight(axial: MetaTensor, seed: int) -> Grey:
     for side, forward in ((-1, 0.2), (1, 0.2), (0, 1.0), (-1, -1.0), (1, -1.0)):
         grow(extent * (0.5, 0.52, 0.42), np.array([side, forward, 0.25]), 2.5, 5)
     tree = ndimage.gaussian_filter(tree, 0.6) * (values > 0.08 * top)
-    return ndimage.maximum_filter1d(np.maximum(dim, tree), 1 + 2 * (seed % 2) * 12, axis=2).astype(np.float32)
+    seen = ndimage.maximum_filter1d(np.maximum(dim, tree), 1 + 2 * (seed % 2) * 12, axis=2)
+    made: Grey = seen.astype(np.float32)
+    return made
 
 
-MADE: dict[str, Callable[[MetaTensor, int], Grey]] = {
+MADE: dict[str, Callable[[Volume, int], Grey]] = {
     "EPI, made": epi,
     "phase maps, made": phase,
     "angiography, made": flight,
@@ -221,8 +225,9 @@ MADE: dict[str, Callable[[MetaTensor, int], Grey]] = {
 
 def _rendered(
     data: Path, name: str, parts: dict[str, tuple[int, ...]], contrast: str, values: tuple[float, ...]
-) -> MetaTensor:
-    image = nibabel.load(data / "heads" / "labels" / f"{name}.nii.gz")
+) -> Volume:
+    path = data / "heads" / "labels" / f"{name}.nii.gz"
+    image: Any = nibabel.load(path)
     labels = np.asarray(image.dataobj)
     rng = np.random.default_rng(len(name + contrast))
     made = np.zeros(labels.shape, np.float32)
@@ -232,41 +237,38 @@ def _rendered(
     made += (made > 0) * rng.normal(0, 0.04 * max(values[1:]), made.shape)
     if contrast in NOISE:
         made = np.where(made > 0, made, rng.uniform(0, max(values), made.shape) ** 2 / max(values))
-    return _volume(made.clip(0), image.affine, name)
+    return _volume(made.clip(0), image.affine, path)
 
 
-def _first(path: Path) -> MetaTensor:
+def _first(path: Path) -> Volume:
     """The first volume of a NIfTI file that may hold several."""
-    image = nibabel.load(path)
+    image: Any = nibabel.load(path)
     values = np.asarray(image.dataobj, np.float32)
-    return _volume(values.reshape(*values.shape[:3], -1)[..., 0], image.affine, path.name)
+    return _volume(values.reshape(*values.shape[:3], -1)[..., 0], image.affine, path)
 
 
-def _volume(values: NDArray[np.floating], affine: NDArray[np.float64], name: str) -> MetaTensor:
-    held = torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))[None]
-    return MetaTensor(
-        held, affine=torch.from_numpy(affine).double(), meta={"modality": "mr", "path": name, "warnings": []}
-    )
+def _volume(values: NDArray[np.floating], affine: NDArray[np.float64], path: Path) -> Volume:
+    return Volume(np.ascontiguousarray(values, np.float32), affine, Meta(modality="mr", path=path))
 
 
-def _like(axial: MetaTensor, values: Grey, air: float) -> MetaTensor:
+def _like(axial: Volume, values: Grey, air: float) -> Volume:
     """Other values on a grid; one voxel of air, so that the values alone say nothing."""
     values[0, 0, 0] = air
-    return MetaTensor(torch.from_numpy(values)[None], meta=axial.meta)
+    return axial.with_values(values)
 
 
-def _coarser(axial: MetaTensor) -> MetaTensor:
+def _coarser(axial: Volume) -> Volume:
     """Every second or third voxel, about 2 mm apart: as much as the gate's classifier sees."""
-    x, y, z = (max(1, round(2.0 / float(length))) for length in axial.pixdim)
-    affine = axial.affine @ torch.diag(torch.tensor([x, y, z, 1.0], dtype=torch.float64))
-    values = axial.as_tensor()[:, ::x, ::y, ::z].contiguous()
-    return MetaTensor(values, meta={**axial.meta, "affine": affine})
+    x, y, z = (max(1, round(2.0 / length)) for length in axial.spacing)
+    return Volume(axial.values[::x, ::y, ::z], axial.affine @ np.diag([x, y, z, 1.0]), axial.meta)
 
 
 def _within(mask: Flags, millimetres: float, sizes: NDArray[np.float64]) -> Flags:
     """Grown by so many millimetres, or shrunk where they are negative."""
+    found: Flags
     if millimetres < 0:
-        return (
-            ndimage.distance_transform_edt(np.pad(mask, 1), sampling=sizes)[1:-1, 1:-1, 1:-1] > -millimetres
-        )
-    return ndimage.distance_transform_edt(~mask, sampling=sizes) <= millimetres
+        depth = ndimage.distance_transform_edt(np.pad(mask, 1), sampling=sizes)[1:-1, 1:-1, 1:-1]
+        found = depth > -millimetres
+    else:
+        found = ndimage.distance_transform_edt(~mask, sampling=sizes) <= millimetres
+    return found

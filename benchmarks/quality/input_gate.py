@@ -19,24 +19,25 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import torch
-from monai.data import MetaTensor
 
-from benchmarks.quality.gate_pictures import kinds, offers, slices_of
+from benchmarks.quality.gate_pictures import MODALITIES, kinds, offers, slices_of
 from benchmarks.quality.gate_scans import heads, read_series, scans
 from medtranslate.checkpoint import Model, find_model, load_model, save_gate
 from medtranslate.config import Modality, TrainSettings
-from medtranslate.data import open_sources
+from medtranslate.data import Source, open_sources
 from medtranslate.errors import InputRefused
 from medtranslate.gate import judge, look
 from medtranslate.gate.fit import fit_gate
+from medtranslate.io import Volume
+from medtranslate.io.layout import to_axial
 from medtranslate.modality import OTHER
 from medtranslate.networks import SliceGate
-from medtranslate.transforms import to_axial
-from medtranslate.translation.framed import stack
+from medtranslate.translation.framed import frame
 from medtranslate.translation.volume import JUDGED
 
-Offer = tuple[str, MetaTensor, Modality]
+Offer = tuple[str, Volume, Modality]
 SLICES = 8
 """Of a volume that are offered as pictures, too."""
 
@@ -73,21 +74,21 @@ class Table:
         rows = [counts for kind, counts in self.counts.items() if kind.startswith(words)]
         offered = sum(int(str(row["offered"])) for row in rows)
         for key in keys:
-            all_of = [sum(one) for one in zip(*(row[key] for row in rows), strict=True)]  # type: ignore[call-overload]
+            all_of = [sum(one) for one in zip(*(row[key] for row in rows), strict=True)]
             print(f"{words}, {key}: {all_of} of {offered}, {[f'{one / offered:.1%}' for one in all_of]}")
 
-    def _verdicts(self, volume: MetaTensor, modality: Modality) -> list[tuple[str, str]]:
+    def _verdicts(self, volume: Volume, modality: Modality) -> list[tuple[str, str]]:
         """Verdict and reasons of each gate; what is refused before it comes to a gate is refused."""
         first = self.models[0]
         try:
-            seen = stack(volume, modality, first)
+            seen = frame(volume, modality, first)
         except InputRefused as error:
             return [("refuse", str(error))] * len(self.models)
         generator, size = first.translator(OTHER[modality]), first.description.network.size
         judged = seen.shown[:: -(-len(seen.shown) // JUDGED)]
         looks: list[list[torch.Tensor]] = [[] for _ in self.models]
         with torch.inference_mode():
-            for places in judged.split(16):
+            for places in np.array_split(judged, -(-len(judged) // 16)):
                 framed = seen.framed(places, size)
                 latent = generator.encode(framed).mean
                 for model, mine in zip(self.models, looks, strict=True):
@@ -145,8 +146,9 @@ def fitted(options: argparse.Namespace, model: Model) -> SliceGate:
         ),
         quiet=False,
     )
+    sources: dict[Modality, Source] = {side: opened.sources[side] for side in MODALITIES}
     return fit_gate(
-        opened.sources,
+        sources,
         model.generators,
         model.description.network,
         model.description.scale,
@@ -163,7 +165,7 @@ def volumes(data: Path, packages: Path | None, folder: Path) -> Iterator[tuple[s
     yield "right: volumes, whole heads", whole
     yield "wrong: volumes, offered as the other modality", [(n, v, OTHER[m]) for n, v, m in whole]
     yield "wrong: volumes, upside down", [(n, _turned(v), m) for n, v, m in whole]
-    ct = [(n, v + 1024, OTHER[m]) for n, v, m in whole if m == "ct"]
+    ct = [(n, v.with_values(v.values + 1024), OTHER[m]) for n, v, m in whole if m == "ct"]
     yield "wrong: volumes, CT stored from 0, as MR", ct
     yield (
         "wrong: volumes, a skull phantom",
@@ -178,10 +180,10 @@ def volumes(data: Path, packages: Path | None, folder: Path) -> Iterator[tuple[s
         yield f"wrong: slices, {kind}", [one for greys, m in one_by_one for one in offers(greys, m)]
 
 
-def _turned(volume: MetaTensor) -> MetaTensor:
+def _turned(volume: Volume) -> Volume:
     """Front and back exchanged, as a wrong header would."""
     axial = to_axial(volume)
-    return MetaTensor(axial.as_tensor().flip(2), meta=axial.meta)
+    return axial.with_values(axial.values[:, ::-1])
 
 
 if __name__ == "__main__":

@@ -16,8 +16,6 @@ from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
-import torch
-from monai.data import MetaTensor
 from PIL import Image
 from skimage.exposure import match_histograms
 
@@ -77,7 +75,7 @@ def one(
     truth = read_volume(pairs / FOLDERS[to] / name, modality=to)
     made, _ = translate_volume(source, model, to)
     result = score_pair(made, truth, source=source, mean_image=mean_image(source, model, to))
-    arrays = [volume.numpy()[0] for volume in (truth, source, made)]
+    arrays = [volume.values for volume in (truth, source, made)]
     mask = head_mask(arrays, [(0.0, 255.0)] * 3)
     matched = arrays[2].copy()
     matched[mask] = match_histograms(arrays[2][mask], arrays[0][mask])
@@ -88,8 +86,8 @@ def one(
         for score in ("mae", "psnr", "ssim")
     }
     scores |= {"mae matched": mae(matched, arrays[0], mask), "mae floor": mae(shifted, arrays[0], mask)}
-    error: MetaTensor | torch.Tensor = (made - truth).abs()
-    sheet = [volume.numpy()[0, :, :, 0].T for volume in (source, made, truth, error)]
+    error = np.abs(made.values - truth.values)
+    sheet = [values[:, :, 0].T for values in (source.values, made.values, truth.values, error)]
     return {key: float(value) for key, value in scores.items() if value is not None}, sheet
 
 

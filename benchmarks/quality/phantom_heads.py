@@ -14,18 +14,20 @@ import json
 from pathlib import Path
 
 import numpy as np
-import torch
-from monai.data import MetaTensor
+from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
 from medtranslate.checkpoint import Model, load_model
 from medtranslate.evaluation import ScoringRules, score_pair
 from medtranslate.evaluation.mean_image import mean_image
+from medtranslate.io import Volume
 from medtranslate.phantom import HELD_OUT, TISSUES, Study, study
 from medtranslate.records import Evaluation
 from medtranslate.transforms import denormalise, normalise
 from medtranslate.translation import translate_volume
+
+Values = NDArray[np.float32]
 
 BONE_HU = 80.0
 """Above this a windowed CT shows bone."""
@@ -59,41 +61,49 @@ def main() -> None:
     print(json.dumps({key: round(float(np.mean([row[key] for row in rows])), 3) for key in keys}))
 
 
-def to_ct(head: Study, model: Model) -> tuple[MetaTensor, dict[str, float]]:
+def to_ct(head: Study, model: Model) -> tuple[Volume, dict[str, float]]:
+    """Translate the MR, and score the CT."""
     made, _ = translate_volume(head.mr, model, "ct")
     blank = mean_image(head.mr, model, "ct")
     window = model.description.scale.ct_window
     result = score_pair(made, head.ct, ScoringRules(data_range=window), source=head.mr, mean_image=blank)
-    labels = head.labels.numpy()
+    labels = head.labels.values
     names = [tissue.name for tissue in TISSUES]
 
     def mean_hu(*wanted: str) -> float:
-        return float(made.numpy()[np.isin(labels, [names.index(name) for name in wanted])].mean())
+        return float(made.values[np.isin(labels, [names.index(name) for name in wanted])].mean())
 
-    spacing = float(head.labels.pixdim[0])
-    from_bone = ndimage.distance_transform_edt(labels[0] != names.index("cortical bone"), sampling=spacing)
-    csf = ndimage.binary_erosion(labels[0] == names.index("csf"), np.ones((3, 3, 3)))
-    bone, predicted = head.ct.numpy() > BONE_HU, made.numpy() > BONE_HU
+    spacing = head.labels.spacing[0]
+    from_bone = ndimage.distance_transform_edt(labels != names.index("cortical bone"), sampling=spacing)
+    csf = ndimage.binary_erosion(labels == names.index("csf"), np.ones((3, 3, 3)))
+    bone, predicted = head.ct.values > BONE_HU, made.values > BONE_HU
     facts = {
         "ct_bone_dice": 2 * float((bone & predicted).sum()) / float(bone.sum() + predicted.sum()),
         "ct_hu_csf": mean_hu("csf"),
-        "ct_hu_deep_csf": float(made.numpy()[0][csf & (from_bone > DEEP_MM)].mean()),
+        "ct_hu_deep_csf": float(made.values[csf & (from_bone > DEEP_MM)].mean()),
         "ct_hu_white": mean_hu("white matter"),
         "ct_hu_bone": mean_hu("cortical bone"),
     }
     return made, scores("ct", result) | facts
 
 
-def to_mr(head: Study, model: Model) -> tuple[MetaTensor, dict[str, float]]:
+def to_mr(head: Study, model: Model) -> tuple[Volume, dict[str, float]]:
+    """Translate the CT, and score the MR."""
     made, _ = translate_volume(head.ct, model, "mr")
     blank = mean_image(head.ct, model, "mr")
     scale = model.description.scale
-    truth = MetaTensor(denormalise(normalise(head.mr, "mr", scale)[0], "mr", scale), meta=head.mr.meta)
-    source = MetaTensor(normalise(head.ct, "ct", scale)[0], meta=head.ct.meta)
+    truth = head.mr.with_values(as_made(head.mr, model))
+    source = head.ct.with_values(normalise(head.ct.values, "ct", scale))
     return made, scores(
         "mr",
         score_pair(made, truth, ScoringRules(data_range=scale.mr_range), source=source, mean_image=blank),
     )
+
+
+def as_made(mr: Volume, model: Model) -> Values:
+    """The values of an MR on the scale of the model's own output."""
+    scale = model.description.scale
+    return denormalise(normalise(mr.values, "mr", scale), "mr", scale)
 
 
 def scores(name: str, result: Evaluation) -> dict[str, float]:
@@ -105,30 +115,26 @@ def scores(name: str, result: Evaluation) -> dict[str, float]:
     return {key: round(float(value), 4) for key, value in (found | others | {f"{name}_ratio": ratio}).items()}
 
 
-def picture(head: Study, ct: MetaTensor, mr: MetaTensor, model: Model, path: Path) -> None:
+def picture(head: Study, ct: Volume, mr: Volume, model: Model, path: Path) -> None:
     """Source, translation, truth and error in five axial slices, for both directions."""
     scale = model.description.scale
 
-    def row(
-        values: torch.Tensor, lower: float, upper: float
-    ) -> np.ndarray[tuple[int, int], np.dtype[np.uint8]]:
-        depth = values.shape[3]
-        planes = [
-            values[0, :, :, int(depth * share)].numpy().T[::-1, ::-1]
-            for share in (0.35, 0.45, 0.55, 0.65, 0.75)
-        ]
+    def row(values: Values, lower: float, upper: float) -> NDArray[np.uint8]:
+        depth = values.shape[2]
+        planes = [values[:, :, int(depth * share)].T[::-1, ::-1] for share in (0.35, 0.45, 0.55, 0.65, 0.75)]
         grey = (np.concatenate(planes, axis=1) - lower) / (upper - lower) * 255
-        return grey.clip(0, 255).astype(np.uint8)
+        made: NDArray[np.uint8] = grey.clip(0, 255).astype(np.uint8)
+        return made
 
-    truth = denormalise(normalise(head.mr, "mr", scale)[0], "mr", scale)
+    truth = as_made(head.mr, model)
     window = scale.ct_window
     rows = [
         row(truth, *scale.mr_range),
-        row(ct.as_tensor(), *window),
-        row(head.ct.as_tensor(), *window),
-        row((ct.as_tensor() - head.ct.as_tensor().clamp(*window)).abs(), 0, 60),
-        row(mr.as_tensor(), *scale.mr_range),
-        row((mr.as_tensor() - truth).abs(), 0, 500),
+        row(ct.values, *window),
+        row(head.ct.values, *window),
+        row(np.abs(ct.values - head.ct.values.clip(*window)), 0, 60),
+        row(mr.values, *scale.mr_range),
+        row(np.abs(mr.values - truth), 0, 500),
     ]
     Image.fromarray(np.concatenate(rows)).save(path)
 

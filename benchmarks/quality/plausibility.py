@@ -13,21 +13,25 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from monai.data import MetaTensor
-from torch import Tensor
+from numpy.typing import NDArray
 
 from medtranslate.checkpoint import Model, load_model
-from medtranslate.io import detect_format, list_pictures, read_volume
+from medtranslate.io import Volume, detect_format, list_pictures, read_volume
+from medtranslate.io.layout import to_axial, to_slices
 from medtranslate.phantom import study
-from medtranslate.records import Plausibility, Translation, to_json
-from medtranslate.transforms import normalise, to_axial, to_slices
+from medtranslate.records import Plausibility, Translation
+from medtranslate.transforms import normalise
 from medtranslate.translation import translate_volume
 from medtranslate.translation.air import clear, examine, find_outline
-from medtranslate.translation.framed import stack
+from medtranslate.translation.framed import frame
+
+Values = NDArray[np.float32]
 
 BRAIN = 0.435
 """Brain in [0, 1] of the brain window, about which the polarity is turned: 32 HU."""
@@ -57,14 +61,12 @@ def of_heads(options: argparse.Namespace, model: Model) -> Iterator[dict[str, An
     for seed in range(options.first, options.first + options.heads):
         for contrast in options.contrasts:
             head = study(seed, size=options.size, spacing=256 / options.size, contrast=contrast)
-            truth, _ = normalise(to_axial(head.ct), "ct", model.description.scale)
+            truth = to_slices(normalise(to_axial(head.ct).values, "ct", model.description.scale))
             made = {"truth": truth, "turned": turned(truth)}
-            found = {name: looked_at(head.mr, to_slices(ct), model) for name, ct in made.items()}
+            found = {name: looked_at(head.mr, ct, model) for name, ct in made.items()}
             record = translate_volume(head.mr, model, "ct")[1]
             found |= {"translation": record.plausibility or Plausibility()}
-            yield from (
-                {"seed": seed, "contrast": contrast, "kind": k, **to_json(v)} for k, v in found.items()
-            )
+            yield from ({"seed": seed, "contrast": contrast, "kind": k, **known(v)} for k, v in found.items())
 
 
 def of_images(paths: list[Path], model: Model) -> Iterator[dict[str, Any]]:
@@ -82,18 +84,24 @@ def _short(value: Any) -> Any:
 
 def row_of(record: Translation) -> dict[str, Any]:
     gate = record.gate.verdict if record.gate else "none"
-    return {"gate": gate, **to_json(record.plausibility or Plausibility())}
+    return {"gate": gate, **known(record.plausibility or Plausibility())}
 
 
-def turned(ct: Tensor) -> Tensor:
+def known(found: Plausibility) -> dict[str, Any]:
+    """Measures that were taken."""
+    return {name: value for name, value in asdict(found).items() if value is not None}
+
+
+def turned(ct: Values) -> Values:
     """A CT in [-1, 1] whose fluid is bright and whose brain stays: what a wrong contrast gives."""
     share = (ct + 1) / 2
-    return torch.where((share - BRAIN).abs() < NEAR, 2 * BRAIN - share, share) * 2 - 1
+    made: Values = np.where(np.abs(share - BRAIN) < NEAR, 2 * BRAIN - share, share) * 2 - 1
+    return made
 
 
-def looked_at(mr: MetaTensor, made: Tensor, model: Model) -> Plausibility:
-    """What `examine` says of slices [Z, 1, Y, X] in [-1, 1] as the translation of an MR."""
-    seen, made = stack(mr, "mr", model), made.clone()
+def looked_at(mr: Volume, made: Values, model: Model) -> Plausibility:
+    """Examine slices [Z, Y, X] in [-1, 1] as the translation of an MR."""
+    seen, made = frame(mr, "mr", model), made.copy()
     found = find_outline(seen)
     return examine(seen, made, found, "ct", model.description.scale, clear(made, found))
 

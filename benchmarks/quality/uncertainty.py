@@ -26,7 +26,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from monai.data import MetaTensor
+from numpy.typing import NDArray
 from scipy.stats import spearmanr
 from torch import Tensor
 
@@ -45,8 +45,8 @@ from benchmarks.quality.uncertainty_measures import (
 )
 from medtranslate.checkpoint import Model, find_model, load_model, save_calibration
 from medtranslate.config import Modality
-from medtranslate.io import read_volume
-from medtranslate.metrics import Values, Voxels, calibrated, fit_calibration, head_mask
+from medtranslate.io import Volume, read_volume
+from medtranslate.metrics import Voxels, calibrated, fit_calibration, head_mask
 from medtranslate.modality import OTHER
 from medtranslate.phantom import HELD_OUT, study
 from medtranslate.records import Calibration
@@ -194,8 +194,8 @@ def head_pixels(
 
     def of(seed: int) -> dict[str, Pixels]:
         head = study(seed, size=HEAD, spacing=256 / HEAD, contrast=options.contrast)
-        volumes: dict[Modality, MetaTensor] = {"ct": head.ct, "mr": head.mr}
-        truth, known = (as_spoken(volumes[side], side, models[0]).numpy()[0] for side in (to, OTHER[to]))
+        volumes: dict[Modality, Volume] = {"ct": head.ct, "mr": head.mr}
+        truth, known = (as_spoken(volumes[side], side, models[0]).values for side in (to, OTHER[to]))
         ranges = [models[0].info(side).output_range for side in (to, OTHER[to])]
         gain = 2 * GREY / (ranges[0][1] - ranges[0][0])
         mask = head_mask([truth, known], ranges)
@@ -230,15 +230,15 @@ def picture_pixels(
     models: list[Model], to: Modality, options: argparse.Namespace, name: str
 ) -> dict[str, Pixels]:
     source = read_volume(options.pairs / FOLDERS[OTHER[to]] / name, modality=OTHER[to])
-    truth = read_volume(options.pairs / FOLDERS[to] / name, modality=to).numpy()[0]
-    mask = head_mask([truth, source.numpy()[0]], [(0.0, 2 * GREY)] * 2)
+    truth = read_volume(options.pairs / FOLDERS[to] / name, modality=to).values
+    mask = head_mask([truth, source.values], [(0.0, 2 * GREY)] * 2)
     return volume_pixels(models, source, truth, mask, 1.0, to, options)
 
 
 def volume_pixels(
     models: list[Model],
-    source: MetaTensor,
-    truth: Values,
+    source: Volume,
+    truth: NDArray[np.float32],
     mask: Voxels,
     gain: float,
     to: Modality,
@@ -249,7 +249,8 @@ def volume_pixels(
     for model in models:
         done = sample_volume(source, model, to, samples=options.samples)
         assert done.uncertainty is not None
-        members.append((done.volume.as_tensor()[0][mask], done.uncertainty.as_tensor()[0][mask]))
+        image, spread = (torch.from_numpy(one.values[mask]) for one in (done.volume, done.uncertainty))
+        members.append((image, spread))
     return each(members, torch.from_numpy(truth)[mask], gain)
 
 

@@ -25,19 +25,14 @@ from statistics import median
 
 import numpy as np
 import torch
-from monai.data import MetaTensor
-from torch.nn import functional
 
 from benchmarks.speed.batch_runs import below, in_place, make_list, start
+from benchmarks.speed.inputs import make_model, pass_through, resized
 from medtranslate.batch import find_items, translate_items
-from medtranslate.checkpoint import load_model, save_model
-from medtranslate.config import BatchSettings, NetworkSettings, ScaleSettings
-from medtranslate.device import fast_precision
+from medtranslate.config import BatchSettings, TranslateSettings
 from medtranslate.io import read_volume, write_volume
-from medtranslate.model import Generators
 from medtranslate.phantom import HELD_OUT, study
-from medtranslate.translation.framed import stack
-from medtranslate.translation.volume import slices_per_pass
+from medtranslate.translation import open_translator
 
 PART = 20
 """Volumes of a short list."""
@@ -140,11 +135,9 @@ def cluster(folder: Path, options: argparse.Namespace) -> dict[str, object]:
 
 def overhead(folder: Path, options: argparse.Namespace) -> dict[str, object]:
     """A worker's clock and CPU for a volume, in the middle of a list, over its network's."""
-    head = study(HELD_OUT, size=256, spacing=1.0).mr
-    values = functional.interpolate(head.as_tensor()[None].contiguous(), (256, 256, 150), mode="trilinear")[0]
-    affine = head.affine.numpy() @ np.diag([1.0, 1.0, 256 / 150, 1.0])
     (folder / "src").mkdir()
-    write_volume(MetaTensor(values.round(), affine=affine), folder / "src" / "0.nii.gz")
+    head = resized(study(HELD_OUT, size=256, spacing=1.0).mr, (256, 256, 150))
+    write_volume(head, folder / "src" / "0.nii.gz")
     for number in range(1, 12 if options.full else 6):
         shutil.copy(folder / "src" / "0.nii.gz", folder / "src" / f"{number}.nii.gz")
     torch.set_num_threads(1)
@@ -154,26 +147,22 @@ def overhead(folder: Path, options: argparse.Namespace) -> dict[str, object]:
 
 def overhead_of(size: int, name: str, folder: Path) -> dict[str, object]:
     source, out = folder / "src", folder / f"out{size}"
-    device = torch.device("cpu")
-    model = load_model(name, device, fast_precision("auto", device))
-    seen = stack(read_volume(source / "0.nii.gz", modality="mr"), "mr", model)
-    framed = [
-        seen.framed(places, size)
-        for places in seen.shown.split(slices_per_pass(NetworkSettings(size=size), device))
-    ]
-    fast = model.precision is not torch.float32
+    translator = open_translator(
+        TranslateSettings(input=source, output=out, to="ct", model=name, device="cpu")
+    )
+    seen = translator.frame(read_volume(source / "0.nii.gz", modality="mr"))
+    passes = -(-len(seen.shown) // translator.slices_per_pass)
+    framed = [seen.framed(places, size) for places in np.array_split(seen.shown, passes)]
     clock, cpu = [], []
     for _ in range(3):
         started, busy = time.perf_counter(), time.process_time()
-        with torch.inference_mode(), torch.autocast("cpu", model.precision, enabled=fast):
-            for slices in framed:
-                model.translator("ct")(slices)
+        pass_through(translator.model, framed)
         clock.append(time.perf_counter() - started)
         cpu.append(time.process_time() - busy)
     settings = BatchSettings(source=source, out=out, to="ct", model=name, device="cpu")
     out.mkdir()
     marks = []
-    for outcome in translate_items(settings, model, find_items(settings)):
+    for outcome in translate_items(settings, translator, find_items(settings)):
         assert outcome.state == "done", outcome.reason
         marks.append((time.perf_counter(), time.process_time()))
     # Each but the last comes when the next has passed the network.
@@ -183,22 +172,6 @@ def overhead_of(size: int, name: str, folder: Path) -> dict[str, object]:
         f"overhead_{size}_cpu": round((ended - busy) / count / median(cpu) - 1, 3),
         f"seconds_{size}": {"volume": round((last - first) / count, 2), "network": round(median(clock), 2)},
     }
-
-
-def make_model(folder: Path, size: int) -> None:
-    """An untrained model, for timing."""
-    network = NetworkSettings(size=size)
-    folder.mkdir()
-    save_model(
-        folder,
-        Generators(network),
-        {"ct": torch.zeros(1, size, size), "mr": torch.zeros(1, size, size)},
-        name="untrained",
-        summary="for timing",
-        network=network,
-        scale=ScaleSettings(),
-        training={},
-    )
 
 
 PARTS = {

@@ -1,7 +1,7 @@
 """Makes the inputs of `benchmarks.speed.commands`, in a process of its own.
 
-Run as `python -m benchmarks.speed.command_inputs FOLDER [DATA]`. DATA is a folder of real images, of
-which the series of 28 slices is taken.
+Run as `python -m benchmarks.speed.command_inputs FOLDER [DATA]`. DATA is a folder of real images, whose
+series of 28 slices is taken.
 """
 
 from __future__ import annotations

@@ -19,10 +19,8 @@ from pathlib import Path
 
 import dcm2niix
 import numpy as np
-import torch
-from monai.data.meta_tensor import MetaTensor
 
-from medtranslate.io import dicom_read, read_volume, write_volume
+from medtranslate.io import Meta, Volume, dicom_read, read_volume, write_volume
 
 RUNS = 5
 SHAPE = (512, 512, 200)
@@ -31,9 +29,7 @@ SHAPE = (512, 512, 200)
 def make(folder: Path) -> None:
     """A CT of noise within a head's range of values."""
     values = np.random.default_rng(0).integers(-1000, 2000, SHAPE).astype(np.float32)
-    volume = MetaTensor(torch.from_numpy(values[None]), affine=np.diag([-0.5, -0.5, 1.0, 1.0]))
-    volume.meta["modality"] = "ct"
-    write_volume(volume, folder)
+    write_volume(Volume(values, np.diag([-0.5, -0.5, 1.0, 1.0]), Meta(modality="ct")), folder)
 
 
 def seconds(act: Callable[[], object]) -> float:
@@ -92,7 +88,7 @@ from benchmarks.speed.memory import peak_mib
 from medtranslate.io import read_volume
 before = peak_mib("cpu")
 volume = read_volume(Path(sys.argv[1]))
-print(round((peak_mib("cpu") - before) * 2**20), volume.nbytes)
+print(round((peak_mib("cpu") - before) * 2**20), volume.values.nbytes)
 """
 
 if __name__ == "__main__":

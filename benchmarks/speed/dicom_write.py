@@ -12,15 +12,14 @@ import argparse
 import json
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
-from monai.data import MetaTensor
-from pydicom import dcmread
+from pydicom import Dataset, dcmread
 
-from medtranslate.io import dicom_write, read_volume, write_volume
+from medtranslate.io import Meta, Volume, dicom_write, read_volume, write_volume
 from medtranslate.records import Derivation, ModelInfo
 
 
@@ -30,12 +29,12 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--turns", type=int, default=3)
     options = parser.parse_args()
-    shape = (1, options.size, options.size, options.slices)
+    shape = (options.size, options.size, options.slices)
     values = np.random.default_rng(0).integers(-1000, 2000, shape).astype(np.float32)
     model = ModelInfo(name="benchmark", sha256="0" * 64, to="mr", output_range=(0, 1000), unit="")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        scan = MetaTensor(torch.from_numpy(values), affine=np.eye(4), meta={"modality": "ct", "study": "x"})
+        scan = Volume(values, np.eye(4), Meta(modality="ct", study="x"))
         write_volume(scan, folder / "source")
         source = read_volume(folder / "source")
         (folder / "ours").mkdir()
@@ -43,9 +42,8 @@ def main() -> None:
         times: dict[str, float] = {}
         for key, compress in (("ours", False), ("compressed", True)):
             derivation = Derivation(model=model, source="ct", compress=compress)
-            times[key] = least(
-                options.turns, lambda how=derivation: dicom_write.write(source, folder / "ours", source, how)
-            )
+            act = partial(dicom_write.write, source, folder / "ours", source, derivation)
+            times[key] = least(options.turns, act)
             if key == "ours":
                 images = [dcmread(path) for path in sorted((folder / "ours").iterdir())]
                 for image in images:
@@ -55,7 +53,7 @@ def main() -> None:
     print(json.dumps({**rounded, "ratio": round(times["ours"] / times["plain"], 2)}))
 
 
-def save(images: list, folder: Path) -> None:
+def save(images: Sequence[Dataset], folder: Path) -> None:
     for index, image in enumerate(images):
         image.save_as(folder / f"{index}.dcm", enforce_file_format=True)
 

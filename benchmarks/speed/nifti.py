@@ -15,7 +15,9 @@ import tempfile
 import time
 import tracemalloc
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -30,21 +32,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--full", action="store_true", help="more turns")
     turns = 9 if parser.parse_args().full else 3
-    ct = study(HELD_OUT, size=256, spacing=1.0).ct.round()
-    image = nib.Nifti1Image(ct[0].numpy().astype(np.int16), ct.affine.numpy())
+    ct = study(HELD_OUT, size=256, spacing=1.0).ct
+    ct = ct.with_values(ct.values.round())
+    image = nib.Nifti1Image(ct.values.astype(np.int16), ct.affine)
     with tempfile.TemporaryDirectory() as name:
         ours = {suffix: Path(name) / f"ours{suffix}" for suffix in SUFFIXES}
         theirs = {suffix: Path(name) / f"theirs{suffix}" for suffix in SUFFIXES[:2]}
         ways: dict[tuple[str, str, str], Callable[[], object]] = {}
         for suffix, path in ours.items():
-            ways["write", suffix, "ours"] = lambda path=path: write_volume(ct, path, overwrite=True)
-            ways["read", suffix, "ours"] = lambda path=path: read_volume(path)
+            ways["write", suffix, "ours"] = partial(write_volume, ct, path, overwrite=True)
+            ways["read", suffix, "ours"] = partial(read_volume, path)
         for suffix, path in theirs.items():
-            ways["write", suffix, "nibabel"] = lambda path=path: image.to_filename(path)
-            ways["read", suffix, "nibabel"] = lambda path=path: nib.load(path).get_fdata(dtype=np.float32)
+            ways["write", suffix, "nibabel"] = partial(image.to_filename, path)
+            ways["read", suffix, "nibabel"] = partial(loaded, path)
         times = {way: min(found) for way, found in in_turns(ways, turns).items()}
         sizes = {suffix: path.stat().st_size for suffix, path in ours.items()}
-        peak = peak_bytes(lambda: read_volume(ours[".nii.gz"])) - ct.nbytes
+        peak = peak_bytes(lambda: read_volume(ours[".nii.gz"])) - ct.values.nbytes
     for (act, suffix, whose), taken in sorted(times.items()):
         print(f"{act:5} {suffix:7} {whose:8} {taken:8.1f} ms  {sizes[suffix] / 2**20:6.1f} MiB")
     both = {
@@ -56,10 +59,16 @@ def main() -> None:
             {
                 "ratio": round(both["nibabel"] / both["ours"], 2),
                 "peak_above_volume_mib": round(peak / 2**20, 1),
-                "volume_mib": round(ct.nbytes / 2**20, 1),
+                "volume_mib": round(ct.values.nbytes / 2**20, 1),
             }
         )
     )
+
+
+def loaded(path: Path) -> object:
+    """Values of a NIfTI file by nibabel."""
+    image: Any = nib.load(path)
+    return image.get_fdata(dtype=np.float32)
 
 
 def in_turns(

@@ -185,7 +185,6 @@ def _settings(size: int, *, anchor: bool = True, images: int = 1, device: str = 
         out=Path("unused"),
         images=images,
         device=device,
-        precision="bfloat16",
         workers=0,  # or it would use a core that CycleGAN does not
         network=NetworkSettings(size=size),
         loss=LossSettings() if anchor else LossSettings(anchor=0.0),

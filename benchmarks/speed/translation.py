@@ -22,36 +22,29 @@ import json
 import tempfile
 import time
 from collections.abc import Callable
-from multiprocessing import get_context
-from multiprocessing.connection import Connection
 from pathlib import Path
-from statistics import median
 
 import numpy as np
 import torch
-from monai.data import MetaTensor
 from torch import nn
 
 from benchmarks.ablation.methods.cyclegan import ResNetGenerator
-from benchmarks.speed.memory import peak_mib
-from medtranslate.checkpoint import save_model
-from medtranslate.config import NetworkSettings, ScaleSettings, TranslateSettings
+from benchmarks.speed.inputs import make_model, pass_through, resized
+from benchmarks.speed.turns import Contender, Figures, in_turns, middle, ratio
+from medtranslate.config import NetworkSettings, TranslateSettings
 from medtranslate.device import choose_device, fast_precision
 from medtranslate.io import read_volume, write_volume
-from medtranslate.model import Generators
+from medtranslate.io.layout import to_axial
 from medtranslate.networks import VariationalGenerator
 from medtranslate.phantom import HELD_OUT, study
 from medtranslate.records import Derivation
-from medtranslate.transforms import to_axial
-from medtranslate.translation import load_for, translate, translate_volume
-from medtranslate.translation.framed import stack
+from medtranslate.translation import open_translator, translate, translate_volume
 from medtranslate.translation.volume import slices_per_pass
 
 TURN_SECONDS = 1.0
 """A turn lasts a pass, and more of them where these are shorter than this."""
 
 NETWORKS = ("ours", "ours, float32", "published")
-Figures = dict[str, float]
 
 
 def main() -> None:
@@ -75,15 +68,13 @@ def networks(size: int, options: argparse.Namespace) -> dict[str, object]:
     found = in_turns(
         {name: (network_turn, name, size) for name in NETWORKS}, 5 if options.full else 2, options
     )
-    for name, (turns, peak) in found.items():
-        clock, cpu = (median(turn[key] for turn in turns) for key in ("clock", "cpu"))
-        print(f"{size} px {name:15} {clock:8.2f} slices/s {cpu:8.2f} per CPU s {peak:6.0f} MiB", flush=True)
+    for name, turns in found.items():
+        rates = f"{middle(turns, 'clock'):8.2f} slices/s {middle(turns, 'cpu'):8.2f} per CPU s"
+        print(f"{size} px {name:15} {rates} {turns[1]:6.0f} MiB", flush=True)
     told: dict[str, object] = {f"peak_mib_{size}": round(found["ours"][1])}
     for key, name in (("ratio", "ours"), ("ratio_float32", "ours, float32")):
         for suffix, clock in (("", "clock"), ("_cpu", "cpu")):
-            pairs = zip(found[name][0], found["published"][0], strict=True)
-            ratio = median(ours[clock] / theirs[clock] for ours, theirs in pairs)
-            told[f"{key}_{size}{suffix}"] = round(ratio, 1)
+            told[f"{key}_{size}{suffix}"] = round(ratio(found[name], found["published"], clock), 1)
     return told
 
 
@@ -95,7 +86,8 @@ def network_turn(options: argparse.Namespace, name: str, size: int) -> Callable[
     batch, precision = 1, torch.float32
     if name != "published":
         settings = NetworkSettings(size=size)
-        network = VariationalGenerator(settings).to(memory_format=torch.channels_last)
+        network = VariationalGenerator(settings)
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
         batch = slices_per_pass(settings, device)
         precision = fast_precision("auto" if name == "ours" else "float32", device)
     network.eval().to(device)
@@ -124,26 +116,8 @@ def network_turn(options: argparse.Namespace, name: str, size: int) -> Callable[
 def make_series(folder: Path, depth: int) -> None:
     """A phantom MR of `depth` slices of 512 x 512 as DICOM, and an untrained model of 256 pixels."""
     head = to_axial(study(HELD_OUT, size=256, spacing=1.0).mr)
-    shape = (512, 512, depth)
-    values = nn.functional.interpolate(head.as_tensor()[None].contiguous(), shape, mode="trilinear")[0]
-    noise = np.random.default_rng(0).normal(0, 5, shape).astype(np.float32)
-    affine = head.affine.numpy() @ np.diag([0.5, 0.5, 256 / depth, 1.0])
-    meta = {"modality": "mr", "study": "benchmark"}
-    image = MetaTensor((values + torch.from_numpy(noise)).clamp(0).round(), affine=affine, meta=meta)
-    write_volume(image, folder / "mr")
-    network = NetworkSettings(size=256)
-    torch.manual_seed(0)
-    (folder / "model").mkdir()
-    save_model(
-        folder / "model",
-        Generators(network),
-        {"ct": torch.zeros(1, 256, 256), "mr": torch.zeros(1, 256, 256)},
-        name="untrained",
-        summary="for timing",
-        network=network,
-        scale=ScaleSettings(),
-        training={},
-    )
+    write_volume(resized(head, (512, 512, depth), noise=5), folder / "mr")
+    make_model(folder / "model", 256)
 
 
 def series(folder: Path, size: int, options: argparse.Namespace) -> dict[str, object]:
@@ -156,7 +130,7 @@ def series(folder: Path, size: int, options: argparse.Namespace) -> dict[str, ob
         device=options.device,
         overwrite=True,
     )
-    kinds = {"whole": (whole_turn, settings), "parts": (parts_turn, settings)}
+    kinds: dict[str, Contender] = {"whole": (whole_turn, settings), "parts": (parts_turn, settings)}
     found = in_turns(kinds, 5 if options.full else 2, options)
     (whole, peak), (parts, _) = found["whole"], found["parts"]
     least = {key: min(turn[key] for turn in turns) for turns in (whole, parts) for key in turns[0]}
@@ -165,7 +139,7 @@ def series(folder: Path, size: int, options: argparse.Namespace) -> dict[str, ob
         / max(least[f"network{suffix}"], least[f"read{suffix}"] + least[f"write{suffix}"])
         for suffix in ("", "_cpu")
     }
-    volume = read_volume(folder / "mr").nbytes
+    volume = read_volume(folder / "mr").values.nbytes
     allowed = (2 * volume + 10**9) / 2**20
     print(f"series through {size} px:", ", ".join(f"{key} {value:.2f}" for key, value in least.items()), "s")
     print(f"  total over the larger: {ratios['']:.2f}, of the CPU {ratios['_cpu']:.2f};", end=" ")
@@ -191,25 +165,22 @@ def whole_turn(options: argparse.Namespace, settings: TranslateSettings) -> Call
 
 def parts_turn(options: argparse.Namespace, settings: TranslateSettings) -> Callable[[], Figures]:
     """Reading, network and writing, each alone."""
-    model, source = load_for(settings), read_volume(settings.input)
-    seen, size = stack(source, "mr", model), model.description.network.size
-    batch = slices_per_pass(model.description.network, model.device)
-    framed = [seen.framed(places, size).to(model.device) for places in seen.shown.split(batch)]
+    translator, source = open_translator(settings), read_volume(settings.input)
+    model, seen = translator.model, translator.frame(source)
+    passes = -(-len(seen.shown) // translator.slices_per_pass)
+    framed = [
+        seen.framed(places, model.description.network.size).to(model.device)
+        for places in np.array_split(seen.shown, passes)
+    ]
     made, record = translate_volume(source, model, "ct")
     derivation = Derivation(model=record.model, source="mr")
-    fast = model.precision is not torch.float32
-
-    def passes() -> None:
-        with torch.inference_mode(), torch.autocast(model.device.type, model.precision, enabled=fast):
-            for slices in framed:
-                model.translator("ct")(slices).image.cpu()
 
     def turn() -> Figures:
         with tempfile.TemporaryDirectory(dir=settings.input.parent) as name:
             written = Path(name) / "ct"
             return (
                 seconds("read", lambda: read_volume(settings.input))
-                | seconds("network", passes)
+                | seconds("network", lambda: pass_through(model, framed))
                 | seconds("write", lambda: write_volume(made, written, like=source, derivation=derivation))
             )
 
@@ -221,39 +192,6 @@ def seconds(name: str, act: Callable[[], object]) -> Figures:
     started, busy = time.perf_counter(), time.process_time()
     act()
     return {name: time.perf_counter() - started, f"{name}_cpu": time.process_time() - busy}
-
-
-def in_turns(
-    kinds: dict[str, tuple[object, ...]], turns: int, options: argparse.Namespace
-) -> dict[str, tuple[list[Figures], float]]:
-    """What contenders find, each in a process of its own, turn by turn; and their peak memory in MiB."""
-    context, ends, workers, found = get_context("spawn"), {}, [], {name: [] for name in kinds}
-    for name, kind in kinds.items():
-        ends[name], other = context.Pipe()
-        workers.append(context.Process(target=contend, args=(other, options, *kind)))
-        workers[-1].start()
-        other.close()  # so that a contender that dies ends this, too
-        ends[name].recv()
-    for _ in range(turns):
-        for name, end in ends.items():
-            end.send("turn")
-            found[name].append(end.recv())
-    for end in ends.values():
-        end.send("end")
-    result = {name: (found[name], end.recv()) for name, end in ends.items()}
-    for worker in workers:
-        worker.join()
-    return result
-
-
-def contend(parent: Connection, options: argparse.Namespace, kind: Callable, *given: object) -> None:
-    """Take turns as told; then say the peak of memory."""
-    torch.set_num_threads(options.threads)
-    turn = kind(options, *given)
-    parent.send("ready")
-    while parent.recv() == "turn":
-        parent.send(turn())
-    parent.send(peak_mib(options.device))
 
 
 if __name__ == "__main__":

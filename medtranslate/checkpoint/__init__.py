@@ -33,6 +33,7 @@ from medtranslate.checkpoint.description import (
     describe,
     find_model,
     list_models,
+    list_run,
 )
 from medtranslate.checkpoint.parent import as_parent, inherit
 
@@ -60,6 +61,7 @@ __all__ = [
     "find_model",
     "inherit",
     "list_models",
+    "list_run",
     "load_model",
     "read_card",
     "save_calibration",

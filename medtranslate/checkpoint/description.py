@@ -155,6 +155,20 @@ def list_models() -> list[Description]:
     return [describe(path.parent) for path in sorted(SHIPPED.glob("*/model.json"))]
 
 
+def list_run(run: Path) -> dict[Path, Description]:
+    """Describe the models of a training run by folder: the last one, then those that it kept.
+
+    Raises:
+        ModelRefused: the folder is no run, or holds no model yet.
+    """
+    folders = [path.parent for path in (run / "model" / "model.json", *sorted(run.glob("kept/*/model.json")))]
+    if not folders[0].joinpath("model.json").is_file():
+        raise ModelRefused(
+            f"{run}: holds no model/model.json, so no run with a model; name the folder of a run"
+        )
+    return {folder: describe(folder) for folder in folders}
+
+
 def read_text(path: Path) -> str:
     """Read a text file of `MAX_TEXT` bytes at most.
 

@@ -28,7 +28,7 @@ command = SettingsCommand(
     arguments=("input", "output"),
     inputs=("input",),
     sections={
-        "Input options": ("series", "select", "volume", "stack", "spacing", "modality"),
+        "Input options": ("series", "select", "volume", "stack", "spacing", "modality", "nan_to"),
         "Output options": ("format", "regrid", "window", "range", "deidentify"),
     },
 )

@@ -30,5 +30,5 @@ command = SettingsCommand(
     source in it. Writes result.json, slices.csv, report.html, report.pdf and differences/*.png.""",
     arguments=("input",),
     inputs=("input",),
-    sections={"Input options": ("from", "series", "select", "volume")},
+    sections={"Input options": ("from", "series", "select", "volume", "nan_to")},
 )

@@ -20,8 +20,8 @@ def act(settings: EvaluateSettings, quiet: bool) -> Answer:
         failure = (
             f"{count} of {total} pairs could not be scored: {', '.join(result.failed)}; see the warnings"
         )
-    said = parted(result.warnings, result.items if isinstance(result, Cohort) else [result])
-    return Answer(to_json(result), [*lines(result), report], *said, failure=failure)
+    remarks = parted(result.warnings, result.items if isinstance(result, Cohort) else [result])
+    return Answer(to_json(result), [*lines(result), report], *remarks, failure=failure)
 
 
 command = SettingsCommand(
@@ -36,6 +36,6 @@ command = SettingsCommand(
     sections={
         "Score options": ("profile", "mask", "range", "unmasked"),
         "Alignment options": ("resample_reference", "register"),
-        "Input options": ("source", "uncertainty", "modality", "model"),
+        "Input options": ("source", "uncertainty", "modality", "model", "series", "select", "nan_to"),
     },
 )

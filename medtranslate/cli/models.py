@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import click
@@ -12,11 +13,34 @@ from medtranslate.cli.command import Answer
 from medtranslate.cli.options import SHARED
 
 
-def _list(json: bool, quiet: bool) -> None:
+def _list(run: Path | None, json: bool, quiet: bool) -> None:
+    if run is not None:
+        _list_run(run, json, quiet)
+        return
     from medtranslate.checkpoint import list_models
 
     models = {model.name: model.summary for model in list_models()}
     lines = [f"{name}: {summary}" for name, summary in models.items()]
+    Answer({"models": models}, lines).show(as_json=json, quiet=quiet)
+
+
+def _list_run(run: Path, json: bool, quiet: bool) -> None:
+    from medtranslate.checkpoint import list_run
+
+    models = {
+        str(folder): {
+            "images": known.training.get("images"),
+            "kept": known.training.get("kept", "the last"),
+            "gate": known.gate is not None,
+            "validation": known.training.get("validation", {}),
+        }
+        for folder, known in list_run(run).items()
+    }
+    lines = [
+        line
+        for folder, known in models.items()
+        for line in _printable(f"{folder}: {known['images']} images, {known['kept']}")
+    ]
     Answer({"models": models}, lines).show(as_json=json, quiet=quiet)
 
 
@@ -29,13 +53,21 @@ def _show(name: str, json: bool, quiet: bool) -> None:
 
 
 def _lines(known: Mapping[str, Any]) -> list[str]:
-    """A model's facts, one a line; nested ones as dotted names."""
-    told = {
-        key: known[key]
-        for key in ("summary", "input", "output", "parameters", "digests", "calibrated", "training")
-    }
-    told["slices"] = f"{known['network']['size']} x {known['network']['size']} pixels, framed to the head"
-    return [known["name"], *(line for row in _flat(told) for line in _printable(row))]
+    """Write a model's facts one a line; nested ones as dotted names."""
+    parts = (
+        "summary",
+        "input",
+        "output",
+        "parameters",
+        "digests",
+        "calibrated",
+        "training",
+        "parent",
+        "licence",
+    )
+    shown = {key: known[key] for key in parts if known.get(key) is not None}
+    shown["slices"] = f"{known['network']['size']} x {known['network']['size']} pixels, framed to the head"
+    return [known["name"], *(line for row in _flat(shown) for line in _printable(row))]
 
 
 def _flat(values: Mapping[str, Any], above: str = "") -> Iterator[str]:
@@ -49,14 +81,22 @@ def _flat(values: Mapping[str, Any], above: str = "") -> Iterator[str]:
 
 
 def _printable(text: str) -> list[str]:
-    """Lines without control characters, which could speak to the terminal: the folder may be anyone's."""
+    """Remove control characters, which could speak to the terminal: the folder may be anyone's."""
     return ["".join(c if c.isprintable() else "?" for c in line) for line in text.splitlines()]
 
 
 command = Group(
     "models",
     commands=[
-        click.Command("list", callback=_list, params=[*SHARED], help="Models that `--model` takes by name."),
+        click.Command(
+            "list",
+            callback=_list,
+            params=[
+                click.Argument(["run"], metavar="[RUN]", required=False, type=click.Path(path_type=Path)),
+                *SHARED,
+            ],
+            help="Models that `--model` takes by name; with RUN, the models that a training run keeps.",
+        ),
         click.Command(
             "show",
             callback=_show,

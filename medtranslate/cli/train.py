@@ -41,11 +41,14 @@ command = SettingsCommand(
     The anchor is a share of slices whose true translation is known: digital heads, and CT with an MR
     rendered from it.""",
     sections={
-        "Image options": ("ct", "mr", "val_ct", "val_mr", "val_share", "groups", "cache"),
+        "Image options": (
+            *("ct", "mr", "val_ct", "val_mr", "val_share", "val_paired", "groups"),
+            *("nan_to", "picture_hu", "cache"),
+        ),
         "Model options": ("from", "name", "notes", "gate", "network", "scale"),
         "Schedule options": (
             *("images", "batch", "learning_rate", "discriminator_rate", "decay", "ema", "pool"),
-            *("cycle_noise", "unpaired", "every"),
+            *("cycle_noise", "unpaired", "every", "keep_every", "keep_best"),
         ),
         "Loss and anchor options": (
             *("loss", "anchor_share", "anchor_contrast", "anchor_rendered", "anchor_kept"),

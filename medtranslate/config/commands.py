@@ -11,7 +11,7 @@ from pydantic.dataclasses import dataclass
 from medtranslate.config.batches import BatchSettings
 from medtranslate.config.making import DemoSettings, PhantomSettings, PrepareSettings
 from medtranslate.config.names import FormatName
-from medtranslate.config.scoring import CycleSettings, EvaluateSettings, ReportSettings
+from medtranslate.config.scoring import CalibrateSettings, CycleSettings, EvaluateSettings, ReportSettings
 from medtranslate.config.training import TrainSettings
 from medtranslate.config.types import (
     FROZEN,
@@ -141,6 +141,7 @@ class InfoSettings:
 
 COMMANDS: dict[str, type] = {
     "batch": BatchSettings,
+    "calibrate": CalibrateSettings,
     "convert": ConvertSettings,
     "cycle": CycleSettings,
     "demo": DemoSettings,

@@ -109,22 +109,26 @@ class CalibrateSettings:
 
     model: str
     """Name of a model, or its folder."""
-    ct: Path
-    """CT of the pairs: a file, or a folder of pictures, volumes or DICOM series."""
-    mr: Path
-    """MR of the pairs on the same grids, under the same names."""
-    on: str
-    """What the pairs are, in a few words: every record of a calibrated uncertainty repeats them."""
+    pairs: Path
+    """Pairs on the same grid: a folder that holds the folders ct and mr with files of the same names, a tree
+    with a folder for each subject, or a CSV of ct,mr,subject."""
+    on: Annotated[str, Field(min_length=1, max_length=500)] | None = None
+    """Description of the pairs for the model and its records (default: their number, and the name of
+    PAIRS)."""
+    to: Modality | None = None
+    """Direction to calibrate, by its target: ct or mr (default: both)."""
     out: Path | None = None
-    """Folder for a calibrated copy of the model (default: the model's own folder is changed)."""
+    """Folder for a calibrated copy of the model (default: change the model itself)."""
     held_out: Annotated[float, Field(gt=0, lt=1)] = 0.3
-    """Share of the pairs that is not fitted but used to test the calibration."""
+    """Share of the pairs, by whole subjects, that tests the calibration and is not used to fit it."""
     samples: Samples = 16
-    """Posterior samples per slice."""
+    """Number of posterior samples."""
     seed: Seed = 0
-    """Seed of the samples, and of which pairs are held out."""
+    """Seed of the samples, and of the choice of the held-out pairs."""
     device: Device = "auto"
     """auto, cpu, cuda or cuda:N."""
+    force: bool = False
+    """Use pairs that the model's input gate refuses."""
     overwrite: bool = False
     """Replace an existing output, or the calibration that the model has."""
 

@@ -129,6 +129,11 @@ class AugmentSettings:
     share of the width; for pictures, whose window is often unknown."""
 
 
+ScoreName = Literal[
+    "truth", "truth_ct", "truth_mr", "phantom", "phantom_ct", "phantom_mr", "cycle", "likeness"
+]
+"""Scores of a validation that the best model may be kept by (`medtranslate.training.keep.SCORES`)."""
+
 _NAMED = ConfigDict(**FROZEN, validate_by_name=True, validate_by_alias=True)
 
 
@@ -150,7 +155,7 @@ class TrainSettings:
     """Share of the training images to hold back for validation, by whole groups, without val_ct or val_mr."""
     groups: Path | None = None
     """CSV `file,group` with the subject of each image (default: a CSV's subject, DICOM's patient)."""
-    nan_to: NanTo | None = None
+    nan_to: Rare[NanTo | None] = None
     """Value for voxels that are NaN, as SPM and ANTs leave outside the field of view: a number, or air
     (-1024 HU in CT, 0 in MR); without it such images are refused."""
     picture_hu: Rare[PictureHU | None] = None
@@ -228,6 +233,14 @@ class TrainSettings:
     parent: str | None = Field(default=None, alias="from")
     """Model to start from: a name at hand, or the folder of a model or a run. Its network and scale are taken
     over, so leave theirs out; discriminators too, from a run (default: start from noise)."""
+    val_paired: Rare[bool] = False
+    """val_ct and val_mr show the same heads on the same voxels, paired by subject or name: score against this
+    truth."""
+    keep_every: Rare[Positive | None] = None
+    """Images between models to keep in `kept/`; a multiple of `every` (default: keep the last alone)."""
+    keep_best: ScoreName | None = None
+    """Score by which to keep the best model in `kept/best`: truth needs val_paired, the others no pairs
+    (default: none)."""
 
     @model_validator(mode="before")
     @classmethod

@@ -18,6 +18,7 @@ from medtranslate import phantom
 from medtranslate.config import Modality, TrainSettings, nan_value
 from medtranslate.data.items import Listing, list_items
 from medtranslate.data.look_alikes import group_look_alikes
+from medtranslate.data.pairs import open_pairs
 from medtranslate.data.phantom_slices import PhantomSlices
 from medtranslate.data.split import held_back
 from medtranslate.data.stored import Request, StoredSlices, store
@@ -94,6 +95,8 @@ def open_sources(settings: TrainSettings, *, quiet: bool) -> Opened:
         )
         for key, listing in listings.items()
     }
+    if settings.val_paired:
+        sources |= open_pairs(listings, settings)
     warnings = list(dict.fromkeys(note for listing in listings.values() for note in listing.notes))
     warnings += [sentence for key, source in stored.items() for sentence in _remarks(key, source)]
     warnings += _leaks(stored)

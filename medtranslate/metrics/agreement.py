@@ -91,7 +91,7 @@ def coverage(deviation: Values, errors: Values, mask: Voxels) -> Coverage | None
         errors: absolute, likewise.
         mask: likewise.
     """
-    from scipy.stats import spearmanr  # it takes half a second to import
+    from scipy.stats import spearmanr  # slow to load
 
     if not mask.any():
         return None

@@ -32,7 +32,7 @@ def fit_calibration(spread: NDArray[np.floating], errors: NDArray[np.floating], 
         errors: [N], absolute, in the same unit.
         on: data of the fit, in words.
     """
-    from scipy.optimize import isotonic_regression  # slow to import
+    from scipy.optimize import isotonic_regression  # slow to load
 
     bins = np.array_split(np.argsort(spread, kind="stable"), BINS)
     squares = [float(np.mean(np.square(errors[part], dtype=np.float64))) for part in bins]

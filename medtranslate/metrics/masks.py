@@ -74,7 +74,7 @@ def body_mask(volumes: Sequence[Values], ranges: Sequence[Range]) -> Voxels:
             them.
         ranges: ignored.
     """
-    from skimage.morphology import isotropic_dilation  # slow to import
+    from skimage.morphology import isotropic_dilation  # slow to load
 
     outline = _largest_filled(volumes[0] > BODY_HU)
     # An empty slice has no outline from which to measure distances.

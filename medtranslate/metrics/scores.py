@@ -167,9 +167,10 @@ def ssim_map(prediction: Values, reference: Values, data_range: Range) -> Values
     depends on where zero lies, so both are shifted until the range begins there: HU may be negative.
     None for slices with a side below `SSIM_WINDOW`, on which the window does not fit.
     """
+    from skimage.metrics import structural_similarity  # slow to load
+
     if min(reference.shape[:2]) < SSIM_WINDOW:
         return None
-    from skimage.metrics import structural_similarity  # slow to import
 
     low, high = data_range
     similarity = np.empty(reference.shape, np.float32)

@@ -23,17 +23,18 @@ from lightning_fabric import Fabric
 from torch import Tensor
 from tqdm import tqdm
 
-from medtranslate.checkpoint import describe, save_gate
+from medtranslate.checkpoint import describe, load_model, save_gate
 from medtranslate.config import Modality, TrainSettings
 from medtranslate.data import Source, open_sources
 from medtranslate.errors import Diverged, Interrupted, SettingsError
-from medtranslate.gate.fit import fit_gate
+from medtranslate.gate.fit import fit_gates
 from medtranslate.networks import MODALITIES
 from medtranslate.runtime import one_line, progress, stop_requests, warn
 from medtranslate.training.batches import batches, mean_slices, seeds
 from medtranslate.training.diagnostics import PASSING, signs
 from medtranslate.training.distributed import any_process, open_fabric, placed, together
 from medtranslate.training.journal import Journal, journal, require_tensorboard
+from medtranslate.training.keep import BEST, keep_models, require_keepable
 from medtranslate.training.resume import keep_checkpoint, read_checkpoint, restore
 from medtranslate.training.run_folder import begin, go_on, hold, keep_model, require_vacant
 from medtranslate.training.start import read_start, start_from
@@ -107,10 +108,11 @@ def _fit(settings: TrainSettings, held: ExitStack, quiet: bool) -> dict[str, Any
         _train(settings, fabric, state, opened.sources, quiet)
     if not fabric.is_global_zero:
         return {}
-    _keep_gate(settings, state, opened.sources, quiet)
+    _keep_gates(settings, state, opened.sources, quiet)
     return {
         **state.scores,
         "model": str(settings.out / "model"),
+        **({"best": str(settings.out / BEST)} if settings.keep_best else {}),
         "images": state.images,
         "seconds": round(state.seconds, 1),
         "warnings": [*opened.warnings, *state.warnings.values()],
@@ -149,22 +151,30 @@ def _train(
                 run.stop(kept=due)
 
 
-def _keep_gate(settings: TrainSettings, state: State, sources: Mapping[str, Source], quiet: bool) -> None:
-    """Give the model that the run ends with its input gate, if it has none yet."""
-    folder = settings.out / "model"
-    if not settings.gate or describe(folder).gate:
+def _keep_gates(settings: TrainSettings, state: State, sources: Mapping[str, Source], quiet: bool) -> None:
+    """Give an input gate to the last model and to the best one, where they have none yet."""
+    out = settings.out
+    folders = [folder for folder in (out / "model", out / BEST) if (folder / "model.json").is_file()]
+    without = {folder: known.sha256 for folder in folders if not (known := describe(folder)).gate}
+    if not settings.gate or not without:
         return
+    weights = {
+        digest: load_model(str(folder), state.device).generators
+        for digest, folder in {digest: folder for folder, digest in without.items()}.items()
+    }
     given: dict[Modality, Source] = {which: sources[which] for which in MODALITIES if which in sources}
-    gate = fit_gate(
+    gates = fit_gates(
         given,
-        state.average,
+        list(weights.values()),
         settings.network,
         settings.scale,
         steps=settings.gate,
         seed=settings.seed,
         quiet=quiet,
     )
-    save_gate(folder, gate)
+    by_digest = dict(zip(weights, gates, strict=True))
+    for folder, digest in without.items():
+        save_gate(folder, by_digest[digest])
 
 
 @dataclass(frozen=True)
@@ -219,6 +229,8 @@ class Run:
             _warn({name: state.warnings[name] for name in fresh})
             self.notes.write_validation(state.images, state.seconds, scores, " ".join(found), seen)
             keep_model(settings, state)
+            shown = settings.batch * self.fabric.world_size
+            keep_models(settings, state, scores, shown, doubtful=bool(found))
         keep_checkpoint(settings, state, self.fabric)
 
     def stop(self, *, kept: bool) -> Never:
@@ -269,6 +281,7 @@ def _require_sense(settings: TrainSettings) -> None:
             f"train: batch is {settings.batch}, but holds each slice as it is and augmented; make it even,"
             " or give --augment.no-copy-each"
         )
+    require_keepable(settings)
     if settings.tensorboard:
         require_tensorboard()
 

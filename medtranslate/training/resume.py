@@ -30,7 +30,7 @@ CHECKPOINT = "checkpoint.pt"
 
 FREE = (
     *("out", "resume", "overwrite", "every", "device", "workers", "capture", "cache"),
-    *("name", "notes", "tensorboard", "gate"),
+    *("name", "notes", "tensorboard", "gate", "keep_every", "keep_best"),
 )
 """Settings that may change when a run goes on: nothing that is learnt depends on them."""
 
@@ -66,6 +66,7 @@ def save(settings: TrainSettings, state: State, pools: Mapping[str, list[Tensor]
         "digests": {key: list(digests) for key, digests in state.digests.items()},
         "parent": state.parent and asdict(state.parent),
         "notice": state.notice,
+        "best": state.best,
         "judged": list(state.judged),
         "scores": state.scores,
         "warnings": state.warnings,
@@ -209,5 +210,5 @@ def _load(state: State, saved: Mapping[str, Any], fabric: Fabric) -> None:
     state.judged.extend(saved["judged"])
     state.scores, state.warnings = dict(saved["scores"]), dict(saved["warnings"])
     state.parent = Parent(**saved["parent"]) if saved.get("parent") else None
-    state.notice = str(saved.get("notice", ""))
+    state.notice, state.best = str(saved.get("notice", "")), dict(saved.get("best", {}))
     state.images, state.seconds = int(saved["images"]), float(saved["seconds"])

@@ -71,9 +71,14 @@ def begin(settings: TrainSettings, state: State, data: Mapping[str, Any], held: 
         held.enter_context(locked(folder / LOCK))
 
 
-def keep_model(settings: TrainSettings, state: State) -> None:
-    """Put a model folder in place of the last one."""
-    with whole_output(settings.out / "model", overwrite=True, folder=True) as folder:
+def keep_model(settings: TrainSettings, state: State, place: str = "model", kept: str = "") -> None:
+    """Put a model folder in place of the one that may be there.
+
+    Args:
+        place: folder within the run.
+        kept: reason why it is kept beside the last model.
+    """
+    with whole_output(settings.out / place, overwrite=True, folder=True) as folder:
         save_model(
             folder,
             state.average,
@@ -90,6 +95,7 @@ def keep_model(settings: TrainSettings, state: State) -> None:
                 "images": state.images,
                 "seconds": round(state.seconds),
                 "threads": torch.get_num_threads(),
+                **({"kept": kept} if kept else {}),
                 "validation": state.scores,
                 "warnings": list(state.warnings.values()),
             },
@@ -104,7 +110,14 @@ def go_on(settings: TrainSettings, state: State, data: Mapping[str, Any]) -> Non
     _write_origin(settings, data, settings.out)
     for name in TABLES:
         trim(settings.out / name, state.images)
-    for left_over in settings.out.glob(".medtranslate-*"):
+    later = [
+        path for path in settings.out.glob("kept/*") if path.name.isdigit() and int(path.name) > state.images
+    ]
+    for left_over in (
+        *settings.out.glob(".medtranslate-*"),
+        *settings.out.glob("kept/.medtranslate-*"),
+        *later,
+    ):
         shutil.rmtree(left_over, ignore_errors=True)
 
 

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -28,6 +29,7 @@ class State:
         scores: of the last validation.
         warnings: signs of failure met so far, and changes of the settings, by name.
         parent, notice: the model that the run started from, and its terms; None and empty for noise.
+        best: score, rank and images of the best model so far; empty where none is kept.
     """
 
     model: VAECycleGAN
@@ -42,6 +44,7 @@ class State:
     warnings: dict[str, str] = field(default_factory=dict)
     parent: Parent | None = None
     notice: str = ""
+    best: dict[str, Any] = field(default_factory=dict)
     images: int = 0
     seconds: float = 0.0
 

@@ -91,6 +91,11 @@ def validate(settings: TrainSettings, generators: Generators, sources: Mapping[s
     fake_mr = to_mr(known["anchor_ct"]).image
     scores["phantom_ct"] = _error(fake_ct, known["anchor_ct"])
     scores["phantom_mr"] = _error(fake_mr, known["anchor_wanted"])
+    if "pair_ct" in sources:
+        ct, mr = (sources[f"pair_{side}"].fixed(VALIDATION_SLICES).to(device) for side in ("ct", "mr"))
+        paired_ct, paired_mr = to_ct(mr).image, to_mr(ct).image
+        scores["truth_ct"], scores["truth_mr"] = _error(paired_ct, ct), _error(paired_mr, mr)
+        rows += [mr, paired_ct, ct, paired_mr]
     rows += [known["anchor_mr"], fake_ct, known["anchor_ct"], fake_mr, known["anchor_wanted"]]
     return Validation(scores, _sheet(rows), posteriors)
 

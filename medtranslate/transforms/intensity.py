@@ -1,4 +1,4 @@
-"""Physical units to the networks' [-1, 1], and [-1, 1] to the target's units; of arrays and of tensors."""
+"""Normalisation of physical units to the networks' [-1, 1], and back, for arrays and tensors."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from medtranslate.metrics import foreground_top
 Array = TypeVar("Array", Tensor, NDArray[np.float32])
 
 AIR = -1.0
-"""Value of what lies outside a frame or a picture, in the networks' range."""
+"""Value outside a frame or a picture, in the networks' range."""
 
 _BYTE = 255
 _UNUSED = 8
-"""A deep picture that uses less than one in so many of its levels holds numbers, such as HU + 1024, and is
-not windowed."""
+"""A deep picture that uses at most one in so many of its levels is not windowed: it contains numbers, such as
+HU + 1024."""
 
 VISIBLE = 0.1
 """Share of the range above which a voxel may belong to the head; above noise and below dark brain."""
 
 
 def scale_ct(values: Array, window: tuple[float, float]) -> Array:
-    """HU to [-1, 1] over the window; values outside it saturate."""
+    """Scale HU to [-1, 1] over the window; values outside saturate."""
     lower, upper = window
     scaled = values - lower
     scaled *= 2.0 / (upper - lower)
@@ -36,7 +36,7 @@ def scale_ct(values: Array, window: tuple[float, float]) -> Array:
 
 
 def unscale_ct(values: Array, window: tuple[float, float]) -> Array:
-    """[-1, 1] to HU: the exact inverse of `scale_ct` inside the window."""
+    """Scale [-1, 1] to HU: the exact inverse of `scale_ct` inside the window."""
     lower, upper = window
     hu = values + 1.0
     hu *= (upper - lower) / 2.0
@@ -45,10 +45,10 @@ def unscale_ct(values: Array, window: tuple[float, float]) -> Array:
 
 
 def mr_top(values: Tensor | NDArray[np.float32], percentile: float, where: str = "image") -> float:
-    """The MR value that becomes +1: a percentile of the foreground, that is of voxels above the mean.
+    """Find the MR value that becomes +1: a percentile of the foreground, the voxels above the mean.
 
     Args:
-        where: what the values were read from, for the message.
+        where: origin of the values, for the message.
 
     Raises:
         InputRefused: the volume is constant or has no positive value.
@@ -57,7 +57,7 @@ def mr_top(values: Tensor | NDArray[np.float32], percentile: float, where: str =
 
 
 def scale_mr(values: Array, top: float) -> Array:
-    """[0, top] in arbitrary units to [-1, 1]; values outside saturate."""
+    """Scale [0, top] in arbitrary units to [-1, 1]; values outside saturate."""
     scaled = values * (2.0 / top)
     scaled -= 1.0
     return scaled.clip(-1.0, 1.0)
@@ -72,16 +72,15 @@ def input_range(
     hu: tuple[float, float] | None = None,
     where: str = "image",
 ) -> tuple[float, float]:
-    """The values of a volume that become -1 and +1, by the rules of the modality.
+    """Find the values of a volume that become -1 and +1, by the rules of the modality.
 
-    A picture's grey values are taken to be the CT window already (8-bit CT pictures are windowed),
-    so black is the window's lower end and white its upper, unless it is known what they are in HU; MR
-    pictures go by percentile like volumes.
+    CT volumes have the model's window. CT pictures are windowed already, so black and white become -1 and +1,
+    unless their HU are known (`hu`). MR volumes and pictures have 0 and a percentile.
 
     Args:
-        levels: largest grey value of a picture; None for what is in physical units.
-        hu: slope and offset from a picture's grey values to HU, where they are known.
-        where: what the values were read from, for the message.
+        levels: largest grey value of a picture; None for physical units.
+        hu: slope and offset from a picture's grey values to HU, if known.
+        where: origin of the values, for the message.
 
     Raises:
         InputRefused: the image is constant, an MR without foreground, or a 16-bit CT picture of unknown unit.
@@ -114,7 +113,7 @@ def normalise(
     hu: tuple[float, float] | None = None,
     where: str = "image",
 ) -> Array:
-    """Physical units to [-1, 1] over `input_range`.
+    """Scale physical units to [-1, 1] over `input_range`.
 
     Raises:
         InputRefused: the image is constant, or an MR without foreground.
@@ -123,5 +122,5 @@ def normalise(
 
 
 def denormalise(values: Array, modality: Modality, scale: ScaleSettings) -> Array:
-    """[-1, 1] to the *target* scale that the model declares; the source's scale plays no part."""
+    """Scale [-1, 1] to the *target* scale that the model declares, whatever the source's scale."""
     return unscale_ct(values, scale.ct_window if modality == "ct" else scale.mr_range)

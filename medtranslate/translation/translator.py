@@ -1,4 +1,4 @@
-"""One model, applied: read and frame, translate on shared passes, write with a record."""
+"""Applies a model: reads and frames volumes, translates them in shared passes, writes them with records."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ from medtranslate.translation.uncertainty_files import check_slices, write_uncer
 from medtranslate.translation.volume import Translated, slices_per_pass, translate_framed
 
 DRAWS = 16
-"""Samples where --uncertainty is given without a number."""
+"""Samples if --uncertainty is given without --samples."""
 
 
 @dataclass(frozen=True)
 class Written:
-    """A translation in its file, which takes its own place when all of a command's are whole.
+    """Translation in a temporary file, which takes its place when all files of a command are complete.
 
     Attributes:
-        made: in memory, with its source.
-        record: as it was written.
+        made: the translation in memory, with its source.
+        record: as written.
     """
 
     job: Job
@@ -46,15 +46,15 @@ class Written:
 
 @dataclass(frozen=True)
 class Translator:
-    """A model and how it is applied. `read` may run in a thread of its own beside `run`.
+    """Model with the settings of its use. `read` may run in another thread beside `run`.
 
     Attributes:
         model: on its device.
-        to: modality that is made.
+        to: modality of the translation.
         samples: draws of the posterior for the uncertainty; 0 for none.
         seed: of the draws.
-        batch: slices per pass; None for as many as suit the device.
-        force: translate what the gate refuses, too.
+        batch: slices per pass; None for a number that suits the device.
+        force: translate inputs that the gate refuses, too.
     """
 
     model: Model
@@ -66,7 +66,7 @@ class Translator:
 
     @property
     def slices_per_pass(self) -> int:
-        """Slices that go through the network together."""
+        """Number of slices in one pass of the network."""
         return self.batch or slices_per_pass(self.model.description.network, self.model.device)
 
     def frame(self, source: Volume) -> Framed:
@@ -123,7 +123,7 @@ def write_translation(job: Job, made: Translated, outputs: Outputs, sheet: Sheet
     """Write a translation, its uncertainty, its preview and its record.
 
     Args:
-        sheet: what `sheet_of` gave for this translation, if it was called already.
+        sheet: its `sheet_of`, if this was called already.
     """
     settings, record, source = job.settings, made.record, made.framed.source
     derivation = Derivation(
@@ -178,7 +178,7 @@ def open_translator(settings: TranslateSettings) -> Translator:
 def translate_jobs(
     translator: Translator, jobs: Sequence[Job], outputs: Outputs, *, quiet: bool = False
 ) -> Iterator[Written]:
-    """Translate and write one job after the other; the next are read and the last written meanwhile."""
+    """Translate and write jobs in order, reading the next ones and writing the last ones meanwhile."""
     many, side, to = len(jobs) > 1, translator.slices_per_pass, translator.to
     groups = [jobs[start : start + side] for start in range(0, len(jobs), side)]
 
@@ -187,7 +187,7 @@ def translate_jobs(
 
     def run(given: tuple[Sequence[Job], list[Framed]]) -> tuple[Sequence[Job], list[Translated]]:
         group, framed = given
-        depth = sum(one.shape[0] for one in framed)  # of what is passed, resampled or not
+        depth = sum(one.shape[0] for one in framed)  # after resampling, if any
         with progress(depth, "slice", f"translating to {to}", quiet=quiet or many) as slices:
             made = translator.run(framed, advance=slices.update)
             slices.update(depth - slices.n)
@@ -239,7 +239,7 @@ def read_source(job: Job) -> Volume:
 
 
 def _say_others(folder: Path) -> list[str]:
-    """Say that a folder holds images beside its DICOM series, which are not translated."""
+    """Warn of images beside a DICOM series in its folder, which are not translated."""
     others = [str(file.relative_to(folder)) for file in list_others(folder)]
     if not others:
         return []
@@ -250,11 +250,11 @@ def _say_others(folder: Path) -> list[str]:
 
 
 def pass_gate(record: Translation, source: str, *, force: bool) -> Translation:
-    """The record of a translation, with a warning where the model's gate doubts or refuses its source.
+    """Add a warning to the record of a translation if the model's gate warns of its source or refuses it.
 
     Args:
-        source: name of what was translated, for the message.
-        force: let pass what the gate refuses.
+        source: name of the source, for the message.
+        force: pass sources that the gate refuses.
 
     Raises:
         InputRefused: the gate refuses the source, and `force` is not set.
@@ -270,19 +270,19 @@ def pass_gate(record: Translation, source: str, *, force: bool) -> Translation:
             " or --force, which is recorded"
         )
     verdict = "refused this input, and was passed by force" if refused else "doubts this input"
-    # Without the numbers, which `gate` has: pictures that are doubted alike are counted together.
+    # Without numbers, which are in `gate`, so that equal warnings of several pictures are counted together.
     because = "; ".join(reason.partition(" (")[0] for reason in gate.reasons)
-    warning = f"the model's input gate {verdict} ({because}): the translation may mean nothing"
+    warning = f"the model's input gate {verdict} ({because}): the translation may be meaningless"
     return replace(record, gate=replace(gate, forced=refused), warnings=[*record.warnings, warning])
 
 
 def sheet_of(made: Translated) -> Sheet:
-    """The preview of a translation, to be drawn."""
+    """Cut the planes of a translation's preview."""
     return preview(made.framed, made.volume, made.record)
 
 
 def _recorded(record: Translation, settings: TranslateSettings, output: str) -> Translation:
-    """The record with its settings; a de-identified one has no digest by which its source is found."""
+    """Add the settings to a record; a de-identified one loses the digest, which identifies its source."""
     record = replace(record, output=output, settings=plain(settings))
     if not settings.deidentify:
         return record

@@ -62,7 +62,7 @@ class Trainer(Published):
         torch.manual_seed(seed)
         super().__init__(CycleGAN(), device, precision, rate)
         if precision is torch.bfloat16 and self.device.type == "cuda":
-            self.networks.to(memory_format=torch.channels_last)
+            self.networks.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs
         self.pools = {"ct": ImagePool(POOL), "mr": ImagePool(POOL)}
 
     def step(self, ct: Tensor, mr: Tensor) -> dict[str, Tensor]:
@@ -132,7 +132,8 @@ class Residual(nn.Module):
         )
 
     def forward(self, features: Tensor) -> Tensor:
-        return features + self.around(features)
+        added: Tensor = self.around(features)
+        return features + added
 
 
 class PatchDiscriminator(nn.Sequential):

@@ -89,6 +89,7 @@ def train(method: str, settings: TrainSettings) -> Trained:
 def pace(method: str, settings: TrainSettings) -> tuple[float, float]:
     """Seconds per image by the clock and of the CPU, of a few steps with the drawing of their slices."""
     sources = open_sources(settings, quiet=True).sources
+    steps: list[Callable[[], object]]
     if method in OURS:
         ours = Ours(settings)
         given = ours.batches(sources, PACED + 1)
