@@ -86,7 +86,7 @@ def _reversed_axes(volume: Volume) -> tuple[int, ...]:
 
 
 def _resampled(axial: Mapping[str, Volume]) -> tuple[dict[str, Volume], Voxels | None]:
-    """The volumes with reference and mask on the prediction's grid, and the reference's field of view."""
+    """Resample reference and mask onto the prediction's grid; give the reference's field of view, too."""
     moved, field = dict(axial), None
     prediction, reference, mask = axial["prediction"], axial["reference"], axial.get("mask")
     if mismatch(reference, prediction):

@@ -1,8 +1,8 @@
-"""The test of generation: CT to MR to CT, or MR to CT to MR, against where it began."""
+"""The cycle test: CT to MR to CT, or MR to CT to MR, scored against the original."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +11,7 @@ from medtranslate.checkpoint import Model, load_model
 from medtranslate.config import CycleSettings, Modality, nan_value, plain, write_yaml
 from medtranslate.device import choose_device
 from medtranslate.evaluation.alignment import align
-from medtranslate.evaluation.averages import (
-    gathered_warnings,
-    mean_baselines,
-    mean_scores,
-    mean_tissues,
-    representative_cases,
-)
+from medtranslate.evaluation.averages import representative_cases, summarise
 from medtranslate.evaluation.mean_image import mean_image
 from medtranslate.evaluation.pair import compare
 from medtranslate.evaluation.pairing import members_of
@@ -41,6 +35,19 @@ NAMES = {
 """What the baselines of a pair are called where the source is itself a translation."""
 
 
+@dataclass(frozen=True)
+class Noise:
+    """Normal noise on the image between.
+
+    Attributes:
+        share: standard deviation, as a share of the image's range.
+        seed: of the draws.
+    """
+
+    share: float = 0.0
+    seed: int = 0
+
+
 def cycle(settings: CycleSettings, *, quiet: bool = False) -> Cycle:
     """Translate there and back by the posterior's mean, and score what comes back against the source.
 
@@ -58,42 +65,6 @@ def cycle(settings: CycleSettings, *, quiet: bool = False) -> Cycle:
     check_free(settings.out, overwrite=settings.overwrite)
     paths = members_of(settings.input) or {stem_of(settings.input): settings.input}
     model = load_model(settings.model, choose_device(settings.device))
-
-    def one(name: str) -> tuple[Evaluation, Pictures]:
-        source = read_volume(
-            paths[name],
-            series=settings.series,
-            select=settings.select,
-            volume=settings.volume,
-            modality=settings.from_,
-            nan_to=nan_value(settings.nan_to, settings.from_, str(paths[name])),
-            advice=f"--from says what the input is, so give --from {OTHER[settings.from_]}",
-        )
-        require_signal(source.meta)
-        return cycle_volume(
-            source,
-            settings.from_,
-            model,
-            settings.batch,
-            noise=settings.noise,
-            seed=settings.seed,
-            name=name,
-            force=settings.force,
-        )
-
-    def gathered(items: list[Evaluation]) -> Cycle:
-        return Cycle(
-            path=(settings.from_, OTHER[settings.from_], settings.from_),
-            model=model.info(settings.from_),
-            noise=settings.noise,
-            items=items,
-            mean=mean_scores(item.volume for item in items),
-            baselines=mean_baselines(items),
-            tissues=mean_tissues(items),
-            settings=plain(settings),
-            warnings=gathered_warnings(items),
-        )
-
     items = []
     title = f"{settings.from_} to {OTHER[settings.from_]} and back"
     with (
@@ -101,21 +72,50 @@ def cycle(settings: CycleSettings, *, quiet: bool = False) -> Cycle:
         progress(len(paths), "image", title, quiet=quiet) as bar,
     ):
         (folder / "differences").mkdir()
-        for name in paths:
-            result, drawn = one(name)
+        for name, path in paths.items():
+            result, drawn = _one(settings, model, name, path)
             draw_differences(drawn, folder / "differences", name)
             if len(paths) > 1:
-                write_case(gathered([result]), drawn, folder)
+                write_case(_gathered(settings, model, [result]), drawn, folder)
             items.append(result)
             bar.update()
-        found = gathered(items)
-        pictures = (
-            {name: drawn} if len(items) == 1 else {name: one(name)[1] for name in representative_cases(items)}
-        )
+        pictures = {name: drawn}
+        if len(items) > 1:
+            wanted = representative_cases(items)
+            pictures = {name: _one(settings, model, name, paths[name])[1] for name in wanted}
+        found = _gathered(settings, model, items)
         for write in VIEWS.values():
             write(found, pictures, folder)
         write_yaml(settings, folder / "settings.yaml")
     return found
+
+
+def _one(settings: CycleSettings, model: Model, name: str, path: Path) -> tuple[Evaluation, Pictures]:
+    """Read one image and test it."""
+    source = read_volume(
+        path,
+        series=settings.series,
+        select=settings.select,
+        volume=settings.volume,
+        modality=settings.from_,
+        nan_to=nan_value(settings.nan_to, settings.from_, str(path)),
+        advice=f"--from says what the input is, so give --from {OTHER[settings.from_]}",
+    )
+    require_signal(source.meta)
+    noise = Noise(settings.noise, settings.seed)
+    return cycle_volume(
+        source, settings.from_, model, settings.batch, noise=noise, name=name, force=settings.force
+    )
+
+
+def _gathered(settings: CycleSettings, model: Model, items: list[Evaluation]) -> Cycle:
+    return Cycle(
+        **summarise(items),
+        path=(settings.from_, OTHER[settings.from_], settings.from_),
+        model=model.info(settings.from_),
+        noise=settings.noise,
+        settings=plain(settings),
+    )
 
 
 def cycle_volume(
@@ -124,12 +124,11 @@ def cycle_volume(
     model: Model,
     batch: int | None = None,
     *,
-    noise: float = 0.0,
-    seed: int = 0,
+    noise: Noise | None = None,
     name: str = "",
     force: bool = False,
 ) -> tuple[Evaluation, Pictures]:
-    """One volume there and back, scored by the profile `image`, and the arrays as they were scored.
+    """Translate one volume there and back, and score it by the profile `image`; give the scored arrays, too.
 
     The reference is the source on the scale of the model's own output: CT inside its window, MR by its
     percentile, since the model can say nothing else. The mask is the source's head alone, so that no
@@ -142,8 +141,7 @@ def cycle_volume(
         source: in physical units.
         modality: of the source.
         batch: slices per pass (default: by their size and the free memory).
-        noise: standard deviation of normal noise on the image between, as a share of its range.
-        seed: of the noise.
+        noise: on the image between.
         name: of the item, without patient identity.
         force: go on where the input gate refuses the source.
 
@@ -155,7 +153,7 @@ def cycle_volume(
     translated, outward = translate_volume(source, model, there, batch)
     outward = pass_gate(outward, str(source.meta.path or "image"), force=force)
     ends = (0.0, 255.0) if source.is_picture else outward.model.output_range
-    between = _as_kept(translated, ends, noise, seed)
+    between = _as_kept(translated, ends, noise or Noise())
     recovered, record = translate_volume(between, model, modality, batch)
     record = replace(record, gate=outward.gate)
     original = to_axial(as_spoken(source, modality, model))
@@ -184,12 +182,12 @@ def cycle_volume(
     ), pictures
 
 
-def _as_kept(volume: Volume, ends: Range, noise: float, seed: int) -> Volume:
-    """A translation as a file would hold it (pictures: whole grey levels), with noise on it."""
+def _as_kept(volume: Volume, ends: Range, noise: Noise) -> Volume:
+    """Add noise to a translation, and round it as a file would (pictures: to whole grey levels)."""
     values = volume.values
-    if noise:
-        drawn = np.random.default_rng(seed).standard_normal(values.shape, dtype=np.float32)
-        values = (values + np.float32(noise * (ends[1] - ends[0])) * drawn).clip(*ends)
+    if noise.share:
+        drawn = np.random.default_rng(noise.seed).standard_normal(values.shape, dtype=np.float32)
+        values = (values + np.float32(noise.share * (ends[1] - ends[0])) * drawn).clip(*ends)
     if volume.is_picture:
         values = values.round()
     where = f"{volume.meta.path or 'image'} (translated to {volume.meta.modality})"

@@ -7,17 +7,10 @@ from typing import Unpack
 
 from medtranslate.evaluation.alignment import Aligned, Others, align
 from medtranslate.evaluation.beside import doubted, say_beside
-from medtranslate.evaluation.comparison import (
-    Comparison,
-    explain,
-    pictures,
-    prepare,
-    score,
-    stray_ml,
-    with_mask,
-)
+from medtranslate.evaluation.comparison import Comparison, prepare, with_mask
 from medtranslate.evaluation.registered import register_reference, with_registration
 from medtranslate.evaluation.rules import ScoringRules
+from medtranslate.evaluation.scoring import explain, pictures, score, stray_ml
 from medtranslate.io import Volume
 from medtranslate.records import Evaluation, ModelInfo, Translation
 from medtranslate.report import Pictures
@@ -99,7 +92,7 @@ def compare(
 
 
 def scored_arrays(aligned: Aligned, rules: ScoringRules, translation: Translation | None) -> Pictures:
-    """The arrays as `compare` scores them, without the scores.
+    """Prepare the arrays as `compare` scores them, without the scores.
 
     Raises:
         InputRefused, SettingsError: as `score_pair`.
