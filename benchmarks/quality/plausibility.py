@@ -66,9 +66,7 @@ def of_heads(options: argparse.Namespace, model: Model) -> Iterator[dict[str, An
             found = {name: looked_at(head.mr, ct, model) for name, ct in made.items()}
             record = translate_volume(head.mr, model, "ct")[1]
             found |= {"translation": record.plausibility or Plausibility()}
-            yield from (
-                {"seed": seed, "contrast": contrast, "kind": k, **asdict(v)} for k, v in found.items()
-            )
+            yield from ({"seed": seed, "contrast": contrast, "kind": k, **known(v)} for k, v in found.items())
 
 
 def of_images(paths: list[Path], model: Model) -> Iterator[dict[str, Any]]:
@@ -86,7 +84,12 @@ def _short(value: Any) -> Any:
 
 def row_of(record: Translation) -> dict[str, Any]:
     gate = record.gate.verdict if record.gate else "none"
-    return {"gate": gate, **asdict(record.plausibility or Plausibility())}
+    return {"gate": gate, **known(record.plausibility or Plausibility())}
+
+
+def known(found: Plausibility) -> dict[str, Any]:
+    """Measures that were taken."""
+    return {name: value for name, value in asdict(found).items() if value is not None}
 
 
 def turned(ct: Values) -> Values:

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from monai.networks.blocks import SpatialAttentionBlock
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -23,6 +22,7 @@ from torch.utils.flop_counter import flop_registry, sdpa_backward_flop_count, sd
 from benchmarks.ablation.methods import cyclegan
 from medtranslate.config import NetworkSettings
 from medtranslate.networks import MultiScaleDiscriminator, VariationalGenerator
+from medtranslate.networks.blocks import AttentionBlock
 from medtranslate.networks.generator import Hourglass
 
 GENERATOR_PASSES = 6
@@ -111,7 +111,7 @@ def ours(size: int, precision: torch.dtype = torch.bfloat16) -> Parts:
         parts = {
             "body": [layer for layer in layers if not isinstance(layer, Hourglass)],
             "hourglass": [layer for layer in layers if isinstance(layer, Hourglass)],
-            "attention": [one for one in generator.modules() if isinstance(one, SpatialAttentionBlock)],
+            "attention": [one for one in generator.modules() if isinstance(one, AttentionBlock)],
             "unfold": [generator.unfold],
         }
         costs = _costs(generator, parts, size)
