@@ -32,7 +32,8 @@ def list_source(settings: BatchSettings) -> tuple[Path, Found]:
     """
     source = settings.source
     if is_pattern(source):
-        places = [found.path for found in match(source)]
+        out = settings.out.resolve()  # `**` finds former outputs, too
+        places = [found.path for found in match(source) if not found.path.resolve().is_relative_to(out)]
         return root_of(source), (file for place in places for file in _below(place, settings))
     if not source.exists():
         raise Unreadable(f"{source}: does not exist; check the path")
@@ -48,7 +49,7 @@ def list_source(settings: BatchSettings) -> tuple[Path, Found]:
 
 
 def notes_on(settings: BatchSettings) -> list[str]:
-    """Say what of SOURCE is not translated, and why.
+    """List the parts of SOURCE that are not translated, with reasons.
 
     Raises:
         Unreadable: a CSV is none.
@@ -73,7 +74,7 @@ def notes_on(settings: BatchSettings) -> list[str]:
 
 
 def lies_beside(file: Path, wanted: Modality) -> bool:
-    """Tell a file that lies in a subject's folder beside the image that is wanted, by both names.
+    """Check if a file lies beside the wanted image of its subject, by the names of both.
 
     In a folder with `mr.nii.gz` the files `ct.nii.gz`, `cbct.nii.gz` and `mask.nii.gz` are no MR.
     """

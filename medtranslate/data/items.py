@@ -21,7 +21,7 @@ from medtranslate.io.trees import NAMES, SUFFIXES, is_pattern, match, of_subject
 
 @dataclass(frozen=True)
 class Item:
-    """One image: what `read_volume` takes, and whose it is.
+    """Image to read, and its subject.
 
     Attributes:
         path: a file, or a folder that holds the series.
@@ -36,13 +36,13 @@ class Item:
 
     @property
     def name(self) -> str:
-        """Path, and the end of the series' UID, for messages."""
+        """Path and end of the series' UID, for messages."""
         return f"{self.path} (series ...{self.series[-12:]})" if self.series else str(self.path)
 
 
 @dataclass(frozen=True)
 class Listing:
-    """The images of a source.
+    """Images of a source.
 
     Attributes:
         failures: a sentence for each image that is damaged.
@@ -104,7 +104,7 @@ def _from_files(folder: Path, format: str) -> Listing:
 
 
 def _from_pattern(pattern: Path) -> Listing:
-    """List what a pattern names; what its folders' wildcards stand for is the subject, else its name's."""
+    """List the matches of a pattern; the wildcards of its folders, else of its name, are the subject."""
     found = match(pattern)
     slices = pattern.suffix.lower() in (".png", ".jpg", ".jpeg")  # of which a name tells no subject
     return Listing(
@@ -117,7 +117,7 @@ def _own_files(folder: Path) -> list[Path]:
 
 
 def _is_image(file: Path) -> bool:
-    """Tell an image by its name, or by its content; a preview is none."""
+    """Check if a file is an image, by its name or content; a preview is none."""
     if file.name.lower().endswith(SUFFIXES):
         return not is_preview(file)
     try:

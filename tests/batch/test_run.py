@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import multiprocessing
 import os
 import shutil
 import signal
@@ -402,3 +403,15 @@ def test_a_bids_dataset_becomes_a_derivative(place: Place, settings: Settings, t
     assert (out / "README").read_text() == "mine"
     # A derivative is a dataset, too.
     assert find_items(replace(settings(), source=out, to="mr", out=tmp_path / "back"))
+
+
+@pytest.mark.slow
+def test_workers_that_are_spawned_do_the_same(
+    place: Place, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on Windows, which has no `forkserver`."""
+    place("a.nii")
+    run_batch(settings(out=tmp_path / "calm"), quiet=True)
+    monkeypatch.setattr(multiprocessing, "get_all_start_methods", lambda: ["spawn"])
+    assert states(run_batch(settings(), quiet=True)) == {"a.nii": "done"}
+    assert outputs(tmp_path / "out") == outputs(tmp_path / "calm")
