@@ -1,8 +1,8 @@
 """Runs a batch's workers as actors of a Ray cluster, where `runtime.crew` has processes of one machine.
 
-Ray finds places for them, reports lost ones, and ends them with the process that began the batch, however that
-ends. `runtime.worker_pool.give_out` distributes the items. Names go out and outcomes come back; images stay
-between the actors and the file system, which all machines share.
+Ray finds places for them, reports lost ones, and ends them with the process that began the batch, however
+that ends. `runtime.worker_pool.give_out` distributes the items. Names go out and outcomes come back; images
+stay between the actors and the file system, which all machines share.
 """
 
 from __future__ import annotations
