@@ -16,7 +16,7 @@ from medtranslate.io.dicom_files import file_of, without_comment
 from medtranslate.io.dicom_folders import Share, join_shares
 from medtranslate.io.dicom_series import MODALITIES, find_series
 from medtranslate.io.tables import Row, Table, is_table, read_groups, read_table
-from medtranslate.io.trees import NAMES, SUFFIXES, is_pattern, match, of_subjects, subfolders
+from medtranslate.io.trees import NAMES, SUFFIXES, is_pattern, lies_beside, match, of_subjects, subfolders
 
 
 @dataclass(frozen=True)
@@ -93,11 +93,14 @@ def _from_folder(folder: Path, modality: Modality) -> Listing:
             raise
         found = of_subjects(folder, NAMES[modality])
         return Listing([Item(file, group=subject) for subject, file in found.items()], [])
-    return _from_series(folder, modality) if format == "dicom" else _from_files(folder, format)
+    return _from_series(folder, modality) if format == "dicom" else _from_files(folder, format, modality)
 
 
-def _from_files(folder: Path, format: str) -> Listing:
+def _from_files(folder: Path, format: str, modality: Modality) -> Listing:
     images = natsorted(filter(_is_image, _own_files(folder)), key=lambda file: file.name)
+    own = [file for file in images if not lies_beside(file, modality)]
+    if len(own) < len(images):  # the folder of one subject
+        return Listing([Item(file, group=folder.name) for file in own], [], others=len(images) - len(own))
     # A volume is a subject, the same one where CT and MR have the same name; a picture is a slice.
     known = format != "png"
     return Listing([Item(file, group=file.name.split(".")[0] if known else None) for file in images], [])

@@ -16,10 +16,15 @@ from medtranslate.io.foreign import head_of
 from medtranslate.io.formats import FORMATS
 from medtranslate.io.names import pair_name, stem_of
 from medtranslate.io.png import is_preview
+from medtranslate.modality import OTHER, Modality
 from medtranslate.runtime import few
 
 NAMES: dict[str, tuple[str, ...]] = {"ct": ("ct",), "mr": ("mr", "mri"), "mask": ("mask",)}
 """What the file of a modality, or the mask, is called in a subject's folder (as in SynthRAD's data)."""
+_BESIDE: dict[Modality, frozenset[str]] = {
+    modality: frozenset({"cbct", *NAMES["mask"], *NAMES[OTHER[modality]]}) for modality in OTHER
+}
+"""Names of files that are no image of a modality, where one of that modality lies beside them."""
 
 HEADERS = (".mhd", ".nhdr", ".hdr")
 SUFFIXES = (*(suffix for format in FORMATS.values() for suffix in format.suffixes if suffix), *HEADERS)
@@ -107,7 +112,7 @@ def subfolders(folder: Path) -> dict[str, list[Path]]:
     """List the images below a folder by subfolder; names decide what is an image."""
     found: dict[str, list[Path]] = {}
     for file in visible_files(folder):
-        if file.parent != folder and file.name.lower().endswith(SUFFIXES) and not _is_drawn(file):
+        if file.parent != folder and _is_named(file) and not _is_drawn(file):
             found.setdefault(file.parent.relative_to(folder).as_posix(), []).append(file)
     return found
 
@@ -138,6 +143,20 @@ def of_subjects(folder: Path, names: Sequence[str]) -> dict[str, Path]:
     if not chosen:
         raise Unreadable(f"{folder}: {_what_they_hold(held, names)}")
     return chosen
+
+
+def lies_beside(file: Path, wanted: Modality) -> bool:
+    """Check if a file lies beside the wanted image of its subject, by the names of both.
+
+    In a folder with `mr.nii.gz` the files `ct.nii.gz`, `cbct.nii.gz` and `mask.nii.gz` are no MR.
+    """
+    if not _is_named(file) or stem_of(file) not in _BESIDE[wanted]:
+        return False
+    return any(_is_named(other) and stem_of(other) in NAMES[wanted] for other in file.parent.iterdir())
+
+
+def _is_named(file: Path) -> bool:
+    return file.name.lower().endswith(SUFFIXES)
 
 
 def _what_they_hold(held: dict[str, list[Path]], names: Sequence[str]) -> str:

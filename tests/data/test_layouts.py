@@ -71,6 +71,12 @@ def test_folders_of_subjects_are_read_and_split_by_subject(synthrad: Path, tmp_p
     assert not any("trained on too" in warning for warning in opened.warnings)
 
 
+def test_the_folder_of_one_subject_has_one_image_of_each_modality(synthrad: Path) -> None:
+    opened = open_(ct=str(synthrad / SUBJECTS[0]), mr=str(synthrad / SUBJECTS[0]))
+    assert [opened.record[key]["images"] for key in ("ct", "mr")] == [1, 1]
+    assert opened.sources["ct"].groups == opened.sources["mr"].groups == {SUBJECTS[0]}  # type: ignore[attr-defined]
+
+
 def test_the_masks_and_the_other_modality_are_no_images(synthrad: Path) -> None:
     for file in synthrad.glob("*/ct.nii.gz"):
         file.unlink()
