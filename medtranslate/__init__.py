@@ -28,6 +28,7 @@ _HOMES = {
     "score": "api",
     "train": "api",
     "translate": "api",
+    "view": "notebook",
     "write": "api",
 }
 """Module of each public name; "" for one that is a module itself."""
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from medtranslate.api import translate as translate
     from medtranslate.api import write as write
     from medtranslate.io import Volume as Volume
+    from medtranslate.notebook import view as view
 
 __all__ = ["__version__", *sorted(_HOMES)]
 

@@ -26,7 +26,7 @@ from medtranslate.errors import SettingsError, UsageError
 from medtranslate.io import Volume
 from medtranslate.io.in_memory import as_volume
 from medtranslate.modality import OTHER, Modality
-from medtranslate.records import Conversion, Evaluation
+from medtranslate.records import Conversion, Evaluation, Translation
 
 if TYPE_CHECKING:
     from medtranslate.checkpoint.description import Description
@@ -109,23 +109,9 @@ def load(
     """
     from medtranslate.translation import open_translator
 
-    return open_translator(
-        build(
-            TranslateSettings,
-            {
-                "input": ".",
-                "output": ".",
-                "to": to,
-                "model": str(model),
-                "samples": samples or None,
-                "seed": seed,
-                "batch": batch,
-                "device": device,
-                "precision": precision,
-                "force": force,
-            },
-        )
-    )
+    settings = {"to": to, "model": str(model), "samples": samples or None, "seed": seed, "batch": batch}
+    settings |= {"device": device, "precision": precision, "force": force}
+    return open_translator(build(TranslateSettings, {"input": ".", "output": ".", **settings}))
 
 
 def translate(
@@ -135,9 +121,7 @@ def translate(
     model: str | PathLike[str] | Translator = PATIENTS,
     samples: int = 0,
     seed: int = 0,
-    batch: int | None = None,
     device: str = "auto",
-    precision: Precision = "auto",
     force: bool = False,
     **reading: Any,
 ) -> Translated:
@@ -145,7 +129,7 @@ def translate(
 
     Args:
         image: as `read` takes it.
-        to, model, samples, seed, batch, device, precision, force: as of `load`; a loaded model has its own.
+        to, model, samples, seed, device, force: as of `load`; a loaded model has its own.
         reading: further keywords of `read`.
 
     Returns:
@@ -158,16 +142,7 @@ def translate(
     from medtranslate.translation import Translator
 
     if not isinstance(model, Translator):
-        model = load(
-            model,
-            to=to,
-            samples=samples,
-            seed=seed,
-            batch=batch,
-            device=device,
-            precision=precision,
-            force=force,
-        )
+        model = load(model, to=to, samples=samples, seed=seed, device=device, force=force)
     elif model.to != to:
         raise SettingsError(f"to={to!r}: this model was loaded for to={model.to!r}; load it anew")
     return model.translate(read(image, modality=OTHER[to], **reading))
@@ -248,6 +223,25 @@ def score(
     """
     from medtranslate.evaluation import ScoringRules, score_pair
 
+    volumes, record = scored_volumes(prediction, reference, modality, source, mask, uncertainty)
+    rules = ScoringRules(
+        profile=profile,
+        data_range=data_range,
+        resample_reference=resample_reference,
+        register=register,
+    )
+    return score_pair(**volumes, rules=rules, translation=record)
+
+
+def scored_volumes(
+    prediction: Image,
+    reference: Image,
+    modality: Modality | None = None,
+    source: Image | None = None,
+    mask: Image | None = None,
+    uncertainty: Image | None = None,
+) -> tuple[dict[str, Any], Translation | None]:
+    """Read what is to be scored, by role; a translation brings its source, uncertainty and record along."""
     record = None
     if not isinstance(prediction, Volume) and hasattr(prediction, "record"):
         source = prediction.source if source is None else source
@@ -255,19 +249,9 @@ def score(
         record, modality = prediction.record, modality or prediction.record.model.to
         prediction = prediction.volume
     given = {"source": source, "mask": mask, "uncertainty": uncertainty}
-    others: dict[str, Any] = {role: read(image) for role, image in given.items() if image is not None}
-    return score_pair(
-        read(prediction, modality=modality),
-        read(reference, modality=modality),
-        ScoringRules(
-            profile=profile,
-            data_range=data_range,
-            register=register,
-            resample_reference=resample_reference,
-        ),
-        translation=record,
-        **others,
-    )
+    scored = {"prediction": prediction, "reference": reference}
+    volumes = {role: read(image, modality=modality) for role, image in scored.items()}
+    return volumes | {role: read(image) for role, image in given.items() if image is not None}, record
 
 
 def convert(input: str | PathLike[str], output: str | PathLike[str], **settings: Any) -> Conversion:

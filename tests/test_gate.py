@@ -34,7 +34,6 @@ from medtranslate.networks import KINDS, MODALITIES, SliceGate
 from medtranslate.phantom import HELD_OUT, LABEL, study
 from medtranslate.records import Cycle, GateVerdict, Translation, read_result
 from medtranslate.transforms import scale_ct
-from medtranslate.transforms.monai_adapters import to_metatensor
 from medtranslate.translation import translate, translate_volume
 
 LETS_ALL, LETS_NONE = (-1e9, -1e9), (1e9, 1e9)
@@ -181,7 +180,7 @@ def test_a_doubt_is_a_warning_and_a_pass_is_none(folder, mr, tmp_path):
 
 
 def test_a_model_without_a_gate_says_that_nothing_was_judged(small_model, head):
-    _, record = translate_volume(to_metatensor(head.mr), load_model(str(small_model)), "ct")
+    _, record = translate_volume(head.mr, load_model(str(small_model)), "ct")
     reasons = ["the model has no gate: the input was not checked"]
     assert record.gate == GateVerdict(verdict="none", reasons=reasons)
 

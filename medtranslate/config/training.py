@@ -155,7 +155,7 @@ class TrainSettings:
     """Share of the training images to hold back for validation, by whole groups, without val_ct or val_mr."""
     groups: Path | None = None
     """CSV `file,group` with the subject of each image (default: a CSV's subject, DICOM's patient)."""
-    nan_to: NanTo | None = None
+    nan_to: Rare[NanTo | None] = None
     """Value for voxels that are NaN, as SPM and ANTs leave outside the field of view: a number, or air
     (-1024 HU in CT, 0 in MR); without it such images are refused."""
     picture_hu: Rare[PictureHU | None] = None

@@ -23,11 +23,9 @@ from medtranslate.evaluation.pair import compare
 from medtranslate.evaluation.pairing import members_of, pair_up
 from medtranslate.evaluation.records import nan_of
 from medtranslate.evaluation.rules import ScoringRules
+from medtranslate.evaluation.shown import shown_of
 from medtranslate.io import Volume, read_volume
-from medtranslate.io.layout import to_axial
 from medtranslate.io.names import pair_name
-from medtranslate.metrics import INVENTED, head_mask, percentile_range, shows
-from medtranslate.modality import OTHER, UNITS
 from medtranslate.records import Cohort, Evaluation, Provenance, Translation, write_result
 from medtranslate.records.places import record_of
 from medtranslate.report import (
@@ -44,7 +42,6 @@ from medtranslate.translation import (
     Outputs,
     Translator,
     Written,
-    as_spoken,
     is_map,
     places,
     translate,
@@ -117,7 +114,7 @@ class _Scoring:
             if page:
                 write_case(result, drawn, page)
         elif page:
-            write_translation_case(written.record, name, _shown(written, model, outputs), page)
+            write_translation_case(written.record, name, _shown(written, outputs), page)
 
     def finish(
         self, records: Sequence[Translation], again: Again, translator: Translator, outputs: Outputs
@@ -136,7 +133,7 @@ class _Scoring:
         if found is None:
             wanted = list(range(0, len(names), max(1, len(names) // SHOWN)))[:SHOWN]
             made = zip(wanted, again(wanted), strict=True)
-            views = [(names[index], _shown(item, model, outputs)) for index, item in made]
+            views = [(names[index], _shown(item, outputs)) for index, item in made]
             for write_page in TRANSLATION_VIEWS.values():
                 write_page(records, views, folder)
             return
@@ -233,27 +230,6 @@ def _found(results: Sequence[Evaluation], settings: TranslateSettings) -> Evalua
     )
 
 
-def _shown(item: Written, model: Model, outputs: Outputs) -> Shown:
-    """A translation laid out for drawing; the source opens with the range that the model sees of it."""
-    scale, to, given = model.description.scale, item.record.model.to, item.made.framed.source
-    grey = given.is_picture
-    ends = {"ct": scale.ct_window, "mr": scale.mr_range}
-    spoken_range, range = ((0.0, 255.0),) * 2 if grey else (ends[OTHER[to]], ends[to])
-    spoken = to_axial(as_spoken(given, OTHER[to], model)).values
-    source = to_axial(given)
-    translation = to_axial(read_volume(outputs.path(item.job.target), modality=to)).values
-    mask = head_mask([spoken, translation], [spoken_range, range]) | shows(translation, range, INVENTED)
-    arbitrary = to == "ct" and not grey and mask.any()
-    return Shown(
-        source=source.values,
-        translation=translation,
-        spread=None if item.made.uncertainty is None else to_axial(item.made.uncertainty).values,
-        mask=mask,
-        source_range=percentile_range(source.values, mask) if arbitrary else spoken_range,
-        range=range,
-        spacing_mm=source.spacing,
-        source_unit="grey levels" if grey else UNITS[OTHER[to]],
-        unit="grey levels" if grey else item.record.model.unit,
-        affine=None if grey else source.affine,
-        regular=given.meta.slices is None,
-    )
+def _shown(item: Written, outputs: Outputs) -> Shown:
+    written = read_volume(outputs.path(item.job.target), modality=item.record.model.to)
+    return shown_of(item.made, written)

@@ -5,6 +5,7 @@ fit        fit of a gate on training slices and wrong pictures; it imports `data
 negatives  wrong pictures that show no axial head
 scans      wrong pictures that are no anatomical MR or CT
 heads      wrong pictures of digital heads in other planes and without skull
+variations random changes of pictures during the fit
 brain      extraction of the brain from a slice
 """
 

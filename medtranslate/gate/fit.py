@@ -13,18 +13,18 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from medtranslate.config import AugmentSettings, Modality, NetworkSettings, ScaleSettings
+from medtranslate.config import Modality, NetworkSettings, ScaleSettings
 from medtranslate.data import Source
 from medtranslate.data.phantom_slices import PhantomSlices
 from medtranslate.gate.heads import bare_heads, other_views
 from medtranslate.gate.negatives import WRONG, offered, turned
 from medtranslate.gate.scans import SCANS
+from medtranslate.gate.variations import add_copies, rotate_some, vary
 from medtranslate.modality import OTHER
 from medtranslate.model import Generators
 from medtranslate.networks import HIGHEST, KINDS, MODALITIES, SliceGate, VariationalGenerator, pooled, shrink
 from medtranslate.phantom import HELD_OUT
 from medtranslate.runtime import progress
-from medtranslate.transforms import augment
 
 MOST = 2_000
 """Most slices of a source."""
@@ -40,12 +40,6 @@ BATCH = 64
 HEADS = 20
 """Heads of a batch that are compared with their rotations by 90, 180 and 270 degrees."""
 
-LYING = 0.3
-"""Share of the heads in a batch that are rotated."""
-
-SMALLER = (0.35, 1.35)
-"""Share of the pictures that become smaller than their frame, and the largest factor."""
-
 MIX = (0.3, 0.3, 0.02, 0.11, 0.27)
 """Share of each kind in a batch, before heads are rotated."""
 
@@ -60,18 +54,11 @@ HELD = 6
 RUNS = 60
 """Runs of neighbours into which a source is divided."""
 
-COPIES = 4
-"""Moved copies of each slice that is held back."""
-
 WARNED, REFUSED = 0.01, 0.003
 """Shares of the slices held back that are beyond the limits."""
 
 MARGIN = 1.15
 """Factor of the refusal limit of the distance: a few hundred slices do not sample the tail."""
-
-_STILL = AugmentSettings(distant=0.0, degrees=15.0, scale=0.12, shift=0.05, mr_gamma=0.4)
-
-_COPY = AugmentSettings(distant=0.0, degrees=5.0, scale=0.04, shift=0.02)
 
 SHRUNK = 0.05
 """Shrinkage of the covariance: few slices determine 128 dimensions poorly."""
@@ -94,14 +81,15 @@ def fit_gate(
     """Fit a gate for generators, from the slices that they were trained on.
 
     Args:
-        sources: of each modality; digital heads in place of one that is not there.
+        sources: training slices of each modality; digital heads replace a missing one.
         steps: of the classifier's training.
-        seed: of everything random.
-        start: a gate whose classifier is trained on, such as one that knows fewer kinds.
+        seed: of all random numbers.
+        start: a gate whose classifier is trained further, such as one with fewer kinds.
     """
-    return fit_gates(sources, [generators], network, scale, steps=steps, seed=seed, quiet=quiet, start=start)[
-        0
-    ]
+    (gate,) = fit_gates(
+        sources, [generators], network, scale, steps=steps, seed=seed, quiet=quiet, start=start
+    )
+    return gate
 
 
 def fit_gates(
@@ -115,9 +103,10 @@ def fit_gates(
     quiet: bool = True,
     start: SliceGate | None = None,
 ) -> list[SliceGate]:
-    """Fit a gate for each of several generators that were trained on the same slices, as `fit_gate` does one.
+    """Fit a gate for each of several generators that were trained on the same slices.
 
-    They share a classifier, which is fitted once; distances and limits are those of each.
+    The gates share a classifier, which is fitted once. Each has its own distances and limits. The arguments
+    are those of `fit_gate`.
     """
     known, held = {}, {}
     with progress(_SETS, "set", "slices for the gate", quiet=quiet) as bar:
@@ -144,14 +133,14 @@ def fit_gates(
 def _set_limits(
     gate: SliceGate, which: Modality, generators: Generators, known: Tensor, held: Tensor, seed: int
 ) -> None:
-    """Set centre, spread and limits of a modality from slices to learn from and slices held back."""
+    """Set centre, whitening and limits of a modality, from training slices and slices held back."""
     index = MODALITIES.index(which)
     encoder = generators.to_mr if which == "ct" else generators.to_ct
     gate.centre[index], gate.whiten[index] = fitted(latents(encoder, known))
     rather = gate.ratios(held, which)[:, KINDS.index(OTHER[which])] >= 0
-    again = _moved(held[rather] if rather.any() else held, seed)
-    seen = torch.cat([gate.ratios(part, which) for part in again.split(BATCH)])
-    limits = torch.stack([seen.quantile(share, dim=0) for share in (WARNED, REFUSED)], dim=1)
+    again = add_copies(held[rather] if rather.any() else held, seed)
+    ratios = torch.cat([gate.ratios(part, which) for part in again.split(BATCH)])
+    limits = torch.stack([ratios.quantile(share, dim=0) for share in (WARNED, REFUSED)], dim=1)
     gate.limits[index] = limits.minimum(torch.tensor(HIGHEST))
     apart = gate.distance_of(latents(encoder, again), which)
     gate.reach[index] = torch.stack([apart.quantile(1 - share) for share in (WARNED, REFUSED)])
@@ -232,10 +221,10 @@ def _train(gate: SliceGate, images: Tensor, labels: Tensor, steps: int, seed: in
             if step == steps // 2:
                 weights[_mislabelled(gate, images, labels)] = 0.0
             chosen = torch.multinomial(weights, BATCH, replacement=True, generator=generator)
-            batch, kinds = _turned_some(images[chosen], labels[chosen], generator)
-            loss = functional.nll_loss(gate(_varied(batch, generator)), kinds)
+            batch, kinds = rotate_some(images[chosen], labels[chosen], generator)
+            loss = functional.nll_loss(gate(vary(batch, generator)), kinds)
             heads = chosen[labels[chosen] < len(MODALITIES)][:HEADS]
-            loss = loss + _which_way(gate, _varied(images[heads], generator), labels[heads])
+            loss = loss + _which_way(gate, vary(images[heads], generator), labels[heads])
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
@@ -264,43 +253,6 @@ def _mislabelled(gate: SliceGate, images: Tensor, labels: Tensor) -> Tensor:
     ct, mr = (KINDS.index(which) for which in MODALITIES)
     lead = outputs[:, ct] - outputs[:, mr]
     return ((labels == ct) & (lead < 0)) | ((labels == mr) & (lead > 0))
-
-
-def _turned_some(images: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Rotate some of the heads by 90, 180 or 270 degrees, and label them so."""
-    quarters = torch.tensor((1, 2, 2, 3))[torch.randint(4, (len(images),), generator=generator)]
-    lying = (torch.rand(len(images), generator=generator) < LYING) & (labels < len(MODALITIES))
-    images = images.clone()
-    for count in (1, 2, 3):
-        which = lying & (quarters == count)
-        images[which] = images[which].rot90(count, (2, 3))
-    return images, torch.where(lying, KINDS.index("turned"), labels)
-
-
-def _varied(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Move, mirror and change contrast, noise and sharpness a little, which keeps the kind of a picture."""
-    moved = _smaller(augment(images, "mr", _STILL, generator), generator)
-    soft = torch.rand(len(images), generator=generator) < 0.25
-    moved[soft] = functional.avg_pool2d(functional.pad(moved[soft], (1, 1, 1, 1), mode="replicate"), 3, 1)
-    grain = torch.rand(len(images), generator=generator) < 0.5
-    level = 0.1 * torch.rand(int(grain.sum()), 1, 1, 1, generator=generator) ** 2
-    moved[grain] += level * torch.randn(moved[grain].shape, generator=generator)
-    return moved.clamp(-1, 1)
-
-
-def _smaller(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Shrink some images in their frame: the slices of a volume share one frame, so most are smaller."""
-    some = torch.rand(len(images), generator=generator) < SMALLER[0]
-    zoom = torch.where(some, 1 + (SMALLER[1] - 1) * torch.rand(len(images), generator=generator), 1.0)
-    theta = zoom.reshape(-1, 1, 1) * torch.eye(2, 3)
-    grid = functional.affine_grid(theta, list(images.shape), align_corners=False)
-    return functional.grid_sample(images + 1, grid, align_corners=False) - 1
-
-
-def _moved(slices: Tensor, seed: int) -> Tensor:
-    """Append copies that are slightly moved."""
-    generator = torch.Generator().manual_seed(seed + 2)
-    return torch.cat([slices, *(augment(slices, "ct", _COPY, generator) for _ in range(COPIES))])
 
 
 def fitted(vectors: Tensor) -> tuple[Tensor, Tensor]:

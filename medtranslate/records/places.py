@@ -1,4 +1,4 @@
-"""Which record is that of which output."""
+"""Names of the records and previews of outputs."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from contextlib import suppress
 from pathlib import Path
 
 RECORD = "translation.json"
-"""What the one volume of a folder is recorded in."""
+"""Name of the record of the one volume in a folder."""
 PREVIEW = "preview.png"
-"""What is drawn of it."""
+"""Name of its preview."""
 
 
 def stem_of(path: Path) -> str:
-    """The name of a file without its suffixes; of a folder, its name."""
+    """Return the name of a file without its suffixes, or the name of a folder."""
     return path.name if path.is_dir() else _stem(path)
 
 
@@ -22,12 +22,12 @@ def _stem(file: Path) -> str:
 
 
 def record_beside(output: Path, kind: str = "translation", *, whole: bool = False) -> Path:
-    """`x.translation.json` for a file x.nii.gz, or by its `whole` name `x.nii.gz.translation.json`."""
+    """Name the record of a file x.nii.gz: x.translation.json, or x.nii.gz.translation.json if `whole`."""
     return output.with_name(f"{output.name if whole else _stem(output)}.{kind}.json")
 
 
 def record_of(output: Path, kind: str = "translation") -> Path:
-    """Where an output is, or is to be, recorded: in the folder that it is, or beside the file.
+    """Name the record of an output: inside a folder, or beside a file.
 
     Args:
         output: file or folder.
@@ -39,22 +39,22 @@ def record_of(output: Path, kind: str = "translation") -> Path:
 
 
 def preview_of(record: Path) -> Path:
-    """`x.preview.png` beside a record `x.translation.json`; `preview.png` beside that of a folder."""
+    """Name the preview of a record: x.preview.png for x.translation.json, preview.png in a folder."""
     return record.with_name(f"{record.name.removesuffix(RECORD)}{PREVIEW}")
 
 
 def has_whole_name(output: Path) -> bool:
-    """Whether a file's record bears the file's whole name.
+    """Return True if a file's record has the file's whole name.
 
-    It does where the record of its stem is that of another file which is there: x.nrrd is recorded in
-    x.nrrd.translation.json if x.translation.json is that of x.mha.
+    It has if another existing file has the record of its stem: x.nrrd is recorded in
+    x.nrrd.translation.json if x.translation.json belongs to x.mha.
     """
     owner = output.with_name(_recorded_in(record_beside(output)) or output.name)
     return record_beside(output, whole=True).exists() or (owner != output and owner.exists())
 
 
 def _recorded_in(record: Path) -> str:
-    """Name of the file that a record is about; empty where there is no record."""
+    """Read the name of a record's output; empty without a record."""
     with suppress(OSError, ValueError, LookupError, TypeError, RecursionError):
         return Path(str(json.loads(record.read_text(encoding="utf-8"))["output"])).name
     return ""

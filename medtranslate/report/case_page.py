@@ -89,7 +89,7 @@ def case_page(result: Evaluation | Cycle, pictures: Pictures | None, home: str |
         doubts=doubts,
         verdict=verdict,
         against="" if isinstance(result, Cycle) else verdict.sentence,
-        told=_summary(result, item, verdict.sentence),
+        summary=_summary(result, item, verdict.sentence),
         warnings=item.warnings[:MOST_WARNINGS],
         more_warnings=max(0, len(item.warnings) - MOST_WARNINGS),
         viewer=drawn and pair_viewer(item, drawn, words),

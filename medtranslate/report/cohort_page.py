@@ -48,7 +48,7 @@ def cohort_page(result: Cohort | Cycle, pictures: Mapping[str, Pictures], links:
         doubtful={item.name for item in items if item.translation and item.translation.doubts},
         verdict=verdict,
         against="" if isinstance(result, Cycle) else verdict.sentence,
-        told=_summary(result, verdict.sentence, subject, odd),
+        summary=_summary(result, verdict.sentence, subject, odd),
         warnings=result.warnings[:MOST_WARNINGS],
         more_warnings=max(0, len(result.warnings) - MOST_WARNINGS),
         own=f"Mean over the {words.many}",

@@ -1,4 +1,4 @@
-"""Views by name: of scores, and of translations that have no reference."""
+"""Views by name: of scores, and of translations without a reference."""
 
 from __future__ import annotations
 
@@ -26,4 +26,4 @@ TranslationView = Callable[[Sequence[Translation], Sequence[tuple[str, Shown]], 
 TRANSLATION_VIEWS: MutableMapping[str, TranslationView] = plugins.load(
     "medtranslate.translation_views", {"html": write_translation, "pdf": as_pdf.write_translation}
 )
-"""Views of translations that have no reference, by name."""
+"""Views of translations without a reference, by name."""

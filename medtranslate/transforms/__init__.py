@@ -1,4 +1,4 @@
-"""From physical units on any grid to framed axial slices in [-1, 1], and back.
+"""Transforms from physical units on any grid to framed axial slices in [-1, 1], and back.
 
 A volume is [1, X, Y, Z]. Laid out axially, its slices are [Z, 1, Y, X]. One step a file; `dictionary` holds
 the steps as MONAI transforms.

@@ -27,11 +27,9 @@ from .intensity import scale_mr as scale_mr
 from .intensity import unscale_ct as unscale_ct
 from .layout import from_axial as from_axial
 from .layout import from_slices as from_slices
-from .layout import onto_slices as onto_slices
 from .layout import pixel_mm as pixel_mm
 from .layout import to_axial as to_axial
 from .layout import to_slices as to_slices
-from .layout import upright as upright
 from .monai_adapters import VolumeReader as VolumeReader
 from .monai_adapters import VolumeWriter as VolumeWriter
 from .monai_adapters import from_metatensor as from_metatensor

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from medtranslate.config import Modality, ScaleSettings
 from medtranslate.errors import InputRefused
+from medtranslate.metrics import foreground_top
 
 Array = TypeVar("Array", Tensor, NDArray[np.float32])
 
@@ -23,9 +24,6 @@ HU + 1024."""
 
 VISIBLE = 0.1
 """Share of the range above which a voxel may belong to the head; above noise and below dark brain."""
-
-SAMPLE = 200_000
-"""Most voxels for a percentile, which is then exact to a fraction of the noise, and fast."""
 
 
 def scale_ct(values: Array, window: tuple[float, float]) -> Array:
@@ -55,17 +53,7 @@ def mr_top(values: Tensor | NDArray[np.float32], percentile: float, where: str =
     Raises:
         InputRefused: the volume is constant or has no positive value.
     """
-    grid = np.asarray(values)
-    places = np.arange(0, grid.size, max(1, grid.size // SAMPLE))
-    sample = grid[np.unravel_index(places, grid.shape)]
-    foreground = sample[sample > sample.mean()]
-    top = float(np.percentile(foreground, percentile)) if foreground.size else 0.0
-    if top <= 0.0:
-        raise InputRefused(
-            f"{where}: MR values from {float(grid.min()):g} to {float(grid.max()):g} show no foreground;"
-            " give an image with positive contrast"
-        )
-    return top
+    return foreground_top(np.asarray(values), percentile, where)
 
 
 def scale_mr(values: Array, top: float) -> Array:

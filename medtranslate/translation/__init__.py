@@ -1,4 +1,4 @@
-"""From volumes to translations.
+"""Translation of volumes.
 
 `Translator` reads, translates and writes; `translate` is the command; `translate_volume` works in memory.
 """

@@ -1,4 +1,4 @@
-"""Draws of the posterior, and how far the translations that they give lie apart."""
+"""Samples of the posterior, and the standard deviation of their translations."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def spread_of(
     samples: int,
     seed: int,
 ) -> Floats:
-    """Standard deviation over generator(z), z ~ q(z|x), on the source's pixels in the frame's box.
+    """Compute the standard deviation of generator(z), z ~ q(z|x), on the source's pixels in the frame's box.
 
-    Mean and sum of squares run along with the draws (Welford, Technometrics 4(3), 1962), so that memory
-    does not grow with their number.
+    Mean and sum of squares are updated with each draw (Welford, Technometrics 4(3), 1962), so memory does not
+    grow with their number.
 
     Returns:
         [B, *seen.box].
@@ -32,14 +32,14 @@ def spread_of(
     for sample in range(samples):
         drawn = np.stack([noise(posterior.mean.shape[1:], seed, sample, int(z)) for z in places])
         image = generator.decode(posterior.at(torch.from_numpy(drawn).to(posterior.mean)))
-        made = seen.unframed(image.cpu())
-        change = made - mean
+        translation = seen.unframed(image.cpu())
+        change = translation - mean
         mean = mean + change / np.float32(sample + 1)
-        squares = squares + change * (made - mean)
+        squares = squares + change * (translation - mean)
     return np.sqrt(squares / (samples - 1))
 
 
 def noise(shape: Sequence[int], seed: int, sample: int, place: int) -> Floats:
-    """Standard normal noise that belongs to one sample of one slice, in whatever order they are drawn."""
+    """Draw the standard normal noise of one sample of one slice, independently of the order of draws."""
     rng = np.random.default_rng((seed, sample, place))
     return rng.standard_normal(tuple(shape), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""Volume to volume, slice by slice.
+"""Translates volumes slice by slice.
 
     volume --axial layout--> normalise --frame--> generator --frame back--> target scale --layout back-->
 
@@ -35,29 +35,29 @@ from medtranslate.translation.samples import spread_of
 from medtranslate.translation.seams import seams
 
 PIXELS = {"cpu": 2**18, "cuda": 2**22}
-"""Pixels of a pass that keep a device busy. A CPU is slower with more of them: they leave its caches."""
+"""Pixels of a pass that keep a device busy. With more, a CPU becomes slower: they leave its caches."""
 
 Parts = list[tuple[int, Places]]
-"""Slices of a pass: index of the volume, and which of its slices."""
+"""Slices of a pass: index of the volume, and places of its slices."""
 
 JUDGED = 32
-"""Slices of a volume, spread over those that show something, that the input gate looks at at most."""
+"""Most slices of a volume for the input gate, spread over those that are not empty."""
 
 _PIXEL_BYTES = 32
-"""Memory of a pass for each pixel and channel at the network's full width; more than any network takes."""
+"""Upper bound of the memory of a pass, per pixel and channel at the network's full width."""
 
 
 @dataclass(frozen=True)
 class Translated:
-    """A translation in memory; volumes lie on the source's own grid and array layout.
+    """Translation in memory; its volumes have the source's grid and array layout.
 
     Attributes:
-        framed: the source as the model sees it.
+        framed: the source with its frame.
         volume: the posterior mean's translation, in HU or the model's MR range (a picture: grey values
             0 to 255).
-        uncertainty: standard deviation in the same unit, of the errors to expect inside the head where the
-            model is calibrated, else over samples of the posterior; None where no samples were drawn.
-        record: what is written beside it.
+        uncertainty: standard deviation in the same unit: of the expected errors inside the head if the model
+            is calibrated, else of the posterior's samples; None without samples.
+        record: of the translation.
     """
 
     framed: Framed
@@ -67,7 +67,7 @@ class Translated:
 
     @property
     def source(self) -> Volume:
-        """What was translated."""
+        """Source of the translation."""
         return self.framed.source
 
 
@@ -79,7 +79,7 @@ def translate_volume(
     *,
     advance: Callable[[int], object] = lambda slices: None,
 ) -> tuple[Volume, Translation]:
-    """The posterior mean's translation of a volume, and its record: `sample_volume` without samples."""
+    """Translate a volume by the posterior mean: `sample_volume` without samples."""
     done = sample_volume(source, model, to, batch, advance=advance)
     return done.volume, done.record
 
@@ -94,17 +94,17 @@ def sample_volume(
     seed: int = 0,
     advance: Callable[[int], object] = lambda slices: None,
 ) -> Translated:
-    """The posterior mean's translation of a volume and, where samples are asked for, the posterior's spread.
+    """Translate a volume by the posterior mean, with the standard deviation of samples on request.
 
-    Axial slices that show nothing stay air (CT: the window's lower end; MR: zero of its range), and
-    what lies outside the source's head becomes air (`air`); the spread is zero there.
+    Empty axial slices stay air (CT: the window's lower end; MR: zero of its range). Voxels outside the
+    source's head become air (`air`), with a deviation of zero.
 
     Args:
-        source: in physical units. If it is far from the patient's axes it is resampled along them for the
-            network, and the translation back (`io.layout.upright`).
+        source: in physical units. If it is far from the patient's axes, it is resampled along them for the
+            network, and the translation is resampled back (`io.layout.upright`).
         batch: slices per pass (default: `slices_per_pass`).
         samples: draws of the posterior, 0 or at least 2.
-        seed: of the draws; the same seed gives the same spread, whatever the batch and the device.
+        seed: of the draws; the same seed gives the same result, whatever the batch and the device.
         advance: called with the number of slices that are done.
 
     Raises:
@@ -124,7 +124,7 @@ def translate_framed(
     seed: int = 0,
     advance: Callable[[int], object] = lambda slices: None,
 ) -> list[Translated]:
-    """`sample_volume` of several at once: small ones, such as pictures, share their passes."""
+    """Translate several volumes as `sample_volume` does one; small ones, such as pictures, share passes."""
     started = time.monotonic()
     network, generator = model.description.network, model.translator(to)
     device = next(generator.parameters()).device
@@ -171,13 +171,13 @@ def translate_framed(
 
 @dataclass(frozen=True)
 class _Progress:
-    """One volume on its way.
+    """State of one volume during the passes.
 
     Attributes:
-        made: the translation's slices [Z, Y, X] in [-1, 1], air until they are put back.
-        spread: standard deviations over samples, likewise; None where none are drawn.
-        judged: slices that the gate looks at, and `looks` what it saw.
-        seams: of the source, and `outline` its head; both found beside the network.
+        made: slices [Z, Y, X] of the translation in [-1, 1]; air before they are put back.
+        spread: standard deviations [Z, Y, X] of the samples; None without samples.
+        judged: slices for the gate, and `looks` their scores.
+        seams: of the source, and `outline` of its head; both are computed beside the network.
     """
 
     seen: Framed
@@ -202,14 +202,14 @@ def _begin(seen: Framed, beside: ThreadPoolExecutor, samples: int) -> _Progress:
 
 
 def slices_per_pass(network: NetworkSettings, device: torch.device) -> int:
-    """As many slices as keep the device busy, within a quarter of its free memory; at least one."""
+    """Choose a number of slices that keeps the device busy, within a quarter of its free memory."""
     pixels = network.size**2
     room = free_memory(device) // 4 // (_PIXEL_BYTES * network.channels[0] * pixels)
     return max(1, min(PIXELS[device.type] // pixels, room))
 
 
 def _batches(shown: Sequence[Places], batch: int) -> Iterator[Parts]:
-    """Slices of several volumes, `batch` at a time."""
+    """Yield the slices of several volumes, `batch` at a time."""
     owners = np.repeat(np.arange(len(shown)), [len(places) for places in shown])
     everything = np.concatenate(shown)
     for start in range(0, len(owners), batch):
@@ -220,9 +220,9 @@ def _batches(shown: Sequence[Places], batch: int) -> Iterator[Parts]:
 def _finish(
     work: _Progress, model: Model, to: Modality, samples: int, seed: int, seconds: float
 ) -> Translated:
-    """Clear the air around the head, record what was made, and bring it to the target's units.
+    """Clear the air around the head, make the record, and scale to the target's units.
 
-    Uses up the memory of the slices.
+    The memory of the slices is overwritten.
     """
     seen, made, spread, outline = work.seen, work.made, work.spread, work.outline.result()
     scale, source = model.description.scale, seen.source
@@ -262,9 +262,10 @@ def _finish(
 
 
 def as_spoken(source: Volume, modality: Modality, model: Model) -> Volume:
-    """The source on the scale of the model's own output: CT inside its window, MR by its percentile.
+    """Scale an image like the model's output: CT inside its window, MR by its percentile.
 
-    The scale of an MR is arbitrary, so that only there can a translation into MR be compared with it.
+    The scale of an MR is arbitrary, so a translation into MR can be compared with a reference only on this
+    scale.
 
     Raises:
         InputRefused: no head is found.
@@ -274,7 +275,7 @@ def as_spoken(source: Volume, modality: Modality, model: Model) -> Volume:
 
 
 def framed_alone(source: Volume, modality: Modality, model: Model) -> Volume:
-    """The source through the model's frame and back, with no network between: what the frame costs.
+    """Pass the source through the model's frame and back without a network, which shows the frame's errors.
 
     Raises:
         InputRefused: no head is found.

@@ -151,7 +151,6 @@ def test_what_cannot_be_is_refused_before_a_model_is_loaded(
         ("evaluate study/ct study/mr --out o --modality ct", "study/mr: is an MR, not a CT; --modality says"),
         ("translate mr.nii.gz o.nii.gz --to ct --model mr.nii.gz", "is a file, and --model takes the folder"),
         ("translate mr.nii.gz o.nii.gz --to ct --model m/weights.safetensors", "name its folder, --model m"),
-        ("translate mr.nii.gz o.nii.gz --to ct --model run", "its model is --model run/model"),
     ],
 )  # fmt: skip
 def test_the_option_that_helps_is_named(say: Say, work: Path, line: str, said: str) -> None:

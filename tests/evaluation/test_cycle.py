@@ -163,3 +163,15 @@ def test_a_failed_cycle_leaves_nothing(head, settings, tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         cycle(settings(tmp_path / "ct.nii.gz", "ct", "new/out"), quiet=True)
     assert [path.name for path in tmp_path.iterdir()] == ["ct.nii.gz"]
+
+
+def test_a_volume_of_mr_is_compared_on_the_models_scale(head, settings, tmp_path):
+    """Whatever its own scale: MR values have no unit."""
+    found = []
+    for name, factor in (("weak", 0.02), ("strong", 30.0)):
+        write_volume(head.mr.with_values(head.mr.values * factor), tmp_path / f"{name}.nii.gz")
+        found.append(cycle(settings(tmp_path / f"{name}.nii.gz", "mr", name), quiet=True))
+    weak, strong = (result.mean["mae"] for result in found)
+    assert weak == pytest.approx(strong, rel=1e-3)
+    assert "brought to the scale of the model" in found[0].items[0].reference[0]
+    assert found[0].baselines["untranslated"]["mae"] < 0.2 * found[0].baselines["intermediate copied"]["mae"]

@@ -61,7 +61,7 @@ def plant(header: Dataset, number: int) -> None:
 
 
 @pytest.fixture
-def patient(tmp_path):
+def patient(tmp_path: Path) -> Path:
     """An MR series of a patient, down to the names of its folders and files."""
     folder = tmp_path / "CANARY^NAME" / "mr"
     head = study(910_000, size=40, spacing=6.0)
@@ -179,7 +179,7 @@ def test_the_same_uid_becomes_the_same_everywhere_under_one_key_and_the_standard
     assert deidentified(source).SOPInstanceUID != first.SOPInstanceUID
 
 
-def code(value, scheme="DCM", meaning="a method"):
+def code(value: str, scheme: str = "DCM", meaning: str = "a method") -> Dataset:
     item = Dataset()
     item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = value, scheme, meaning
     item.update(planted_item(0))
@@ -187,7 +187,7 @@ def code(value, scheme="DCM", meaning="a method"):
 
 
 @pytest.fixture
-def refaced(patient):
+def refaced(patient: Path) -> Path:
     """The patient's series after another program took the face away and named how, and the patient too."""
     for path in patient.iterdir():
         header = dcmread(path)

@@ -7,6 +7,7 @@ import tracemalloc
 import warnings
 import zipfile
 import zlib
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,7 +30,7 @@ PYDICOM_FILES = Path(pydicom.data.__file__).parent / "test_files"
 
 
 @pytest.fixture
-def zipped(series, tmp_path):
+def zipped(series: Path, tmp_path: Path) -> Path:
     """A .zip of the series in folders, with what lies about in such archives."""
     path = tmp_path / "study.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -95,7 +96,7 @@ def test_files_without_suffix_or_preamble_are_read(series: Path, tmp_path: Path)
     assert np.array_equal(read_volume(series).values, expected.values)
 
 
-def deflate(path, **changes):
+def deflate(path: Path, **changes: object) -> None:
     """Rewrite a file deflated, its data set as `changes` say."""
     header = dcmread(path)
     for keyword, value in changes.items():
@@ -117,7 +118,7 @@ def test_a_deflated_series_is_the_plain_one(series: Path) -> None:
 
 
 @contextmanager
-def little_memory():
+def little_memory() -> Iterator[None]:
     """Fails if Python comes to hold 64 MiB more."""
     gc.collect()
     tracemalloc.start()
@@ -128,7 +129,7 @@ def little_memory():
         tracemalloc.stop()
 
 
-def bomb(series, size=2**28):
+def bomb(series: Path, size: int = 2**28) -> Path:
     """A deflated file whose pixels are more than its header says."""
     path = series / "IM0003.dcm"
     deflate(path, PixelData=bytes(size))
@@ -163,7 +164,7 @@ def test_an_rle_bomb_is_refused_before_it_is_decoded(series: Path) -> None:
         read_volume(path)
 
 
-def enhanced(series, path, frames=5, described=5):
+def enhanced(series: Path, path: Path, frames: int = 5, described: int = 5) -> Path:
     """The slices of a series as frames of one enhanced image, in an order of their own."""
     headers = [dcmread(file) for file in sorted(series.iterdir())]
     order = [3, 0, 4, 2, 1]

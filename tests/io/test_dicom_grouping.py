@@ -29,7 +29,7 @@ HEIGHTS = [3.0 * index for index in range(5)]
 BETWEEN = [height + 1.5 for height in HEIGHTS]
 
 
-def slices_of(volume):
+def slices_of(volume: Volume) -> NDArray[np.float32]:
     """Values as `put_slices` gives them."""
     return volume.values.T
 
@@ -177,7 +177,7 @@ def test_stacks_among_each_other_are_always_told_apart(
     assert told[name][0] != told[name][-1]
 
 
-def header_of(values):
+def header_of(values: dict[str, Any]) -> Dataset:
     header = Dataset()
     for keyword, value in values.items():
         setattr(header, keyword, value)

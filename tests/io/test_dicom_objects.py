@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import highdicom
 import numpy as np
@@ -14,7 +15,7 @@ from pydicom import dcmread
 from medtranslate.errors import GeometryRefused, UsageError
 from medtranslate.geometry import swap_lps_ras
 from medtranslate.io import Volume, read_volume, write_volume
-from medtranslate.io.dicom_objects import open_study, write_map, write_pdf
+from medtranslate.io.dicom_objects import Study, open_study, write_map, write_pdf
 from medtranslate.records import (
     Agreement,
     Evaluation,
@@ -57,7 +58,7 @@ def spread_of(source: Volume) -> Volume:
     return Volume(np.random.default_rng(0).gamma(2.0, 3.0, source.shape), source.affine)
 
 
-def write_all(study, spread, folder, found=None):
+def write_all(study: Study, spread: Volume, folder: Path, found: Evaluation | None = None) -> dict[str, Any]:
     """The three objects of a study, by name."""
     folder.mkdir(exist_ok=True)
     write_pdf(PDF, "some-model", study, folder / "report.dcm")
@@ -151,7 +152,7 @@ def test_the_scores_are_read_back(series: Path, tmp_path: Path) -> None:
     document = highdicom.sr.srread(tmp_path / "scores.dcm")
     whole, copied, air, bone = document.content.get_image_measurement_groups()
 
-    def numbers(group):
+    def numbers(group: Any) -> dict[str, Any]:
         return {item.name.meaning: item.value for item in group.get_measurements()}
 
     assert numbers(whole)["Mean absolute error"] == 16.7762

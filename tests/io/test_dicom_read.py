@@ -13,6 +13,7 @@ import pydicom.data
 import pytest
 import SimpleITK
 from nibabel.orientations import io_orientation, ornt_transform
+from numpy.typing import NDArray
 from pydicom import Dataset, dcmread, dcmwrite
 from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRBigEndian, JPEG2000Lossless, JPEGLSLossless, RLELossless, generate_uid
@@ -24,7 +25,7 @@ from medtranslate.io import Volume, detect_format, read_volume, write_volume
 PYDICOM_FILES = Path(pydicom.data.__file__).parent / "test_files"
 
 
-def as_itk_sees_it(files):
+def as_itk_sees_it(files: list[Path]) -> tuple[NDArray[Any], NDArray[np.float64]]:
     """Values [X, Y, Z] and RAS affine of an image series read by SimpleITK."""
     image = SimpleITK.ReadImage([str(file) for file in files])
     affine = np.eye(4)
@@ -33,12 +34,12 @@ def as_itk_sees_it(files):
     return SimpleITK.GetArrayFromImage(image).T, swap_lps_ras(affine)
 
 
-def corners(shape):
+def corners(shape: tuple[int, ...]) -> NDArray[np.float64]:
     ends = np.meshgrid(*[(0, length - 1) for length in shape])
     return np.vstack([np.reshape(ends, (3, -1)), np.ones(8)])
 
 
-def assert_same(volume, oracle):
+def assert_same(volume: Volume, oracle: Any) -> None:
     """Equal intensities (but for float32 rounding) and places within 0.01 mm, whatever the oracle's axes."""
     turn = ornt_transform(io_orientation(oracle.affine), io_orientation(volume.affine))
     oracle = nib.squeeze_image(oracle).as_reoriented(turn)
@@ -75,7 +76,7 @@ def test_a_ct_agrees_with_simpleitk_whatever_the_order_of_files_and_numbers(
     assert np.abs((volume.affine - affine) @ corners(values.shape)).max() < 1e-3
 
 
-def detect_or_none(path):
+def detect_or_none(path: Path) -> str | None:
     try:
         return detect_format(path)
     except Unreadable:
@@ -285,11 +286,11 @@ def test_how_values_are_shown_does_not_change_them(
 
 
 @pytest.fixture
-def compressed(tmp_path, make_volume):
+def compressed(tmp_path: Path, make_volume: Callable[..., Volume]) -> Callable[[str], Path]:
     """A series in a syntax: compressed(RLELossless)."""
     write_volume(make_volume(shape=(64, 48, 3)), tmp_path / "compressed")
 
-    def make(syntax):
+    def make(syntax: str) -> Path:
         for path in (tmp_path / "compressed").iterdir():
             header = dcmread(path)
             header.compress(syntax)

@@ -16,7 +16,7 @@ from pydicom.tag import Tag
 
 from medtranslate.cli import invoke
 from medtranslate.errors import SeriesRefused
-from medtranslate.io import read_volume, write_volume
+from medtranslate.io import Meta, Volume, read_volume, write_volume
 from medtranslate.io.dicom_files import without_comment
 from medtranslate.io.dicom_objects import open_study, write_pdf
 from medtranslate.io.dicom_write import write_deidentified
@@ -48,7 +48,7 @@ NAMES = {
 
 
 @without_comment()
-def plant(path, **values):
+def plant(path: Path, **values: bytes | None) -> None:
     """Put bytes into the header of a file as they are; None takes an attribute out."""
     header = dcmread(path)
     for keyword, value in {"SpecificCharacterSet": None, **values}.items():
@@ -62,7 +62,7 @@ def plant(path, **values):
 
 
 @without_comment()
-def bytes_of(path, keyword):
+def bytes_of(path: Path, keyword: str) -> bytes | None:
     """The bytes of an attribute, without what pads them; None if it is not there."""
     header = dcmread(path, specific_tags=[keyword])
     if keyword not in header:
@@ -74,10 +74,12 @@ def bytes_of(path, keyword):
 
 
 @pytest.fixture
-def derive(tmp_path, make_volume, made):
+def derive(
+    tmp_path: Path, make_volume: Callable[..., Volume], made: Callable[..., Derivation]
+) -> Callable[..., tuple[Path, Path, Meta]]:
     """Plant bytes into a slice and derive another from it: the file of each, and the source's meta."""
 
-    def act(**values):
+    def act(**values: bytes | None) -> tuple[Path, Path, Meta]:
         for name in ("source", "ct"):
             shutil.rmtree(tmp_path / name, ignore_errors=True)
         write_volume(make_volume("mr", (8, 6, 1)), tmp_path / "source")

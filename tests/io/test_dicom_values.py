@@ -39,7 +39,7 @@ from medtranslate.phantom import study
 
 
 @without_comment()
-def change(folder, **values):
+def change(folder: Path, **values: object) -> None:
     """Change all files of a folder; bytes are put in as they are, None takes out."""
     for path in sorted(folder.iterdir()):
         header = dcmread(path)
@@ -55,7 +55,7 @@ def change(folder, **values):
         header.save_as(path)
 
 
-def agree(folder):
+def agree(folder: Path) -> Volume:
     """The volume, which `info` calls readable; or the refusal, whose sentence it says."""
     (item,) = list_items(folder)
     if item.refused:
@@ -68,7 +68,7 @@ def agree(folder):
     return volume
 
 
-def declare(folder, syntax):
+def declare(folder: Path, syntax: str) -> None:
     """Let the file meta name a syntax that the data set does not follow."""
     for path in sorted(folder.iterdir()):
         raw, header = path.read_bytes(), dcmread(path)
@@ -179,7 +179,7 @@ def test_jpegs_say_their_bits_themselves(tmp_path: Path, make_volume: Callable[.
         change(series, HighBit=15)
 
 
-def fill(folder, outside, **header_values):
+def fill(folder: Path, outside: int, **header_values: Any) -> None:
     """Put pixels in the first two rows of each file, and say what padding is."""
     for path in folder.iterdir():
         header = dcmread(path)
@@ -384,7 +384,7 @@ def test_a_frame_that_is_a_map_is_found_in_an_enhanced_image(
 
 
 @pytest.fixture
-def phase(tmp_path):
+def phase(tmp_path: Path) -> Path:
     """An MR head whose last slice says that it is a phase."""
     head = study(910_002, size=32, spacing=7.0)
     write_volume(head.mr, tmp_path / "in" / "phase")

@@ -12,6 +12,7 @@ import pytest
 import SimpleITK
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from pydicom import Dataset, dcmread
 from pydicom.data import get_testdata_file
 from pydicom.datadict import dictionary_VR
@@ -235,7 +236,7 @@ def test_nothing_but_the_whitelist_comes_from_the_source(
 
 
 @without_comment()
-def write_invalid(path):
+def write_invalid(path: Path) -> None:
     header = dcmread(path)
     header.PatientSex, header.PatientPosition, header.PatientBirthDate = "X", "UP", "before"
     header.PatientAge, header.BodyPartExamined = "very old", None
@@ -384,7 +385,7 @@ def test_compressed_pixels_are_the_same_to_other_readers(
     assert np.array_equal(np.sort(converted.ravel()), np.sort(values.ravel()))
 
 
-def dcm2niix(folder, out):
+def dcm2niix(folder: Path, out: Path) -> NDArray[np.float64]:
     """The voxels that dcm2niix makes of a series."""
     command = [Path(sys.executable).parent / "dcm2niix", "-f", "converted", "-o", out, folder]
     subprocess.run(command, check=True, capture_output=True)
@@ -560,7 +561,7 @@ def test_a_header_of_any_text_gives_a_valid_one(
 
 
 @pytest.mark.parametrize("small_disk", ["256k"], indirect=True)
-def test_a_full_disk_leaves_nothing(series: Path, made: Callable[..., Derivation], small_disk: str) -> None:
+def test_a_full_disk_leaves_nothing(series: Path, made: Callable[..., Derivation], small_disk: Path) -> None:
     source = read_volume(series)
     big = Volume(np.zeros((8, 6, 5)), source.affine)
     (small_disk / "filling").write_bytes(bytes(248 * 1024))

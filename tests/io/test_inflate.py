@@ -26,7 +26,7 @@ STEPS = st.integers(1, 5000)
 
 
 @st.composite
-def contents(draw):
+def contents(draw: st.DrawFn) -> bytes:
     """Bytes that compress well, badly or in parts, from none to some blocks of the inflater."""
     random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     parts = draw(st.lists(st.tuples(st.sampled_from(["zeros", "noise", "ramp"]), st.integers(0, 12_000))))
@@ -38,13 +38,13 @@ def contents(draw):
     return b"".join(made[kind](size) for kind, size in parts)
 
 
-def compress(content, kind, level):
+def compress(content: bytes, kind: str, level: int) -> bytes:
     if kind == "zlib":
         return zlib.compress(content, level)
     return gzip.compress(content, level) if kind == "gzip" else igzip.compress(content, min(level, 3))
 
 
-def drain(file, step):
+def drain(file: Any, step: int) -> bytes:
     return b"".join(iter(lambda: file.read(step), b""))
 
 
@@ -133,7 +133,7 @@ def test_several_members_are_read_in_each_format(tmp_path: Path, members: int) -
     plain = nib.Nifti1Image(values.T, np.eye(4)).to_bytes()
     head = b"NRRD0004\ntype: short\ndimension: 3\nsizes: 5 6 7\nendian: little\nencoding: gzip\n\n"
 
-    def split(content):
+    def split(content: bytes) -> bytes:
         edges = np.linspace(0, len(content), members + 1).astype(int).tolist()
         return b"".join(gzip.compress(content[start:end]) for start, end in pairwise(edges))
 

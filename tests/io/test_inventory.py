@@ -22,7 +22,7 @@ from medtranslate.io.inventory import list_items
 
 
 @pytest.fixture
-def mess(series, tmp_path, make_volume, edit):
+def mess(series: Path, tmp_path: Path, make_volume: Callable[..., Volume], edit: Callable[..., None]) -> Path:
     """A good CT, an MR that lacks a slice, a cut file, a NIfTI, pictures and a note, in folders."""
     for path in series.iterdir():
         edit(path, PatientName="CANARY", PatientID="CANARY", SeriesDescription="HEAD 3MM")
@@ -101,7 +101,7 @@ def test_an_archive_is_listed_and_a_path_that_is_not_there_refused(series: Path,
         list_items(Path("nowhere"))
 
 
-def save_nifti(kind, path, unit="mm", shape=(5, 4, 3)):
+def save_nifti(kind: Any, path: Path, unit: str = "mm", shape: tuple[int, ...] = (5, 4, 3)) -> None:
     image = kind(
         np.zeros(shape, np.int16), np.diag([0.001, 0.002, 0.003, 1] if unit == "meter" else [1, 2, 3, 1])
     )

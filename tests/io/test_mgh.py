@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from nibabel.freesurfer.mghformat import header_dtd
+from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from medtranslate.errors import GeometryRefused, Unreadable
@@ -22,7 +23,7 @@ POSE = nib.affines.from_matvec(
 )
 
 
-def save(path, values=VALUES, dtype="i2", **fields):
+def save(path: Path, values: NDArray[Any] = VALUES, dtype: str = "i2", **fields: object) -> Path:
     """A file that nibabel writes, with some fields of its header changed."""
     content = nib.MGHImage(values.astype(dtype), POSE).to_bytes()
     header = np.frombuffer(content[: np.dtype(header_dtd).itemsize], header_dtd).copy()
@@ -32,7 +33,7 @@ def save(path, values=VALUES, dtype="i2", **fields):
     return path
 
 
-def nibabel_reads(path):
+def nibabel_reads(path: Path) -> Any:
     """nibabel's image of a file, which it would not close by itself."""
     content = path.read_bytes()
     return nib.MGHImage.from_bytes(gzip.decompress(content) if path.suffix == ".mgz" else content)

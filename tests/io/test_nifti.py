@@ -14,6 +14,7 @@ import SimpleITK
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from nibabel.orientations import axcodes2ornt, inv_ornt_aff, ornt_transform
+from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from medtranslate.errors import GeometryRefused, Unreadable
@@ -26,12 +27,12 @@ OBLIQUE = nib.affines.from_matvec(
 )
 
 
-def save(path, values, affine=OBLIQUE):
+def save(path: Path, values: NDArray[Any], affine: NDArray[np.float64] | None = OBLIQUE) -> Path:
     nib.Nifti1Image(values, affine).to_filename(path)
     return path
 
 
-def falsify(path, header):
+def falsify(path: Path, header: dict[str, Any]) -> Path:
     """Overwrite header fields of a plain .nii, which nibabel itself would set right."""
     content = path.read_bytes()
     block = nib.Nifti1Header(content[:348])

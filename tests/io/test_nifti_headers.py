@@ -13,6 +13,7 @@ import pytest
 import SimpleITK
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from medtranslate.errors import GeometryRefused, InputRefused, Unreadable
@@ -42,7 +43,7 @@ def made(
     return path
 
 
-def itk_affine(path):
+def itk_affine(path: Path) -> NDArray[np.float64]:
     image = SimpleITK.ReadImage(str(path))
     affine = np.eye(4)
     affine[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing()
@@ -125,7 +126,7 @@ def test_a_qform_that_cannot_be_mended_is_refused_or_passed_over(
         assert int(nib.load(tmp_path / "c.nii").header["qform_code"]) == 0
 
 
-def turned(degrees, axis="x"):
+def turned(degrees: float, axis: str = "x") -> NDArray[np.float64]:
     turn = np.eye(4)
     turn[:3, :3] = Rotation.from_euler(axis, degrees, degrees=True).as_matrix()
     return turn @ AFFINE

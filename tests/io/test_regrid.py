@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from medtranslate.errors import Unreadable
@@ -16,7 +17,7 @@ from medtranslate.io import Meta, Volume, read_volume
 from medtranslate.io.regrid import from_grid, regrid, to_grid
 
 
-def make_slices(seed):
+def make_slices(seed: int) -> tuple[SliceGeometry, NDArray[np.float32]]:
     """Tilted, unevenly spaced slices in any pose, and a field that is linear in space on them."""
     random = np.random.default_rng(seed)
     row, column, normal = Rotation.random(random_state=seed).as_matrix().T

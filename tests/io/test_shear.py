@@ -14,6 +14,7 @@ import pytest
 import SimpleITK
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from medtranslate.config import ConvertSettings
@@ -27,7 +28,9 @@ TILTED = np.array([[1, 0, 0, -8], [0, 1, 0.66, -9], [0, 0, 2, -20], [0, 0, 0, 1.
 """Slices 2 mm apart whose rows are moved by 0.66 mm from one to the next: 18.3 degrees."""
 
 
-def save(path, affine=TILTED, shape=(16, 18, 20)):
+def save(
+    path: Path, affine: NDArray[np.float64] = TILTED, shape: tuple[int, int, int] = (16, 18, 20)
+) -> Path:
     """A field that is linear in space, sampled where an affine puts the voxels."""
     points = np.moveaxis(np.indices(shape), 0, -1) @ affine[:3, :3].T + affine[:3, 3]
     image = nib.Nifti1Image((points @ [0.3, -0.7, 1.1]).astype(np.float32), affine)

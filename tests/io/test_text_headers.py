@@ -13,6 +13,7 @@ import pytest
 import SimpleITK
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from medtranslate.errors import GeometryRefused, InputRefused, Unreadable
@@ -51,7 +52,7 @@ NRRD = {
 VOXELS = VALUES.astype("<i2").tobytes()
 
 
-def itk_image(dtype="i2"):
+def itk_image(dtype: str = "i2") -> SimpleITK.Image:
     image = SimpleITK.GetImageFromArray(VALUES.astype(dtype))
     image.SetSpacing((1.5, 2.5, 3.25))
     image.SetOrigin((-4.125, 5.1, 6.2))
@@ -59,7 +60,7 @@ def itk_image(dtype="i2"):
     return image
 
 
-def itk_affine(image):
+def itk_affine(image: SimpleITK.Image) -> NDArray[np.float64]:
     """RAS affine of an image of SimpleITK."""
     affine = np.eye(4)
     affine[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing()
@@ -67,7 +68,7 @@ def itk_affine(image):
     return swap_lps_ras(affine)
 
 
-def craft(path, voxels=VOXELS, **changes):
+def craft(path: Path, voxels: bytes = VOXELS, **changes: str | None) -> Path:
     """A file with some fields changed (`_` for a space), or left out where they are None."""
     mha = path.suffix in (".mha", ".mhd")
     fields = {**(MHA if mha else NRRD), **{name.replace("_", " "): text for name, text in changes.items()}}

@@ -22,7 +22,8 @@ from medtranslate.io import Meta, Volume, write_volume
 from medtranslate.io.layout import from_axial, onto_slices, to_axial, upright
 from medtranslate.io.png import PICTURE_AFFINE
 
-ORIENTATIONS = list(product(permutations(range(3)), product((1.0, -1.0), repeat=3)))
+Orientation = tuple[tuple[int, ...], tuple[float, ...]]
+ORIENTATIONS: list[Orientation] = list(product(permutations(range(3)), product((1.0, -1.0), repeat=3)))
 """Array axis of each of R, A and S, and its sign: 48."""
 
 
@@ -56,7 +57,7 @@ def test_other_than_three_axes_are_refused_with_the_file(shape: Any, affine: tup
 
 @pytest.mark.parametrize("odd", [[np.nan], [np.inf], [np.inf, -np.inf, np.nan]])
 def test_what_is_not_finite_is_counted_and_not_written(
-    make_volume: Callable[..., Volume], tmp_path: Path, odd: Any
+    make_volume: Callable[..., Volume], tmp_path: Path, odd: list[float]
 ) -> None:
     values = make_volume().values.copy()
     values.flat[: len(odd)] = odd
@@ -90,7 +91,11 @@ def test_slices_that_are_no_grid_are_refused_by_name(make_volume: Callable[..., 
         tilted.require_grid("reference")
 
 
-def placed(orientation, degrees=(0.0, 0.0, 0.0), origin=(7.0, -8.0, 9.0)):
+def placed(
+    orientation: Orientation,
+    degrees: tuple[float, ...] = (0.0, 0.0, 0.0),
+    origin: tuple[float, ...] = (7.0, -8.0, 9.0),
+) -> Volume:
     """A volume whose every voxel is different, along the patient's axes but for a turn."""
     order, signs = orientation
     axes = np.eye(3)[list(order)] * np.reshape(signs, (3, 1))
@@ -99,7 +104,9 @@ def placed(orientation, degrees=(0.0, 0.0, 0.0), origin=(7.0, -8.0, 9.0)):
 
 
 @given(st.sampled_from(ORIENTATIONS), st.tuples(*[st.floats(-15, 15)] * 3))
-def test_the_axial_layout_is_nibabel_s_and_comes_back_exactly(orientation: Any, degrees: Any) -> None:
+def test_the_axial_layout_is_nibabel_s_and_comes_back_exactly(
+    orientation: Orientation, degrees: tuple[float, ...]
+) -> None:
     volume = placed(orientation, degrees)
     axial = to_axial(volume)
     turn = ornt_transform(io_orientation(volume.affine), axcodes2ornt("LPS"))
@@ -120,7 +127,7 @@ def test_the_axial_layout_is_nibabel_s_and_comes_back_exactly(orientation: Any, 
 @pytest.mark.parametrize("orientation", ORIENTATIONS[::7])
 @pytest.mark.parametrize("suffix", [".nii", ".mha", ".nrrd", ".mgh"])
 def test_a_view_with_flipped_axes_is_written_as_its_copy(
-    tmp_path: Path, orientation: Any, suffix: str
+    tmp_path: Path, orientation: Orientation, suffix: str
 ) -> None:
     axial = to_axial(placed(orientation))
     write_volume(axial, tmp_path / f"a{suffix}")
@@ -130,7 +137,7 @@ def test_a_view_with_flipped_axes_is_written_as_its_copy(
 
 @given(st.sampled_from(ORIENTATIONS), st.tuples(*[st.floats(-300, 300)] * 3), st.floats(-0.4, 0.4))
 def test_uneven_slices_come_back_untouched_or_are_refused_if_they_are_not_axial(
-    orientation: Any, origin: Any, tilt: Any
+    orientation: Orientation, origin: tuple[float, ...], tilt: float
 ) -> None:
     volume = placed(orientation, origin=origin)
     assume(np.linalg.det(volume.affine) > 0)  # in the order of their normal

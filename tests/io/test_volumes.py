@@ -23,31 +23,31 @@ VALUES = np.random.default_rng(0).integers(0, 1000, (4, 7, 6, 5)).astype("<i2")
 SIZES = (1.0, 1.5, 2.0)
 
 
-def nifti(path):
+def nifti(path: Path) -> None:
     image = nib.Nifti1Image(VALUES.T, np.diag([*SIZES, 1]))
     image.header.set_slope_inter(1, 0)
     image.to_filename(path)
 
 
-def pair(path):
+def pair(path: Path) -> None:
     nib.Nifti1Pair(VALUES.T, np.diag([*SIZES, 1])).to_filename(path)
 
 
-def deep_nifti(path):
+def deep_nifti(path: Path) -> None:
     nib.Nifti2Image(VALUES.T.reshape(5, 6, 7, 2, 2, order="F"), np.diag([*SIZES, 1])).to_filename(path)
 
 
-def mgh(path):
+def mgh(path: Path) -> None:
     nib.MGHImage(VALUES.T, np.diag([*SIZES, 1]).astype(float)).to_filename(path)
 
 
-def by_itk(path, *, packed):
+def by_itk(path: Path, *, packed: bool) -> None:
     image = SimpleITK.GetImageFromArray(VALUES, isVector=False)
     image.SetSpacing((*SIZES, 0.5))
     SimpleITK.WriteImage(image, str(path), packed)
 
 
-def listed_nrrd(path, *, first, packed):
+def listed_nrrd(path: Path, *, first: bool, packed: bool) -> None:
     axes = ["none", *(f"({','.join(map(str, row))})" for row in np.diag(SIZES))]
     kinds, sizes, values = ["list", *["domain"] * 3], [4, 5, 6, 7], np.moveaxis(VALUES, 0, -1)
     if not first:
@@ -61,7 +61,7 @@ def listed_nrrd(path, *, first, packed):
     path.write_bytes(head.encode() + (gzip.compress(body) if packed else body))
 
 
-def timed_nrrd(path):
+def timed_nrrd(path: Path) -> None:
     head = (
         "NRRD0005\ntype: short\ndimension: 4\nspace: right-anterior-superior-time\nsizes: 5 6 7 4\n"
         "space directions: (1,0,0,0) (0,1.5,0,0) (0,0,2,0) (0,0,0,3)\nendian: little\nencoding: raw\n"
@@ -70,7 +70,7 @@ def timed_nrrd(path):
     path.write_bytes(head.encode() + VALUES.tobytes())
 
 
-def hand_mha(path):
+def hand_mha(path: Path) -> None:
     head = (
         "ObjectType = Image\nNDims = 4\nDimSize = 5 6 7 4\nCompressedData = True\nElementType = MET_SHORT\n"
         "ElementSpacing = 1 1.5 2 1\nTransformMatrix = 1 0 0 0 0 1 0 0 0 0 1 0 0 0 0 1\nOffset = 0 0 0 0\n"
