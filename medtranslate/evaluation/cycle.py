@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from medtranslate.checkpoint import Model, load_model
-from medtranslate.config import CycleSettings, Modality, nan_value, plain, write_yaml
+from medtranslate.config import CycleSettings, nan_value, plain, write_yaml
 from medtranslate.device import choose_device
 from medtranslate.evaluation.alignment import align
 from medtranslate.evaluation.averages import (
@@ -58,78 +58,61 @@ def cycle(settings: CycleSettings, *, quiet: bool = False) -> Cycle:
     check_free(settings.out, overwrite=settings.overwrite)
     paths = members_of(settings.input) or {stem_of(settings.input): settings.input}
     model = load_model(settings.model, choose_device(settings.device))
-
-    def one(name: str) -> tuple[Evaluation, Pictures]:
-        source = read_volume(
-            paths[name],
-            series=settings.series,
-            select=settings.select,
-            volume=settings.volume,
-            modality=settings.from_,
-            nan_to=nan_value(settings.nan_to, settings.from_, str(paths[name])),
-            advice=f"--from says what the input is, so give --from {OTHER[settings.from_]}",
-        )
-        require_signal(source.meta)
-        return cycle_volume(
-            source,
-            settings.from_,
-            model,
-            settings.batch,
-            noise=settings.noise,
-            seed=settings.seed,
-            name=name,
-            force=settings.force,
-        )
-
-    def gathered(items: list[Evaluation]) -> Cycle:
-        return Cycle(
-            path=(settings.from_, OTHER[settings.from_], settings.from_),
-            model=model.info(settings.from_),
-            noise=settings.noise,
-            items=items,
-            mean=mean_scores(item.volume for item in items),
-            baselines=mean_baselines(items),
-            tissues=mean_tissues(items),
-            settings=plain(settings),
-            warnings=gathered_warnings(items),
-        )
-
-    items = []
     title = f"{settings.from_} to {OTHER[settings.from_]} and back"
+    items = list[Evaluation]()
     with (
         whole_output(settings.out, overwrite=settings.overwrite, folder=True) as folder,
         progress(len(paths), "image", title, quiet=quiet) as bar,
     ):
         (folder / "differences").mkdir()
-        for name in paths:
-            result, drawn = one(name)
+        for name, path in paths.items():
+            result, drawn = _cycle_file(settings, model, name, path)
             draw_differences(drawn, folder / "differences", name)
             if len(paths) > 1:
-                write_case(gathered([result]), drawn, folder)
+                write_case(_gathered(settings, model, [result]), drawn, folder)
             items.append(result)
             bar.update()
-        found = gathered(items)
-        pictures = (
-            {name: drawn} if len(items) == 1 else {name: one(name)[1] for name in representative_cases(items)}
-        )
+        found, pictures = _gathered(settings, model, items), {name: drawn}
+        if len(items) > 1:
+            chosen = representative_cases(items)
+            pictures = {name: _cycle_file(settings, model, name, paths[name])[1] for name in chosen}
         for write in VIEWS.values():
             write(found, pictures, folder)
         write_yaml(settings, folder / "settings.yaml")
     return found
 
 
-def cycle_volume(
-    source: Volume,
-    modality: Modality,
-    model: Model,
-    batch: int | None = None,
-    *,
-    noise: float = 0.0,
-    seed: int = 0,
-    name: str = "",
-    force: bool = False,
-) -> tuple[Evaluation, Pictures]:
-    """One volume there and back, scored by the profile `image`, and the arrays as they were scored.
+def _cycle_file(settings: CycleSettings, model: Model, name: str, path: Path) -> tuple[Evaluation, Pictures]:
+    source = read_volume(
+        path,
+        series=settings.series,
+        select=settings.select,
+        volume=settings.volume,
+        modality=settings.from_,
+        nan_to=nan_value(settings.nan_to, settings.from_, str(path)),
+        advice=f"--from says what the input is, so give --from {OTHER[settings.from_]}",
+    )
+    require_signal(source.meta)
+    result, pictures = cycle_volume(source, model, settings)
+    return replace(result, name=name), pictures
+
+
+def _gathered(settings: CycleSettings, model: Model, items: list[Evaluation]) -> Cycle:
+    return Cycle(
+        path=(settings.from_, OTHER[settings.from_], settings.from_),
+        model=model.info(settings.from_),
+        noise=settings.noise,
+        items=items,
+        mean=mean_scores(item.volume for item in items),
+        baselines=mean_baselines(items),
+        tissues=mean_tissues(items),
+        settings=plain(settings),
+        warnings=gathered_warnings(items),
+    )
+
+
+def cycle_volume(source: Volume, model: Model, settings: CycleSettings) -> tuple[Evaluation, Pictures]:
+    """Translate one volume there and back, score it by the profile `image`, and give the scored arrays.
 
     The reference is the source on the scale of the model's own output: CT inside its window, MR by its
     percentile, since the model can say nothing else. The mask is the source's head alone, so that no
@@ -140,22 +123,18 @@ def cycle_volume(
 
     Args:
         source: in physical units.
-        modality: of the source.
-        batch: slices per pass (default: by their size and the free memory).
-        noise: standard deviation of normal noise on the image between, as a share of its range.
-        seed: of the noise.
-        name: of the item, without patient identity.
-        force: go on where the input gate refuses the source.
+        settings: its modality, slices per pass, noise on the image between, and `force`.
 
     Raises:
-        InputRefused: the input gate refuses the source, and `force` is not set; or no head is found in the
-            source or in the image between.
+        InputRefused: the input gate refuses the source, and `settings.force` is not set; or no head is found
+            in the source or in the image between.
     """
+    modality, batch = settings.from_, settings.batch
     there = OTHER[modality]
     translated, outward = translate_volume(source, model, there, batch)
-    outward = pass_gate(outward, str(source.meta.path or "image"), force=force)
+    outward = pass_gate(outward, source.where, force=settings.force)
     ends = (0.0, 255.0) if source.is_picture else outward.model.output_range
-    between = _as_kept(translated, ends, noise, seed)
+    between = _as_kept(translated, ends, settings.noise, settings.seed)
     recovered, record = translate_volume(between, model, modality, batch)
     record = replace(record, gate=outward.gate)
     original = to_axial(as_spoken(source, modality, model))
@@ -169,7 +148,7 @@ def cycle_volume(
         "mask": Volume(head.astype(np.float32), original.affine),
         "mean_image": mean_image(between, model, modality),
     }
-    result, pictures = compare(align(volumes), ScoringRules(), translation=record, name=name)
+    result, pictures = compare(align(volumes), ScoringRules(), translation=record)
     untouched = to_axial(framed_alone(source, modality, model)).values
     baselines = {
         "untranslated": score(untouched, pictures.reference, pictures.mask, pictures.data_range)[0],
