@@ -68,7 +68,7 @@ class SettingsCommand(click.Command, Generic[Settings]):
         room: package that does the work; it is imported before `act` is called.
         help: text of the help page.
         arguments: fields given by position.
-        inputs: fields with paths that have to exist: a missing file is said before programs are loaded.
+        inputs: fields with paths that have to exist, checked before heavy imports.
         sections: headings of the help page, with the fields below each; other fields are below "Options".
         base: values below the options (a pipeline's), above the defaults.
         origin: where the values come from, for messages.

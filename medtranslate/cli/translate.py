@@ -39,7 +39,7 @@ def act(settings: TranslateSettings, quiet: bool) -> Answer:
     if result:
         values["result"] = to_json(result)
         said += lines(result)
-        # Of a score, the translation's own warnings have been said.
+        # Without the translation's own warnings, which are in the list already.
         warnings += [text for text in result.warnings if not any(before in text for before in known)]
     if settings.report:
         said.append(f"report: {settings.report / 'report.html'}")
