@@ -35,12 +35,12 @@ _MAGICS = {b"n+1": False, b"ni1": True, b"n+2": False, b"ni2": True}
 
 
 def recognise(head: bytes) -> bool:
-    """Return True if a file that (once inflated) starts with `head` is a NIfTI, or the header of a pair."""
+    """Whether a file that (once inflated) starts with `head` is a NIfTI, or the header of a pair."""
     return _magic(head) in _MAGICS
 
 
 def is_pair(header: nib.Nifti1Header) -> bool:
-    """Return True if the voxels lie in an .img beside the header."""
+    """Whether the voxels lie in an .img beside the header."""
     return _MAGICS[bytes(header["magic"].item())[:3]]
 
 
