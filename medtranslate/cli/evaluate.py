@@ -35,7 +35,9 @@ command = SettingsCommand(
     inputs=("prediction", "reference", "source", "mask", "uncertainty"),
     sections={
         "Score options": ("profile", "mask", "range", "unmasked"),
-        "Alignment options": ("resample_reference", "register"),
-        "Input options": ("source", "uncertainty", "modality", "model", "series", "select", "nan_to"),
+        "Alignment options": ("resample_reference", "missing_is_air", "register"),
+        "Input options": (
+            *("source", "uncertainty", "prediction_scale", "modality", "model", "series", "select", "nan_to"),
+        ),
     },
 )

@@ -1,4 +1,4 @@
-"""A pair in memory, step by step: prepare, mask, score, explain.
+"""A pair in memory, step by step: prepare, mask, score; `explanation` follows.
 
 docs/metrics.md is the user's account of the rules that are applied here.
 """
@@ -14,7 +14,6 @@ import numpy.typing as npt
 
 from medtranslate.evaluation.alignment import Aligned
 from medtranslate.evaluation.baselines import SourceImage, baselines
-from medtranslate.evaluation.beside import beside_head
 from medtranslate.evaluation.masking import scored_voxels
 from medtranslate.evaluation.rules import (
     PERCENTILES,
@@ -29,7 +28,8 @@ from medtranslate.evaluation.rules import (
     warn_small,
     warn_windowed,
 )
-from medtranslate.geometry import Floats, spacing
+from medtranslate.evaluation.suspicions import say_uncovered, say_unit, warn_uncovered
+from medtranslate.geometry import Floats
 from medtranslate.io import Volume
 from medtranslate.metrics import (
     PROFILES,
@@ -37,19 +37,13 @@ from medtranslate.metrics import (
     Range,
     Values,
     Voxels,
-    agreement,
     blank_slices,
-    coverage,
     covers,
-    histograms,
     percentile_range,
-    seams,
-    tissue_scores,
 )
 from medtranslate.metrics import score as score_arrays
 from medtranslate.modality import UNITS
 from medtranslate.records import Evaluation, Mask, ModelInfo, Scores, SliceScores, Translation
-from medtranslate.report import Pictures
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +64,7 @@ class Comparison:
         source_levels: grey levels of a source that is a picture.
         notes: what was done to the reference.
         warnings: sentences for the user.
+        suspicions: sentences on a wrong unit, and on what the prediction leaves out.
         unclipped: the reference before it was clipped to `ends`.
         mask: voxels that are scored, and `mask_rule` in words.
         ends: lowest and highest value that scores refer to, and `ends_rule`.
@@ -88,6 +83,7 @@ class Comparison:
     source_levels: Range | None
     notes: list[str]
     warnings: list[str]
+    suspicions: list[str]
     unclipped: Values
     mask: Voxels
     mask_rule: str = "every voxel"
@@ -171,7 +167,8 @@ def prepare(
         declared=declared_range(rules, reference.meta.levels, model),
         source_levels=levels_range(source),
         notes=notes,
-        warnings=_gathered(volumes, translation),
+        warnings=[*_gathered(volumes, translation), *warn_uncovered(aligned.uncovered)],
+        suspicions=say_uncovered(aligned.uncovered),
         unclipped=arrays["reference"],
         mask=np.broadcast_to(np.True_, reference.shape),
     )
@@ -186,6 +183,9 @@ def with_mask(pair: Comparison) -> Comparison:
     ranges = {"reference": pair.declared and pair.declared[0], "source": pair.source_levels}
     mask, rule, odd = scored_voxels(pair.arrays, ranges, pair.field, pair.rules.profile)
     warnings = [*pair.warnings, *odd, *warn_constant(pair.prediction, pair.reference, mask)]
+    suspicions = list(pair.suspicions)
+    if pair.unit == "HU" and (pair.model is None or covers(pair.model.output_range, WHOLE_CT)):
+        suspicions += say_unit(pair.prediction, pair.reference, mask)
     ends, ends_rule = pair.declared or (seen_range(pair.reference, mask, "reference"), PERCENTILES)
     arrays = dict(pair.arrays)
     if pair.limits:
@@ -196,6 +196,7 @@ def with_mask(pair: Comparison) -> Comparison:
         pair,
         arrays=arrays,
         warnings=warnings,
+        suspicions=suspicions,
         mask=mask,
         mask_rule=rule,
         ends=ends,
@@ -237,51 +238,8 @@ def score(pair: Comparison) -> Evaluation:
         unmasked=_scores(pair, everywhere)[0] if rules.unmasked else None,
         mask=Mask(rule=pair.mask_rule, share=float(mask.mean())),
         reference=pair.notes,
+        suspicions=pair.suspicions,
         warnings=warnings,
-    )
-
-
-def explain(pair: Comparison, found: Evaluation) -> Evaluation:
-    """Add where and how the prediction errs: tissues, agreement, histograms, seams, uncertainty."""
-    prediction, reference, mask = pair.prediction, pair.reference, pair.mask
-    images = {"prediction": prediction, "reference": reference}
-    jumps = {name: seams(image, mask, pair.ends) for name, image in images.items()}
-    known_jumps = {name: value for name, value in jumps.items() if value is not None}
-    fit = None
-    if "uncertainty" in pair.arrays:
-        fit = coverage(pair.arrays["uncertainty"], np.abs(prediction - reference), mask)
-    return replace(
-        found,
-        tissues=tissue_scores(prediction, pair.unclipped, mask, pair.limits) if pair.unit == "HU" else {},
-        agreement=agreement(prediction, reference, mask),
-        histograms=histograms(images, mask),
-        seams=None if pair.picture else known_jumps or None,
-        coverage=fit,
-    )
-
-
-def stray_ml(pair: Comparison) -> float:
-    """Volume in ml of what a prediction shows beside the reference's head; 0 for pictures."""
-    if pair.picture:
-        return 0.0
-    return beside_head(pair.prediction, pair.reference, pair.ends, list(spacing(pair.affine)))
-
-
-def pictures(pair: Comparison) -> Pictures:
-    """The arrays as they were scored, for drawing."""
-    across, along, up = (float(length) for length in spacing(pair.affine))
-    return Pictures(
-        pair.prediction,
-        pair.reference,
-        pair.mask,
-        pair.shown,
-        (across, along, up),
-        pair.source,
-        pair.source_range,
-        source_unit=pair.source_unit,
-        unclipped=None if np.array_equal(pair.reference, pair.unclipped) else pair.unclipped,
-        spread=pair.arrays.get("uncertainty"),
-        affine=None if pair.picture else pair.affine,
     )
 
 

@@ -10,6 +10,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from medtranslate.checkpoint import Description, describe, find_model
 from medtranslate.config import EvaluateSettings, Modality, plain
 from medtranslate.errors import InputRefused, ModelRefused, SettingsError
@@ -49,6 +51,8 @@ def score_paths(
         for role, path in paths.items()
     }
     provenance = provenance_of(read)
+    if settings.prediction_scale:
+        read["prediction"] = _scaled(read["prediction"], *settings.prediction_scale)
     own = translation_of(paths["prediction"])
     # The record of a folder can speak for the model of all its files, not for the source of each.
     translation = own or translation_of(settings.prediction)
@@ -56,7 +60,11 @@ def score_paths(
     rules, registration = rules_of(settings), None
     if rules.register == "rigid":
         read, registration = register_reference(read)
-    aligned = align(read, resample_reference=rules.resample_reference or registration is not None)
+    aligned = align(
+        read,
+        resample_reference=rules.resample_reference or registration is not None,
+        missing_is_air=rules.missing_is_air,
+    )
     model = _model_named(settings.model, translation) if settings.model else _model_at_hand(translation)
     to = _target(aligned.volumes, translation)
     if settings.model and to is None:
@@ -69,6 +77,11 @@ def score_paths(
             warnings.append(f"mean image not scored: {reason}")
     info = model.description.info(to) if model and to else None
     result, pictures = compare(aligned, rules, translation=translation, model=info, name=name)
+    if settings.prediction_scale and result.suspicions:
+        slope, offset = settings.prediction_scale
+        raise SettingsError(
+            f"--prediction-scale {slope:g} {offset:g}: contradicts the data: {result.suspicions[0]}"
+        )
     result = replace(
         with_registration(result, registration),
         settings=plain(settings),
@@ -78,6 +91,15 @@ def score_paths(
     return result, pictures
 
 
+def _scaled(prediction: Volume, slope: float, offset: float) -> Volume:
+    """The prediction in the reference's unit, with a warning that says so."""
+    if prediction.is_picture:
+        raise SettingsError("--prediction-scale: is for values in a unit, not for pictures")
+    values = prediction.values * np.float32(slope) + np.float32(offset)
+    note = f"values multiplied by {slope:g}, then {offset:+g} (--prediction-scale)"
+    return prediction.with_values(values, warnings=(*prediction.meta.warnings, note))
+
+
 def rules_of(settings: EvaluateSettings) -> ScoringRules:
     """Rules that the settings of a command ask for."""
     return ScoringRules(
@@ -85,6 +107,7 @@ def rules_of(settings: EvaluateSettings) -> ScoringRules:
         data_range=settings.range,
         resample_reference=settings.resample_reference,
         register=settings.register,
+        missing_is_air=settings.missing_is_air,
         unmasked=settings.unmasked,
     )
 

@@ -7,7 +7,8 @@ from typing import Unpack
 
 from medtranslate.evaluation.alignment import Aligned, Others, align
 from medtranslate.evaluation.beside import doubted, say_beside
-from medtranslate.evaluation.comparison import explain, pictures, prepare, score, stray_ml, with_mask
+from medtranslate.evaluation.comparison import prepare, score, with_mask
+from medtranslate.evaluation.explanation import explain, pictures, stray_ml
 from medtranslate.evaluation.registered import register_reference, with_registration
 from medtranslate.evaluation.rules import ScoringRules
 from medtranslate.io import Volume
@@ -54,7 +55,11 @@ def score_pair(
     registration = None
     if rules.register == "rigid":
         volumes, registration = register_reference(volumes)
-    aligned = align(volumes, resample_reference=rules.resample_reference or registration is not None)
+    aligned = align(
+        volumes,
+        resample_reference=rules.resample_reference or registration is not None,
+        missing_is_air=rules.missing_is_air,
+    )
     result = compare(aligned, rules, translation=translation, name=name)[0]
     return with_registration(result, registration)
 

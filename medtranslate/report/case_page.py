@@ -10,7 +10,7 @@ from medtranslate.errors import InputRefused
 from medtranslate.records import Cycle, Evaluation, SliceScores, worst_slices
 from medtranslate.report import wording
 from medtranslate.report.charts import draw_histograms
-from medtranslate.report.doubts import measures, say_doubts
+from medtranslate.report.doubts import evaluation_doubts, measures
 from medtranslate.report.drawing import (
     Curve,
     Cut,
@@ -73,7 +73,7 @@ def case_page(result: Evaluation | Cycle, pictures: Pictures | None, home: str |
     words = wording.name_images(result)
     drawn = pictures if pictures is not None and pictures.mask.any() else None
     _check_same(item, drawn)
-    doubts = say_doubts(item.translation)
+    doubts = evaluation_doubts(item)
     verdict = (
         judge_cycle(result)
         if isinstance(result, Cycle)
