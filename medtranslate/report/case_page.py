@@ -214,9 +214,9 @@ def _summary(result: Evaluation | Cycle, item: Evaluation, sentence: str) -> lis
     if isinstance(result, Cycle):
         done, trust = [wording.say_cycle(result)], [sentence]
     else:
-        made = [wording.say_made(record)] if record else []
+        subject = [wording.say_made(record)] if record else []
         done, trust = (
-            [*made, wording.say_compared(item)],
+            [*subject, wording.say_compared(item)],
             [wording.say_error(item.volume, item.baselines, item), *how_far(item)],
         )
     parts.append(("What was done", done))

@@ -70,7 +70,7 @@ def translation_page(record: Translation, name: str, shown: Shown | None, home: 
     """Make the page of one translation.
 
     Args:
-        shown: what is drawn; None where the images are not at hand.
+        shown: arrays to draw; None without the images.
         home: link to the page of all, if this is one of many.
     """
     limit = spread_limit(_spreads([shown] if shown else []))
@@ -148,7 +148,7 @@ def _across(shown: Shown, before: str, limit: float) -> list[Drawn]:
 
 
 def _common(records: Sequence[Translation], limit: float, shown: Shown | None) -> dict[str, object]:
-    """Gather the common content of pages of one and of many; the first record stands for all."""
+    """Gather the common content of pages of one and of many; the first record represents all."""
     record, doubts = records[0], doubts_of(records)
     return {
         "summary": [

@@ -344,7 +344,7 @@ def test_what_was_not_asked_for_is_not_shown(tmp_path: Path) -> None:
 def test_a_cycles_page_says_what_its_score_does_not(count: int, tmp_path: Path) -> None:
     page = page_of(cycle(count, ATTACK), {}, tmp_path)
     assert "CT → MR → CT" in page.text
-    assert "no evidence that the image between is right" in page.text
+    assert "no evidence that the intermediate image is right" in page.text
     assert "5.0% of the range" in page.text
     if count > 1:
         assert_inert(page)
