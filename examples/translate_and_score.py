@@ -20,7 +20,7 @@ for doubt in ct.record.doubts:
 
 truth = mt.read(ct_path, modality="ct")
 result = mt.score(ct, truth)
-print(f"MAE {result.volume.mae:.1f} {result.unit}, SSIM {result.volume.ssim:.3f}")
+print(f"MAE {result.volume['mae']:.1f} {result.unit}, SSIM {result.volume['ssim']:.3f}")
 print("errors within two standard deviations:", f"{result.coverage.within_2_sd:.0%}")
 
 mt.write(ct, output)

@@ -20,6 +20,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Volume": "io",
     "convert": "api",
+    "digital_head": "api",
     "errors": "",
     "load": "api",
     "models": "api",
@@ -27,6 +28,7 @@ _HOMES = {
     "score": "api",
     "train": "api",
     "translate": "api",
+    "view": "notebook",
     "write": "api",
 }
 """Module of each public name; "" for one that is a module itself."""
@@ -34,6 +36,7 @@ _HOMES = {
 if TYPE_CHECKING:
     from medtranslate import errors as errors
     from medtranslate.api import convert as convert
+    from medtranslate.api import digital_head as digital_head
     from medtranslate.api import load as load
     from medtranslate.api import models as models
     from medtranslate.api import read as read
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
     from medtranslate.api import translate as translate
     from medtranslate.api import write as write
     from medtranslate.io import Volume as Volume
+    from medtranslate.notebook import view as view
 
 __all__ = ["__version__", *sorted(_HOMES)]
 

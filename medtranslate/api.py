@@ -15,6 +15,7 @@ from medtranslate import io
 from medtranslate.config import (
     PATIENTS,
     ConvertSettings,
+    PhantomContrast,
     Precision,
     ProfileName,
     TrainSettings,
@@ -25,10 +26,11 @@ from medtranslate.errors import SettingsError, UsageError
 from medtranslate.io import Volume
 from medtranslate.io.in_memory import as_volume
 from medtranslate.modality import OTHER, Modality
-from medtranslate.records import Conversion, Evaluation
+from medtranslate.records import Conversion, Evaluation, Translation
 
 if TYPE_CHECKING:
     from medtranslate.checkpoint.description import Description
+    from medtranslate.phantom import Study
     from medtranslate.translation import Translated, Translator
 
 Image = Any
@@ -107,23 +109,9 @@ def load(
     """
     from medtranslate.translation import open_translator
 
-    return open_translator(
-        build(
-            TranslateSettings,
-            {
-                "input": ".",
-                "output": ".",
-                "to": to,
-                "model": str(model),
-                "samples": samples or None,
-                "seed": seed,
-                "batch": batch,
-                "device": device,
-                "precision": precision,
-                "force": force,
-            },
-        )
-    )
+    settings = {"to": to, "model": str(model), "samples": samples or None, "seed": seed, "batch": batch}
+    settings |= {"device": device, "precision": precision, "force": force}
+    return open_translator(build(TranslateSettings, {"input": ".", "output": ".", **settings}))
 
 
 def translate(
@@ -133,9 +121,7 @@ def translate(
     model: str | PathLike[str] | Translator = PATIENTS,
     samples: int = 0,
     seed: int = 0,
-    batch: int | None = None,
     device: str = "auto",
-    precision: Precision = "auto",
     force: bool = False,
     **reading: Any,
 ) -> Translated:
@@ -143,7 +129,7 @@ def translate(
 
     Args:
         image: as `read` takes it.
-        to, model, samples, seed, batch, device, precision, force: as of `load`; a loaded model has its own.
+        to, model, samples, seed, device, force: as of `load`; a loaded model has its own.
         reading: further keywords of `read`.
 
     Returns:
@@ -156,16 +142,7 @@ def translate(
     from medtranslate.translation import Translator
 
     if not isinstance(model, Translator):
-        model = load(
-            model,
-            to=to,
-            samples=samples,
-            seed=seed,
-            batch=batch,
-            device=device,
-            precision=precision,
-            force=force,
-        )
+        model = load(model, to=to, samples=samples, seed=seed, device=device, force=force)
     elif model.to != to:
         raise SettingsError(f"to={to!r}: this model was loaded for to={model.to!r}; load it anew")
     return model.translate(read(image, modality=OTHER[to], **reading))
@@ -244,8 +221,27 @@ def score(
         GeometryRefused: the grids differ.
         InputRefused: modalities differ, or a volume is not finite or has no range.
     """
-    from medtranslate.evaluation import score_pair
+    from medtranslate.evaluation import ScoringRules, score_pair
 
+    volumes, record = scored_volumes(prediction, reference, modality, source, mask, uncertainty)
+    rules = ScoringRules(
+        profile=profile,
+        data_range=data_range,
+        resample_reference=resample_reference,
+        register=register,
+    )
+    return score_pair(**volumes, rules=rules, translation=record)
+
+
+def scored_volumes(
+    prediction: Image,
+    reference: Image,
+    modality: Modality | None = None,
+    source: Image | None = None,
+    mask: Image | None = None,
+    uncertainty: Image | None = None,
+) -> tuple[dict[str, Any], Translation | None]:
+    """Read what is to be scored, by role; a translation brings its source, uncertainty and record along."""
     record = None
     if not isinstance(prediction, Volume) and hasattr(prediction, "record"):
         source = prediction.source if source is None else source
@@ -253,17 +249,9 @@ def score(
         record, modality = prediction.record, modality or prediction.record.model.to
         prediction = prediction.volume
     given = {"source": source, "mask": mask, "uncertainty": uncertainty}
-    others: dict[str, Any] = {role: read(image) for role, image in given.items() if image is not None}
-    return score_pair(
-        read(prediction, modality=modality),
-        read(reference, modality=modality),
-        profile=profile,
-        data_range=data_range,
-        translation=record,
-        register=register,
-        resample_reference=resample_reference,
-        **others,
-    )
+    scored = {"prediction": prediction, "reference": reference}
+    volumes = {role: read(image, modality=modality) for role, image in scored.items()}
+    return volumes | {role: read(image) for role, image in given.items() if image is not None}, record
 
 
 def convert(input: str | PathLike[str], output: str | PathLike[str], **settings: Any) -> Conversion:
@@ -287,6 +275,22 @@ def train(*, ct: str, mr: str, out: str | PathLike[str], quiet: bool = False, **
     values = inherit({"ct": ct, "mr": mr, "out": out, **settings})
     fit(build(TrainSettings, values, "train"), quiet=quiet)
     return Path(out) / "model"
+
+
+def digital_head(
+    seed: int = 900_000, *, size: int = 256, spacing: float = 1.0, contrast: PhantomContrast = "t1"
+) -> Study:
+    """Make a head whose truth is known: `ct`, `mr` and `labels` on one grid, and `lesions`.
+
+    Args:
+        seed: of head, tissues, lesions and noise; those of 900000 and above are never trained on.
+        size: voxels along each axis.
+        spacing: voxel size in mm.
+        contrast: of the MR.
+    """
+    from medtranslate.phantom import study
+
+    return study(seed, size=size, spacing=spacing, contrast=contrast)
 
 
 def models() -> list[Description]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from medtranslate.config import ConvertSettings, plain, stack_spacing
+from medtranslate.config import ConvertSettings, nan_value, plain, stack_spacing
 from medtranslate.errors import GeometryRefused, SettingsError, UsageError
 from medtranslate.io import (
     FORMATS,
@@ -58,6 +58,7 @@ def convert(settings: ConvertSettings) -> Conversion:
         modality=settings.modality,
         regular=settings.regrid,
         stack=stack_spacing(settings),
+        nan_to=nan_value(settings.nan_to, settings.modality, str(settings.input)),
         advice="leave --modality away, which the file says itself",
     )
     require_fit(source, name, settings.input)
@@ -132,7 +133,9 @@ def as_pictures(source: Volume, shown: tuple[float, float] | None) -> tuple[Volu
         return volume, notes
     low, high = shown
     notes.append(f"pictures show values from {low:g} to {high:g} in 256 steps")
-    return volume.with_values((volume.values - np.float32(low)) * np.float32(255 / (high - low))), notes
+    with np.errstate(over="ignore", invalid="ignore"):  # `write_volume` refuses what is not finite
+        grey = (volume.values - np.float32(low)) * np.float32(255 / (high - low))
+    return volume.with_values(grey), notes
 
 
 def as_dicom(source: Volume) -> tuple[Volume, list[str]]:

@@ -1,4 +1,4 @@
-"""The shortest way to see everything work: a phantom study, its translation, its evaluation."""
+"""Demonstration: a phantom study, its translation, its evaluation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from medtranslate.runtime import whole_output
 from medtranslate.translation import translate
 
 FIELD_MM = 256.0
-"""Side of the cube that holds a whole head."""
+"""Side of a cube around a whole head."""
 
 
 def run_demo(settings: DemoSettings, *, quiet: bool = False) -> Evaluation:
@@ -22,7 +22,7 @@ def run_demo(settings: DemoSettings, *, quiet: bool = False) -> Evaluation:
     `settings.out` gets study/mr and study/ct (DICOM), ct (the translation), evaluation, report.html.
 
     Raises:
-        OutputExists: the folder is there and `overwrite` is not set, or it is not a demo's.
+        OutputExists: the folder exists and `overwrite` is not set, or it is not a demo's.
     """
     out = settings.out
     with whole_output(out, overwrite=settings.overwrite, folder=True) as folder:
@@ -35,7 +35,7 @@ def run_demo(settings: DemoSettings, *, quiet: bool = False) -> Evaluation:
                 format="dicom",
             )
         )
-        # The records name the places that the files take when all is done.
+        # The records name the final places of the files.
         translation = TranslateSettings(
             input=out / "study" / "mr",
             output=out / "ct",

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from medtranslate import plugins
 from medtranslate.config import LossSettings
 from medtranslate.networks import Posterior
 
@@ -136,14 +137,17 @@ def anchor(passes: Passes) -> Tensor:
     return _l1((known.fake_ct, known.ct), (known.fake_mr, known.mr_wanted))
 
 
-LOSSES: dict[str, Callable[[Passes], Tensor]] = {
-    "adversarial": adversarial,
-    "cycle": cycle,
-    "identity": identity,
-    "kl": kl,
-    "structure": structure,
-    "anchor": anchor,
-}
+LOSSES: Mapping[str, Callable[[Passes], Tensor]] = plugins.load(
+    "medtranslate.losses",
+    {
+        "adversarial": adversarial,
+        "cycle": cycle,
+        "identity": identity,
+        "kl": kl,
+        "structure": structure,
+        "anchor": anchor,
+    },
+)
 
 
 def weights(settings: LossSettings, progress: float) -> dict[str, float]:

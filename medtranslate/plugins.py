@@ -1,6 +1,6 @@
-"""Parts that other packages add: formats, networks, losses, profiles, scores and views.
+"""Finds parts by name: formats, networks, losses, profiles, scores and views, also those of other packages.
 
-A package offers a part by an entry point of its distribution, in the group of the part's kind:
+Another package offers a part by an entry point of its distribution, in the group of the part's kind:
 
     [project.entry-points."medtranslate.losses"]
     variation = "my_package:variation"
@@ -12,6 +12,7 @@ need no more. A part is imported when it is first used.
 
 from __future__ import annotations
 
+import pkgutil
 import re
 from collections import UserDict
 from collections.abc import Collection, Iterable, Mapping, MutableMapping
@@ -28,7 +29,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 
 
 def names(group: str, builtin: Iterable[str]) -> tuple[str, ...]:
-    """Names of all parts of a kind: the built-in ones, then those of other packages in alphabetical order.
+    """List the names of a kind: the built-in ones, then those of other packages in alphabetical order.
 
     Args:
         group: the group of entry points, such as `medtranslate.losses`.
@@ -41,28 +42,35 @@ def names(group: str, builtin: Iterable[str]) -> tuple[str, ...]:
     return (*own, *_offered(group, own))
 
 
-def load(group: str, builtin: Mapping[str, Part]) -> MutableMapping[str, Part]:
-    """All parts of a kind by name; each foreign part is imported when it is first asked for.
+def load(group: str, builtin: Mapping[str, Part | str]) -> MutableMapping[str, Part]:
+    """Collect the parts of a kind by name; those of other packages are imported when they are first used.
+
+    Args:
+        group: the group of entry points.
+        builtin: medtranslate's own parts; or their places, "module:attribute", to import these when they are
+            first used, too.
 
     Raises:
-        RunFailed: a package offers a name that is taken or not allowed; or, when its part is asked for, it
-            can't be imported.
+        RunFailed: a package offers a name that is taken or not allowed; or, when its part is used, it can't
+            be imported.
     """
     return _Parts({**builtin, **_offered(group, builtin)})
 
 
 class _Parts(UserDict[str, Any]):
-    """Parts by name, some of them as entry points until they are asked for."""
+    """Parts by name, some of them as places until they are used."""
 
     def __getitem__(self, name: str) -> Any:
         part = super().__getitem__(name)
         if isinstance(part, EntryPoint):
             part = self.data[name] = _import(part)
+        if isinstance(part, str):
+            part = self.data[name] = pkgutil.resolve_name(part)
         return part
 
 
 def _offered(group: str, taken: Collection[str]) -> dict[str, EntryPoint]:
-    """Entry points of other packages by name, in alphabetical order."""
+    """Look up the entry points of other packages by name, in alphabetical order."""
     offered: dict[str, EntryPoint] = {}
     for entry in found(group):
         if not _NAME.fullmatch(entry.name):

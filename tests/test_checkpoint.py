@@ -21,7 +21,7 @@ from medtranslate.checkpoint import (
     save_model,
 )
 from medtranslate.errors import ModelRefused
-from medtranslate.metrics import Calibration
+from medtranslate.records import Calibration
 
 
 @pytest.fixture

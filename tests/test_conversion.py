@@ -18,7 +18,14 @@ from pydicom import dcmread
 from medtranslate import cli
 from medtranslate.config import ConvertSettings
 from medtranslate.conversion import convert
-from medtranslate.errors import GeometryRefused, InputRefused, OutputExists, SettingsError, UsageError
+from medtranslate.errors import (
+    Diverged,
+    GeometryRefused,
+    InputRefused,
+    OutputExists,
+    SettingsError,
+    UsageError,
+)
 from medtranslate.geometry import spacing, swap_lps_ras
 from medtranslate.io import FORMATS, Volume, read_volume, write_volume
 from medtranslate.records import Conversion, read_result
@@ -232,6 +239,8 @@ def test_pictures_of_a_stack_are_of_one_kind(tmp_path):
         ("out.mha", {"window": (40, 80)}, SettingsError, "only pictures need it"),
         ("o", {"format": "png", "window": (40, 80), "range": (0, 80)}, SettingsError, "one of them"),
         ("o", {"format": "png", "range": (80, 0)}, SettingsError, "lower end first"),
+        ("o", {"format": "png", "range": (-1e-40, 1e-40)}, Diverged, "240 of 240 voxels"),
+        ("o", {"format": "png", "range": (-1e300, 1e300)}, Diverged, "240 of 240 voxels"),
         (".", {"format": "dicom", "modality": "ct"}, UsageError, "holds the input"),
     ],
 )

@@ -8,7 +8,6 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from monai.data import MetaTensor
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from scipy.spatial.distance import mahalanobis
@@ -24,17 +23,17 @@ from medtranslate.config import (
 )
 from medtranslate.data.phantom_slices import PhantomSlices
 from medtranslate.errors import InputRefused, ModelRefused
-from medtranslate.gate import fit, fit_gate, judge, look
+from medtranslate.gate import fit, judge, look
 from medtranslate.gate.brain import cut_out
+from medtranslate.gate.fit import fit_gate
 from medtranslate.gate.heads import bare_heads, other_views
 from medtranslate.gate.negatives import WRONG, offered, turned
 from medtranslate.gate.scans import SCANS
-from medtranslate.io import write_volume
+from medtranslate.io import Meta, Volume, write_volume
 from medtranslate.networks import KINDS, MODALITIES, SliceGate
 from medtranslate.phantom import HELD_OUT, LABEL, study
 from medtranslate.records import Cycle, GateVerdict, Translation, read_result
 from medtranslate.transforms import scale_ct
-from medtranslate.transforms.monai_adapters import to_metatensor
 from medtranslate.translation import translate, translate_volume
 
 LETS_ALL, LETS_NONE = (-1e9, -1e9), (1e9, 1e9)
@@ -166,8 +165,7 @@ def test_a_batch_fails_what_is_refused_and_doubts_what_is_warned_of(folder, mr, 
 def test_a_doubt_is_a_warning_and_a_pass_is_none(folder, mr, tmp_path):
     def made(name):
         settings = TranslateSettings(input=mr, output=tmp_path / name, to="ct", model=str(folder))
-        done = translate(settings, quiet=True)
-        assert isinstance(done, Translation)
+        (done,) = translate(settings, quiet=True)
         assert done.gate is not None
         return done.gate, [text for text in done.warnings if "input gate" in text]
 
@@ -182,8 +180,9 @@ def test_a_doubt_is_a_warning_and_a_pass_is_none(folder, mr, tmp_path):
 
 
 def test_a_model_without_a_gate_says_that_nothing_was_judged(small_model, head):
-    _, record = translate_volume(to_metatensor(head.mr), load_model(str(small_model)), "ct")
-    assert record.gate == GateVerdict(verdict="none", reasons=["the model has no gate: nothing was judged"])
+    _, record = translate_volume(head.mr, load_model(str(small_model)), "ct")
+    reasons = ["the model has no gate: the input was not checked"]
+    assert record.gate == GateVerdict(verdict="none", reasons=reasons)
 
 
 def test_pictures_are_judged_one_by_one(folder, head, tmp_path):
@@ -219,10 +218,9 @@ def test_values_that_a_modality_cannot_have_are_seen(small_model, modality, ends
     gate = lenient(model)
     framed = torch.rand(3, 1, 32, 32) * 2 - 1
     seen = look(gate, framed, torch.zeros(3, 4, 8, 8), modality)
-    volume = MetaTensor(torch.linspace(*ends, 60).reshape(1, 5, 4, 3))
+    volume = Volume(np.linspace(*ends, 60).reshape(5, 4, 3), np.eye(4))
     assert judge([seen], gate, volume, modality).verdict == verdict
-    volume.meta["levels"] = 255
-    assert judge([seen], gate, volume, modality).verdict == "pass"
+    assert judge([seen], gate, volume.with_meta(levels=255), modality).verdict == "pass"
 
 
 def test_slices_that_show_little_have_no_say(small_model):
@@ -233,7 +231,7 @@ def test_slices_that_show_little_have_no_say(small_model):
     framed[2:, :, :4] = 1.0
     latent = torch.zeros(5, 4, 8, 8)
     latent[2:] = 10.0
-    source = MetaTensor(torch.linspace(0, 9, 8).reshape(1, 2, 2, 2))
+    source = Volume(np.linspace(0, 9, 8).reshape(2, 2, 2), np.eye(4))
     found = judge([look(gate, framed, latent, "mr")], gate, source, "mr")
     assert (found.verdict, found.slices) == ("pass", 2)
 
@@ -395,7 +393,7 @@ def test_a_gate_fitted_on_digital_heads_tells_them_from_what_they_are_not(monkey
         encoder = model.translator("mr" if modality == "ct" else "ct")
         with torch.inference_mode():
             seen = look(gate, slices, encoder.encode(slices).mean, modality)
-        picture = MetaTensor(torch.zeros(1, 1, 1, 1), meta={"levels": 255})
+        picture = Volume(np.zeros((1, 1, 1)), np.eye(4), Meta(levels=255))
         verdicts = [judge([one[None]], gate, picture, modality).verdict for one in seen]
         return verdicts.count("refuse") / len(verdicts)
 
@@ -417,7 +415,7 @@ def test_a_gate_fitted_on_digital_heads_tells_them_from_what_they_are_not(monkey
 def test_the_median_of_several_slices_is_held_to_a_closer_limit(small_model):
     gate = lenient(load_model(str(small_model)))
     gate.classifier[-1].bias.data[KINDS.index("other")] = 2.0
-    source = MetaTensor(torch.linspace(0, 9, 8).reshape(1, 2, 2, 2))
+    source = Volume(np.linspace(0, 9, 8).reshape(2, 2, 2), np.eye(4))
     for count, verdict in ((1, "pass"), (12, "refuse")):
         seen = look(gate, torch.ones(count, 1, 32, 32), torch.zeros(count, 4, 8, 8), "mr")
         found = judge([seen], gate, source, "mr")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import pytest
 
@@ -44,3 +45,11 @@ def test_two_packages_with_one_name_are_refused(install: Install) -> None:
     install("second", "losses", {"variation": "second:part"})
     with pytest.raises(RunFailed, match=r"first offers|second offers"):
         plugins.load(GROUP, {})
+
+
+def test_built_in_parts_may_be_places_that_are_imported_when_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "this", raising=False)
+    parts: Mapping[str, object] = plugins.load(GROUP, {"zen": "this:d", "cycle": "math:pi"})
+    assert parts["cycle"] == math.pi
+    assert "zen" in parts
+    assert "this" not in sys.modules

@@ -1,22 +1,21 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from monai.data import MetaTensor
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from medtranslate.errors import GeometryRefused, InputRefused
-from medtranslate.evaluation import score_pair
-from medtranslate.io import read_volume
+from medtranslate.evaluation import ScoringRules, score_pair
+from medtranslate.io import Volume, read_volume
 from medtranslate.phantom import study
 from medtranslate.registration import moved, register
 
 Matrix = NDArray[np.float64]
-Head = tuple[MetaTensor, MetaTensor]
+Head = tuple[Volume, Volume]
 
 MOTIONS = [
     ((3.0, -2.0, 1.0), (2.0, -3.0, 1.0)),
@@ -33,21 +32,22 @@ def head() -> Head:
     return made.mr, made.ct
 
 
-def centre(volume: MetaTensor) -> Matrix:
-    middle = [*((n - 1) / 2 for n in volume.shape[1:]), 1.0]
-    return (np.asarray(volume.affine, np.float64) @ middle)[:3]
+def centre(volume: Volume) -> Matrix:
+    middle = [*((n - 1) / 2 for n in volume.shape), 1.0]
+    return (volume.affine @ middle)[:3]
 
 
-def displaced(
-    volume: MetaTensor, degrees: tuple[float, ...], mm: tuple[float, ...]
-) -> tuple[MetaTensor, Matrix]:
+def displaced(volume: Volume, degrees: tuple[float, ...], mm: tuple[float, ...]) -> tuple[Volume, Matrix]:
     """A volume turned about its centre and shifted (its affine alone), and the motion in RAS."""
     motion, about = np.eye(4), centre(volume)
     motion[:3, :3] = Rotation.from_euler("xyz", degrees, degrees=True).as_matrix()
     motion[:3, 3] = about - motion[:3, :3] @ about + mm
-    affine = torch.from_numpy(motion @ np.asarray(volume.affine, np.float64))
-    meta = {key: value for key, value in volume.meta.items() if key != "affine"}
-    return MetaTensor(volume.as_tensor(), affine=affine, meta=meta), motion
+    return replace(volume, affine=motion @ volume.affine), motion
+
+
+def cut(volume: Volume, part: object) -> Volume:
+    """A part of a volume, at the place where its first voxel was."""
+    return Volume(volume.values[part], volume.affine, volume.meta)  # type: ignore[call-overload]
 
 
 def apart(found: Matrix, true: Matrix, where: Matrix) -> tuple[float, float]:
@@ -99,7 +99,7 @@ def test_what_lies_right_stays_where_it_is(head: Head) -> None:
     assert not found.applied
     assert (found.rotation_degrees, found.translation_mm, found.overlap) == (0.0, 0.0, 1.0)
     plain = score_pair(ct, ct, source=mr)
-    result = score_pair(ct, ct, source=mr, register="rigid")
+    result = score_pair(ct, ct, ScoringRules(register="rigid"), source=mr)
     assert result.volume == plain.volume
     assert result.registration == found
     assert "left where its header says" in result.reference[0]
@@ -107,35 +107,35 @@ def test_what_lies_right_stays_where_it_is(head: Head) -> None:
 
 def test_scores_of_a_reference_that_is_brought_back(head: Head) -> None:
     mr, ct = head
-    fake = MetaTensor(ct.as_tensor() + 5.0, meta=dict(ct.meta))
+    fake = ct.with_values(ct.values + 5.0)
     reference, _ = displaced(ct, (4.0, 0.0, 3.0), (6.0, -5.0, 8.0))
-    where_the_header_says = score_pair(fake, reference, source=mr, resample_reference=True)
-    result = score_pair(fake, reference, source=mr, register="rigid", mask=None)
+    where_the_header_says = score_pair(fake, reference, ScoringRules(resample_reference=True), source=mr)
+    result = score_pair(fake, reference, ScoringRules(register="rigid"), source=mr, mask=None)
     assert result.volume["mae"] < 0.3 * where_the_header_says.volume["mae"]
     assert result.registration is not None
     assert result.registration.target == "source"
     assert "moved rigidly to the source: rotation" in result.reference[0]
     assert result.mask is not None
-    alone = score_pair(fake, reference, register="rigid")
+    alone = score_pair(fake, reference, ScoringRules(register="rigid"))
     assert any("where the prediction as a whole is misplaced" in text for text in alone.warnings)
     assert any("it does not reach are not scored" in text for text in result.reference)
 
 
 def test_a_mask_moves_with_the_reference_whose_grid_it_has(head: Head) -> None:
     _, ct = head
-    whole, _ = displaced(ct[:, 3:45], (0.0, 0.0, 5.0), (8.0, 0.0, 0.0))
-    body = MetaTensor((whole.as_tensor() > -500).float(), affine=whole.affine)
-    given = score_pair(ct, whole, mask=body, register="rigid")
+    whole, _ = displaced(cut(ct, np.s_[3:45]), (0.0, 0.0, 5.0), (8.0, 0.0, 0.0))
+    body = whole.with_values(whole.values > -500)
+    given = score_pair(ct, whole, ScoringRules(register="rigid"), mask=body)
     assert given.mask is not None
-    assert given.mask.share == pytest.approx(float((ct > -500).float().mean()), rel=0.02)
+    assert given.mask.share == pytest.approx(float((ct.values > -500).mean()), rel=0.02)
 
 
 class TestRefused:
     def test_noise(self, head: Head) -> None:
         _, ct = head
-        noise = torch.from_numpy(np.random.default_rng(0).normal(size=ct.shape).astype(np.float32))
+        noise = np.random.default_rng(0).normal(size=ct.shape)
         with pytest.raises(InputRefused, match=r"not believed, .*\(rotation .* mutual information"):
-            register(MetaTensor(noise, affine=ct.affine, meta={"path": "/x/noise.nii"}), ct, "prediction")
+            register(ct.with_values(noise), ct, "prediction")
 
     @pytest.mark.parametrize("degrees", [40.0, pytest.param(180.0, marks=pytest.mark.slow)])
     def test_a_head_that_no_scanner_holds_like_that(self, head: Head, degrees: float) -> None:
@@ -148,14 +148,14 @@ class TestRefused:
 
     def test_a_constant(self, head: Head) -> None:
         _, ct = head
-        flat = MetaTensor(torch.full_like(ct.as_tensor(), 7.0), affine=ct.affine)
+        flat = ct.with_values(np.full(ct.shape, 7.0))
         with pytest.raises(InputRefused, match=r"reference \(in memory\): is 7 everywhere"):
             register(flat, ct, "prediction")
 
     def test_pictures_and_thin_slabs(self, head: Head) -> None:
         _, ct = head
         with pytest.raises(GeometryRefused, match=r"48 x 48 x 3 voxels are too thin"):
-            register(ct[..., 20:23], ct, "prediction")
-        picture = MetaTensor(ct.as_tensor(), affine=ct.affine, meta={"levels": 255})
+            register(cut(ct, np.s_[..., 20:23]), ct, "prediction")
+        picture = ct.with_meta(levels=255)
         with pytest.raises(GeometryRefused, match="a picture has no place in millimetres"):
             register(picture, ct, "prediction")

@@ -41,7 +41,7 @@ from medtranslate.translation import (
     sheet_of,
     write_translation,
 )
-from medtranslate.translation.framed import Stack
+from medtranslate.translation.framed import Framed
 
 WORKER_BYTES = 2**31
 """Memory that a worker is reckoned with: programs, model, and the volumes that are under way."""
@@ -146,7 +146,7 @@ class _Read:
     item: Item
     job: Job
     key: str
-    framed: Stack
+    framed: Framed
 
 
 @dataclass(frozen=True)
@@ -198,6 +198,9 @@ def _job(settings: BatchSettings, item: Item) -> Job:
         to=settings.to,
         model=settings.model,
         series=item.series,
+        select=settings.select if item.series else None,
+        nan_to=settings.nan_to,
+        picture_hu=settings.picture_hu,
         format=settings.format,
         regrid=settings.regrid and item.format != "dicom",
         device=settings.device,

@@ -16,7 +16,8 @@ from pydantic.dataclasses import dataclass
 
 from medtranslate.config import Modality, ModelName, NetworkSettings, ScaleSettings, build, plain
 from medtranslate.errors import ModelRefused, SettingsError
-from medtranslate.metrics import Calibration
+from medtranslate.modality import UNITS
+from medtranslate.records import Calibration, ModelInfo
 from medtranslate.runtime import whole_output
 
 SHIPPED = Path(__file__).parents[1] / "models"
@@ -80,6 +81,18 @@ class Description:
     training: dict[str, Any] = field(default_factory=dict)
     parent: Parent | None = None
     licence: Licence | None = None
+
+    def info(self, to: Modality) -> ModelInfo:
+        """Describe the model that makes a modality, as records do."""
+        return ModelInfo(
+            name=self.name,
+            sha256=self.sha256,
+            to=to,
+            output_range=self.scale.ct_window if to == "ct" else self.scale.mr_range,
+            unit=UNITS[to],
+            mr_percentile=self.scale.mr_percentile if to == "mr" else None,
+            summary=self.summary or None,
+        )
 
 
 def find_model(name_or_folder: str) -> Path:

@@ -28,6 +28,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "batch": ("medtranslate.cli.batch", "Translate many volumes; go on where it was left."),
     "evaluate": ("medtranslate.cli.evaluate", "Score a translation against the truth."),
     "report": ("medtranslate.cli.report", "Show what was recorded: pages, a PDF, DICOM for the study."),
+    "calibrate": ("medtranslate.cli.calibrate", "Fit a model's uncertainty to the errors on known pairs."),
     "cycle": ("medtranslate.cli.cycle", "Translate there and back, and score what returns."),
     "convert": ("medtranslate.cli.convert", "Convert files between formats, geometry kept."),
     "phantom": ("medtranslate.cli.phantom", "Write a digital head in both modalities."),

@@ -17,7 +17,7 @@ def act(settings: BatchSettings, quiet: bool) -> Answer:
         items = batch.of(state)
         slices, seconds = sum(item.slices for item in items), sum(item.seconds for item in items)
         table.append(f"{state:9}{len(items):8}{slices:9}{seconds:10.1f}")
-    told = [*table, f"written in {batch.seconds:.1f} s: {settings.out / 'overview.html'}"]
+    lines = [*table, f"written in {batch.seconds:.1f} s: {settings.out / 'overview.html'}"]
     lost, doubted = batch.of("failed"), batch.of("doubtful")
     failure = ""
     if lost or doubted:
@@ -27,7 +27,7 @@ def act(settings: BatchSettings, quiet: bool) -> Answer:
         total = len(batch.items) + batch.left
         failure = f"of {total} items: {wrong}{left}; see {settings.out / 'summary.csv'}"
     warnings = [f"{item.state}: {item.name}: {item.reason}" for item in (*lost, *doubted)]
-    return Answer(to_json(batch), told, warnings, failure=failure)
+    return Answer(to_json(batch), lines, warnings, failure=failure)
 
 
 command = SettingsCommand(
@@ -42,7 +42,12 @@ command = SettingsCommand(
     Writes summary.csv, overview.html and batch.jsonl into OUT. Ends with 4 if items failed, or are
     doubtful: translated, but with signs that the result is wrong.""",
     arguments=("source", "out"),
+    inputs=("source",),
     sections={
+        "Input options": (
+            *("select", "nan_to", "picture_hu", "participant_label", "session_id", "bids_filter_file"),
+            "follow_links",
+        ),
         "Output options": ("format", "regrid", "compress", "burn_in", "preview"),
         "Machine options": ("precision", "device", "workers", "cluster"),
     },

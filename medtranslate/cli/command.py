@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import click
@@ -15,6 +17,7 @@ from click.core import ParameterSource
 
 from medtranslate.cli.options import SHARED, leaves, parameters, path_of
 from medtranslate.config import build
+from medtranslate.errors import Unreadable
 from medtranslate.interrupts import raise_again
 
 Settings = TypeVar("Settings")
@@ -66,6 +69,7 @@ class SettingsCommand(click.Command, Generic[Settings]):
         room: package that does the work; it is imported before `act` is called.
         help: text of the help page.
         arguments: fields given by position.
+        inputs: fields with paths that have to exist: a missing file is said before programs are loaded.
         sections: headings of the help page, with the fields below each; other fields are below "Options".
         base: values below the options (a pipeline's), above the defaults.
         origin: where the values come from, for messages.
@@ -81,6 +85,7 @@ class SettingsCommand(click.Command, Generic[Settings]):
         *,
         help: str,
         arguments: tuple[str, ...] = (),
+        inputs: tuple[str, ...] = (),
         sections: Mapping[str, Sequence[str]] | None = None,
         base: Mapping[str, Any] | None = None,
         origin: str | None = None,
@@ -89,9 +94,9 @@ class SettingsCommand(click.Command, Generic[Settings]):
         made = parameters(kind, arguments, required=base is None)
         more = [_HELP_ALL] if any(getattr(param, "hidden", False) for param in made) else []
         super().__init__(name, params=[*made, *SHARED, *more], help=help)
-        self.kind, self.act, self.room, self.arguments = kind, act, room, arguments
-        self.sections, self.base, self.origin = sections or {}, base or {}, origin or name
-        self.complete = complete
+        self.kind, self.act, self.room, self.complete = kind, act, room, complete
+        self.arguments, self.inputs, self.sections = arguments, inputs, sections or {}
+        self.base, self.origin = base or {}, origin or name
 
     def over(self, base: Mapping[str, Any], origin: str) -> SettingsCommand[Settings]:
         """Make the same command with the values of a file below its options."""
@@ -102,6 +107,7 @@ class SettingsCommand(click.Command, Generic[Settings]):
             self.room,
             help=self.help or "",
             arguments=self.arguments,
+            inputs=self.inputs,
             sections=self.sections,
             base=base,
             origin=origin,
@@ -116,9 +122,15 @@ class SettingsCommand(click.Command, Generic[Settings]):
             if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
                 values = merge(values, nest(path_of(name), value))
         settings = build(self.kind, self.complete(values), self.origin)
+        output = next((name for name in self.arguments[1:] if name not in self.inputs), None)
+        for name in self.inputs:
+            _require(getattr(settings, name), getattr(settings, output) if output else None)
         importlib.import_module(f"medtranslate.{self.room}")
         from medtranslate.runtime import one_line
 
+        if not gc.isenabled():
+            gc.freeze()
+            gc.enable()
         raise_again()
         answer = self.act(settings, quiet)
         answer.show(as_json=as_json, quiet=quiet)
@@ -151,6 +163,16 @@ class SettingsCommand(click.Command, Generic[Settings]):
         *group, field = path_of(option.name or "")
         named = [title for title, fields in self.sections.items() if (group or [field])[0] in fields]
         return (*named, f"{group[0].capitalize()} options" if group else "Options")[0]
+
+
+def _require(path: Path | None, output: Path | None) -> None:
+    """Refuse an input that does not exist; a pattern such as `data/*/ct.nii.gz` is for the room to match."""
+    if path is None or path.exists() or any(sign in str(path) for sign in "*?"):
+        return
+    from medtranslate.runtime import require_input
+
+    require_input(path, output or path)
+    raise Unreadable(f"{path}: does not exist; check the path")
 
 
 def _show_all(ctx: click.Context, param: click.Parameter, asked: bool) -> None:

@@ -9,7 +9,7 @@ from medtranslate.config import CycleSettings
 def act(settings: CycleSettings, quiet: bool) -> Answer:
     """Translate there and back, and score."""
     from medtranslate.cli.scores import lines, parted
-    from medtranslate.evaluation import cycle
+    from medtranslate.evaluation.cycle import cycle
     from medtranslate.records import to_json
 
     result = cycle(settings, quiet=quiet)
@@ -29,5 +29,6 @@ command = SettingsCommand(
     A good score does not show that the intermediate image is right; --noise makes it harder to hide the
     source in it. Writes result.json, slices.csv, report.html, report.pdf and differences/*.png.""",
     arguments=("input",),
-    sections={"Input options": ("from", "series", "select", "volume")},
+    inputs=("input",),
+    sections={"Input options": ("from", "series", "select", "volume", "nan_to")},
 )

@@ -20,8 +20,8 @@ def act(settings: EvaluateSettings, quiet: bool) -> Answer:
         failure = (
             f"{count} of {total} pairs could not be scored: {', '.join(result.failed)}; see the warnings"
         )
-    said = parted(result.warnings, result.items if isinstance(result, Cohort) else [result])
-    return Answer(to_json(result), [*lines(result), report], *said, failure=failure)
+    remarks = parted(result.warnings, result.items if isinstance(result, Cohort) else [result])
+    return Answer(to_json(result), [*lines(result), report], *remarks, failure=failure)
 
 
 command = SettingsCommand(
@@ -32,9 +32,12 @@ command = SettingsCommand(
     help="""Score PREDICTION against REFERENCE, which has the same grid; files of two folders are paired by
     name. Writes result.json, slices.csv, report.html and report.pdf.""",
     arguments=("prediction", "reference"),
+    inputs=("prediction", "reference", "source", "mask", "uncertainty"),
     sections={
         "Score options": ("profile", "mask", "range", "unmasked"),
-        "Alignment options": ("resample_reference", "register"),
-        "Input options": ("source", "uncertainty", "modality", "model"),
+        "Alignment options": ("resample_reference", "missing_is_air", "register"),
+        "Input options": (
+            *("source", "uncertainty", "prediction_scale", "modality", "model", "series", "select", "nan_to"),
+        ),
     },
 )

@@ -1,4 +1,4 @@
-"""What escaped a command, as an exit code and one line."""
+"""Exit code and message of an exception that ended a command."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _BROKEN_PIPE = 141
 
 
 def explain(error: BaseException) -> tuple[int, str]:
-    """Exit code and message (one line; empty for none) of whatever ended a command."""
+    """Return the exit code and message (one line; empty for none) of the exception that ended a command."""
     from medtranslate.runtime import one_line
 
     code, message = _explain(error)
@@ -25,7 +25,7 @@ def explain(error: BaseException) -> tuple[int, str]:
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """A table, a line a row; whatever is in a cell, it stays one."""
+    """Align the cells of a table; each row is one line, whatever its cells contain."""
     from medtranslate.runtime import one_line
 
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -41,15 +41,15 @@ def _explain(error: BaseException) -> tuple[int, str]:
         case SystemExit(code=int(code)):
             return code, "terminated" if code == _TERMINATED else ""
         case BrokenPipeError():
-            # The reader (`| head`) has gone: nothing more to say, and no complaint at exit.
+            # The reader (`| head`) has gone: no further output, and no complaint at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return _BROKEN_PIPE, ""
         case click.ClickException():
             return UsageError.exit_code, _usage(error)
     from medtranslate.runtime import advice
 
-    if said := advice(error):
-        return RunFailed.exit_code, said
+    if text := advice(error):
+        return RunFailed.exit_code, text
     return 1, f"this is a bug: {type(error).__name__}: {error}; please report what --debug prints"
 
 

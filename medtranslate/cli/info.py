@@ -54,4 +54,5 @@ command = SettingsCommand(
     for --select. Names and numbers of patients are not shown. The description is the one that the scanner
     wrote.""",
     arguments=("input",),
+    inputs=("input",),
 )

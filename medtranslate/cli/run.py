@@ -14,7 +14,7 @@ from medtranslate.errors import SettingsError
 
 
 def pipelines() -> dict[str, Path]:
-    """The shipped pipelines by name: inside an installed package, beside it in a checkout."""
+    """Find the shipped pipelines by name: inside an installed package, beside it in a checkout."""
     package = Path(__file__).resolve().parents[1]
     inside = package / "pipelines"
     folder = inside if inside.is_dir() else package.parent / "pipelines"

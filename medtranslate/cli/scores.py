@@ -1,4 +1,4 @@
-"""Scores in a line, for people."""
+"""Scores as lines for people, and warnings in their order."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from medtranslate.report.doubts import doubts_of
 from medtranslate.report.wording import clipping, say_mae, score_names, unit_of
 
 MOST = 20
-"""Doubts that are listed."""
+"""Most doubts in a list."""
 
 
 def parted(texts: Iterable[str], items: Sequence[Translation | Evaluation]) -> tuple[list[str], list[str]]:
-    """Warnings of what is special to an input, and notes of what a model says of whatever it makes.
+    """Separate warnings about an input from notes that hold for every output of a model.
 
-    What speaks against one of the items comes before any other warning.
+    Doubts about items come before all other warnings.
     """
-    told = list(texts)
-    # Without the names of all the pictures that it is said of.
-    notes = [text.partition(WINDOWED)[0] + WINDOWED for text in told if WINDOWED in text]
-    return [*_doubted(items), *(text for text in told if WINDOWED not in text)], notes
+    remarks = list(texts)
+    # Without the names of the pictures.
+    notes = [text.partition(WINDOWED)[0] + WINDOWED for text in remarks if WINDOWED in text]
+    return [*_doubted(items), *(text for text in remarks if WINDOWED not in text)], notes
 
 
 def lines(result: Evaluation | Cohort | Cycle) -> list[str]:
-    """The scores of a result and of doing nothing, and where it errs; of several, the means."""
+    """Format the scores of a result, of its baselines, and its errors by tissue; means of several."""
     if isinstance(result, Evaluation):
         title, scores, first = f"profile {result.profile}", result.volume, result
     else:
@@ -44,40 +44,40 @@ def lines(result: Evaluation | Cohort | Cycle) -> list[str]:
     rows = {title: scores, **result.baselines}
     if result.unmasked:
         rows["unmasked, background included"] = result.unmasked
-    told = [_line(name, row, first) for name, row in rows.items()]
+    table = [_line(name, row, first) for name, row in rows.items()]
     return [
-        *told,
+        *table,
         *(_where_it_errs(result) if isinstance(result, Evaluation) else _by_tissue(result.tissues)),
     ]
 
 
 def _doubted(items: Sequence[Translation | Evaluation]) -> list[str]:
-    said = doubts_of(items)
-    more = [f"and {len(said) - MOST} more"] if len(said) > MOST else []
-    return [f"doubtful: {text}" for text in (*said[:MOST], *more)]
+    doubts = doubts_of(items)
+    more = [f"and {len(doubts) - MOST} more"] if len(doubts) > MOST else []
+    return [f"doubtful: {text}" for text in (*doubts[:MOST], *more)]
 
 
 def _where_it_errs(result: Evaluation) -> list[str]:
-    told = [f"reference {result.reference[0]}"] if result.registration else []
-    told += _by_tissue(result.tissues)
+    remarks = [f"reference {result.reference[0]}"] if result.registration else []
+    remarks += _by_tissue(result.tissues)
     if result.agreement:
         bias, (low, high) = result.agreement.bias, result.agreement.limits
-        told.append(
+        remarks.append(
             f"bias {bias:+.2f} {result.unit}, limits of agreement {low:+.2f} to {high:+.2f}, Wasserstein"
             f" distance of the histograms {result.agreement.wasserstein:.2f} {result.unit}"
             + (f"; values {clipping(result)}" if result.clipped else "")
         )
-    if found := result.coverage:
-        one, two = found.expected
-        told.append(
-            f"errors within one standard deviation {found.within_1_sd:.1%} (normal errors: {one:.1%}), within"
-            f" two {found.within_2_sd:.1%} ({two:.1%})"
+    if coverage := result.coverage:
+        one, two = coverage.expected
+        remarks.append(
+            f"errors within one standard deviation {coverage.within_1_sd:.1%} (normal errors: {one:.1%}),"
+            f" within two {coverage.within_2_sd:.1%} ({two:.1%})"
         )
     worst = worst_slices(result)
     if worst:
         listed = ", ".join(f"{plane.index} ({plane.scores['mae']:.2f})" for plane in worst)
-        told.append(f"worst slices by MAE, {unit_of(result)}: {listed}")
-    return told
+        remarks.append(f"worst slices by MAE, {unit_of(result)}: {listed}")
+    return remarks
 
 
 def _by_tissue(tissues: Mapping[str, Tissue]) -> list[str]:

@@ -41,7 +41,10 @@ command = SettingsCommand(
     The anchor is a share of slices whose true translation is known: digital heads, and CT with an MR
     rendered from it.""",
     sections={
-        "Image options": ("ct", "mr", "val_ct", "val_mr", "val_share", "val_paired", "groups", "cache"),
+        "Image options": (
+            *("ct", "mr", "val_ct", "val_mr", "val_share", "val_paired", "groups"),
+            *("nan_to", "picture_hu", "cache"),
+        ),
         "Model options": ("from", "name", "notes", "gate", "network", "scale"),
         "Schedule options": (
             *("images", "batch", "learning_rate", "discriminator_rate", "decay", "ema", "pool"),

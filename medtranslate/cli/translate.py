@@ -11,12 +11,18 @@ from medtranslate.config import TranslateSettings
 def act(settings: TranslateSettings, quiet: bool) -> Answer:
     """Translate one input; score and report it if the settings ask for it."""
     from medtranslate.cli.scores import lines, parted
-    from medtranslate.evaluation import translate_and_score
     from medtranslate.records import to_json
     from medtranslate.report.doubts import measures
     from medtranslate.runtime import gathered
 
-    items, result = translate_and_score(settings, quiet=quiet)
+    if settings.reference or settings.report:
+        from medtranslate.evaluation.translate_and_score import translate_and_score
+
+        items, result = translate_and_score(settings, quiet=quiet)
+    else:
+        from medtranslate.translation import translate
+
+        items, result = translate(settings, quiet=quiet), None
     values: dict[str, Any] = (
         to_json(items[0]) if len(items) == 1 else {"items": [to_json(item) for item in items]}
     )
@@ -44,14 +50,15 @@ command = SettingsCommand(
     "translate",
     TranslateSettings,
     act,
-    "evaluation",
+    "translation",
     help="""Translate INPUT slice by slice into the modality of --to and write OUTPUT: a DICOM series
     for a DICOM series, the same grid for NIfTI, pictures of the same size for pictures.
 
     translation.json beside the output records model, input and settings; preview.png shows the result.""",
     arguments=("input", "output"),
+    inputs=("input", "reference"),
     sections={
-        "Input options": ("series", "select", "volume", "stack", "spacing"),
+        "Input options": ("series", "select", "volume", "stack", "spacing", "nan_to", "picture_hu"),
         "Output options": ("format", "regrid", "compress", "deidentify", "burn_in", "preview"),
         "Uncertainty, scores and report": ("samples", "seed", "uncertainty", "reference", "report"),
         "Machine options": ("device", "precision", "batch"),

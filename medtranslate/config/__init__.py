@@ -42,12 +42,14 @@ from medtranslate.config.types import (
     FrameName,
     Modality,
     ModelName,
+    NanTo,
     PhantomContrast,
     Positive,
     Precision,
     Spacing,
     StreamContrast,
     Weight,
+    nan_value,
 )
 from medtranslate.config.values import build, plain, read_yaml, write_yaml
 
@@ -75,6 +77,7 @@ __all__ = [
     "LossSettings",
     "Modality",
     "ModelName",
+    "NanTo",
     "NetworkSettings",
     "OneOf",
     "PhantomContrast",
@@ -92,6 +95,7 @@ __all__ = [
     "ViewName",
     "Weight",
     "build",
+    "nan_value",
     "plain",
     "read_yaml",
     "stack_spacing",

@@ -9,7 +9,17 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from medtranslate.config.names import FormatName
-from medtranslate.config.types import FROZEN, PATIENTS, Device, Modality, Positive, Precision, Rare
+from medtranslate.config.types import (
+    FROZEN,
+    PATIENTS,
+    Device,
+    Modality,
+    NanTo,
+    PictureHU,
+    Positive,
+    Precision,
+    Rare,
+)
 
 
 @dataclass(frozen=True, kw_only=True, config=FROZEN)
@@ -27,6 +37,14 @@ class BatchSettings:
     """Name of a model, or its folder."""
     format: FormatName | None = None
     """Format to write (default: the format of each input)."""
+    select: str | None = None
+    """NAME=VALUE of the acquisition to read of each DICOM series, such as echo=2 or kernel=H31s."""
+    nan_to: NanTo | None = None
+    """Value for voxels that are NaN, as SPM and ANTs leave outside the field of view: a number, or air
+    (-1024 HU in CT, 0 in MR); without it such images are refused."""
+    picture_hu: Rare[PictureHU | None] = None
+    """Slope and offset from grey values of CT pictures to HU, such as 1 -1024 for pictures of HU + 1024
+    (default: black to white is the window of the model)."""
     regrid: bool = False
     """Resample tilted or uneven DICOM slices onto a regular grid, which formats such as nifti need."""
     compress: bool = False

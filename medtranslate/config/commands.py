@@ -11,13 +11,15 @@ from pydantic.dataclasses import dataclass
 from medtranslate.config.batches import BatchSettings
 from medtranslate.config.making import DemoSettings, PhantomSettings, PrepareSettings
 from medtranslate.config.names import FormatName
-from medtranslate.config.scoring import CycleSettings, EvaluateSettings, ReportSettings
+from medtranslate.config.scoring import CalibrateSettings, CycleSettings, EvaluateSettings, ReportSettings
 from medtranslate.config.training import TrainSettings
 from medtranslate.config.types import (
     FROZEN,
     PATIENTS,
     Device,
     Modality,
+    NanTo,
+    PictureHU,
     Positive,
     Precision,
     Rare,
@@ -48,6 +50,12 @@ class TranslateSettings:
     """Number, from 1, of the volume to read if the file holds several."""
     format: FormatName | None = None
     """Format to write (default: by the output's suffix, else the input's format)."""
+    nan_to: NanTo | None = None
+    """Value for voxels that are NaN, as SPM and ANTs leave outside the field of view: a number, or air
+    (-1024 HU in CT, 0 in MR); without it such images are refused."""
+    picture_hu: Rare[PictureHU | None] = None
+    """Slope and offset from grey values of CT pictures to HU, such as 1 -1024 for pictures of HU + 1024
+    (default: black to white is the window of the model)."""
     regrid: bool = False
     """Resample tilted, uneven or sheared slices onto a regular grid, which most formats need."""
     stack: bool = False
@@ -104,6 +112,9 @@ class ConvertSettings:
     """Read a folder of pictures as the slices of one volume, in natural order, from feet to head."""
     spacing: Spacing | None = None
     """With --stack: mm between columns, between rows and between pictures."""
+    nan_to: NanTo | None = None
+    """Value for voxels that are NaN, as SPM and ANTs leave outside the field of view: a number, or air
+    (-1024 HU in CT, 0 in MR); without it such images are refused."""
     regrid: bool = False
     """Resample tilted, uneven or sheared slices onto a regular grid, which most formats need."""
     window: tuple[float, Annotated[float, Field(gt=0)]] | None = None
@@ -130,6 +141,7 @@ class InfoSettings:
 
 COMMANDS: dict[str, type] = {
     "batch": BatchSettings,
+    "calibrate": CalibrateSettings,
     "convert": ConvertSettings,
     "cycle": CycleSettings,
     "demo": DemoSettings,

@@ -15,6 +15,7 @@ from medtranslate.config.types import (
     Device,
     Fraction,
     Modality,
+    NanTo,
     Positive,
     Rare,
     Samples,
@@ -46,12 +47,23 @@ class EvaluateSettings:
     """Output range that scores refer to (default: by the profile's rule)."""
     modality: Modality | None = None
     """Modality of prediction and reference, ct or mr (default: by the files or translation.json)."""
+    series: str | None = None
+    """SeriesInstanceUID to read if the reference's folder holds several series."""
+    select: str | None = None
+    """NAME=VALUE of the acquisition to read if the reference's series holds several, such as echo=2."""
+    nan_to: NanTo | None = None
+    """Value for voxels that are NaN, as SPM and ANTs leave outside the field of view: a number, or air
+    (-1024 HU in CT, 0 in MR); without it such images are refused."""
     model: str | None = None
     """Name or folder of the model that made the prediction (default: by translation.json)."""
     resample_reference: bool = False
     """Resample reference and mask onto the prediction's grid; voxels outside theirs are not scored."""
     register: Literal["none", "rigid"] = "none"
     """rigid: align the reference by mutual information, and resample it once."""
+    missing_is_air: bool = False
+    """With --resample-reference: score what a smaller prediction leaves out of the reference as air."""
+    prediction_scale: tuple[float, float] | None = None
+    """SLOPE OFFSET that bring the prediction to the reference's unit, such as 1 -1024 for HU + 1024."""
     unmasked: bool = False
     """Also score every voxel, background included."""
     workers: Positive | None = None
@@ -80,6 +92,9 @@ class CycleSettings:
     """NAME=VALUE of the acquisition to read if the series holds several, such as echo=2 or kernel=H31s."""
     volume: Positive | None = None
     """Number, from 1, of the volume to read if the file holds several."""
+    nan_to: NanTo | None = None
+    """Value for voxels that are NaN, as SPM and ANTs leave outside the field of view: a number, or air
+    (-1024 HU in CT, 0 in MR); without it such images are refused."""
     batch: Rare[Positive | None] = None
     """Slices per pass through the network (default: by their size and the free memory)."""
     seed: Seed = 0
@@ -98,22 +113,26 @@ class CalibrateSettings:
 
     model: str
     """Name of a model, or its folder."""
-    ct: Path
-    """CT of the pairs: a file, or a folder of pictures, volumes or DICOM series."""
-    mr: Path
-    """MR of the pairs on the same grids, under the same names."""
-    on: str
-    """What the pairs are, in a few words: every record of a calibrated uncertainty repeats them."""
+    pairs: Path
+    """Pairs on the same grid: a folder that holds the folders ct and mr with files of the same names, a tree
+    with a folder for each subject, or a CSV of ct,mr,subject."""
+    on: Annotated[str, Field(min_length=1, max_length=500)] | None = None
+    """Description of the pairs for the model and its records (default: their number, and the name of
+    PAIRS)."""
+    to: Modality | None = None
+    """Direction to calibrate, by its target: ct or mr (default: both)."""
     out: Path | None = None
-    """Folder for a calibrated copy of the model (default: the model's own folder is changed)."""
+    """Folder for a calibrated copy of the model (default: change the model itself)."""
     held_out: Annotated[float, Field(gt=0, lt=1)] = 0.3
-    """Share of the pairs that is not fitted but used to test the calibration."""
+    """Share of the pairs, by whole subjects, that tests the calibration and is not used to fit it."""
     samples: Samples = 16
-    """Posterior samples per slice."""
+    """Number of posterior samples."""
     seed: Seed = 0
-    """Seed of the samples, and of which pairs are held out."""
+    """Seed of the samples, and of the choice of the held-out pairs."""
     device: Device = "auto"
     """auto, cpu, cuda or cuda:N."""
+    force: bool = False
+    """Use pairs that the model's input gate refuses."""
     overwrite: bool = False
     """Replace an existing output, or the calibration that the model has."""
 

@@ -19,6 +19,8 @@ from medtranslate.config.types import (
     FrameName,
     GroupedWidths,
     ModelName,
+    NanTo,
+    PictureHU,
     Positive,
     Precision,
     Rare,
@@ -153,6 +155,12 @@ class TrainSettings:
     """Share of the training images to hold back for validation, by whole groups, without val_ct or val_mr."""
     groups: Path | None = None
     """CSV `file,group` with the subject of each image (default: a CSV's subject, DICOM's patient)."""
+    nan_to: Rare[NanTo | None] = None
+    """Value for voxels that are NaN, as SPM and ANTs leave outside the field of view: a number, or air
+    (-1024 HU in CT, 0 in MR); without it such images are refused."""
+    picture_hu: Rare[PictureHU | None] = None
+    """Slope and offset from grey values of CT pictures to HU, such as 1 -1024 for pictures of HU + 1024
+    (default: black to white is `scale.ct_window`)."""
     cache: Path | None = None
     """Folder that keeps the framed slices for later runs and other processes (default: none)."""
     name: ModelName = "unnamed"

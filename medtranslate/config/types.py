@@ -7,6 +7,9 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 
+from medtranslate.errors import SettingsError
+from medtranslate.modality import PADDING
+
 
 def _modality(name: object) -> object:
     """Return ct or mr for spellings such as `CT`, `Mr` and `mri`, anything else as it is."""
@@ -47,6 +50,36 @@ Seed = Annotated[int, Field(ge=0)]
 Samples = Annotated[int, Field(ge=2, le=1000)]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Weight = Annotated[float, Field(ge=0.0)]
+
+
+def _as_text(value: object) -> object:
+    return f"{value:g}" if isinstance(value, int | float) else value
+
+
+NanTo = Annotated[str, BeforeValidator(_as_text), Field(pattern=r"^(air|[+-]?\d+(\.\d*)?)$")]
+"""Value for voxels that are NaN: a number, or air, which is the `PADDING` of the image's modality."""
+
+
+def nan_value(nan_to: str | None, modality: Modality | None, where: str) -> float | None:
+    """Give the number that voxels of an image become that are NaN; None where they are refused.
+
+    Args:
+        nan_to: a `NanTo` setting.
+        modality: of the image, where known.
+        where: name of the image, for the message.
+
+    Raises:
+        SettingsError: air is asked for, and the modality is not known.
+    """
+    if nan_to != "air":
+        return None if nan_to is None else float(nan_to)
+    if modality is None:
+        raise SettingsError(f"--nan-to air: {where} may be CT or MR; give --modality, or a number")
+    return PADDING[modality]
+
+
+PictureHU = tuple[Annotated[float, Field(gt=0)], float]
+"""Slope and offset from grey values to HU."""
 Millimetres = Annotated[float, Field(ge=0.01, le=100.0)]
 Spacing = tuple[Millimetres, Millimetres, Millimetres]
 

@@ -1,4 +1,4 @@
-"""Groups of near-identical pictures: neighbouring slices, copies, other exports of one slice.
+"""Groups near-identical pictures: neighbouring slices, copies, other exports of one slice.
 
 Two pictures are alike where the grey values of their thumbnails correlate, which neither size nor
 brightness nor contrast nor JPEG artefacts change much. Groups are what likeness connects (single
@@ -17,18 +17,21 @@ from torch.nn import functional
 THUMBNAIL = 32
 """Pixels along each side: few enough that noise does not count, enough to tell slice from slice."""
 
+ALIKE = 0.96
+"""Correlation of two pictures' thumbnails from which they are look-alikes (`prepare --alike`)."""
+
 _ROWS = 1024
 """Pictures that are compared with all others at a time."""
 
 
 def thumbnail(picture: Tensor, size: int = THUMBNAIL) -> NDArray[np.float32]:
-    """Grey values [H, W], whatever their unit, to [size, size]."""
+    """Resize grey values [H, W], whatever their unit, to [size, size]."""
     small = functional.interpolate(picture[None, None], (size, size), mode="bilinear", antialias=True)
     return np.asarray(small[0, 0].numpy(), np.float32)
 
 
 def connect(thumbnails: NDArray[np.float32], least: float) -> NDArray[np.intp]:
-    """Number of the group of each thumbnail; groups are connected by correlations of at least `least`.
+    """Number the group of each thumbnail; groups are connected by correlations of at least `least`.
 
     Args:
         thumbnails: [N, size, size].

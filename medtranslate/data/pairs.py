@@ -15,17 +15,8 @@ from medtranslate.data.stored import MIN_VISIBLE
 from medtranslate.errors import GeometryRefused, InputRefused, SettingsError
 from medtranslate.io import Volume, read_volume
 from medtranslate.io.dicom_values import require_signal
-from medtranslate.transforms import (
-    find_frame,
-    into_frame,
-    isolate,
-    normalise,
-    origin,
-    pixel_mm,
-    to_axial,
-    to_slices,
-)
-from medtranslate.transforms.monai_adapters import to_metatensor
+from medtranslate.io.layout import pixel_mm, to_axial, to_slices
+from medtranslate.transforms import find_frame, into_frame, isolate, normalise
 
 PAIRED_SLICES = 32
 """Slices that are scored, spread over all pairs."""
@@ -106,15 +97,22 @@ def _framed(
             f" {volumes[0].shape} and {volumes[1].shape} or differ in their affines; resample one onto the"
             " other, or leave val_paired out"
         )
-    first, second = (to_axial(to_metatensor(volume)) for volume in volumes)
-    shown = to_slices(normalise(first, "ct", scale)[0]), to_slices(normalise(second, "mr", scale)[0])
+    first, second = (to_axial(volume) for volume in volumes)
+    shown = _slices(first, "ct", scale), _slices(second, "mr", scale)
     frame, head = find_frame(
-        shown[0], "ct", network.margin, pixel_mm(first), origin(first), scale, network.frame
+        shown[0], "ct", network.margin, pixel_mm(first), first.where, scale, network.frame
     )
     framed = [into_frame(isolate(slices, head), frame, network.size) for slices in shown]
     visible = ((framed[0] > -0.8).float().mean(dim=(1, 2, 3)) > MIN_VISIBLE).nonzero()[:, 0]
     places = visible[torch.linspace(0, len(visible) - 1, min(count, len(visible))).round().long()]
     return framed[0][places], framed[1][places]
+
+
+def _slices(volume: Volume, modality: Modality, scale: ScaleSettings) -> Tensor:
+    """Axial slices [Z, 1, Y, X] in [-1, 1]."""
+    meta = volume.meta
+    values = normalise(volume.values, modality, scale, levels=meta.levels, hu=meta.hu, where=volume.where)
+    return torch.from_numpy(np.ascontiguousarray(to_slices(values)))[:, None]
 
 
 def _read(item: Item, modality: Modality) -> Volume:

@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 
 from medtranslate import phantom
-from medtranslate.config import Modality, TrainSettings
+from medtranslate.config import Modality, TrainSettings, nan_value
 from medtranslate.data.items import Listing, list_items
+from medtranslate.data.look_alikes import group_look_alikes
 from medtranslate.data.pairs import open_pairs
 from medtranslate.data.phantom_slices import PhantomSlices
 from medtranslate.data.split import held_back
@@ -86,6 +87,8 @@ def open_sources(settings: TrainSettings, *, quiet: bool) -> Opened:
                 settings.network,
                 settings.scale,
                 settings.out,
+                nan_value(settings.nan_to, _MODALITIES[key], key),
+                settings.picture_hu if _MODALITIES[key] == "ct" else None,
             ),
             folder=settings.cache,
             quiet=quiet,
@@ -118,14 +121,19 @@ def _stream(text: str, modality: Modality, settings: TrainSettings) -> PhantomSl
 
 def _split(listings: Mapping[str, Listing], settings: TrainSettings) -> dict[str, Listing]:
     """Training listings without the groups held back, and validation listings of these."""
-    whole = {key: listings[key] for key in ("ct", "mr") if key in listings and f"val_{key}" not in listings}
+    whole = {
+        key: group_look_alikes(listings[key], _MODALITIES[key])
+        for key in ("ct", "mr")
+        if key in listings and f"val_{key}" not in listings
+    }
     held: set[str] = set()
     for key, listing in whole.items():
         groups = [item.group for item in listing.items if item.group]
         if len(groups) < len(listing.items) or len(set(groups)) < 2:
             raise SettingsError(
-                f"val_share: {len(listing.items)} {key} images, of which {len(groups)} say whose they are, in"
-                f" {len(set(groups))} groups; give two or more with --groups FILE or a CSV with subject"
+                f"val_share: of {len(listing.items)} {key} images {len(groups)} are in {len(set(groups))}"
+                " groups of subjects or look-alikes; give all of them two or more groups with --groups FILE,"
+                " or a CSV with subject"
             )
         held |= held_back(groups, settings.val_share, settings.seed)
     if not whole:

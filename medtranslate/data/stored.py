@@ -74,6 +74,8 @@ class Request:
     Attributes:
         where: origin of the listing, as the user named it.
         out: output of the command; a long list of unusable images is written beside it.
+        nan_to: value for voxels that are NaN; None counts such images as unusable.
+        picture_hu: slope and offset from the grey values of CT pictures to HU.
     """
 
     listing: Listing
@@ -82,6 +84,8 @@ class Request:
     network: NetworkSettings
     scale: ScaleSettings
     out: Path
+    nan_to: float | None = None
+    picture_hu: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -168,7 +172,8 @@ def _key(request: Request) -> str:
         for item in request.listing.items
     ]
     frame = request.network.size, request.network.margin, request.network.frame
-    of = (__version__, request.modality, *frame, asdict(request.scale), request.listing.failures, items)
+    values = request.nan_to, request.picture_hu, asdict(request.scale)
+    of = (__version__, request.modality, *frame, *values, request.listing.failures, items)
     return hashlib.sha256(json.dumps(of).encode()).hexdigest()[:32]
 
 
@@ -253,7 +258,13 @@ def _decode(request: Request) -> Iterator[_Decoded | _Blank | InputRefused]:
 
     def one(item: Item) -> _Decoded | _Blank | InputRefused:
         try:
-            volume = read_volume(item.path, series=item.series, modality=modality)
+            volume = read_volume(
+                item.path,
+                series=item.series,
+                modality=modality,
+                nan_to=request.nan_to,
+                picture_hu=request.picture_hu,
+            )
             require_signal(volume.meta)
             if is_blank(volume):
                 return _Blank()

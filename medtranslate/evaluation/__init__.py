@@ -1,26 +1,24 @@
-"""Scores of pairs (`score_pair`, `evaluate`), of round trips (`cycle`), of fresh translations.
+"""Scores of pairs, in memory (`score_pair`) and from files (`evaluate`), and views of records (`render`).
 
-`translate_and_score` makes and scores a translation at once.
+These need no torch. `mean_image`, `cycle` and `translate_and_score` run networks, and are imported from the
+modules of their names.
 """
 
 from __future__ import annotations
 
-from medtranslate.evaluation.baselines import baselines, mean_image
-from medtranslate.evaluation.cycle import cycle, cycle_volume
+from medtranslate.evaluation.baselines import SourceImage, baselines
 from medtranslate.evaluation.evaluate import evaluate, evaluate_into
 from medtranslate.evaluation.pair import score_pair
 from medtranslate.evaluation.rerender import Rendered, render
-from medtranslate.evaluation.translate_and_score import translate_and_score
+from medtranslate.evaluation.rules import ScoringRules
 
 __all__ = [
     "Rendered",
+    "ScoringRules",
+    "SourceImage",
     "baselines",
-    "cycle",
-    "cycle_volume",
     "evaluate",
     "evaluate_into",
-    "mean_image",
     "render",
     "score_pair",
-    "translate_and_score",
 ]

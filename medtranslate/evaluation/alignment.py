@@ -1,95 +1,152 @@
-"""Volumes brought to one layout and held to one grid."""
+"""Volumes of a pair brought to one layout and compared with one grid."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import product
-from pathlib import Path
+from typing import TypedDict
 
 import numpy as np
-import torch
-from monai.data import MetaTensor
-from monai.transforms import SpatialResample
 from nibabel.orientations import io_orientation
+from scipy import ndimage
 
 from medtranslate.errors import GeometryRefused, InputRefused
+from medtranslate.evaluation.coverage import air_of, grow_to_cover, uncovered_share
 from medtranslate.geometry import require_grid, spacing
-from medtranslate.metrics import Volume, require_finite
-from medtranslate.transforms import to_axial
+from medtranslate.io import Volume
+from medtranslate.io.layout import to_axial
+from medtranslate.metrics import Voxels, require_finite
 
 CORNER_TOLERANCE_MM = 0.01
 DIRECTION_TOLERANCE = 1e-4
+_DIGITS = 9
+"""Decimals of the matrix by which nearest voxels are found."""
+
+
+class Others(TypedDict, total=False):
+    """Volumes beside prediction and reference.
+
+    source: the image that was translated; adds its baselines and widens the mask.
+    mask: voxels above 0 count (default: the profile's rule).
+    uncertainty: standard deviation of the prediction in its unit; adds how it fits the errors.
+    mean_image: mean of the target modality on this grid; adds a baseline.
+    """
+
+    source: Volume | None
+    mask: Volume | None
+    uncertainty: Volume | None
+    mean_image: Volume | None
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """Volumes by role in the axial layout, on one grid.
+
+    Attributes:
+        volumes: `prediction`, `reference` and others.
+        field: voxels that a resampled reference reaches; None where it was not resampled.
+        reversed_axes: axes that the reference's file, or the prediction's if the reference was resampled,
+            holds from the other end.
+        uncovered: share of the reference's body, or of a mask that was given, outside the prediction.
+    """
+
+    volumes: Mapping[str, Volume]
+    field: Voxels | None = None
+    reversed_axes: tuple[int, ...] = ()
+    uncovered: float = 0.0
 
 
 def align(
-    prediction: MetaTensor,
-    reference: MetaTensor,
-    *,
-    resample_reference: bool = False,
-    **others: MetaTensor | None,
-) -> dict[str, MetaTensor]:
-    """The volumes by role, turned to LPS, on one grid, finite.
+    volumes: Mapping[str, Volume], *, resample_reference: bool = False, missing_is_air: bool = False
+) -> Aligned:
+    """Turn volumes, by role, to LPS, and compare their grids.
 
-    A reference that was resampled comes with the role `field`: 1 where it reaches. `reversed_axes` in the
-    reference's meta are the axes that its file, or the prediction's if it was resampled, holds from the other
-    end.
+    Args:
+        volumes: `prediction`, `reference` and others (`Others`).
+        resample_reference: bring reference and mask onto the prediction's grid where theirs differ.
+        missing_is_air: let a prediction that is smaller than the reference end in air, so that what it
+            leaves out is scored, too.
+
+    Raises:
+        GeometryRefused: a volume is no regular grid, or its grid is another than the reference's.
+        InputRefused: a value is not finite; or the reference can't be resampled.
     """
-    given = {"prediction": prediction, "reference": reference, **others}
-    for role, volume in given.items():
-        if volume is not None:
-            require_grid(volume.meta.get("slices"), f"{role} ({where(volume)})")
-    volumes = {role: to_axial(volume) for role, volume in given.items() if volume is not None}
     for role, volume in volumes.items():
-        require_finite(array(volume), f"{role} ({where(volume)})")
-    if resample_reference:
-        volumes |= _resampled(volumes)
-    stored = given["prediction" if "field" in volumes else "reference"]
-    assert stored is not None
-    note = {"reversed_axes": _reversed_axes(stored)}
-    found = volumes["reference"]
-    volumes["reference"] = MetaTensor(found.as_tensor(), meta={**found.meta, **note})
-    for role, volume in volumes.items():
-        _check_grid(volume, volumes["reference"], f"{role} ({where(volume)})")
-    return volumes
+        require_grid(volume.meta.slices, f"{role} ({volume.name})")
+    axial = {role: to_axial(volume) for role, volume in volumes.items()}
+    for role, volume in axial.items():
+        require_finite(volume.values, f"{role} ({volume.name})")
+    field, uncovered = None, 0.0
+    if resample_reference and mismatch(axial["reference"], axial["prediction"]):
+        if missing_is_air:
+            axial = _grown(axial)
+        uncovered = uncovered_share(axial["prediction"], axial["reference"], axial.get("mask"))
+        axial, field = _resampled(axial)
+    for role, volume in axial.items():
+        _check_grid(volume, axial["reference"], role, resampled=field is not None)
+    stored = volumes["reference" if field is None else "prediction"]
+    return Aligned(axial, field, _reversed_axes(stored), uncovered)
 
 
-def _reversed_axes(volume: MetaTensor) -> tuple[int, ...]:
+def _grown(axial: Mapping[str, Volume]) -> dict[str, Volume]:
+    """The volumes with the prediction, and what lies on its grid, grown over all of the reference."""
+    prediction, reference = axial["prediction"], axial["reference"]
+    fills = {"prediction": air_of(prediction), "uncertainty": 0.0}
+    if "source" in axial:
+        fills["source"] = float(axial["source"].values.min())
+    return dict(axial) | {
+        role: grow_to_cover(axial[role], reference, fill)
+        for role, fill in fills.items()
+        if role in axial and not mismatch(axial[role], prediction)
+    }
+
+
+def _reversed_axes(volume: Volume) -> tuple[int, ...]:
     """Axes of the LPS layout that an array runs along from the other end."""
-    signs = {int(world): sign for world, sign in io_orientation(np.asarray(volume.affine, np.float64))}
+    signs = {int(world): sign for world, sign in io_orientation(volume.affine)}
     return tuple(axis for axis, own in enumerate((-1, -1, 1)) if signs[axis] != own)
 
 
-def _resampled(volumes: Mapping[str, MetaTensor]) -> dict[str, MetaTensor]:
-    """Reference with its field of view, and mask, on the prediction's grid where theirs are others."""
-    prediction, reference, mask = volumes["prediction"], volumes["reference"], volumes.get("mask")
-    moved = {}
-    if mismatch(reference, prediction):
-        moved["reference"], moved["field"] = _onto_grid(prediction, reference)
+def _resampled(axial: Mapping[str, Volume]) -> tuple[dict[str, Volume], Voxels]:
+    """The volumes with reference and mask on the prediction's grid, and the reference's field of view."""
+    moved = dict(axial)
+    prediction, mask = axial["prediction"], axial.get("mask")
+    moved["reference"], field = _onto_grid(prediction, axial["reference"])
     if mask is not None and mismatch(mask, prediction):
-        moved["mask"] = _regrid(mask, prediction, "nearest")
-    return moved
+        moved["mask"] = _regrid(mask, prediction, nearest=True)
+    return moved, field
 
 
-def _check_grid(volume: MetaTensor, reference: MetaTensor, what: str) -> None:
-    """Refuse a volume that is not on the reference's grid."""
-    found = mismatch(volume, reference)
-    if found:
-        raise GeometryRefused(
-            f"{what}: {found}; resample one to the other's grid first, or, where reference and mask alone lie"
-            " on another grid, give --resample-reference"
+def _check_grid(volume: Volume, reference: Volume, role: str, *, resampled: bool) -> None:
+    """Refuse a volume that is not on the reference's grid, which is the prediction's if it was resampled."""
+    name = "prediction" if resampled else "reference"
+    if not (found := mismatch(volume, reference, name)):
+        return
+    advice = f"bring it to the prediction's grid, or leave --{role} out"
+    if not resampled:
+        advice = (
+            "resample one to the other's grid first, or, where reference and mask alone lie on another grid,"
+            " give --resample-reference"
         )
+    raise GeometryRefused(f"{role} ({volume.name}): {found}; {advice}")
 
 
-def mismatch(volume: MetaTensor, reference: MetaTensor, name: str = "reference") -> str | None:
-    """How two grids differ: shape, corners by `CORNER_TOLERANCE_MM`, axes by `DIRECTION_TOLERANCE`.
+def mismatch(volume: Volume, reference: Volume, name: str = "reference") -> str | None:
+    """Difference of two grids in words; None where there is none.
 
-    `name` is what the second is called.
+    Shapes have to be equal, corners within `CORNER_TOLERANCE_MM`, axes within `DIRECTION_TOLERANCE`.
+
+    Args:
+        volume: in axial layout.
+        reference: likewise.
+        name: of the second in the sentence.
     """
     if volume.shape != reference.shape:
-        ours, theirs = (" x ".join(map(str, v.shape[1:])) for v in (volume, reference))
+        ours, theirs = (" x ".join(map(str, v.shape)) for v in (volume, reference))
         return f"{ours} voxels (LPS), the {name} has {theirs}"
-    affines = [np.asarray(v.affine, dtype=np.float64) for v in (volume, reference)]
-    corners = np.array([(*c, 1.0) for c in product(*((-0.5, n - 0.5) for n in volume.shape[1:]))])
+    affines = [volume.affine, reference.affine]
+    corners = np.array([(*c, 1.0) for c in product(*((-0.5, n - 0.5) for n in volume.shape))])
     apart = np.linalg.norm(corners @ (affines[0] - affines[1]).T, axis=1).max()
     directions = [affine[:3, :3] / spacing(affine) for affine in affines]
     turned = np.abs(directions[0] - directions[1]).max()
@@ -101,57 +158,50 @@ def mismatch(volume: MetaTensor, reference: MetaTensor, name: str = "reference")
     )
 
 
-def _onto_grid(prediction: MetaTensor, reference: MetaTensor) -> tuple[MetaTensor, MetaTensor]:
-    """The reference at the prediction's voxels, and where it reaches.
+def _onto_grid(prediction: Volume, reference: Volume) -> tuple[Volume, Voxels]:
+    """Resample the reference at the prediction's voxels, and say where it reaches.
 
     Linear interpolation between voxel centres; up to half a voxel beyond the outermost of them the nearest
-    value holds. Further out there is no reference: its lowest value stands there, and the second volume, 1
-    in the reference's field of view and 0 outside it, says so.
-
-    Args:
-        prediction: [1, X, Y, Z] on the grid that is wanted, RAS+ affine.
-        reference: likewise on its own grid, finite.
+    value holds. Further out there is no reference, and its lowest value fills the array.
 
     Raises:
         InputRefused: a picture, which has no grid in millimetres; or the two do not overlap.
     """
-    if "levels" in reference.meta:
+    if reference.is_picture:
         raise InputRefused(
-            f"{where(reference)}: a picture has no place in millimetres to be resampled by; bring the"
+            f"{reference.name}: a picture has no place in millimetres to be resampled by; bring the"
             " pictures to one size, and leave --resample-reference out"
         )
-    everywhere = MetaTensor(torch.ones_like(reference.as_tensor()), affine=reference.affine)
-    field = _regrid(everywhere, prediction, "nearest")
+    everywhere = reference.with_values(np.ones(reference.shape, np.float32))
+    field = _regrid(everywhere, prediction, nearest=True).values > 0
     if not field.any():
         raise InputRefused(
-            f"{where(reference)}: no voxel of the prediction lies in it, so nothing can be resampled; give a"
+            f"{reference.name}: no voxel of the prediction lies in it, so nothing can be resampled; give a"
             " reference of the same patient in the same frame of reference"
         )
-    values = _regrid(reference, prediction, "bilinear").as_tensor()
-    inside = values.where(field.as_tensor() > 0, reference.as_tensor().min())
-    return MetaTensor(inside, meta={**reference.meta, "affine": prediction.affine}), field
+    brought = _regrid(reference, prediction)
+    return brought.with_values(np.where(field, brought.values, reference.values.min())), field
 
 
-def _regrid(volume: MetaTensor, like: MetaTensor, mode: str) -> MetaTensor:
-    """A volume at the voxels of another.
+def _regrid(volume: Volume, like: Volume, *, nearest: bool = False) -> Volume:
+    """Resample a volume at the voxels of another.
 
     Args:
-        volume: [1, X, Y, Z], RAS+ affine.
-        like: what has the wanted grid.
-        mode: "bilinear" (linear along each axis; the edge's value goes on outside) or "nearest" (0 outside).
+        volume: RAS+ affine.
+        like: has the grid that is wanted.
+        nearest: take the nearest voxel, and 0 outside; else interpolate linearly along each axis, and let
+            the value at the edge go on outside.
     """
-    outside = "border" if mode == "bilinear" else "zeros"
-    resample = SpatialResample(mode=mode, padding_mode=outside, dtype=np.float64)
-    moved = resample(volume, dst_affine=like.affine, spatial_size=tuple(like.shape[1:]))
-    return MetaTensor(torch.as_tensor(moved).float(), meta={**volume.meta, "affine": like.affine})
-
-
-def array(volume: MetaTensor) -> Volume:
-    """[1, X, Y, Z] as [X, Y, Z] of numpy."""
-    values: Volume = volume.numpy(force=True)[0]
-    return values
-
-
-def where(volume: MetaTensor) -> str:
-    """Name of the file that a volume was read from, for messages."""
-    return Path(str(volume.meta.get("path", "in memory"))).name
+    onto = np.linalg.inv(volume.affine) @ like.affine
+    if nearest:  # so that a point halfway between voxels goes to the same one everywhere
+        onto = np.round(onto, _DIGITS)
+    values = ndimage.affine_transform(
+        volume.values,
+        onto[:3, :3],
+        onto[:3, 3],
+        like.shape,
+        np.float64,
+        order=0 if nearest else 1,
+        mode="grid-constant" if nearest else "nearest",
+    )
+    return Volume(values, like.affine, volume.meta)

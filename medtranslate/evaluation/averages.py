@@ -52,7 +52,7 @@ def mean_tissues(items: Sequence[Evaluation]) -> dict[str, Tissue]:
     return found
 
 
-def telling(items: Iterable[Evaluation]) -> list[str]:
+def representative_cases(items: Iterable[Evaluation]) -> list[str]:
     """Names of the best, the median and the worst item by MAE."""
     ranked = [name for _, name in sorted((item.volume["mae"], item.name) for item in items if item.volume)]
     return list(dict.fromkeys(ranked[:1] + ranked[len(ranked) // 2 :][:1] + ranked[-1:]))

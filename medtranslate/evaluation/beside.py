@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from medtranslate.metrics import Range, Volume, invented, outline, with_rim
+from medtranslate.metrics import Range, Values, invented, outline, with_rim
 from medtranslate.metrics.masks import shows
 from medtranslate.records import Plausibility, Translation
 
@@ -19,7 +19,7 @@ MOST_ML = 1.0
 """More of it makes a prediction doubtful."""
 
 
-def beside_head(prediction: Volume, reference: Volume, ends: Range, spacing_mm: Sequence[float]) -> float:
+def beside_head(prediction: Values, reference: Values, ends: Range, spacing_mm: Sequence[float]) -> float:
     """Measure what a prediction shows farther than `RIM_MM` from the reference's head, in ml.
 
     Args:

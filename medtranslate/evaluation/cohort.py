@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
-
-import torch
 
 from medtranslate.checkpoint import describe, find_model
 from medtranslate.config import EvaluateSettings, plain
@@ -21,13 +20,13 @@ from medtranslate.evaluation.averages import (
     mean_baselines,
     mean_scores,
     mean_tissues,
-    telling,
+    representative_cases,
 )
 from medtranslate.evaluation.evaluate_pair import LIBRARIES, score_paths, versions
 from medtranslate.records import Cohort, Evaluation, from_json, to_json
+from medtranslate.records.places import record_of
 from medtranslate.report import Pictures, case_place, write_case
 from medtranslate.runtime import Journal, cores, in_processes, journal, progress
-from medtranslate.translation import record_of
 
 Paths = Mapping[str, Path]
 """The files of a pair by role."""
@@ -97,7 +96,7 @@ def score_folders(
         settings=plain(settings),
         warnings=[*lost, *gathered_warnings(items)],
     )
-    return cohort, {name: score_paths(settings, pairs[name], name)[1] for name in telling(items)}
+    return cohort, {name: score_paths(settings, pairs[name], name)[1] for name in representative_cases(items)}
 
 
 def journal_path(out: Path) -> Path:
@@ -154,7 +153,8 @@ def _attempt(settings: EvaluateSettings, pages: Path, pair: tuple[str, Paths]) -
 
 
 def _prepare() -> None:
-    torch.set_num_threads(1)
+    """Let torch, if a mean image needs it, use one thread in each process."""
+    os.environ["OMP_NUM_THREADS"] = "1"
 
 
 def _known(kept: Journal, key: str) -> Evaluation | None:

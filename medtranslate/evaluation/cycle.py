@@ -3,34 +3,35 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
-import torch
-from monai.data import MetaTensor
 
 from medtranslate.checkpoint import Model, load_model
-from medtranslate.config import CycleSettings, Modality, plain, write_yaml
+from medtranslate.config import CycleSettings, nan_value, plain, write_yaml
 from medtranslate.device import choose_device
+from medtranslate.evaluation.alignment import align
 from medtranslate.evaluation.averages import (
     gathered_warnings,
     mean_baselines,
     mean_scores,
     mean_tissues,
-    telling,
+    representative_cases,
 )
-from medtranslate.evaluation.baselines import mean_image
-from medtranslate.evaluation.pair import align, compare
+from medtranslate.evaluation.mean_image import mean_image
+from medtranslate.evaluation.pair import compare
 from medtranslate.evaluation.pairing import members_of
-from medtranslate.io import read_volume
+from medtranslate.evaluation.rules import ScoringRules
+from medtranslate.io import Volume, read_volume
 from medtranslate.io.dicom_values import require_signal
+from medtranslate.io.layout import to_axial
 from medtranslate.metrics import PROFILES, Range, score
 from medtranslate.modality import OTHER
 from medtranslate.records import Cycle, Evaluation, Mask
+from medtranslate.records.places import stem_of
 from medtranslate.report import VIEWS, Pictures, draw_differences, write_case
 from medtranslate.runtime import check_free, progress, require_apart, whole_output
-from medtranslate.transforms import origin, to_axial
-from medtranslate.transforms.monai_adapters import to_metatensor
-from medtranslate.translation import as_spoken, framed_alone, pass_gate, stem_of, translate_volume
+from medtranslate.translation import as_spoken, framed_alone, pass_gate, translate_volume
 
 NAMES = {
     "source copied": "intermediate copied",
@@ -57,76 +58,61 @@ def cycle(settings: CycleSettings, *, quiet: bool = False) -> Cycle:
     check_free(settings.out, overwrite=settings.overwrite)
     paths = members_of(settings.input) or {stem_of(settings.input): settings.input}
     model = load_model(settings.model, choose_device(settings.device))
-
-    def one(name: str) -> tuple[Evaluation, Pictures]:
-        read = read_volume(
-            paths[name],
-            series=settings.series,
-            select=settings.select,
-            volume=settings.volume,
-            modality=settings.from_,
-            advice=f"--from says what the input is, so give --from {OTHER[settings.from_]}",
-        )
-        require_signal(read.meta)
-        source = to_metatensor(read)
-        return cycle_volume(
-            source,
-            settings.from_,
-            model,
-            settings.batch,
-            noise=settings.noise,
-            seed=settings.seed,
-            name=name,
-            force=settings.force,
-        )
-
-    def gathered(items: list[Evaluation]) -> Cycle:
-        return Cycle(
-            path=(settings.from_, OTHER[settings.from_], settings.from_),
-            model=model.info(settings.from_),
-            noise=settings.noise,
-            items=items,
-            mean=mean_scores(item.volume for item in items),
-            baselines=mean_baselines(items),
-            tissues=mean_tissues(items),
-            settings=plain(settings),
-            warnings=gathered_warnings(items),
-        )
-
-    items = []
     title = f"{settings.from_} to {OTHER[settings.from_]} and back"
+    items = list[Evaluation]()
     with (
         whole_output(settings.out, overwrite=settings.overwrite, folder=True) as folder,
         progress(len(paths), "image", title, quiet=quiet) as bar,
     ):
         (folder / "differences").mkdir()
-        for name in paths:
-            result, drawn = one(name)
+        for name, path in paths.items():
+            result, drawn = _cycle_file(settings, model, name, path)
             draw_differences(drawn, folder / "differences", name)
             if len(paths) > 1:
-                write_case(gathered([result]), drawn, folder)
+                write_case(_gathered(settings, model, [result]), drawn, folder)
             items.append(result)
             bar.update()
-        found = gathered(items)
-        pictures = {name: drawn} if len(items) == 1 else {name: one(name)[1] for name in telling(items)}
+        found, pictures = _gathered(settings, model, items), {name: drawn}
+        if len(items) > 1:
+            chosen = representative_cases(items)
+            pictures = {name: _cycle_file(settings, model, name, paths[name])[1] for name in chosen}
         for write in VIEWS.values():
             write(found, pictures, folder)
         write_yaml(settings, folder / "settings.yaml")
     return found
 
 
-def cycle_volume(
-    source: MetaTensor,
-    modality: Modality,
-    model: Model,
-    batch: int | None = None,
-    *,
-    noise: float = 0.0,
-    seed: int = 0,
-    name: str = "",
-    force: bool = False,
-) -> tuple[Evaluation, Pictures]:
-    """One volume there and back, scored by the profile `image`, and the arrays as they were scored.
+def _cycle_file(settings: CycleSettings, model: Model, name: str, path: Path) -> tuple[Evaluation, Pictures]:
+    source = read_volume(
+        path,
+        series=settings.series,
+        select=settings.select,
+        volume=settings.volume,
+        modality=settings.from_,
+        nan_to=nan_value(settings.nan_to, settings.from_, str(path)),
+        advice=f"--from says what the input is, so give --from {OTHER[settings.from_]}",
+    )
+    require_signal(source.meta)
+    result, pictures = cycle_volume(source, model, settings)
+    return replace(result, name=name), pictures
+
+
+def _gathered(settings: CycleSettings, model: Model, items: list[Evaluation]) -> Cycle:
+    return Cycle(
+        path=(settings.from_, OTHER[settings.from_], settings.from_),
+        model=model.info(settings.from_),
+        noise=settings.noise,
+        items=items,
+        mean=mean_scores(item.volume for item in items),
+        baselines=mean_baselines(items),
+        tissues=mean_tissues(items),
+        settings=plain(settings),
+        warnings=gathered_warnings(items),
+    )
+
+
+def cycle_volume(source: Volume, model: Model, settings: CycleSettings) -> tuple[Evaluation, Pictures]:
+    """Translate one volume there and back, score it by the profile `image`, and give the scored arrays.
 
     The reference is the source on the scale of the model's own output: CT inside its window, MR by its
     percentile, since the model can say nothing else. The mask is the source's head alone, so that no
@@ -136,46 +122,34 @@ def cycle_volume(
     is the model's own, and its record has the gate's verdict on the source.
 
     Args:
-        source: [1, X, Y, Z] in physical units.
-        modality: of the source.
-        batch: slices per pass (default: by their size and the free memory).
-        noise: standard deviation of normal noise on the image between, as a share of its range.
-        seed: of the noise.
-        name: of the item, without patient identity.
-        force: go on where the input gate refuses the source.
+        source: in physical units.
+        settings: its modality, slices per pass, noise on the image between, and `force`.
 
     Raises:
-        InputRefused: the input gate refuses the source, and `force` is not set; or no head is found in the
-            source or in the image between.
+        InputRefused: the input gate refuses the source, and `settings.force` is not set; or no head is found
+            in the source or in the image between.
     """
+    modality, batch = settings.from_, settings.batch
     there = OTHER[modality]
     translated, outward = translate_volume(source, model, there, batch)
-    outward = pass_gate(outward, origin(source), force=force)
-    ends = (0.0, 255.0) if "levels" in source.meta else outward.model.output_range
-    between = _as_kept(translated, ends, noise, seed)
+    outward = pass_gate(outward, source.where, force=settings.force)
+    ends = (0.0, 255.0) if source.is_picture else outward.model.output_range
+    between = _as_kept(translated, ends, settings.noise, settings.seed)
     recovered, record = translate_volume(between, model, modality, batch)
     record = replace(record, gate=outward.gate)
     original = to_axial(as_spoken(source, modality, model))
-    known = source.meta.get("warnings", [])
-    spoken = (0.0, 255.0) if "levels" in source.meta else record.model.output_range
-    profile = PROFILES["image"]
-    head = profile.mask([original.numpy()[0]], [spoken])
-    result, pictures = compare(
-        align(
-            prediction=recovered,
-            # The scores bring a volume to the model's scale themselves.
-            reference=original if "levels" in source.meta else source,
-            source=between,
-            mask=MetaTensor(torch.from_numpy(head[None].astype(np.float32)), affine=original.affine),
-            mean_image=mean_image(between, model, modality),
-        ),
-        "image",
-        None,
-        record,
-        name,
-        on_scale=True,
-    )
-    untouched = to_axial(framed_alone(source, modality, model)).numpy()[0]
+    spoken = (0.0, 255.0) if source.is_picture else record.model.output_range
+    head = PROFILES["image"].mask([original.values], [spoken])
+    volumes = {
+        "prediction": recovered,
+        # The scores bring a volume to the model's scale themselves.
+        "reference": original if source.is_picture else source,
+        "source": between,
+        "mask": Volume(head.astype(np.float32), original.affine),
+        "mean_image": mean_image(between, model, modality),
+    }
+    result, pictures = compare(align(volumes), ScoringRules(), translation=record)
+    untouched = to_axial(framed_alone(source, modality, model)).values
     baselines = {
         "untranslated": score(untouched, pictures.reference, pictures.mask, pictures.data_range)[0],
         **{NAMES[key]: scores for key, scores in result.baselines.items()},
@@ -185,17 +159,17 @@ def cycle_volume(
         result,
         baselines=baselines,
         mask=Mask(rule=rule, share=float(head.mean())),
-        warnings=[*(text for text in outward.warnings if text not in known), *result.warnings],
+        warnings=[*(text for text in outward.warnings if text not in source.meta.warnings), *result.warnings],
     ), pictures
 
 
-def _as_kept(volume: MetaTensor, ends: Range, noise: float, seed: int) -> MetaTensor:
+def _as_kept(volume: Volume, ends: Range, noise: float, seed: int) -> Volume:
     """A translation as a file would hold it (pictures: whole grey levels), with noise on it."""
-    values = volume.as_tensor()
+    values = volume.values
     if noise:
-        drawn = np.random.default_rng(seed).standard_normal(tuple(values.shape), dtype=np.float32)
-        values = (values + noise * (ends[1] - ends[0]) * torch.from_numpy(drawn)).clamp(*ends)
-    if "levels" in volume.meta:
+        drawn = np.random.default_rng(seed).standard_normal(values.shape, dtype=np.float32)
+        values = (values + np.float32(noise * (ends[1] - ends[0])) * drawn).clip(*ends)
+    if volume.is_picture:
         values = values.round()
-    where = f"{volume.meta.get('path', 'image')} (translated to {volume.meta['modality']})"
-    return MetaTensor(values, meta={**volume.meta, "path": where})
+    where = f"{volume.meta.path or 'image'} (translated to {volume.meta.modality})"
+    return volume.with_values(values, path=Path(where))

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from medtranslate.config import EvaluateSettings, write_yaml
 from medtranslate.errors import InputRefused, SettingsError, UsageError
 from medtranslate.evaluation.cohort import forget, score_folders
 from medtranslate.evaluation.evaluate_pair import score_paths
-from medtranslate.evaluation.pairing import find_members, pair_up
+from medtranslate.evaluation.pairing import find_members, notes_on, pair_up
 from medtranslate.io.tables import is_table
 from medtranslate.records import Cohort, Evaluation
+from medtranslate.records.places import stem_of
 from medtranslate.report import VIEWS
 from medtranslate.runtime import end_if_imported, require_apart, whole_output
-from medtranslate.translation import stem_of
 
 
 def evaluate(settings: EvaluateSettings, *, quiet: bool = False) -> Evaluation | Cohort:
@@ -78,6 +79,7 @@ def evaluate_into(
     result: Evaluation | Cohort
     if any(members.values()):
         result, pictures = score_folders(settings, pair_up(paths, members), folder, quiet=quiet)
+        result = replace(result, warnings=[*notes_on(paths), *result.warnings])
     else:
         name = stem_of(paths["prediction"])
         result, picture = score_paths(settings, paths, name)

@@ -4,27 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from monai.data import MetaTensor
+import numpy as np
 
-from medtranslate.checkpoint import Model, find_model, load_model
-from medtranslate.checkpoint import describe as describe_model
+from medtranslate.checkpoint import Description, describe, find_model
 from medtranslate.config import EvaluateSettings, Modality, plain
 from medtranslate.errors import InputRefused, ModelRefused, SettingsError
 from medtranslate.evaluation.alignment import align
-from medtranslate.evaluation.baselines import mean_image
 from medtranslate.evaluation.pair import compare
+from medtranslate.evaluation.records import nan_of
 from medtranslate.evaluation.registered import register_reference, with_registration
-from medtranslate.evaluation.rules import warn_source
-from medtranslate.io import read_volume
+from medtranslate.evaluation.rules import ScoringRules, warn_source
+from medtranslate.io import Volume, read_volume
+from medtranslate.io.layout import to_axial
 from medtranslate.records import Evaluation, Provenance, Translation, read_result
+from medtranslate.records.places import record_of
 from medtranslate.report import Pictures
-from medtranslate.transforms.monai_adapters import to_metatensor
-from medtranslate.translation import describe, record_of
+
+if TYPE_CHECKING:
+    from medtranslate.checkpoint import Model
 
 LIBRARIES = ("medtranslate", "torch", "monai", "numpy", "scipy", "scikit-image", "simpleitk")
 """What the numbers depend on."""
@@ -37,37 +40,48 @@ def score_paths(
     known = {"prediction": settings.modality, "reference": settings.modality}
     advice = "--modality says what prediction and reference are; give that, or the right files"
     read = {
-        role: to_metatensor(read_volume(path, modality=known.get(role), advice=advice))
+        role: read_volume(
+            path,
+            modality=known.get(role),
+            series=settings.series if role == "reference" else None,
+            select=settings.select if role == "reference" else None,
+            nan_to=nan_of(role, path, settings.nan_to, settings.modality),
+            advice=advice,
+        )
         for role, path in paths.items()
     }
     provenance = provenance_of(read)
+    if settings.prediction_scale:
+        read["prediction"] = _scaled(read["prediction"], *settings.prediction_scale)
     own = translation_of(paths["prediction"])
     # The record of a folder can speak for the model of all its files, not for the source of each.
     translation = own or translation_of(settings.prediction)
     warnings = warn_source(read.get("source"), own)
-    registration = None
-    if settings.register == "rigid":
+    rules, registration = rules_of(settings), None
+    if rules.register == "rigid":
         read, registration = register_reference(read)
-    resample = settings.resample_reference or registration is not None
-    volumes = align(**read, resample_reference=resample)
+    aligned = align(
+        read,
+        resample_reference=rules.resample_reference or registration is not None,
+        missing_is_air=rules.missing_is_air,
+    )
     model = _model_named(settings.model, translation) if settings.model else _model_at_hand(translation)
-    to = _target(volumes, translation)
+    to = _target(aligned.volumes, translation)
     if settings.model and to is None:
         raise SettingsError(f"--model {settings.model}: made CT or MR? It is not recorded; add --modality")
-    if "source" in volumes and (translation or model):
+    if "source" in aligned.volumes and (translation or model):
         try:
-            volumes["mean_image"] = _mean_image(volumes["source"], model, to)
+            mean = to_axial(_mean_image(read["source"], model, to))
+            aligned = replace(aligned, volumes={**aligned.volumes, "mean_image": mean})
         except InputRefused as reason:
             warnings.append(f"mean image not scored: {reason}")
-    result, pictures = compare(
-        volumes,
-        settings.profile,
-        settings.range,
-        translation,
-        name,
-        model=model.info(to) if model and to else None,
-        unmasked=settings.unmasked,
-    )
+    info = model.description.info(to) if model and to else None
+    result, pictures = compare(aligned, rules, translation=translation, model=info, name=name)
+    if settings.prediction_scale and result.suspicions:
+        slope, offset = settings.prediction_scale
+        raise SettingsError(
+            f"--prediction-scale {slope:g} {offset:g}: contradicts the data: {result.suspicions[0]}"
+        )
     result = replace(
         with_registration(result, registration),
         settings=plain(settings),
@@ -77,55 +91,94 @@ def score_paths(
     return result, pictures
 
 
-def provenance_of(read: Mapping[str, MetaTensor]) -> Provenance:
-    """What volumes were scored, by role as they were read, and what computed the scores."""
-    inputs = {role: describe(volume) for role, volume in read.items()}
+def _scaled(prediction: Volume, slope: float, offset: float) -> Volume:
+    """The prediction in the reference's unit, with a warning that says so."""
+    if prediction.is_picture:
+        raise SettingsError("--prediction-scale: is for values in a unit, not for pictures")
+    values = prediction.values * np.float32(slope) + np.float32(offset)
+    note = f"values multiplied by {slope:g}, then {offset:+g} (--prediction-scale)"
+    return prediction.with_values(values, warnings=(*prediction.meta.warnings, note))
+
+
+def rules_of(settings: EvaluateSettings) -> ScoringRules:
+    """Rules that the settings of a command ask for."""
+    return ScoringRules(
+        profile=settings.profile,
+        data_range=settings.range,
+        resample_reference=settings.resample_reference,
+        register=settings.register,
+        missing_is_air=settings.missing_is_air,
+        unmasked=settings.unmasked,
+    )
+
+
+def provenance_of(read: Mapping[str, Volume]) -> Provenance:
+    """Digests and geometry of the volumes as they were read, and versions of what computes the scores."""
+    inputs = {role: volume.source() for role, volume in read.items()}
     return Provenance(inputs=inputs, versions=versions(LIBRARIES))
 
 
-def _mean_image(source: MetaTensor, model: Model | None, to: Modality | None) -> MetaTensor:
+@dataclass(frozen=True)
+class ModelFolder:
+    """A model by its folder; its weights are not read."""
+
+    folder: Path
+    description: Description
+
+
+def _mean_image(source: Volume, model: ModelFolder | None, to: Modality | None) -> Volume:
+    """The mean image of a model, for which alone its weights are read.
+
+    Raises:
+        InputRefused: the model is not at hand, or no head is found in the source.
+    """
     if model is None or to is None:
         raise InputRefused("the model that made the prediction is not at hand; name it with --model")
-    return mean_image(source, model, to)
+    from medtranslate.evaluation.mean_image import mean_image  # and torch with it
+
+    return mean_image(source, _load(model.folder, model.description.sha256), to)
 
 
-def _target(volumes: Mapping[str, MetaTensor], translation: Translation | None) -> Modality | None:
+def _target(volumes: Mapping[str, Volume], translation: Translation | None) -> Modality | None:
     """Modality of prediction and reference, as far as it is known."""
-    known = [volumes[role].meta.get("modality") for role in ("prediction", "reference")]
+    known = [volumes[role].meta.modality for role in ("prediction", "reference")]
     return next((name for name in [translation and translation.model.to, *known] if name), None)
 
 
-def _model_named(name: str, translation: Translation | None) -> Model:
+def _model_named(name: str, translation: Translation | None) -> ModelFolder:
     """The model that the user names, which must be the one that the prediction's record names.
 
     Raises:
         ModelRefused: it is no model, or another one.
     """
     folder = find_model(name)
-    found = describe_model(folder)
+    found = describe(folder)
     if translation and translation.model.sha256 != found.sha256:
         raise ModelRefused(
             f"--model {name}: is {found.name}, SHA-256 {found.sha256[:12]}...; the prediction was made by"
             f" {translation.model.name}, SHA-256 {translation.model.sha256[:12]}...; name that one"
         )
-    return _load(folder, found.sha256)
+    return ModelFolder(folder, found)
 
 
-def _model_at_hand(translation: Translation | None) -> Model | None:
+def _model_at_hand(translation: Translation | None) -> ModelFolder | None:
     """The model that a record names, if it ships or still lies where it was taken from, with its digest."""
     if translation is None:
         return None
     for name in (translation.model.name, str(translation.settings.get("model", ""))):
         with suppress(ModelRefused):
             folder = find_model(name)
-            if describe_model(folder).sha256 == translation.model.sha256:
-                return _load(folder, translation.model.sha256)
+            found = describe(folder)
+            if found.sha256 == translation.model.sha256:
+                return ModelFolder(folder, found)
     return None
 
 
 @lru_cache(maxsize=1)
 def _load(folder: Path, sha256: str) -> Model:
     """`load_model`, once for the pairs of a folder; the digest tells a model that was replaced."""
+    from medtranslate.checkpoint import load_model
+
     return load_model(str(folder))
 
 

@@ -125,6 +125,12 @@ def _listed(path: Path) -> dict[str, Members]:
     return {role: files for role, files in members.items() if files}
 
 
+def notes_on(paths: Mapping[str, Path]) -> list[str]:
+    """Say what a CSV of pairs holds that is not read."""
+    table = paths.get("prediction", Path())
+    return read_table(table, _REQUIRED, (*_OPTIONAL, "subject")).notes if is_table(table) else []
+
+
 def pair_up(paths: Mapping[str, Path], members: Mapping[str, Members]) -> dict[str, dict[str, Path]]:
     """Give the files of each pair by role; every role must have them all, unless a CSV lists the pairs.
 

@@ -7,12 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from monai.data import MetaTensor
-
+from medtranslate.config import nan_value
 from medtranslate.errors import InputRefused, Unreadable
-from medtranslate.io import read_volume
+from medtranslate.io import Volume, read_volume
+from medtranslate.modality import OTHER, Modality
 from medtranslate.records import Cohort, Cycle, Evaluation, Translation, read_result
-from medtranslate.transforms.monai_adapters import to_metatensor
 
 NAMES = ("result.json", "translation.json")
 READERS: dict[str, Callable[[Path], Evaluation | Cohort | Cycle | Translation]] = {
@@ -78,13 +77,43 @@ def recorded_paths(settings: Mapping[str, object], made: Translation | None = No
     return paths
 
 
+def as_modality(name: object) -> Modality | None:
+    """Take what a record says of a modality, if it says one."""
+    return "ct" if name == "ct" else "mr" if name == "mr" else None
+
+
+def nan_of(
+    role: str,
+    path: Path,
+    nan_to: str | None,
+    to: Modality | None,
+    main: Sequence[str] = ("prediction", "reference"),
+) -> float | None:
+    """Give the value for voxels of an image that are NaN; None where they are refused.
+
+    Masks and uncertainties get 0. A number that the user gives is for the `main` roles; others get the air
+    of their own modality, where that is known.
+
+    Args:
+        nan_to: the setting.
+        to: modality of prediction and reference, where known.
+
+    Raises:
+        SettingsError: air is asked for, and the modality is not known.
+    """
+    if nan_to is None or role in ("mask", "uncertainty"):
+        return None if nan_to is None else 0.0
+    own = to and (OTHER[to] if role == "source" else to)
+    return nan_value(nan_to if role in main or own is None else "air", own, str(path))
+
+
 def read_volumes(
     given: Mapping[str, Path],
     recorded: Mapping[str, Path],
     known: Mapping[str, str],
     settings: Mapping[str, object],
     free: Sequence[str] = (),
-) -> tuple[dict[str, MetaTensor], list[str]]:
+) -> tuple[dict[str, Volume], list[str]]:
     """Volumes by role, and why those that a record names are missing.
 
     Args:
@@ -111,16 +140,21 @@ def read_volumes(
     return volumes, notes
 
 
-def _read(path: Path, role: str, digest: str | None, settings: Mapping[str, object]) -> MetaTensor:
+def _read(path: Path, role: str, digest: str | None, settings: Mapping[str, object]) -> Volume:
     series, select = (settings.get(name) if role == "source" else None for name in ("series", "select"))
     number = settings.get("volume") if role == "source" else None
-    modality = settings.get("to") or settings.get("modality") if role in ("prediction", "reference") else None
+    if role == "reference" and "prediction" in settings:  # of `evaluate`
+        series, select = settings.get("series"), settings.get("select")
+    to = as_modality(settings.get("to") or settings.get("modality"))
+    nan_to = settings.get("nan_to")
+    main = ("prediction", "reference") if "prediction" in settings else ("source",)
     volume = read_volume(
         path,
         series=series if isinstance(series, str) else None,
         select=select if isinstance(select, str) else None,
         volume=number if isinstance(number, int) else None,
-        modality=modality if modality in ("ct", "mr") else None,
+        modality=to if role in ("prediction", "reference") else None,
+        nan_to=nan_of(role, path, nan_to if isinstance(nan_to, str) else None, to, main),
     )
     found = str(volume.meta.digest)
     if digest is not None and found != digest:
@@ -128,4 +162,4 @@ def _read(path: Path, role: str, digest: str | None, settings: Mapping[str, obje
             f"{path}: is not the {role} of this record (SHA-256 {found[:12]}..., recorded {digest[:12]}...);"
             " give the very volume, or leave it away"
         )
-    return to_metatensor(volume)
+    return volume

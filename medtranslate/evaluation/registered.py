@@ -1,20 +1,19 @@
-"""A reference that lies elsewhere, brought to its place, and the result that says so."""
+"""Registers the reference before scoring, and records the motion in the result."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
 
-from monai.data import MetaTensor
-
 from medtranslate.evaluation.alignment import mismatch
+from medtranslate.io import Volume
+from medtranslate.io.layout import to_axial
 from medtranslate.records import Evaluation, Registration
 from medtranslate.registration import moved, register
-from medtranslate.transforms import to_axial
 
 
-def register_reference(volumes: Mapping[str, MetaTensor]) -> tuple[dict[str, MetaTensor], Registration]:
-    """The volumes by role with the reference rigidly moved to the source, or the prediction without one.
+def register_reference(volumes: Mapping[str, Volume]) -> tuple[dict[str, Volume], Registration]:
+    """Move the reference rigidly onto the source, or the prediction where there is no source.
 
     The source is real, so the prediction's own misplacement stays in the scores. A mask on the reference's
     grid moves with it; one on the prediction's grid (if both have that grid, too) stays.
@@ -40,7 +39,7 @@ def register_reference(volumes: Mapping[str, MetaTensor]) -> tuple[dict[str, Met
 
 
 def with_registration(result: Evaluation, found: Registration | None) -> Evaluation:
-    """A result that says how its reference was moved, if it was."""
+    """Record in a result how its reference was moved, if it was."""
     if found is None:
         return result
     note, warnings = _explain(found)
@@ -53,7 +52,7 @@ def with_registration(result: Evaluation, found: Registration | None) -> Evaluat
 
 
 def _explain(found: Registration) -> tuple[str, list[str]]:
-    """What was done to the reference, in words, and what is to be warned of."""
+    """Describe what was done to the reference, and warn where scores cannot see a misplacement."""
     gain = " to ".join(f"{value:.3f}" for _, value in sorted(found.mutual_information.items(), reverse=True))
     if not found.applied:
         note = f"registered rigidly to the {found.target}: left where its header says, for nothing is gained"

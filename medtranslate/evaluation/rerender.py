@@ -8,24 +8,31 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
-from monai.data import MetaTensor
 
 from medtranslate.config import ReportSettings, write_yaml
 from medtranslate.errors import GeometryRefused, InputRefused, UsageError
-from medtranslate.evaluation.alignment import align, array, mismatch, where
-from medtranslate.evaluation.averages import telling
+from medtranslate.evaluation.alignment import align, mismatch
+from medtranslate.evaluation.averages import representative_cases
 from medtranslate.evaluation.pair import compare
 from medtranslate.evaluation.pairing import find_members, members_of
-from medtranslate.evaluation.records import ROLES, digests, open_record, read_volumes, recorded_paths
+from medtranslate.evaluation.records import (
+    ROLES,
+    as_modality,
+    digests,
+    open_record,
+    read_volumes,
+    recorded_paths,
+)
+from medtranslate.evaluation.rules import ScoringRules
+from medtranslate.io import Volume
+from medtranslate.io.layout import to_axial
 from medtranslate.io.trees import is_pattern
 from medtranslate.metrics import INVENTED, PROFILES, head_mask, percentile_range, shows
 from medtranslate.modality import OTHER, UNITS
 from medtranslate.records import Cohort, Cycle, Evaluation, Registration, Translation
+from medtranslate.registration import moved
 from medtranslate.report import TRANSLATION_VIEWS, VIEWS, Pictures, Shown
 from medtranslate.runtime import check_free, require_apart, whole_output
-from medtranslate.transforms import to_axial
-from medtranslate.transforms.monai_adapters import from_metatensor
 
 
 @dataclass(frozen=True)
@@ -47,7 +54,7 @@ class Material:
     """
 
     views: Mapping[str, Callable[[Path], None]]
-    volumes: dict[str, MetaTensor] = field(default_factory=dict)
+    volumes: dict[str, Volume] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
 
@@ -115,7 +122,7 @@ def _of_several(record: Cohort | Cycle, settings: ReportSettings) -> Material:
     named = _members_recorded(record)
     drawn: dict[str, Pictures] = {}
     notes: list[str] = []
-    for item in (item for item in record.items if item.name in telling(record.items)):
+    for item in (item for item in record.items if item.name in representative_cases(record.items)):
         volumes, said = read_volumes(
             {role: files[item.name] for role, files in given.items() if item.name in files},
             {role: files[item.name] for role, files in named.items() if item.name in files},
@@ -132,9 +139,8 @@ def _members_recorded(record: Cohort) -> dict[str, dict[str, Path]]:
     """Find the files that a cohort was made of, where they still are."""
     paths = recorded_paths(record.settings)
     there = {role: path for role, path in paths.items() if path.exists() or is_pattern(path)}
-    modality = record.settings.get("modality")
     try:
-        return find_members(there, modality if modality in ("ct", "mr") else None)
+        return find_members(there, as_modality(record.settings.get("modality")))
     except InputRefused:  # they have changed since
         return {}
 
@@ -177,7 +183,7 @@ def _chosen(recorded: Mapping[str, object], settings: ReportSettings) -> dict[st
     return {**recorded, **{name: value for name, value in given.items() if value is not None}}
 
 
-def _pictures(record: Evaluation, volumes: Mapping[str, MetaTensor], notes: list[str]) -> Pictures | None:
+def _pictures(record: Evaluation, volumes: Mapping[str, Volume], notes: list[str]) -> Pictures | None:
     """The arrays as they were scored; None, with a note, where they cannot be had."""
     if not {"prediction", "reference"} <= volumes.keys():
         notes.append("pictures are left out: they take prediction and reference")
@@ -189,52 +195,49 @@ def _pictures(record: Evaluation, volumes: Mapping[str, MetaTensor], notes: list
     resample = bool(record.settings.get("resample_reference"))
     if record.registration and record.registration.applied:
         volumes, resample = _in_place(volumes, record.registration), True
-    aligned = align(**volumes, resample_reference=resample)
-    ends = None if fixed else record.data_range
-    return compare(aligned, record.profile, ends, record.translation, record.name)[1]
+    rules = ScoringRules(profile=record.profile, data_range=None if fixed else record.data_range)
+    aligned = align(volumes, resample_reference=resample)
+    return compare(aligned, rules, translation=record.translation, name=record.name)[1]
 
 
-def _in_place(volumes: Mapping[str, MetaTensor], found: Registration) -> dict[str, MetaTensor]:
+def _in_place(volumes: Mapping[str, Volume], found: Registration) -> dict[str, Volume]:
     """The volumes with the reference, and a mask on its grid, where registration put them."""
-    back = np.linalg.inv(np.array(found.matrix))
-    prediction, reference = (volumes[role].affine.numpy() for role in ("prediction", "reference"))
+    prediction, reference = (volumes[role].affine for role in ("prediction", "reference"))
     placed = dict(volumes)
     for role in {"reference", "mask"} & set(volumes):
-        own = volumes[role].affine.numpy()
+        own = volumes[role].affine
         if role == "reference" or (np.allclose(own, reference) and not np.allclose(own, prediction)):
-            there = torch.from_numpy(back @ own)
-            placed[role] = MetaTensor(volumes[role].as_tensor(), meta={**volumes[role].meta, "affine": there})
+            placed[role] = moved(volumes[role], found)
     return placed
 
 
-def _shown(record: Translation, volumes: Mapping[str, MetaTensor], notes: list[str]) -> Shown | None:
+def _shown(record: Translation, volumes: Mapping[str, Volume], notes: list[str]) -> Shown | None:
     if not {"prediction", "source"} <= volumes.keys():
         notes.append("pictures are left out: they take source and translation")
         return None
     axial = {role: to_axial(volume) for role, volume in volumes.items()}
-    source = array(axial["source"])
+    source, translation = axial["source"], axial["prediction"]
     for role, volume in axial.items():
-        if found := mismatch(volume, axial["source"], "source"):
+        if found := mismatch(volume, source, "source"):
             raise GeometryRefused(
-                f"{role} ({where(volume)}): {found}; give the {role} that belongs to this record"
+                f"{role} ({volume.name}): {found}; give the {role} that belongs to this record"
             )
-    translation, affine = array(axial["prediction"]), axial["source"].affine
-    grey = "levels" in axial["source"].meta
+    grey = source.is_picture
     ends = (0.0, 255.0) if grey else record.model.output_range
-    own = ends if grey else percentile_range(source, np.ones(source.shape, np.bool_))
-    columns, rows, depth = (float(length) for length in axial["source"].pixdim)
+    own = ends if grey else percentile_range(source.values)
+    mask = head_mask([source.values, translation.values], [own, ends])
     return Shown(
-        source=source,
-        translation=translation,
-        spread=array(axial["uncertainty"]) if "uncertainty" in axial else None,
-        mask=head_mask([source, translation], [own, ends]) | shows(translation, ends, INVENTED),
+        source=source.values,
+        translation=translation.values,
+        spread=axial["uncertainty"].values if "uncertainty" in axial else None,
+        mask=mask | shows(translation.values, ends, INVENTED),
         source_range=own,
         range=ends,
-        spacing_mm=(columns, rows, depth),
+        spacing_mm=source.spacing,
         source_unit="grey levels" if grey else UNITS[OTHER[record.model.to]],
         unit="grey levels" if grey else record.model.unit,
-        affine=None if grey else np.asarray(affine, np.float64),
-        regular="slices" not in axial["source"].meta,
+        affine=None if grey else source.affine,
+        regular=source.meta.slices is None,
     )
 
 
@@ -248,7 +251,7 @@ def _file(record: Evaluation | Translation, found: Material, settings: ReportSet
             "--view dicom: needs the headers of the DICOM series that was translated; name it with --source"
         )
     deidentify = settings.deidentify or bool(record.settings.get("deidentify"))
-    study = open_study(from_metatensor(found.volumes["source"]), deidentify=deidentify)
+    study = open_study(found.volumes["source"], deidentify=deidentify)
     made = record if isinstance(record, Translation) else record.translation
     folder.mkdir()
     found.views["pdf"](folder)
@@ -257,10 +260,10 @@ def _file(record: Evaluation | Translation, found: Material, settings: ReportSet
     (folder / "report.pdf").unlink()
     if isinstance(record, Evaluation):
         prediction = found.volumes.get("prediction")
-        scored = prediction is not None and prediction.meta["format"] == "dicom"
+        scored = prediction is not None and prediction.meta.format == "dicom"
         about = study
         if prediction is not None and scored:
-            about = open_study(from_metatensor(prediction), deidentify=deidentify)
+            about = open_study(prediction, deidentify=deidentify)
         as_dicom.file_scores(record, study, about.sources, folder)
     if (spread := found.volumes.get("uncertainty")) is not None:
         as_dicom.file_spread(spread, record, study, folder)

@@ -6,28 +6,28 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-from monai.data import MetaTensor
-
 from medtranslate.checkpoint import Model
 from medtranslate.config import TranslateSettings, plain, write_yaml
 from medtranslate.errors import InputRefused, UsageError
+from medtranslate.evaluation.alignment import align
 from medtranslate.evaluation.averages import (
     gathered_warnings,
     mean_baselines,
     mean_scores,
     mean_tissues,
-    telling,
+    representative_cases,
 )
-from medtranslate.evaluation.baselines import mean_image
 from medtranslate.evaluation.evaluate_pair import provenance_of
-from medtranslate.evaluation.pair import align, compare
+from medtranslate.evaluation.mean_image import mean_image
+from medtranslate.evaluation.pair import compare
 from medtranslate.evaluation.pairing import members_of, pair_up
-from medtranslate.io import read_volume
+from medtranslate.evaluation.records import nan_of
+from medtranslate.evaluation.rules import ScoringRules
+from medtranslate.evaluation.shown import shown_of
+from medtranslate.io import Volume, read_volume
 from medtranslate.io.names import pair_name
-from medtranslate.metrics import INVENTED, head_mask, percentile_range, shows
-from medtranslate.modality import OTHER, UNITS
 from medtranslate.records import Cohort, Evaluation, Provenance, Translation, write_result
+from medtranslate.records.places import record_of
 from medtranslate.report import (
     TRANSLATION_VIEWS,
     VIEWS,
@@ -36,18 +36,14 @@ from medtranslate.report import (
     write_case,
     write_translation_case,
 )
-from medtranslate.transforms import to_axial
-from medtranslate.transforms.monai_adapters import to_metatensor
 from medtranslate.translation import (
     Again,
     Job,
     Outputs,
     Translator,
     Written,
-    as_spoken,
     is_map,
     places,
-    record_of,
     translate,
 )
 
@@ -118,7 +114,7 @@ class _Scoring:
             if page:
                 write_case(result, drawn, page)
         elif page:
-            write_translation_case(written.record, name, _shown(written, model, outputs), page)
+            write_translation_case(written.record, name, _shown(written, outputs), page)
 
     def finish(
         self, records: Sequence[Translation], again: Again, translator: Translator, outputs: Outputs
@@ -137,12 +133,12 @@ class _Scoring:
         if found is None:
             wanted = list(range(0, len(names), max(1, len(names) // SHOWN)))[:SHOWN]
             made = zip(wanted, again(wanted), strict=True)
-            views = [(names[index], _shown(item, model, outputs)) for index, item in made]
+            views = [(names[index], _shown(item, outputs)) for index, item in made]
             for write_page in TRANSLATION_VIEWS.values():
                 write_page(records, views, folder)
             return
-        telling_ones = telling(found.items if isinstance(found, Cohort) else [found])
-        wanted = [index for index, name in enumerate(names) if name in telling_ones]
+        representative = representative_cases(found.items if isinstance(found, Cohort) else [found])
+        wanted = [index for index, name in enumerate(names) if name in representative]
         pictures = {
             names[index]: _score(item, self.references[names[index]], model, names[index], outputs)[1]
             for index, item in zip(wanted, again(wanted), strict=True)
@@ -179,27 +175,21 @@ def _score(
     item: Written, reference: Path, model: Model, name: str, outputs: Outputs
 ) -> tuple[Evaluation, Pictures]:
     """Score a translation as it was written."""
-    to, source = item.record.model.to, item.made.framed.source
+    to = item.record.model.to
     read = {
-        "prediction": to_metatensor(read_volume(outputs.path(item.job.target), modality=to)),
-        "reference": to_metatensor(
-            read_volume(reference, modality=to, advice=f"--reference takes the true {to.upper()}")
+        "prediction": read_volume(outputs.path(item.job.target), modality=to),
+        "reference": read_volume(
+            reference,
+            modality=to,
+            nan_to=nan_of("reference", reference, item.job.settings.nan_to, to, main=("source",)),
+            advice=f"--reference takes the true {to.upper()}",
         ),
-        "source": source,
+        "source": item.made.framed.source,
     }
-    result, pictures = compare(
-        align(
-            read["prediction"],
-            read["reference"],
-            source=source,
-            mean_image=mean_image(source, model, to),
-            uncertainty=item.made.spread,
-        ),
-        "image",
-        None,
-        item.record,
-        name,
-    )
+    volumes = {**read, "mean_image": mean_image(read["source"], model, to)}
+    if item.made.uncertainty is not None:
+        volumes["uncertainty"] = item.made.uncertainty
+    result, pictures = compare(align(volumes), ScoringRules(), translation=item.record, name=name)
     result = replace(result, provenance=_provenance(item, read, outputs))
     if result.coverage is None or item.record.uncertainty is None:
         return result, pictures
@@ -211,11 +201,12 @@ def _score(
     return replace(result, translation=replace(item.record, uncertainty=known)), pictures
 
 
-def _provenance(item: Written, read: Mapping[str, MetaTensor], outputs: Outputs) -> Provenance:
+def _provenance(item: Written, read: Mapping[str, Volume], outputs: Outputs) -> Provenance:
     """What was scored; by the digest of an original nobody finds the patient of a de-identified one."""
-    spread = outputs.path(item.job.spread) if item.job.spread and item.made.spread is not None else None
+    place = item.job.uncertainty
+    spread = outputs.path(place) if place and item.made.uncertainty is not None else None
     # A map is no volume that is read.
-    written = {"uncertainty": to_metatensor(read_volume(spread))} if spread and not is_map(spread) else {}
+    written = {"uncertainty": read_volume(spread)} if spread and not is_map(spread) else {}
     found = provenance_of({**read, **written})
     if not item.record.settings.get("deidentify"):
         return found
@@ -239,28 +230,6 @@ def _found(results: Sequence[Evaluation], settings: TranslateSettings) -> Evalua
     )
 
 
-def _shown(item: Written, model: Model, outputs: Outputs) -> Shown:
-    """A translation laid out for drawing; the source opens with the range that the model sees of it."""
-    scale, to, given = model.description.scale, item.record.model.to, item.made.framed.source
-    grey = "levels" in given.meta
-    ends = {"ct": scale.ct_window, "mr": scale.mr_range}
-    spoken_range, range = ((0.0, 255.0),) * 2 if grey else (ends[OTHER[to]], ends[to])
-    spoken = to_axial(as_spoken(given, OTHER[to], model)).numpy()[0]
-    source = to_axial(given)
-    translation = to_axial(to_metatensor(read_volume(outputs.path(item.job.target), modality=to))).numpy()[0]
-    mask = head_mask([spoken, translation], [spoken_range, range]) | shows(translation, range, INVENTED)
-    arbitrary = to == "ct" and not grey and mask.any()
-    columns, rows, depth = (float(length) for length in source.pixdim)
-    return Shown(
-        source=source.numpy()[0],
-        translation=translation,
-        spread=None if item.made.spread is None else to_axial(item.made.spread).numpy()[0],
-        mask=mask,
-        source_range=percentile_range(source.numpy()[0], mask) if arbitrary else spoken_range,
-        range=range,
-        spacing_mm=(columns, rows, depth),
-        source_unit="grey levels" if grey else UNITS[OTHER[to]],
-        unit="grey levels" if grey else item.record.model.unit,
-        affine=None if grey else np.asarray(source.affine, dtype=np.float64),
-        regular="slices" not in given.meta,
-    )
+def _shown(item: Written, outputs: Outputs) -> Shown:
+    written = read_volume(outputs.path(item.job.target), modality=item.record.model.to)
+    return shown_of(item.made, written)

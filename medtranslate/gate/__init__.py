@@ -1,16 +1,16 @@
-"""Is an input what the model knows? Pass, warn, refuse.
+"""Checks that an input is an axial head of the model's kind: pass, warn or refuse.
 
-wrong  pictures that are no axial head, to learn from
-brain  where the brain is in a slice
-scans  pictures of heads that are no anatomical MR or CT, likewise
-heads  digital heads in other planes and without skull, likewise
-fit    the gate of a model, on what the model was trained on
-judge  what the gate says of an input
+judge      verdict on an input
+fit        fit of a gate on training slices and wrong pictures; it imports `data` and is imported by itself
+negatives  wrong pictures that show no axial head
+scans      wrong pictures that are no anatomical MR or CT
+heads      wrong pictures of digital heads in other planes and without skull
+variations random changes of pictures during the fit
+brain      extraction of the brain from a slice
 """
 
 from __future__ import annotations
 
-from medtranslate.gate.fit import fit_gate, fit_gates
 from medtranslate.gate.judge import judge, look
 
-__all__ = ["fit_gate", "fit_gates", "judge", "look"]
+__all__ = ["judge", "look"]

@@ -1,4 +1,4 @@
-"""Where the brain is in a slice of a head, roughly: what a tool for skull stripping would keep."""
+"""Approximate extraction of the brain from a slice of a head, as tools for skull stripping do it."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ Floats = NDArray[np.float32]
 Flags = NDArray[np.bool_]
 
 RIND = 0.12
-"""Least depth at which a brain begins, as a share of the head's largest."""
+"""Least depth at which the brain begins, as a share of the head's largest depth."""
 
 WHITE = 0.97
-"""Of the range: bone in a brain window."""
+"""Share of the range above which a voxel is bone in a brain window."""
 
 
 @dataclass(frozen=True)
 class Cut:
-    """A slice without its skull.
+    """A slice and the brain in it.
 
     Attributes:
         grey: [S, S] from 0 to 1.
-        brain: what a tool for skull stripping would keep, roughly.
+        brain: approximate result of skull stripping.
         head: brain, skull and scalp.
     """
 
@@ -37,16 +37,17 @@ class Cut:
 
     @property
     def share(self) -> float:
-        """Of the head that is brain, and not bone that was left."""
+        """Share of the head that is brain, without remaining bone."""
         return float((self.brain & (self.grey <= WHITE)).sum()) / max(float(self.head.sum()), 1.0)
 
 
 def cut_out(picture: Tensor, rng: np.random.Generator) -> Cut:
-    """Head and brain of a slice [S, S] in [-1, 1].
+    """Find head and brain in a slice [S, S] in [-1, 1].
 
-    Going inwards the grey is brightest in the scalp (CT: in the bone) and then darkest in the bone (CT: in
-    what lies within): there the brain begins. White bone that is left is taken away. The outline is smooth
-    and a little generous, as networks for skull stripping draw it, or follows the tissue.
+    From the skin inwards, the mean grey value has a maximum in the scalp (CT: in the bone) and then a minimum
+    in the bone (CT: in the tissue within). The brain begins at this minimum. Remaining white bone is removed.
+    The outline is smooth and slightly too large, like that of networks for skull stripping, or it follows the
+    tissue.
     """
     grey = ((picture.numpy() + 1) / 2).astype(np.float32)
     head = _largest(ndimage.binary_fill_holes(ndimage.binary_opening(grey > VISIBLE, np.ones((3, 3)))))
@@ -74,5 +75,5 @@ def _largest(mask: Flags) -> Flags:
     labels, count = ndimage.label(mask)
     if count == 0:
         return mask
-    found: Flags = labels == 1 + int(np.argmax(np.bincount(labels.ravel())[1:]))
-    return found
+    largest: Flags = labels == 1 + int(np.argmax(np.bincount(labels.ravel())[1:]))
+    return largest

@@ -1,7 +1,7 @@
-"""The gate of a model, fitted on what the model was trained on and on digital heads.
+"""Fits the gate of a model on the model's training slices and on digital heads.
 
-Right slices are those of the sources; wrong ones are made of them (`wrong`, `scans`) and of digital heads
-(`heads`). A part of the right ones, whole runs of neighbours, is held back: on these the limits are set.
+Right slices come from the sources. Wrong pictures are made of them (`negatives`, `scans`) and of digital
+heads (`heads`). A part of the right slices, in whole runs of neighbours, is held back to set the limits.
 """
 
 from __future__ import annotations
@@ -13,71 +13,58 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from medtranslate.config import AugmentSettings, Modality, NetworkSettings, ScaleSettings
+from medtranslate.config import Modality, NetworkSettings, ScaleSettings
 from medtranslate.data import Source
 from medtranslate.data.phantom_slices import PhantomSlices
 from medtranslate.gate.heads import bare_heads, other_views
 from medtranslate.gate.negatives import WRONG, offered, turned
 from medtranslate.gate.scans import SCANS
+from medtranslate.gate.variations import add_copies, rotate_some, vary
 from medtranslate.modality import OTHER
 from medtranslate.model import Generators
 from medtranslate.networks import HIGHEST, KINDS, MODALITIES, SliceGate, VariationalGenerator, pooled, shrink
 from medtranslate.phantom import HELD_OUT
 from medtranslate.runtime import progress
-from medtranslate.transforms import augment
 
 MOST = 2_000
-"""Slices of a source that are looked at."""
+"""Most slices of a source."""
 
 PHANTOMS = 600
-"""Digital heads of each modality beside them."""
+"""Slices of digital heads of each modality."""
 
 MADE = 360
-"""Pictures of each wrong kind and modality."""
+"""Pictures of each wrong kind, for each modality."""
 
 BATCH = 64
 
 HEADS = 20
-"""Of a batch that are seen from all four sides, too."""
-
-LYING = 0.3
-"""Share of heads that are turned in a batch."""
-
-SMALLER = (0.35, 1.35)
-"""Share of pictures that are shown smaller than their frame, and by how much at most."""
+"""Heads of a batch that are compared with their rotations by 90, 180 and 270 degrees."""
 
 MIX = (0.3, 0.3, 0.02, 0.11, 0.27)
-"""Share of each kind in a batch, before some heads are turned."""
+"""Share of each kind in a batch, before heads are rotated."""
 
 RATE = 3e-3
 
 FIRST = HELD_OUT - 500_000
-"""Seeds of the digital heads."""
+"""First seed of the digital heads."""
 
 HELD = 6
-"""One run of neighbours of this many is held back."""
+"""One of this many runs of neighbours is held back."""
 
 RUNS = 60
-"""Runs of neighbours that a source is cut into."""
-
-COPIES = 4
-"""Moved copies of each slice that is held back, beside itself."""
+"""Runs of neighbours into which a source is divided."""
 
 WARNED, REFUSED = 0.01, 0.003
-"""Shares of the slices held back beyond the limits."""
+"""Shares of the slices held back that are beyond the limits."""
 
 MARGIN = 1.15
-"""The distance that is refused lies so much further: a few hundred slices do not reach far into a tail."""
-
-_STILL = AugmentSettings(distant=0.0, degrees=15.0, scale=0.12, shift=0.05, mr_gamma=0.4)
-
-_COPY = AugmentSettings(distant=0.0, degrees=5.0, scale=0.04, shift=0.02)
+"""Factor of the refusal limit of the distance: a few hundred slices do not sample the tail."""
 
 SHRUNK = 0.05
-"""Weight of the even part in a covariance; few slices say little of 128 dimensions."""
+"""Shrinkage of the covariance: few slices determine 128 dimensions poorly."""
 
 _SETS = sum(8 + len(WRONG | SCANS[which]) for which in MODALITIES)
-"""Sets of slices: of each modality one by `_split`, and seven and the wrong ones by `_shown`."""
+"""Steps of the progress bar: for each modality one of `_split`, and those of `_training_set`."""
 
 
 def fit_gate(
@@ -94,14 +81,15 @@ def fit_gate(
     """Fit a gate for generators, from the slices that they were trained on.
 
     Args:
-        sources: of each modality; digital heads in place of one that is not there.
+        sources: training slices of each modality; digital heads replace a missing one.
         steps: of the classifier's training.
-        seed: of everything random.
-        start: a gate whose classifier is trained on, such as one that knows fewer kinds.
+        seed: of all random numbers.
+        start: a gate whose classifier is trained further, such as one with fewer kinds.
     """
-    return fit_gates(sources, [generators], network, scale, steps=steps, seed=seed, quiet=quiet, start=start)[
-        0
-    ]
+    (gate,) = fit_gates(
+        sources, [generators], network, scale, steps=steps, seed=seed, quiet=quiet, start=start
+    )
+    return gate
 
 
 def fit_gates(
@@ -115,16 +103,17 @@ def fit_gates(
     quiet: bool = True,
     start: SliceGate | None = None,
 ) -> list[SliceGate]:
-    """Fit a gate for each of several generators that were trained on the same slices, as `fit_gate` does one.
+    """Fit a gate for each of several generators that were trained on the same slices.
 
-    They share a classifier, which is fitted once; distances and limits are those of each.
+    The gates share a classifier, which is fitted once. Each has its own distances and limits. The arguments
+    are those of `fit_gate`.
     """
     known, held = {}, {}
     with progress(_SETS, "set", "slices for the gate", quiet=quiet) as bar:
         for which in MODALITIES:
             known[which], held[which] = _split(sources.get(which), which, network, scale)
             bar.update()
-        images, labels = _shown(known, network, scale, seed, bar.update)
+        images, labels = _training_set(known, network, scale, seed, bar.update)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         gate = SliceGate(network)
@@ -144,14 +133,14 @@ def fit_gates(
 def _set_limits(
     gate: SliceGate, which: Modality, generators: Generators, known: Tensor, held: Tensor, seed: int
 ) -> None:
-    """Set centre, spread and limits of a modality from slices to learn from and slices held back."""
+    """Set centre, whitening and limits of a modality, from training slices and slices held back."""
     index = MODALITIES.index(which)
     encoder = generators.to_mr if which == "ct" else generators.to_ct
     gate.centre[index], gate.whiten[index] = fitted(latents(encoder, known))
     rather = gate.ratios(held, which)[:, KINDS.index(OTHER[which])] >= 0
-    again = _moved(held[rather] if rather.any() else held, seed)
-    seen = torch.cat([gate.ratios(part, which) for part in again.split(BATCH)])
-    limits = torch.stack([seen.quantile(share, dim=0) for share in (WARNED, REFUSED)], dim=1)
+    again = add_copies(held[rather] if rather.any() else held, seed)
+    ratios = torch.cat([gate.ratios(part, which) for part in again.split(BATCH)])
+    limits = torch.stack([ratios.quantile(share, dim=0) for share in (WARNED, REFUSED)], dim=1)
     gate.limits[index] = limits.minimum(torch.tensor(HIGHEST))
     apart = gate.distance_of(latents(encoder, again), which)
     gate.reach[index] = torch.stack([apart.quantile(1 - share) for share in (WARNED, REFUSED)])
@@ -159,7 +148,7 @@ def _set_limits(
 
 
 def latents(encoder: VariationalGenerator, slices: Tensor) -> Tensor:
-    """Pooled posterior means [N, D]."""
+    """Compute pooled posterior means [N, D]."""
     device = next(encoder.parameters()).device
     with torch.inference_mode():
         return torch.cat([pooled(encoder.encode(part.to(device)).mean).cpu() for part in slices.split(16)])
@@ -168,26 +157,26 @@ def latents(encoder: VariationalGenerator, slices: Tensor) -> Tensor:
 def _split(
     source: Source | None, modality: Modality, network: NetworkSettings, scale: ScaleSettings
 ) -> tuple[Tensor, Tensor]:
-    """Slices to learn from, and those held back."""
-    made = PhantomSlices(FIRST, FIRST, modality, "both", network, scale).fixed(PHANTOMS)
+    """Divide slices into those for training and those held back."""
+    digital = PhantomSlices(FIRST, FIRST, modality, "both", network, scale).fixed(PHANTOMS)
     if source is None:
         source = PhantomSlices(FIRST + 1, FIRST + 1, modality, "both", network, scale)
     slices = source.fixed(MOST)
     run = torch.arange(len(slices)) * RUNS // len(slices)
     back = run % HELD == HELD - 1
-    return torch.cat([slices[~back], made]), slices[back] if back.any() else made[::HELD]
+    return torch.cat([slices[~back], digital]), slices[back] if back.any() else digital[::HELD]
 
 
-def _shown(
+def _training_set(
     known: Mapping[Modality, Tensor],
     network: NetworkSettings,
     scale: ScaleSettings,
     seed: int,
     advance: Callable[[], object],
 ) -> tuple[Tensor, Tensor]:
-    """All that the classifier learns from, [N, 1, SIDE, SIDE], and what each shows.
+    """Make the training images of the classifier [N, 1, SIDE, SIDE] and their labels, indices of `KINDS`.
 
-    `advance` is called when a set of them is made.
+    `advance` is called after each set.
     """
     generator = torch.Generator().manual_seed(seed)
     parts: list[Tensor] = []
@@ -205,7 +194,7 @@ def _shown(
             return right[torch.randint(len(right), (count,), generator=generator)]
 
         add(right, which)
-        # Framed once more, so that a wrong picture is not told by having been framed twice.
+        # Framed once more; otherwise being framed twice would identify a wrong picture.
         add(offered(some(2 * MADE), which, network, scale), which)
         add(offered(some(2 * MADE), OTHER[which], network, scale), which)
         add(offered(turned(some(MADE), generator), which, network, scale), "turned")
@@ -232,10 +221,10 @@ def _train(gate: SliceGate, images: Tensor, labels: Tensor, steps: int, seed: in
             if step == steps // 2:
                 weights[_mislabelled(gate, images, labels)] = 0.0
             chosen = torch.multinomial(weights, BATCH, replacement=True, generator=generator)
-            batch, kinds = _turned_some(images[chosen], labels[chosen], generator)
-            loss = functional.nll_loss(gate(_varied(batch, generator)), kinds)
+            batch, kinds = rotate_some(images[chosen], labels[chosen], generator)
+            loss = functional.nll_loss(gate(vary(batch, generator)), kinds)
             heads = chosen[labels[chosen] < len(MODALITIES)][:HEADS]
-            loss = loss + _which_way(gate, _varied(images[heads], generator), labels[heads])
+            loss = loss + _which_way(gate, vary(images[heads], generator), labels[heads])
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
@@ -245,66 +234,29 @@ def _train(gate: SliceGate, images: Tensor, labels: Tensor, steps: int, seed: in
 
 
 def _which_way(gate: SliceGate, upright: Tensor, own: Tensor) -> Tensor:
-    """Cross-entropy of telling heads from themselves turned by 90, 180 and 270 degrees.
+    """Compute the cross-entropy of distinguishing heads from their rotations by 90, 180 and 270 degrees.
 
-    Said of the same slice, which way is up is learnt much sooner than from slices that are turned or not
-    (Gidaris et al., "Unsupervised representation learning by predicting image rotations", ICLR 2018).
+    A network learns the upright orientation much sooner from rotations of one slice than from different
+    slices (Gidaris et al., "Unsupervised representation learning by predicting image rotations", ICLR 2018).
     """
-    seen = gate(torch.cat([upright.rot90(quarters, (2, 3)) for quarters in range(4)]))
-    lead = seen.gather(1, own.repeat(4)[:, None])[:, 0] - seen[:, KINDS.index("turned")]
+    outputs = gate(torch.cat([upright.rot90(quarters, (2, 3)) for quarters in range(4)]))
+    lead = outputs.gather(1, own.repeat(4)[:, None])[:, 0] - outputs[:, KINDS.index("turned")]
     return functional.cross_entropy(lead.reshape(4, -1).T, torch.zeros(len(upright), dtype=torch.long))
 
 
 @torch.no_grad()
 def _mislabelled(gate: SliceGate, images: Tensor, labels: Tensor) -> Tensor:
-    """Which heads look like the other modality though they were shown as theirs: published sets hold such."""
+    """Find heads that look like the other modality: published sets contain mislabelled slices."""
     gate.eval()
-    seen = torch.cat([gate(part) for part in images.split(BATCH)])
+    outputs = torch.cat([gate(part) for part in images.split(BATCH)])
     gate.train()
     ct, mr = (KINDS.index(which) for which in MODALITIES)
-    lead = seen[:, ct] - seen[:, mr]
+    lead = outputs[:, ct] - outputs[:, mr]
     return ((labels == ct) & (lead < 0)) | ((labels == mr) & (lead > 0))
 
 
-def _turned_some(images: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Some of the heads upside down or on their side."""
-    quarters = torch.tensor((1, 2, 2, 3))[torch.randint(4, (len(images),), generator=generator)]
-    lying = (torch.rand(len(images), generator=generator) < LYING) & (labels < len(MODALITIES))
-    images = images.clone()
-    for count in (1, 2, 3):
-        which = lying & (quarters == count)
-        images[which] = images[which].rot90(count, (2, 3))
-    return images, torch.where(lying, KINDS.index("turned"), labels)
-
-
-def _varied(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Moved a little, mirrored, of another contrast, noisier or softer: what is no error in any kind."""
-    moved = _smaller(augment(images, "mr", _STILL, generator), generator)
-    soft = torch.rand(len(images), generator=generator) < 0.25
-    moved[soft] = functional.avg_pool2d(functional.pad(moved[soft], (1, 1, 1, 1), mode="replicate"), 3, 1)
-    grain = torch.rand(len(images), generator=generator) < 0.5
-    level = 0.1 * torch.rand(int(grain.sum()), 1, 1, 1, generator=generator) ** 2
-    moved[grain] += level * torch.randn(moved[grain].shape, generator=generator)
-    return moved.clamp(-1, 1)
-
-
-def _smaller(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Some of them smaller than their frame, as most slices of a volume are: it has one frame for all."""
-    some = torch.rand(len(images), generator=generator) < SMALLER[0]
-    zoom = torch.where(some, 1 + (SMALLER[1] - 1) * torch.rand(len(images), generator=generator), 1.0)
-    theta = zoom.reshape(-1, 1, 1) * torch.eye(2, 3)
-    grid = functional.affine_grid(theta, list(images.shape), align_corners=False)
-    return functional.grid_sample(images + 1, grid, align_corners=False) - 1
-
-
-def _moved(slices: Tensor, seed: int) -> Tensor:
-    """The slices as they are, and copies that lie a little differently."""
-    generator = torch.Generator().manual_seed(seed + 2)
-    return torch.cat([slices, *(augment(slices, "ct", _COPY, generator) for _ in range(COPIES))])
-
-
 def fitted(vectors: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean, and what whitens: the inverse root of a covariance shrunk towards its diagonal."""
+    """Compute mean and whitening matrix: the inverse root of a covariance shrunk towards its diagonal."""
     centre = vectors.mean(dim=0)
     apart = vectors - centre
     covariance = apart.T @ apart / len(vectors)

@@ -1,4 +1,4 @@
-"""Digital heads as volumes: cut in planes that are not axial, and without skull and scalp.
+"""Pictures of digital heads in planes that are not axial, and without skull and scalp.
 
 Pictures are [count, 1, size, size] in [-1, 1], head up or face up.
 """
@@ -32,32 +32,32 @@ BRAIN = (
     *("grey matter", "white matter", "deep nuclei", "pallidum", "brainstem", "cerebellar cortex"),
     *("tumour", "oedema", "haemorrhage", "infarct", "calcification"),
 )
-"""Tissues that a brain consists of, but for its fluid."""
+"""Tissues of the brain, without the fluid."""
 
 Volume = tuple[Tensor, NDArray[np.bool_], np.random.Generator]
-"""Values [X, Y, Z] in [-1, 1], where the brain is, and what further choices are drawn from."""
+"""Values [X, Y, Z] in [-1, 1], mask of the brain, and generator of further choices."""
 
 
 def other_views(modality: Modality, number: int, size: int, scale: ScaleSettings, first: int) -> Tensor:
-    """Sagittal and coronal cuts of the heads from a seed on, some of which end above the face."""
-    made = (
+    """Draw sagittal and coronal cuts of digital heads from seed `first` on; some end above the face."""
+    planes = (
         _upper(plane, rng)
         for unit, _, rng in _volumes(modality, scale, first)
         for axis in (0, 1)
         for plane in _cuts(unit, axis, rng)
     )
-    return _resized(islice(made, number), size)
+    return _resized(islice(planes, number), size)
 
 
 def bare_heads(modality: Modality, number: int, size: int, scale: ScaleSettings, first: int) -> Tensor:
-    """Brains without skull of the heads from a seed on, mostly axial cuts."""
-    made = (
+    """Draw brains without skull of digital heads from seed `first` on, mostly in axial cuts."""
+    planes = (
         plane
         for unit, brain, rng in _volumes(modality, scale, first)
         for axis in (2, 2, 2, 0, 1)
         for plane in _cuts(unit.where(torch.from_numpy(_outlined(brain, rng)), -1.0), axis, rng)
     )
-    return _resized(islice(made, number), size)
+    return _resized(islice(planes, number), size)
 
 
 def _volumes(modality: Modality, scale: ScaleSettings, first: int) -> Iterator[Volume]:
@@ -72,7 +72,7 @@ def _volumes(modality: Modality, scale: ScaleSettings, first: int) -> Iterator[V
 
 
 def _outlined(tissue: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.bool_]:
-    """A brain with its fluid: tight as its own surface, or a voxel or two wider."""
+    """Outline a brain with its fluid: on its own surface, or a voxel or two wider."""
     labels, _ = ndimage.label(ndimage.binary_opening(tissue))
     largest = labels == 1 + int(np.argmax(np.bincount(labels.ravel())[1:]))
     closed = ndimage.binary_fill_holes(ndimage.binary_closing(largest, iterations=3))
@@ -82,28 +82,28 @@ def _outlined(tissue: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np
 
 
 def _cuts(unit: Tensor, axis: int, rng: np.random.Generator) -> list[Tensor]:
-    """Some of the fuller slices across an axis, [1, rows, columns].
+    """Choose some of the fuller slices across an axis, [1, rows, columns].
 
     Rows from the top of the head down (axial: from the front), columns from the front or the right.
     """
     planes = unit.movedim(axis, 0).transpose(1, 2).flip(1, 2)
-    shown = (planes > -0.8).float().mean(dim=(1, 2))
-    full = (shown > 0.5 * shown.max()).nonzero().flatten().numpy()
+    visible = (planes > -0.8).float().mean(dim=(1, 2))
+    full = (visible > 0.5 * visible.max()).nonzero().flatten().numpy()
     return [planes[index][None] for index in rng.choice(full, min(CUTS, len(full)), replace=False)]
 
 
 def _upper(plane: Tensor, rng: np.random.Generator) -> Tensor:
-    """A cut in another plane, in two of three without what lies below some height."""
+    """Cut a plane off below a random height, in two of three cases."""
     share = rng.uniform(0.5, 1.0) if rng.random() < 0.67 else 1.0
     return plane[:, : round(share * plane.shape[1])]
 
 
 def _resized(planes: Iterable[Tensor], size: int) -> Tensor:
-    """Square pictures; what is added beside a plane is air."""
-    made = []
+    """Pad planes with air to squares and resize them to [count, 1, size, size]."""
+    pictures = []
     for plane in planes:
         side = max(plane.shape[1:])
         below, beside = side - plane.shape[1], side - plane.shape[2]
         square = functional.pad(plane, (0, beside, 0, below), value=-1.0)
-        made.append(functional.interpolate(square[None], (size, size), mode="bilinear", antialias=True))
-    return torch.cat(made)
+        pictures.append(functional.interpolate(square[None], (size, size), mode="bilinear", antialias=True))
+    return torch.cat(pictures)

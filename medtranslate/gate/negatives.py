@@ -1,6 +1,6 @@
-"""Pictures that are no axial head, made of slices that are, and of nothing.
+"""Pictures that are no axial head: altered slices, and drawings.
 
-Each maker takes slices [N, 1, S, S] in [-1, 1] and gives as many pictures of its kind, likewise.
+Each maker takes slices [N, 1, S, S] in [-1, 1] and returns as many pictures of its kind, in the same form.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ Maker = Callable[[Tensor, torch.Generator], Tensor]
 
 
 def offered(pictures: Tensor, modality: Modality, network: NetworkSettings, scale: ScaleSettings) -> Tensor:
-    """Grey pictures [N, 1, S, S] in [-1, 1] as the networks see them if they are offered as of a modality.
+    """Normalise and frame grey pictures [N, 1, S, S] in [-1, 1] as inputs of a declared modality.
 
-    A picture in which no head is found is left as it is: it would be refused before it comes to the gate.
+    A picture without a head is only resized: it would be refused before it reaches the gate.
     """
     return torch.cat([_offered(picture[None], modality, network, scale) for picture in pictures])
 
@@ -38,7 +38,7 @@ def _offered(picture: Tensor, modality: Modality, network: NetworkSettings, scal
 
 
 def turned(slices: Tensor, generator: torch.Generator) -> Tensor:
-    """Upside down half of the time, else turned by 60 to 300 degrees."""
+    """Rotate slices: seven in ten by 90, 180 or 270 degrees, the others by 60 to 300 degrees."""
     degrees = 60 + 240 * torch.rand(len(slices), generator=generator)
     quarter = 90 * torch.randint(1, 4, (len(slices),), generator=generator)
     straight = torch.rand(len(slices), generator=generator) < 0.7
@@ -46,20 +46,20 @@ def turned(slices: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def noise(slices: Tensor, generator: torch.Generator) -> Tensor:
-    """Random fields whose power falls with the frequency, from white to cloudy, some cut to blobs."""
+    """Make random fields whose power falls with the frequency, from white to cloudy; some are binary."""
     count, size = len(slices), slices.shape[-1]
     frequency = torch.fft.fftfreq(size)
     radius = (frequency[:, None] ** 2 + frequency**2).sqrt().clamp_min(1 / size)
     fall = 3 * torch.rand(count, 1, 1, 1, generator=generator)
     white = torch.randn(count, 1, size, size, generator=generator)
-    made = _spread(torch.fft.ifft2(torch.fft.fft2(white) * radius**-fall).real, generator)
+    fields = _spread(torch.fft.ifft2(torch.fft.fft2(white) * radius**-fall).real, generator)
     cut = torch.rand(count, generator=generator) < 0.3
-    made[cut] = torch.where(made[cut] > made[cut].mean(dim=(1, 2, 3), keepdim=True), made[cut], -1.0)
-    return made
+    fields[cut] = torch.where(fields[cut] > fields[cut].mean(dim=(1, 2, 3), keepdim=True), fields[cut], -1.0)
+    return fields
 
 
 def shapes(slices: Tensor, generator: torch.Generator) -> Tensor:
-    """Ellipses and boxes of any grey over each other, on any ground."""
+    """Draw overlapping ellipses and boxes of random grey values on a random ground."""
     pictures = _uniform(generator, len(slices), 1, 1, 1).expand_as(slices).clone() * 2 - 1
     for picture in pictures:
         for _ in range(int(torch.randint(1, 14, (), generator=generator))):
@@ -68,7 +68,7 @@ def shapes(slices: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def bodies(slices: Tensor, generator: torch.Generator) -> Tensor:
-    """One or two round bodies of even grey with dark and bright organs in them, as trunk and limbs have."""
+    """Draw one or two round bodies of even grey with dark and bright organs, like trunk and limbs."""
     pictures = torch.full_like(slices, -1.0)
     for picture in pictures:
         twins = bool(_uniform(generator) < 0.3)
@@ -96,12 +96,12 @@ def bodies(slices: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def inverted(slices: Tensor, generator: torch.Generator) -> Tensor:
-    """White on black as black on white."""
+    """Exchange black and white."""
     return -slices
 
 
 def patches(slices: Tensor, generator: torch.Generator) -> Tensor:
-    """A part of a slice, 2.5 to 5 times as large."""
+    """Enlarge a part of each slice by 2.5 to 5."""
     zoom = 0.2 + 0.2 * torch.rand(len(slices), generator=generator)
     shift = (torch.rand(len(slices), 2, generator=generator) - 0.5) * 0.8
     theta = torch.zeros(len(slices), 2, 3)
@@ -111,18 +111,18 @@ def patches(slices: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def blocks(slices: Tensor, generator: torch.Generator) -> Tensor:
-    """2 to 8 parts along each side, in any order."""
-    made = []
+    """Divide each slice into 2 to 8 parts along each side and shuffle them."""
+    shuffled = []
     for picture in slices:
         side = picture.shape[-1] // int(2 ** torch.randint(1, 4, (), generator=generator))
         parts = functional.unfold(picture[None], side, stride=side)
         order = torch.randperm(parts.shape[2], generator=generator)
-        made.append(functional.fold(parts[:, :, order], picture.shape[-2:], side, stride=side))
-    return torch.cat(made)
+        shuffled.append(functional.fold(parts[:, :, order], picture.shape[-2:], side, stride=side))
+    return torch.cat(shuffled)
 
 
 def joined(slices: Tensor, generator: torch.Generator) -> Tensor:
-    """Slices shining through each other, their lower half above the upper, or two upper halves."""
+    """Join slices: one seen through another, the lower half above the upper, or two upper halves."""
     others = slices[torch.randperm(len(slices), generator=generator)]
     size = slices.shape[-1]
     through = (slices + _rotated(others, torch.full((len(slices),), 90.0))) / 2
@@ -134,7 +134,7 @@ def joined(slices: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def warped(slices: Tensor, generator: torch.Generator) -> Tensor:
-    """Bent by waves, or unrolled to polar coordinates."""
+    """Bend slices by waves, or unroll them to polar coordinates."""
     count, size = len(slices), slices.shape[-1]
     line = torch.linspace(-1, 1, size)
     y, x = torch.meshgrid(line, line, indexing="ij")
@@ -165,7 +165,7 @@ WRONG: dict[str, Maker] = {
     "joined": joined,
     "warped": warped,
 }
-"""What is no head at all, or no whole one."""
+"""Makers of pictures that show no head, or no whole head."""
 
 
 def _uniform(generator: torch.Generator, *shape: int) -> Tensor:
@@ -186,7 +186,7 @@ def _sampled(slices: Tensor, theta: Tensor) -> Tensor:
 
 
 def _spread(values: Tensor, generator: torch.Generator) -> Tensor:
-    """Values of each picture brought to [-1, 1], then bent."""
+    """Scale the values of each picture to [-1, 1], then apply a random gamma."""
     flat = values.flatten(1)
     low, high = flat.amin(1).reshape(-1, 1, 1, 1), flat.amax(1).reshape(-1, 1, 1, 1)
     gamma = torch.exp(2 * _uniform(generator, len(values), 1, 1, 1) - 1)
@@ -208,12 +208,12 @@ def _paint(
     boxes: bool = True,
     within: Tensor | None = None,
 ) -> Tensor:
-    """One ellipse (or box) into a picture [S, S], and where it is.
+    """Paint one ellipse or box into a picture [S, S] and return its mask.
 
     Args:
-        centre: x and y, or how far from the middle they may lie at random; the picture reaches from -1 to 1.
-        radii: smallest and largest.
-        grey: darkest and brightest.
+        centre: x and y, or their largest random distance from the middle; the picture reaches from -1 to 1.
+        radii: smallest and largest radius.
+        grey: darkest and brightest grey value.
         within: paint only there.
     """
     line = torch.linspace(-1, 1, picture.shape[-1])

@@ -1,7 +1,7 @@
-"""Pictures of heads that are no anatomical MR or CT: bare brains, echo-planar images, angiograms, maps.
+"""Scans of heads that are no anatomical MR or CT: bare brains, echo-planar images, angiograms, maps.
 
-They are drawn from ordinary slices. Each maker takes slices [N, 1, S, S] in [-1, 1] and gives as many
-pictures of its kind, likewise, as the makers of `wrong` do.
+They are computed from ordinary slices. Each maker takes slices [N, 1, S, S] in [-1, 1] and returns as many
+pictures of its kind, like the makers of `negatives`.
 """
 
 from __future__ import annotations
@@ -19,43 +19,43 @@ from medtranslate.gate.brain import Cut, Floats, cut_out
 from medtranslate.gate.negatives import Maker
 
 BARE = 0.35
-"""A slice whose brain takes less of its head than this is no slice to strip: it shows vertex or face."""
+"""Least share of brain in a head; slices with less show vertex or face and are not used."""
 
 
 Draw = Callable[[Cut, np.random.Generator], Floats]
 
 
 def bare(slices: Tensor, generator: torch.Generator) -> Tensor:
-    """Brains whose skull and scalp were taken away."""
+    """Remove skull and scalp."""
     return _drawn(slices, generator, lambda cut, rng: np.where(cut.brain, cut.grey, 0.0))
 
 
 def echo_planar(slices: Tensor, generator: torch.Generator) -> Tensor:
-    """Echo-planar images: coarse, bent along the phase-encoding axis, with ghosts, and dark near air.
+    """Simulate echo-planar images: coarse, bent along the phase-encoding axis, with ghosts, dark near air.
 
     Jezzard and Balaban (MRM 34 (1995) 65) describe the distortion; the ghost lies half a field of view
-    away. Fat is suppressed, so that the scalp is dark; some are stripped besides, as atlases of them are.
+    away. Fat is suppressed, so the scalp is dark. Some are also without skull, like atlases of such images.
     """
     return _drawn(slices, generator, _echo_planar)
 
 
 def angiograms(slices: Tensor, generator: torch.Generator) -> Tensor:
-    """Bright vessels on a suppressed background: projections, and slices of time of flight."""
+    """Draw bright vessels on a suppressed background: projections, and slices of time of flight."""
     return _drawn(slices, generator, _angiogram)
 
 
 def maps(slices: Tensor, generator: torch.Generator) -> Tensor:
-    """What was computed rather than measured: diffusion, relaxation, share of a tissue, statistics, phase."""
+    """Draw computed maps: diffusion, relaxation, share of a tissue, statistics, phase."""
     return _drawn(slices, generator, lambda cut, rng: _MAPS[int(rng.integers(len(_MAPS)))](cut, rng))
 
 
 def _drawn(slices: Tensor, generator: torch.Generator, draw: Draw) -> Tensor:
-    """One picture for each slice, made of the slices that show a brain; of what there is if none does."""
+    """Draw one picture for each slice, from the slices that show enough brain, or from all if none does."""
     rng = np.random.default_rng(int(torch.randint(2**31, (), generator=generator)))
     cuts = [cut_out(picture[0], rng) for picture in slices]
-    worth = [cut for cut in cuts if cut.share > BARE] or cuts
-    made = [draw(worth[index % len(worth)], rng) for index in range(len(cuts))]
-    return 2 * torch.from_numpy(np.stack(made).astype(np.float32))[:, None].clamp(0, 1) - 1
+    usable = [cut for cut in cuts if cut.share > BARE] or cuts
+    pictures = [draw(usable[index % len(usable)], rng) for index in range(len(cuts))]
+    return 2 * torch.from_numpy(np.stack(pictures).astype(np.float32))[:, None].clamp(0, 1) - 1
 
 
 def _echo_planar(cut: Cut, rng: np.random.Generator) -> Floats:
@@ -79,10 +79,10 @@ def _echo_planar(cut: Cut, rng: np.random.Generator) -> Floats:
     places = (rows + pixels, columns) if along == 0 else (rows, columns + pixels)
     bent = ndimage.map_coordinates(grey, places, order=1, mode="constant") * stretch.clip(0.2, 2.5)
     ghost = np.roll(bent, size // 2, axis=along)
-    made = bent + rng.uniform(0, 0.15) * ghost
+    image = bent + rng.uniform(0, 0.15) * ghost
     coarse = size / rng.uniform(40, 80)
-    made = ndimage.gaussian_filter(made, 0.5 * coarse)
-    return _grained(made / max(float(made.max()), 0.1) * rng.uniform(0.9, 1.2), 0.06, rng)
+    image = ndimage.gaussian_filter(image, 0.5 * coarse)
+    return _grained(image / max(float(image.max()), 0.1) * rng.uniform(0.9, 1.2), 0.06, rng)
 
 
 def _angiogram(cut: Cut, rng: np.random.Generator) -> Floats:
@@ -101,7 +101,7 @@ def _angiogram(cut: Cut, rng: np.random.Generator) -> Floats:
 
 
 def _vessels(size: int, rng: np.random.Generator) -> Floats:
-    """Winding, branching lines of different width [S, S], 0 to 1."""
+    """Draw winding, branching lines of different width [S, S], 0 to 1."""
     canvas = np.zeros((size, size), np.float32)
     tips = [
         (0.5 + rng.normal(0, 0.06), 0.5 + rng.normal(0, 0.1), rng.uniform(0, 6.3), rng.uniform(0.008, 0.02))
@@ -127,14 +127,14 @@ def _vessels(size: int, rng: np.random.Generator) -> Floats:
 
 
 def _diffusivity(cut: Cut, rng: np.random.Generator) -> Floats:
-    """Brain nearly even, fluid bright, and outside nothing or the noise of a quotient."""
+    """Draw an even brain with bright fluid; outside zero, or the noise of a quotient."""
     fluid = _steep(cut.grey if rng.random() < 0.6 else 1 - cut.grey, rng)
     inside = rng.uniform(0.25, 0.5) + rng.uniform(0.3, 0.7) * fluid
     return _grained(np.where(cut.brain, inside, _outside(cut, rng)), 0.1, rng)
 
 
 def _anisotropy(cut: Cut, rng: np.random.Generator) -> Floats:
-    """Bright where the grey changes, as tracts are, on a grainy dark ground."""
+    """Draw bright edges, like fibre tracts, on a grainy dark ground."""
     soft = ndimage.gaussian_filter(cut.grey, 0.012 * len(cut.grey))
     edges = ndimage.gaussian_gradient_magnitude(soft, 0.008 * len(cut.grey))
     edges = edges / max(float(np.percentile(edges[cut.brain], 98)) if cut.brain.any() else 1.0, 1e-3)
@@ -143,12 +143,12 @@ def _anisotropy(cut: Cut, rng: np.random.Generator) -> Floats:
 
 
 def _relaxation(cut: Cut, rng: np.random.Generator) -> Floats:
-    """A contrast of its own, with noise of any size where there is no signal."""
+    """Draw another contrast, with noise of any size where there is no signal."""
     return np.where(cut.head, _other_contrast(cut, rng), _outside(cut, rng, always=True))
 
 
 def _tissue(cut: Cut, rng: np.random.Generator) -> Floats:
-    """The share of one tissue: nearly black and white."""
+    """Draw the fraction of one tissue, nearly black and white."""
     middle = float(np.quantile(cut.grey[cut.brain], rng.uniform(0.15, 0.85))) if cut.brain.any() else 0.5
     apart = cut.grey - middle
     width = rng.uniform(0.02, 0.12)
@@ -158,7 +158,7 @@ def _tissue(cut: Cut, rng: np.random.Generator) -> Floats:
 
 
 def _statistic(cut: Cut, rng: np.random.Generator) -> Floats:
-    """Smooth noise within a brain, all of it or what passes a threshold."""
+    """Draw smooth noise within a brain, signed or as absolute values."""
     field = ndimage.gaussian_filter(
         rng.standard_normal(cut.grey.shape).astype(np.float32), rng.uniform(0.01, 0.06) * len(cut.grey)
     )
@@ -171,7 +171,7 @@ def _statistic(cut: Cut, rng: np.random.Generator) -> Floats:
 
 
 def _phase(cut: Cut, rng: np.random.Generator) -> Floats:
-    """Wrapped from -pi to pi, noise where there is no signal (or nothing, where that was masked)."""
+    """Draw phase wrapped at -pi and pi; noise where there is no signal, or zero if that is masked."""
     y, x = _coordinates(len(cut.grey))
     slope = rng.normal(0, 3.0, 5)
     angle = slope[0] * x + slope[1] * y + slope[2] * x * y + slope[3] * x**2 + slope[4] * y**2
@@ -180,15 +180,15 @@ def _phase(cut: Cut, rng: np.random.Generator) -> Floats:
     masked = rng.random() < 0.3
     within = cut.brain if masked and rng.random() < 0.5 else cut.head
     ground = rng.choice((0.0, 0.5)) if masked else rng.random(x.shape)
-    made: Floats = np.where(within, wrapped, ground)
-    return made
+    phase: Floats = np.where(within, wrapped, ground)
+    return phase
 
 
 _MAPS = (_diffusivity, _anisotropy, _relaxation, _tissue, _statistic, _phase)
 
 
 def _outside(cut: Cut, rng: np.random.Generator, *, always: bool = False) -> Floats:
-    """What a map holds where there is no brain: nothing, or noise that falls off any way."""
+    """Draw the values of a map outside the brain: zero, or noise of a random distribution."""
     if not always and rng.random() < 0.6:
         return np.zeros_like(cut.grey)
     noise: Floats = rng.random(cut.grey.shape).astype(np.float32) ** rng.uniform(0.5, 4.0)
@@ -196,28 +196,28 @@ def _outside(cut: Cut, rng: np.random.Generator, *, always: bool = False) -> Flo
 
 
 def _other_contrast(cut: Cut, rng: np.random.Generator) -> Floats:
-    """The same slice with every grey changed for another, along a curve of six random points."""
+    """Map the grey values of a slice along a curve of six random points."""
     curve = rng.random(6)
     return np.where(cut.head, np.interp(cut.grey, np.linspace(0, 1, 6), curve), 0.0).astype(np.float32)
 
 
 def _steep(grey: Floats, rng: np.random.Generator) -> Floats:
-    """The brightest tissue alone, which in T2 is fluid and in T1 white matter."""
+    """Select the brightest tissue, which is fluid in T2 and white matter in T1."""
     middle = rng.uniform(0.5, 0.8)
-    made: Floats = expit(rng.uniform(8, 25) * (grey - middle))
-    return made
+    share: Floats = expit(rng.uniform(8, 25) * (grey - middle))
+    return share
 
 
 def _grained(grey: Floats, most: float, rng: np.random.Generator) -> Floats:
-    """With the noise of a magnitude image: Rician, so that air is not black."""
+    """Add the noise of a magnitude image: Rician, so that air is not black."""
     level = most * rng.random() ** 2
     noise = rng.standard_normal((2, *grey.shape)) * level
-    made: Floats = np.hypot(grey + noise[0], noise[1]).astype(np.float32)
-    return made
+    noisy: Floats = np.hypot(grey + noise[0], noise[1]).astype(np.float32)
+    return noisy
 
 
 def _coordinates(size: int) -> tuple[Floats, Floats]:
-    """Rows and columns of the pixels, from -1 to 1."""
+    """Compute the rows and columns of the pixels, from -1 to 1."""
     line = np.linspace(-1, 1, size, dtype=np.float32)
     y, x = np.meshgrid(line, line, indexing="ij")
     return y, x
@@ -227,4 +227,4 @@ SCANS: dict[Modality, dict[str, Maker]] = {
     "ct": {"bare": bare},
     "mr": {"bare": bare, "echo planar": echo_planar, "angiograms": angiograms, "maps": maps},
 }
-"""What a head scan of each modality may be without being what the model knows."""
+"""Makers of head scans of each modality that the model does not know."""

@@ -23,7 +23,7 @@ from medtranslate.io.dicom_files import is_archive, visible_files
 from medtranslate.io.folders import several, why_no_image
 from medtranslate.io.foreign import describe, head_of
 from medtranslate.io.formats import FORMATS as FORMATS
-from medtranslate.io.formats import Format as Format
+from medtranslate.io.interface import Format as Format
 from medtranslate.io.regrid import regrid
 from medtranslate.io.shear import describe_shear, require_right_angles
 from medtranslate.io.volume import Meta as Meta
@@ -44,6 +44,8 @@ def read_volume(
     modality: Modality | None = None,
     regular: bool = False,
     stack: tuple[float, float, float] | None = None,
+    nan_to: float | None = None,
+    picture_hu: tuple[float, float] | None = None,
     advice: str = "give the other volume",
 ) -> Volume:
     """Read one volume of any format, told by content.
@@ -59,6 +61,8 @@ def read_volume(
         regular: resample what is tilted, uneven or sheared onto a regular grid (`regrid.regrid`).
         stack: take a folder of pictures as the slices of one volume, in natural order, from feet to head;
             mm between columns, between rows and between pictures, which pictures do not say.
+        nan_to: value for voxels that are NaN; None refuses them.
+        picture_hu: slope and offset from a picture's grey values to HU; noted, the values stay.
         advice: what to do where `modality` is not what the input has.
 
     Returns:
@@ -78,13 +82,17 @@ def read_volume(
     if stack is not None:
         if not (path.is_dir() and name == "png"):
             raise Unreadable(f"{path}: is no folder of pictures to stack; leave --stack away")
-        return _known(png.read_stack(path, list_pictures(path), stack), name, path, modality, advice)
+        pictures = png.read_stack(path, list_pictures(path), stack).with_meta(hu=picture_hu)
+        return _known(pictures, name, path, modality, advice)
     if path.is_dir() and name != "dicom":
         or_all = ", or all of them with --stack and --spacing" if name == "png" else ""
         files = list_pictures(path) or list_volumes(path)
         raise Unreadable(f"{several(path, name, files)}; name one of them{or_all}")
     read = FORMATS[name].read if select is None else partial(dicom_read.read, select=select)
-    scan = read(path, series, volume)
+    facts = FORMATS[name].facts
+    scan = read(path, series, volume) if nan_to is None or facts is None else facts(path, volume).read(nan_to)
+    if scan.is_picture:
+        scan = scan.with_meta(hu=picture_hu)
     return _known(regrid(scan, str(path), modality) if regular else scan, name, path, modality, advice)
 
 
@@ -247,6 +255,12 @@ def list_volumes(folder: Path) -> list[Path]:
     single = {name for name, format in FORMATS.items() if format.folder_from is None}
     files = (file for file in folder.iterdir() if file.is_file() and file.name[0] != ".")
     return natsorted((file for file in files if _recognise(file) in single), key=lambda file: file.name)
+
+
+def list_others(folder: Path) -> list[Path]:
+    """List the images in a folder of DICOM, at any depth, that are none, in natural order."""
+    found = (file for file in visible_files(folder) if _recognise(file) not in (None, "dicom"))
+    return natsorted(found, key=str)
 
 
 def _recognise(path: Path) -> str | None:

@@ -18,10 +18,9 @@ from importlib.resources import files
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
-from pydicom.sr.codedict import codes
 from pydicom.uid import UID
 
-from medtranslate.io.dicom_header import basic, coded, deidentification_of
+from medtranslate.io.dicom_header import basic, deidentification_of, dicom_term
 from medtranslate.io.dicom_texts import element_of, valid
 
 KEY_VARIABLE = "MEDTRANSLATE_DEIDENTIFY_KEY"
@@ -68,7 +67,7 @@ def _declaration(source: Dataset) -> Dataset:
     replaced is not there again.
     """
     declared = deidentification_of(source)
-    own = coded(codes.DCM.BasicApplicationConfidentialityProfile)
+    own = dicom_term("BasicApplicationConfidentialityProfile")
     earlier = list(declared.get("DeidentificationMethodCodeSequence", []))
     declared.DeidentificationMethodCodeSequence = [*(item for item in earlier if item != own), own]
     declared.LongitudinalTemporalInformationModified = "REMOVED"

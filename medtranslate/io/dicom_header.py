@@ -14,8 +14,6 @@ from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 
 from pydicom.dataset import Dataset
-from pydicom.sr.codedict import codes
-from pydicom.sr.coding import Code
 from pydicom.uid import UID, CTImageStorage, MRImageStorage
 
 from medtranslate.io.dicom_texts import (
@@ -134,7 +132,7 @@ def derived_header(sources: Sequence[Dataset], derivation: Derivation, key: str)
     header.SeriesDescription = f"{what}, {name}"
     doubt = basic(f"DOUBTFUL: {'; '.join(derivation.doubts)}")[:_DOUBTS] + ". " if derivation.doubts else ""
     header.DerivationDescription = f"{doubt}{made}; not acquired by a scanner; research only"
-    header.DerivationCodeSequence = [coded(codes.DCM.ArtificialIntelligence)]
+    header.DerivationCodeSequence = [dicom_term("ArtificialIntelligence")]
     header.ImageType = ["DERIVED", "SECONDARY", "AXIAL" if modality == "ct" else "OTHER"]
     header.ContributingEquipmentSequence = [*_scanner(first), _this_software(header, made)]
     return header
@@ -157,7 +155,7 @@ def deidentification_of(source: Dataset) -> Dataset:
         if (value := source.get(keyword)) in terms:
             setattr(said, keyword, value)
     methods = [
-        coded(Code(*(basic(str(item.get(part, ""))) for part in _CODE)))
+        coded(*(basic(str(item.get(part, ""))) for part in _CODE))
         for item in source.get(_METHODS) or []
         if item.get("CodeValue") and item.get("CodingSchemeDesignator")
     ]
@@ -169,23 +167,30 @@ def deidentification_of(source: Dataset) -> Dataset:
 _CODE = ("CodeValue", "CodingSchemeDesignator", "CodeMeaning")
 
 
-def coded(code: Code) -> Dataset:
-    """Write a code as an item of a sequence (PS3.3 8.8)."""
+def coded(value: str, scheme: str, meaning: str) -> Dataset:
+    """Make a code an item of a sequence (PS3.3 8.8)."""
     item = Dataset()
-    item.CodeValue, item.CodingSchemeDesignator = code.value, code.scheme_designator
-    item.CodeMeaning = code.meaning
+    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = value, scheme, meaning
     return item
+
+
+def dicom_term(keyword: str) -> Dataset:
+    """Make a term of DICOM's own terminology (PS3.16 annex D) an item of a sequence."""
+    from pydicom.sr.codedict import codes  # large tables, which only writers need
+
+    code = getattr(codes.DCM, keyword)
+    return coded(code.value, code.scheme_designator, code.meaning)
 
 
 def _scanner(source: Dataset) -> Iterator[Dataset]:
     for item in scanner_of(source):
-        item.PurposeOfReferenceCodeSequence = [coded(codes.DCM.AcquisitionEquipment)]
+        item.PurposeOfReferenceCodeSequence = [dicom_term("AcquisitionEquipment")]
         yield item
 
 
 def _this_software(header: Dataset, made: str) -> Dataset:
     item = Dataset()
-    item.PurposeOfReferenceCodeSequence = [coded(codes.DCM.SynthesizingEquipment)]
+    item.PurposeOfReferenceCodeSequence = [dicom_term("SynthesizingEquipment")]
     for keyword in ("Manufacturer", "ManufacturerModelName", "SoftwareVersions"):
         setattr(item, keyword, header[keyword].value)
     if "SeriesDate" in header:
@@ -202,7 +207,7 @@ def refer_to(header: Dataset, source: Dataset) -> None:
         item.ReferencedSOPInstanceUID = source.SOPInstanceUID
         if "ReferencedFrameNumber" in source:
             item.ReferencedFrameNumber = source.ReferencedFrameNumber
-    image.PurposeOfReferenceCodeSequence = [coded(codes.DCM.SourceImageForImageProcessingOperation)]
+    image.PurposeOfReferenceCodeSequence = [dicom_term("SourceImageForImageProcessingOperation")]
     image.SpatialLocationsPreserved = "YES"
     series.SeriesInstanceUID = source.SeriesInstanceUID
     series.ReferencedInstanceSequence = [reference]

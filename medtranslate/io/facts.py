@@ -30,14 +30,20 @@ class Facts:
     body: Body
     notes: list[str]
 
-    def read(self) -> Volume:
+    def read(self, nan_to: float | None = None) -> Volume:
         """Read the voxels.
+
+        Args:
+            nan_to: value for voxels that are NaN; None refuses them.
 
         Raises:
             Unreadable: damaged, too short or too long, or a voxel is not finite.
         """
-        values = read_body(self.body, self.shape)
-        return Volume(values, self.affine, Meta(stored=self.dtype.name, warnings=tuple(self.notes)))
+        values, replaced = read_body(self.body, self.shape, nan_to)
+        notes = list(self.notes)
+        if replaced:
+            notes.append(f"{replaced} voxels ({replaced / values.size:.1%}) were NaN and became {nan_to:g}")
+        return Volume(values, self.affine, Meta(stored=self.dtype.name, warnings=tuple(notes)))
 
 
 def choose_volume(count: int, wanted: int | None, where: str, notes: list[str]) -> int:

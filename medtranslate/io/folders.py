@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from medtranslate.io.foreign import foreign_name, head_of
 from medtranslate.runtime import few
 
 MODEL = "model.json"
@@ -13,7 +14,7 @@ MODEL = "model.json"
 
 
 def why_no_image(folder: Path, own: Counter[str | None], below: Counter[str | None]) -> str:
-    """Why a folder is not one volume, series or set of pictures, in a sentence.
+    """Say in a sentence why a folder is not one volume, series or set of pictures.
 
     Args:
         own: files that lie in it, by format; None for those of no known one.
@@ -26,11 +27,19 @@ def why_no_image(folder: Path, own: Counter[str | None], below: Counter[str | No
     images = below.total() - below[None]
     if images and own.total() == own[None]:
         return (
-            f"{folder}: is a tree with {images} images in folders below it; name one of them, or give the"
-            " tree to `medtranslate batch`"
+            f"{folder}: is a tree with {images} images in folders below it; name one of them, give a pattern"
+            " such as 'FOLDER/*/NAME.nii.gz', or give the tree to `medtranslate batch`"
         )
-    found = ", ".join(f"{count} {name}" for name, count in own.items() if name) or "no image"
-    return f"{folder}: the folder holds {found} and {own[None]} other files; give images of one format"
+    found = ", ".join(f"{count} {name}" for name, count in own.items() if name)
+    if not found:
+        files = (file for file in sorted(folder.iterdir()) if file.is_file() and file.name[0] != ".")
+        known = next(((file.name, name) for file in files if (name := foreign_name(head_of(file)))), None)
+        if known:
+            return f"{folder}: holds no image that is read; {known[0]} is {known[1]}"
+    return (
+        f"{folder}: the folder holds {found or 'no image'} and {own[None]} other files; give images of one"
+        " format"
+    )
 
 
 def several(folder: Path, name: str, files: Sequence[Path]) -> str:

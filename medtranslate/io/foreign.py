@@ -45,14 +45,14 @@ def describe(path: Path) -> str:
         return f"the voxels of a pair; name {header.name}"
     if png.is_preview(head):
         return "a preview that medtranslate drew of a volume, not an image; give the volume"
-    if foreign := _name_foreign(head):
+    if foreign := foreign_name(head):
         return f"is {foreign}"
     text = all(byte in b"\t\n\r" or byte >= 32 for byte in head)
     found = "text, not an image" if text else f"no known image format (first bytes {head[:4].hex()})"
     return f"{found}; give DICOM, NIfTI, MetaImage, NRRD, MGH, PNG or JPEG"
 
 
-def _name_foreign(head: bytes) -> str:
+def foreign_name(head: bytes) -> str:
     """Name the format of a file that (inflated) starts with `head`, and a converter; "" if unknown."""
     if name := next((name for magic, name in _MAGIC.items() if head.startswith(magic)), ""):
         return name

@@ -25,14 +25,10 @@ from medtranslate.io.dicom_series import find_series, text_of
 from medtranslate.io.dicom_stack import list_parts, order_planes
 from medtranslate.io.dicom_values import check_values
 from medtranslate.io.facts import Facts
+from medtranslate.io.formats import image_suffixes
 from medtranslate.io.shear import describe_shear, right_angled
 
 _DESCRIPTION = 40
-_SUFFIXES = (
-    *(suffix for format in FORMATS.values() for suffix in format.suffixes if suffix),
-    *(".mhd", ".nhdr", ".hdr", ".mnc"),
-)
-"""Of names that promise an image; a file of another name that is none is passed over."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +121,7 @@ def _others(path: Path, files: Iterable[File], volume: int | None) -> Iterator[I
         try:
             format = detect_format(file)
         except Unreadable as refusal:
-            named = file.name.lower().endswith(_SUFFIXES) and not is_preview(file)
+            named = file.name.lower().endswith((*image_suffixes(), ".mnc")) and not is_preview(file)
             if file == path or named:
                 yield Item(name=_name_in(path, file), format="unknown", refused=str(refusal))
             continue

@@ -16,6 +16,7 @@ from medtranslate.errors import GeometryRefused
 from medtranslate.geometry import COSINE, check_affine, spacing, swap_lps_ras
 from medtranslate.io.bounds import check_size
 from medtranslate.io.facts import Facts, choose_volume
+from medtranslate.io.interface import Format
 from medtranslate.io.label import label
 from medtranslate.io.text_header import TextHeader, find_body, read_lines
 from medtranslate.io.volume import Volume
@@ -225,3 +226,6 @@ def _affine(header: TextHeader, notes: list[str]) -> NDArray[np.float64]:
 def _words(numbers: NDArray[np.generic]) -> str:
     """Numbers as text that gives back exactly the same."""
     return " ".join(map(repr, numbers.ravel().tolist()))
+
+
+FORMAT = Format(recognise, read, write, (".mha",), right_angled=True, facts=read_facts, voxel_file=voxel_file)

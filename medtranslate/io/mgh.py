@@ -9,7 +9,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from nibabel.freesurfer.mghformat import DATA_OFFSET, header_dtd
 from numpy.typing import NDArray
 
 from medtranslate.errors import GeometryRefused, Unreadable
@@ -17,11 +16,25 @@ from medtranslate.geometry import COSINE, check_affine, spacing
 from medtranslate.io.bounds import check_size
 from medtranslate.io.facts import Facts, choose_volume
 from medtranslate.io.inflate import is_gzipped, open_plain_or_gzipped, refusing_damage
+from medtranslate.io.interface import Format
 from medtranslate.io.volume import Volume
 from medtranslate.io.voxels import Body, as_stored, check_length, write_voxels
 from medtranslate.records import Derivation
 
-_HEADER = np.dtype(header_dtd)
+DATA_OFFSET = 284
+"""Bytes before the voxels."""
+_HEADER = np.dtype(
+    [
+        ("version", ">i4"),
+        ("dims", ">i4", 4),
+        ("type", ">i4"),
+        ("dof", ">i4"),
+        ("goodRASFlag", ">i2"),
+        ("delta", ">f4", 3),
+        ("Mdc", ">f4", (3, 3)),
+        ("Pxyz_c", ">f4", 3),
+    ]
+)
 _TYPES = {0: ">u1", 1: ">i4", 3: ">f4", 4: ">i2", 10: ">u2"}
 _WRITTEN = {"uint8": 0, "int32": 1, "float32": 3, "int16": 4}
 """Types that every release of FreeSurfer reads; others are written as float32, which holds them exactly."""
@@ -112,3 +125,6 @@ def _affine(header: np.void, shape: NDArray[np.int64], path: Path) -> NDArray[np
     affine[:3, :3] = directions.T * sizes
     affine[:3, 3] = centre - affine[:3, :3] @ shape / 2
     return check_affine(affine, str(path))
+
+
+FORMAT = Format(recognise, read, write, (".mgh", ".mgz"), right_angled=True, facts=read_facts)

@@ -13,6 +13,7 @@ from medtranslate.errors import GeometryRefused
 from medtranslate.geometry import check_affine, swap_lps_ras
 from medtranslate.io.bounds import check_size
 from medtranslate.io.facts import Facts, choose_volume
+from medtranslate.io.interface import Format
 from medtranslate.io.label import label
 from medtranslate.io.text_header import TextHeader, find_body, read_lines
 from medtranslate.io.volume import Volume
@@ -279,3 +280,6 @@ def _axis_by_axis(header: TextHeader, notes: list[str]) -> tuple[NDArray[np.floa
 def _vector(numbers: NDArray[np.float64]) -> str:
     """(x,y,z), as text that gives back exactly the same."""
     return f"({','.join(map(repr, numbers.tolist()))})"
+
+
+FORMAT = Format(recognise, read, write, (".nrrd",), facts=read_facts, voxel_file=voxel_file)

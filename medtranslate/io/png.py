@@ -14,6 +14,7 @@ from PIL import Image, ImageOps, PngImagePlugin
 
 from medtranslate.errors import GeometryRefused, Unreadable
 from medtranslate.io.bounds import MAX_PIXELS, check_size
+from medtranslate.io.interface import Format
 from medtranslate.io.label import label
 from medtranslate.io.names import synthetic_name
 from medtranslate.io.volume import Meta, Volume
@@ -164,3 +165,6 @@ def write(volume: Volume, path: Path, like: Volume | None, derivation: Derivatio
             text = PngImagePlugin.PngInfo()
             text.add_text("Description", said)
             picture.save(file, "PNG", pnginfo=text if said else None)
+
+
+FORMAT = Format(recognise, read, write, (".jpg", ".jpeg", ".png"), folder_from=2)

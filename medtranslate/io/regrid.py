@@ -11,7 +11,6 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from medtranslate.geometry import Floats, SliceGeometry
 from medtranslate.io.bounds import check_size
@@ -161,6 +160,8 @@ def _places(slices: SliceGeometry, points: Floats) -> Floats:
 
 
 def _sample(values: Values, places: Floats, fill: float) -> Values:
+    from scipy import ndimage  # a quarter of a second to import, and most volumes are not resampled
+
     sampled: Values = ndimage.map_coordinates(
         values, np.round(places, _DIGITS).T, np.float32, order=1, mode="constant", cval=fill
     )

@@ -144,9 +144,9 @@ def _what_they_hold(held: dict[str, list[Path]], names: Sequence[str]) -> str:
     """Say what subfolders hold, and how to name it, in half a sentence."""
     first = next(iter(held))
     called = few([file.name for file in held[first]], 5)
-    wanted = f"none of them called {' or '.join(names)}" if names else "and which are meant is not known"
+    wanted = f"none of them called {' or '.join(names)}; give" if names else "several each; give --modality,"
     return (
-        f"{len(held)} subfolders hold images ({first}: {called}), {wanted}; give a pattern such as"
+        f"{len(held)} subfolders hold images ({first}: {called}), {wanted} a pattern such as"
         " 'FOLDER/*/NAME.nii.gz' in quotes, or a CSV that lists them (docs/data.md)"
     )
 

@@ -33,6 +33,7 @@ class Meta:
         slices: geometry of a DICOM series that is no regular grid; the affine is then nominal.
         stored: type of the numbers in the file, such as "int16" (not DICOM).
         levels: largest grey value, 255 or 65535 (pictures only).
+        hu: slope and offset from grey values to HU (pictures of CT only, where the user gives them).
         files: names of the pictures, slice by slice (stacks of pictures only).
         study: name that the volumes of one phantom study share (phantoms only).
     """
@@ -50,6 +51,7 @@ class Meta:
     slices: SliceGeometry | None = None
     stored: str | None = None
     levels: int | None = None
+    hu: tuple[float, float] | None = None
     files: tuple[str, ...] = ()
     study: str | None = None
 

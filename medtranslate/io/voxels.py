@@ -51,7 +51,9 @@ class Body:
     intercept: float = 0.0
 
 
-def read_body(body: Body, shape: Sequence[int]) -> NDArray[np.float32]:
+def read_body(
+    body: Body, shape: Sequence[int], nan_to: float | None = None
+) -> tuple[NDArray[np.float32], int]:
     """Read the voxels of one volume as float32.
 
     Args:
@@ -63,13 +65,13 @@ def read_body(body: Body, shape: Sequence[int]) -> NDArray[np.float32]:
     with refusing_damage(body.path), body.path.open("rb") as file:
         if not body.packed:
             file.seek(body.begin + body.skip)
-            return _read_voxels(file, body, shape)
+            return _read_voxels(file, body, shape, nan_to)
         file.seek(body.begin)
         with inflate(file) as stream:
             left = body.skip
             while left and (block := stream.read(min(left, _BLOCK_BYTES))):
                 left -= len(block)
-            return _read_voxels(stream, body, shape)
+            return _read_voxels(stream, body, shape, nan_to)
 
 
 def check_length(body: Body, size: int) -> None:
@@ -90,10 +92,12 @@ def check_length(body: Body, size: int) -> None:
         )
 
 
-def _read_voxels(file: BinaryIO, body: Body, shape: Sequence[int]) -> NDArray[np.float32]:
+def _read_voxels(
+    file: BinaryIO, body: Body, shape: Sequence[int], nan_to: float | None
+) -> tuple[NDArray[np.float32], int]:
     """Read the next voxels of a stream, and on to its end so that an inflater checks its checksum."""
     values, size = np.empty(math.prod(shape), np.float32), body.dtype.itemsize
-    count, odd = max(1, _BLOCK_BYTES // size), 0
+    count, empty, infinite = max(1, _BLOCK_BYTES // size), 0, 0
     for start in range(0, values.size, count):
         part = values[start : start + count]
         raw = file.read(part.size * size)
@@ -110,15 +114,18 @@ def _read_voxels(file: BinaryIO, body: Body, shape: Sequence[int]) -> NDArray[np
                 part += np.float32(body.intercept)
             # A sum is not finite if any voxel is not; counting them costs another pass, and only then.
             if not math.isfinite(float(part.sum(dtype=np.float64))):
-                odd += part.size - int(np.isfinite(part).sum())
-    if odd:
+                nan = np.isnan(part)
+                empty += int(nan.sum())
+                infinite += int(np.isinf(part).sum())
+                part[nan] = nan_to or 0.0
+    if infinite or (empty and nan_to is None):
+        remedy = "set infinite ones to a number" if infinite else "give --nan-to air, or a number for them"
         raise Unreadable(
-            f"{body.path}: {odd} of {values.size} voxels are NaN or infinite;"
-            " set them to the background's value"
+            f"{body.path}: {empty + infinite} of {values.size} voxels are NaN or infinite; {remedy}"
         )
     if file.read(_TAIL_BYTES) and body.alone:
         raise Unreadable(f"{body.path}: holds more voxels than its header says; copy or export it again")
-    return values.reshape(shape, order="F")
+    return values.reshape(shape, order="F"), empty
 
 
 def as_stored(volume: Volume) -> NDArray[np.generic]:

@@ -8,9 +8,10 @@ function of arrays [X, Y, Z] whose last axis counts the axial slices.
 from __future__ import annotations
 
 from medtranslate.metrics.agreement import TISSUES, agreement, coverage, tissue_scores
-from medtranslate.metrics.arrays import Range, Volume, Voxels, covers, percentile_range, require_finite
-from medtranslate.metrics.calibration import Calibration, calibrated, fit_calibration
+from medtranslate.metrics.arrays import Range, Values, Voxels, covers, percentile_range, require_finite
+from medtranslate.metrics.calibration import calibrated, fit_calibration
 from medtranslate.metrics.histograms import histograms, seams
+from medtranslate.metrics.intensity import foreground_top, onto_range
 from medtranslate.metrics.masks import (
     INVENTED,
     VISIBLE,
@@ -36,7 +37,6 @@ __all__ = [
     "TISSUES",
     "VISIBLE",
     "WHOLE_CT",
-    "Calibration",
     "Definition",
     "Grading",
     "Pair",
@@ -44,7 +44,7 @@ __all__ = [
     "Range",
     "ScoreInfo",
     "Scored",
-    "Volume",
+    "Values",
     "Voxels",
     "agreement",
     "blank_slices",
@@ -56,12 +56,14 @@ __all__ = [
     "covers",
     "doubts",
     "fit_calibration",
+    "foreground_top",
     "head_mask",
     "histograms",
     "invented",
     "look_at_brain",
     "mae",
     "ms_ssim",
+    "onto_range",
     "outline",
     "percentile_range",
     "psnr",

@@ -6,9 +6,8 @@ import math
 from dataclasses import replace
 
 import numpy as np
-from scipy.stats import spearmanr
 
-from medtranslate.metrics.arrays import Range, Volume, Voxels, covers
+from medtranslate.metrics.arrays import Range, Values, Voxels, covers
 from medtranslate.metrics.profiles import WHOLE_CT
 from medtranslate.metrics.scores import difference, mae
 from medtranslate.records import Agreement, Coverage, Tissue
@@ -26,7 +25,7 @@ TISSUES: dict[str, tuple[float | None, float | None]] = {
 """Lower and upper HU, None for an open end. Its ends belong to soft tissue."""
 
 
-def agreement(prediction: Volume, reference: Volume, mask: Voxels) -> Agreement | None:
+def agreement(prediction: Values, reference: Values, mask: Voxels) -> Agreement | None:
     """Compute bias, limits of agreement and histogram distance over the mask; None for an empty one.
 
     Limits of agreement are the bias -+ 1.96 standard deviations of the voxels' differences (Bland and Altman,
@@ -52,7 +51,7 @@ def agreement(prediction: Volume, reference: Volume, mask: Voxels) -> Agreement 
 
 
 def tissue_scores(
-    prediction: Volume, reference: Volume, mask: Voxels, sayable: Range | None = None
+    prediction: Values, reference: Values, mask: Voxels, sayable: Range | None = None
 ) -> dict[str, Tissue]:
     """Compute the mean absolute error of each of `TISSUES`, by the reference's HU, and the overlap of bone.
 
@@ -80,7 +79,7 @@ def tissue_scores(
     return found
 
 
-def coverage(deviation: Volume, errors: Volume, mask: Voxels) -> Coverage | None:
+def coverage(deviation: Values, errors: Values, mask: Voxels) -> Coverage | None:
     """Compare standard deviations with absolute errors inside the mask; None for an empty one.
 
     Of normal errors with these deviations, 68.27 % lie within one of them and 95.45 % within two. Shares
@@ -92,6 +91,8 @@ def coverage(deviation: Volume, errors: Volume, mask: Voxels) -> Coverage | None
         errors: absolute, likewise.
         mask: likewise.
     """
+    from scipy.stats import spearmanr  # slow to load
+
     if not mask.any():
         return None
     spread, found = deviation[mask], errors[mask]
@@ -106,7 +107,7 @@ def coverage(deviation: Volume, errors: Volume, mask: Voxels) -> Coverage | None
     )
 
 
-def _between(volume: Volume, low: float | None, high: float | None) -> Voxels:
+def _between(volume: Values, low: float | None, high: float | None) -> Voxels:
     """Select the voxels of a tissue; the ends of a closed range belong to it, an open end does not."""
     if low is None:
         return volume < (math.inf if high is None else high)

@@ -7,18 +7,18 @@ import numpy.typing as npt
 
 from medtranslate.errors import InputRefused
 
-Volume = npt.NDArray[np.float32]
+Values = npt.NDArray[np.float32]
 Voxels = npt.NDArray[np.bool_]
 Range = tuple[float, float]
 
 
-def percentile_range(volume: Volume, mask: Voxels | None = None) -> Range:
+def percentile_range(volume: Values, mask: Voxels | None = None) -> Range:
     """Compute the 0.5 and 99.5 percentile of `volume`, inside `mask` if one is given."""
     low, high = np.percentile(volume if mask is None else volume[mask], (0.5, 99.5))
     return float(low), float(high)
 
 
-def require_finite(volume: Volume, what: str) -> None:
+def require_finite(volume: Values, what: str) -> None:
     """Refuse a volume that holds NaN or infinity: a mean over it would say nothing.
 
     Raises:

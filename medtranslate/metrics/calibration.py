@@ -11,42 +11,14 @@ the fit.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ConfigDict, Field, FiniteFloat, model_validator
-from pydantic.dataclasses import dataclass
-from scipy.optimize import isotonic_regression
+
+from medtranslate.records import Calibration
 
 BINS = 16
 """Points of a fitted curve, each of an equal number of voxels."""
-
-_Points = Annotated[tuple[Annotated[FiniteFloat, Field(ge=0)], ...], Field(min_length=1, max_length=1024)]
-
-
-@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
-class Calibration:
-    """A curve from standard deviation to error, straight between its points and level beyond them.
-
-    Attributes:
-        spread: standard deviations over samples, where the range of a translation is [-1, 1].
-        error: root mean square error of voxels of about that deviation, on the same range.
-        on: data of the fit, in words.
-    """
-
-    spread: _Points
-    error: _Points
-    on: Annotated[str, Field(max_length=500)]
-
-    @model_validator(mode="after")
-    def _rises(self) -> Self:
-        if len(self.spread) != len(self.error):
-            raise ValueError(f"{len(self.spread)} spreads and {len(self.error)} errors; as many are needed")
-        for name, points in (("spread", self.spread), ("error", self.error)):
-            if np.any(np.diff(points) < 0):
-                raise ValueError(f"{name} falls; both have to rise")
-        return self
 
 
 def fit_calibration(spread: NDArray[np.floating], errors: NDArray[np.floating], on: str) -> Calibration:
@@ -60,6 +32,8 @@ def fit_calibration(spread: NDArray[np.floating], errors: NDArray[np.floating], 
         errors: [N], absolute, in the same unit.
         on: data of the fit, in words.
     """
+    from scipy.optimize import isotonic_regression  # slow to load
+
     bins = np.array_split(np.argsort(spread, kind="stable"), BINS)
     squares = [float(np.mean(np.square(errors[part], dtype=np.float64))) for part in bins]
     risen = isotonic_regression(squares, weights=[len(part) for part in bins]).x

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from medtranslate.metrics.arrays import Range, Volume, Voxels
+from medtranslate.metrics.arrays import Range, Values, Voxels
 from medtranslate.records import Histograms
 
 BINS = 128
@@ -16,7 +16,7 @@ TAIL = 0.001
 """Share of the voxels on either side that a histogram's edges may leave out."""
 
 
-def histograms(images: Mapping[str, Volume], mask: Voxels) -> Histograms | None:
+def histograms(images: Mapping[str, Values], mask: Voxels) -> Histograms | None:
     """Count values over the mask, on edges that the images share; None for an empty mask.
 
     The edges leave out at most `TAIL` of an image's voxels on either side. For an image of whole numbers
@@ -48,7 +48,7 @@ def histograms(images: Mapping[str, Volume], mask: Voxels) -> Histograms | None:
     )
 
 
-def seams(volume: Volume, mask: Voxels, data_range: Range) -> float | None:
+def seams(volume: Values, mask: Voxels, data_range: Range) -> float | None:
     """Measure jumps between slices: mean |v(z-1) - 2 v(z) + v(z+1)| over the mask, as a share of the range.
 
     An even change from slice to slice gives zero; slices that were made one by one give more. Anatomy

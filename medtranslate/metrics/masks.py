@@ -7,9 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
-from skimage.morphology import isotropic_dilation
 
-from medtranslate.metrics.arrays import Range, Volume, Voxels
+from medtranslate.metrics.arrays import Range, Values, Voxels
 
 BODY_HU = -500.0
 """Halfway between air and water; the body, and a couch, lie above it."""
@@ -25,7 +24,7 @@ haze that networks leave around a head, and more haze would give a lower mean er
 """
 
 
-def head_mask(volumes: Sequence[Volume], ranges: Sequence[Range]) -> Voxels:
+def head_mask(volumes: Sequence[Values], ranges: Sequence[Range]) -> Voxels:
     """Find the voxels of the head.
 
     The mask is the union of the visible voxels of each volume (`VISIBLE`), with holes filled in each axial
@@ -40,14 +39,14 @@ def head_mask(volumes: Sequence[Volume], ranges: Sequence[Range]) -> Voxels:
     )
 
 
-def shows(volume: Volume, ends: Range, share: float = VISIBLE) -> Voxels:
+def shows(volume: Values, ends: Range, share: float = VISIBLE) -> Voxels:
     """Select the voxels above a share of the range."""
     low, high = ends
     found: Voxels = volume > low + share * (high - low)
     return found
 
 
-def invented(prediction: Volume, reference: Volume, ends: Range) -> Voxels:
+def invented(prediction: Values, reference: Values, ends: Range) -> Voxels:
     """Select voxels that are bright in the prediction (`INVENTED`) and not visible in the reference.
 
     Pieces of any size, whether they touch the head or not.
@@ -55,13 +54,13 @@ def invented(prediction: Volume, reference: Volume, ends: Range) -> Voxels:
     return shows(prediction, ends, INVENTED) & ~shows(reference, ends)
 
 
-def blank_slices(volumes: Sequence[Volume], ends: Range) -> npt.NDArray[np.bool_]:
+def blank_slices(volumes: Sequence[Values], ends: Range) -> npt.NDArray[np.bool_]:
     """Find axial slices in which no voxel of the volumes [X, Y, Z] is visible: [Z]."""
     seen: npt.NDArray[np.bool_] = np.logical_or.reduce([shows(v, ends).any(axis=(0, 1)) for v in volumes])
     return ~seen
 
 
-def body_mask(volumes: Sequence[Volume], ranges: Sequence[Range]) -> Voxels:
+def body_mask(volumes: Sequence[Values], ranges: Sequence[Range]) -> Voxels:
     """Find the body's outline with a rim of air: the mask of the profiles `synthrad2023` and `synthrad2025`.
 
     The challenges provided masks and their evaluation code makes none; this follows their
@@ -75,6 +74,8 @@ def body_mask(volumes: Sequence[Volume], ranges: Sequence[Range]) -> Voxels:
             them.
         ranges: ignored.
     """
+    from skimage.morphology import isotropic_dilation  # slow to load
+
     outline = _largest_filled(volumes[0] > BODY_HU)
     # An empty slice has no outline from which to measure distances.
     planes = [

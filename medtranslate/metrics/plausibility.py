@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from medtranslate.metrics.arrays import Range, Volume, Voxels
+from medtranslate.metrics.arrays import Range, Values, Voxels
 from medtranslate.metrics.outline import IN_PLANE, core_of
 
 BONE_HU = 200.0
@@ -93,7 +93,7 @@ def bone_from(ct_range: Range) -> float:
 
 
 def look_at_brain(
-    source: Volume, made: Volume, head: Voxels, spacing_mm: tuple[float, float, float], ct_range: Range
+    source: Values, made: Values, head: Voxels, spacing_mm: tuple[float, float, float], ct_range: Range
 ) -> Brain | None:
     """Measure a CT in slices through the brain; None if there are none.
 
@@ -118,16 +118,16 @@ def look_at_brain(
     source, made, head, core = (part[chosen] for part in (source, made, head, core))
     bone, loose, air = (part[chosen] for part in (bone, loose, air))
     sigma = 0, *(SMOOTH_MM / length for length in pixels)
-    seen = ndimage.gaussian_filter(source, sigma)
-    for plane, inside in zip(seen, core, strict=True):
+    contrast = ndimage.gaussian_filter(source, sigma)
+    for plane, inside in zip(contrast, core, strict=True):
         plane /= max(float(np.median(plane[inside])), 1e-3)
-    dark, bright = seen < DARK, seen > BRIGHT
+    dark, bright = contrast < DARK, contrast > BRIGHT
     rest = core & ~dark & ~bright & ~bone
     brain = float(np.median(made[rest])) if rest.any() else ct_range[1]
     least = PART_CM2 / cm2
     dark, bright = _parts(dark, least, ~core), _parts(bright & core, least)
     # Fluid is dark in T1 and FLAIR. In T2 it is bright; dark parts are grey nuclei, less dark, or small.
-    darkest = dark.any() and (not bright.any() or float(seen[dark].mean()) < VERY_DARK)
+    darkest = dark.any() and (not bright.any() or float(contrast[dark].mean()) < VERY_DARK)
     is_dark = darkest and DARK_SHARE * dark.sum() >= bright.sum()
     fluid = dark if is_dark else bright
     smooth = ndimage.gaussian_filter(made, sigma)
@@ -144,21 +144,23 @@ def look_at_brain(
 
 def doubts(found: Brain) -> list[str]:
     """Describe the measures beyond their limits, each in a sentence with its numbers."""
-    said = []
+    sentences = []
     if found.fluid is not None and found.fluid - found.brain > FLUID_HU:
         how = "hardly darker" if found.fluid < found.brain else "no darker"
-        said.append(
+        sentences.append(
             f"fluid ({found.fluid:.0f} HU) is {how} than brain ({found.brain:.0f} HU); in a true CT it is"
             f" darker by {-FLUID_HU:g} HU or more"
         )
     most, unit = (LOOSE_BONE_CM2, "cm2") if found.picture else (LOOSE_BONE_ML, "ml")
     if found.bone > most:
-        said.append(f"{found.bone:.1f} {unit} of bone inside the skull join no skull (limit {most:g} {unit})")
+        sentences.append(
+            f"{found.bone:.1f} {unit} of bone inside the skull join no skull (limit {most:g} {unit})"
+        )
     if found.black > BLACK:
-        said.append(f"{found.black:.0%} of the brain is black (limit {BLACK:.0%})")
+        sentences.append(f"{found.black:.0%} of the brain is black (limit {BLACK:.0%})")
     if found.closed < CLOSED:
-        said.append(f"the skull closes {found.closed:.0%} of its ring (limit {CLOSED:.0%})")
-    return said
+        sentences.append(f"the skull closes {found.closed:.0%} of its ring (limit {CLOSED:.0%})")
+    return sentences
 
 
 def _parts(mask: Voxels, least: float, apart_from: Voxels | None = None) -> Voxels:

@@ -9,7 +9,7 @@ import numpy as np
 
 from medtranslate import plugins
 from medtranslate.errors import GeometryRefused, InputRefused
-from medtranslate.metrics.arrays import Range, Volume, Voxels, require_finite
+from medtranslate.metrics.arrays import Range, Values, Voxels, require_finite
 from medtranslate.metrics.masks import BODY_HU, BODY_RIM, INVENTED, VISIBLE, body_mask, head_mask
 from medtranslate.metrics.scores import (
     Pair,
@@ -67,7 +67,7 @@ class Profile:
     """
 
     scores: Mapping[str, Definition]
-    mask: Callable[[Sequence[Volume], Sequence[Range]], Voxels]
+    mask: Callable[[Sequence[Values], Sequence[Range]], Voxels]
     mask_rule: str
     hu_range: Range | None = None
     grading: Grading | None = None
@@ -139,8 +139,8 @@ PROFILES: MutableMapping[str, Profile] = plugins.load(
 
 
 def score(
-    prediction: Volume,
-    reference: Volume,
+    prediction: Values,
+    reference: Values,
     mask: Voxels,
     data_range: Range,
     profile: str = "image",

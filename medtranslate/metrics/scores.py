@@ -9,9 +9,8 @@ from functools import cached_property, partial
 
 import numpy as np
 import numpy.typing as npt
-from skimage.metrics import structural_similarity
 
-from medtranslate.metrics.arrays import Range, Volume, Voxels
+from medtranslate.metrics.arrays import Range, Values, Voxels
 
 SSIM_SIGMA = 1.5
 SSIM_WINDOW = 11
@@ -69,8 +68,8 @@ class Pair:
         data_range: lowest and highest value that scores refer to.
     """
 
-    prediction: Volume
-    reference: Volume
+    prediction: Values
+    reference: Values
     mask: Voxels
     data_range: Range
 
@@ -138,7 +137,7 @@ def over_map(similarity: npt.NDArray[np.floating], counted: Voxels) -> Scored:
 
 
 def error_sums(
-    prediction: Volume, reference: Volume, mask: Voxels, data_range: Range | None = None
+    prediction: Values, reference: Values, mask: Voxels, data_range: Range | None = None
 ) -> ErrorSums:
     """Sum errors over the mask's voxels; without a range the clipped squares are those of all."""
     fake, real = (volume[mask].astype(np.float64) for volume in (prediction, reference))
@@ -150,17 +149,17 @@ def error_sums(
     return ErrorSums(errors.size, float(errors.sum()), squared, clipped)
 
 
-def mae(prediction: Volume, reference: Volume, mask: Voxels) -> float | None:
+def mae(prediction: Values, reference: Values, mask: Voxels) -> float | None:
     """Mean absolute difference over the mask's voxels; None for an empty mask."""
     return error_sums(prediction, reference, mask).mae
 
 
-def psnr(prediction: Volume, reference: Volume, mask: Voxels, data_range: Range) -> float | None:
+def psnr(prediction: Values, reference: Values, mask: Voxels, data_range: Range) -> float | None:
     """Peak signal-to-noise ratio in dB over the mask's voxels (`ErrorSums.psnr`); None for an empty mask."""
     return error_sums(prediction, reference, mask).psnr(data_range)
 
 
-def ssim_map(prediction: Volume, reference: Volume, data_range: Range) -> Volume | None:
+def ssim_map(prediction: Values, reference: Values, data_range: Range) -> Values | None:
     """Structural similarity of each voxel with its surroundings in the axial slice, [X, Y, Z].
 
     Wang et al., "Image quality assessment: from error visibility to structural similarity", IEEE
@@ -168,6 +167,8 @@ def ssim_map(prediction: Volume, reference: Volume, data_range: Range) -> Volume
     depends on where zero lies, so both are shifted until the range begins there: HU may be negative.
     None for slices with a side below `SSIM_WINDOW`, on which the window does not fit.
     """
+    from skimage.metrics import structural_similarity  # slow to load
+
     if min(reference.shape[:2]) < SSIM_WINDOW:
         return None
     low, high = data_range
@@ -185,7 +186,7 @@ def ssim_map(prediction: Volume, reference: Volume, data_range: Range) -> Volume
     return similarity
 
 
-def difference(prediction: Volume, reference: Volume, mask: Voxels) -> npt.NDArray[np.float64]:
+def difference(prediction: Values, reference: Values, mask: Voxels) -> npt.NDArray[np.float64]:
     """Prediction minus reference at the mask's voxels, a list of them."""
     return np.subtract(prediction[mask], reference[mask], dtype=np.float64)
 

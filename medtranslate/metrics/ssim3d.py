@@ -12,7 +12,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from medtranslate.errors import InputRefused
-from medtranslate.metrics.arrays import Range, Volume, Voxels
+from medtranslate.metrics.arrays import Range, Values, Voxels
 from medtranslate.metrics.scores import Pair, Scored, over_map
 
 UNIFORM_WINDOW = 7
@@ -54,7 +54,7 @@ def score_ms_ssim(pair: Pair) -> Scored:
 
 
 def ssim_map_3d(
-    prediction: Volume, reference: Volume, mask: Voxels, data_range: Range
+    prediction: Values, reference: Values, mask: Voxels, data_range: Range
 ) -> tuple[Floats, Voxels]:
     """Structural similarity of each voxel with its surroundings in space, and the voxels that count.
 
@@ -83,7 +83,7 @@ def ssim_map_3d(
     return similarity.T, counted
 
 
-def ms_ssim(prediction: Volume, reference: Volume, mask: Voxels, data_range: Range) -> float | None:
+def ms_ssim(prediction: Values, reference: Values, mask: Voxels, data_range: Range) -> float | None:
     """Multi-scale structural similarity of two volumes over the mask; None for an empty mask.
 
     The definition of SynthRAD2025 (image_metrics.py of SynthRAD2025/evaluation at commit 17cac47), after
@@ -175,7 +175,7 @@ def _window_means(volume: Floats) -> Floats:
 
 
 def _above_air(
-    prediction: Volume, reference: Volume, mask: Voxels, data_range: Range, side: int
+    prediction: Values, reference: Values, mask: Voxels, data_range: Range, side: int
 ) -> tuple[Read, int]:
     """How slices are read, and how many there are: clipped, counted from the range's lower end, zero outside.
 

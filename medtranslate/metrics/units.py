@@ -1,4 +1,4 @@
-"""Signs that a prediction of CT is not in HU: a constant offset, another scale, no air."""
+"""Detection of CT predictions that are not in HU: a constant offset, another scale, no air."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 AIR_HU, BONE_HU = -500.0, 200.0
-"""A reference that reaches below the one and above the other spans what a head or a body holds."""
+"""A reference that reaches below the first and above the second spans the values of a head or body."""
 LEAST_OFFSET = 200.0
-"""HU from which an offset counts as one of the unit; calibration and hardening are off by less than 100."""
+"""Least offset in HU that counts as a wrong unit; calibration and beam hardening cause less than 100."""
 REMAINDER, USUAL_REMAINDER = 0.25, 0.5
-"""Share of the MAE that is left without an offset, up to which it explains the error (second: `SHIFTS`)."""
+"""Largest rest of the MAE without an offset that explains it, as a share; the second is for `SHIFTS`."""
 SHIFTS = (1000.0, 1024.0)
 """Offsets of stored values: CT numbers without sign, and the usual RescaleIntercept of DICOM."""
 NEAR = 75.0
 """HU within which an offset counts as one of `SHIFTS`."""
 RANGES = ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0))
-"""Scales to which networks and pictures bring their values."""
+"""Usual ranges of networks and pictures."""
 SCALE = 4.0
 """Ratio of spans, either way, from which a prediction is on another scale."""
 ALIKE = 0.5
-"""Correlation with the reference from which a prediction counts as showing it."""
+"""Least correlation with the reference of a prediction that shows the same head."""
 
 LEAST_WINDOW = 30.0
-"""HU of the narrowest window that anybody clips a CT to."""
+"""Narrowest window of a CT in HU."""
 RISE, APART = 0.15, 0.25
 """Slope against the reference, and median distance from it as a share of the window, of HU in a window."""
 
@@ -34,7 +34,7 @@ Image = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Suspicion:
-    """A sign of a wrong unit.
+    """Evidence of a wrong unit.
 
     Attributes:
         text: one sentence.
@@ -53,25 +53,25 @@ def suspect_unit(prediction: Image, reference: Image, mask: NDArray[np.bool_]) -
     A prediction that is clipped to a window of HU is not suspected here.
 
     Args:
-        prediction: [X, Y, Z], said to be in HU.
-        reference: likewise, in HU.
-        mask: likewise, the voxels that are scored.
+        prediction: [X, Y, Z], supposedly in HU.
+        reference: [X, Y, Z] in HU.
+        mask: [X, Y, Z], the scored voxels.
 
     Returns:
-        The first sign that is found; None if there is none, or the reference does not reach from air to bone.
+        The first evidence; None if there is none, or if the reference does not reach from air to bone.
     """
     low, high = float(reference.min()), float(reference.max())
     if low > AIR_HU or high < BONE_HU or not mask.any():
         return None
-    seen = mask | (reference < AIR_HU)
-    ours, truth = prediction[seen].astype(np.float64), reference[seen].astype(np.float64)
+    compared = mask | (reference < AIR_HU)
+    ours, truth = prediction[compared].astype(np.float64), reference[compared].astype(np.float64)
     if float(ours.min()) == float(ours.max()):
         return None
     return _range(ours, truth) or _offset(prediction[mask], reference[mask]) or _scale(ours, truth)
 
 
 def _range(ours: NDArray[np.float64], truth: NDArray[np.float64]) -> Suspicion | None:
-    """Values that fill one of `RANGES`."""
+    """Detect values that fill one of `RANGES`."""
     low, high = float(ours.min()), float(ours.max())
     for lower, upper in RANGES:
         slack = 0.02 * (upper - lower)
@@ -84,7 +84,7 @@ def _range(ours: NDArray[np.float64], truth: NDArray[np.float64]) -> Suspicion |
 
 
 def _offset(ours: Image, truth: Image) -> Suspicion | None:
-    """A constant that explains nearly all of the error."""
+    """Detect a constant offset that explains nearly all of the error."""
     errors = ours.astype(np.float64) - truth
     middle, mae = float(np.median(errors)), float(np.abs(errors).mean())
     left = float(np.abs(errors - middle).mean())
@@ -101,18 +101,18 @@ def _offset(ours: Image, truth: Image) -> Suspicion | None:
 
 
 def _scale(ours: NDArray[np.float64], truth: NDArray[np.float64]) -> Suspicion | None:
-    """A span that is far from the reference's, of a prediction that shows the same."""
+    """Detect a span far from the reference's, in a prediction that shows the same head."""
     spans = [float(np.ptp(np.quantile(values, (0.02, 0.98)))) for values in (ours, truth)]
     if not spans[0] or not spans[1] or 1 / SCALE < spans[0] / spans[1] < SCALE:
         return None
     if float(np.corrcoef(ours, truth)[0, 1]) < ALIKE or _is_window(ours, truth):
         return None
-    text = f"its values span {spans[0]:.4g}, the reference's {spans[1]:.0f} HU, and both show the same"
+    text = f"its values span {spans[0]:.4g}, the reference's {spans[1]:.0f} HU, though both show the same"
     return Suspicion(text, *_fit(ours, truth))
 
 
 def _is_window(ours: NDArray[np.float64], truth: NDArray[np.float64]) -> bool:
-    """Tell if values are HU that are clipped to a window: inside it they rise with the reference, near it."""
+    """Return True for HU clipped to a window: inside it, they rise with the reference and lie near it."""
     low, high = float(ours.min()), float(ours.max())
     inside = (truth > low) & (truth < high)
     if high - low < LEAST_WINDOW or not inside.any() or np.ptp(truth[inside]) == 0:
@@ -123,6 +123,6 @@ def _is_window(ours: NDArray[np.float64], truth: NDArray[np.float64]) -> bool:
 
 
 def _fit(ours: NDArray[np.float64], truth: NDArray[np.float64]) -> tuple[float, float]:
-    """Slope and offset of the least squares line from the prediction's values to HU."""
+    """Fit slope and offset of a line from the prediction's values to HU, by least squares."""
     slope, offset = np.polyfit(ours, truth, 1)
     return float(slope), float(offset)

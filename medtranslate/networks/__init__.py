@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from medtranslate.config import DiscriminatorName, GeneratorName, NetworkSettings
+from medtranslate import plugins
+from medtranslate.config import NetworkSettings
 from medtranslate.networks.gate import HIGHEST, KINDS, MODALITIES, SliceGate, pooled, shrink
 from medtranslate.networks.generator import Generated, Posterior, VariationalGenerator
 
@@ -19,12 +20,12 @@ def _multiscale(settings: NetworkSettings) -> MultiScaleDiscriminator:
     return MultiScaleDiscriminator(settings)
 
 
-GENERATORS: dict[GeneratorName, Callable[[NetworkSettings], VariationalGenerator]] = {
-    "vae": VariationalGenerator,
-}
-DISCRIMINATORS: dict[DiscriminatorName, Callable[[NetworkSettings], MultiScaleDiscriminator]] = {
-    "multiscale": _multiscale,
-}
+GENERATORS: Mapping[str, Callable[[NetworkSettings], VariationalGenerator]] = plugins.load(
+    "medtranslate.generators", {"vae": VariationalGenerator}
+)
+DISCRIMINATORS: Mapping[str, Callable[[NetworkSettings], MultiScaleDiscriminator]] = plugins.load(
+    "medtranslate.discriminators", {"multiscale": _multiscale}
+)
 
 __all__ = [
     "DISCRIMINATORS",

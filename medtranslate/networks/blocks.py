@@ -39,7 +39,7 @@ class ResidualBlock(nn.Module):
         self.conv2 = Convolution(channels, channels)
 
     def forward(self, features: Tensor) -> Tensor:
-        change = self.conv1(functional.silu(self.norm1(features)))
+        change: Tensor = self.conv1(functional.silu(self.norm1(features)))
         change = self.conv2(functional.silu(self.norm2(change)))
         return features + change
 

@@ -7,6 +7,7 @@ is left out of the file.
 from __future__ import annotations
 
 from medtranslate.records.batch import Batch, Outcome
+from medtranslate.records.calibration import Calibration, CalibrationReport, CalibrationTest
 from medtranslate.records.cohort import Cohort, Cycle, Summary
 from medtranslate.records.evaluation import (
     Agreement,
@@ -43,6 +44,9 @@ __all__ = [
     "WINDOWED",
     "Agreement",
     "Batch",
+    "Calibration",
+    "CalibrationReport",
+    "CalibrationTest",
     "Cohort",
     "Conversion",
     "Coverage",

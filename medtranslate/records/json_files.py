@@ -11,11 +11,12 @@ from pydantic import TypeAdapter, ValidationError
 
 from medtranslate.errors import Unreadable
 from medtranslate.records.batch import Batch, Outcome
+from medtranslate.records.calibration import CalibrationReport
 from medtranslate.records.cohort import Cohort, Cycle
 from medtranslate.records.evaluation import Evaluation
 from medtranslate.records.translation import Conversion, Translation
 
-Record = Translation | Conversion | Evaluation | Cohort | Cycle | Batch | Outcome
+Record = Translation | Conversion | Evaluation | Cohort | Cycle | Batch | Outcome | CalibrationReport
 
 R = TypeVar("R", Translation, Conversion, Evaluation, Cohort, Cycle, Batch, Outcome)
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
-import torch
-from monai.data import MetaTensor
 
 from medtranslate.errors import GeometryRefused, InputRefused
-from medtranslate.geometry import Floats, require_grid, swap_lps_ras
+from medtranslate.geometry import Floats, swap_lps_ras
+from medtranslate.io import Volume
 from medtranslate.metrics import require_finite
 from medtranslate.records import Registration
 from medtranslate.registration.search import find_motion
@@ -27,9 +26,7 @@ LEAST_SLICES = 8
 """Minimum voxels per axis; with fewer, three rotations cannot be estimated."""
 
 
-def register(
-    reference: MetaTensor, target: MetaTensor, role: Literal["source", "prediction"]
-) -> Registration:
+def register(reference: Volume, target: Volume, role: Literal["source", "prediction"]) -> Registration:
     """Find the rigid motion that brings a reference to the place of the target.
 
     Maximises Mattes' mutual information (Mattes et al., IEEE TMI 22(1), 2003) over three rotations and
@@ -48,7 +45,7 @@ def register(
     """
     volumes = {"reference": reference, role: target}
     for name, volume in volumes.items():
-        _check(volume, f"{name} ({_where(volume)})")
+        _check(volume, f"{name} ({volume.name})")
     try:
         motion, before, after = find_motion(target, reference)
     except RuntimeError as error:
@@ -59,7 +56,7 @@ def register(
     applied = before is None or after - before >= LEAST_GAIN
     matrix = swap_lps_ras(motion) @ np.diag([-1.0, -1.0, 1.0, 1.0]) if applied else np.eye(4)
     rotation = float(np.degrees(np.arccos(np.clip((np.trace(matrix[:3, :3]) - 1) / 2, -1, 1))))
-    centre = np.asarray(target.affine, np.float64) @ [*((n - 1) / 2 for n in target.shape[1:]), 1.0]
+    centre = target.affine @ [*((n - 1) / 2 for n in target.shape), 1.0]
     overlap = _overlap(target, reference, matrix)
     found = Registration(
         target=role,
@@ -75,28 +72,25 @@ def register(
     return found
 
 
-def moved(volume: MetaTensor, registration: Registration) -> MetaTensor:
+def moved(volume: Volume, registration: Registration) -> Volume:
     """Move a volume at the reference's place by the motion of the reference."""
-    affine = np.linalg.inv(np.array(registration.matrix)) @ np.asarray(volume.affine, np.float64)
-    meta = {key: value for key, value in volume.meta.items() if key != "affine"}
-    return MetaTensor(volume.as_tensor(), affine=torch.from_numpy(affine), meta=meta)
+    return replace(volume, affine=np.linalg.inv(np.array(registration.matrix)) @ volume.affine)
 
 
-def _check(volume: MetaTensor, what: str) -> None:
-    require_grid(volume.meta.get("slices"), what)
-    if "levels" in volume.meta:
+def _check(volume: Volume, what: str) -> None:
+    volume.require_grid(what)
+    if volume.is_picture:
         raise GeometryRefused(f"{what}: a picture has no place in millimetres; leave --register out")
-    if min(volume.shape[1:]) < LEAST_SLICES:
-        sides = " x ".join(map(str, volume.shape[1:]))
+    if min(volume.shape) < LEAST_SLICES:
+        sides = " x ".join(map(str, volume.shape))
         raise GeometryRefused(
             f"{what}: {sides} voxels are too thin to be turned in space, {LEAST_SLICES} along each axis are"
             " needed; leave --register out"
         )
-    require_finite(volume.numpy(), what)
-    if volume.min() == volume.max():
-        raise InputRefused(
-            f"{what}: is {float(volume.min()):g} everywhere, which lies nowhere; give an image"
-        )
+    require_finite(volume.values, what)
+    lowest = float(volume.values.min())
+    if lowest == volume.values.max():
+        raise InputRefused(f"{what}: is {lowest:g} everywhere, which lies nowhere; give an image")
 
 
 def _require_plausible(found: Registration, possible: float, both: str) -> None:
@@ -118,23 +112,19 @@ def _require_plausible(found: Registration, possible: float, both: str) -> None:
             )
 
 
-def _overlap(target: MetaTensor, reference: MetaTensor, matrix: Floats) -> float:
+def _overlap(target: Volume, reference: Volume, matrix: Floats) -> float:
     """Compute the share of the target's voxels in the moved reference's field of view."""
-    steps = [np.arange(0, n, max(1, n // 64)) for n in target.shape[1:]]
+    steps = [np.arange(0, n, max(1, n // 64)) for n in target.shape]
     indices = np.stack([*np.meshgrid(*steps, indexing="ij"), np.ones([len(s) for s in steps])], axis=-1)
-    onto = np.linalg.inv(np.asarray(reference.affine)) @ matrix @ np.asarray(target.affine)
+    onto = np.linalg.inv(reference.affine) @ matrix @ target.affine
     places = (indices @ onto.T)[..., :3]
-    inside = (places >= -0.5) & (places <= np.array(reference.shape[1:]) - 0.5)
+    inside = (places >= -0.5) & (places <= np.array(reference.shape) - 0.5)
     return float(inside.all(axis=-1).mean())
 
 
-def _litres(volume: MetaTensor) -> float:
-    return volume.numel() * abs(float(np.linalg.det(np.asarray(volume.affine)[:3, :3]))) / 1e6
+def _litres(volume: Volume) -> float:
+    return volume.values.size * abs(float(np.linalg.det(volume.affine[:3, :3]))) / 1e6
 
 
-def _both(volumes: dict[str, MetaTensor]) -> str:
-    return " and ".join(f"{name} ({_where(volume)})" for name, volume in volumes.items())
-
-
-def _where(volume: MetaTensor) -> str:
-    return Path(str(volume.meta.get("path", "in memory"))).name
+def _both(volumes: dict[str, Volume]) -> str:
+    return " and ".join(f"{name} ({volume.name})" for name, volume in volumes.items())

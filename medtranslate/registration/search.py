@@ -8,11 +8,11 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
-from monai.data import MetaTensor
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
 from medtranslate.geometry import Floats, spacing, swap_lps_ras
+from medtranslate.io import Volume
 
 if TYPE_CHECKING:
     import SimpleITK
@@ -33,7 +33,7 @@ TAIL = 1.0
 SEED = 1
 
 
-def find_motion(target: MetaTensor, reference: MetaTensor) -> tuple[Floats, float | None, float]:
+def find_motion(target: Volume, reference: Volume) -> tuple[Floats, float | None, float]:
     """Find the motion [4, 4] from the target's points to the reference's, in LPS millimetres.
 
     Returns:
@@ -62,13 +62,13 @@ def _one_thread() -> Iterator[None]:
         ProcessObject.SetGlobalDefaultNumberOfThreads(former)
 
 
-def _image(volume: MetaTensor) -> SimpleITK.Image:
+def _image(volume: Volume) -> SimpleITK.Image:
     """Convert for SimpleITK, whose millimetres are LPS: voxels of about `WORKING_MM`, extremes clipped."""
     import SimpleITK
 
     affine = swap_lps_ras(volume.affine)
     lengths = spacing(affine)
-    image = SimpleITK.GetImageFromArray(np.ascontiguousarray(volume.numpy()[0].T, np.float32))
+    image = SimpleITK.GetImageFromArray(np.ascontiguousarray(volume.values.T))
     image.SetSpacing(lengths.tolist())
     image.SetOrigin(affine[:3, 3].tolist())
     image.SetDirection((affine[:3, :3] / lengths).ravel().tolist())

@@ -1,55 +1,11 @@
-"""One result, several views of it; each writes its file into a folder.
+"""Views of a record: page, PDF, CSV, JSON and DICOM. Each writes its file into a folder.
 
-A new view is one file here and one line in `VIEWS`.
+A new view is one file here and one line in `views.VIEWS`; other packages add views by entry points.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+import lazy_loader
 
-from medtranslate.records import Cohort, Cycle, Evaluation, Translation
-from medtranslate.report import as_csv, as_html, as_json, as_pdf
-from medtranslate.report.as_html import case_place, write_case
-from medtranslate.report.batch_page import write_batch_pages
-from medtranslate.report.drawing import draw_differences
-from medtranslate.report.pictures import Pictures, Shown
-from medtranslate.report.planes import Sheet, draw, own_slices, three_planes, thumbnail
-from medtranslate.report.translation_page import write_translation, write_translation_case
-
-__all__ = [
-    "TRANSLATION_VIEWS",
-    "VIEWS",
-    "Pictures",
-    "Sheet",
-    "Shown",
-    "View",
-    "case_place",
-    "draw",
-    "draw_differences",
-    "own_slices",
-    "three_planes",
-    "thumbnail",
-    "write_batch_pages",
-    "write_case",
-    "write_translation_case",
-]
-
-View = Callable[[Evaluation | Cohort | Cycle, Mapping[str, Pictures], Path], None]
-"""(result, pictures by the name of the result they belong to, folder) to a file in the folder."""
-
-VIEWS: dict[str, View] = {
-    "json": as_json.write,
-    "csv": as_csv.write,
-    "html": as_html.write,
-    "pdf": as_pdf.write,
-}
-
-TranslationView = Callable[[Sequence[Translation], Sequence[tuple[str, Shown]], Path], None]
-"""(records, those that are drawn by name, folder) to a file in the folder."""
-
-TRANSLATION_VIEWS: dict[str, TranslationView] = {
-    "html": write_translation,
-    "pdf": as_pdf.write_translation,
-}
-"""Views of translations that have no reference."""
+# Names are imported when they are first asked for; the stub beside this file lists them.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

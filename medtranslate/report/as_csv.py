@@ -15,9 +15,9 @@ ALWAYS = ("mae", "psnr", "ssim")
 
 
 def write(result: Evaluation | Cohort | Cycle, pictures: Mapping[str, Pictures], folder: Path) -> None:
-    """Write `folder/slices.csv`, one row per slice and a column per score; an empty cell is not defined.
+    """Write `folder/slices.csv`, one row per slice and a column per score; undefined scores are empty.
 
-    `mae_unit` is the unit, or what the values were clipped to before the error was taken.
+    `mae_unit` is the unit, or the range to which values were clipped before scoring.
     """
     items = [result] if isinstance(result, Evaluation) else result.items
     scores = dict.fromkeys([*ALWAYS, *(name for item in items for s in item.slices for name in s.scores)])

@@ -1,7 +1,7 @@
-"""Views that are filed with the patient: the report as a PDF, its scores as SR, the spread as a map.
+"""DICOM views for the patient's study: the report as a PDF, its scores as SR, the uncertainty as a map.
 
-The scores follow PS3.16 TID 1500 (Measurement Report). What no public scheme has a code for (mean absolute
-error, the similarities) has one of this package's own, as the standard provides.
+The scores follow PS3.16 TID 1500 (Measurement Report). Measures without a code in a public scheme (mean
+absolute error, the similarities) have codes of this package's own, as the standard provides.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from highdicom.sr import (
     SourceImageForMeasurementGroup,
     TrackingIdentifier,
 )
-from monai.data import MetaTensor
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 
+from medtranslate.io import Volume
 from medtranslate.io.dicom_header import MANUFACTURER, basic, software_version, uid
 from medtranslate.io.dicom_objects import (
     SCHEME,
@@ -40,9 +40,8 @@ from medtranslate.io.dicom_objects import (
 from medtranslate.metrics import OF_IMAGES, SCORES
 from medtranslate.modality import UNITS
 from medtranslate.records import Evaluation, Scores, Tissue, Translation
-from medtranslate.report.doubts import say_doubts
+from medtranslate.report.doubts import evaluation_doubts
 from medtranslate.report.wording import CAUTION, clipping, tissue_range
-from medtranslate.transforms.monai_adapters import from_metatensor
 
 CODES = {
     "mae": ("MAE", "Mean absolute error"),
@@ -55,7 +54,7 @@ CODES = {
     "coverage": ("COVERAGE", "Share of errors within two standard deviations"),
     "mean_std": ("MEANSD", "Mean of the map of standard deviations"),
 }
-"""Code value and meaning of what is measured beside the scores, in the scheme `SCHEME`."""
+"""Code value and meaning of the measures beside the scores, in the scheme `SCHEME`."""
 UNITLESS = ("share", "dice", "coverage")
 UNIT_CODES = {"": codes.UCUM.NoUnits, "dB": codes.UCUM.Decibel}
 
@@ -65,27 +64,29 @@ def file_report(pdf: Path, title: str, study: Study, folder: Path) -> None:
     write_pdf(pdf.read_bytes(), title, study, folder / "report.dcm")
 
 
-def file_spread(spread: MetaTensor, record: Evaluation | Translation, study: Study, folder: Path) -> None:
-    """Write `folder/uncertainty.dcm`, the standard deviations as they are.
+def file_spread(spread: Volume, record: Evaluation | Translation, study: Study, folder: Path) -> None:
+    """Write `folder/uncertainty.dcm`, the map of standard deviations.
 
     Args:
-        spread: [1, X, Y, Z] on the grid of the study's source.
-        record: what they belong to.
+        spread: on the grid of the study's source.
+        record: of their translation.
         study: of the source.
     """
-    made = record if isinstance(record, Translation) else record.translation
+    translation = record if isinstance(record, Translation) else record.translation
     unit = record.unit if isinstance(record, Evaluation) else UNITS[record.model.to]
-    quantity = made.uncertainty.quantity if made and made.uncertainty else "Standard deviation"
-    write_map(from_metatensor(spread), unit, quantity, study, folder / "uncertainty.dcm")
+    quantity = (
+        translation.uncertainty.quantity if translation and translation.uncertainty else "Standard deviation"
+    )
+    write_map(spread, unit, quantity, study, folder / "uncertainty.dcm")
 
 
 def file_scores(result: Evaluation, study: Study, about: Sequence[Dataset], folder: Path) -> None:
-    """Write `folder/scores.dcm`, the scores of the volume, of doing nothing, and by tissue.
+    """Write `folder/scores.dcm`, the scores of the volume, of the baselines, and by tissue.
 
     Args:
         result: of one pair.
         study: of its source.
-        about: headers of the images that were scored, or of their source where these are no DICOM.
+        about: headers of the scored images, or of their source if they are no DICOM.
     """
     title = basic(result.translation.model.name if result.translation else result.profile)
     write_scores(_report(result, study, about), about, title, study, folder / "scores.dcm")
@@ -110,7 +111,7 @@ def _report(result: Evaluation, study: Study, about: Sequence[Dataset]) -> Measu
 def _groups(
     result: Evaluation, study: Study, about: Sequence[Dataset]
 ) -> Iterator[MeasurementsAndQualitativeEvaluations]:
-    """The volume, then what doing nothing scores, then each tissue."""
+    """Yield the groups of the volume, of each baseline, and of each tissue."""
     key = f"{study.digest}/{result.profile}/{result.name}"
 
     def tracked(name: str) -> TrackingIdentifier:
@@ -144,26 +145,26 @@ def _groups(
 
 
 def _algorithm(result: Evaluation) -> AlgorithmIdentification:
-    """By which rules it was scored, what made the image, and what it is not for."""
-    said = [CAUTION, *(f"Doubtful: {words}" for words in say_doubts(result.translation))]
-    said.append(f"Scored by the profile {result.profile}")
+    """Describe the rules of the scores, the model, and the restrictions of use."""
+    lines = [CAUTION, *(f"Doubtful: {words}" for words in evaluation_doubts(result))]
+    lines.append(f"Scored by the profile {result.profile}")
     if result.clipped:
-        said.append(f"MAE, {clipping(result)}; so are bias, limits of agreement and histograms")
+        lines.append(f"MAE, {clipping(result)}; so are bias, limits of agreement and histograms")
     if result.translation:
         model = result.translation.model
-        said.append(f"Translated to {model.to.upper()} by the model {model.name}, SHA-256 {model.sha256}")
-        said += [f"The card of the model says: {model.summary}"] if model.summary else []
+        lines.append(f"Translated to {model.to.upper()} by the model {model.name}, SHA-256 {model.sha256}")
+        lines += [f"The card of the model says: {model.summary}"] if model.summary else []
     if result.mask:
-        said.append(f"Scored voxels: {result.mask.rule}")
-    said += [f"Reference: {words}" for words in result.reference]
-    said += [f"Warning: {words}" for words in result.warnings]
+        lines.append(f"Scored voxels: {result.mask.rule}")
+    lines += [f"Reference: {words}" for words in result.reference]
+    lines += [f"Warning: {words}" for words in result.warnings]
     return AlgorithmIdentification(
-        name="medtranslate evaluate", version=software_version(), parameters=[basic(words) for words in said]
+        name="medtranslate evaluate", version=software_version(), parameters=[basic(words) for words in lines]
     )
 
 
 def _scored(scores: Scores, result: Evaluation) -> list[Measurement]:
-    """Scores that a package describes, each with its code; errors of clipped values have one of their own."""
+    """Make measurements of the known scores; errors of clipped values have codes of their own."""
     measured = []
     for name, value in scores.items():
         if (info := SCORES.get(name)) is None:
@@ -179,11 +180,12 @@ def _scored(scores: Scores, result: Evaluation) -> list[Measurement]:
 
 
 def _spread_out(result: Evaluation) -> list[Measurement]:
-    """Agreement, and what the samples' spread was worth."""
+    """Make measurements of the agreement and of the uncertainty's coverage."""
     named: list[tuple[str, float | None]] = []
-    if found := result.agreement:
-        low, high = found.limits
-        named += [("bias", found.bias), ("lower", low), ("upper", high), ("wasserstein", found.wasserstein)]
+    if agreement := result.agreement:
+        low, high = agreement.limits
+        named += [("bias", agreement.bias), ("lower", low), ("upper", high)]
+        named.append(("wasserstein", agreement.wasserstein))
     if coverage := result.coverage:
         named += [("mean_std", coverage.mean_sd), ("coverage", coverage.within_2_sd)]
     elif result.translation and (spread := result.translation.uncertainty):
@@ -196,7 +198,7 @@ def _of_tissue(tissue: Tissue) -> list[Measurement]:
 
 
 def _measured(named: Sequence[tuple[str, float | None]], unit: str) -> list[Measurement]:
-    """Measurements of what is known; NUM holds finite numbers, so equal images have no PSNR."""
+    """Make measurements of the known values; NUM holds finite numbers, so equal images have no PSNR."""
     return [
         measurement
         for name, value in named
@@ -205,7 +207,7 @@ def _measured(named: Sequence[tuple[str, float | None]], unit: str) -> list[Meas
 
 
 def _number(code: str, meaning: str, value: float | None, unit: str) -> list[Measurement]:
-    """A measurement; none of an unknown or infinite value."""
+    """Make a measurement; none for an unknown or infinite value."""
     if value is None or not math.isfinite(value):
         return []
     units = UNIT_CODES[unit] if unit in UNIT_CODES else unit_code(unit)

@@ -1,4 +1,4 @@
-"""report.html: the result as one page that needs no network, for people."""
+"""report.html: the result for people, as one page that needs no network."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from medtranslate.report.cohort_page import cohort_page
 from medtranslate.report.pictures import Pictures
 
 CASES = "cases"
-"""Folder beside a page of many with the page of each."""
+"""Folder beside a cohort's page, with the pages of its cases."""
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 def write(result: Evaluation | Cohort | Cycle, pictures: Mapping[str, Pictures], folder: Path) -> None:
-    """Write `folder/report.html`: of one pair its slices to scroll through, of many how they spread.
+    """Write `folder/report.html`: slices to scroll through for one pair, distributions for many.
 
-    A page of many leads to the pages that `write_case` wrote into the same folder before. Every text from
-    outside (names, warnings, a model's name) is escaped; the page runs its own script alone and can load
+    A page of many links to the pages that `write_case` wrote into the same folder before. Every text from
+    outside (names, warnings, a model's name) is escaped. The page runs its own script alone and loads
     nothing.
 
     Raises:
@@ -42,7 +42,7 @@ def write(result: Evaluation | Cohort | Cycle, pictures: Mapping[str, Pictures],
 
 
 def write_case(result: Evaluation | Cycle, pictures: Pictures, folder: Path) -> None:
-    """Write the page of one of many, a pair or a round trip, to which the page of all leads."""
+    """Write the page of one pair or round trip of many; the page of all links to it."""
     name = result.name if isinstance(result, Evaluation) else result.items[0].name
     place = case_place(folder, name)
     place.parent.mkdir(parents=True, exist_ok=True)
@@ -50,6 +50,6 @@ def write_case(result: Evaluation | Cycle, pictures: Pictures, folder: Path) -> 
 
 
 def case_place(folder: Path, name: str) -> Path:
-    """Where the page of a case lies; a name that is no plain file name becomes its digest."""
+    """Return the path of a case's page; a name that is no plain file name becomes its digest."""
     plain = name if _PLAIN.fullmatch(name) else hashlib.sha256(name.encode("utf-8")).hexdigest()[:16]
     return folder / CASES / f"{plain}.html"

@@ -1,4 +1,4 @@
-"""result.json: the result as it is, for programs."""
+"""result.json: the complete result, for programs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""report.pdf: the result on a few pages of A4, to file and to print."""
+"""report.pdf: the result on a few pages of A4, for the archive and for print."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from medtranslate.report.limitations import (
     provenance,
     what_it_lacks,
 )
-from medtranslate.report.measures import inputs, signs
+from medtranslate.report.measures import inputs, secondary_measures
 from medtranslate.report.pdf_figures import Chart, curve_chart, histogram_chart
 from medtranslate.report.pdf_layout import (
     JUDGED,
@@ -67,14 +67,14 @@ from medtranslate.report.wording import (
 )
 
 MOST_LINES = 12
-"""Of a list of warnings or doubts."""
+"""Most lines of a list of warnings or doubts."""
 MAKER = f"medtranslate {__version__}"
 
 
 def write(result: Evaluation | Cohort | Cycle, pictures: Mapping[str, Pictures], folder: Path) -> None:
-    """Write `folder/report.pdf`: summary, scores, curves, pictures, and how they came to be.
+    """Write `folder/report.pdf`: summary, scores, curves, pictures, method and provenance.
 
-    Text from outside is printed as it is, never read as markup.
+    Text from outside is printed unchanged, never interpreted as markup.
     """
     items = [result] if isinstance(result, Evaluation) else result.items
     first, words = items[0], name_images(result)
@@ -91,8 +91,8 @@ def write(result: Evaluation | Cohort | Cycle, pictures: Mapping[str, Pictures],
     story = _opening(words.kind, title, subject, doubts, verdict, trust, result.warnings)
     own = words.own if lone else f"Mean over the {words.many}"
     story += _scores(result, items, scores, own)
-    if lone and (seen := measures(lone.translation)):
-        story += section("What the translation itself shows", facts(seen))
+    if lone and (measured := measures(lone.translation)):
+        story += section("What the translation itself shows", facts(measured))
     story += _where_it_errs(lone) + _along(lone, words) if lone else _all_items(items)
     story += section("How this was measured", facts(method(items)))
     story += section("Where it came from", facts(_origin(result, items)))
@@ -110,8 +110,8 @@ def write_translation(
 
     Args:
         records: of all translations.
-        shown: those that are drawn, by name: several slices of a lone volume, one slice each of several.
-        folder: is there.
+        shown: arrays to draw, by name: several slices of a lone volume, one slice each of several.
+        folder: an existing folder.
     """
     first, lone = records[0], len(records) == 1
     title = first.output if lone else f"{len(records)} translations"
@@ -137,15 +137,15 @@ def _opening(
     trust: Sequence[str],
     warnings: Sequence[str],
 ) -> list[Flowable]:
-    """What was done, what speaks against it, how far to trust it, and what to bear in mind."""
+    """Lay out the first page: subject, doubts, verdict, limitations and warnings."""
     parts: list[Flowable] = [text(kind, "kind"), text(title, "title"), text(subject), Spacer(1, 4)]
     if doubts:
         doubted = [text(DOUBTFUL, "doubtful"), *points(_some(doubts))]
         parts += [boxed(JUDGED["doubtful"], *doubted, fill=True), Spacer(1, 6)]
     rule = [text(verdict.rule, "soft")] if verdict.rule else []
     caution = text("A translated image can show what is not there and miss what is.", "soft")
-    told = [text(verdict.headline, "verdict"), *rule, text(verdict.sentence), *points(trust), caution]
-    parts.append(boxed(JUDGED.get(verdict.kind, SOFT), *told))
+    summary = [text(verdict.headline, "verdict"), *rule, text(verdict.sentence), *points(trust), caution]
+    parts.append(boxed(JUDGED.get(verdict.kind, SOFT), *summary))
     return [*parts, *section("To bear in mind", *points(_some(warnings)))] if warnings else parts
 
 
@@ -157,7 +157,7 @@ def _some(lines: Sequence[str]) -> list[str]:
 def _scores(
     result: Evaluation | Cohort | Cycle, items: Sequence[Evaluation], scores: Scores, own: str
 ) -> list[Flowable]:
-    """Scores beside those of doing nothing."""
+    """Lay out the table of scores beside those of the baselines."""
     rows = [(own, "", scores)]
     rows += [(name, NOTES.get(name, ""), base) for name, base in result.baselines.items()]
     if result.unmasked:
@@ -170,7 +170,7 @@ def _scores(
 
 
 def _where_it_errs(result: Evaluation) -> list[Flowable]:
-    """Errors by tissue, agreement, seams, and what the spread of samples was worth."""
+    """Lay out errors by tissue, agreement, seams, and the coverage of the uncertainty."""
     parts: list[Flowable] = []
     if result.tissues:
         rows = []
@@ -180,13 +180,13 @@ def _where_it_errs(result: Evaluation) -> list[Flowable]:
         parts.append(
             table(["Tissue of the reference", "Share of the scored voxels", "MAE, HU", "Dice"], rows)
         )
-    if measured := signs(result):
+    if measured := secondary_measures(result):
         parts += [Spacer(1, 5), KeepTogether(facts(measured))]
     return section("Where it errs", *parts) if parts else []
 
 
 def _along(result: Evaluation, words: Words) -> list[Flowable]:
-    """Scores along the stack, and histograms, as vectors."""
+    """Lay out scores along the stack, and histograms, as vector graphics."""
     slices, note = thinned(result.slices)
     heights = [plane.position_mm for plane in slices if plane.position_mm is not None]
     known = len(heights) == len(slices)
@@ -210,7 +210,7 @@ def _along(result: Evaluation, words: Words) -> list[Flowable]:
 
 
 def _curve(title: str, label: str, x: list[float], y: Sequence[float | None], score: str) -> Chart | None:
-    """A chart of the slices that have a finite score, if there are more than two."""
+    """Draw a chart of the slices with a finite score; None for fewer than three."""
     known = [
         (place, value)
         for place, value in zip(x, y, strict=True)
@@ -230,21 +230,21 @@ def _all_items(items: Sequence[Evaluation]) -> list[Flowable]:
 
 
 def _origin(result: Evaluation | Cohort | Cycle, items: Sequence[Evaluation]) -> list[tuple[str, str]]:
-    """From what, by which model, with which versions and settings."""
+    """List model, inputs, versions and settings."""
     records = {item.translation.model.sha256: item.translation for item in items if item.translation}
-    made: list[tuple[str, str]] = []
+    rows: list[tuple[str, str]] = []
     if len(items) == 1 and records:
-        made = _made(*records.values(), reported=False)
+        rows = _made(*records.values(), reported=False)
     else:
-        made = [("Model", f"{r.model.name}, SHA-256 {r.model.sha256}") for r in records.values()]
+        rows = [("Model", f"{r.model.name}, SHA-256 {r.model.sha256}") for r in records.values()]
     if len(items) == 1:
-        made += inputs(items[0])
-    if (line := chosen(result.settings)) and line not in dict(made).values():
-        made.append(("Settings", line))
-    return [*made, ("Reported by", MAKER)]
+        rows += inputs(items[0])
+    if (line := chosen(result.settings)) and line not in dict(rows).values():
+        rows.append(("Settings", line))
+    return [*rows, ("Reported by", MAKER)]
 
 
 def _made(record: Translation, *, reported: bool = True) -> list[tuple[str, str]]:
     used = chosen(record.settings)
-    found = [*provenance(record), *([("Translated with", used)] if used else [])]
-    return [*found, *([("Reported by", MAKER)] if reported else [])]
+    rows = [*provenance(record), *([("Translated with", used)] if used else [])]
+    return [*rows, *([("Reported by", MAKER)] if reported else [])]

@@ -1,4 +1,4 @@
-"""The pages of a batch: what became of each item, with a picture of it."""
+"""Pages of a batch: the state and a picture of each item."""
 
 from __future__ import annotations
 
@@ -13,17 +13,16 @@ from medtranslate.report.page import render
 from medtranslate.runtime import whole_output
 
 ITEMS = 500
-"""Of a page: with its pictures it stays within a few megabytes."""
+"""Items of a page, which then has a few megabytes with its pictures."""
 FIRST = {"failed": 0, "doubtful": 1}
-"""States that are looked at first, in their order."""
+"""Order of the states on the pages; all others come last."""
 
 
 def write_batch_pages(batch: Batch, pictures: Mapping[str, Path], path: Path) -> None:
-    """Write `path`, and where there are many items `path` with -2, -3, ... for the rest.
+    """Write `path`, and further pages with -2, -3, ... in their names for more than `ITEMS` items.
 
-    Failed items come first, then doubtful ones.
-
-    A page is written before the next is begun, so that the pictures of one are held at a time.
+    Failed items come first, then doubtful ones. Each page is written before the next begins, so that only its
+    own pictures are in memory.
 
     Args:
         pictures: JPEG or PNG files by the item's name, each beside or below `path`; some may be missing.
@@ -32,8 +31,8 @@ def write_batch_pages(batch: Batch, pictures: Mapping[str, Path], path: Path) ->
     starts = range(0, max(1, len(items)), ITEMS)
     names = [path.name, *(f"{path.stem}-{number}.html" for number in range(2, len(starts) + 1))]
     for name, start in zip(names, starts, strict=True):
-        shown = items[start : start + ITEMS]
-        page = _page(batch, shown, pictures, {} if len(names) == 1 else _numbered(names), name)
+        part = items[start : start + ITEMS]
+        page = _page(batch, part, pictures, {} if len(names) == 1 else _numbered(names), name)
         with whole_output(path.with_name(name), overwrite=True, folder=False) as fresh:
             fresh.write_text(page, encoding="utf-8")
 
@@ -57,7 +56,7 @@ def _page(
 
 
 def _rows(items: Sequence[Outcome], pictures: Mapping[str, Path]) -> Iterator[tuple[Outcome, str, str]]:
-    """Each item, the address of its output, and its picture as a data URI."""
+    """Yield each item, the address of its output, and its picture as a data URI."""
     for item in items:
         drawn = ""
         if item.state != "failed" and item.name in pictures:

@@ -1,4 +1,4 @@
-"""The page of one pair, or of one round trip: its slices to scroll through, its scores, where it errs."""
+"""Page of one pair or one round trip: slices to scroll through, scores, and errors by tissue."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from medtranslate.errors import InputRefused
 from medtranslate.records import Cycle, Evaluation, SliceScores, worst_slices
 from medtranslate.report import wording
 from medtranslate.report.charts import draw_histograms
-from medtranslate.report.doubts import measures, say_doubts
+from medtranslate.report.doubts import evaluation_doubts, measures
 from medtranslate.report.drawing import (
     Curve,
     Cut,
@@ -25,7 +25,7 @@ from medtranslate.report.drawing import (
 )
 from medtranslate.report.grades import judge, judge_cycle
 from medtranslate.report.limitations import chosen, how_far, method, provenance
-from medtranslate.report.measures import inputs, signs
+from medtranslate.report.measures import inputs, secondary_measures
 from medtranslate.report.page import render
 from medtranslate.report.pictures import Pictures
 from medtranslate.report.viewer import Image, Viewer, build_viewer, offered_windows
@@ -34,12 +34,12 @@ from medtranslate.report.wording import Words, number
 MOST_PLANES = 6
 MOST_WARNINGS = 20
 MOST_SLICES = 4000
-"""Points of a curve, several for each pixel of a screen; no scanner gives as many slices."""
+"""Most points of a curve, several for each pixel of a screen; scanners give fewer slices."""
 
 
 @dataclass(frozen=True)
 class Gallery:
-    """Slices of one pair that share an error scale ending at `limit`."""
+    """Slices of one pair with a common scale of errors that ends at `limit`."""
 
     title: str
     planes: list[tuple[str, Plane]]
@@ -50,7 +50,7 @@ class Gallery:
 
 @dataclass(frozen=True)
 class Chart:
-    """A curve along the stack, and the slice of each of its points."""
+    """Curve along the stack, and the slice of each of its points."""
 
     title: str
     label: str
@@ -59,11 +59,11 @@ class Chart:
 
 
 def case_page(result: Evaluation | Cycle, pictures: Pictures | None, home: str | None = None) -> str:
-    """The page as text.
+    """Render the page as text.
 
     Args:
         result: of a pair, or a cycle test of one image.
-        pictures: what was compared; None leaves the slices out.
+        pictures: the arrays that were compared; None leaves the slices out.
         home: link to the page of all, if this is one of many.
 
     Raises:
@@ -73,7 +73,7 @@ def case_page(result: Evaluation | Cycle, pictures: Pictures | None, home: str |
     words = wording.name_images(result)
     drawn = pictures if pictures is not None and pictures.mask.any() else None
     _check_same(item, drawn)
-    doubts = say_doubts(item.translation)
+    doubts = evaluation_doubts(item)
     verdict = (
         judge_cycle(result)
         if isinstance(result, Cycle)
@@ -89,7 +89,7 @@ def case_page(result: Evaluation | Cycle, pictures: Pictures | None, home: str |
         doubts=doubts,
         verdict=verdict,
         against="" if isinstance(result, Cycle) else verdict.sentence,
-        told=_told(result, item, verdict.sentence),
+        summary=_summary(result, item, verdict.sentence),
         warnings=item.warnings[:MOST_WARNINGS],
         more_warnings=max(0, len(item.warnings) - MOST_WARNINGS),
         viewer=drawn and pair_viewer(item, drawn, words),
@@ -100,7 +100,7 @@ def case_page(result: Evaluation | Cycle, pictures: Pictures | None, home: str |
         baselines=result.baselines,
         histogram=item.histograms
         and draw_histograms(item.histograms, {"prediction": words.prediction, "reference": words.reference}),
-        signs=signs(item),
+        secondary=secondary_measures(item),
         measures=measures(item.translation),
         gallery=drawn and gallery(item, drawn, "", MOST_PLANES, error_limit(drawn)),
         across=drawn and across(item, drawn, error_limit(drawn)),
@@ -119,7 +119,7 @@ def case_page(result: Evaluation | Cycle, pictures: Pictures | None, home: str |
 
 
 def pair_viewer(item: Evaluation, pictures: Pictures, words: Words) -> Viewer:
-    """Source, translation, reference, error and spread of a pair, as far as there are."""
+    """Build the viewer of a pair: source, translation, reference, error and uncertainty, if present."""
     truth = pictures.reference if pictures.unclipped is None else pictures.unclipped
     scored = "scored range" if item.data_range == pictures.data_range else "standard"
     offered = offered_windows(item.unit, truth, pictures.mask, pictures.data_range, scored)
@@ -154,7 +154,7 @@ def pair_viewer(item: Evaluation, pictures: Pictures, words: Words) -> Viewer:
 def gallery(
     result: Evaluation, pictures: Pictures, title: str, count: int, limit: float, link: str | None = None
 ) -> Gallery:
-    """Pictures of up to `count` slices, the worst among them."""
+    """Draw up to `count` slices, the worst among them."""
     scores = {plane.index: plane for plane in result.slices}
     worst = [plane.index for plane in worst_slices(result, 1)] if count > 1 else []
     chosen_planes = sorted({*spread_planes(pictures.mask, count - len(worst)), *worst})
@@ -170,32 +170,38 @@ def gallery(
 
 
 def across(result: Evaluation, pictures: Pictures, limit: float) -> Gallery | None:
-    """A coronal and a sagittal picture through the middle of what was scored; None of a single slice."""
+    """Draw a coronal and a sagittal plane through the middle of the mask; None for a single slice."""
     planes = [(middle_of(cut), draw_plane(pictures, cut, limit)) for cut in middle_cuts(pictures.mask)]
     return Gallery("", planes, limit, pictures) if planes else None
 
 
 def middle_of(cut: Cut) -> str:
-    """Caption of a plane through the middle."""
+    """Return the caption of a plane through the middle."""
     return f"{cut.name.capitalize()}, through the middle of the head"
 
 
 def where(plane: SliceScores) -> str:
-    """A slice by its number, and its height where that is known."""
+    """Name a slice by its number, and by its height if that is known."""
     return f"slice {plane.index}" + ("" if plane.position_mm is None else f" ({plane.position_mm:+.1f} mm)")
 
 
 def origin(result: Evaluation | Cycle, item: Evaluation) -> list[tuple[str, str]]:
-    """What it was made from, by which model, with which settings."""
-    found = provenance(item.translation) if item.translation else []
+    """List model, inputs and settings."""
+    rows = provenance(item.translation) if item.translation else []
     settings = chosen(result.settings or item.settings)
-    return [*found, *inputs(item), *([("Settings", settings)] if settings else [])]
+    return [*rows, *inputs(item), *([("Settings", settings)] if settings else [])]
 
 
 def plot(
     title: str, planes: Sequence[tuple[int, float | None]], values: Sequence[float], *, high: bool
 ) -> Chart:
-    """A curve along the stack; `planes` are slices with their height, `high` whether high is bad."""
+    """Draw a curve along the stack.
+
+    Args:
+        planes: index and height of each slice.
+        values: one for each slice.
+        high: True if the highest value is the worst.
+    """
     heights = [mm for _, mm in planes if mm is not None]
     known = len(heights) == len(planes)
     label = "position along the stack in mm, feet to head" if known else "slice"
@@ -203,9 +209,9 @@ def plot(
     return Chart(title, label, draw_curve(x, values, highest_is_worst=high), [index for index, _ in planes])
 
 
-def _told(result: Evaluation | Cycle, item: Evaluation, sentence: str) -> list[tuple[str, list[str]]]:
-    """What was done, with which model, how far to trust it."""
-    record, told = item.translation, []
+def _summary(result: Evaluation | Cycle, item: Evaluation, sentence: str) -> list[tuple[str, list[str]]]:
+    """Describe subject, model and limitations in sentences, under their headings."""
+    record, parts = item.translation, []
     if isinstance(result, Cycle):
         done, trust = [wording.say_cycle(result)], [sentence]
     else:
@@ -214,14 +220,14 @@ def _told(result: Evaluation | Cycle, item: Evaluation, sentence: str) -> list[t
             [*made, wording.say_compared(item)],
             [wording.say_error(item.volume, item.baselines, item), *how_far(item)],
         )
-    told.append(("What was done", done))
+    parts.append(("What was done", done))
     if record:
-        told.append(("With which model", [wording.say_model(record.model)]))
-    return [*told, ("How far to trust it", trust)]
+        parts.append(("With which model", [wording.say_model(record.model)]))
+    return [*parts, ("How far to trust it", trust)]
 
 
 def _curves(result: Evaluation) -> list[Chart]:
-    """The scores that change along the stack."""
+    """Draw the scores along the stack."""
     charts = []
     drawn, note = thinned(result.slices)
     planes = [(plane.index, plane.position_mm) for plane in drawn]
@@ -234,7 +240,7 @@ def _curves(result: Evaluation) -> list[Chart]:
 
 
 def thinned(slices: Sequence[SliceScores]) -> tuple[Sequence[SliceScores], str]:
-    """`MOST_SLICES` for a curve, evenly chosen, and the worst; a note where others are left out."""
+    """Choose up to `MOST_SLICES` evenly spaced slices and the worst; return them with a note on the rest."""
     if len(slices) <= MOST_SLICES:
         return slices, ""
     step = math.ceil(len(slices) / MOST_SLICES)

@@ -1,4 +1,4 @@
-"""Distributions as data for a template: histograms of one pair, scores of many."""
+"""Distributions as data of a template: histograms of one pair, scores of many."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ WIDTH, HEIGHT = 420, 150
 ROW = 44
 """Height of a row of dots."""
 LANES = 5
-"""Dots that would cover each other are laid out on as many lines."""
+"""Lines on which overlapping dots are laid out."""
 FENCE = 1.5
-"""Interquartile ranges beyond the quartiles from which on a value is an outlier (Tukey 1977)."""
+"""Interquartile ranges beyond the quartiles; values outside are outliers (Tukey 1977)."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Dot:
 
 @dataclass(frozen=True)
 class Row:
-    """The scores of all cases by one method, and where their quartiles lie."""
+    """Scores of all cases by one method, and the places of their quartiles."""
 
     name: str
     dots: list[Dot]
@@ -61,21 +61,21 @@ class Strips:
     x_ticks: list[tuple[float, str]]
 
 
-def draw_histograms(found: Histograms, names: Mapping[str, str]) -> HistogramChart:
-    """Histograms, one over the other on one scale.
+def draw_histograms(histograms: Histograms, names: Mapping[str, str]) -> HistogramChart:
+    """Draw histograms over each other on one scale.
 
-    The first and the last bin hold what a window cuts off; where they would dwarf the rest they end at the
-    height of the others.
+    The first and the last bin contain the saturated values. They are cut at the height of the
+    highest other bin.
 
     Args:
-        found: of the images.
-        names: what these are called on the page.
+        histograms: of the images.
+        names: of the images on the page.
     """
-    ends = found.edges[0], found.edges[-1]
-    highest = max(max(counts[1:-1], default=0) for counts in found.counts.values()) or 1
-    x = np.repeat(np.interp(found.edges, ends, (0, WIDTH)), 2)[1:-1]
+    ends = histograms.edges[0], histograms.edges[-1]
+    highest = max(max(counts[1:-1], default=0) for counts in histograms.counts.values()) or 1
+    x = np.repeat(np.interp(histograms.edges, ends, (0, WIDTH)), 2)[1:-1]
     outlines = {}
-    for key, counts in found.counts.items():
+    for key, counts in histograms.counts.items():
         y = np.repeat(HEIGHT * (1 - (np.array(counts) / highest).clip(max=1)), 2)
         outlines[names[key]] = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True))
     ticks = [tick for tick in round_ticks(*ends, 6) if ends[0] <= tick <= ends[1]]
@@ -84,7 +84,7 @@ def draw_histograms(found: Histograms, names: Mapping[str, str]) -> HistogramCha
 
 
 def draw_strips(scores: Mapping[str, Mapping[str, float]]) -> Strips:
-    """Scores of cases, a row of dots for each method: {method: {case: score}}."""
+    """Draw scores, {method: {case: score}}, as a row of dots for each method."""
     everything = [value for row in scores.values() for value in row.values()]
     ticks = round_ticks(min(0.0, *everything), max(everything), 6)
     ends = ticks[0], ticks[-1]
@@ -112,7 +112,7 @@ def draw_strips(scores: Mapping[str, Mapping[str, float]]) -> Strips:
 
 
 def outliers(scores: Mapping[str, float]) -> list[str]:
-    """Cases whose score lies beyond Tukey's fences, on either side; none among fewer than five."""
+    """Find cases whose score lies beyond Tukey's fences, on either side; none among fewer than five."""
     if len(scores) < 5:
         return []
     first, third = np.percentile(list(scores.values()), (25, 75))
@@ -121,7 +121,7 @@ def outliers(scores: Mapping[str, float]) -> list[str]:
 
 
 def _lanes(x: Sequence[float] | npt.NDArray[np.floating]) -> list[int]:
-    """A line for each dot, -2 to 2, so that neighbours lie on different ones."""
+    """Choose a line for each dot, -2 to 2, so that neighbours lie on different lines."""
     order = np.argsort(x)
     lanes = [0] * len(order)
     last = [-np.inf] * LANES

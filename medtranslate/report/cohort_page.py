@@ -1,4 +1,4 @@
-"""The page of many pairs or round trips: their means, how they spread, and the way to each of them."""
+"""Page of many pairs or round trips: means, distributions, and a link to each."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from medtranslate.records import Cohort, Cycle, Evaluation
 from medtranslate.report import wording
 from medtranslate.report.case_page import MOST_WARNINGS, Gallery, across, gallery
 from medtranslate.report.charts import Strips, draw_strips, outliers
-from medtranslate.report.doubts import doubts_of
+from medtranslate.report.doubts import doubts_of, evaluation_doubts
 from medtranslate.report.drawing import error_colours, error_limit
 from medtranslate.report.grades import judge, judge_cycle
 from medtranslate.report.limitations import chosen, method, models_limits
@@ -21,11 +21,11 @@ MOST_DOUBTS = 20
 
 
 def cohort_page(result: Cohort | Cycle, pictures: Mapping[str, Pictures], links: Mapping[str, str]) -> str:
-    """The page as text.
+    """Render the page as text.
 
     Args:
         result: at least one item.
-        pictures: of the items that are drawn, by name.
+        pictures: arrays of the items to draw, by name.
         links: to the pages of items, by name.
     """
     items, first = result.items, result.items[0]
@@ -45,10 +45,10 @@ def cohort_page(result: Cohort | Cycle, pictures: Mapping[str, Pictures], links:
         home=None,
         doubts=doubts[:MOST_DOUBTS],
         more_doubts=max(0, len(doubts) - MOST_DOUBTS),
-        doubtful={item.name for item in items if item.translation and item.translation.doubts},
+        doubtful={item.name for item in items if evaluation_doubts(item)},
         verdict=verdict,
         against="" if isinstance(result, Cycle) else verdict.sentence,
-        told=_told(result, verdict.sentence, subject, odd),
+        summary=_summary(result, verdict.sentence, subject, odd),
         warnings=result.warnings[:MOST_WARNINGS],
         more_warnings=max(0, len(result.warnings) - MOST_WARNINGS),
         own=f"Mean over the {words.many}",
@@ -74,10 +74,10 @@ def cohort_page(result: Cohort | Cycle, pictures: Mapping[str, Pictures], links:
     )
 
 
-def _told(
+def _summary(
     result: Cohort | Cycle, sentence: str, subject: str, odd: Mapping[str, Sequence[str]]
 ) -> list[tuple[str, list[str]]]:
-    """What was done, with which models, how far to trust it."""
+    """Describe subject, models and limitations in sentences, under their headings."""
     items, unit = result.items, result.items[0].unit
     models = {item.translation.model for item in items if item.translation}
     ranked = sorted((item.volume["mae"], item.name) for item in items if "mae" in item.volume)
@@ -102,7 +102,7 @@ def _told(
 
 
 def _distributions(result: Cohort | Cycle) -> list[tuple[str, Strips]]:
-    """Scores of the items beside those of their baselines."""
+    """Draw the scores of the items beside those of their baselines."""
     items, first = result.items, result.items[0]
     if len(items) < 3:
         return []
@@ -117,43 +117,43 @@ def _distributions(result: Cohort | Cycle) -> list[tuple[str, Strips]]:
 
 
 def _by_case(items: Sequence[Evaluation], score: str, baseline: str | None = None) -> dict[str, float]:
-    """A score of each item that has it, or of its baseline."""
-    found = {
+    """Collect a score of each item, or of its baseline, by the item's name."""
+    by_name = {
         item.name: item.volume if baseline is None else item.baselines.get(baseline, {}) for item in items
     }
-    return {name: scores[score] for name, scores in found.items() if score in scores}
+    return {name: scores[score] for name, scores in by_name.items() if score in scores}
 
 
 def _odd(items: Sequence[Evaluation]) -> dict[str, list[str]]:
-    """Reasons why an item is an outlier, by its name; worst first."""
+    """Collect the reasons why items are outliers, by name; worst first."""
     reasons: dict[str, list[str]] = {}
     for score in wording.charted_scores(items):
         values = _by_case(items, score)
         for name in sorted(outliers(values), key=values.__getitem__, reverse=wording.is_error(score)):
-            said = wording.say_score({score: values[name]}, score, items[0])
-            reasons.setdefault(name, []).append(said)
+            text = wording.say_score({score: values[name]}, score, items[0])
+            reasons.setdefault(name, []).append(text)
     return reasons
 
 
 def _galleries(
     items: Sequence[Evaluation], pictures: Mapping[str, Pictures], links: Mapping[str, str]
 ) -> list[Gallery]:
-    """One slice each of the items that pictures are at hand for, best first."""
-    shown = [item for item in items if item.name in pictures and pictures[item.name].mask.any()]
-    shown.sort(key=lambda item: item.volume.get("mae", 0.0))
-    limit = max((error_limit(pictures[item.name]) for item in shown), default=1.0)
-    ranks = ["Best"] + ["Median"] * (len(shown) - 2) + ["Worst"]
-    found = []
-    for rank, item in zip(ranks, shown, strict=False):
+    """Draw one slice and two planes of each item with pictures, best first."""
+    pictured = [item for item in items if item.name in pictures and pictures[item.name].mask.any()]
+    pictured.sort(key=lambda item: item.volume.get("mae", 0.0))
+    limit = max((error_limit(pictures[item.name]) for item in pictured), default=1.0)
+    ranks = ["Best"] + ["Median"] * (len(pictured) - 2) + ["Worst"]
+    galleries = []
+    for rank, item in zip(ranks, pictured, strict=False):
         drawn = pictures[item.name]
         own = gallery(item, drawn, f"{rank}: {item.name}", 1, limit, links.get(item.name))
         others = across(item, drawn, limit)
-        found.append(replace(own, planes=[*own.planes, *(others.planes if others else [])]))
-    return found
+        galleries.append(replace(own, planes=[*own.planes, *(others.planes if others else [])]))
+    return galleries
 
 
 def _origin(result: Cohort | Cycle) -> list[tuple[str, str]]:
     models = {item.translation.model for item in result.items if item.translation}
-    found = [("Model", f"{model.name}, SHA-256 {model.sha256}") for model in models]
+    rows = [("Model", f"{model.name}, SHA-256 {model.sha256}") for model in models]
     settings = chosen(result.settings)
-    return [*found, *([("Settings", settings)] if settings else [])]
+    return [*rows, *([("Settings", settings)] if settings else [])]

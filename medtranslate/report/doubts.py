@@ -1,4 +1,4 @@
-"""What speaks against a translation, in sentences, and the measures behind it."""
+"""Doubts about a translation, in sentences, and the measures behind them."""
 
 from __future__ import annotations
 
@@ -11,49 +11,54 @@ DOUBTFUL = "Doubtful"
 
 
 def say_doubts(record: Translation | None) -> list[str]:
-    """Why a translation is doubtful, a sentence each; none where it is not. The source's come first."""
+    """Give the reasons why a translation is doubtful, a sentence each; those of the source come first."""
     if record is None or not record.doubts:
         return []
-    said = []
+    reasons = []
     if (gate := record.gate) and gate.verdict in ("warn", "refuse"):
         how = "refused the source, and --force passed it" if gate.forced else "doubts the source"
-        said = [f"The model's input gate {how}: {'; '.join(gate.reasons)}."]
+        reasons = [f"The model's input gate {how}: {'; '.join(gate.reasons)}."]
     own = record.plausibility.doubts if record.plausibility else []
-    return [*said, *(f"{text[:1].upper()}{text[1:].removesuffix('.')}." for text in own)]
+    return [*reasons, *(f"{text[:1].upper()}{text[1:].removesuffix('.')}." for text in own)]
+
+
+def evaluation_doubts(item: Evaluation) -> list[str]:
+    """Give the reasons why a score may mean nothing: those of the prediction, then of its translation."""
+    return [*item.suspicions, *say_doubts(item.translation)]
 
 
 def doubts_of(items: Sequence[Evaluation | Translation]) -> list[str]:
-    """Doubts of one; of several how many are doubtful, and those of each by its name."""
-    records = {
-        item.name if isinstance(item, Evaluation) else item.output: item.translation
+    """List the doubts of one item; for several, their number, then the doubts of each by its name."""
+    reasons = {
+        item.name if isinstance(item, Evaluation) else item.output: evaluation_doubts(item)
         if isinstance(item, Evaluation)
-        else item
+        else say_doubts(item)
         for item in items
     }
-    found = {name: said for name, record in records.items() if (said := say_doubts(record))}
+    doubtful = {name: texts for name, texts in reasons.items() if texts}
     if len(items) == 1:
-        return [text for said in found.values() for text in said]
-    listed = [f"{name}: {' '.join(said)}" for name, said in found.items()]
-    return [f"{len(found)} of {len(items)} translations are doubtful.", *listed] if found else []
+        return [text for texts in doubtful.values() for text in texts]
+    listed = [f"{name}: {' '.join(texts)}" for name, texts in doubtful.items()]
+    return [f"{len(doubtful)} of {len(items)} translations are doubtful.", *listed] if doubtful else []
 
 
 def measures(record: Translation | None) -> list[tuple[str, str]]:
-    """What was measured of a translation without a truth, in words and units, as far as it was."""
-    found = record.plausibility if record else None
-    if record is None or found is None:
+    """List the measures that need no reference, as terms and values with units."""
+    plausibility = record.plausibility if record else None
+    if record is None or plausibility is None:
         return []
     unit = record.model.unit
-    told = (
-        ("Replaced by air outside the head", found.air_ml, "{} ml"),
-        ("Bone left outside the head", found.bone_outside_ml, "{} ml"),
-        ("Loose bone inside the skull", found.bone_inside_ml, "{} ml"),
-        ("Loose bone inside the skull", found.bone_inside_cm2, "{} cm²"),
-        ("Fluid inside the skull", found.fluid, f"{{}} {unit} on average"),
-        ("Brain", found.brain, f"{{}} {unit} (median)"),
-        ("Black inside the skull", _percent(found.black), "{} % of the brain"),
-        ("Skull closed", _percent(found.closed), "{} % of its ring"),
+    rows = (
+        ("Replaced by air outside the head", plausibility.air_ml, "{} ml"),
+        ("Bone left outside the head", plausibility.bone_outside_ml, "{} ml"),
+        ("Loose bone inside the skull", plausibility.bone_inside_ml, "{} ml"),
+        ("Loose bone inside the skull", plausibility.bone_inside_cm2, "{} cm²"),
+        ("Fluid inside the skull", plausibility.fluid, f"{{}} {unit} on average"),
+        ("Brain", plausibility.brain, f"{{}} {unit} (median)"),
+        ("Black inside the skull", _percent(plausibility.black), "{} % of the brain"),
+        ("Skull closed", _percent(plausibility.closed), "{} % of its ring"),
     )
-    return [(term, text.format(_few_digits(value))) for term, value, text in told if value is not None]
+    return [(term, text.format(_few_digits(value))) for term, value, text in rows if value is not None]
 
 
 def _few_digits(value: float) -> str:

@@ -1,4 +1,4 @@
-"""What a page is illustrated with: grey pictures, error maps and curves, as data for a template."""
+"""Illustrations of a page: grey pictures, error maps and curves, as data of a template."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ import numpy.typing as npt
 from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
-from medtranslate.metrics import Range, Volume, Voxels
+from medtranslate.metrics import Range, Values, Voxels
 from medtranslate.report.pictures import Pictures, Shown
 
 LONGEST_SIDE = 288
-"""Pixels of a picture's longer side at most, which bounds the size of a page."""
+"""Most pixels of a picture's longer side, which limits the size of a page."""
 DIFFERENCES = 6
-"""Slices of a volume of which differences are drawn."""
+"""Slices of a volume whose differences are drawn."""
 MARGIN = 0.06
 """Air around the mask's bounding box in a picture, as a fraction of the frame."""
 
@@ -30,11 +30,11 @@ _ERRORS = matplotlib.colormaps["inferno"]
 
 @dataclass(frozen=True)
 class Cut:
-    """A plane through a volume [X, Y, Z] in the layout LPS.
+    """Plane through a volume [X, Y, Z] in the layout LPS.
 
     Attributes:
-        axis: that it stands on: 0 of a sagittal plane, 1 of a coronal, 2 of an axial one.
-        index: of its voxels along that axis.
+        axis: its normal: 0 for a sagittal, 1 for a coronal, 2 for an axial plane.
+        index: place along that axis.
     """
 
     axis: int
@@ -42,7 +42,7 @@ class Cut:
 
     @property
     def name(self) -> str:
-        """Of the plane."""
+        """Name of the plane."""
         return ("sagittal", "coronal", "axial")[self.axis]
 
     @property
@@ -56,7 +56,7 @@ class Cut:
         return "AR"[self.sides[0] == 0]
 
     def of(self, volume: npt.NDArray[Any], mask: Voxels) -> npt.NDArray[Any]:
-        """The plane [columns, rows] of a volume, cropped to the mask with a margin; the head's top is up."""
+        """Cut the plane [columns, rows] of a volume, cropped to the mask with a margin; the top is up."""
         columns, rows = (_extent(mask, axis) for axis in self.sides)
         plane: npt.NDArray[Any] = np.take(volume, self.index, self.axis)[columns, rows]
         return plane if self.axis == 2 else plane[:, ::-1]
@@ -64,7 +64,7 @@ class Cut:
 
 @dataclass(frozen=True)
 class Plane:
-    """One plane of a comparison; each picture is a PNG as a data URI, `source` may be absent."""
+    """Plane of a comparison; each picture is a PNG as a data URI, `source` may be absent."""
 
     source: str | None
     prediction: str
@@ -74,7 +74,7 @@ class Plane:
 
 @dataclass(frozen=True)
 class Curve:
-    """A polyline in a box of `width` x `height`, in its own pixels with y downward."""
+    """Polyline in a box of `width` x `height`, in its own pixels with y downward."""
 
     width: int
     height: int
@@ -86,28 +86,28 @@ class Curve:
 
 
 def error_limit(pictures: Pictures) -> float:
-    """End of the error maps' colour scale.
+    """Choose the end of the error maps' colour scale.
 
-    A round number above 99.5 % of the errors in the mask, or the whole data range where that is less.
+    It is a round number above 99.5 % of the errors in the mask, or the whole data range if that is less.
     """
     errors = np.abs(pictures.prediction - pictures.reference)[pictures.mask]
     low, high = pictures.data_range
     return min(round_ticks(0.0, float(np.percentile(errors, 99.5)) or 1.0)[-1], high - low)
 
 
-def spread_limit(spreads: Iterable[Volume]) -> float:
-    """End of the colour scale of standard deviations: a round number above 99.5 % of them; 0 for none."""
+def spread_limit(spreads: Iterable[Values]) -> float:
+    """Choose the end of the scale of standard deviations: a round number above 99.5 %; 0 without any."""
     highest = max((float(np.percentile(spread, 99.5)) for spread in spreads if spread.size), default=0.0)
     return round_ticks(0.0, highest)[-1] if highest else 0.0
 
 
 def error_colours(steps: int = 9) -> list[str]:
-    """Colours of the error maps' scale from zero to its end, as hex."""
+    """List the colours of the error maps' scale from zero to its end, as hex."""
     return [matplotlib.colors.to_hex(_ERRORS(k / (steps - 1))) for k in range(steps)]
 
 
 def draw_plane(pictures: Pictures, cut: Cut, limit: float) -> Plane:
-    """A plane as `compare_plane` draws it."""
+    """Draw a plane with `compare_plane`, as data URIs."""
     drawn = {name: _png(image) for name, image in compare_plane(pictures, cut, limit).items()}
     return Plane(drawn.get("source"), drawn["prediction"], drawn["reference"], drawn["error"])
 
@@ -115,11 +115,11 @@ def draw_plane(pictures: Pictures, cut: Cut, limit: float) -> Plane:
 def compare_plane(
     pictures: Pictures, cut: Cut, limit: float, spread_limit: float | None = None
 ) -> dict[str, Image.Image]:
-    """Source, prediction, reference, error and spread of a plane, as far as there are, by name.
+    """Draw source, prediction, reference, error and uncertainty of a plane, if present, by name.
 
-    The scale of the error ends at `limit`, and so does that of the spread unless `spread_limit` ends it; the
-    error is black outside the mask. All are cropped to the mask with a margin (`width_mm`). On the left lies
-    the patient's right, or the front in a sagittal plane.
+    The scale of the error ends at `limit`, that of the uncertainty at `spread_limit` or also at `limit`. The
+    error is black outside the mask. All are cropped to the mask with a margin (`width_mm`). The patient's
+    right is on the left; in a sagittal plane, the front is.
     """
     inside, fake, real = (
         cut.of(volume, pictures.mask) for volume in (pictures.mask, pictures.prediction, pictures.reference)
@@ -141,12 +141,12 @@ def compare_plane(
 
 
 def draw_shown(shown: Shown, cut: Cut, limit: float) -> list[str]:
-    """A plane as `show_plane` draws it."""
+    """Draw a plane with `show_plane`, as data URIs."""
     return [_png(image) for image in show_plane(shown, cut, limit)]
 
 
 def show_plane(shown: Shown, cut: Cut, limit: float) -> list[Image.Image]:
-    """Source, translation and, where there is one, spread of a plane, framed as by `compare_plane`."""
+    """Draw source, translation and, if present, uncertainty of a plane, cropped as in `compare_plane`."""
     planes = [
         _grey(cut.of(shown.source, shown.mask), shown.source_range),
         _grey(cut.of(shown.translation, shown.mask), shown.range),
@@ -157,7 +157,7 @@ def show_plane(shown: Shown, cut: Cut, limit: float) -> list[Image.Image]:
 
 
 def width_mm(pictures: Pictures | Shown, cut: Cut) -> float:
-    """What a picture of a plane spans from left to right."""
+    """Return the width of a picture of a plane."""
     columns = cut.sides[0]
     return (
         len(range(pictures.mask.shape[columns])[_extent(pictures.mask, columns)])
@@ -166,10 +166,10 @@ def width_mm(pictures: Pictures | Shown, cut: Cut) -> float:
 
 
 def draw_differences(pictures: Pictures, folder: Path, name: str) -> None:
-    """Write PNG strips: original, image between, what came back, and their difference.
+    """Write PNG strips: original, intermediate image, result, and difference from the original.
 
-    One strip for a picture, `NAME.png`; several for a volume, `NAME-INDEX.png`. The difference is black at
-    zero and pale yellow from a quarter of the range on, so that strips can be compared with each other.
+    A picture has one strip, `NAME.png`; a volume has several, `NAME-INDEX.png`. The difference is black at
+    zero and pale yellow from a quarter of the range on, so strips can be compared with each other.
     """
     if not pictures.mask.any():
         return
@@ -188,7 +188,7 @@ def draw_differences(pictures: Pictures, folder: Path, name: str) -> None:
 
 
 def middle_cuts(mask: Voxels) -> list[Cut]:
-    """A coronal and a sagittal plane through the middle of the mask; none of a single slice."""
+    """Choose a coronal and a sagittal plane through the middle of the mask; none for a single slice."""
     if mask.shape[2] < 2 or not mask.any():
         return []
     others = {1: (0, 2), 0: (1, 2)}
@@ -196,7 +196,7 @@ def middle_cuts(mask: Voxels) -> list[Cut]:
 
 
 def spread_planes(mask: Voxels, count: int) -> list[int]:
-    """Up to `count` slices spread evenly over those that hold a fair part of the mask."""
+    """Choose up to `count` slices, evenly spaced over those with enough of the mask."""
     area = mask.sum(axis=(0, 1))
     full = np.flatnonzero(area >= 0.2 * area.max())
     return [
@@ -205,12 +205,12 @@ def spread_planes(mask: Voxels, count: int) -> list[int]:
 
 
 def draw_curve(x: Sequence[float], y: Sequence[float], *, highest_is_worst: bool) -> Curve:
-    """A curve of scores per slice, scaled into its box with round ticks.
+    """Draw a curve of scores per slice, scaled to its box, with round ticks.
 
     Args:
         x: position of each slice, ascending.
         y: its score.
-        highest_is_worst: whether the worst slice is the highest.
+        highest_is_worst: the worst slice has the highest score.
     """
     width, height = 420, 150
     rows = round_ticks(min(0.0, *y), max(y)) if highest_is_worst else round_ticks(min(y), max(y))
@@ -230,14 +230,14 @@ def draw_curve(x: Sequence[float], y: Sequence[float], *, highest_is_worst: bool
 
 
 def round_ticks(low: float, high: float, count: int = 4) -> list[float]:
-    """Round numbers that enclose low and high; from 0 to 1 or beyond where these are equal."""
+    """Choose round numbers that enclose low and high; from 0 to 1 or beyond if these are equal."""
     if low == high:
         low, high = min(low, 0.0), max(high, 1.0)
     return [round(float(tick), 10) for tick in MaxNLocator(count).tick_values(low, high)]
 
 
 def _extent(mask: Voxels, axis: int) -> slice:
-    """What the mask spans along an axis, with a margin; the same for every picture."""
+    """Find the extent of the mask along an axis, with a margin; it is the same for all pictures."""
     used = np.flatnonzero(mask.any(axis=tuple({0, 1, 2} - {axis})))
     air = round(MARGIN * mask.shape[axis])
     return slice(max(0, int(used[0]) - air), int(used[-1]) + 1 + air)
@@ -248,13 +248,13 @@ def _spacing(pictures: Pictures | Shown, cut: Cut) -> tuple[float, float]:
     return pictures.spacing_mm[columns], pictures.spacing_mm[rows]
 
 
-def _grey(plane: Volume, ends: Range) -> npt.NDArray[np.uint8]:
+def _grey(plane: Values, ends: Range) -> npt.NDArray[np.uint8]:
     grey: npt.NDArray[np.uint8] = np.interp(plane, ends, (0, 255)).round().astype(np.uint8)
     return grey
 
 
 def _heat(shares: npt.NDArray[np.floating]) -> npt.NDArray[np.uint8]:
-    """Colours [X, Y, 3] of shares of an error scale."""
+    """Map shares of an error scale to colours [X, Y, 3]."""
     colours: npt.NDArray[np.uint8] = (_ERRORS(shares)[..., :3] * 255).round().astype(np.uint8)
     return colours
 
@@ -262,7 +262,7 @@ def _heat(shares: npt.NDArray[np.floating]) -> npt.NDArray[np.uint8]:
 def _picture(
     plane: npt.NDArray[np.uint8], spacing_mm: Sequence[float], longest: int = LONGEST_SIDE
 ) -> Image.Image:
-    """[X, Y] or [X, Y, 3] with square pixels, rows along Y; the spacing is that along X and Y."""
+    """Draw [X, Y] or [X, Y, 3] with square pixels and rows along Y; the spacing is that along X and Y."""
     size_mm = plane.shape[0] * spacing_mm[0], plane.shape[1] * spacing_mm[1]
     per_mm = min(longest / max(size_mm), 1 / min(spacing_mm[:2]))
     picture = Image.fromarray(np.ascontiguousarray(plane.swapaxes(0, 1)))
@@ -270,7 +270,7 @@ def _picture(
 
 
 def _png(picture: Image.Image) -> str:
-    """A picture as a data URI."""
+    """Encode a picture as a data URI."""
     file = io.BytesIO()
     picture.save(file, "PNG", optimize=True)
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode("ascii")

@@ -1,6 +1,6 @@
-"""Good, fair or poor: the grade of a translation, and the limits that it follows from.
+"""Grades of a translation, good, fair or poor, and their limits.
 
-docs/metrics.md says what the limits rest on.
+docs/metrics.md gives the reasons for the limits.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from medtranslate.records import Cycle, Evaluation, Scores
 from medtranslate.report.wording import SEES_THE_REFERENCE, say_mae, say_score, score_names, short
 
 GAIN = 0.25
-"""Share by which a good translation's MAE is below that of the best baseline, at least."""
+"""Least share by which the MAE of a good translation is below that of the best baseline."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What scores come to.
+    """Summary of scores.
 
     Attributes:
-        kind: good, fair, poor, or unknown where nothing says.
+        kind: good, fair, poor, or unknown without a baseline.
         headline: of the page.
-        sentence: the scores beside those of doing nothing.
-        rule: the limits that the grade follows from; empty without a grade.
+        sentence: the scores beside those of the baselines.
+        rule: the limits of the grades; empty without a grade.
     """
 
     kind: str
@@ -36,13 +36,13 @@ class Verdict:
 def judge(
     scores: Scores, baselines: Mapping[str, Scores], first: Evaluation, *, doubtful: bool = False
 ) -> Verdict:
-    """The grade of scores beside those of doing nothing (every baseline but the one that sees the reference).
+    """Grade scores by comparison with all baselines but the one that uses the reference.
 
     Args:
         scores: of a pair, or the mean of several.
-        baselines: likewise, by name.
-        first: result that says unit, profile and clipping of all.
-        doubtful: whether there is reason to doubt a translation, which is then never good.
+        baselines: scores by the name of the baseline.
+        first: result with unit, profile and clipping of all.
+        doubtful: a translation is doubtful, and then never good.
     """
     nothing = {name: base for name, base in baselines.items() if name != SEES_THE_REFERENCE and "mae" in base}
     profile = PROFILES.get(first.profile)
@@ -52,7 +52,7 @@ def judge(
     rule = say_rule(grading) if grading else ""
     alike = _alike(scores, first)
     if "mae" not in scores or not nothing:
-        without = "Whether this is better than doing nothing can't be said without the source (--source)."
+        without = "A comparison with doing nothing needs the source (--source)."
         if unlike:
             return Verdict("poor", f"Poor: unlike the reference ({alike})", without, rule)
         return Verdict("unknown", "Nothing to compare with", without)
@@ -77,7 +77,7 @@ def judge(
 
 
 def say_rule(limits: Grading) -> str:
-    """Limits of a profile's grades, in words."""
+    """Describe the limits of a profile's grades."""
     name = score_info(limits.score).title
     return (
         f"Good takes a mean absolute error at least {GAIN:.0%} below the best baseline's, {name} of"
@@ -88,7 +88,7 @@ def say_rule(limits: Grading) -> str:
 
 
 def judge_cycle(result: Cycle) -> Verdict:
-    """The score of a round trip, and why it is no verdict on the translation."""
+    """Describe the score of a round trip, and why it does not grade the translation."""
     scores, first = result.mean, result.items[0]
     copied = result.baselines.get("untranslated", {})
     way = " → ".join(name.upper() for name in result.path)
@@ -102,14 +102,14 @@ def judge_cycle(result: Cycle) -> Verdict:
 
 
 def _alike(scores: Scores, first: Evaluation) -> str:
-    """The score that the grade depends on, and where there is none, the last of the profile's."""
+    """Describe the score on which the grade depends; without one, the last score of the profile."""
     profile = PROFILES.get(first.profile)
     name = profile.grading.score if profile and profile.grading else score_names([first])[-1]
     return f"{score_info(name).title} {short(scores, name)}"
 
 
 def _beside(scores: Scores, nothing: Mapping[str, Scores], matched: Scores | None, first: Evaluation) -> str:
-    """Each score beside those of doing nothing, as a sentence."""
+    """Describe each score beside those of the baselines, in one sentence."""
     against = " and ".join(f"{short(base, 'mae')} for the {name}" for name, base in nothing.items())
     sentence = f"{say_mae(scores.get('mae'), first, 'Mean absolute error')}, against {against}"
     for name in score_names([first]):
@@ -127,7 +127,7 @@ def _beside(scores: Scores, nothing: Mapping[str, Scores], matched: Scores | Non
 
 
 def _wins(scores: Scores, base: Scores) -> list[bool]:
-    """One verdict for each score that both have and that has a better direction."""
+    """Compare each score that both have and that has a better direction."""
     better = {name: score_info(name).better for name in scores if name in base}
     return [
         scores[name] < base[name] if way == "lower" else scores[name] > base[name]

@@ -1,4 +1,4 @@
-"""A page as one file: template, style and at most one script, and a policy that forbids all else."""
+"""Renders a page as one file: template, style and at most one script; a policy forbids all else."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ _PAGES.policies["json.dumps_kwargs"] = {"sort_keys": False}
 
 
 def render(template: str, script: str | None = None, **values: object) -> str:
-    """The page of a template.
+    """Render a template.
 
-    Every text among `values` is escaped. The page's Content-Security-Policy lets in pictures that are
-    part of it, its own style and its own script, told by their SHA-256, and nothing from a network.
+    Every text among `values` is escaped. The page's Content-Security-Policy allows its embedded pictures, and
+    its own style and script by their SHA-256, and nothing from a network.
 
     Args:
         template: name of a file in `templates`.
-        script: likewise, or None for a page without.
-        values: what the template names.
+        script: name of a file in `templates`, or None for a page without a script.
+        values: variables of the template.
     """
     style, code = _text("report.css"), _text(script) if script else ""
     policy = f"default-src 'none'; img-src data:; style-src '{_digest(style)}'"
@@ -52,5 +52,5 @@ def _text(name: str) -> str:
 
 
 def _digest(text: str) -> str:
-    """A source expression of CSP level 2: SHA-256 of what stands between the tags."""
+    """Return a source expression of CSP level 2: SHA-256 of the text between the tags."""
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")

@@ -1,4 +1,4 @@
-"""Curves, histograms and strips of pictures of a printed report, for `pdf_layout` to lay out."""
+"""Curves, histograms and strips of pictures of a printed report; `pdf_layout` lays them out."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from medtranslate.report.pdf_layout import ACCENT, BOLD, INK, LINE, PLAIN, SOFT,
 from medtranslate.runtime import one_line
 
 COLOURS = (ACCENT, HexColor("#a8590f"))
-"""Of the lines of a chart, in order."""
+"""Colours of the lines of a chart, in order."""
 
 
 @dataclass(frozen=True)
 class Axes:
-    """What a chart is drawn over, in a box of `width` x `height` with y downward; ticks as in `Curve`."""
+    """Axes of a chart, in a box of `width` x `height` with y downward; ticks as in `Curve`."""
 
     label: str
     width: float
@@ -39,8 +39,8 @@ class Chart(Flowable):
     Args:
         title: above it.
         axes: under it.
-        lines: by name, points `x,y x,y ...` in the box of the axes. Several are told apart by a legend.
-        dot: a point that is marked.
+        lines: by name, points `x,y x,y ...` in the box of the axes. Several get a legend.
+        dot: the point to mark.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class Chart(Flowable):
         self.canv.drawPath(path)
 
     def _legend(self) -> None:
-        """Names of several lines, each in its colour, on the right of the title."""
+        """Write the names of several lines, each in its colour, on the right of the title."""
         pen, x = self.canv, self.width - 8
         pen.setFont(PLAIN, 6.8)
         for name, colour in reversed(list(zip(self.lines, COLOURS, strict=False))):
@@ -101,22 +101,25 @@ class Chart(Flowable):
 
 
 def curve_chart(title: str, label: str, curve: Curve) -> Chart:
-    """A score per slice, the worst marked."""
+    """Draw a score per slice, and mark the worst."""
     axes = Axes(label, curve.width, curve.height, curve.x_ticks, curve.y_ticks)
     return Chart(title, axes, {"": curve.points}, curve.worst)
 
 
-def histogram_chart(found: Histograms, names: Mapping[str, str], unit: str) -> Chart:
-    """How often values occur, by the square root of their share: rare ones show beside the frequent.
+def histogram_chart(histograms: Histograms, names: Mapping[str, str], unit: str) -> Chart:
+    """Draw histograms on a square-root scale, so that rare values remain visible.
 
     Args:
-        found: counts by key.
-        names: what the keys are called.
+        histograms: counts by key.
+        names: of the keys in the legend.
         unit: of the values.
     """
-    edges, box = np.asarray(found.edges), (420.0, 150.0)
-    total = {key: sum(counts) + found.below[key] + found.above[key] for key, counts in found.counts.items()}
-    shares = {key: np.divide(counts, total[key] or 1) for key, counts in found.counts.items()}
+    edges, box = np.asarray(histograms.edges), (420.0, 150.0)
+    total = {
+        key: sum(counts) + histograms.below[key] + histograms.above[key]
+        for key, counts in histograms.counts.items()
+    }
+    shares = {key: np.divide(counts, total[key] or 1) for key, counts in histograms.counts.items()}
     top = max((float(share.max()) for share in shares.values()), default=0.0) or 1.0
     x = np.repeat(np.interp(edges, (edges[0], edges[-1]), (0, box[0])), 2)[1:-1]
     lines = {
@@ -141,7 +144,7 @@ class Shot:
     """A picture of a plane.
 
     Attributes:
-        width_mm: what it spans, None where that is not known.
+        width_mm: width of the plane; None if unknown.
         left: side of the patient at its left edge.
     """
 
@@ -151,7 +154,7 @@ class Shot:
 
 
 class Strip(Flowable):
-    """Pictures of one plane side by side on black, with a scale bar and the side on the left marked."""
+    """Pictures of one plane side by side on black, with a scale bar and a mark of the left side."""
 
     def __init__(self, caption: str, shots: Sequence[Shot], highest: float) -> None:
         super().__init__()
@@ -179,7 +182,7 @@ class Strip(Flowable):
                 self._mark(x, y, high, shot.width_mm, shot.left)
 
     def _mark(self, x: float, y: float, high: float, width_mm: float, left: str) -> None:
-        """A bar of a round length in mm, and the side of the patient at the left edge."""
+        """Draw a bar of a round length in mm, and name the side of the patient at the left edge."""
         pen = self.canv
         length = next((mark for mark in (50, 20, 10, 5, 2) if mark <= width_mm / 2.5), 1)
         pen.setStrokeColor(white)
@@ -192,7 +195,7 @@ class Strip(Flowable):
 
 
 class Scale(Flowable):
-    """The colours of a map from zero to its end, with the numbers they stand for."""
+    """Scale of a map: its colours from zero to the end, with numbers."""
 
     def __init__(self, limit: float, unit: str, colours: Sequence[str], what: str) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
-"""How a printed report looks: A4 pages, type, tables; ReportLab lays it out.
+"""Layout of a printed report with ReportLab: A4 pages, type, tables.
 
-Lengths are points (1/72 inch). Whatever text comes in is printed as it is: markup in it is escaped, control
-characters are spelt out.
+Lengths are points (1/72 inch). Text is printed unchanged: markup is escaped, and control characters are spelt
+out.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from medtranslate.runtime import one_line
 
 MARGIN = 17 * mm
 WIDTH = A4[0] - 2 * MARGIN
-"""Of the text."""
+"""Width of the text."""
 INK, SOFT, LINE, ACCENT = (HexColor(code) for code in ("#1f2629", "#566166", "#d5dad8", "#1f6f78"))
 WORST = HexColor("#b03a2e")
 JUDGED = {
@@ -48,7 +48,7 @@ JUDGED = {
 }
 """Colour of a verdict, by its kind."""
 TINT = HexColor("#fff4e5")
-"""Under doubts."""
+"""Background of doubts."""
 PLAIN, BOLD = "DejaVuSans", "DejaVuSans-Bold"
 
 
@@ -83,40 +83,40 @@ STYLES = _styles()
 
 @cache
 def embed_fonts() -> None:
-    """DejaVu Sans, which comes with matplotlib: readers without it show the same page."""
+    """Embed DejaVu Sans, which comes with matplotlib, so that all readers show the same page."""
     folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
     for name in (PLAIN, BOLD):
         pdfmetrics.registerFont(TTFont(name, folder / f"{name}.ttf"))
 
 
 def text(words: str, style: str = "body") -> Paragraph:
-    """A paragraph of plain text."""
+    """Make a paragraph of plain text."""
     embed_fonts()
     return Paragraph(escape(one_line(words)), STYLES[style])
 
 
 def points(lines: Sequence[str]) -> list[Flowable]:
-    """A paragraph for each line, with a dot."""
+    """Make a paragraph with a bullet for each line."""
     embed_fonts()
     return [Paragraph(escape(one_line(line)), STYLES["point"], bulletText="•") for line in lines]
 
 
 def labelled(words: str, note: str = "", style: str = "cell") -> list[Paragraph]:
-    """A table's cell: words, and a note under them."""
+    """Make a cell of a table: words, and a note under them."""
     return [text(words, style), *([text(note, "soft")] if note else [])]
 
 
 def section(title: str, *parts: Flowable, room: float = 60) -> list[Flowable]:
-    """A heading that stays with what follows: it starts a page where less than `room` is left."""
+    """Put a heading over parts; it starts a page if less than `room` is left."""
     return [CondPageBreak(room + 30), text(title, "heading"), *parts]
 
 
 def table(
     head: Sequence[str], rows: Sequence[tuple[str, str, Sequence[str]]], *, own: bool = False
 ) -> Flowable:
-    """Numbers by name: rows of (name, note, numbers); `own` sets the first row in bold.
+    """Make a table with rows of (name, note, numbers); `own` sets the first row in bold.
 
-    It may break between rows, and repeats its head on the next page.
+    The table may break between rows, and repeats its head on the next page.
     """
     embed_fonts()
     first = WIDTH * max(0.34, 1 - 0.18 * (len(head) - 1))
@@ -134,13 +134,13 @@ def table(
 
 
 def facts(pairs: Sequence[tuple[str, str]]) -> Flowable:
-    """Terms beside what they mean; it may break between them."""
+    """Make a table of terms and their values, which may break between rows."""
     rows = [[text(term, "soft"), text(meaning, "soft")] for term, meaning in pairs]
     return _grid(rows, [WIDTH * 0.22, WIDTH * 0.78], (0, 8, 1.2, 1.2))
 
 
 def boxed(colour: Color, *parts: Flowable, fill: bool = False) -> Flowable:
-    """Parts beside a thick line of a colour; `fill` puts a frame of it around them, and a tint under them."""
+    """Put a thick coloured line beside parts; `fill` adds a frame of that colour and a tint."""
     lines: list[tuple[Any, ...]] = [
         ("BOX", (0, 0), (-1, -1), 1 if fill else 0.5, colour if fill else LINE),
         ("LINEBEFORE", (0, 0), (0, -1), 4, colour),
@@ -150,7 +150,7 @@ def boxed(colour: Color, *parts: Flowable, fill: bool = False) -> Flowable:
 
 
 def side_by_side(parts: Sequence[Flowable]) -> Flowable:
-    """Parts in columns of equal width, two to a row."""
+    """Lay out parts in two columns of equal width."""
     rows = [[*parts[k : k + 2], *([""] * (2 - len(parts[k : k + 2])))] for k in range(0, len(parts), 2)]
     return _grid(rows, [WIDTH / 2] * 2, (0, 0, 3, 3))
 
@@ -162,7 +162,7 @@ def _grid(
     lines: Sequence[tuple[Any, ...]] = (),
     **more: Any,
 ) -> Flowable:
-    """Cells in columns, with padding left, right, above and below each."""
+    """Lay out cells in columns, with padding left, right, above and below each."""
     sides = zip(("LEFT", "RIGHT", "TOP", "BOTTOM"), padding, strict=True)
     style = [
         ("FONTNAME", (0, 0), (-1, -1), PLAIN),
@@ -174,7 +174,7 @@ def _grid(
 
 
 class _Numbered(Canvas):
-    """A canvas whose feet know how many pages there are."""
+    """Canvas whose page numbers include the total."""
 
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **{**named, "initialFontName": PLAIN})
@@ -198,7 +198,7 @@ class _Numbered(Canvas):
 def write_pages(story: Sequence[Flowable], path: Path, *, title: str, subject: str, maker: str) -> None:
     """Write the parts one after the other on numbered A4 pages, with the caution at each foot.
 
-    Equal parts give equal bytes: the file holds no date and no name of a machine.
+    Equal parts give equal bytes: the file contains no date and no name of a machine.
     """
     embed_fonts()
     document = BaseDocTemplate(

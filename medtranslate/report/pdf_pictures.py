@@ -1,4 +1,4 @@
-"""The pictures of a printed report: which slices, under which captions."""
+"""Pictures of a printed report: choice of slices, and captions."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from medtranslate.report.pictures import Pictures, Shown
 from medtranslate.report.wording import Words, say_slice, span
 
 FAIR_SHARE = 0.2
-"""Of the scored voxels that show something, against the slice with most: with less it shows no head."""
+"""Least visible scored area of a slice that shows a head, as a share of the largest."""
 VISIBLE = 0.03
-"""Share of the range above which a voxel shows something."""
+"""Share of the range above which a voxel is visible."""
 STRIP = 214.0
-"""Height of a strip of pictures with its caption at most: three fill a page."""
+"""Largest height of a strip of pictures with its caption: three fill a page."""
 VIEW = "Radiological view: anterior on top, the patient’s right on the left."
 VIEW_ACROSS = "Coronal and sagittal pictures run through the middle of the head; its top is up."
 CHOICE = (
@@ -39,11 +39,11 @@ CHOICE = (
 )
 
 
-def telling_slices(result: Evaluation, pictures: Pictures) -> list[tuple[str, SliceScores]]:
-    """The worst slice by MAE, and a typical and the best one of those that show a fair part of the head."""
+def representative_slices(result: Evaluation, pictures: Pictures) -> list[tuple[str, SliceScores]]:
+    """Choose the worst slice by MAE, and a typical and the best one of those that show enough of the head."""
     low, high = pictures.data_range
-    seen = pictures.mask & (pictures.reference > low + VISIBLE * (high - low))
-    area = seen.sum(axis=(0, 1))
+    visible = pictures.mask & (pictures.reference > low + VISIBLE * (high - low))
+    area = visible.sum(axis=(0, 1))
     ranked = [plane for plane in ranked_slices(result) if plane.index < len(area)]
     if len(ranked) < 3:
         return [("", plane) for plane in ranked]
@@ -54,13 +54,13 @@ def telling_slices(result: Evaluation, pictures: Pictures) -> list[tuple[str, Sl
 
 
 def slices_of_pair(result: Evaluation, words: Words, pictures: Pictures | None) -> list[Flowable]:
-    """The worst, a typical and the best slice: source, translation, reference, error and spread."""
+    """Show source, translation, reference, error and uncertainty of representative slices."""
     if pictures is None or not pictures.mask.any():
         return section("Pictures", text("Left out: the images were not at hand.", "soft"))
     limit = error_limit(pictures)
     strips = [
         _strip(f"{rank}: {where(plane)}" if rank else where(plane), result, plane, pictures, limit)
-        for rank, plane in telling_slices(result, pictures)
+        for rank, plane in representative_slices(result, pictures)
     ]
     choice = CHOICE if len(strips) > 2 else ""
     return _pictured(strips, _across(pictures, limit), words, pictures, result.unit, limit, choice)
@@ -69,22 +69,22 @@ def slices_of_pair(result: Evaluation, words: Words, pictures: Pictures | None) 
 def slices_by_rank(
     items: Sequence[Evaluation], words: Words, pictures: Mapping[str, Pictures]
 ) -> list[Flowable]:
-    """One slice each of the pairs that pictures are at hand for, the best first."""
-    shown = [item for item in items if item.name in pictures and pictures[item.name].mask.any()]
-    shown.sort(key=lambda item: item.volume.get("mae", 0.0))
-    if not shown:
+    """Show one slice of each pair with pictures, the best first."""
+    pictured = [item for item in items if item.name in pictures and pictures[item.name].mask.any()]
+    pictured.sort(key=lambda item: item.volume.get("mae", 0.0))
+    if not pictured:
         return []
-    limit = max(error_limit(pictures[item.name]) for item in shown)
-    ranks = ["Best", *["Median"] * (len(shown) - 2), "Worst"][: len(shown)]
+    limit = max(error_limit(pictures[item.name]) for item in pictured)
+    ranks = ["Best", *["Median"] * (len(pictured) - 2), "Worst"][: len(pictured)]
     strips, others = [], []
-    for rank, item in zip(ranks, shown, strict=True):
+    for rank, item in zip(ranks, pictured, strict=True):
         drawn = pictures[item.name]
         (index,) = spread_planes(drawn.mask, 1)
         plane = next((p for p in item.slices if p.index == index), SliceScores(index=index))
         strips.append(_strip(f"{rank}: {item.name}", item, plane, drawn, limit))
         others += _across(drawn, limit, f"{rank}: {item.name}, ")
     choice = "Best, median and worst by mean absolute error, of each the slice in the middle of its head."
-    return _pictured(strips, others, words, pictures[shown[0].name], items[0].unit, limit, choice)
+    return _pictured(strips, others, words, pictures[pictured[0].name], items[0].unit, limit, choice)
 
 
 def _pictured(
@@ -96,7 +96,7 @@ def _pictured(
     limit: float,
     choice: str,
 ) -> list[Flowable]:
-    """Strips of slices, then of other planes, under what their columns show and how slices are chosen."""
+    """Put strips of slices, then of other planes, under an explanation of their columns and choice."""
     source = [] if pictures.source is None else [f"{words.source} ({span(pictures.source_range)})"]
     scale = f"({span(pictures.data_range)} {unit})"
     order = [*source, f"{words.prediction} {scale}", f"{words.reference} {scale}", "absolute error"]
@@ -115,7 +115,7 @@ def _strip(caption: str, result: Evaluation, plane: SliceScores, pictures: Pictu
 
 
 def _across(pictures: Pictures, limit: float, before: str = "") -> list[Flowable]:
-    """A coronal and a sagittal strip through the middle of what was scored."""
+    """Show a coronal and a sagittal plane through the middle of the mask."""
     known = pictures.affine is not None
     return [
         Strip(before + middle_of(cut), _shots(pictures, cut, limit, known=known), STRIP)
@@ -131,17 +131,19 @@ def _shots(pictures: Pictures, cut: Cut, limit: float, *, known: bool) -> list[S
 
 
 def slices_of_translation(shown: Sequence[tuple[str, Shown]], first: Translation) -> list[Flowable]:
-    """Slices of a lone volume, or one of each of several, with the spread of the samples."""
+    """Show slices of a lone volume, or one of each of several, with their uncertainty."""
     limit = spread_limit(view.spread[view.mask] for _, view in shown if view.spread is not None)
-    seen = [(name, view) for name, view in shown if view.mask.any()]
+    visible = [(name, view) for name, view in shown if view.mask.any()]
     strips = [
-        _seen(f"{name}, slice {index}" if view.mask.shape[2] > 1 else name, view, Cut(2, index), limit)
-        for name, view in seen
+        _translation_strip(
+            f"{name}, slice {index}" if view.mask.shape[2] > 1 else name, view, Cut(2, index), limit
+        )
+        for name, view in visible
         for index in spread_planes(view.mask, 3 if len(shown) == 1 else 1)
     ]
     others = [
-        _seen(f"{name}: {middle_of(cut)}", view, cut, limit)
-        for name, view in seen
+        _translation_strip(f"{name}: {middle_of(cut)}", view, cut, limit)
+        for name, view in visible
         if view.regular
         for cut in middle_cuts(view.mask)
     ]
@@ -155,7 +157,7 @@ def slices_of_translation(shown: Sequence[tuple[str, Shown]], first: Translation
     return [*_together("Pictures", [text(view, "soft"), *colours, *strips]), *_other_planes(others)]
 
 
-def _seen(caption: str, view: Shown, cut: Cut, limit: float) -> Strip:
+def _translation_strip(caption: str, view: Shown, cut: Cut, limit: float) -> Strip:
     span_mm = None if view.affine is None else width_mm(view, cut)
     return Strip(
         caption, [Shot(image, span_mm, cut.left) for image in show_plane(view, cut, limit or 1.0)], STRIP
@@ -167,5 +169,5 @@ def _other_planes(strips: Sequence[Flowable]) -> list[Flowable]:
 
 
 def _together(title: str, parts: Sequence[Flowable]) -> list[Flowable]:
-    """Pictures that are compared with each other, on one page where they fit on one."""
+    """Keep pictures for comparison on one page if they fit."""
     return [KeepTogether(section(title, *parts))]

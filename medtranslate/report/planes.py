@@ -1,4 +1,4 @@
-"""A sheet of what went in above what came out: three planes through the head, or slices as they are."""
+"""Preview sheet: source above translation, in three planes through the head or in their own slices."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
-from medtranslate.metrics import Range, Volume
+from medtranslate.metrics import Range, Values
 
 LONGEST = 288
 """Pixels of the longest side of a plane in a sheet."""
@@ -24,12 +24,12 @@ Point = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class View:
-    """The same plane of source and translation, as grey values [rows, columns].
+    """Plane of source and translation, as grey values [rows, columns].
 
     Attributes:
         name: of the plane.
         size_mm: height and width.
-        left: side of the patient at the left edge; empty where that is not known.
+        left: side of the patient at the left edge; empty if unknown.
     """
 
     name: str
@@ -41,11 +41,11 @@ class View:
 
 @dataclass(frozen=True)
 class Sheet:
-    """All that is drawn; small, so that it can be kept when the volumes are gone.
+    """Content of a preview, small enough to be kept without the volumes.
 
     Attributes:
-        above, below: what stands over the source's row and over the translation's.
-        remark: what stands at the bottom.
+        above, below: captions over the rows of source and translation.
+        remark: text at the bottom.
     """
 
     views: tuple[View, ...]
@@ -55,9 +55,9 @@ class Sheet:
 
 
 def three_planes(
-    volumes: tuple[Volume, Volume], ranges: tuple[Range, Range], spacing_mm: Point, at: Sequence[int]
+    volumes: tuple[Values, Values], ranges: tuple[Range, Range], spacing_mm: Point, at: Sequence[int]
 ) -> tuple[View, ...]:
-    """Axial, coronal and sagittal planes through a voxel, as a radiologist looks at them.
+    """Cut axial, coronal and sagittal planes through a voxel, in radiological view.
 
     Args:
         volumes: source and translation [X, Y, Z] in the layout LPS (x to the left, y back, z up).
@@ -79,14 +79,14 @@ def three_planes(
 
 
 def own_slices(
-    volumes: tuple[Volume, Volume], ranges: tuple[Range, Range], spacing_mm: Point, places: Sequence[int]
+    volumes: tuple[Values, Values], ranges: tuple[Range, Range], spacing_mm: Point, places: Sequence[int]
 ) -> tuple[View, ...]:
-    """Some slices as they were acquired: of tilted or uneven ones, no other plane can be shown.
+    """Show slices as acquired: tilted or uneven ones cannot be cut in other planes.
 
     Args:
         volumes, ranges: as of `three_planes`, in any layout; slices along the last axis.
         spacing_mm: along the array's axes.
-        places: which slices.
+        places: indices of the slices.
     """
     columns, rows, depth = volumes[0].shape
     size = rows * spacing_mm[1], columns * spacing_mm[0]
@@ -101,7 +101,7 @@ def own_slices(
 
 
 def draw(sheet: Sheet) -> Image.Image:
-    """The views side by side on one scale of millimetres, source above translation, with their captions."""
+    """Draw the views side by side on one scale of millimetres, source above translation, with captions."""
     per_mm = LONGEST / max(side for view in sheet.views for side in view.size_mm)
     rows = [[_scaled(view.source, view.size_mm, per_mm) for view in sheet.views]]
     rows.append([_scaled(view.translation, view.size_mm, per_mm) for view in sheet.views])
@@ -112,31 +112,31 @@ def draw(sheet: Sheet) -> Image.Image:
         *(int(font.getlength(line)) + 2 * _GAP for line in lines),
     )
     tall = max(picture.height for picture in rows[0])
-    made = Image.new("L", (width, 2 * (tall + _LINE + _GAP) + 2 * _LINE), _GROUND)
-    pen = ImageDraw.Draw(made)
+    image = Image.new("L", (width, 2 * (tall + _LINE + _GAP) + 2 * _LINE), _GROUND)
+    pen = ImageDraw.Draw(image)
     top = 0
     for line, row in zip(lines, rows, strict=False):
         pen.text((_GAP, top + 2), line, _TEXT, font)
         left, top = _GAP, top + _LINE
         for view, picture in zip(sheet.views, row, strict=True):
-            made.paste(picture, (left, top))
+            image.paste(picture, (left, top))
             _mark(pen, view, (left, top), picture.height, font)
             left += picture.width + _GAP
         top += tall + _GAP
     pen.text((_GAP, top + 2), sheet.remark, _TEXT, font)
-    return made
+    return image
 
 
 def thumbnail(sheet: Sheet) -> Image.Image:
-    """The middle one of slices, or the axial plane: source beside translation, without words."""
+    """Draw the axial plane, or the middle slice: source beside translation, without words."""
     named = [view for view in sheet.views if view.name == "axial"]
     view = named[0] if named else sheet.views[len(sheet.views) // 2]
     per_mm = THUMBNAIL / max(view.size_mm)
     before, after = (_scaled(grey, view.size_mm, per_mm) for grey in (view.source, view.translation))
-    made = Image.new("L", (before.width + after.width, before.height))
-    made.paste(before)
-    made.paste(after, (before.width, 0))
-    return made
+    image = Image.new("L", (before.width + after.width, before.height))
+    image.paste(before)
+    image.paste(after, (before.width, 0))
+    return image
 
 
 def _mark(
@@ -157,6 +157,6 @@ def _grey(plane: npt.NDArray[np.float32], ends: Range) -> Grey:
 
 
 def _scaled(grey: Grey, size_mm: tuple[float, float], per_mm: float) -> Image.Image:
-    """A plane with square pixels."""
+    """Scale a plane to square pixels."""
     high, wide = (max(1, round(length * per_mm)) for length in size_mm)
     return Image.fromarray(np.ascontiguousarray(grey)).resize((wide, high))

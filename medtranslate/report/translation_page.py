@@ -1,4 +1,4 @@
-"""report.html of a translation that has no reference: what went in, what came out, how sure it was."""
+"""report.html of a translation without a reference: source, translation and uncertainty."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from urllib.parse import quote
 import numpy as np
 
 from medtranslate.io.names import pair_name
-from medtranslate.metrics import Volume
+from medtranslate.metrics import Values
 from medtranslate.records import Translation
 from medtranslate.report.as_html import CASES, case_place
 from medtranslate.report.case_page import MOST_PLANES, Chart, middle_of, plot
@@ -31,10 +31,10 @@ from medtranslate.report.viewer import Image, Viewer, build_viewer, offered_wind
 from medtranslate.report.wording import about_translation, number, say_made, say_model, span
 
 Drawn = tuple[str, list[str]]
-"""A caption, and the pictures under it as data URIs."""
+"""Caption, and the pictures under it as data URIs."""
 MOST_DOUBTS = 20
 FAIR_SHARE = 0.1
-"""Of the head's largest slice: what lies in smaller ones is too little for a mean."""
+"""Least area of a slice for a mean, as a share of the head's largest slice."""
 UNSCORED = Verdict(
     "unknown", "Not scored", "There is no reference: nothing here was compared with the truth."
 )
@@ -45,29 +45,35 @@ def write_translation(
 ) -> None:
     """Write `folder/report.html` of one translation, or of those of a folder.
 
-    A page of many leads to the pages that `write_translation_case` wrote into the folder before.
+    A page of many links to the pages that `write_translation_case` wrote into the folder before.
 
     Args:
         records: of all translations.
-        shown: those that are drawn, by name: several slices of a lone volume, one slice each of several;
-            none where the images are not at hand.
-        folder: is there.
+        shown: arrays to draw, by name: several slices of a lone volume, one slice each of several; empty
+            without the images.
+        folder: an existing folder.
     """
     if len(records) == 1:
-        page = _lone(records[0], *(shown[0] if shown else (records[0].output, None)))
+        page = translation_page(records[0], *(shown[0] if shown else (records[0].output, None)))
     else:
         page = _many(records, shown, folder)
     (folder / "report.html").write_text(page, encoding="utf-8")
 
 
 def write_translation_case(record: Translation, name: str, shown: Shown, folder: Path) -> None:
-    """Write the page of one of many translations, to which the page of all leads."""
+    """Write the page of one translation of many; the page of all links to it."""
     place = case_place(folder, name)
     place.parent.mkdir(parents=True, exist_ok=True)
-    place.write_text(_lone(record, name, shown, home="../report.html"), encoding="utf-8")
+    place.write_text(translation_page(record, name, shown, home="../report.html"), encoding="utf-8")
 
 
-def _lone(record: Translation, name: str, shown: Shown | None, home: str | None = None) -> str:
+def translation_page(record: Translation, name: str, shown: Shown | None, home: str | None = None) -> str:
+    """Make the page of one translation.
+
+    Args:
+        shown: what is drawn; None where the images are not at hand.
+        home: link to the page of all, if this is one of many.
+    """
     limit = spread_limit(_spreads([shown] if shown else []))
     return render(
         "translation.html",
@@ -124,7 +130,7 @@ def _many(records: Sequence[Translation], shown: Sequence[tuple[str, Shown]], fo
 
 
 def _planes(shown: Shown, name: str, limit: float, count: int = MOST_PLANES) -> list[Drawn]:
-    """Axial slices under their numbers, or the one of a picture under its name."""
+    """Draw axial slices under their numbers, or a picture under its name."""
     several = shown.mask.shape[2] > 1
     lone = count == 1
     return [
@@ -137,16 +143,16 @@ def _planes(shown: Shown, name: str, limit: float, count: int = MOST_PLANES) -> 
 
 
 def _across(shown: Shown, before: str, limit: float) -> list[Drawn]:
-    """A coronal and a sagittal picture; none where slices are no regular grid."""
+    """Draw a coronal and a sagittal plane; none for slices without a regular grid."""
     cuts = middle_cuts(shown.mask) if shown.regular else []
     return [(before + middle_of(cut), draw_shown(shown, cut, limit)) for cut in cuts]
 
 
 def _common(records: Sequence[Translation], limit: float, shown: Shown | None) -> dict[str, object]:
-    """What pages of one and of many show alike; what is said of the first holds of all."""
+    """Gather the common content of pages of one and of many; the first record stands for all."""
     record, doubts = records[0], doubts_of(records)
     return {
-        "told": [
+        "summary": [
             ("What was done", [_subject(records), UNSCORED.sentence]),
             ("With which model", [say_model(record.model)]),
             ("How far to trust it", what_it_lacks(record) or ["Nothing was measured that would say."]),
@@ -176,21 +182,21 @@ def _subject(records: Sequence[Translation]) -> str:
 
 
 def _settings(record: Translation) -> list[tuple[str, str]]:
-    told = chosen(record.settings)
-    return [("Settings", told)] if told else []
+    line = chosen(record.settings)
+    return [("Settings", line)] if line else []
 
 
-def _spreads(shown: Sequence[Shown]) -> list[Volume]:
+def _spreads(shown: Sequence[Shown]) -> list[Values]:
     return [view.spread[view.mask] for view in shown if view.spread is not None]
 
 
 def _viewer(shown: Shown, limit: float) -> Viewer:
-    source, made = shown.source, shown.translation
+    source, translation = shown.source, shown.translation
     own = offered_windows(shown.source_unit, source, shown.mask, shown.source_range, "standard")
-    other = offered_windows(shown.unit, made, shown.mask, shown.range, "model's range")
+    other = offered_windows(shown.unit, translation, shown.mask, shown.range, "model's range")
     images = [
         Image("source", "Source", shown.source_unit, source, shown.source_range, own),
-        Image("translation", "Translation", shown.unit, made, shown.range, other),
+        Image("translation", "Translation", shown.unit, translation, shown.range, other),
     ]
     if shown.spread is not None:
         images.append(Image("spread", "Uncertainty", shown.unit, shown.spread, (0.0, limit or 1.0)))
@@ -205,17 +211,17 @@ def _viewer(shown: Shown, limit: float) -> Viewer:
 
 
 def _curves(shown: Shown) -> list[Chart]:
-    """What can be said slice by slice without a truth: spread of the samples, jumps between neighbours."""
+    """Draw the measures per slice that need no reference: uncertainty, and jumps between neighbours."""
     depth = shown.mask.shape[2]
     area = shown.mask.sum(axis=(0, 1))
     inside = [index for index in range(1, depth - 1) if area[index] >= FAIR_SHARE * max(1, area.max())]
     if len(inside) < 3:
         return []
     width = shown.range[1] - shown.range[0]
-    made = shown.translation
+    translation = shown.translation
     jumps = []
     for index in inside:
-        jump = np.abs(made[..., index - 1] - 2 * made[..., index] + made[..., index + 1])
+        jump = np.abs(translation[..., index - 1] - 2 * translation[..., index] + translation[..., index + 1])
         jumps.append(100 * float(jump[shown.mask[..., index]].mean()) / width)
     planes = [(index, None) for index in inside]
     charts = [plot("Seams: mean jump to the neighbouring slices, % of the range", planes, jumps, high=True)]

@@ -1,7 +1,7 @@
-"""The volumes of a page's viewer: what its script reads, small enough for the page to open at once.
+"""Data of a page's viewer: volumes for its script, small enough for the page to open at once.
 
-A volume travels as whole numbers, `value = low + step * code`, deflated and written in base64. A voxel
-under the crosshair is a voxel of the array to half a step; none is interpolated.
+A volume is stored as whole numbers, `value = low + step * code`, deflated, in base64. The value under the
+crosshair is that of a voxel, to half a step, without interpolation.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ import numpy.typing as npt
 from isal import isal_zlib
 
 from medtranslate.geometry import Floats
-from medtranslate.metrics import Range, Volume, Voxels, require_finite
+from medtranslate.metrics import Range, Values, Voxels, require_finite
 
 MOST_TEXT = 23_000_000
-"""Characters that the volumes of a page may take; the page itself needs little."""
+"""Most characters of the volumes of a page; the page itself needs little."""
 MOST_VOXELS = 16_000_000
-"""Voxels per volume; 512 x 512 x 61. A browser holds two bytes of each in memory."""
+"""Most voxels per volume, such as 512 x 512 x 61. A browser needs two bytes of memory for each."""
 LEVELS = (4096, 1024, 512, 256)
-"""Steps that a range is told in, finest first: 4096 are 12 bits, 256 what a screen can show."""
+"""Numbers of steps of a range, finest first: 4096 are 12 bits, 256 are the grey levels of a screen."""
 COARSEST_HU = 5.0
-"""Largest step of a CT, below the noise of any; a brain window would show more."""
+"""Largest step of a CT, below the noise; larger ones would be visible in a brain window."""
 SPREAD_LEVELS = 1024
-"""Of a map that is looked at rather than measured."""
+"""Steps of a map of standard deviations, which is viewed rather than measured."""
 
 HU_WINDOWS: dict[str, Range] = {
     "brain": (0.0, 80.0),
@@ -41,35 +41,35 @@ PERCENTILES: dict[str, Range] = {
     "dark tissue": (0.0, 60.0),
     "bright tissue": (50.0, 100.0),
 }
-"""Windows of what has no unit, by percentiles of the values in the mask."""
+"""Windows of images without a unit, as percentiles of the values in the mask."""
 
 
 @dataclass(frozen=True)
 class Image:
-    """One volume of the viewer.
+    """Volume of the viewer.
 
     Attributes:
         key: source, translation, reference, spread or mask.
         values: [X, Y, Z] in the layout LPS.
-        window: values that it opens with as black and white.
-        windows: others that are offered, by name.
+        window: values of black and white at first.
+        windows: other windows to choose, by name.
     """
 
     key: str
     title: str
     unit: str
-    values: Volume
+    values: Values
     window: Range = (0.0, 1.0)
     windows: Mapping[str, Range] | None = None
 
 
 @dataclass(frozen=True)
 class Packed:
-    """A volume as text.
+    """Volume as text.
 
-    Codes run along x first, then y, then z. Each but the first is told as its difference d from the one
-    before, modulo the numbers that one byte can hold, or two if `wide`, and folded to a number without sign
-    (0, -1, 1, -2 to 0, 1, 2, 3): the low bytes of all, then the high bytes, deflated (zlib), in base64.
+    Codes run along x first, then y, then z. Each code but the first is stored as its difference from the one
+    before, modulo 256, or 65536 if `wide`, and folded to a number without sign (0, -1, 1, -2 to 0, 1, 2, 3).
+    The low bytes of all come first, then the high bytes; they are deflated (zlib), in base64.
     """
 
     low: float
@@ -80,9 +80,9 @@ class Packed:
 
 @dataclass(frozen=True)
 class Viewer:
-    """What a page's script reads: `facts` as JSON, and the text of each volume by its key.
+    """Input of a page's script: `facts` as JSON, and the text of each volume by its key.
 
-    `notes` say in words what is coarser than the arrays.
+    `notes` describe in words where the data are coarser than the arrays.
     """
 
     facts: dict[str, object]
@@ -101,17 +101,16 @@ def build_viewer(
     slices: Mapping[int, float] | None = None,
     colours: Sequence[str] = (),
 ) -> Viewer:
-    """The viewer of volumes on one grid.
+    """Build the viewer of volumes on one grid.
 
     Args:
         images: in the order of the panes.
-        mask: the head, or what was scored; it tells where to begin.
+        mask: the head or the scored voxels; the crosshair begins in its middle.
         spacing_mm: voxel size along x, y and z.
-        affine: array index to RAS+ mm; without it sides and places are not named.
-        regular: whether coronal and sagittal planes can be shown, and places named.
-        error: `limit` of its scale, `unit`, `of`, which stands beside "MAE", and `clip`, the range that the
-            reference is clipped to before it is compared; where it is given, the script shows translation -
-            reference.
+        affine: array index to RAS+ mm; without it, sides and places have no names.
+        regular: coronal and sagittal planes can be shown, and places named.
+        error: `limit` of its scale, `unit`, `of`, the text beside "MAE", and `clip`, the range of the clipped
+            reference. If it is given, the script shows translation - reference.
         slices: MAE by axial slice.
         colours: of the error's scale, from zero to its end.
 
@@ -149,41 +148,41 @@ def build_viewer(
         "colours": list(colours),
     }
     return Viewer(
-        facts, {key: found.text for key, found in packed.items()}, _notes(images, steps, stride, regular)
+        facts, {key: volume.text for key, volume in packed.items()}, _notes(images, steps, stride, regular)
     )
 
 
 _OTHERS = ((1, 2), (0, 2), (0, 1))
 
 
-def offered_windows(unit: str, values: Volume, mask: Voxels, own: Range, name: str) -> dict[str, Range]:
-    """The windows that a reader may choose from: the one that it opens with (`own`), then the usual.
+def offered_windows(unit: str, values: Values, mask: Voxels, own: Range, name: str) -> dict[str, Range]:
+    """List the windows that a reader can choose: the first one (`own`), then the usual.
 
     Args:
-        unit: HU has fixed windows; anything else is shown by percentiles inside the mask.
+        unit: HU has fixed windows; other units have percentiles inside the mask.
         values: [X, Y, Z].
-        mask: likewise.
-        own: ends of the window that it opens with.
+        mask: [X, Y, Z].
+        own: ends of the first window.
         name: of that window.
     """
     whole = {"everything": (float(values.min()), float(values.max()))}
     if unit == "HU":
         return {name: own, **HU_WINDOWS, **whole}
     inside = values[mask] if mask.any() else values.ravel()
-    found = {title: np.percentile(inside, ends) for title, ends in PERCENTILES.items()}
-    tissue = {title: (float(low), float(high)) for title, (low, high) in found.items() if low < high}
+    windows = {title: np.percentile(inside, ends) for title, ends in PERCENTILES.items()}
+    tissue = {title: (float(low), float(high)) for title, (low, high) in windows.items() if low < high}
     return {name: own, **tissue, **whole}
 
 
-def pack(values: Volume, levels: int = LEVELS[0], coarsest: float = math.inf) -> Packed:
-    """A volume as text.
+def pack(values: Values, levels: int = LEVELS[0], coarsest: float = math.inf) -> Packed:
+    """Pack a volume as text.
 
-    Whole numbers stay exact up to 65,536 of them at the finest level; else the step is 1, 2 or 5 times a
-    power of ten, so that zero is kept.
+    At the finest level, whole numbers stay exact if they span less than 65,536. Else the step is 1, 2 or 5
+    times a power of ten, so that zero is kept.
 
     Args:
         values: [X, Y, Z].
-        levels: steps that the values' range may take.
+        levels: most steps of the values' range.
         coarsest: largest step.
     """
     low, high = float(values.min()), float(values.max())
@@ -201,7 +200,7 @@ def pack(values: Volume, levels: int = LEVELS[0], coarsest: float = math.inf) ->
 
 
 def unpack(packed: Packed, shape: tuple[int, int, int]) -> npt.NDArray[np.float64]:
-    """The values [X, Y, Z] as the page's script reads them."""
+    """Unpack the values [X, Y, Z] as the page's script does."""
     count = math.prod(shape)
     data = np.frombuffer(isal_zlib.decompress(base64.b64decode(packed.text)), np.uint8).astype(np.int64)
     folded = data[:count] + (data[count:] << 8 if packed.wide else 0)
@@ -210,29 +209,29 @@ def unpack(packed: Packed, shape: tuple[int, int, int]) -> npt.NDArray[np.float6
 
 
 def _fit(images: Sequence[Image]) -> tuple[dict[str, Packed], int]:
-    """The volumes as text within the bounds, and the stride in plane that this takes."""
+    """Pack the volumes within the bounds; return them with the necessary stride in plane."""
     size = images[0].values.size
     for levels, stride in _rungs():
         if size / stride**2 > MOST_VOXELS:
             continue
-        found = {}
+        fitted = {}
         for image in images:
             most = min(levels, SPREAD_LEVELS) if image.key == "spread" else levels
             coarsest = COARSEST_HU if image.unit == "HU" else math.inf
-            found[image.key] = pack(image.values[::stride, ::stride], most, coarsest)
-        if sum(len(packed.text) for packed in found.values()) <= MOST_TEXT:
-            return found, stride
+            fitted[image.key] = pack(image.values[::stride, ::stride], most, coarsest)
+        if sum(len(packed.text) for packed in fitted.values()) <= MOST_TEXT:
+            return fitted, stride
     raise AssertionError("unreachable: strides grow")
 
 
 def _rungs() -> Iterator[tuple[int, int]]:
-    """(levels, stride in plane) from the finest down: first the steps grow, then pixels are left out."""
+    """Yield (levels, stride in plane) from the finest down: first coarser steps, then fewer pixels."""
     coarser = product(range(2, 1000), LEVELS[1::2])
     return chain(zip(LEVELS, repeat(1)), ((levels, stride) for stride, levels in coarser))
 
 
 def _round_step(least: float) -> float:
-    """The smallest of 1, 2, 5 times a power of ten that is at least `least`; 1 for 0."""
+    """Return the smallest of 1, 2, 5 times a power of ten that is at least `least`; 1 for 0."""
     if least <= 0:
         return 1.0
     power = 10.0 ** math.floor(math.log10(least))
@@ -241,8 +240,8 @@ def _round_step(least: float) -> float:
 
 
 def _notes(images: Sequence[Image], steps: Mapping[str, Packed], stride: int, regular: bool) -> list[str]:
-    told = ", ".join(f"{image.title} {_amount(steps[image.key].step, image.unit)}" for image in images)
-    notes = [f"Values are shown in steps of: {told}."]
+    listed = ", ".join(f"{image.title} {_amount(steps[image.key].step, image.unit)}" for image in images)
+    notes = [f"Values are shown in steps of: {listed}."]
     if not regular:
         notes.append("The slices are tilted or lie at uneven distances: no other plane can be shown of them.")
     if stride > 1:

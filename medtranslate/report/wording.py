@@ -1,4 +1,4 @@
-"""What a page says of a result, in words: names, verdicts, numbers."""
+"""Words of pages and reports: names, sentences, numbers."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ from medtranslate.records import (
 SEES_THE_REFERENCE = "histogram match"
 NOTES = {
     "source copied": "the source's range stretched to the reference's, nothing translated",
-    "histogram match": "the source given the reference's own histogram: it has seen the truth",
+    "histogram match": "the source with the histogram of the reference, so it uses the truth",
     "mean image": "the mean of the target modality, whatever the source",
     "untranslated": "the original through the model's frame and back: the score of networks that copy",
-    "intermediate copied": "the image between, its range stretched, not translated back",
-    "intermediate matched": "the image between given the original's own histogram",
+    "intermediate copied": "the intermediate image, its range stretched, not translated back",
+    "intermediate matched": "the intermediate image with the histogram of the original",
 }
-UNMASKED = "background included: flattered by it, and no measure of the head"
+UNMASKED = "background included, which improves every score; not a measure of the head"
 
 _KINDS = {unit: modality.upper() for modality, unit in UNITS.items()}
-"""What is counted in a unit."""
+"""Modality of a unit, for sentences."""
 
 CAUTION = "For research only. Not for diagnosis, treatment planning or dose calculation."
 
 
 @dataclass(frozen=True)
 class Words:
-    """What a page calls the images that it compares."""
+    """Names of the compared images on a page."""
 
     kind: str
     own: str
@@ -49,7 +49,7 @@ class Words:
 
 
 def name_images(result: Evaluation | Cohort | Cycle) -> Words:
-    """The names for what a result compares."""
+    """Name the images that a result compares."""
     if not isinstance(result, Cycle):
         return Words(
             "medtranslate evaluation", "This translation", "pairs", "Source", "Translation", "Reference"
@@ -66,18 +66,20 @@ def name_images(result: Evaluation | Cohort | Cycle) -> Words:
 
 
 def say_cycle(result: Cycle) -> str:
-    """What a cycle test did, in one sentence."""
+    """Describe a cycle test in one sentence."""
     way = " to ".join(name.upper() for name in result.path)
-    noise = f", with noise of {result.noise:.1%} of the range on the image between" if result.noise else ""
+    noise = (
+        f", with noise of {result.noise:.1%} of the range on the intermediate image" if result.noise else ""
+    )
     images = f"{len(result.items)} images" if len(result.items) > 1 else "One image"
     return (
         f"{images} from {way} by the posterior mean of the model {result.model.name}{noise},"
-        " scored against where they began."
+        " compared with the original."
     )
 
 
 def number(value: float | None, form: str | None = None) -> str:
-    """A score in the page's words: three digits or so, an infinity sign, or n/a."""
+    """Format a number: about three digits, an infinity sign, or n/a."""
     if value is None or math.isnan(value):
         return "n/a"
     if math.isinf(value):
@@ -86,35 +88,35 @@ def number(value: float | None, form: str | None = None) -> str:
 
 
 def span(ends: Range) -> str:
-    """A range in the page's words."""
+    """Format a range."""
     return f"{round(ends[0], 1):g} to {round(ends[1], 1):g}"
 
 
 def score_names(items: Sequence[Evaluation]) -> list[str]:
-    """Names of the scores that a table shows: those of the profile, then others that the items hold."""
+    """List the scores of a table: those of the profile, then others of the items."""
     known = PROFILES.get(items[0].profile)
     own = known.scores if known else ("mae", "psnr")
     return list(dict.fromkeys([*own, *(name for item in items for name in item.volume)]))
 
 
 def charted_scores(items: Sequence[Evaluation]) -> list[str]:
-    """Those of `score_names` that pages draw."""
+    """List the scores that pages draw."""
     return [name for name in score_names(items) if score_info(name).charted]
 
 
 def short(scores: Scores, name: str) -> str:
-    """A score as a table shows it."""
+    """Format a score for a table."""
     return number(scores.get(name), score_info(name).short)
 
 
 def heading(name: str, item: Evaluation) -> str:
-    """Head of a score's column, with its unit or the clipping of the values: "MAE, HU"."""
+    """Write the head of a score's column, with its unit or the clipping of the values: "MAE, HU"."""
     info = score_info(name)
     return _with_unit(info.title, info.unit_on(unit_of(item)))
 
 
 def chart_title(name: str, item: Evaluation, of: str = "") -> str:
-    """Title of a score's chart: errors are spelt out, scores that are known by their letters are not."""
+    """Write the title of a score's chart: errors are spelt out, acronyms such as SSIM are kept."""
     info = score_info(name)
     spelt = info.meaning if info.unit == OF_IMAGES else info.title
     return _with_unit(spelt + of, info.unit_on(unit_of(item)))
@@ -125,33 +127,34 @@ def _with_unit(title: str, unit: str) -> str:
 
 
 def direction(name: str) -> str:
-    """Direction of improvement, "lower is better"; empty where there is none."""
+    """Describe the direction of improvement, "lower is better"; empty if there is none."""
     better = score_info(name).better
     return f"{better} is better" if better else ""
 
 
 def with_direction(title: str, name: str) -> str:
-    """A title that says which values are better."""
+    """Add the direction of improvement to a title."""
     return f"{title} ({direction(name)})" if direction(name) else title
 
 
 def directions(names: Sequence[str]) -> str:
-    """Direction of several scores in one sentence."""
+    """Describe the directions of several scores in one sentence."""
     parts = []
     for way in ("lower", "higher"):
         titles = [score_info(name).title for name in names if score_info(name).better == way]
         if titles:
             parts.append(f"{way} {' and '.join(titles)} {'are' if len(titles) > 1 else 'is'} better")
-    return f"{', '.join(parts).capitalize()}." if parts else ""
+    text = ", ".join(parts)
+    return f"{text[:1].upper()}{text[1:]}." if text else ""
 
 
 def is_error(name: str) -> bool:
-    """True for a score whose highest value is the worst."""
+    """Return True for a score whose highest value is the worst."""
     return score_info(name).better == "lower"
 
 
 def tissue_range(tissue: Tissue) -> str:
-    """Which HU a tissue has."""
+    """Format the HU range of a tissue."""
     low, high = tissue.range_hu
     if low is None:
         return f"below {high:g} HU"
@@ -159,12 +162,12 @@ def tissue_range(tissue: Tissue) -> str:
 
 
 def tissue_error(tissue: Tissue) -> str:
-    """A tissue's MAE, or that the model can't say."""
+    """Format a tissue's MAE; "not representable" if the tissue lies outside the model's range."""
     return number(tissue.mae) if tissue.representable else "not representable"
 
 
 def say_pairs(items: list[Evaluation]) -> str:
-    """What was compared, in one sentence."""
+    """Describe the compared images in one sentence."""
     first = items[0]
     kind = _KINDS.get(first.unit, "image")
     models = sorted({item.translation.model.name for item in items if item.translation})
@@ -176,14 +179,13 @@ def say_pairs(items: list[Evaluation]) -> str:
 
 
 def say_model(model: ModelInfo) -> str:
-    """Which model it was, and what it can say."""
-    return (
-        f"{model.name} (SHA-256 {model.sha256[:12]}…), which can say {span(model.output_range)} {model.unit}."
-    )
+    """Describe a model and its range in one sentence."""
+    values = f"{span(model.output_range)} {model.unit}"
+    return f"{model.name} (SHA-256 {model.sha256[:12]}…), which represents {values}."
 
 
 def say_made(record: Translation) -> str:
-    """What a model made of what, in one sentence."""
+    """Describe a translation in one sentence."""
     source, target = record.source, record.model.to.upper()
     kind = {"ct": "A CT", "mr": "An MR"}.get(source.modality or "", "An image")
     if source.shape[2] == 1:
@@ -194,14 +196,14 @@ def say_made(record: Translation) -> str:
 
 
 def say_compared(result: Evaluation) -> str:
-    """Against what it was scored, in one sentence."""
+    """Describe the reference in one sentence."""
     truth = f"the true {_KINDS.get(result.unit, 'image')}"
     planes = f"on {len(result.slices)} axial slices" if len(result.slices) != 1 else "on one slice"
     return f"It was compared with {truth} of the same head, voxel by voxel, {planes}."
 
 
 def say_error(scores: Scores, baselines: Mapping[str, Scores], item: Evaluation) -> str:
-    """The mean absolute error, and that of doing nothing, in one sentence."""
+    """Describe the mean absolute error and that of the baselines in one sentence."""
     nothing = [
         f"{short(base, 'mae')} for the {name}"
         for name, base in baselines.items()
@@ -213,7 +215,7 @@ def say_error(scores: Scores, baselines: Mapping[str, Scores], item: Evaluation)
 
 
 def clipping(item: Evaluation) -> str:
-    """What both images were clipped to before they were compared: "clipped to -20..100 HU"; else empty."""
+    """Describe the clipping of both images: "clipped to -20..100 HU"; empty without clipping."""
     if item.clipped is None:
         return ""
     low, high = item.clipped
@@ -221,25 +223,25 @@ def clipping(item: Evaluation) -> str:
 
 
 def unit_of(item: Evaluation) -> str:
-    """What stands beside "MAE" over a column: the unit, or what the values were clipped to."""
+    """Return the unit of the MAE, or the clipping of the values, for the head of a column."""
     return clipping(item) or item.unit
 
 
 def say_mae(value: float | None, item: Evaluation, name: str = "MAE", form: str | None = None) -> str:
-    """A mean absolute error with its name and unit, and what was clipped."""
+    """Format a mean absolute error with its name, and its unit or the clipping of the values."""
     if item.clipped is None:
         return f"{name} {number(value, form)} {item.unit}"
     return f"{name}, {clipping(item)}: {number(value, form)}"
 
 
 def say_slice(plane: SliceScores, item: Evaluation) -> str:
-    """The scores of a slice that pages draw, in one line."""
+    """Format the charted scores of a slice in one line."""
     names = [name for name in charted_scores([item]) if name in plane.scores or name == "mae"]
     return ", ".join(say_score(plane.scores, name, item) for name in names)
 
 
 def say_score(scores: Scores, name: str, item: Evaluation) -> str:
-    """A score with its title and unit, as a page says it."""
+    """Format a score with its title and unit."""
     if name == "mae":
         return say_mae(scores.get(name), item)
     info = score_info(name)
@@ -247,19 +249,19 @@ def say_score(scores: Scores, name: str, item: Evaluation) -> str:
 
 
 def about_translation(record: Translation) -> list[tuple[str, str]]:
-    """What was measured of a translation without a reference: seams, spread of the posterior."""
+    """List measures of a translation that need no reference: seams and uncertainty."""
     facts = []
     if record.seams:
         jumps = " %, ".join(f"{name} {100 * share:.1f}" for name, share in record.seams.items())
         facts.append(("Seams", f"mean jump between neighbouring slices, of the range: {jumps} %"))
-    if found := record.uncertainty:
-        text = f"{number(found.mean_std)} {found.unit} over the head, from {found.samples} samples"
-        text += f" (seed {found.seed}): {found.meaning}"
-        if found.calibrated_on:
-            text += f". Fitted on {found.calibrated_on}"
-        if found.coverage is not None:
-            text += f". {found.coverage:.0%} of the head's errors lie within two standard deviations"
-        if found.correlation is not None:
-            text += f"; rank correlation with the error {found.correlation:.2f}"
+    if spread := record.uncertainty:
+        text = f"{number(spread.mean_std)} {spread.unit} over the head, from {spread.samples} samples"
+        text += f" (seed {spread.seed}): {spread.meaning}"
+        if spread.calibrated_on:
+            text += f". Fitted on {spread.calibrated_on}"
+        if spread.coverage is not None:
+            text += f". {spread.coverage:.0%} of the head's errors lie within two standard deviations"
+        if spread.correlation is not None:
+            text += f"; rank correlation with the error {spread.correlation:.2f}"
         facts.append(("Standard deviation", text))
     return facts

@@ -27,7 +27,7 @@ from medtranslate.checkpoint import describe, load_model, save_gate
 from medtranslate.config import Modality, TrainSettings
 from medtranslate.data import Source, open_sources
 from medtranslate.errors import Diverged, Interrupted, SettingsError
-from medtranslate.gate import fit_gates
+from medtranslate.gate.fit import fit_gates
 from medtranslate.networks import MODALITIES
 from medtranslate.runtime import one_line, progress, stop_requests, warn
 from medtranslate.training.batches import batches, mean_slices, seeds

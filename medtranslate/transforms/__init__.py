@@ -1,4 +1,4 @@
-"""From physical units on any grid to framed axial slices in [-1, 1], and back.
+"""Transforms from physical units on any grid to framed axial slices in [-1, 1], and back.
 
 A volume is [1, X, Y, Z]. Laid out axially, its slices are [Z, 1, Y, X]. One step a file; `dictionary` holds
 the steps as MONAI transforms.
@@ -6,80 +6,7 @@ the steps as MONAI transforms.
 
 from __future__ import annotations
 
-from medtranslate.transforms.augmentation import augment, other_window
-from medtranslate.transforms.dictionary import AugmentedCopyd, AxialLayoutd, FrameHeadd, Normalised
-from medtranslate.transforms.framing import (
-    SCALP,
-    Frame,
-    Head,
-    Overview,
-    coarse_steps,
-    coarsen,
-    find_frame,
-    find_head,
-    into_frame,
-    isolate,
-    out_of_frame,
-    overview,
-)
-from medtranslate.transforms.intensity import (
-    AIR,
-    VISIBLE,
-    denormalise,
-    input_range,
-    mr_top,
-    normalise,
-    origin,
-    outside,
-    scale_ct,
-    scale_mr,
-    unscale_ct,
-)
-from medtranslate.transforms.layout import (
-    from_axial,
-    from_slices,
-    onto_slices,
-    pixel_mm,
-    to_axial,
-    to_slices,
-    upright,
-)
+import lazy_loader
 
-__all__ = [
-    "AIR",
-    "SCALP",
-    "VISIBLE",
-    "AugmentedCopyd",
-    "AxialLayoutd",
-    "Frame",
-    "FrameHeadd",
-    "Head",
-    "Normalised",
-    "Overview",
-    "augment",
-    "coarse_steps",
-    "coarsen",
-    "denormalise",
-    "find_frame",
-    "find_head",
-    "from_axial",
-    "from_slices",
-    "input_range",
-    "into_frame",
-    "isolate",
-    "mr_top",
-    "normalise",
-    "onto_slices",
-    "origin",
-    "other_window",
-    "out_of_frame",
-    "outside",
-    "overview",
-    "pixel_mm",
-    "scale_ct",
-    "scale_mr",
-    "to_axial",
-    "to_slices",
-    "unscale_ct",
-    "upright",
-]
+# Names are imported when they are first asked for; the stub beside this file lists them.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

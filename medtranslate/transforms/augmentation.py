@@ -1,4 +1,4 @@
-"""What is varied in the additional copy of each sample, and in slices whose truth is known."""
+"""Augmentation of training slices, of the copy of each sample and of the anchor's slices."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from medtranslate.config import AugmentSettings, Modality
 from medtranslate.transforms.intensity import AIR
 
 DISTANT = (1.5, 5.0)
-"""Least and most times that a distant slice is shown smaller."""
+"""Least and largest factor by which a distant slice is smaller."""
 
 
 def augment(
@@ -19,8 +19,8 @@ def augment(
 ) -> Tensor:
     """Rotate, scale, shift and mirror each slice [B, 1, S, S] at random; bend the contrast of an MR.
 
-    A share of the slices, `settings.distant`, is shown `DISTANT` times smaller, as slices near the vertex
-    are in the frame of their volume. Random numbers are drawn on the CPU, so that a seed means the same on
+    A share of the slices, `settings.distant`, becomes smaller by `DISTANT`, like slices near the vertex in
+    the frame of their volume. Random numbers are drawn on the CPU, so that a seed gives the same result on
     every device.
     """
     count = slices.shape[0]
@@ -50,12 +50,12 @@ def augment(
 
 
 def other_window(slices: Tensor, largest: float, generator: torch.Generator) -> Tensor:
-    """CT slices [B, 1, S, S] in [-1, 1] as they look in another window of HU, a random one each.
+    """Show each CT slice [B, 1, S, S] in [-1, 1] in another, random window of HU.
 
-    What the first window saturates stays black or white.
+    Voxels that the first window saturates stay black or white.
 
     Args:
-        largest: |log| change of the width, and change of the level as a share of the width.
+        largest: change of the width (|log|), and of the level as a share of the width.
     """
     count = len(slices)
     width, level = (2 * torch.rand(2, count, 1, 1, 1, generator=generator) - 1) * largest

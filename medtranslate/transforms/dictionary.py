@@ -1,4 +1,4 @@
-"""The steps as MONAI dictionary transforms, for `Compose` and MONAI's datasets."""
+"""Steps as MONAI dictionary transforms, for `Compose` and MONAI's datasets."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from torch import Tensor
 from medtranslate.config import AugmentSettings, FrameName, Modality, ScaleSettings
 from medtranslate.transforms.augmentation import augment
 from medtranslate.transforms.framing import find_frame, into_frame, isolate, out_of_frame
-from medtranslate.transforms.intensity import denormalise, normalise, origin
+from medtranslate.transforms.intensity import denormalise, normalise
 from medtranslate.transforms.layout import from_axial, from_slices, pixel_mm, to_axial, to_slices
 
 Data = Mapping[Hashable, MetaTensor]
 
 
 class AxialLayoutd(MapTransform, InvertibleTransform):
-    """`to_axial` on the named volumes; its inverse gives the source's array layout back."""
+    """Transform with `to_axial`; its inverse restores the source's array layout."""
 
     def __call__(self, data: Data) -> dict[Hashable, MetaTensor]:
         return {**data, **{key: to_axial(data[key]) for key in self.key_iterator(data)}}
@@ -31,12 +31,12 @@ class AxialLayoutd(MapTransform, InvertibleTransform):
 
 
 class Normalised(MapTransform, InvertibleTransform):
-    """`normalise` on the named volumes; its inverse is `denormalise` with the modality's own scale.
+    """Transform with `normalise`; its inverse is `denormalise` with the modality's own scale.
 
     Args:
         keys: volumes [1, X, Y, Z] in physical units.
         modality: of these volumes.
-        scale: what -1 and 1 stand for.
+        scale: meaning of -1 and 1.
     """
 
     def __init__(self, keys: KeysCollection, modality: Modality, scale: ScaleSettings) -> None:
@@ -45,8 +45,16 @@ class Normalised(MapTransform, InvertibleTransform):
         self.scale = scale
 
     def __call__(self, data: Data) -> dict[Hashable, MetaTensor]:
-        scaled = {key: normalise(data[key], self.modality, self.scale)[0] for key in self.key_iterator(data)}
-        return {**data, **{key: _like(data[key], values) for key, values in scaled.items()}}
+        scaled = {}
+        for key in self.key_iterator(data):
+            volume = data[key]
+            levels, where = volume.meta.get("levels"), _where(volume)
+            hu = volume.meta.get("hu")
+            values = normalise(
+                volume.as_tensor(), self.modality, self.scale, levels=levels, hu=hu, where=where
+            )
+            scaled[key] = _like(volume, values)
+        return {**data, **scaled}
 
     def inverse(self, data: Data) -> dict[Hashable, MetaTensor]:
         plain = {
@@ -57,7 +65,7 @@ class Normalised(MapTransform, InvertibleTransform):
 
 
 class FrameHeadd(MapTransform, InvertibleTransform):
-    """`into_frame` on the named volumes, [1, X, Y, Z] axial in [-1, 1] to [1, size, size, Z].
+    """Transform with `into_frame`, [1, X, Y, Z] axial in [-1, 1] to [1, size, size, Z].
 
     The inverse puts the slices back on their own pixels, with air around the frame.
 
@@ -66,8 +74,8 @@ class FrameHeadd(MapTransform, InvertibleTransform):
         modality: of these volumes.
         size: side of the frame in pixels.
         margin: air around the head, as a share of the frame.
-        scale: what [-1, 1] stands for.
-        around: the head, or the slice as it comes.
+        scale: meaning of -1 and 1.
+        around: the head, or the whole slice.
     """
 
     def __init__(
@@ -92,7 +100,7 @@ class FrameHeadd(MapTransform, InvertibleTransform):
             volume = data[key]
             slices = to_slices(volume.as_tensor())
             frame, head = find_frame(
-                slices, self.modality, self.margin, pixel_mm(volume), origin(volume), self.scale, self.around
+                slices, self.modality, self.margin, pixel_mm(volume), _where(volume), self.scale, self.around
             )
             framed[key] = _like(volume, from_slices(into_frame(isolate(slices, head), frame, self.size)))
             self.push_transform(  # type: ignore[no-untyped-call]
@@ -114,11 +122,11 @@ class FrameHeadd(MapTransform, InvertibleTransform):
 
 
 class AugmentedCopyd(MapTransform, Randomizable):
-    """To each named batch [B, 1, S, S] its augmented copy is added: [2B, 1, S, S].
+    """Transform that appends an augmented copy to each batch [B, 1, S, S]: [2B, 1, S, S].
 
     Args:
         modalities: modality of each named batch.
-        settings: what varies in the copy.
+        settings: strength of the augmentation.
     """
 
     def __init__(self, modalities: Mapping[str, Modality], settings: AugmentSettings) -> None:
@@ -137,3 +145,8 @@ class AugmentedCopyd(MapTransform, Randomizable):
 
 def _like(volume: MetaTensor, values: Tensor) -> MetaTensor:
     return MetaTensor(values, meta=volume.meta, applied_operations=volume.applied_operations)
+
+
+def _where(volume: MetaTensor) -> str:
+    """Name the origin of a volume, for messages."""
+    return str(volume.meta.get("path", "image"))

@@ -1,8 +1,8 @@
-"""Crop to the head, alike in both modalities, and back.
+"""Frames the head in slices, alike in both modalities, and puts slices back.
 
-Trained on heads of different size in their frames, an unpaired method learns the difference as anatomy:
-it shrinks heads and invents faces. So every slice is seen in a square around the head, with the same
-margin, and without headrest or text.
+An unpaired method that is trained on heads of different size in their frames learns the difference as
+anatomy: it shrinks heads and invents faces. So every slice is cropped to a square around the head, with the
+same margin, and without headrest or text.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _FAT_HU = -100.0
 _BRAIN = ScaleSettings()
 
 _COARSE = 96
-"""Voxels per axis on which a head is looked for; fine enough for a frame, and quick."""
+"""Voxels per axis for the search of a head; fine enough for a frame, and fast."""
 
 _RIM = 4
 """Coarse voxels around the visible head that belong to it: fat and skin, which a brain window hides."""
@@ -45,9 +45,9 @@ _CROSS = ndimage.generate_binary_structure(3, 1) & np.array([False, True, False]
 
 @dataclass(frozen=True)
 class Frame:
-    """A rectangle of a slice's pixels, square in millimetres, that holds the head with a margin.
+    """Rectangle of a slice's pixels, square in millimetres, around the head with a margin.
 
-    It may reach beyond the slice; what is outside is air.
+    It may reach beyond the slice; pixels outside are air.
 
     Attributes:
         top, left: first row and column.
@@ -60,32 +60,32 @@ class Frame:
     width: int
 
     def inside(self, rows: int, columns: int) -> tuple[slice, slice]:
-        """Rows and columns of a slice that the frame holds."""
+        """Return the rows and columns of a slice inside the frame."""
         bottom, right = min(self.top + self.height, rows), min(self.left + self.width, columns)
         return slice(max(self.top, 0), bottom), slice(max(self.left, 0), right)
 
     def seen_from(self, rows: slice, columns: slice) -> Frame:
-        """The frame in a part of the slice."""
+        """Return the frame relative to a part of the slice."""
         return replace(self, top=self.top - rows.start, left=self.left - columns.start)
 
 
 @dataclass(frozen=True)
 class Overview:
-    """A stack of axial slices [Z, 1, Y, X] in [-1, 1], seen coarsely.
+    """Coarse copy of a stack of axial slices [Z, 1, Y, X] in [-1, 1].
 
     Attributes:
         values: means [z, y, x] over `steps` voxels along each axis.
         shape: Z, Y, X of the stack.
     """
 
-    values: Tensor
+    values: NDArray[np.float32]
     steps: tuple[int, int, int]
     shape: tuple[int, int, int]
 
 
 @dataclass(frozen=True)
 class Head:
-    """Where the head lies in a stack of axial slices.
+    """Place of the head in a stack of axial slices.
 
     Attributes:
         mask: coarse grid [z, y, x], the head with its holes filled and a rim around it.
@@ -100,34 +100,35 @@ class Head:
 
 
 def coarse_steps(shape: Sequence[int]) -> tuple[int, int, int]:
-    """Voxels of a stack Z, Y, X that a voxel of its overview stands for."""
+    """Choose the voxels Z, Y, X of a stack for one voxel of its overview."""
     depth, height, width = (-(-extent // _COARSE) for extent in shape)
     return depth, height, width
 
 
-def coarsen(slices: Tensor, steps: tuple[int, int, int]) -> Tensor:
-    """Means [z, y, x] of slices [Z, 1, Y, X]; slabs of whole steps may be taken one by one."""
+def coarsen(slices: Tensor, steps: tuple[int, int, int]) -> NDArray[np.float32]:
+    """Average slices [Z, 1, Y, X] to [z, y, x]; slabs of whole steps may be averaged one by one."""
     planes = slices[None, :, 0].float()
     # The last slab of a stack may be thinner than a step, which no pooling takes.
     kernel = (min(steps[0], len(slices)), *steps[1:])
-    return functional.avg_pool3d(planes, kernel, ceil_mode=True, count_include_pad=False)[0]
+    means = functional.avg_pool3d(planes, kernel, ceil_mode=True, count_include_pad=False)[0]
+    return means.numpy()
 
 
 def overview(slices: Tensor) -> Overview:
-    """The overview of slices [Z, 1, Y, X]."""
+    """Make the overview of slices [Z, 1, Y, X]."""
     shape = slices.shape[0], slices.shape[2], slices.shape[3]
     steps = coarse_steps(shape)
     return Overview(coarsen(slices, steps), steps, shape)
 
 
 def find_head(seen: Overview, modality: Modality) -> Head | None:
-    """The head in a stack of axial slices, or None where there is none.
+    """Find the head in a stack of axial slices; None if there is none.
 
-    It is the largest connected component of what is visible, after an opening that removes headrests,
-    text and noise. In MR the dark skull parts scalp from brain, so gaps of its width are closed first.
+    It is the largest connected component of the visible voxels, after an opening that removes headrests, text
+    and noise. In MR the dark skull separates scalp and brain, so gaps of its width are closed first.
     """
     steps, (_, height, width) = seen.steps, seen.shape
-    visible = seen.values.numpy() > 2 * VISIBLE - 1
+    visible = seen.values > 2 * VISIBLE - 1
     if modality == "mr":
         visible = ndimage.binary_closing(np.pad(visible, ((0, 0), (3, 3), (3, 3))), _CROSS, iterations=3)[
             :, 3:-3, 3:-3
@@ -148,10 +149,10 @@ def find_head(seen: Overview, modality: Modality) -> Head | None:
 
 
 def isolate(slices: Tensor, head: Head, places: Sequence[NDArray[np.intp]] = ()) -> Tensor:
-    """Slices [Z, 1, Y, X] with air in place of what is not the head: headrest, text, other objects.
+    """Replace everything but the head in slices [Z, 1, Y, X] by air: headrest, text, other objects.
 
     Args:
-        places: which slices, rows and columns of the head's stack these are, if not all of them.
+        places: indices of these slices, rows and columns in the head's stack, if they are not all.
     """
     at = places or [np.arange(extent) for extent in (slices.shape[0], *slices.shape[2:])]
     near = head.mask
@@ -170,18 +171,18 @@ def find_frame(
     scale: ScaleSettings = _BRAIN,
     around: FrameName = "head",
 ) -> tuple[Frame, Head]:
-    """The frame of a stack of axial slices, the same for all of them.
+    """Find the common frame of a stack of axial slices.
 
     Args:
         slices: [Z, 1, Y, X] in [-1, 1], or their overview.
         margin: air on each side, as a share of the frame.
         pixel_mm: row and column spacing.
-        where: what the slices were read from, for the message.
-        scale: what [-1, 1] stands for; a CT's window says whether the scalp is seen.
-        around: the head, or the slice as it comes, all of which then counts as the head.
+        where: origin of the slices, for the message.
+        scale: meaning of -1 and 1; the scalp is visible in some CT windows.
+        around: the head, or the whole slice, which then counts as the head.
 
     Raises:
-        InputRefused: nothing that could be a head is visible.
+        InputRefused: no head is visible.
     """
     seen = slices if isinstance(slices, Overview) else overview(slices)
     head = find_head(seen, modality)
@@ -203,7 +204,7 @@ def find_frame(
 
 
 def into_frame(slices: Tensor, frame: Frame, size: int) -> Tensor:
-    """Slices [Z, 1, Y, X] cropped (padded with air) to the frame and resized to [Z, 1, size, size]."""
+    """Crop slices [Z, 1, Y, X] to the frame (padded with air) and resize them to [Z, 1, size, size]."""
     height, width = slices.shape[2:]
     bottom, right = frame.top + frame.height - height, frame.left + frame.width - width
     # Negative padding crops.
@@ -212,7 +213,7 @@ def into_frame(slices: Tensor, frame: Frame, size: int) -> Tensor:
 
 
 def out_of_frame(framed: Tensor, frame: Frame, shape: tuple[int, int]) -> Tensor:
-    """Framed slices [Z, 1, size, size] back on the slice's own pixels [Z, 1, *shape]; air around."""
+    """Put framed slices [Z, 1, size, size] back on the slice's own pixels [Z, 1, *shape], with air around."""
     resized = _resize(framed, (frame.height, frame.width))
     bottom, right = shape[0] - frame.top - frame.height, shape[1] - frame.left - frame.width
     return functional.pad(resized, (frame.left, right, frame.top, bottom), value=AIR)

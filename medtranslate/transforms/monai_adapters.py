@@ -1,6 +1,6 @@
 """`Volume` as MONAI's `MetaTensor` and back; readers and writers for `LoadImage` and `SaveImage`.
 
-LoadImaged(keys, reader=VolumeReader()) and SaveImaged(keys, writer=VolumeWriter) are all it takes.
+Use LoadImaged(keys, reader=VolumeReader()) and SaveImaged(keys, writer=VolumeWriter).
 """
 
 # mypy: allow-untyped-calls
@@ -29,9 +29,9 @@ PathLike = str | os.PathLike[str]
 
 
 def to_metatensor(volume: Volume) -> MetaTensor:
-    """[1, X, Y, Z], whose meta has MONAI's keys and the known ones of `Meta`.
+    """Convert a volume to a tensor [1, X, Y, Z], whose meta has MONAI's keys and the known ones of `Meta`.
 
-    It lies in the memory of the volume, unless its axes were flipped or the memory may not be written to.
+    The two share their memory, unless axes are flipped or the memory is read-only.
     """
     known = {part.name: getattr(volume.meta, part.name) for part in fields(Meta)}
     if volume.meta.path:
@@ -54,7 +54,7 @@ def to_metatensor(volume: Volume) -> MetaTensor:
 
 
 def from_metatensor(tensor: MetaTensor) -> Volume:
-    """The volume in the memory of a tensor [1, X, Y, Z], with those keys of its meta that `Meta` has.
+    """Convert a tensor [1, X, Y, Z] to a volume that shares its memory, with the keys of its meta in `Meta`.
 
     Raises:
         GeometryRefused: it has more than one channel, or other than three axes.

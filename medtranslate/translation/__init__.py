@@ -1,15 +1,11 @@
-"""From volumes to translations.
+"""Translation of volumes.
 
 `Translator` reads, translates and writes; `translate` is the command; `translate_volume` works in memory.
 """
 
 from __future__ import annotations
 
-from medtranslate.translation.checks import cannot_become
-from medtranslate.translation.framed import describe
-from medtranslate.translation.planning import Job, Outputs, Place, name_in, places, plan
-from medtranslate.translation.preview import preview
-from medtranslate.translation.records import (
+from medtranslate.records.places import (
     PREVIEW,
     RECORD,
     has_whole_name,
@@ -18,6 +14,9 @@ from medtranslate.translation.records import (
     record_of,
     stem_of,
 )
+from medtranslate.translation.checks import cannot_become
+from medtranslate.translation.planning import Job, Outputs, Place, name_in, places, plan
+from medtranslate.translation.preview import preview
 from medtranslate.translation.seams import seams
 from medtranslate.translation.translate import Again, Observer, translate, write_translated
 from medtranslate.translation.translator import (
@@ -52,7 +51,6 @@ __all__ = [
     "Written",
     "as_spoken",
     "cannot_become",
-    "describe",
     "framed_alone",
     "has_whole_name",
     "is_map",

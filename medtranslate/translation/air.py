@@ -1,49 +1,48 @@
-"""What lies outside the source's head is air, and what a translation shows inside it is checked."""
+"""Sets a translation to air outside the source's head, and checks its plausibility inside."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
-from torch import Tensor
 
 from medtranslate.config import Modality, ScaleSettings
-from medtranslate.metrics import Volume, Voxels, bone_from, doubts, look_at_brain, outline, with_rim
+from medtranslate.metrics import Values, Voxels, bone_from, doubts, look_at_brain, outline, with_rim
 from medtranslate.metrics.outline import REACH_MM
 from medtranslate.records import Plausibility
-from medtranslate.transforms import AIR, SCALP, VISIBLE, denormalise, to_slices
-from medtranslate.translation.framed import Stack
+from medtranslate.transforms import AIR, SCALP, VISIBLE, denormalise
+from medtranslate.translation.framed import Floats, Framed
 
 SKIN_HU = -300.0
-"""Between air and the fat of the skin."""
+"""Threshold between air and the fat of the skin."""
 
 GRID_MM = 1.0
-"""Pixels of the grid on which the outline is found are no larger than this, unless the source's are."""
+"""Largest pixel of the grid for the outline, unless the source's pixels are larger."""
 
 HEAD_MM = 200.0
-"""Length of a head, by which a picture without a pixel size is measured."""
+"""Length of a head, which gives the pixel size of a picture."""
 
 FAINT = 0.06
-"""Share of the range above the background from which a voxel may be scalp, faint in some sequences."""
+"""Share of the range above the background from which a voxel may be scalp; it is faint in some sequences."""
 
 BACKGROUND = 0.2
-"""Most of the range that a grey background has; what is brighter along the edges of the slices is tissue."""
+"""Largest share of the range of a grey background; brighter edges of slices are tissue."""
 
 LEVELS_MM = 80.0
-"""Height below the vertex, or below the uppermost slice, that holds the ventricles but no skull base."""
+"""Height below the vertex, or the uppermost slice, with the ventricles and without the skull base."""
 
 LOOKED_AT = 40
-"""Most slices of a volume in which the brain is looked at."""
+"""Most slices of a volume in which the brain is examined."""
 
 
 @dataclass(frozen=True)
 class Outline:
-    """The head of a source, and the rim around it in which a translation may show something.
+    """Head of a source, with the rim in which a translation keeps its values.
 
     Attributes:
         head: voxels [Z, Y, X] of the source's head on the grid of `step`.
-        allowed: the head with its rim, likewise.
-        step: rows and columns of the stack for each of the grid.
+        allowed: voxels [Z, Y, X] of the head with its rim, on the same grid.
+        step: rows and columns of the slices per row and column of the grid.
         spacing_mm: of the grid, between slices, rows and columns.
     """
 
@@ -58,19 +57,19 @@ class Outline:
         return float(np.prod(self.spacing_mm)) / 1000
 
 
-def find_outline(seen: Stack) -> Outline:
-    """Find the head in a source: its skin in a CT in HU, else what stands out from the background.
+def find_outline(seen: Framed) -> Outline:
+    """Find the head in a source, by the HU of skin in a CT, else by its contrast to the background.
 
-    A windowed CT hides the scalp, so its rim is wider by `SCALP`.
+    A windowed CT picture hides the scalp, so its rim is wider by `SCALP`.
     """
-    columns_mm, rows_mm, slices_mm = (float(length) for length in seen.axial.pixdim)
+    columns_mm, rows_mm, slices_mm = seen.axial.spacing
     (top, bottom), (left, right) = seen.head.rows, seen.head.columns
-    is_picture = "levels" in seen.axial.meta
+    is_picture = seen.axial.is_picture
     if is_picture and seen.shape[0] == 1:
         rows_mm = columns_mm = HEAD_MM / max(bottom - top, right - left)
     step = max(1, int(GRID_MM / rows_mm)), max(1, int(GRID_MM / columns_mm))
     spacing = slices_mm, rows_mm * step[0], columns_mm * step[1]
-    values = to_slices(seen.axial.as_tensor())[:, 0, :: step[0], :: step[1]].numpy()
+    values = seen.slices[:, :: step[0], :: step[1]]
     near = seen.head.mask
     for axis, (extent, by, coarse) in enumerate(zip(seen.shape, (1, *step), seen.head.steps, strict=True)):
         near = near.take(np.arange(0, extent, by) // coarse, axis)
@@ -82,45 +81,44 @@ def find_outline(seen: Stack) -> Outline:
     return Outline(head, with_rim(head, spacing, reach), step, spacing)
 
 
-def clear(slices: Tensor, found: Outline, value: float = AIR) -> float:
-    """Set slices [Z, 1, Y, X] to `value` outside the head.
+def clear(slices: Floats, region: Outline, value: float = AIR) -> float:
+    """Set slices [Z, Y, X] to `value` outside the head.
 
     Returns:
-        The visible volume that is gone, in ml; it has a meaning for slices in [-1, 1] alone.
+        The visible volume set to `value`, in ml; valid only for slices in [-1, 1].
     """
-    planes = slices.numpy()[:, 0]  # in the tensor's own memory
-    _, height, width = planes.shape
+    _, height, width = slices.shape
     gone = 0
-    for plane, allowed in zip(planes, found.allowed, strict=True):
-        outside = ~allowed.repeat(found.step[0], 0)[:height].repeat(found.step[1], 1)[:, :width]
+    for plane, allowed in zip(slices, region.allowed, strict=True):
+        outside = ~allowed.repeat(region.step[0], 0)[:height].repeat(region.step[1], 1)[:, :width]
         gone += int(np.count_nonzero(plane[outside] > 2 * VISIBLE - 1))
         plane[outside] = value
-    return gone * found.ml / (found.step[0] * found.step[1])
+    return gone * region.ml / (region.step[0] * region.step[1])
 
 
 def examine(
-    seen: Stack, made: Tensor, found: Outline, to: Modality, scale: ScaleSettings, air_ml: float
+    seen: Framed, translation: Floats, region: Outline, to: Modality, scale: ScaleSettings, air_ml: float
 ) -> Plausibility:
-    """Look for what no head has in a translation [Z, 1, Y, X] in [-1, 1]; of an MR only its air is known.
+    """Measure the plausibility of a translation [Z, Y, X] in [-1, 1]; of an MR only the air.
 
     Args:
-        air_ml: what `clear` returned.
+        air_ml: the result of `clear`.
     """
     if to == "mr":
         return Plausibility(air_ml=air_ml)
-    rows, columns = (slice(None, None, by) for by in found.step)
-    ct = denormalise(made[:, 0, rows, columns], "ct", scale).numpy()
-    outside = np.count_nonzero((ct > bone_from(scale.ct_window)) & ~found.allowed) * found.ml
-    filled = np.flatnonzero(found.head.any(axis=(1, 2)))[-max(1, round(LEVELS_MM / found.spacing_mm[0])) :]
+    rows, columns = (slice(None, None, by) for by in region.step)
+    ct = denormalise(translation[:, rows, columns], "ct", scale)
+    outside = np.count_nonzero((ct > bone_from(scale.ct_window)) & ~region.allowed) * region.ml
+    filled = np.flatnonzero(region.head.any(axis=(1, 2)))[-max(1, round(LEVELS_MM / region.spacing_mm[0])) :]
     every = max(1, -(-len(filled) // LOOKED_AT))
     chosen = filled[::every]
-    source = to_slices(seen.axial.as_tensor())[:, 0, rows, columns][chosen]
+    source = seen.slices[chosen, rows, columns]
     lower, upper = seen.ends
     brain = look_at_brain(
-        ((source - lower) / (upper - lower)).clamp(0, 1).numpy(),
+        ((source - lower) / (upper - lower)).clip(0, 1),
         ct[chosen],
-        found.head[chosen],
-        (found.spacing_mm[0] * every, *found.spacing_mm[1:]),
+        region.head[chosen],
+        (region.spacing_mm[0] * every, *region.spacing_mm[1:]),
         scale.ct_window,
     )
     if brain is None:
@@ -138,7 +136,7 @@ def examine(
     )
 
 
-def _least(values: Volume, ends: tuple[float, float]) -> float:
+def _least(values: Values, ends: tuple[float, float]) -> float:
     """Return the value above which a voxel may be of the head: `FAINT` of the range above the background."""
     lower, upper = ends
     edges = values[:, 0], values[:, -1], values[:, :, 0], values[:, :, -1]

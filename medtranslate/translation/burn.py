@@ -1,42 +1,40 @@
-"""Words in the pixels of a translation, for viewers that show no header."""
+"""Burns words into the pixels of a translation, for viewers that show no header."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 import numpy as np
-from monai.data import MetaTensor
-from nibabel.orientations import io_orientation
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from medtranslate.io import Volume
+from medtranslate.io.layout import to_axial, to_slices
 from medtranslate.metrics import Range
 from medtranslate.records import Translation
 from medtranslate.translation.framed import GREY_LEVELS
 
 AS_STORED = ("dicom", "png")
-"""Formats whose slices are shown as they are stored; of others axial slices are."""
+"""Formats whose stored slices viewers show; of other formats they show axial slices."""
 
 SHARE = 24
-"""The words are as high as this part of a slice, or `LEAST` pixels."""
+"""Height of a slice divided by the height of the words, which is at least `LEAST` pixels."""
 LEAST = 10
 _SMALLEST = 6
-_LPS = (-1, -1, 1)
 
 Mask = NDArray[np.bool_]
 
 
-def burn_in(volume: MetaTensor, words: str, range: Range, *, as_stored: bool) -> None:
-    """Write words into a corner of each slice, white on black, where the least of the head is.
+def burn_in(volume: Volume, words: str, range: Range, *, as_stored: bool) -> None:
+    """Write words into a corner of each slice, white on black; the darkest corner is chosen.
 
     Args:
-        volume: [1, X, Y, Z]; changed in place.
+        volume: its values are changed in place.
         words: such as "SYNTHETIC CT".
-        range: values that are black and white.
-        as_stored: write into the slices along the array's last axis, else into axial ones.
+        range: values of black and white.
+        as_stored: write into the slices along the array's last axis, else into axial slices.
     """
-    values = volume.numpy(force=True)[0]
-    slices = values.transpose(2, 1, 0) if as_stored else _axial(values, np.asarray(volume.affine))
+    slices = volume.values.transpose(2, 1, 0) if as_stored else to_slices(to_axial(volume).values)
     letters = _letters(words, slices.shape[1], slices.shape[2])
     rows, columns = letters.shape
     corners = [
@@ -48,42 +46,32 @@ def burn_in(volume: MetaTensor, words: str, range: Range, *, as_stored: bool) ->
     emptiest[...] = np.where(letters, range[1], range[0])
 
 
-def burned_in(volume: MetaTensor, record: Translation, format: str | None) -> Translation:
-    """Write into a translation what it is; the record says so.
+def burned_in(volume: Volume, record: Translation, format: str | None) -> Translation:
+    """Write "SYNTHETIC" and the modality into a translation, and add a warning to its record.
 
     Args:
         volume: in the record's unit, or in grey values 0 to 255; changed in place.
-        format: in which it is to be written.
+        format: of the output.
     """
     words = f"SYNTHETIC {record.model.to.upper()}"
-    range = (0.0, float(GREY_LEVELS)) if "levels" in volume.meta else record.model.output_range
+    range = (0.0, float(GREY_LEVELS)) if volume.is_picture else record.model.output_range
     burn_in(volume, words, range, as_stored=format in AS_STORED)
     note = f"the words {words} are burnt into a corner of each slice, where its voxels are not the model's"
     return replace(record, warnings=[*record.warnings, note])
 
 
-def _axial(values: NDArray[np.float32], affine: NDArray[np.float64]) -> NDArray[np.float32]:
-    """The same memory as axial slices [Z, Y, X]: rows from front to back, columns from right to left."""
-    found = {int(world): (axis, sign) for axis, (world, sign) in enumerate(io_orientation(affine))}
-    step = [slice(None)] * 3
-    for world, wanted in enumerate(_LPS):
-        axis, sign = found[world]
-        step[axis] = slice(None, None, 1 if sign == wanted else -1)
-    return values[tuple(step)].transpose([found[world][0] for world in (2, 1, 0)])
-
-
 def _letters(words: str, rows: int, columns: int) -> Mask:
-    """The words in one line, or a word in each, in half of a slice's width, or in all of it.
+    """Draw the words in one line, or each in its own, within half of a slice's width, or all of it.
 
-    In a slice that is too small for letters they are squeezed.
+    They are squeezed into a slice that is too small for letters.
     """
     for width in (columns // 2, columns):
         for size in range(max(LEAST, rows // SHARE), _SMALLEST - 1, -1):
             for text in (words, words.replace(" ", "\n")):
-                drawn = _drawn(text, size)
-                if drawn.shape[1] <= width and drawn.shape[0] <= rows // 2:
-                    return drawn
-    return np.asarray(Image.fromarray(drawn).resize((columns, max(1, rows // 2))))
+                letters = _drawn(text, size)
+                if letters.shape[1] <= width and letters.shape[0] <= rows // 2:
+                    return letters
+    return np.asarray(Image.fromarray(letters).resize((columns, max(1, rows // 2))))
 
 
 def _drawn(text: str, size: int) -> Mask:

@@ -1,4 +1,4 @@
-"""What can be said against a translation before a model is loaded."""
+"""Checks the inputs and outputs of a translation before a model is loaded."""
 
 from __future__ import annotations
 
@@ -10,57 +10,59 @@ from medtranslate.runtime import require_apart, require_input
 
 
 def check_input(settings: TranslateSettings) -> str:
-    """The format of the input, which is one volume, series, picture or folder of pictures.
+    """Find the format of the input, which is one volume, series, picture or folder of pictures.
 
     Raises:
-        Unreadable: it is not; says what would do.
-        UsageError: it is or lies in an output, or has changed places with it.
+        Unreadable: the input is something else; the message gives a remedy.
+        UsageError: the input is an output or lies in one, or the two were exchanged.
     """
     path = settings.input
     require_input(path, settings.output)
     require_apart([settings.output, settings.uncertainty, settings.report], [path, settings.reference])
-    found = detect_format(path)
-    if path.is_dir() and FORMATS[found].folder_from is None:
+    format = detect_format(path)
+    if path.is_dir() and FORMATS[format].folder_from is None:
         raise Unreadable(
-            f"{several(path, found, list_volumes(path))}; name one of them, or translate them all with"
+            f"{several(path, format, list_volumes(path))}; name one of them, or translate them all with"
             f" `medtranslate batch {path} OUT --to {settings.to}`"
         )
-    return found
+    return format
 
 
-def check_output(settings: TranslateSettings, found: str, *, stacked: bool) -> str:
-    """The format of the output, which can hold the translation of the input.
+def check_output(settings: TranslateSettings, source: str, *, stacked: bool) -> str:
+    """Choose the format of the output, and check that it can hold the translation.
 
     Args:
-        found: format of the input.
-        stacked: the input is a folder of pictures that are taken as one volume.
+        source: format of the input.
+        stacked: the input is a folder of pictures, read as one volume.
 
     Raises:
-        UsageError: it can't; says what can.
+        UsageError: it cannot; the message names a format that can.
     """
-    output, name = settings.output, output_format(settings.output, settings.format) or found
-    if reason := cannot_become(found, name):
+    output, name = settings.output, output_format(settings.output, settings.format) or source
+    if reason := cannot_become(source, name):
         raise UsageError(f"{settings.input}: {reason}")
     if stacked and name == "png" and output.suffix:
         raise UsageError(f"{output}: a picture holds one slice; name a folder for those of a stack")
     if settings.regrid and name == "dicom":
         raise UsageError("--regrid: a DICOM series keeps its own slices; name an output such as out.nii.gz")
     if settings.compress and name != "dicom":
-        raise UsageError(f"--compress: is for DICOM, and {output} is to be {name}; leave it away")
+        raise UsageError(f"--compress: is for DICOM, and {output} will be {name}; leave it out")
     return name
 
 
-def cannot_become(found: str, wanted: str) -> str:
-    """Why the translation of an input of one format can't be written in another; empty if it can."""
-    if wanted == "dicom" != found:
-        then = "" if found == "png" else ", and make DICOM of that with `medtranslate convert --format dicom`"
+def cannot_become(source: str, wanted: str) -> str:
+    """Give the reason why a translation of a `source` format can't have another; empty if it can."""
+    if wanted == "dicom" != source:
+        then = (
+            ", and make DICOM of that with `medtranslate convert --format dicom`" if source != "png" else ""
+        )
         return (
-            f"is {found}, and a translation becomes DICOM from a DICOM series alone, whose patient and study"
+            f"is {source}, and a translation becomes DICOM from a DICOM series alone, whose patient and study"
             f" it keeps; write .nii.gz{then}"
         )
-    if wanted == "png" != found:
+    if wanted == "png" != source:
         return (
-            f"is {found}, and pictures hold 256 grey levels and no geometry; write .nii.gz, and make pictures"
-            " of that with `medtranslate convert --format png --window LEVEL WIDTH`"
+            f"is {source}, and pictures hold 256 grey levels and no geometry; write .nii.gz, and make"
+            " pictures of that with `medtranslate convert --format png --window LEVEL WIDTH`"
         )
     return ""

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
-from monai.data import MetaTensor
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
 from medtranslate.checkpoint import Model
 from medtranslate.config import Modality, ScaleSettings
-from medtranslate.records import Source
+from medtranslate.io import Volume
+from medtranslate.io.layout import from_axial, onto_slices, pixel_mm, to_axial, to_slices, upright
 from medtranslate.transforms import (
     AIR,
     VISIBLE,
@@ -23,40 +25,33 @@ from medtranslate.transforms import (
     coarsen,
     denormalise,
     find_frame,
-    from_axial,
-    from_slices,
     input_range,
     into_frame,
     isolate,
-    onto_slices,
-    origin,
     out_of_frame,
-    outside,
-    pixel_mm,
     scale_ct,
-    to_axial,
-    to_slices,
-    upright,
 )
-from medtranslate.transforms.monai_adapters import from_metatensor
-from medtranslate.translation.seams import jumps, share, slabs
+from medtranslate.translation.seams import seams
+
+SLAB = 2**18
+"""Voxels that are looked at in one go: few enough to stay in the processor's caches."""
 
 GREY_LEVELS = 255
 """Largest grey value of a translated picture, whatever the depth of its source."""
 
-_OF_THE_SOURCE = ("modality", "digest", "warnings")
-"""Meta that is not true of an image made from it."""
+Floats = NDArray[np.float32]
+Places = NDArray[np.intp]
 
 
 @dataclass(frozen=True)
-class Stack:
+class Framed:
     """Axial slices of one volume. Only what is asked for is normalised: no copy of the volume is kept.
 
     Attributes:
         source: the volume as it was read.
         modality: of the source.
-        axial: the volume in axial layout, in its own units; resampled if its own slices are far from
-            axial (`transforms.upright`).
+        level: the source, resampled if its own slices are far from axial (`io.layout.upright`).
+        axial: the same in axial layout, in its own units.
         ends: values of the source that become -1 and +1.
         frame: square around the head, the same for all slices.
         head: where it lies.
@@ -64,24 +59,30 @@ class Stack:
         saturated: share of voxels outside the model's input window.
     """
 
-    source: MetaTensor
+    source: Volume
     modality: Modality
-    axial: MetaTensor
+    level: Volume
+    axial: Volume
     ends: tuple[float, float]
     frame: Frame
     head: Head
-    shown: Tensor
+    shown: Places
     saturated: float
 
     @property
     def where(self) -> str:
         """Path that the source was read from, for messages."""
-        return str(self.source.meta.get("path", "volume"))
+        return self.source.where
+
+    @property
+    def slices(self) -> Floats:
+        """Axial slices [Z, Y, X] in the source's units."""
+        return to_slices(self.axial.values)
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """Slices, rows and columns."""
-        _, columns, rows, depth = self.axial.shape
+        columns, rows, depth = self.axial.shape
         return depth, rows, columns
 
     @property
@@ -89,94 +90,90 @@ class Stack:
         """Rows and columns that the frame holds; around it is air."""
         return self.frame.inside(*self.shape[1:])
 
-    def unit(self) -> Tensor:
-        """Slices [Z, 1, Y, X] in [-1, 1], as they were read."""
-        return scale_ct(to_slices(self.axial.as_tensor()), self.ends)
+    def unit(self) -> Floats:
+        """Slices [Z, Y, X] in [-1, 1], as they were read."""
+        unit = self.blank()
+        for plane, own in zip(unit, self.slices, strict=True):
+            plane[...] = scale_ct(own, self.ends)
+        return unit
 
     def seams(self) -> float:
-        """`jumps.seams` of the source."""
-        slices, (depth, rows, columns) = to_slices(self.axial.as_tensor()), self.shape
-        parts = slabs(depth, rows * columns, self.head.steps[0])
-        units = (scale_ct(slices[max(0, start - 2) : stop].contiguous(), self.ends) for start, stop in parts)
-        return share([jumps(unit) for unit in units])
+        """`seams.seams` of the source."""
+        return seams(scale_ct(plane, self.ends) for plane in self.slices)
 
-    def framed(self, places: Tensor, size: int) -> Tensor:
+    def framed(self, places: Places, size: int) -> Tensor:
         """[B, 1, size, size]: these slices in [-1, 1], the head alone, seen through the frame."""
         rows, columns = self.box
-        slices = to_slices(self.axial.as_tensor())[:, :, rows, columns][places]
-        at = places.numpy(), np.r_[rows], np.r_[columns]
-        head = isolate(scale_ct(slices, self.ends), self.head, at)
+        slices = np.ascontiguousarray(self.slices[places, rows, columns])
+        unit = scale_ct(torch.from_numpy(slices)[:, None], self.ends)
+        head = isolate(unit, self.head, (places, np.r_[rows], np.r_[columns]))
         return into_frame(head, self.frame.seen_from(*self.box), size).contiguous()
 
-    def unframed(self, framed: Tensor) -> Tensor:
-        """[B, 1, *box]: framed slices on the source's pixels; saturated at the range's ends."""
+    def unframed(self, framed: Tensor) -> Floats:
+        """[B, *box]: framed slices on the source's pixels; saturated at the range's ends."""
         rows, columns = self.box
         shape = rows.stop - rows.start, columns.stop - columns.start
-        return out_of_frame(framed, self.frame.seen_from(*self.box), shape).clamp_(-1, 1)
+        return out_of_frame(framed, self.frame.seen_from(*self.box), shape).clamp_(-1, 1)[:, 0].numpy()
 
-    def blank(self, value: float = AIR) -> Tensor:
-        """Slices [Z, 1, Y, X] that show nothing yet."""
-        depth, rows, columns = self.shape
-        return torch.full((depth, 1, rows, columns), value)
+    def blank(self, value: float = AIR) -> Floats:
+        """Slices [Z, Y, X] that show nothing yet."""
+        return np.full(self.shape, value, np.float32)
 
-    def volume(self, slices: Tensor, modality: Modality, scale: ScaleSettings) -> MetaTensor:
+    def volume(self, slices: Floats, modality: Modality, scale: ScaleSettings) -> Volume:
         """[-1, 1] to HU or MR units (grey values 0 to 255 for a picture), on the source's own grid.
 
-        The slices [Z, 1, Y, X] are used up: the volume takes their memory.
+        The slices [Z, Y, X] are used up: the volume takes their memory.
         """
-        if "levels" in self.axial.meta:
-            grey = slices.add_(1).mul_(GREY_LEVELS / 2)
-            return self.on_source(from_slices(grey), modality=modality, levels=GREY_LEVELS)
+        if self.axial.is_picture:
+            slices += 1
+            slices *= GREY_LEVELS / 2
+            return self.on_source(slices, modality=modality, levels=GREY_LEVELS)
         for plane in slices:
-            plane.copy_(denormalise(plane, modality, scale))
-        return self.on_source(from_slices(slices), modality=modality)
+            plane[...] = denormalise(plane, modality, scale)
+        return self.on_source(slices, modality=modality)
 
     def gain(self, modality: Modality, scale: ScaleSettings) -> float:
         """Units of `volume` per unit of [-1, 1]."""
         lower, upper = scale.ct_window if modality == "ct" else scale.mr_range
-        return (GREY_LEVELS if "levels" in self.axial.meta else upper - lower) / 2
+        return (GREY_LEVELS if self.axial.is_picture else upper - lower) / 2
 
-    def on_source(self, values: Tensor, **meta: object) -> MetaTensor:
-        """[1, X, Y, Z] in axial layout in the source's array layout; of no modality unless `meta` says."""
-        axial = self.axial
-        level = from_axial(MetaTensor(values, meta=axial.meta, applied_operations=axial.applied_operations))
-        made = onto_slices(level, self.source)
-        made.meta = {key: value for key, value in made.meta.items() if key not in _OF_THE_SOURCE} | meta
-        return made
+    def on_source(self, slices: Floats, **meta: Any) -> Volume:
+        """Slices [Z, Y, X] as a volume in the source's array layout; of no modality unless `meta` says."""
+        # Not true of an image that was made from the source: its modality, its digest, its warnings.
+        about = replace(self.axial.meta, **{"modality": None, "digest": None, "warnings": (), **meta})
+        made = Volume(to_slices(slices), self.axial.affine, about)
+        return onto_slices(from_axial(made, self.level), self.source)
 
 
-def stack(source: MetaTensor, modality: Modality, model: Model) -> Stack:
+def frame(source: Volume, modality: Modality, model: Model) -> Framed:
     """Lay a volume out axially, find the head, and look at the slices once.
 
     Args:
-        source: [1, X, Y, Z] in physical units, RAS+ affine.
+        source: in physical units.
         modality: of the source.
 
     Raises:
         InputRefused: no head is found.
     """
     scale, network = model.description.scale, model.description.network
-    axial = to_axial(upright(source))
-    ends = input_range(axial, modality, scale)
-    slices = to_slices(axial.as_tensor())
-    shape = slices.shape[0], slices.shape[2], slices.shape[3]
-    steps = coarse_steps(shape)
+    level = upright(source)
+    axial = to_axial(level)
+    where = str(source.meta.path or "image")
+    known = axial.meta
+    ends = input_range(axial.values, modality, scale, levels=known.levels, hu=known.hu, where=where)
+    slices = to_slices(axial.values)
+    depth, rows, columns = slices.shape
+    steps = coarse_steps(slices.shape)
     coarse, brightest, saturated = [], [], 0
-    for start, stop in slabs(shape[0], shape[1] * shape[2], steps[0]):
-        slab = slices[start:stop].contiguous()
-        saturated += outside(slab, ends)
-        unit = scale_ct(slab, ends)
+    thick = max(1, SLAB // (rows * columns * steps[0])) * steps[0]
+    for start in range(0, depth, thick):
+        slab = np.ascontiguousarray(slices[start : start + thick])
+        saturated += int(np.count_nonzero((slab < ends[0]) | (slab > ends[1])))
+        unit = torch.from_numpy(scale_ct(slab, ends))[:, None]
         coarse.append(coarsen(unit, steps))
-        brightest.append(functional.max_pool2d(unit, steps[1:], ceil_mode=True)[:, 0])
-    seen = Overview(torch.cat(coarse), steps, shape)
-    frame, head = find_frame(
-        seen, modality, network.margin, pixel_mm(axial), origin(source), scale, network.frame
-    )
-    near = torch.from_numpy(head.mask)[torch.arange(shape[0]) // steps[0]]
-    shown = (near & (torch.cat(brightest) > 2 * VISIBLE - 1)).flatten(1).any(dim=1).nonzero().flatten()
-    return Stack(source, modality, axial, ends, frame, head, shown, saturated / slices.numel())
-
-
-def describe(volume: MetaTensor) -> Source:
-    """What a record says of a volume that was read."""
-    return from_metatensor(volume).source()
+        brightest.append(functional.max_pool2d(unit, steps[1:], ceil_mode=True)[:, 0].numpy())
+    seen = Overview(np.concatenate(coarse), steps, (depth, rows, columns))
+    found, head = find_frame(seen, modality, network.margin, pixel_mm(axial), where, scale, network.frame)
+    near = head.mask[np.arange(depth) // steps[0]]
+    shown = np.flatnonzero((near & (np.concatenate(brightest) > 2 * VISIBLE - 1)).any(axis=(1, 2)))
+    return Framed(source, modality, level, axial, ends, found, head, shown, saturated / slices.size)

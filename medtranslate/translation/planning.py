@@ -1,4 +1,4 @@
-"""What a command is to translate, and where each of its files goes."""
+"""Plans the jobs of a command, and the places of their files."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from medtranslate.config import Modality, TranslateSettings, stack_spacing
 from medtranslate.errors import UsageError
 from medtranslate.io import FORMATS, list_pictures
 from medtranslate.io.names import synthetic_name
+from medtranslate.records.places import PREVIEW, RECORD, preview_of, record_beside, record_of, stem_of
 from medtranslate.translation.checks import check_input, check_output
-from medtranslate.translation.records import PREVIEW, RECORD, preview_of, record_beside, record_of, stem_of
-from medtranslate.translation.uncertainty_files import check_spread
+from medtranslate.translation.uncertainty_files import check_uncertainty
 
 Place = tuple[Path, str]
-"""An output of the command, and the name of a file in it; "" is the output itself."""
+"""Output of the command, and name of a file in it; "" is the output itself."""
 
 
 @dataclass(frozen=True)
 class Outputs:
-    """Paths at which outputs are written before they take their own places.
+    """Temporary paths of outputs, before they take their places.
 
     Attributes:
         fresh: temporary path of each output.
@@ -29,53 +29,53 @@ class Outputs:
     fresh: Mapping[Path, Path]
 
     def path(self, place: Place) -> Path:
-        """Where a file is written."""
+        """Return the temporary path of a file."""
         root, name = place
         return self.fresh[root] / name if name else self.fresh[root]
 
 
 @dataclass(frozen=True)
 class Job:
-    """One volume to translate, and where its files go.
+    """Volume to translate, and places of its files.
 
     Attributes:
-        settings: how it is read and written; they are recorded.
-        source: what is read.
-        format: key of `FORMATS` to write.
+        settings: for reading and writing; they are recorded.
+        source: file or folder to read.
+        format: of the output, a key of `FORMATS`.
     """
 
     settings: TranslateSettings
     source: Path
     target: Place
     record: Place
-    spread: Place | None
+    uncertainty: Place | None
     format: str
     preview: Place | None = None
 
     def places(self) -> list[Place]:
-        """All that is written."""
-        places = (self.target, self.record, self.spread, self.preview)
+        """List the places of all files."""
+        places = (self.target, self.record, self.uncertainty, self.preview)
         return [place for place in places if place is not None]
 
 
 def plan(settings: TranslateSettings) -> list[Job]:
-    """What is to be translated into what: one volume, or the pictures of a folder.
+    """Plan the jobs of a command: one volume, or the pictures of a folder.
 
     Raises:
         Unreadable: the input is not one volume, series, picture or folder of pictures.
         UsageError: as `translate`.
     """
-    found = check_input(settings)
+    source = check_input(settings)
     stacked = stack_spacing(settings) is not None
-    format = check_output(settings, found, stacked=stacked)
-    if settings.input.is_dir() and found == "png" and not stacked:
+    format = check_output(settings, source, stacked=stacked)
+    if settings.input.is_dir() and source == "png" and not stacked:
         return _plan_pictures(settings)
-    check_spread(settings.uncertainty, "stack" if stacked else found, settings.regrid)
+    check_uncertainty(settings.uncertainty, "stack" if stacked else source, settings.regrid)
     return [plan_volume(settings, format, stacked=stacked)]
 
 
 def plan_volume(settings: TranslateSettings, format: str, *, stacked: bool = False) -> Job:
-    """Where the files of one volume go.
+    """Plan the places of the files of one volume.
 
     Args:
         format: to write.
@@ -94,25 +94,25 @@ def plan_volume(settings: TranslateSettings, format: str, *, stacked: bool = Fal
 
 
 def _drawn(settings: TranslateSettings, format: str) -> bool:
-    """Whether a preview is written: pictures are seen without one, and in one a patient may be recognised."""
+    """Decide on a preview: pictures need none, and a preview may show a patient's face."""
     return format != "png" and not settings.deidentify if settings.preview is None else settings.preview
 
 
 def places(jobs: Sequence[Job]) -> dict[Path, bool]:
-    """The outputs of the jobs, and whether each is a folder.
+    """Collect the outputs of the jobs; True for a folder.
 
     Raises:
         UsageError: two of them would be one file.
     """
-    found: dict[Path, bool] = {}
+    outputs: dict[Path, bool] = {}
     files: set[Path] = set()
     for root, name in (place for job in jobs for place in job.places()):
         file = (root / name).resolve()
         if file in files:
             raise UsageError(f"{root / name}: is named for two outputs; give each a name of its own")
         files.add(file)
-        found[root] = bool(name) or found.get(root, False)
-    return found
+        outputs[root] = bool(name) or outputs.get(root, False)
+    return outputs
 
 
 def _plan_pictures(settings: TranslateSettings) -> list[Job]:
@@ -140,9 +140,9 @@ def _plan_pictures(settings: TranslateSettings) -> list[Job]:
 
 
 def name_in(path: Path, format: str, to: Modality) -> str:
-    """Name of a translation in an output folder: what it is, after the input's name.
+    """Name a translation in an output folder after its input.
 
-    It keeps the input's suffix where that fits the format.
+    The input's suffix is kept if it fits the format.
     """
     suffixes = FORMATS[format].suffixes
     fits = any(path.name.lower().endswith(suffix) for suffix in suffixes if suffix)

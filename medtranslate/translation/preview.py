@@ -1,38 +1,40 @@
-"""What is drawn of a translation, so that nobody has to open a viewer to see that it went wrong."""
+"""Chooses the planes of a preview, which shows failures without a viewer."""
 
 from __future__ import annotations
 
 import numpy as np
-from monai.data import MetaTensor
 
+from medtranslate.io import Volume
+from medtranslate.io.layout import to_axial
 from medtranslate.records import Translation
 from medtranslate.report import Sheet, own_slices, three_planes
-from medtranslate.transforms import to_axial
-from medtranslate.translation.framed import GREY_LEVELS, Stack
+from medtranslate.translation.framed import GREY_LEVELS, Framed
 
 _SHARES = (0.25, 0.5, 0.75)
-"""Of the head's slices, from the first to the last, those that are shown of an irregular series."""
+"""Places, from the head's first slice to its last, of the slices shown of an irregular series."""
 
 
-def preview(seen: Stack, made: MetaTensor, record: Translation) -> Sheet:
-    """The planes through the middle of the head, in the ranges that the model sees and says.
+def preview(framed: Framed, translation: Volume, record: Translation) -> Sheet:
+    """Cut planes through the middle of the head, in the ranges of the model's input and output.
 
-    Slices that are tilted or uneven are shown as they are, and so are pictures.
+    Of tilted or uneven slices and of pictures, the slices themselves are shown.
 
     Args:
-        seen: the source as the model sees it.
-        made: its translation, on the source's grid.
+        framed: the source with its frame.
+        translation: on the source's grid.
         record: of the translation.
     """
-    source, model = seen.source, record.model
-    grey = "levels" in source.meta
-    ranges = seen.ends, (0.0, float(GREY_LEVELS)) if grey else model.output_range
-    depth = source.shape[3]
-    if "slices" in source.meta or depth == 1:
-        views = own_slices(_values(source, made), ranges, _spacing(source), _places(seen, depth))
+    source, model = framed.source, record.model
+    grey = source.is_picture
+    ranges = framed.ends, (0.0, float(GREY_LEVELS)) if grey else model.output_range
+    depth = source.shape[2]
+    if source.meta.slices is not None or depth == 1:
+        views = own_slices(
+            (source.values, translation.values), ranges, source.spacing, _places(framed, depth)
+        )
     else:
-        before, after = to_axial(source), to_axial(made)
-        views = three_planes(_values(before, after), ranges, _spacing(before), _middle(seen, before))
+        before, after = to_axial(source), to_axial(translation)
+        views = three_planes((before.values, after.values), ranges, before.spacing, _middle(framed, before))
     kind = "CT" if model.to == "mr" else "MR"
     units = ["grey levels"] * 2 if grey else ["HU" if kind == "CT" else "arbitrary units", model.unit]
     (low, high), (lower, upper) = ranges
@@ -45,27 +47,17 @@ def preview(seen: Stack, made: MetaTensor, record: Translation) -> Sheet:
     )
 
 
-def _values(*volumes: MetaTensor) -> tuple[np.ndarray, np.ndarray]:
-    before, after = (volume.numpy(force=True)[0] for volume in volumes)
-    return before, after
+def _places(framed: Framed, depth: int) -> list[int]:
+    """Choose slices at `_SHARES` of the head, or of the whole series if it was resampled for the model."""
+    known = framed.axial.shape[2] == depth and len(framed.shown)
+    visible = framed.shown.tolist() if known else list(range(depth))
+    return sorted({visible[round(share * (len(visible) - 1))] for share in _SHARES})
 
 
-def _spacing(volume: MetaTensor) -> tuple[float, float, float]:
-    first, second, third = (float(length) for length in volume.pixdim)
-    return first, second, third
-
-
-def _places(seen: Stack, depth: int) -> list[int]:
-    """Slices at some shares of the head; of the whole series where its own slices were not looked at."""
-    known = seen.axial.shape[3] == depth and len(seen.shown)
-    shown = seen.shown.tolist() if known else list(range(depth))
-    return sorted({shown[round(share * (len(shown) - 1))] for share in _SHARES})
-
-
-def _middle(seen: Stack, volume: MetaTensor) -> tuple[int, ...]:
-    """The voxel of a volume in the middle of the head, which was found in `seen.axial`."""
-    rows, columns = (sum(ends) / 2 for ends in (seen.head.rows, seen.head.columns))
-    places = seen.shown.tolist() or [seen.axial.shape[3] // 2]
-    world = np.asarray(seen.axial.affine) @ [columns, rows, places[len(places) // 2], 1.0]
-    voxel = (np.linalg.inv(np.asarray(volume.affine)) @ world)[:3].round().astype(int)
-    return tuple(int(index) for index in voxel.clip(0, np.array(volume.shape[1:]) - 1))
+def _middle(framed: Framed, volume: Volume) -> tuple[int, ...]:
+    """Find the voxel of a volume in the middle of the head, which is known in `framed.axial`."""
+    rows, columns = (sum(ends) / 2 for ends in (framed.head.rows, framed.head.columns))
+    places = framed.shown.tolist() or [framed.axial.shape[2] // 2]
+    world = framed.axial.affine @ [columns, rows, places[len(places) // 2], 1.0]
+    voxel = (np.linalg.inv(volume.affine) @ world)[:3].round().astype(int)
+    return tuple(int(index) for index in voxel.clip(0, np.array(volume.shape) - 1))

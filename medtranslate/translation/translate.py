@@ -1,4 +1,4 @@
-"""The command `translate`: all of its outputs, or none."""
+"""Command `translate`, which writes all of its outputs or none."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ from medtranslate.errors import UsageError
 from medtranslate.io import output_format, require_fit
 from medtranslate.io.dicom_texts import require_source
 from medtranslate.records import Translation
+from medtranslate.records.places import RECORD
 from medtranslate.runtime import whole_outputs
-from medtranslate.transforms.monai_adapters import from_metatensor
 from medtranslate.translation.checks import cannot_become
 from medtranslate.translation.planning import Job, Outputs, places, plan, plan_volume
-from medtranslate.translation.records import RECORD
 from medtranslate.translation.translator import (
     Translator,
     Written,
@@ -26,23 +25,23 @@ from medtranslate.translation.translator import (
 from medtranslate.translation.volume import Translated
 
 Again = Callable[[Sequence[int]], Iterable[Written]]
-"""Makes the translations of some jobs once more, by index, so that not all have to be held in memory."""
+"""Function that repeats the translations of some jobs, by index, so that not all stay in memory."""
 
 
 class Observer(Protocol):
-    """Looks at translations as they are written, and adds outputs of its own, such as scores and pages."""
+    """Receives translations as they are written, and adds outputs of its own, such as scores and pages."""
 
     @property
     def places(self) -> Mapping[Path, bool]:
-        """Outputs to add, and whether each is a folder."""
+        """Outputs to add; True for a folder."""
 
     def see(self, index: int, written: Written, translator: Translator, outputs: Outputs) -> None:
-        """Look at one translation; called in the order of the jobs."""
+        """Receive one translation; called in the order of the jobs."""
 
     def finish(
         self, records: Sequence[Translation], again: Again, translator: Translator, outputs: Outputs
     ) -> None:
-        """Write what needs all of them."""
+        """Write outputs that need all translations."""
 
 
 def translate(
@@ -58,16 +57,16 @@ def translate(
     `settings.uncertainty` gets the standard deviation over samples of the posterior.
 
     Args:
-        observe: makes what scores and reports the translations (`evaluation.translate_and_score`);
-            `settings.reference` and `settings.report` concern it alone.
+        observe: makes the observer that scores and reports (`evaluation.translate_and_score`);
+            it alone uses `settings.reference` and `settings.report`.
 
     Returns:
         A record for each job, in their order.
 
     Raises:
         InputRefused: the input or the model is refused; nothing is written.
-        OutputExists: an output is there and `overwrite` is not set.
-        UsageError: an output is an input, or a folder around it; or can't hold what it is to hold.
+        OutputExists: an output exists and `overwrite` is not set.
+        UsageError: an output is an input or a folder around it, or its format cannot hold the translation.
     """
     jobs = plan(settings)
     observer = observe(settings, jobs) if observe else None
@@ -104,20 +103,20 @@ def write_translated(
     deidentify: bool = False,
     burn_in: bool = False,
 ) -> Translation:
-    """Write a translation that is in memory, as `translate` would have done.
+    """Write a translation in memory as `translate` does.
 
     Args:
-        output: its suffix decides the format (none: that of the source) unless `format` does.
+        output: its suffix decides the format, unless `format` does; without both it is the source's format.
 
     Returns:
-        The record as it was written.
+        The record as written.
 
     Raises:
-        OutputExists: an output is there and `overwrite` is not set.
-        UsageError: no translation of this source can be written in the format.
-        GeometryRefused: the format can't hold its grid.
+        OutputExists: an output exists and `overwrite` is not set.
+        UsageError: translations of this source cannot have the format.
+        GeometryRefused: the format cannot hold its grid.
     """
-    source, record = from_metatensor(made.source), made.record
+    source, record = made.source, made.record
     settings = TranslateSettings(
         input=source.meta.path or Path("in-memory"),
         output=output,
@@ -127,9 +126,9 @@ def write_translated(
         burn_in=burn_in,
         overwrite=overwrite,
     )
-    found = source.meta.format or "nifti"
-    wanted = output_format(output, format) or found
-    if reason := cannot_become(found, wanted):
+    own = source.meta.format or "nifti"
+    wanted = output_format(output, format) or own
+    if reason := cannot_become(own, wanted):
         raise UsageError(f"{output}: its source {reason}")
     if wanted == "dicom":
         require_source(source.meta)

@@ -1,15 +1,16 @@
-"""One model, applied: read and frame, translate on shared passes, write with a record."""
+"""Applies a model: reads and frames volumes, translates them in shared passes, writes them with records."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from medtranslate.checkpoint import Model, load_model
-from medtranslate.config import Modality, TranslateSettings, plain, stack_spacing
+from medtranslate.config import Modality, TranslateSettings, nan_value, plain, stack_spacing
 from medtranslate.device import choose_device, fast_precision
 from medtranslate.errors import InputRefused
-from medtranslate.io import Volume, read_volume, require_fit, write_volume
+from medtranslate.io import Volume, list_others, read_volume, require_fit, write_volume
 from medtranslate.io.deidentify import FACES
 from medtranslate.io.dicom_texts import require_source
 from medtranslate.io.dicom_values import require_signal
@@ -17,26 +18,25 @@ from medtranslate.io.png import save_preview
 from medtranslate.modality import OTHER
 from medtranslate.records import Derivation, Translation, write_result
 from medtranslate.report import Sheet, draw
-from medtranslate.runtime import progress, staged
-from medtranslate.transforms.monai_adapters import from_metatensor, to_metatensor
+from medtranslate.runtime import few, progress, staged
 from medtranslate.translation.burn import burned_in
-from medtranslate.translation.framed import Stack, stack
+from medtranslate.translation.framed import Framed, frame
 from medtranslate.translation.planning import Job, Outputs
 from medtranslate.translation.preview import preview
-from medtranslate.translation.uncertainty_files import check_slices, write_spread
-from medtranslate.translation.volume import Translated, sample_stacks, slices_per_pass
+from medtranslate.translation.uncertainty_files import check_slices, write_uncertainty
+from medtranslate.translation.volume import Translated, slices_per_pass, translate_framed
 
 DRAWS = 16
-"""Samples where --uncertainty is given without a number."""
+"""Samples if --uncertainty is given without --samples."""
 
 
 @dataclass(frozen=True)
 class Written:
-    """A translation in its file, which takes its own place when all of a command's are whole.
+    """Translation in a temporary file, which takes its place when all files of a command are complete.
 
     Attributes:
-        made: in memory, with its source.
-        record: as it was written.
+        made: the translation in memory, with its source.
+        record: as written.
     """
 
     job: Job
@@ -46,15 +46,15 @@ class Written:
 
 @dataclass(frozen=True)
 class Translator:
-    """A model and how it is applied. `read` may run in a thread of its own beside `run`.
+    """Model with the settings of its use. `read` may run in another thread beside `run`.
 
     Attributes:
         model: on its device.
-        to: modality that is made.
+        to: modality of the translation.
         samples: draws of the posterior for the uncertainty; 0 for none.
         seed: of the draws.
-        batch: slices per pass; None for as many as suit the device.
-        force: translate what the gate refuses, too.
+        batch: slices per pass; None for a number that suits the device.
+        force: translate inputs that the gate refuses, too.
     """
 
     model: Model
@@ -66,18 +66,18 @@ class Translator:
 
     @property
     def slices_per_pass(self) -> int:
-        """Slices that go through the network together."""
+        """Number of slices in one pass of the network."""
         return self.batch or slices_per_pass(self.model.description.network, self.model.device)
 
-    def frame(self, source: Volume) -> Stack:
+    def frame(self, source: Volume) -> Framed:
         """Lay a volume out axially and find its head.
 
         Raises:
             InputRefused: no head is found.
         """
-        return stack(to_metatensor(source), OTHER[self.to], self.model)
+        return frame(source, OTHER[self.to], self.model)
 
-    def read(self, job: Job) -> Stack:
+    def read(self, job: Job) -> Framed:
         """Read and frame the volume of a job.
 
         Raises:
@@ -86,7 +86,7 @@ class Translator:
         return self.frame(read_source(job))
 
     def run(
-        self, framed: Sequence[Stack], *, advance: Callable[[int], object] = lambda slices: None
+        self, framed: Sequence[Framed], *, advance: Callable[[int], object] = lambda slices: None
     ) -> list[Translated]:
         """Translate volumes; small ones, such as pictures, share passes.
 
@@ -96,7 +96,7 @@ class Translator:
         Raises:
             InputRefused: the model's gate refuses one of them, and `force` is not set.
         """
-        made = sample_stacks(
+        made = translate_framed(
             framed,
             self.model,
             self.to,
@@ -123,9 +123,9 @@ def write_translation(job: Job, made: Translated, outputs: Outputs, sheet: Sheet
     """Write a translation, its uncertainty, its preview and its record.
 
     Args:
-        sheet: what `sheet_of` gave for this translation, if it was called already.
+        sheet: its `sheet_of`, if this was called already.
     """
-    settings, record, source = job.settings, made.record, from_metatensor(made.framed.source)
+    settings, record, source = job.settings, made.record, made.framed.source
     derivation = Derivation(
         model=record.model,
         source=OTHER[record.model.to],
@@ -139,7 +139,7 @@ def write_translation(job: Job, made: Translated, outputs: Outputs, sheet: Sheet
     if settings.burn_in:
         record = burned_in(made.volume, record, job.format)
     write_volume(
-        from_metatensor(made.volume),
+        made.volume,
         outputs.path(job.target),
         like=source,
         derivation=derivation,
@@ -148,9 +148,10 @@ def write_translation(job: Job, made: Translated, outputs: Outputs, sheet: Sheet
     )
     if job.preview and drawn:
         save_preview(drawn, outputs.path(job.preview))
-    if job.spread and made.spread is not None and record.uncertainty:
-        write_spread(made.spread, record.uncertainty, outputs.path(job.spread), source, derivation)
-        named = job.spread[1] or job.spread[0].name
+    if job.uncertainty and made.uncertainty is not None and record.uncertainty:
+        path = outputs.path(job.uncertainty)
+        write_uncertainty(made.uncertainty, record.uncertainty, path, source, derivation)
+        named = job.uncertainty[1] or job.uncertainty[0].name
         record = replace(record, uncertainty=replace(record.uncertainty, output=named))
     record = _recorded(record, settings, job.target[1] or job.target[0].name)
     write_result(record, outputs.path(job.record))
@@ -177,16 +178,16 @@ def open_translator(settings: TranslateSettings) -> Translator:
 def translate_jobs(
     translator: Translator, jobs: Sequence[Job], outputs: Outputs, *, quiet: bool = False
 ) -> Iterator[Written]:
-    """Translate and write one job after the other; the next are read and the last written meanwhile."""
+    """Translate and write jobs in order, reading the next ones and writing the last ones meanwhile."""
     many, side, to = len(jobs) > 1, translator.slices_per_pass, translator.to
     groups = [jobs[start : start + side] for start in range(0, len(jobs), side)]
 
-    def read(group: Sequence[Job]) -> tuple[Sequence[Job], list[Stack]]:
+    def read(group: Sequence[Job]) -> tuple[Sequence[Job], list[Framed]]:
         return group, [translator.read(job) for job in group]
 
-    def run(given: tuple[Sequence[Job], list[Stack]]) -> tuple[Sequence[Job], list[Translated]]:
+    def run(given: tuple[Sequence[Job], list[Framed]]) -> tuple[Sequence[Job], list[Translated]]:
         group, framed = given
-        depth = sum(one.shape[0] for one in framed)  # of what is passed, resampled or not
+        depth = sum(one.shape[0] for one in framed)  # after resampling, if any
         with progress(depth, "slice", f"translating to {to}", quiet=quiet or many) as slices:
             made = translator.run(framed, advance=slices.update)
             slices.update(depth - slices.n)
@@ -218,27 +219,42 @@ def read_source(job: Job) -> Volume:
         modality=wanted,
         regular=settings.regrid,
         stack=stack_spacing(settings),
+        nan_to=nan_value(settings.nan_to, wanted, str(job.source)),
+        picture_hu=settings.picture_hu if wanted == "ct" else None,
         advice=f"--to {to} makes {to.upper()} of {wanted.upper()}, so give --to {wanted}",
     )
     require_signal(source.meta)
     if job.format == "dicom":
         require_source(source.meta)
+    if source.meta.format == "dicom" and job.source.is_dir() and not settings.deidentify:
+        source = source.with_meta(warnings=(*source.meta.warnings, *_say_others(job.source)))
     if settings.deidentify:
         source = source.with_meta(files=())
     elif job.format == "dicom":
         source = source.with_meta(warnings=(*source.meta.warnings, *source.meta.identity))
     require_fit(source, job.format or "png", job.source)
-    if job.spread:
-        check_slices(source, job.spread[0])
+    if job.uncertainty:
+        check_slices(source, job.uncertainty[0])
     return source
 
 
+def _say_others(folder: Path) -> list[str]:
+    """Warn of images beside a DICOM series in its folder, which are not translated."""
+    others = [str(file.relative_to(folder)) for file in list_others(folder)]
+    if not others:
+        return []
+    return [
+        f"the folder holds {len(others)} images beside the DICOM series, which are not translated"
+        f" ({few(others)}); `medtranslate batch` translates a tree"
+    ]
+
+
 def pass_gate(record: Translation, source: str, *, force: bool) -> Translation:
-    """The record of a translation, with a warning where the model's gate doubts or refuses its source.
+    """Add a warning to the record of a translation if the model's gate warns of its source or refuses it.
 
     Args:
-        source: name of what was translated, for the message.
-        force: let pass what the gate refuses.
+        source: name of the source, for the message.
+        force: pass sources that the gate refuses.
 
     Raises:
         InputRefused: the gate refuses the source, and `force` is not set.
@@ -254,19 +270,19 @@ def pass_gate(record: Translation, source: str, *, force: bool) -> Translation:
             " or --force, which is recorded"
         )
     verdict = "refused this input, and was passed by force" if refused else "doubts this input"
-    # Without the numbers, which `gate` has: pictures that are doubted alike are counted together.
+    # Without numbers, which are in `gate`, so that equal warnings of several pictures are counted together.
     because = "; ".join(reason.partition(" (")[0] for reason in gate.reasons)
-    warning = f"the model's input gate {verdict} ({because}): the translation may mean nothing"
+    warning = f"the model's input gate {verdict} ({because}): the translation may be meaningless"
     return replace(record, gate=replace(gate, forced=refused), warnings=[*record.warnings, warning])
 
 
 def sheet_of(made: Translated) -> Sheet:
-    """The preview of a translation, to be drawn."""
+    """Cut the planes of a translation's preview."""
     return preview(made.framed, made.volume, made.record)
 
 
 def _recorded(record: Translation, settings: TranslateSettings, output: str) -> Translation:
-    """The record with its settings; a de-identified one has no digest by which its source is found."""
+    """Add the settings to a record; a de-identified one loses the digest, which identifies its source."""
     record = replace(record, output=output, settings=plain(settings))
     if not settings.deidentify:
         return record

@@ -1,37 +1,34 @@
-"""Standard deviations, as files: a volume of real numbers, or DICOM's Parametric Map."""
+"""Files of standard deviations: a volume of real numbers, or DICOM's Parametric Map."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
 
-from monai.data import MetaTensor
-
 from medtranslate.errors import GeometryRefused, UsageError
 from medtranslate.io import FORMATS, Volume, write_volume
 from medtranslate.records import Derivation, Uncertainty
-from medtranslate.transforms.monai_adapters import from_metatensor
 
 MAP = ".dcm"
 """Suffix of a Parametric Map."""
 
 
-def check_spread(path: Path | None, found: str, regrid: bool = False) -> None:
+def check_uncertainty(path: Path | None, source: str, regrid: bool = False) -> None:
     """Refuse a name that can't hold standard deviations.
 
-    They are no CT or MR: DICOM has a map for them, on the source's slices, and a picture only grey.
+    They are neither CT nor MR: DICOM has a map for them, on the source's slices; a picture has grey levels.
 
     Args:
-        path: what is named, if anything.
-        found: format of the source.
-        regrid: whether its slices are resampled.
+        path: the name, if one is given.
+        source: format of the source.
+        regrid: the slices of the source are resampled.
 
     Raises:
-        UsageError: says what can.
+        UsageError: the message lists the possible suffixes.
     """
-    able = [name for name in FORMATS if name != "dicom" and (name != "png" or found == "png")]
+    able = [name for name in FORMATS if name != "dicom" and (name != "png" or source == "png")]
     suffixes = [suffix for name in able for suffix in FORMATS[name].suffixes]
-    suffixes += [MAP] if found == "dicom" and not regrid else []
+    suffixes += [MAP] if source == "dicom" and not regrid else []
     if path is None or any(path.name.lower().endswith(suffix) for suffix in suffixes):
         return
     raise UsageError(
@@ -54,23 +51,23 @@ def check_slices(source: Volume, path: Path) -> None:
 
 
 def is_map(path: Path) -> bool:
-    """Whether a path names a Parametric Map."""
+    """Return True for the name of a Parametric Map."""
     return path.name.lower().endswith(MAP)
 
 
-def write_spread(
-    spread: MetaTensor, found: Uncertainty, path: Path, source: Volume, derivation: Derivation
+def write_uncertainty(
+    spread: Volume, uncertainty: Uncertainty, path: Path, source: Volume, derivation: Derivation
 ) -> None:
-    """Write standard deviations on the source's grid, in the format that the path names.
+    """Write standard deviations on the source's grid, in the format of the path's suffix.
 
     Args:
-        derivation: of the translation that they are of.
+        derivation: of their translation.
     """
     if not is_map(path):
-        told = replace(derivation, uncertainty=True)
-        write_volume(from_metatensor(spread), path, like=source, derivation=told, overwrite=True)
+        own = replace(derivation, uncertainty=True)
+        write_volume(spread, path, like=source, derivation=own, overwrite=True)
         return
     from medtranslate.io.dicom_objects import open_study, write_map
 
     study = open_study(source, deidentify=derivation.deidentify)
-    write_map(from_metatensor(spread), found.unit, found.quantity, study, path)
+    write_map(spread, uncertainty.unit, uncertainty.quantity, study, path)

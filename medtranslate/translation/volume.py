@@ -1,4 +1,4 @@
-"""Volume to volume, slice by slice.
+"""Translates volumes slice by slice.
 
     volume --axial layout--> normalise --frame--> generator --frame back--> target scale --layout back-->
 
@@ -14,77 +14,78 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
-from monai.data import MetaTensor
 from torch import Tensor
 
 from medtranslate.checkpoint import Model
 from medtranslate.config import Modality, NetworkSettings
 from medtranslate.device import free_memory
 from medtranslate.gate import judge, look
+from medtranslate.io import Volume
+from medtranslate.io.layout import to_slices
 from medtranslate.metrics import calibrated, head_mask
 from medtranslate.modality import OTHER
 from medtranslate.networks import Posterior
 from medtranslate.records import CALIBRATED, UNCALIBRATED, WINDOWED, Translation, Uncertainty
 from medtranslate.runtime import staged
-from medtranslate.transforms import from_slices
 from medtranslate.translation.air import Outline, clear, examine, find_outline
-from medtranslate.translation.framed import Stack, describe, stack
+from medtranslate.translation.framed import Floats, Framed, Places, frame
 from medtranslate.translation.samples import spread_of
 from medtranslate.translation.seams import seams
 
 PIXELS = {"cpu": 2**18, "cuda": 2**22}
-"""Pixels of a pass that keep a device busy. A CPU is slower with more of them: they leave its caches."""
+"""Pixels of a pass that keep a device busy. With more, a CPU becomes slower: they leave its caches."""
 
-Parts = list[tuple[int, Tensor]]
-"""Slices of a pass: which stack, and which of its slices."""
+Parts = list[tuple[int, Places]]
+"""Slices of a pass: index of the volume, and places of its slices."""
 
 JUDGED = 32
-"""Slices of a volume, spread over those that show something, that the input gate looks at at most."""
+"""Most slices of a volume for the input gate, spread over those that are not empty."""
 
 _PIXEL_BYTES = 32
-"""Memory of a pass for each pixel and channel at the network's full width; more than any network takes."""
+"""Upper bound of the memory of a pass, per pixel and channel at the network's full width."""
 
 
 @dataclass(frozen=True)
 class Translated:
-    """A translation in memory; volumes lie on the source's own grid and array layout.
+    """Translation in memory; its volumes have the source's grid and array layout.
 
     Attributes:
-        framed: the source as the model sees it.
+        framed: the source with its frame.
         volume: the posterior mean's translation, in HU or the model's MR range (a picture: grey values
             0 to 255).
-        spread: standard deviation in the same unit, or None where no samples were drawn: of the errors to
-            expect inside the head where the model is calibrated, else over samples of the posterior.
-        record: what is written beside it.
+        uncertainty: standard deviation in the same unit: of the expected errors inside the head if the model
+            is calibrated, else of the posterior's samples; None without samples.
+        record: of the translation.
     """
 
-    framed: Stack
-    volume: MetaTensor
-    spread: MetaTensor | None
+    framed: Framed
+    volume: Volume
+    uncertainty: Volume | None
     record: Translation
 
     @property
-    def source(self) -> MetaTensor:
-        """What was translated."""
+    def source(self) -> Volume:
+        """Source of the translation."""
         return self.framed.source
 
 
 def translate_volume(
-    source: MetaTensor,
+    source: Volume,
     model: Model,
     to: Modality,
     batch: int | None = None,
     *,
     advance: Callable[[int], object] = lambda slices: None,
-) -> tuple[MetaTensor, Translation]:
-    """The posterior mean's translation of a volume, and its record: `sample_volume` without samples."""
+) -> tuple[Volume, Translation]:
+    """Translate a volume by the posterior mean: `sample_volume` without samples."""
     done = sample_volume(source, model, to, batch, advance=advance)
     return done.volume, done.record
 
 
 def sample_volume(
-    source: MetaTensor,
+    source: Volume,
     model: Model,
     to: Modality,
     batch: int | None = None,
@@ -93,28 +94,28 @@ def sample_volume(
     seed: int = 0,
     advance: Callable[[int], object] = lambda slices: None,
 ) -> Translated:
-    """The posterior mean's translation of a volume and, where samples are asked for, the posterior's spread.
+    """Translate a volume by the posterior mean, with the standard deviation of samples on request.
 
-    Axial slices that show nothing stay air (CT: the window's lower end; MR: zero of its range), and
-    what lies outside the source's head becomes air (`air`); the spread is zero there.
+    Empty axial slices stay air (CT: the window's lower end; MR: zero of its range). Voxels outside the
+    source's head become air (`air`), with a deviation of zero.
 
     Args:
-        source: [1, X, Y, Z] in physical units, RAS+ affine. If it is far from the patient's axes it is
-            resampled along them for the network, and the translation back (`transforms.upright`).
+        source: in physical units. If it is far from the patient's axes, it is resampled along them for the
+            network, and the translation is resampled back (`io.layout.upright`).
         batch: slices per pass (default: `slices_per_pass`).
         samples: draws of the posterior, 0 or at least 2.
-        seed: of the draws; the same seed gives the same spread, whatever the batch and the device.
+        seed: of the draws; the same seed gives the same result, whatever the batch and the device.
         advance: called with the number of slices that are done.
 
     Raises:
         InputRefused: no head is found.
     """
-    seen = stack(source, OTHER[to], model)
-    return sample_stacks([seen], model, to, batch, samples=samples, seed=seed, advance=advance)[0]
+    seen = frame(source, OTHER[to], model)
+    return translate_framed([seen], model, to, batch, samples=samples, seed=seed, advance=advance)[0]
 
 
-def sample_stacks(
-    stacks: Sequence[Stack],
+def translate_framed(
+    volumes: Sequence[Framed],
     model: Model,
     to: Modality,
     batch: int | None = None,
@@ -123,74 +124,73 @@ def sample_stacks(
     seed: int = 0,
     advance: Callable[[int], object] = lambda slices: None,
 ) -> list[Translated]:
-    """`sample_volume` of several at once: small ones, such as pictures, share their passes."""
+    """Translate several volumes as `sample_volume` does one; small ones, such as pictures, share passes."""
     started = time.monotonic()
     network, generator = model.description.network, model.translator(to)
     device = next(generator.parameters()).device
-    batches = _batches([seen.shown for seen in stacks], batch or slices_per_pass(network, device))
+    batches = _batches([seen.shown for seen in volumes], batch or slices_per_pass(network, device))
 
     @torch.inference_mode()  # which torch keeps for each thread
-    def frame(parts: Parts) -> tuple[Parts, Tensor]:
-        return parts, torch.cat([stacks[index].framed(places, network.size) for index, places in parts])
+    def show(parts: Parts) -> tuple[Parts, Tensor]:
+        return parts, torch.cat([volumes[index].framed(places, network.size) for index, places in parts])
 
-    def pass_through(framed: tuple[Parts, Tensor]) -> tuple[Parts, Tensor]:
-        parts, slices = framed[0], framed[1].to(device)
+    def pass_through(shown: tuple[Parts, Tensor]) -> tuple[Parts, Tensor]:
+        parts, slices = shown[0], shown[1].to(device)
         given = generator(slices)
         sizes, posterior = [len(places) for _, places in parts], given.posterior
         means, log_variances = posterior.mean.split(sizes), posterior.log_variance.split(sizes)
         own = slices.split(sizes)
         for (index, places), image, *moments in zip(parts, own, means, log_variances, strict=True):
             work = begun[index]
-            if model.gate and (asked := torch.isin(places, work.judged)).any():
+            if model.gate and (asked := np.isin(places, work.judged)).any():
                 work.looks.append(look(model.gate, image[asked], moments[0][asked], OTHER[to]))
             if work.spread is not None:
-                rows, columns = work.seen.box
                 drawn = spread_of(generator, Posterior(*moments), work.seen, places, samples, seed)
-                work.spread[places, :, rows, columns] = drawn
+                work.spread[places, *work.seen.box] = drawn
         return parts, given.image.cpu()
 
     @torch.inference_mode()
     def put_back(passed: tuple[Parts, Tensor]) -> int:
         parts, images = passed
-        sizes = [len(places) for _, places in parts]
-        for (index, places), image in zip(parts, images.split(sizes), strict=True):
+        for (index, places), image in zip(
+            parts, images.split([len(places) for _, places in parts]), strict=True
+        ):
             work = begun[index]
-            rows, columns = work.seen.box
-            work.made[places, :, rows, columns] = work.seen.unframed(image)
+            work.made[places, *work.seen.box] = work.seen.unframed(image)
         return len(images)
 
     fast = torch.autocast(device.type, model.precision, enabled=model.precision is not torch.float32)
     with ThreadPoolExecutor(1, "beside") as beside:
-        begun = [_begin(seen, beside, samples) for seen in stacks]
-        with torch.inference_mode(), fast, closing(staged(batches, frame, pass_through, put_back)) as passes:
+        begun = [_begin(seen, beside, samples) for seen in volumes]
+        with torch.inference_mode(), fast, closing(staged(batches, show, pass_through, put_back)) as passes:
             for done in passes:
                 advance(done)
-    seconds = (time.monotonic() - started) / len(stacks)
+    seconds = (time.monotonic() - started) / len(volumes)
     return [_finish(work, model, to, samples, seed, seconds) for work in begun]
 
 
 @dataclass(frozen=True)
-class _Work:
-    """One volume on its way.
+class _Progress:
+    """State of one volume during the passes.
 
     Attributes:
-        made: the translation's slices [Z, 1, Y, X] in [-1, 1], air until they are put back.
-        spread: standard deviations over samples, likewise; None where none are drawn.
-        judged: slices that the gate looks at, and `looks` what it saw.
-        seams: of the source, and `outline` its head; both found beside the network.
+        made: slices [Z, Y, X] of the translation in [-1, 1]; air before they are put back.
+        spread: standard deviations [Z, Y, X] of the samples; None without samples.
+        judged: slices for the gate, and `looks` their scores.
+        seams: of the source, and `outline` of its head; both are computed beside the network.
     """
 
-    seen: Stack
-    made: Tensor
-    spread: Tensor | None
-    judged: Tensor
+    seen: Framed
+    made: Floats
+    spread: Floats | None
+    judged: Places
     looks: list[Tensor]
     seams: Future[float]
     outline: Future[Outline]
 
 
-def _begin(seen: Stack, beside: ThreadPoolExecutor, samples: int) -> _Work:
-    return _Work(
+def _begin(seen: Framed, beside: ThreadPoolExecutor, samples: int) -> _Progress:
+    return _Progress(
         seen,
         made=seen.blank(),
         spread=seen.blank(0.0) if samples else None,
@@ -202,29 +202,33 @@ def _begin(seen: Stack, beside: ThreadPoolExecutor, samples: int) -> _Work:
 
 
 def slices_per_pass(network: NetworkSettings, device: torch.device) -> int:
-    """As many slices as keep the device busy, within a quarter of its free memory; at least one."""
+    """Choose a number of slices that keeps the device busy, within a quarter of its free memory."""
     pixels = network.size**2
     room = free_memory(device) // 4 // (_PIXEL_BYTES * network.channels[0] * pixels)
     return max(1, min(PIXELS[device.type] // pixels, room))
 
 
-def _batches(shown: Sequence[Tensor], batch: int) -> Iterator[Parts]:
-    """Slices of several stacks, `batch` at a time."""
-    owners = torch.cat([torch.full_like(places, index) for index, places in enumerate(shown)])
-    for owner, places in zip(owners.split(batch), torch.cat(list(shown)).split(batch), strict=True):
-        yield [(int(index), places[owner == index]) for index in owner.unique()]
+def _batches(shown: Sequence[Places], batch: int) -> Iterator[Parts]:
+    """Yield the slices of several volumes, `batch` at a time."""
+    owners = np.repeat(np.arange(len(shown)), [len(places) for places in shown])
+    everything = np.concatenate(shown)
+    for start in range(0, len(owners), batch):
+        owner, places = owners[start : start + batch], everything[start : start + batch]
+        yield [(int(index), places[owner == index]) for index in np.unique(owner)]
 
 
-def _finish(work: _Work, model: Model, to: Modality, samples: int, seed: int, seconds: float) -> Translated:
-    """Clear the air around the head, record what was made, and bring it to the target's units.
+def _finish(
+    work: _Progress, model: Model, to: Modality, samples: int, seed: int, seconds: float
+) -> Translated:
+    """Clear the air around the head, make the record, and scale to the target's units.
 
-    Uses up the memory of the slices.
+    The memory of the slices is overwritten.
     """
     seen, made, spread, outline = work.seen, work.made, work.spread, work.outline.result()
-    scale, source, (rows, columns) = model.description.scale, seen.source, seen.box
-    air_ml, inside = clear(made, outline), made[:, :, rows, columns]
+    scale, source = model.description.scale, seen.source
+    air_ml, inside = clear(made, outline), made[:, *seen.box]
     record = Translation(
-        source=describe(source),
+        source=source.source(),
         model=model.info(to),
         output="",
         gate=judge(work.looks, model.gate, source, OTHER[to]),
@@ -233,54 +237,53 @@ def _finish(work: _Work, model: Model, to: Modality, samples: int, seed: int, se
         seams={"source": work.seams.result(), "output": seams(inside)} if len(made) > 2 else None,
         precision="float32" if model.precision is torch.float32 else "bfloat16",
         seconds=round(seconds, 3),
-        warnings=[*seen.axial.meta.get("warnings", []), *_windowed(to, model)],
+        warnings=[*seen.axial.meta.warnings, *_windowed(to, model)],
     )
     if spread is None:
         return Translated(seen, seen.volume(made, to, scale), None, record)
     clear(spread, outline, 0.0)
-    deviation = from_slices(spread)
     unit = seen.unit()
     clear(unit, outline)
-    head = head_mask([from_slices(shown)[0].numpy() for shown in (unit, made)], [(-1.0, 1.0)] * 2)
+    head = head_mask([to_slices(unit), to_slices(made)], [(-1.0, 1.0)] * 2).T
     if known := model.description.calibration.get(to):
-        values = deviation[0].numpy()  # in the tensor's own memory
-        values[~head] = 0.0
-        values[head] = calibrated(values[head], known)
-    deviation.mul_(seen.gain(to, scale))
+        spread[~head] = 0.0
+        spread[head] = calibrated(spread[head], known)
+    spread *= seen.gain(to, scale)
     uncertainty = Uncertainty(
         samples=samples,
         seed=seed,
-        unit="grey levels" if "levels" in source.meta else record.model.unit,
-        mean_std=float(deviation[0].numpy()[head].mean()) if head.any() else None,
+        unit="grey levels" if source.is_picture else record.model.unit,
+        mean_std=float(spread[head].mean()) if head.any() else None,
         calibrated_on=known.on if known else None,
         meaning=CALIBRATED if known else UNCALIBRATED,
     )
     volume = seen.volume(made, to, scale)
-    return Translated(seen, volume, seen.on_source(deviation), replace(record, uncertainty=uncertainty))
+    return Translated(seen, volume, seen.on_source(spread), replace(record, uncertainty=uncertainty))
 
 
-def as_spoken(source: MetaTensor, modality: Modality, model: Model) -> MetaTensor:
-    """The source on the scale of the model's own output: CT inside its window, MR by its percentile.
+def as_spoken(source: Volume, modality: Modality, model: Model) -> Volume:
+    """Scale an image like the model's output: CT inside its window, MR by its percentile.
 
-    The scale of an MR is arbitrary, so that only there can a translation into MR be compared with it.
+    The scale of an MR is arbitrary, so a translation into MR can be compared with a reference only on this
+    scale.
 
     Raises:
         InputRefused: no head is found.
     """
-    seen = stack(source, modality, model)
+    seen = frame(source, modality, model)
     return seen.volume(seen.unit(), modality, model.description.scale)
 
 
-def framed_alone(source: MetaTensor, modality: Modality, model: Model) -> MetaTensor:
-    """The source through the model's frame and back, with no network between: what the frame costs.
+def framed_alone(source: Volume, modality: Modality, model: Model) -> Volume:
+    """Pass the source through the model's frame and back without a network, which shows the frame's errors.
 
     Raises:
         InputRefused: no head is found.
     """
-    seen = stack(source, modality, model)
-    made, (rows, columns) = seen.blank(), seen.box
-    for places in seen.shown.split(16):
-        made[places, :, rows, columns] = seen.unframed(seen.framed(places, model.description.network.size))
+    seen = frame(source, modality, model)
+    made, size = seen.blank(), model.description.network.size
+    for ((_, places),) in _batches([seen.shown], 16):
+        made[places, *seen.box] = seen.unframed(seen.framed(places, size))
     return seen.volume(made, modality, model.description.scale)
 
 

@@ -31,7 +31,7 @@ def images(out: Path) -> dict[str, bytes]:
 def test_an_ended_batch_goes_on_where_it_was(
     place: Place, settings: Settings, tmp_path: Path, number: signal.Signals
 ) -> None:
-    """50 kills at random moments are `benchmarks.batch`'s."""
+    """50 kills at random moments are `benchmarks.quality.batch_kills`'s."""
     for head in range(40):
         place(f"{head}.nii", head % 3)
     calm = settings(out=tmp_path / "calm")

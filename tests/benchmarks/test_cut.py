@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from benchmarks.cut import DEPTHS, TEMPERATURE, Direction, Trainer, embed, patch_nce
+from benchmarks.ablation.methods.cut import DEPTHS, TEMPERATURE, Direction, Trainer, embed, patch_nce
 
 
 @pytest.fixture(scope="module")

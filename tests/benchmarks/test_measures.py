@@ -1,4 +1,4 @@
-"""Further measures of the ladder, on cases with a known answer."""
+"""Further measures of the ablation, on cases with a known answer."""
 
 import numpy as np
 import pytest
@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from benchmarks.anatomy import Twins, displacement, invented, lesions, moved, noise, twins
-from benchmarks.appearance import checkerboard, sliced_wasserstein
-from benchmarks.spread import binned_spread, interval_width, sparsification
+from benchmarks.ablation.anatomy import Twins, displacement, invented, lesions, moved, noise, twins
+from benchmarks.ablation.appearance import checkerboard, sliced_wasserstein
+from benchmarks.quality.uncertainty_measures import binned_spread, interval_width, sparsification
 from medtranslate.config import Modality, NetworkSettings, ScaleSettings
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import uncertainty
-from benchmarks.spread import binned_spread, held, temperature
-from benchmarks.uncertainty import Pixels, compared
+from benchmarks.quality import uncertainty
+from benchmarks.quality.uncertainty import Pixels, compared
+from benchmarks.quality.uncertainty_measures import binned_spread, held, temperature
 from medtranslate.checkpoint import describe
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from benchmarks.unit import UNIT, Passes, Trainer
+from benchmarks.ablation.methods.unit import UNIT, Passes, Trainer
 
 WIDTH = 8
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -12,8 +13,14 @@ Stub = Callable[..., None]
 
 
 @pytest.fixture
-def stub(monkeypatch: pytest.MonkeyPatch) -> Stub:
-    """Put functions in the place of a room, so that the command line is tested without torch."""
+def stub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Stub:
+    """Put functions in the place of a room, so that the command line is tested without torch.
+
+    The working directory holds the inputs that these tests name.
+    """
+    monkeypatch.chdir(tmp_path)
+    for name in ("in", "p", "r", "src", "other"):
+        (tmp_path / name).touch()
 
     def put(room: str, **functions: object) -> None:
         module = ModuleType(room)

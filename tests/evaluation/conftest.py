@@ -4,25 +4,23 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-import torch
-from monai.data import MetaTensor
 from numpy.typing import NDArray
 
 from medtranslate.checkpoint import describe, find_model
+from medtranslate.io import Meta, Volume
 from medtranslate.records import ModelInfo, Source, Translation
 
 LPS = np.array([[-4.0, 0, 0, 90], [0, -4, 0, 90], [0, 0, 4, -60], [0, 0, 0, 1]])
 
-Build = Callable[..., MetaTensor]
+Build = Callable[..., Volume]
 
 
 @pytest.fixture
 def volume() -> Build:
     """A volume from an array [X, Y, Z], an affine to RAS+ mm, and meta."""
 
-    def build(values: NDArray[np.floating], affine: NDArray[np.float64] = LPS, **meta: object) -> MetaTensor:
-        tensor = torch.from_numpy(np.ascontiguousarray(values, np.float32)[None])
-        return MetaTensor(tensor, affine=torch.from_numpy(affine), meta=meta)
+    def build(values: NDArray[np.floating], affine: NDArray[np.float64] = LPS, **meta: object) -> Volume:
+        return Volume(np.ascontiguousarray(values, np.float32), affine, Meta(**meta))  # type: ignore[arg-type]
 
     return build
 

@@ -6,17 +6,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK
-from monai.data import MetaTensor
 from numpy.typing import NDArray
 
 from medtranslate.config import EvaluateSettings
 from medtranslate.errors import GeometryRefused, InputRefused
-from medtranslate.evaluation import evaluate, score_pair
+from medtranslate.evaluation import ScoringRules, evaluate, score_pair
 from medtranslate.evaluation.alignment import align
-from medtranslate.io import write_volume
+from medtranslate.io import Volume, write_volume
 from medtranslate.records import Evaluation, read_result
 
-Build = Callable[..., MetaTensor]
+Build = Callable[..., Volume]
 LPS_OF_RAS = np.diag([-1.0, -1.0, 1.0])
 
 
@@ -32,11 +31,11 @@ def turned(
     return affine
 
 
-def itk(volume: MetaTensor) -> SimpleITK.Image:
+def itk(volume: Volume) -> SimpleITK.Image:
     """The same volume for SimpleITK, whose millimetres are LPS."""
-    affine = LPS_OF_RAS @ np.asarray(volume.affine)[:3]
+    affine = LPS_OF_RAS @ volume.affine[:3]
     spacing = np.linalg.norm(affine[:, :3], axis=0)
-    image = SimpleITK.GetImageFromArray(volume.numpy()[0].T.astype(np.float64))
+    image = SimpleITK.GetImageFromArray(volume.values.T.astype(np.float64))
     image.SetSpacing(spacing.tolist())
     image.SetOrigin(affine[:, 3].tolist())
     image.SetDirection((affine[:, :3] / spacing).ravel().tolist())
@@ -50,7 +49,7 @@ def test_a_resampled_reference_is_that_of_simpleitk(degrees: float, volume: Buil
     reference = volume(
         rng.normal(size=(24, 20, 16)), turned(degrees, (2.0, 2.5, 3.0), (22.0, 28.0, -21.0)), modality="ct"
     )
-    found = align(prediction, reference, resample_reference=True)
+    found = align({"prediction": prediction, "reference": reference}, resample_reference=True)
     expected, reached = (
         SimpleITK.GetArrayFromImage(
             SimpleITK.Resample(
@@ -62,16 +61,15 @@ def test_a_resampled_reference_is_that_of_simpleitk(degrees: float, volume: Buil
             (itk(reference) * 0 + 1, SimpleITK.sitkNearestNeighbor),
         )
     )
-    field = found["field"].numpy()[0] > 0
-    np.testing.assert_array_equal(field, reached > 0)
-    assert 0.05 < field.mean() < 0.95
-    np.testing.assert_allclose(found["reference"].numpy()[0][field], expected[field], atol=1e-5)
-    assert found["reference"].meta["modality"] == "ct"
+    moved = found.volumes["reference"]
+    assert found.field is not None
+    np.testing.assert_array_equal(found.field, reached > 0)
+    assert 0.05 < found.field.mean() < 0.95
+    np.testing.assert_allclose(moved.values[found.field], expected[found.field], atol=1e-5)
+    assert moved.meta.modality == "ct"
 
 
-def ramp(
-    volume: Build, shape: tuple[int, int, int], affine: NDArray[np.float64], **meta: object
-) -> MetaTensor:
+def ramp(volume: Build, shape: tuple[int, int, int], affine: NDArray[np.float64], **meta: object) -> Volume:
     """Values that grow linearly through space, which linear interpolation brings back exactly."""
     index = np.stack([*np.meshgrid(*map(np.arange, shape), indexing="ij"), np.ones(shape)], axis=-1)
     return volume((index @ affine.T)[..., :3] @ [1.0, 2.0, -1.5] + 400.0, affine, **meta)
@@ -84,7 +82,9 @@ def test_only_what_the_reference_reaches_is_scored(volume: Build) -> None:
     )
     prediction, reference = ramp(volume, (40, 40, 30), fine), ramp(volume, (30, 30, 12), coarse)
     everywhere = volume(np.ones((30, 30, 12)), coarse)
-    result = score_pair(prediction, reference, mask=everywhere, resample_reference=True, unmasked=True)
+    result = score_pair(
+        prediction, reference, ScoringRules(resample_reference=True, unmasked=True), mask=everywhere
+    )
     assert result.mask is not None
     assert 0.3 < result.mask.share < 0.7
     # The rim of half a voxel outside the outermost centres takes the nearest value.
@@ -100,22 +100,28 @@ def test_a_reference_on_the_same_grid_is_left_alone(
     volume: Build, head: NDArray[np.float32], noisy: NDArray[np.float32]
 ) -> None:
     plain = score_pair(volume(noisy), volume(head))
-    assert score_pair(volume(noisy), volume(head), resample_reference=True) == plain
+    assert score_pair(volume(noisy), volume(head), ScoringRules(resample_reference=True)) == plain
     assert plain.reference == []
 
 
 def test_a_source_on_another_grid_stays_an_error(volume: Build, head: NDArray[np.float32]) -> None:
     with pytest.raises(GeometryRefused, match=r"source .*46 x 46 x 29"):
-        score_pair(volume(head), volume(head), source=volume(head[..., 1:]), resample_reference=True)
+        score_pair(
+            volume(head), volume(head), ScoringRules(resample_reference=True), source=volume(head[..., 1:])
+        )
 
 
 def test_pictures_and_strangers_are_refused(volume: Build, head: NDArray[np.float32]) -> None:
     grey = head[..., 15:16].clip(0, 255)
     with pytest.raises(InputRefused, match="a picture has no place in millimetres"):
-        score_pair(volume(grey, levels=255), volume(grey[1:], levels=255), resample_reference=True)
+        score_pair(
+            volume(grey, levels=255), volume(grey[1:], levels=255), ScoringRules(resample_reference=True)
+        )
     far = turned(0, (4.0, 4.0, 4.0), (900.0, 90.0, -60.0))
     with pytest.raises(InputRefused, match=r"truth.nii: no voxel of the prediction lies in it"):
-        score_pair(volume(head), volume(head, far, path="/x/truth.nii"), resample_reference=True)
+        score_pair(
+            volume(head), volume(head, far, path=Path("/x/truth.nii")), ScoringRules(resample_reference=True)
+        )
 
 
 def test_the_error_without_the_option_names_it(

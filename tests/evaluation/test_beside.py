@@ -5,10 +5,8 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 import pytest
-import torch
-from monai.data import MetaTensor
 
-from medtranslate.evaluation import score_pair
+from medtranslate.evaluation import ScoringRules, score_pair
 from medtranslate.evaluation.beside import MOST_ML, beside_head, doubted
 from medtranslate.phantom import Study, study
 from medtranslate.records import ModelInfo, Plausibility, Source, Translation
@@ -24,7 +22,7 @@ def head() -> Study:
 
 @pytest.fixture(scope="module")
 def truth(head: Study) -> npt.NDArray[np.float32]:
-    return np.clip(head.ct.numpy()[0], *WINDOW)
+    return np.clip(head.ct.values, *WINDOW)
 
 
 def with_slab(truth: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -55,8 +53,8 @@ def test_a_spoilt_translation_is_doubtful_whatever_its_record_says(head: Study, 
     )
 
     def scored(values: npt.NDArray[np.float32]):
-        made = MetaTensor(torch.from_numpy(values[None]), affine=head.ct.affine, meta={"modality": "ct"})
-        return score_pair(made, head.ct, source=head.mr, data_range=WINDOW)
+        made = head.ct.with_values(values)
+        return score_pair(made, head.ct, ScoringRules(data_range=WINDOW), source=head.mr)
 
     whole, spoilt = scored(truth), scored(with_slab(truth))
     assert spoilt.volume["mae"] > whole.volume["mae"] + 0.3
@@ -72,10 +70,12 @@ def test_a_spoilt_translation_is_doubtful_whatever_its_record_says(head: Study, 
 
 
 def test_a_windowed_prediction_without_a_record_is_named(head: Study, truth):
-    made = MetaTensor(torch.from_numpy(truth[None]), affine=head.ct.affine, meta={"modality": "ct"})
+    made = head.ct.with_values(truth)
 
     def warned(**more):
-        return any("windowed model" in text for text in score_pair(made, head.ct, **more).warnings)
+        return any(
+            "windowed model" in text for text in score_pair(made, head.ct, ScoringRules(**more)).warnings
+        )
 
     assert warned()
     assert not warned(data_range=WINDOW)

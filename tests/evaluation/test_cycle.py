@@ -5,14 +5,14 @@ import sys
 
 import numpy as np
 import pytest
-from monai.data import MetaTensor
 from PIL import Image
 
 from medtranslate.config import CycleSettings, EvaluateSettings, TranslateSettings, build
 from medtranslate.errors import OutputExists, UsageError
-from medtranslate.evaluation import cycle, evaluate
+from medtranslate.evaluation import evaluate
 from medtranslate.evaluation.averages import gathered_warnings, mean_scores
-from medtranslate.io import write_volume
+from medtranslate.evaluation.cycle import cycle
+from medtranslate.io import Volume, write_volume
 from medtranslate.metrics import head_mask
 from medtranslate.phantom import study
 from medtranslate.records import Cycle, Evaluation, read_result
@@ -36,7 +36,7 @@ def settings(small_model, tmp_path):
 def pictures(head, folder, levels=255):
     folder.mkdir()
     for index in (18, 20, 22, 24):
-        plane = head.ct.numpy()[0, :, :, index].T
+        plane = head.ct.values[:, :, index].T
         grey = ((plane + 20) / 120).clip(0, 1) * levels
         kind = np.uint16 if levels > 255 else np.uint8
         Image.fromarray(grey.round().astype(kind)).save(folder / f"ct{index}.png")
@@ -59,8 +59,8 @@ def test_a_cycle_is_two_translations_and_an_evaluation(head, small_model, settin
             quiet=True,
         )
     # What the network shows beside the head counts in a pair, and not in a cycle.
-    alone = head_mask([head.ct.numpy()[0]], [(-20.0, 100.0)])
-    write_volume(MetaTensor(alone[None].astype(np.float32), affine=head.ct.affine), tmp_path / "mask.nii.gz")
+    alone = head_mask([head.ct.values], [(-20.0, 100.0)])
+    write_volume(Volume(alone, head.ct.affine), tmp_path / "mask.nii.gz")
     pair = evaluate(
         EvaluateSettings(
             prediction=tmp_path / "back.nii.gz",
@@ -163,3 +163,15 @@ def test_a_failed_cycle_leaves_nothing(head, settings, tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         cycle(settings(tmp_path / "ct.nii.gz", "ct", "new/out"), quiet=True)
     assert [path.name for path in tmp_path.iterdir()] == ["ct.nii.gz"]
+
+
+def test_a_volume_of_mr_is_compared_on_the_models_scale(head, settings, tmp_path):
+    """Whatever its own scale: MR values have no unit."""
+    found = []
+    for name, factor in (("weak", 0.02), ("strong", 30.0)):
+        write_volume(head.mr.with_values(head.mr.values * factor), tmp_path / f"{name}.nii.gz")
+        found.append(cycle(settings(tmp_path / f"{name}.nii.gz", "mr", name), quiet=True))
+    weak, strong = (result.mean["mae"] for result in found)
+    assert weak == pytest.approx(strong, rel=1e-3)
+    assert "brought to the scale of the model" in found[0].items[0].reference[0]
+    assert found[0].baselines["untranslated"]["mae"] < 0.2 * found[0].baselines["intermediate copied"]["mae"]

@@ -8,24 +8,27 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from monai.data import MetaTensor
-from monai.transforms import Orientation
+from nibabel.orientations import (
+    apply_orientation,
+    axcodes2ornt,
+    inv_ornt_aff,
+    ornt_transform,
+)
 from numpy.typing import NDArray
 from PIL import Image
 
 from medtranslate.config import EvaluateSettings
 from medtranslate.errors import GeometryRefused, InputRefused, OutputExists, SettingsError, UsageError
-from medtranslate.evaluation import baselines, evaluate, score_pair
-from medtranslate.io import read_volume, write_volume
+from medtranslate.evaluation import ScoringRules, SourceImage, baselines, evaluate, score_pair
+from medtranslate.io import Meta, Volume, read_volume, write_volume
 from medtranslate.records import Cohort, Evaluation, ModelInfo, Source, Translation, read_result, write_result
 
+ROLES = ("prediction", "reference", "source", "mask")
 AFFINE = np.array([[-2.0, 0, 0, 30], [0, -1.5, 0, 40], [0, 0, 3, -50], [0, 0, 0, 1]])  # LPS
 
 
-def volume(values: NDArray[np.floating], affine: NDArray[np.float64] = AFFINE, **meta: object) -> MetaTensor:
-    tensor = torch.from_numpy(values.astype(np.float32)[None])
-    return MetaTensor(tensor, affine=torch.from_numpy(affine), meta=meta)
+def volume(values: NDArray[np.floating], affine: NDArray[np.float64] = AFFINE, **meta: object) -> Volume:
+    return Volume(values.astype(np.float32), affine, Meta(**meta))  # type: ignore[arg-type]
 
 
 def head(bone: float = 900.0, air: float = -1000.0) -> NDArray[np.float32]:
@@ -66,9 +69,10 @@ def test_a_perfect_prediction_is_perfect() -> None:
 @pytest.mark.parametrize("axcodes", ["RAS", "PIR", "SLA"])
 def test_the_orientation_of_an_array_does_not_matter(axcodes: str) -> None:
     truth, fake = volume(head()), volume(noisy(head(), 20))
-    turned = Orientation(axcodes=axcodes, labels=(("L", "R"), ("P", "A"), ("I", "S")))(fake)
-    assert isinstance(turned, MetaTensor)
-    assert turned.shape != fake.shape or not torch.equal(turned, fake)
+    turn = ornt_transform(axcodes2ornt("LPS"), axcodes2ornt(axcodes))
+    values = apply_orientation(fake.values, turn)
+    turned = Volume(values, fake.affine @ inv_ornt_aff(turn, fake.shape))
+    assert turned.shape != fake.shape or not np.array_equal(values, fake.values)
     assert score_pair(turned, truth) == score_pair(fake, truth)
 
 
@@ -120,10 +124,8 @@ def test_another_shape_is_refused_with_numbers() -> None:
 
 @pytest.mark.parametrize("role", ["prediction", "reference", "source", "mask"])
 def test_nan_is_refused_wherever_it_is(role: str) -> None:
-    volumes = {
-        name: volume(head(), path=f"/x/{name}.nii") for name in ("prediction", "reference", "source", "mask")
-    }
-    volumes[role][0, 0, 0, 0] = np.nan
+    volumes = {name: volume(head(), path=Path(f"/x/{name}.nii")) for name in ROLES}
+    volumes[role].values[0, 0, 0] = np.nan
     with pytest.raises(InputRefused, match=rf"{role} \({role}.nii\): 1 of 14080 voxels"):
         score_pair(
             volumes["prediction"], volumes["reference"], source=volumes["source"], mask=volumes["mask"]
@@ -159,7 +161,9 @@ class TestRange:
     def test_of_a_windowed_model_clips_the_reference_and_says_so(self) -> None:
         fake, truth = noisy(head(), 5).clip(-20, 100), head()
         result = score_pair(volume(fake), volume(truth, modality="ct"), translation=window_model())
-        clipped = score_pair(volume(fake), volume(truth.clip(-20, 100)), data_range=(-20.0, 100.0))
+        clipped = score_pair(
+            volume(fake), volume(truth.clip(-20, 100)), ScoringRules(data_range=(-20.0, 100.0))
+        )
         assert result.volume == clipped.volume
         assert result.data_range == (-20.0, 100.0)
         assert "window-model" in (result.data_range_rule or "")
@@ -170,7 +174,7 @@ class TestRange:
 
     def test_that_is_given_comes_first(self) -> None:
         result = score_pair(
-            volume(head()), volume(head()), data_range=(0.0, 80.0), translation=window_model()
+            volume(head()), volume(head()), ScoringRules(data_range=(0.0, 80.0)), translation=window_model()
         )
         assert result.data_range == (0.0, 80.0)
 
@@ -208,7 +212,7 @@ def test_a_prediction_that_shows_nothing_is_called_out() -> None:
     assert [w for w in score_pair(volume(noisy(head(), 1)), truth).warnings if "one value" in w] == []
     spot = np.zeros(head().shape)
     spot[20, 20, 4] = 1
-    one = score_pair(volume(sharp), truth, mask=volume(spot), data_range=(0.0, 80.0))
+    one = score_pair(volume(sharp), truth, ScoringRules(data_range=(0.0, 80.0)), mask=volume(spot))
     assert [w for w in one.warnings if "one value" in w] == []
 
 
@@ -223,15 +227,15 @@ class TestBaselines:
 
     def test_source_copied_is_linear_and_saturates(self) -> None:
         source = np.array([-100, 200, 400, 600, 800, 1300], np.float32).reshape(3, 2, 1)
-        found = baselines(self.reference, self.mask, (0, 50), source=source, source_range=(0, 1000))
+        found = baselines(self.reference, self.mask, (0, 50), source=SourceImage(source, (0, 1000)))
         assert found["source copied"]["mae"] == pytest.approx(0)
 
     def test_histogram_match_undoes_any_rising_curve_but_no_inversion(self) -> None:
         rising = np.exp(self.reference / 10)
-        found = baselines(self.reference, self.mask, (0, 50), source=rising, source_range=(1, 150))
+        found = baselines(self.reference, self.mask, (0, 50), source=SourceImage(rising, (1, 150)))
         assert found["histogram match"]["mae"] == pytest.approx(0, abs=1e-5)
         assert found["source copied"]["mae"] > 5
-        inverted = baselines(self.reference, self.mask, (0, 50), source=-rising, source_range=(-150, -1))
+        inverted = baselines(self.reference, self.mask, (0, 50), source=SourceImage(-rising, (-150, -1)))
         assert inverted["histogram match"]["mae"] > 20
 
     def test_mean_image_needs_no_source(self) -> None:
@@ -289,7 +293,7 @@ def test_a_source_that_was_not_translated_is_called_out(
     record = window_model()
     write_result(record, tmp_path / "fake.translation.json")
     (told,) = strangers(evaluate(settings(), quiet=True))
-    digest = source.meta["digest"]
+    digest = source.meta.digest
     assert told.startswith(
         f"source (mr.nii.gz): is not the volume that was translated (SHA-256 {digest[:12]}"
     )

@@ -6,17 +6,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from monai.data import MetaTensor
 from numpy.typing import NDArray
 
 from medtranslate.checkpoint import Model, load_model
 from medtranslate.config import EvaluateSettings
 from medtranslate.errors import ModelRefused, SettingsError
-from medtranslate.evaluation import evaluate, mean_image
-from medtranslate.io import write_volume
+from medtranslate.evaluation import evaluate
+from medtranslate.evaluation.mean_image import mean_image
+from medtranslate.io import Volume, write_volume
 from medtranslate.records import Evaluation, Translation, write_result
 
-Build = Callable[..., MetaTensor]
+Build = Callable[..., Volume]
 Made = Callable[..., Translation]
 Array = NDArray[np.float32]
 
@@ -27,7 +27,7 @@ def test_it_is_the_mean_slice_in_the_heads_frame(volume: Build, head: Array, sma
     half[:, :, 16:] = 0.5  # the patient's left half
     known = Model(model.description, model.generators, {"ct": half, "mr": half})
     source = volume(np.sqrt(head + 1000), modality="mr")
-    made = mean_image(source, known, "ct").numpy()[0]
+    made = mean_image(source, known, "ct").values
     assert made.shape == head.shape
     # The window is -20 to 100 HU; the head is centred.
     assert made[30, 23, 15] == pytest.approx(70.0, abs=1e-3)

@@ -5,19 +5,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from pydicom import dcmread
 
 from medtranslate import cli
 from medtranslate.config import EvaluateSettings, ReportSettings, TranslateSettings
 from medtranslate.errors import GeometryRefused, InputRefused, OutputExists, Unreadable, UsageError
-from medtranslate.evaluation import evaluate, render, translate_and_score
+from medtranslate.evaluation import evaluate, render
 from medtranslate.evaluation.records import open_record
-from medtranslate.io import read_volume, write_volume
+from medtranslate.evaluation.translate_and_score import translate_and_score
+from medtranslate.io import Volume, read_volume, write_volume
+from medtranslate.io.layout import to_axial
 from medtranslate.phantom import study
 from medtranslate.records import Evaluation, Provenance, Registration, Source, read_result, write_result
 from medtranslate.report import VIEWS
-from medtranslate.transforms import to_axial
 from medtranslate.translation import translate
 
 
@@ -58,8 +58,8 @@ def place(small_model, tmp_path_factory):
 
 def described(volume):
     return Source(
-        digest=volume.meta["digest"],
-        shape=volume.shape[1:],
+        digest=volume.meta.digest,
+        shape=volume.shape,
         spacing_mm=(1, 1, 1),
         affine=((1, 0, 0, 0),) * 4,
     )
@@ -132,7 +132,7 @@ def test_a_translation_is_shown_without_a_reference(settings, place, tmp_path):
     done = render(settings("fake", view=("html", "pdf", "dicom")))
     assert set(done.files) == {"report.html", "report.pdf", "dicom/report.dcm", "dicom/uncertainty.dcm"}
     assert pictures_in(tmp_path / "report") == 15
-    spread = read_volume(place / "sd.nii.gz")[0].numpy()
+    spread = read_volume(place / "sd.nii.gz").values
     found = dcmread(tmp_path / "report" / "dicom" / "uncertainty.dcm").pixel_array
     assert np.array_equal(np.sort(found, axis=None), np.sort(spread, axis=None))
 
@@ -177,9 +177,10 @@ def test_volumes_that_moved_are_left_out_and_said(settings, place, tmp_path):
 
 def test_a_translation_on_another_grid_is_refused_with_numbers(settings, place, tmp_path):
     volume = read_volume(place / "sd.nii.gz")
-    volume.affine[2, 3] += 0.5
-    write_volume(volume, tmp_path / "moved.nii.gz")
-    write_volume(volume[..., 1:], tmp_path / "short.nii.gz")
+    there = volume.affine.copy()
+    there[2, 3] += 0.5
+    write_volume(Volume(volume.values, there), tmp_path / "moved.nii.gz")
+    write_volume(Volume(volume.values[..., 1:], volume.affine), tmp_path / "short.nii.gz")
     for name, numbers in (("moved", "0.500 mm from the source's"), ("short", "the source has 40 x 40 x 40")):
         with pytest.raises(GeometryRefused, match=numbers):
             render(settings("fake", uncertainty=tmp_path / f"{name}.nii.gz"))
@@ -200,8 +201,7 @@ def test_a_reference_that_was_registered_is_shown_where_it_was_moved_to(place, t
     matrix[:3, :3] = [[np.cos(0.1), -np.sin(0.1), 0], [np.sin(0.1), np.cos(0.1), 0], [0, 0, 1]]
     matrix[:3, 3] = [4, -6, 5]
     truth = read_volume(place / "ct")
-    away = truth.clone()
-    away.affine = torch.from_numpy(matrix) @ truth.affine
+    away = Volume(truth.values, matrix @ truth.affine)
     write_volume(away, tmp_path / "away.nii.gz")
     record = read_result(Evaluation, place / "scores" / "result.json")
     found = Registration(
@@ -218,7 +218,7 @@ def test_a_reference_that_was_registered_is_shown_where_it_was_moved_to(place, t
     monkeypatch.setitem(VIEWS, "pdf", lambda result, drawn, folder: seen.append(drawn[result.name]))
     named = {"prediction": place / "fake", "reference": tmp_path / "away.nii.gz"}
     render(ReportSettings(result=tmp_path / "result.json", out=tmp_path / "o", view=("pdf",), **named))
-    expected = to_axial(truth).numpy()[0]
+    expected = to_axial(truth).values
     drawn = seen[0].reference if seen[0].unclipped is None else seen[0].unclipped
     assert np.abs(drawn - expected)[2:-2, 2:-2, 2:-2].max() < 1.0
 
@@ -285,7 +285,7 @@ def test_a_cohort_shows_the_cases_that_tell_most(place, tmp_path):
         (tmp_path / role).mkdir()
         volume = read_volume(place / role)
         for k in range(3):
-            moved = volume + (10.0 * k if role == "fake" else 0.0)
+            moved = volume.with_values(volume.values + (10.0 * k if role == "fake" else 0.0))
             write_volume(moved, tmp_path / role / f"case{k}.nii.gz")
     evaluate(
         EvaluateSettings(prediction=tmp_path / "fake", reference=tmp_path / "ct", out=tmp_path / "scores"),

@@ -5,18 +5,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from monai.data import MetaTensor
 from numpy.typing import NDArray
 
 from medtranslate.config import EvaluateSettings, ProfileName, ScaleSettings
 from medtranslate.errors import InputRefused, SettingsError
-from medtranslate.evaluation import evaluate, score_pair
-from medtranslate.io import write_volume
+from medtranslate.evaluation import ScoringRules, evaluate, score_pair
+from medtranslate.io import Volume, write_volume
 from medtranslate.records import Cohort, Evaluation, Translation, read_result
 from medtranslate.transforms import denormalise, normalise
 
-Build = Callable[..., MetaTensor]
+Build = Callable[..., Volume]
 Made = Callable[..., Translation]
 Array = NDArray[np.float32]
 
@@ -30,14 +28,19 @@ class TestWholeCtRange:
         self, profile: ProfileName, volume: Build, head: Array, made_by: Made
     ) -> None:
         with pytest.raises(InputRefused, match=r"phantom can say -20 to 100 HU only.*not representable"):
-            score_pair(volume(head.clip(-20, 100)), volume(head), profile=profile, translation=made_by())
+            score_pair(
+                volume(head.clip(-20, 100)),
+                volume(head),
+                ScoringRules(profile=profile),
+                translation=made_by(),
+            )
 
     def test_a_model_of_the_whole_range_is_scored(
         self, profile: ProfileName, volume: Build, head: Array, noisy: Array, made_by: Made
     ) -> None:
         whole = made_by(output_range=(-1024.0, 3071.0))
-        result = score_pair(volume(noisy), volume(head), profile=profile, translation=whole)
-        assert result.volume == score_pair(volume(noisy), volume(head), profile=profile).volume
+        result = score_pair(volume(noisy), volume(head), ScoringRules(profile=profile), translation=whole)
+        assert result.volume == score_pair(volume(noisy), volume(head), ScoringRules(profile=profile)).volume
 
     @pytest.mark.parametrize("odd", [{"modality": "mr"}, {"levels": 255}])
     def test_is_for_ct_in_hu(
@@ -46,17 +49,21 @@ class TestWholeCtRange:
         with pytest.raises(
             InputRefused, match=rf"the profile {profile} is for CT in HU; use the profile image"
         ):
-            score_pair(volume(head, **odd), volume(head, **odd), profile=profile)
+            score_pair(volume(head, **odd), volume(head, **odd), ScoringRules(profile=profile))
 
     def test_takes_no_range(self, profile: ProfileName, volume: Build, head: Array) -> None:
         with pytest.raises(SettingsError, match=r"--range: .*leave --range out"):
-            score_pair(volume(head), volume(head), profile=profile, data_range=(-1000.0, 1000.0))
+            score_pair(
+                volume(head), volume(head), ScoringRules(profile=profile, data_range=(-1000.0, 1000.0))
+            )
 
     def test_says_which_mask_and_range_it_took(
         self, profile: ProfileName, volume: Build, head: Array, noisy: Array
     ) -> None:
-        own = score_pair(volume(noisy), volume(head), profile=profile)
-        given = score_pair(volume(noisy), volume(head), profile=profile, mask=volume(head > -500))
+        own = score_pair(volume(noisy), volume(head), ScoringRules(profile=profile))
+        given = score_pair(
+            volume(noisy), volume(head), ScoringRules(profile=profile), mask=volume(head > -500)
+        )
         assert own.mask is not None
         assert given.mask is not None
         assert "dilated in plane by 10 voxels" in own.mask.rule
@@ -69,14 +76,17 @@ class TestWholeCtRange:
         self, profile: ProfileName, volume: Build, head: Array, noisy: Array
     ) -> None:
         mr = volume(np.sqrt(head + 1000))
-        with_source = score_pair(volume(noisy), volume(head), profile=profile, source=mr)
-        assert with_source.volume == score_pair(volume(noisy), volume(head), profile=profile).volume
+        with_source = score_pair(volume(noisy), volume(head), ScoringRules(profile=profile), source=mr)
+        assert (
+            with_source.volume
+            == score_pair(volume(noisy), volume(head), ScoringRules(profile=profile)).volume
+        )
         # Copied onto the head's own range, not onto all that 12 bits can hold.
         assert with_source.baselines["source copied"]["mae"] < 1000
 
     def test_nothing_in_the_mask_is_no_score(self, profile: ProfileName, volume: Build, head: Array) -> None:
         air = volume(np.full_like(head, -1000.0))
-        result = score_pair(volume(head), air, profile=profile, source=volume(head))
+        result = score_pair(volume(head), air, ScoringRules(profile=profile), source=volume(head))
         assert (result.volume.get("mae"), result.tissues["bone"].mae, result.agreement) == (None, None, None)
         assert "nothing was scored" in result.warnings[0]
 
@@ -84,7 +94,9 @@ class TestWholeCtRange:
 class TestTissues:
     def test_of_ct(self, volume: Build, head: Array) -> None:
         fake = head + np.where(head > 200, -90.0, np.where(head < -200, 12.0, 3.0)).astype(np.float32)
-        result = score_pair(volume(fake, modality="ct"), volume(head, modality="ct"), profile="synthrad2025")
+        result = score_pair(
+            volume(fake, modality="ct"), volume(head, modality="ct"), ScoringRules(profile="synthrad2025")
+        )
         errors = {name: tissue.mae for name, tissue in result.tissues.items()}
         assert errors == pytest.approx({"air": 12.0, "soft tissue": 3.0, "bone": 90.0}, abs=1e-4)
         assert result.tissues["bone"].dice == 1.0
@@ -111,7 +123,7 @@ class TestMrScale:
     def test_any_scale_of_the_reference_scores_alike(self, volume: Build, head: Array, made_by: Made) -> None:
         mr = np.sqrt(head + 1000)
         scale = ScaleSettings()
-        fake = denormalise(normalise(volume(mr), "mr", scale)[0], "mr", scale).numpy()[0]
+        fake = denormalise(normalise(mr, "mr", scale), "mr", scale)
         record = made_by(to="mr", output_range=scale.mr_range, mr_percentile=scale.mr_percentile)
         results = [score_pair(volume(fake), volume(mr * k), translation=record) for k in (0.02, 1.0, 40.0)]
         for result in results:
@@ -126,7 +138,9 @@ class TestMrScale:
         there = LPS.copy()
         there[2, 3] += 8 * LPS[2, 2]
         alone = score_pair(volume(part, there), volume(part, there), translation=record)
-        reached = score_pair(volume(mr), volume(part, there), translation=record, resample_reference=True)
+        reached = score_pair(
+            volume(mr), volume(part, there), ScoringRules(resample_reference=True), translation=record
+        )
         assert reached.reference[1:] == alone.reference
 
     def test_a_rule_that_is_not_recorded_is_called_out(
@@ -150,7 +164,7 @@ def test_unmasked_scores_stand_beside_the_others_and_flatter(
 ) -> None:
     fake = np.where(head > -500, noisy, -1000.0)
     plain = score_pair(volume(fake), volume(head))
-    both = score_pair(volume(fake), volume(head), unmasked=True)
+    both = score_pair(volume(fake), volume(head), ScoringRules(unmasked=True))
     assert both.volume == plain.volume
     assert plain.unmasked is None
     assert both.unmasked is not None
@@ -163,9 +177,7 @@ def test_a_cohort_means_its_unmasked_and_multi_scale_scores(
     for folder, values in (("fake", noisy), ("truth", head)):
         (tmp_path / folder).mkdir()
         for k, name in enumerate("ab"):
-            write_volume(
-                volume(values + k * torch.tensor(values).numpy()), tmp_path / folder / f"{name}.nii.gz"
-            )
+            write_volume(volume(values * (1 + k)), tmp_path / folder / f"{name}.nii.gz")
     settings = EvaluateSettings(
         prediction=tmp_path / "fake", reference=tmp_path / "truth", out=tmp_path / "o",
         profile="synthrad2025", unmasked=True,
@@ -252,15 +264,21 @@ class TestWhatTheProfileImageScores:
         ends = (-1024.0, 3071.0) if profile == "image" else None
         padded = [np.pad(v, ((0, 0), (0, 0), (4, 3)), constant_values=-1000.0) for v in (fake, head)]
         everything = volume(np.ones_like(padded[0]))
-        result = score_pair(*(volume(v) for v in padded), mask=everything, data_range=ends, profile=profile)
+        result = score_pair(
+            *(volume(v) for v in padded),
+            rules=ScoringRules(data_range=ends, profile=profile),
+            mask=everything,
+        )
         filled = np.flatnonzero((padded[1] > -500).any(axis=(0, 1)))
         assert [plane.index for plane in result.slices] == filled.tolist()
         assert min(plane.scores["mae"] for plane in result.slices) > 0
         if profile == "image":
             alone = score_pair(
-                volume(fake[..., filled - 4]), volume(head[..., filled - 4]), data_range=ends,
+                volume(fake[..., filled - 4]),
+                volume(head[..., filled - 4]),
+                ScoringRules(data_range=ends),
                 mask=volume(np.ones_like(fake[..., filled - 4])),
-            )  # fmt: skip
+            )
             assert result.volume == alone.volume
             assert result.mask is not None
             assert f"without {37 - len(filled)} slices of pure background" in result.mask.rule
@@ -274,6 +292,6 @@ class TestWhatTheProfileImageScores:
         reference = np.pad(head, ((0, 0), (0, 0), (4, 0)), constant_values=-1000.0)
         fake = reference.copy()
         fake[10:20, 10:20, 1] = 900.0
-        result = score_pair(volume(fake), volume(reference), data_range=(-1024.0, 3071.0))
+        result = score_pair(volume(fake), volume(reference), ScoringRules(data_range=(-1024.0, 3071.0)))
         assert result.slices[0].index == 1
         assert result.slices[0].scores["mae"] == pytest.approx(1900.0)

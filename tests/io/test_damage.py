@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,14 +16,16 @@ from pydicom.datadict import dictionary_VR
 from pydicom.tag import Tag
 
 from medtranslate.errors import InputRefused
-from medtranslate.io import read_volume, write_volume
+from medtranslate.io import Volume, read_volume, write_volume
 from medtranslate.io.inventory import list_items
 
 
 @pytest.mark.parametrize("suffix", ["", ".nii", ".nii.gz", ".mha", ".nrrd", ".mgz", ".png", ".jpg"])
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_a_damaged_file_is_refused_or_read(tmp_path, make_volume, suffix, data):
+def test_a_damaged_file_is_refused_or_read(
+    tmp_path: Path, make_volume: Callable[..., Volume], suffix: str, data: st.DataObject
+) -> None:
     path = tmp_path / f"a{suffix}"
     if not path.exists():
         write_volume(make_volume("mr", (8, 6, 1)), path)
@@ -35,7 +39,9 @@ def test_a_damaged_file_is_refused_or_read(tmp_path, make_volume, suffix, data):
         assert np.isfinite(read_volume(damaged).values).all()
 
 
-def test_a_length_that_swallows_the_next_elements_is_refused(tmp_path, make_volume):
+def test_a_length_that_swallows_the_next_elements_is_refused(
+    tmp_path: Path, make_volume: Callable[..., Volume]
+) -> None:
     write_volume(make_volume("mr", (8, 6, 1)), tmp_path / "series")
     content = bytearray(next((tmp_path / "series").iterdir()).read_bytes())
     place = content.index(b"\x02\x00\x02\x00UI") + 6  # length of MediaStorageSOPClassUID
@@ -47,7 +53,9 @@ def test_a_length_that_swallows_the_next_elements_is_refused(tmp_path, make_volu
 
 @pytest.mark.parametrize("value", [b"", b"1234"])
 @pytest.mark.parametrize("keyword", ["AccessionNumber", "PatientSex", "PatientID", "FrameOfReferenceUID"])
-def test_an_attribute_of_no_known_type_is_refused_or_left_out(tmp_path, make_volume, keyword, value):
+def test_an_attribute_of_no_known_type_is_refused_or_left_out(
+    tmp_path: Path, make_volume: Callable[..., Volume], keyword: str, value: bytes
+) -> None:
     write_volume(make_volume("mr", (8, 6, 1)), tmp_path / "series")
     (path,) = (tmp_path / "series").glob("*.dcm")
     content, tag = path.read_bytes(), Tag(keyword)

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +16,7 @@ from medtranslate.io import deidentify, read_volume, write_volume
 from medtranslate.io.deidentify import deidentified
 from medtranslate.io.dicom_files import without_comment
 from medtranslate.phantom import study
+from medtranslate.records import Derivation
 
 UIDS = "1.2.826.0.1.3680043.99887766"
 PLANTED = ("CANARY", "19370305", "193703", "061Y", "99887766")
@@ -57,7 +61,7 @@ def plant(header: Dataset, number: int) -> None:
 
 
 @pytest.fixture
-def patient(tmp_path):
+def patient(tmp_path: Path) -> Path:
     """An MR series of a patient, down to the names of its folders and files."""
     folder = tmp_path / "CANARY^NAME" / "mr"
     head = study(910_000, size=40, spacing=6.0)
@@ -87,8 +91,16 @@ TRANSLATE = ["translate", "--to", "ct"]
     ],
 )
 def test_nothing_that_was_planted_comes_out(
-    patient, tmp_path, small_model, monkeypatch, capfd, caplog, command, output, options
-):
+    patient: Any,
+    tmp_path: Path,
+    small_model: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+    command: Any,
+    output: str,
+    options: Any,
+) -> None:
     written = tmp_path / "written"
     written.mkdir()
     monkeypatch.chdir(written)
@@ -105,7 +117,9 @@ def test_nothing_that_was_planted_comes_out(
     assert [word for word in PLANTED if any(word.encode() in text for text in told)] == []
 
 
-def test_a_deidentified_series_says_so_and_is_valid(patient, tmp_path, made, validator_errors):
+def test_a_deidentified_series_says_so_and_is_valid(
+    patient: Any, tmp_path: Path, made: Callable[..., Derivation], validator_errors: Callable[..., list[str]]
+) -> None:
     source = read_volume(patient)
     derivation = made("ct", deidentify=True)
     write_volume(source.with_values(source.values * 0), tmp_path / "ct", like=source, derivation=derivation)
@@ -127,7 +141,9 @@ def test_a_deidentified_series_says_so_and_is_valid(patient, tmp_path, made, val
     assert len({(item.StudyInstanceUID, item.FrameOfReferenceUID) for item in headers}) == 1
 
 
-def test_a_deidentified_copy_keeps_pixels_and_geometry_and_fits_its_translation(patient, tmp_path, made):
+def test_a_deidentified_copy_keeps_pixels_and_geometry_and_fits_its_translation(
+    patient: Any, tmp_path: Path, made: Callable[..., Derivation]
+) -> None:
     source = read_volume(patient)
     assert invoke(["convert", str(patient), str(tmp_path / "copy"), "--format", "dicom", "--deidentify"]) == 0
     again = read_volume(tmp_path / "copy")
@@ -146,7 +162,9 @@ def test_a_deidentified_copy_keeps_pixels_and_geometry_and_fits_its_translation(
             assert header[keyword].value == copy[keyword].value
 
 
-def test_the_same_uid_becomes_the_same_everywhere_under_one_key_and_the_standard_s_own_stay(monkeypatch):
+def test_the_same_uid_becomes_the_same_everywhere_under_one_key_and_the_standard_s_own_stay(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     source = Dataset()
     source.SOPClassUID, source.SOPInstanceUID = MRImageStorage, f"{UIDS}.4"
     source.ReferencedImageSequence = Sequence([planted_item()])
@@ -161,7 +179,7 @@ def test_the_same_uid_becomes_the_same_everywhere_under_one_key_and_the_standard
     assert deidentified(source).SOPInstanceUID != first.SOPInstanceUID
 
 
-def code(value, scheme="DCM", meaning="a method"):
+def code(value: str, scheme: str = "DCM", meaning: str = "a method") -> Dataset:
     item = Dataset()
     item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = value, scheme, meaning
     item.update(planted_item(0))
@@ -169,7 +187,7 @@ def code(value, scheme="DCM", meaning="a method"):
 
 
 @pytest.fixture
-def refaced(patient):
+def refaced(patient: Path) -> Path:
     """The patient's series after another program took the face away and named how, and the patient too."""
     for path in patient.iterdir():
         header = dcmread(path)
@@ -181,7 +199,9 @@ def refaced(patient):
 
 
 @pytest.mark.parametrize("times", [1, 2])
-def test_a_second_deidentification_keeps_what_the_first_said(refaced, tmp_path, made, times):
+def test_a_second_deidentification_keeps_what_the_first_said(
+    refaced: Any, tmp_path: Path, made: Callable[..., Derivation], times: int
+) -> None:
     folder = refaced
     for number in range(times):
         assert (
@@ -206,8 +226,8 @@ def test_a_second_deidentification_keeps_what_the_first_said(refaced, tmp_path, 
 
 
 def test_a_series_derived_with_identity_says_how_its_source_lost_the_face(
-    refaced, tmp_path, made, validator_errors
-):
+    refaced: Any, tmp_path: Path, made: Callable[..., Derivation], validator_errors: Callable[..., list[str]]
+) -> None:
     source = read_volume(refaced)
     write_volume(source.with_values(source.values * 0), tmp_path / "ct", like=source, derivation=made("ct"))
     path = next((tmp_path / "ct").iterdir())
@@ -218,7 +238,7 @@ def test_a_series_derived_with_identity_says_how_its_source_lost_the_face(
     assert validator_errors("dciodvfy", "-new", path) == []
 
 
-def test_pixels_geometry_and_scale_are_left_alone():
+def test_pixels_geometry_and_scale_are_left_alone() -> None:
     source = Dataset()
     source.ImagePositionPatient, source.PixelSpacing, source.RescaleSlope = [1, 2, 3], [0.5, 0.5], 2
     source.PixelData = np.arange(4).tobytes()
@@ -226,7 +246,7 @@ def test_pixels_geometry_and_scale_are_left_alone():
     assert all(clean[element.tag] == element for element in source)
 
 
-def test_the_table_is_whole():
+def test_the_table_is_whole() -> None:
     table = deidentify._table()
     assert len(table) == 617
     # Spot checks against PS3.15 2024b Table E.1-1.

@@ -7,9 +7,11 @@ import tracemalloc
 import warnings
 import zipfile
 import zlib
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pydicom.data
@@ -28,7 +30,7 @@ PYDICOM_FILES = Path(pydicom.data.__file__).parent / "test_files"
 
 
 @pytest.fixture
-def zipped(series, tmp_path):
+def zipped(series: Path, tmp_path: Path) -> Path:
     """A .zip of the series in folders, with what lies about in such archives."""
     path = tmp_path / "study.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -40,7 +42,7 @@ def zipped(series, tmp_path):
     return path
 
 
-def test_validation_stays_off_until_the_last_thread_is_done_and_comes_back():
+def test_validation_stays_off_until_the_last_thread_is_done_and_comes_back() -> None:
     before, filters = config.settings.reading_validation_mode, list(warnings.filters)
     first, second = without_comment(), without_comment()
     with ThreadPoolExecutor(1) as thread:
@@ -53,13 +55,15 @@ def test_validation_stays_off_until_the_last_thread_is_done_and_comes_back():
     assert (config.settings.reading_validation_mode, list(warnings.filters)) == (before, filters)
 
 
-def test_an_archive_is_read_as_its_folder_and_leaves_nothing_behind(series, zipped, tmp_path):
+def test_an_archive_is_read_as_its_folder_and_leaves_nothing_behind(
+    series: Path, zipped: Any, tmp_path: Path
+) -> None:
     before = sorted(tmp_path.parent.rglob("*"))
     assert np.array_equal(read_volume(zipped).values, read_volume(series).values)
     assert sorted(tmp_path.parent.rglob("*")) == before
 
 
-def test_what_is_wrong_in_an_archive_is_named_with_its_member(zipped):
+def test_what_is_wrong_in_an_archive_is_named_with_its_member(zipped: Any) -> None:
     with zipfile.ZipFile(zipped, "a") as archive:
         archive.writestr("c/IM0009.dcm", b"x" * 200)
     with pytest.raises(Unreadable, match=r"study.zip/c/IM0009.dcm: no DICOM"):
@@ -69,13 +73,15 @@ def test_what_is_wrong_in_an_archive_is_named_with_its_member(zipped):
         read_volume(zipped)
 
 
-def test_an_archive_that_says_it_holds_too_much_is_refused_before_it_is_inflated(zipped, monkeypatch):
+def test_an_archive_that_says_it_holds_too_much_is_refused_before_it_is_inflated(
+    zipped: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("medtranslate.io.dicom_files.MAX_BYTES", 2000)
     with pytest.raises(Unreadable, match=r"holds \d files of .* more than the bounds"):
         read_volume(zipped)
 
 
-def test_files_without_suffix_or_preamble_are_read(series, tmp_path):
+def test_files_without_suffix_or_preamble_are_read(series: Path, tmp_path: Path) -> None:
     expected = read_volume(series)
     for index, path in enumerate(series.iterdir()):
         header = dcmread(path)
@@ -90,7 +96,7 @@ def test_files_without_suffix_or_preamble_are_read(series, tmp_path):
     assert np.array_equal(read_volume(series).values, expected.values)
 
 
-def deflate(path, **changes):
+def deflate(path: Path, **changes: object) -> None:
     """Rewrite a file deflated, its data set as `changes` say."""
     header = dcmread(path)
     for keyword, value in changes.items():
@@ -104,7 +110,7 @@ def deflate(path, **changes):
     path.write_bytes(meta + packer.compress(content[end:]) + packer.flush())
 
 
-def test_a_deflated_series_is_the_plain_one(series):
+def test_a_deflated_series_is_the_plain_one(series: Path) -> None:
     expected = read_volume(series)
     for path in series.iterdir():
         deflate(path)
@@ -112,7 +118,7 @@ def test_a_deflated_series_is_the_plain_one(series):
 
 
 @contextmanager
-def little_memory():
+def little_memory() -> Iterator[None]:
     """Fails if Python comes to hold 64 MiB more."""
     gc.collect()
     tracemalloc.start()
@@ -123,7 +129,7 @@ def little_memory():
         tracemalloc.stop()
 
 
-def bomb(series, size=2**28):
+def bomb(series: Path, size: int = 2**28) -> Path:
     """A deflated file whose pixels are more than its header says."""
     path = series / "IM0003.dcm"
     deflate(path, PixelData=bytes(size))
@@ -131,13 +137,13 @@ def bomb(series, size=2**28):
     return path
 
 
-def test_a_deflated_bomb_is_refused(series):
+def test_a_deflated_bomb_is_refused(series: Path) -> None:
     path = bomb(series)
     with little_memory(), pytest.raises(Unreadable, match=rf"{path.name}: \d+ bytes where 96 fit"):
         read_volume(series)
 
 
-def test_a_deflated_image_that_admits_to_be_huge_is_refused_from_its_header(series):
+def test_a_deflated_image_that_admits_to_be_huge_is_refused_from_its_header(series: Path) -> None:
     for path in series.iterdir():
         deflate(path, Rows=32768, Columns=32768)
     with (
@@ -147,7 +153,7 @@ def test_a_deflated_image_that_admits_to_be_huge_is_refused_from_its_header(seri
         read_volume(series)
 
 
-def test_an_rle_bomb_is_refused_before_it_is_decoded(series):
+def test_an_rle_bomb_is_refused_before_it_is_decoded(series: Path) -> None:
     path = series / "IM0001.dcm"
     header = dcmread(path)
     header.compress(RLELossless)
@@ -158,7 +164,7 @@ def test_an_rle_bomb_is_refused_before_it_is_decoded(series):
         read_volume(path)
 
 
-def enhanced(series, path, frames=5, described=5):
+def enhanced(series: Path, path: Path, frames: int = 5, described: int = 5) -> Path:
     """The slices of a series as frames of one enhanced image, in an order of their own."""
     headers = [dcmread(file) for file in sorted(series.iterdir())]
     order = [3, 0, 4, 2, 1]
@@ -184,7 +190,9 @@ def enhanced(series, path, frames=5, described=5):
 
 
 @pytest.mark.parametrize("packed", [False, True])
-def test_frames_of_an_enhanced_image_are_placed_and_scaled_each_by_its_own_numbers(series, tmp_path, packed):
+def test_frames_of_an_enhanced_image_are_placed_and_scaled_each_by_its_own_numbers(
+    series: Path, tmp_path: Path, packed: bool
+) -> None:
     expected = read_volume(series)
     path = enhanced(series, tmp_path / "enhanced.dcm")
     if packed:
@@ -196,7 +204,9 @@ def test_frames_of_an_enhanced_image_are_placed_and_scaled_each_by_its_own_numbe
     assert np.allclose(volume.affine, expected.affine)
 
 
-def test_an_enhanced_image_with_frames_that_it_does_not_describe_is_refused(series, tmp_path):
+def test_an_enhanced_image_with_frames_that_it_does_not_describe_is_refused(
+    series: Path, tmp_path: Path
+) -> None:
     with pytest.raises(SeriesRefused, match="5 frames, of which 4 are described"):
         read_volume(enhanced(series, tmp_path / "enhanced.dcm", described=4))
     with pytest.raises(Unreadable, match="more than the bound"):
@@ -204,7 +214,7 @@ def test_an_enhanced_image_with_frames_that_it_does_not_describe_is_refused(seri
 
 
 @pytest.mark.slow
-def test_ten_thousand_damaged_files_are_refused_or_read_in_their_place(series, tmp_path):
+def test_ten_thousand_damaged_files_are_refused_or_read_in_their_place(series: Path, tmp_path: Path) -> None:
     """Truncations and flipped bits; whatever is still read lies where its own header says."""
     path = enhanced(series, tmp_path / "enhanced.dcm")
     originals = [path.read_bytes(), (series / "IM0001.dcm").read_bytes()]

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import dcm2niix
 import nibabel as nib
 import numpy as np
@@ -9,21 +13,23 @@ import pytest
 from highdicom.legacy import LegacyConvertedEnhancedMRImage
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from pydicom import Dataset, dcmread
 from pydicom.uid import EnhancedMRImageStorage, generate_uid
 
 from medtranslate.cli import invoke
 from medtranslate.data.items import list_items as list_training_items
 from medtranslate.errors import GeometryRefused, SeriesRefused, SettingsError, UsageError
-from medtranslate.io import read_volume, write_volume
+from medtranslate.io import Volume, read_volume, write_volume
 from medtranslate.io.dicom_acquisitions import differing_values, tell_apart
 from medtranslate.io.inventory import list_items
+from medtranslate.records import Derivation
 
 HEIGHTS = [3.0 * index for index in range(5)]
 BETWEEN = [height + 1.5 for height in HEIGHTS]
 
 
-def slices_of(volume):
+def slices_of(volume: Volume) -> NDArray[np.float32]:
     """Values as `put_slices` gives them."""
     return volume.values.T
 
@@ -53,8 +59,8 @@ APART = {
 
 @pytest.mark.parametrize("name", APART)
 def test_slices_of_two_acquisitions_between_each_other_are_refused_and_one_can_be_taken(
-    put_slices, tmp_path, name
-):
+    put_slices: Callable[..., NDArray[np.int16]], tmp_path: Path, name: str
+) -> None:
     one, other, chosen = APART[name]
     put_slices(tmp_path, HEIGHTS, **one)
     pixels = put_slices(tmp_path, BETWEEN, **other)
@@ -71,7 +77,9 @@ def test_slices_of_two_acquisitions_between_each_other_are_refused_and_one_can_b
 
 @pytest.mark.parametrize("shift", [0, 0.02, 0.9, 1.5, 2.1, 6, -4.5])
 @pytest.mark.parametrize("name", ["te", "acquisition"])
-def test_two_acquisitions_are_told_apart_wherever_the_second_lies(put_slices, tmp_path, shift, name):
+def test_two_acquisitions_are_told_apart_wherever_the_second_lies(
+    put_slices: Callable[..., NDArray[np.int16]], tmp_path: Path, shift: float, name: str
+) -> None:
     one, other, chosen = APART[name]
     put_slices(tmp_path, HEIGHTS, "ct" if name == "acquisition" else "mr", **one)
     pixels = put_slices(
@@ -106,7 +114,9 @@ VARYING = {
 
 
 @pytest.mark.parametrize("case", VARYING)
-def test_what_varies_within_a_good_series_does_not_split_it(put_slices, tmp_path, case):
+def test_what_varies_within_a_good_series_does_not_split_it(
+    put_slices: Callable[..., NDArray[np.int16]], tmp_path: Path, case: str
+) -> None:
     heights = [3.0 * index for index in range(12)]
     pixels = put_slices(tmp_path, heights, "ct", **VARYING[case])
     volume = read_volume(tmp_path)
@@ -124,7 +134,7 @@ FILLING = {  # places of a block, and which of 0, 3, ... 33 mm the others lack
 
 
 @pytest.mark.parametrize("case", FILLING)
-def test_what_is_no_block_of_the_same_scan_is_told_apart(case):
+def test_what_is_no_block_of_the_same_scan_is_told_apart(case: str) -> None:
     block, lacking = FILLING[case]
     others = [3.0 * index for index in range(12) if 3.0 * index not in lacking]
     planes = [header_of({"EchoTime": "20"})] * len(others) + [header_of({"EchoTime": "90"})] * len(block)
@@ -141,7 +151,9 @@ IN_ALL = [(name, one, other) for name, (one, other, _) in APART.items()]
     st.sampled_from(IN_ALL),
     st.randoms(use_true_random=False),
 )
-def test_blocks_along_a_scan_are_never_told_apart(lengths, gap, acquisitions, random):
+def test_blocks_along_a_scan_are_never_told_apart(
+    lengths: Any, gap: Any, acquisitions: Any, random: Any
+) -> None:
     """Whatever the attribute, as long as no slice of one value lies among those of another."""
     _, one, other = acquisitions
     blocks = [values for length, values in zip(lengths, (one, other), strict=False) for _ in range(length)]
@@ -154,7 +166,9 @@ def test_blocks_along_a_scan_are_never_told_apart(lengths, gap, acquisitions, ra
 
 
 @given(st.integers(3, 9), st.floats(-1, 1), st.floats(0.5, 5), st.sampled_from(IN_ALL))
-def test_stacks_among_each_other_are_always_told_apart(count, shift, gap, acquisitions):
+def test_stacks_among_each_other_are_always_told_apart(
+    count: Any, shift: Any, gap: Any, acquisitions: Any
+) -> None:
     name, one, other = acquisitions
     planes = [header_of(one)] * count + [header_of(other)] * count
     places = gap * np.arange(count)
@@ -163,7 +177,7 @@ def test_stacks_among_each_other_are_always_told_apart(count, shift, gap, acquis
     assert told[name][0] != told[name][-1]
 
 
-def header_of(values):
+def header_of(values: dict[str, Any]) -> Dataset:
     header = Dataset()
     for keyword, value in values.items():
         setattr(header, keyword, value)
@@ -171,14 +185,18 @@ def header_of(values):
 
 
 @pytest.mark.parametrize("thickness", [2.4, None])
-def test_acquisitions_of_slices_with_gaps_are_told_apart(put_slices, tmp_path, thickness):
+def test_acquisitions_of_slices_with_gaps_are_told_apart(
+    put_slices: Callable[..., NDArray[np.int16]], tmp_path: Path, thickness: float | None
+) -> None:
     for number, heights in enumerate((HEIGHTS, BETWEEN)):
         put_slices(tmp_path, heights, AcquisitionNumber=number, SliceThickness=thickness)
     with pytest.raises(SeriesRefused, match="--select acquisition=0"):
         read_volume(tmp_path)
 
 
-def test_blocks_that_share_a_place_at_their_border_are_no_acquisitions(put_slices, tmp_path):
+def test_blocks_that_share_a_place_at_their_border_are_no_acquisitions(
+    put_slices: Callable[..., NDArray[np.int16]], tmp_path: Path
+) -> None:
     put_slices(tmp_path, HEIGHTS, "ct", KVP="140")
     put_slices(tmp_path, [12.0 + height for height in HEIGHTS], "ct", KVP="120")
     with pytest.raises(
@@ -187,7 +205,9 @@ def test_blocks_that_share_a_place_at_their_border_are_no_acquisitions(put_slice
         read_volume(tmp_path)
 
 
-def test_acquisitions_that_differ_in_two_ways_are_taken_by_both(put_slices, tmp_path):
+def test_acquisitions_that_differ_in_two_ways_are_taken_by_both(
+    put_slices: Callable[..., NDArray[np.int16]], tmp_path: Path
+) -> None:
     pixels = {}
     for echo in (1, 2):
         for kind in ("M", "P"):
@@ -213,14 +233,18 @@ def test_acquisitions_that_differ_in_two_ways_are_taken_by_both(put_slices, tmp_
         ("size=3", SettingsError, "write NAME=VALUE"),
     ],
 )
-def test_a_selection_that_means_nothing_is_refused(put_slices, tmp_path, chosen, kind, said):
+def test_a_selection_that_means_nothing_is_refused(
+    put_slices: Callable[..., NDArray[np.int16]], tmp_path: Path, chosen: str, kind: Any, said: str
+) -> None:
     put_slices(tmp_path, HEIGHTS, EchoNumbers=1)
     put_slices(tmp_path, HEIGHTS, EchoNumbers=2)
     with pytest.raises(kind, match=said):
         read_volume(tmp_path, select=chosen)
 
 
-def test_of_many_acquisitions_some_are_named_and_none_is_mixed_up(put_slices, tmp_path):
+def test_of_many_acquisitions_some_are_named_and_none_is_mixed_up(
+    put_slices: Callable[..., NDArray[np.int16]], tmp_path: Path
+) -> None:
     pixels = [put_slices(tmp_path, HEIGHTS, AcquisitionNumber=12345670 + number) for number in range(9)]
     with pytest.raises(
         SeriesRefused, match=r"of 9 .*12345675, 3 more\).* or --select acquisition=12345672 \("
@@ -232,13 +256,17 @@ def test_of_many_acquisitions_some_are_named_and_none_is_mixed_up(put_slices, tm
     assert len(list_items(tmp_path)) == 9
 
 
-def test_a_selection_of_what_is_no_dicom_is_refused(tmp_path, make_volume):
+def test_a_selection_of_what_is_no_dicom_is_refused(
+    tmp_path: Path, make_volume: Callable[..., Volume]
+) -> None:
     write_volume(make_volume(), tmp_path / "a.nii")
     with pytest.raises(UsageError, match="leave --select away"):
         read_volume(tmp_path / "a.nii", select="echo=1")
 
 
-def test_an_echo_of_two_is_what_dcm2niix_makes_of_it(put_slices, tmp_path):
+def test_an_echo_of_two_is_what_dcm2niix_makes_of_it(
+    put_slices: Callable[..., NDArray[np.int16]], tmp_path: Path
+) -> None:
     """Proton density and T2 in one series, as old head protocols have them."""
     series, oracle = tmp_path / "series", tmp_path / "oracle"
     oracle.mkdir()
@@ -267,7 +295,9 @@ def test_an_echo_of_two_is_what_dcm2niix_makes_of_it(put_slices, tmp_path):
         assert np.allclose(got.affine, expected.affine, atol=1e-4)
 
 
-def test_a_derived_series_is_made_from_the_slices_that_were_taken(put_slices, tmp_path, made):
+def test_a_derived_series_is_made_from_the_slices_that_were_taken(
+    put_slices: Callable[..., NDArray[np.int16]], tmp_path: Path, made: Callable[..., Derivation]
+) -> None:
     for echo in (1, 2):
         put_slices(tmp_path / "series", HEIGHTS, EchoNumbers=echo)
     source = read_volume(tmp_path / "series", select="echo=2")
@@ -277,7 +307,9 @@ def test_a_derived_series_is_made_from_the_slices_that_were_taken(put_slices, tm
     assert [header.SourceImageSequence[0].ReferencedSOPInstanceUID for header in derived] == taken
 
 
-def test_the_table_lists_acquisitions(put_slices, tmp_path, capsys):
+def test_the_table_lists_acquisitions(
+    put_slices: Callable[..., NDArray[np.int16]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for kernel in ("H31s", "H70h"):
         put_slices(tmp_path, HEIGHTS, "ct", ConvolutionKernel=kernel)
     assert invoke(["info", str(tmp_path)]) == 0
@@ -333,7 +365,9 @@ FRAMES = {
 
 
 @pytest.mark.parametrize("case", FRAMES)
-def test_acquisitions_in_an_enhanced_image_are_named_and_one_can_be_taken(put_slices, tmp_path, made, case):
+def test_acquisitions_in_an_enhanced_image_are_named_and_one_can_be_taken(
+    put_slices: Callable[..., NDArray[np.int16]], tmp_path: Path, made: Callable[..., Derivation], case: str
+) -> None:
     keyword, chosen, shift, differing = FRAMES[case]
     put_slices(tmp_path / "plain", [0])
     groups = [
@@ -367,7 +401,9 @@ def test_acquisitions_in_an_enhanced_image_are_named_and_one_can_be_taken(put_sl
     assert not (tmp_path / "clean").exists()
 
 
-def test_frames_that_highdicom_made_of_slices_are_told_apart(put_slices, tmp_path):
+def test_frames_that_highdicom_made_of_slices_are_told_apart(
+    put_slices: Callable[..., NDArray[np.int16]], tmp_path: Path
+) -> None:
     """Its legacy conversion keeps what has no functional group among unassigned attributes."""
     plain = {"PositionReferenceIndicator": "", "ContentDate": "20200102", "ContentTime": "101112"}
     plain |= dict.fromkeys(("StudyID", "ReferringPhysicianName", "PatientSex", "AccessionNumber"), "")
@@ -385,7 +421,9 @@ def test_frames_that_highdicom_made_of_slices_are_told_apart(put_slices, tmp_pat
     assert np.array_equal(slices_of(read_volume(tmp_path / "whole.dcm", select="te=90")), pixels)
 
 
-def test_stacks_of_frames_that_join_end_to_end_are_one_volume(put_slices, tmp_path):
+def test_stacks_of_frames_that_join_end_to_end_are_one_volume(
+    put_slices: Callable[..., NDArray[np.int16]], tmp_path: Path
+) -> None:
     put_slices(tmp_path / "plain", [0])
     groups = [(3.0 * index, {"FrameContentSequence": {"StackID": str(1 + index // 4)}}) for index in range(8)]
     pixels = enhanced(tmp_path / "enhanced.dcm", groups)
@@ -424,7 +462,9 @@ SAME_PERSON = {
 
 
 @pytest.mark.parametrize("case", PEOPLE)
-def test_slices_of_two_people_are_refused_and_nobody_is_named(put_slices, tmp_path, case):
+def test_slices_of_two_people_are_refused_and_nobody_is_named(
+    put_slices: Callable[..., NDArray[np.int16]], tmp_path: Path, case: str
+) -> None:
     one, other, said = PEOPLE[case]
     put_slices(tmp_path, HEIGHTS[::2], **one)
     put_slices(tmp_path, HEIGHTS[1::2], **other)
@@ -435,14 +475,18 @@ def test_slices_of_two_people_are_refused_and_nobody_is_named(put_slices, tmp_pa
 
 
 @pytest.mark.parametrize("case", SAME_PERSON)
-def test_one_person_may_be_written_in_two_ways(put_slices, tmp_path, case):
+def test_one_person_may_be_written_in_two_ways(
+    put_slices: Callable[..., NDArray[np.int16]], tmp_path: Path, case: str
+) -> None:
     for half, values in enumerate(SAME_PERSON[case]):
         numbered = {"InstanceNumber": lambda index, half=half: 2 * index + half}
         put_slices(tmp_path, HEIGHTS[half::2], **numbered, **values)
     assert read_volume(tmp_path).shape[2] == 5
 
 
-def test_names_are_compared_with_those_of_all_slices(put_slices, tmp_path):
+def test_names_are_compared_with_those_of_all_slices(
+    put_slices: Callable[..., NDArray[np.int16]], tmp_path: Path
+) -> None:
     """The first slice has no name, so two that have one agree with it."""
     put_slices(tmp_path, HEIGHTS[:1], PatientName="")
     put_slices(tmp_path, HEIGHTS[1:3])
@@ -451,7 +495,9 @@ def test_names_are_compared_with_those_of_all_slices(put_slices, tmp_path):
         read_volume(tmp_path)
 
 
-def test_two_stacks_of_one_folder_that_only_their_numbers_tell_apart_are_refused(put_slices, tmp_path):
+def test_two_stacks_of_one_folder_that_only_their_numbers_tell_apart_are_refused(
+    put_slices: Callable[..., NDArray[np.int16]], tmp_path: Path
+) -> None:
     put_slices(tmp_path, HEIGHTS)
     put_slices(tmp_path, BETWEEN)
     with pytest.raises(SeriesRefused, match="InstanceNumbers repeat and alternate, so 2 series share one"):
@@ -459,7 +505,9 @@ def test_two_stacks_of_one_folder_that_only_their_numbers_tell_apart_are_refused
 
 
 @pytest.mark.parametrize(("first", "is_one"), [(6, True), (8, True), (100, False)])
-def test_numbers_that_jump_and_alternate_are_of_two_stacks(put_slices, tmp_path, first, is_one):
+def test_numbers_that_jump_and_alternate_are_of_two_stacks(
+    put_slices: Callable[..., NDArray[np.int16]], tmp_path: Path, first: int, is_one: bool
+) -> None:
     """Halves of one scan are numbered one after the other; a few numbers may be lacking."""
     put_slices(tmp_path, HEIGHTS, InstanceNumber=lambda index: 1 + index)
     put_slices(tmp_path, BETWEEN, InstanceNumber=lambda index: first + index)
@@ -471,7 +519,9 @@ def test_numbers_that_jump_and_alternate_are_of_two_stacks(put_slices, tmp_path,
 
 
 @pytest.mark.parametrize("shift", [0.02, 0.1])
-def test_two_stacks_that_lie_nearly_at_one_place_lack_no_slice(put_slices, tmp_path, shift):
+def test_two_stacks_that_lie_nearly_at_one_place_lack_no_slice(
+    put_slices: Callable[..., NDArray[np.int16]], tmp_path: Path, shift: float
+) -> None:
     for start in (0, shift):
         put_slices(tmp_path, [height + start for height in HEIGHTS])
     with pytest.raises(
@@ -528,7 +578,9 @@ JOINED_IN_FOLDERS = {
 
 
 @pytest.mark.parametrize("case", APART_IN_FOLDERS)
-def test_whole_stacks_in_folders_that_share_a_uid_are_never_joined(put_slices, tmp_path, case):
+def test_whole_stacks_in_folders_that_share_a_uid_are_never_joined(
+    put_slices: Callable[..., NDArray[np.int16]], tmp_path: Path, case: str
+) -> None:
     one, numbered, other, changed, said = APART_IN_FOLDERS[case]
     expected = [
         put_slices(tmp_path / "sub-01", one, **numbered),
@@ -547,8 +599,8 @@ def test_whole_stacks_in_folders_that_share_a_uid_are_never_joined(put_slices, t
 
 
 def test_training_keeps_subjects_apart_that_share_a_uid_and_holds_together_those_of_one_number(
-    put_slices, tmp_path
-):
+    put_slices: Callable[..., NDArray[np.int16]], tmp_path: Path
+) -> None:
     for number in range(4):
         put_slices(
             tmp_path / f"sub-{number}", BETWEEN if number % 2 else HEIGHTS, PatientID=f"T{number // 2}"
@@ -558,7 +610,9 @@ def test_training_keeps_subjects_apart_that_share_a_uid_and_holds_together_those
 
 
 @pytest.mark.parametrize("case", JOINED_IN_FOLDERS)
-def test_a_series_that_folders_share_out_is_one(put_slices, tmp_path, case):
+def test_a_series_that_folders_share_out_is_one(
+    put_slices: Callable[..., NDArray[np.int16]], tmp_path: Path, case: str
+) -> None:
     one, numbered, other, changed = JOINED_IN_FOLDERS[case]
     pixels = np.concatenate(
         [put_slices(tmp_path / "a", one, **numbered), put_slices(tmp_path / "b", other, **changed)]

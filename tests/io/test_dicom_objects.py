@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import replace
 from io import BytesIO
+from pathlib import Path
+from typing import Any
 
 import highdicom
 import numpy as np
@@ -12,7 +15,7 @@ from pydicom import dcmread
 from medtranslate.errors import GeometryRefused, UsageError
 from medtranslate.geometry import swap_lps_ras
 from medtranslate.io import Volume, read_volume, write_volume
-from medtranslate.io.dicom_objects import open_study, write_map, write_pdf
+from medtranslate.io.dicom_objects import Study, open_study, write_map, write_pdf
 from medtranslate.records import (
     Agreement,
     Evaluation,
@@ -55,7 +58,7 @@ def spread_of(source: Volume) -> Volume:
     return Volume(np.random.default_rng(0).gamma(2.0, 3.0, source.shape), source.affine)
 
 
-def write_all(study, spread, folder, found=None):
+def write_all(study: Study, spread: Volume, folder: Path, found: Evaluation | None = None) -> dict[str, Any]:
     """The three objects of a study, by name."""
     folder.mkdir(exist_ok=True)
     write_pdf(PDF, "some-model", study, folder / "report.dcm")
@@ -75,8 +78,12 @@ def write_all(study, spread, folder, found=None):
     ],
 )
 def test_objects_of_real_series_are_valid_and_of_the_study(
-    unpack, tmp_path, validator_errors, name, deidentify
-):
+    unpack: Callable[[str], Path],
+    tmp_path: Path,
+    validator_errors: Callable[..., list[str]],
+    name: str,
+    deidentify: bool,
+) -> None:
     source = read_volume(unpack(name))
     study = open_study(source, deidentify=deidentify)
     small = Volume(np.zeros(source.shape), source.affine)
@@ -97,7 +104,9 @@ def test_objects_of_real_series_are_valid_and_of_the_study(
     assert len({header.SeriesInstanceUID for header in made.values()}) == 3
 
 
-def test_the_frames_of_an_enhanced_image_are_referred_to(unpack, tmp_path, validator_errors):
+def test_the_frames_of_an_enhanced_image_are_referred_to(
+    unpack: Callable[[str], Path], tmp_path: Path, validator_errors: Callable[..., list[str]]
+) -> None:
     source = read_volume(unpack("awkward") / "enhanced" / "philips" / "001")
     made = write_all(open_study(source), spread_of(source), tmp_path)
     for header in made.values():
@@ -113,7 +122,7 @@ def test_the_frames_of_an_enhanced_image_are_referred_to(unpack, tmp_path, valid
     assert len(made["report"].SourceInstanceSequence) == 1
 
 
-def test_other_readers_find_the_maps_values_at_their_places(series, tmp_path):
+def test_other_readers_find_the_maps_values_at_their_places(series: Path, tmp_path: Path) -> None:
     source = read_volume(series)
     spread = spread_of(source)
     path = tmp_path / "made" / "uncertainty.dcm"
@@ -137,13 +146,13 @@ def test_other_readers_find_the_maps_values_at_their_places(series, tmp_path):
     assert header.FrameOfReferenceUID == dcmread(next(series.iterdir())).FrameOfReferenceUID
 
 
-def test_the_scores_are_read_back(series, tmp_path):
+def test_the_scores_are_read_back(series: Path, tmp_path: Path) -> None:
     study = open_study(read_volume(series))
     file_scores(result(), study, study.sources, tmp_path)
     document = highdicom.sr.srread(tmp_path / "scores.dcm")
     whole, copied, air, bone = document.content.get_image_measurement_groups()
 
-    def numbers(group):
+    def numbers(group: Any) -> dict[str, Any]:
         return {item.name.meaning: item.value for item in group.get_measurements()}
 
     assert numbers(whole)["Mean absolute error"] == 16.7762
@@ -157,7 +166,9 @@ def test_the_scores_are_read_back(series, tmp_path):
     assert {entry.ReferencedSOPInstanceUID for entry in referred} == {s.SOPInstanceUID for s in study.sources}
 
 
-def test_scores_of_clipped_values_and_of_doubtful_translations_say_so(series, tmp_path, validator_errors):
+def test_scores_of_clipped_values_and_of_doubtful_translations_say_so(
+    series: Path, tmp_path: Path, validator_errors: Callable[..., list[str]]
+) -> None:
     study, plain = open_study(read_volume(series)), result()
     doubt = Plausibility(bone_outside_ml=35.0, doubts=["bone outside the head: 35 ml"])
     made = replace(plain.translation, plausibility=doubt)
@@ -178,8 +189,12 @@ def test_scores_of_clipped_values_and_of_doubtful_translations_say_so(series, tm
 
 @pytest.mark.parametrize("charset", ["ISO_IR 100", "ISO_IR 192"])
 def test_text_from_outside_is_inert_and_fits_every_character_set(
-    series, tmp_path, edit, validator_errors, charset
-):
+    series: Path,
+    tmp_path: Path,
+    edit: Callable[..., None],
+    validator_errors: Callable[..., list[str]],
+    charset: str,
+) -> None:
     for path in series.iterdir():
         edit(path, SpecificCharacterSet=charset, PatientName="Müller^Jürgen")
     study = open_study(read_volume(series))
@@ -206,7 +221,7 @@ def test_text_from_outside_is_inert_and_fits_every_character_set(
     assert "Mean absolute error" not in {item.name.meaning for item in whole.get_measurements()}
 
 
-def test_equal_content_has_equal_uids_and_other_content_others(series, tmp_path):
+def test_equal_content_has_equal_uids_and_other_content_others(series: Path, tmp_path: Path) -> None:
     source = read_volume(series)
     study, spread = open_study(source), spread_of(source)
     first, again = (write_all(study, spread, tmp_path / name) for name in ("a", "b"))
@@ -217,7 +232,7 @@ def test_equal_content_has_equal_uids_and_other_content_others(series, tmp_path)
         assert (first[name].SOPInstanceUID == other[name].SOPInstanceUID) == (name == "report")
 
 
-def test_the_pdf_is_that_which_went_in(series, tmp_path):
+def test_the_pdf_is_that_which_went_in(series: Path, tmp_path: Path) -> None:
     study = open_study(read_volume(series))
     for document in (PDF, PDF + b"\n"):
         write_pdf(document, "title", study, tmp_path / "report.dcm")
@@ -225,7 +240,9 @@ def test_the_pdf_is_that_which_went_in(series, tmp_path):
         assert header.EncapsulatedDocument[: header.EncapsulatedDocumentLength] == document
 
 
-def test_what_does_not_belong_together_is_refused(series, tmp_path, make_volume):
+def test_what_does_not_belong_together_is_refused(
+    series: Path, tmp_path: Path, make_volume: Callable[..., Volume]
+) -> None:
     source = read_volume(series)
     moved = Volume(source.values, source.affine + np.eye(4) * 0.5)
     with pytest.raises(GeometryRefused, match="not on the grid of its source"):
@@ -236,7 +253,9 @@ def test_what_does_not_belong_together_is_refused(series, tmp_path, make_volume)
     assert not (tmp_path / "x.dcm").exists()
 
 
-def test_a_source_without_a_frame_of_reference_gets_one_of_its_own(series, tmp_path, edit, validator_errors):
+def test_a_source_without_a_frame_of_reference_gets_one_of_its_own(
+    series: Path, tmp_path: Path, edit: Callable[..., None], validator_errors: Callable[..., list[str]]
+) -> None:
     for path in series.iterdir():
         edit(path, FrameOfReferenceUID=None, PatientName="anonymous")
     source = read_volume(series)

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import shutil
 import warnings
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import dcm2niix
 import nibabel as nib
@@ -11,18 +13,19 @@ import pydicom.data
 import pytest
 import SimpleITK
 from nibabel.orientations import io_orientation, ornt_transform
+from numpy.typing import NDArray
 from pydicom import Dataset, dcmread, dcmwrite
 from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRBigEndian, JPEG2000Lossless, JPEGLSLossless, RLELossless, generate_uid
 
 from medtranslate.errors import GeometryRefused, InputRefused, SeriesRefused, Unreadable
 from medtranslate.geometry import swap_lps_ras
-from medtranslate.io import detect_format, read_volume, write_volume
+from medtranslate.io import Volume, detect_format, read_volume, write_volume
 
 PYDICOM_FILES = Path(pydicom.data.__file__).parent / "test_files"
 
 
-def as_itk_sees_it(files):
+def as_itk_sees_it(files: list[Path]) -> tuple[NDArray[Any], NDArray[np.float64]]:
     """Values [X, Y, Z] and RAS affine of an image series read by SimpleITK."""
     image = SimpleITK.ReadImage([str(file) for file in files])
     affine = np.eye(4)
@@ -31,12 +34,12 @@ def as_itk_sees_it(files):
     return SimpleITK.GetArrayFromImage(image).T, swap_lps_ras(affine)
 
 
-def corners(shape):
+def corners(shape: tuple[int, ...]) -> NDArray[np.float64]:
     ends = np.meshgrid(*[(0, length - 1) for length in shape])
     return np.vstack([np.reshape(ends, (3, -1)), np.ones(8)])
 
 
-def assert_same(volume, oracle):
+def assert_same(volume: Volume, oracle: Any) -> None:
     """Equal intensities (but for float32 rounding) and places within 0.01 mm, whatever the oracle's axes."""
     turn = ornt_transform(io_orientation(oracle.affine), io_orientation(volume.affine))
     oracle = nib.squeeze_image(oracle).as_reoriented(turn)
@@ -45,7 +48,9 @@ def assert_same(volume, oracle):
 
 
 @pytest.mark.parametrize(("name", "modality"), [("mr-t1-sagittal-siemens", "mr"), ("ct-skull-philips", "ct")])
-def test_a_regular_series_agrees_with_dcm2niix(unpack, tmp_path, name, modality):
+def test_a_regular_series_agrees_with_dcm2niix(
+    unpack: Callable[[str], Path], tmp_path: Path, name: str, modality: str
+) -> None:
     folder = unpack(name)
     dcm2niix.main(
         ["-z", "n", "-b", "n", "-o", str(tmp_path), "-f", "oracle", str(folder)], capture_output=True
@@ -56,7 +61,9 @@ def test_a_regular_series_agrees_with_dcm2niix(unpack, tmp_path, name, modality)
     assert_same(volume, nib.load(tmp_path / "oracle.nii"))
 
 
-def test_a_ct_agrees_with_simpleitk_whatever_the_order_of_files_and_numbers(unpack, tmp_path, edit):
+def test_a_ct_agrees_with_simpleitk_whatever_the_order_of_files_and_numbers(
+    unpack: Callable[[str], Path], tmp_path: Path, edit: Callable[..., None]
+) -> None:
     sources = [path for path in unpack("ct-skull-philips").iterdir() if detect_or_none(path) == "dicom"]
     sources.sort(key=lambda path: float(dcmread(path, specific_tags=["ImagePositionPatient"])[0x00200032][2]))
     values, affine = as_itk_sees_it(sources)
@@ -69,7 +76,7 @@ def test_a_ct_agrees_with_simpleitk_whatever_the_order_of_files_and_numbers(unpa
     assert np.abs((volume.affine - affine) @ corners(values.shape)).max() < 1e-3
 
 
-def detect_or_none(path):
+def detect_or_none(path: Path) -> str | None:
     try:
         return detect_format(path)
     except Unreadable:
@@ -86,7 +93,7 @@ def detect_or_none(path):
         *("enhanced/philips/001", "enhanced/philips/001_implicit", "enhanced/siemens/anatomical/001"),
     ],
 )
-def test_encodings_are_read_as_their_published_truth_says(unpack, kind):
+def test_encodings_are_read_as_their_published_truth_says(unpack: Callable[[str], Path], kind: Any) -> None:
     folder = unpack("awkward") / kind
     assert_same(read_volume(folder), nib.load(folder.with_name(f"{folder.name}_ground_truth.nii.gz")))
 
@@ -102,12 +109,14 @@ def test_encodings_are_read_as_their_published_truth_says(unpack, kind):
         ("generic/anatomical", SeriesRefused, "holds 3 series: ...[0-9.]{12} .MR, 4 images.; "),
     ],
 )
-def test_real_series_that_are_no_regular_volume_are_refused(unpack, folder, kind, said):
+def test_real_series_that_are_no_regular_volume_are_refused(
+    unpack: Callable[[str], Path], folder: str, kind: Any, said: str
+) -> None:
     with pytest.raises(kind, match=said):
         read_volume(unpack("awkward") / folder)
 
 
-def test_tilted_and_uneven_slices_lie_where_their_own_headers_say(unpack):
+def test_tilted_and_uneven_slices_lie_where_their_own_headers_say(unpack: Callable[[str], Path]) -> None:
     volume = read_volume(unpack("ct-head-ge-tilt"), modality="ct")
     headers = sorted(
         (dcmread(path) for path in unpack("ct-head-ge-tilt").glob("*.dcm")),
@@ -130,7 +139,9 @@ def test_tilted_and_uneven_slices_lie_where_their_own_headers_say(unpack):
     )
 
 
-def test_what_needs_a_regular_grid_refuses_tilted_slices_and_names_regrid(unpack, tmp_path):
+def test_what_needs_a_regular_grid_refuses_tilted_slices_and_names_regrid(
+    unpack: Callable[[str], Path], tmp_path: Path
+) -> None:
     volume = read_volume(unpack("awkward") / "failing" / "gantrytilting" / "001")
     assert str(volume.meta.slices) == "tilted by 14.0 degrees, gaps of 4.85 mm"
     with pytest.raises(GeometryRefused, match=r"no regular grid \(tilted by 14.0 degrees.*--regrid"):
@@ -173,7 +184,9 @@ BAD_SLICES = {
 
 
 @pytest.mark.parametrize("case", BAD_SLICES)
-def test_one_bad_slice_makes_the_series_refused_and_names_the_file(series, edit, case):
+def test_one_bad_slice_makes_the_series_refused_and_names_the_file(
+    series: Path, edit: Callable[..., None], case: str
+) -> None:
     change, said = BAD_SLICES[case]
     bad = series / "IM0003.dcm"
     if case == "moved onto its neighbour":
@@ -187,21 +200,23 @@ def test_one_bad_slice_makes_the_series_refused_and_names_the_file(series, edit,
     assert "IM0003.dcm" in message or "series" in case or "UID" in case
 
 
-def test_a_missing_slice_is_refused(series):
+def test_a_missing_slice_is_refused(series: Path) -> None:
     (series / "IM0002.dcm").unlink()
     with pytest.raises(GeometryRefused, match=r"1 of 5 slices missing: 6.00 mm between .*IM0001.*IM0003"):
         read_volume(series)
 
 
 @pytest.mark.parametrize("length", [0, 100, 300, 600, 1000])
-def test_a_cut_file_is_refused_and_not_passed_over(series, length):
+def test_a_cut_file_is_refused_and_not_passed_over(series: Path, length: int) -> None:
     cut = series / "IM0005.dcm"
     cut.write_bytes(cut.read_bytes()[:length])
     with pytest.raises(InputRefused, match=r"IM0005.dcm"):
         read_volume(series)
 
 
-def test_one_of_several_series_is_chosen_by_the_end_of_its_uid(series, tmp_path, make_volume):
+def test_one_of_several_series_is_chosen_by_the_end_of_its_uid(
+    series: Path, tmp_path: Path, make_volume: Callable[..., Volume]
+) -> None:
     write_volume(make_volume("mr"), series / "deeper")
     uid = read_volume(series / "deeper").meta.series
     assert read_volume(series, series=uid[-12:]).meta.modality == "mr"
@@ -209,7 +224,7 @@ def test_one_of_several_series_is_chosen_by_the_end_of_its_uid(series, tmp_path,
         read_volume(series, series="99.99")
 
 
-def test_what_is_no_image_is_passed_over(series):
+def test_what_is_no_image_is_passed_over(series: Path) -> None:
     expected = read_volume(series)
     shutil.copy(PYDICOM_FILES / "rtplan.dcm", series)
     shutil.copy(PYDICOM_FILES / "reportsi.dcm", series)
@@ -218,7 +233,7 @@ def test_what_is_no_image_is_passed_over(series):
     assert np.array_equal(read_volume(series).values, expected.values)
 
 
-def test_numbers_longer_than_the_standard_allows_are_read(series):
+def test_numbers_longer_than_the_standard_allows_are_read(series: Path) -> None:
     expected = read_volume(series)
     for path in series.iterdir():
         content = path.read_bytes()
@@ -234,7 +249,7 @@ def test_numbers_longer_than_the_standard_allows_are_read(series):
     assert np.allclose(volume.affine, expected.affine)
 
 
-def test_each_slice_is_rescaled_by_its_own_numbers(series, edit):
+def test_each_slice_is_rescaled_by_its_own_numbers(series: Path, edit: Callable[..., None]) -> None:
     expected = read_volume(series).values
     edit(series / "IM0004.dcm", RescaleSlope="0.5", RescaleIntercept="-7")
     volume = read_volume(series)
@@ -242,7 +257,9 @@ def test_each_slice_is_rescaled_by_its_own_numbers(series, edit):
     assert np.array_equal(volume.values[..., [0, 1, 2, 4]], expected[..., [0, 1, 2, 4]])
 
 
-def test_stored_values_may_be_padding_a_range_or_use_fewer_bits(series, edit):
+def test_stored_values_may_be_padding_a_range_or_use_fewer_bits(
+    series: Path, edit: Callable[..., None]
+) -> None:
     expected = read_volume(series).values
     for path in series.iterdir():
         header = dcmread(path)
@@ -256,7 +273,9 @@ def test_stored_values_may_be_padding_a_range_or_use_fewer_bits(series, edit):
     assert np.array_equal(read_volume(series).values, ((expected + 128) % 256) - 128)
 
 
-def test_how_values_are_shown_does_not_change_them(tmp_path, make_volume, edit):
+def test_how_values_are_shown_does_not_change_them(
+    tmp_path: Path, make_volume: Callable[..., Volume], edit: Callable[..., None]
+) -> None:
     write_volume(make_volume("mr"), tmp_path / "mr")
     expected = read_volume(tmp_path / "mr")
     for path in (tmp_path / "mr").iterdir():
@@ -267,11 +286,11 @@ def test_how_values_are_shown_does_not_change_them(tmp_path, make_volume, edit):
 
 
 @pytest.fixture
-def compressed(tmp_path, make_volume):
+def compressed(tmp_path: Path, make_volume: Callable[..., Volume]) -> Callable[[str], Path]:
     """A series in a syntax: compressed(RLELossless)."""
     write_volume(make_volume(shape=(64, 48, 3)), tmp_path / "compressed")
 
-    def make(syntax):
+    def make(syntax: str) -> Path:
         for path in (tmp_path / "compressed").iterdir():
             header = dcmread(path)
             header.compress(syntax)
@@ -282,12 +301,14 @@ def compressed(tmp_path, make_volume):
 
 
 @pytest.mark.parametrize("syntax", [RLELossless, JPEGLSLossless, JPEG2000Lossless], ids=lambda uid: uid.name)
-def test_a_compressed_series_is_the_plain_one(tmp_path, compressed, syntax):
+def test_a_compressed_series_is_the_plain_one(tmp_path: Path, compressed: Any, syntax: Any) -> None:
     expected = read_volume(tmp_path / "compressed")
     assert np.array_equal(read_volume(compressed(syntax)).values, expected.values)
 
 
-def test_positions_that_jitter_by_micrometres_are_a_regular_grid(series, edit):
+def test_positions_that_jitter_by_micrometres_are_a_regular_grid(
+    series: Path, edit: Callable[..., None]
+) -> None:
     expected = read_volume(series)
     jitter = np.random.default_rng(0).uniform(-0.002, 0.002, (5, 3)).round(4)
     for path, shift in zip(sorted(series.iterdir()), jitter, strict=True):
@@ -305,7 +326,9 @@ SIZES = {
 
 
 @pytest.mark.parametrize("syntax", SIZES, ids=lambda uid: uid.name)
-def test_a_compressed_frame_of_another_size_is_refused_before_it_is_decoded(compressed, syntax):
+def test_a_compressed_frame_of_another_size_is_refused_before_it_is_decoded(
+    compressed: Any, syntax: Any
+) -> None:
     path = compressed(syntax) / "IM0002.dcm"
     content = path.read_bytes()
     assert SIZES[syntax][0] in content
@@ -314,7 +337,7 @@ def test_a_compressed_frame_of_another_size_is_refused_before_it_is_decoded(comp
         read_volume(path.parent)
 
 
-def test_a_frame_that_unpacks_far_beyond_its_image_is_refused(series):
+def test_a_frame_that_unpacks_far_beyond_its_image_is_refused(series: Path) -> None:
     path = series / "IM0003.dcm"
     header = dcmread(path)
     header.compress(RLELossless)
@@ -324,7 +347,9 @@ def test_a_frame_that_unpacks_far_beyond_its_image_is_refused(series):
         read_volume(series)
 
 
-def test_more_voxels_than_the_bound_are_refused_from_the_headers(series, edit):
+def test_more_voxels_than_the_bound_are_refused_from_the_headers(
+    series: Path, edit: Callable[..., None]
+) -> None:
     for path in series.iterdir():
         edit(path, Rows=30000, Columns=30000)
     with pytest.raises(Unreadable, match="more than the bound"):
@@ -332,7 +357,7 @@ def test_more_voxels_than_the_bound_are_refused_from_the_headers(series, edit):
 
 
 @pytest.mark.parametrize("path", sorted(PYDICOM_FILES.rglob("*.dcm")), ids=lambda path: path.name)
-def test_pydicom_s_collection_of_awkward_files_is_read_or_refused(path):
+def test_pydicom_s_collection_of_awkward_files_is_read_or_refused(path: Any) -> None:
     try:
         volume = read_volume(path)
     except InputRefused:
@@ -347,13 +372,13 @@ def test_pydicom_s_collection_of_awkward_files_is_read_or_refused(path):
     assert np.allclose(volume.values[:, :, 0], expected, atol=1e-3)
 
 
-def test_a_folder_without_images_is_refused(tmp_path):
+def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
     shutil.copy(PYDICOM_FILES / "rtplan.dcm", tmp_path)
     with pytest.raises(SeriesRefused, match="no DICOM image found"):
         read_volume(tmp_path)
 
 
-def test_meta_holds_no_identity(series, edit):
+def test_meta_holds_no_identity(series: Path, edit: Callable[..., None]) -> None:
     for path in series.iterdir():
         edit(path, PatientName="CANARY^NAME", PatientID="CANARY", SeriesDescription="CANARY")
     uid = generate_uid()
@@ -365,7 +390,9 @@ def test_meta_holds_no_identity(series, edit):
 
 
 @pytest.mark.parametrize(("bits", "signed", "vr"), [(8, 0, "OB"), (8, 0, "OW"), (16, 0, "OW"), (16, 1, "OW")])
-def test_big_endian_is_read_as_pydicom_reads_it(tmp_path, make_volume, bits, signed, vr):
+def test_big_endian_is_read_as_pydicom_reads_it(
+    tmp_path: Path, make_volume: Callable[..., Volume], bits: int, signed: int, vr: str
+) -> None:
     """An odd number of bytes a slice, too: words of OW are swapped, bytes of OB are not (PS3.5 A.3)."""
     write_volume(make_volume(shape=(7, 5, 3)), tmp_path / "big")
     values = np.random.default_rng(0).integers(-100 if signed else 0, 120, (3, 5, 7))

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,11 +16,12 @@ from pydicom.tag import Tag
 
 from medtranslate.cli import invoke
 from medtranslate.errors import SeriesRefused
-from medtranslate.io import read_volume, write_volume
+from medtranslate.io import Meta, Volume, read_volume, write_volume
 from medtranslate.io.dicom_files import without_comment
 from medtranslate.io.dicom_objects import open_study, write_pdf
 from medtranslate.io.dicom_write import write_deidentified
 from medtranslate.phantom import study
+from medtranslate.records import Derivation
 
 NAMES = {
     "ISO_IR 100": "Müller^Jörg".encode("latin-1"),
@@ -44,7 +48,7 @@ NAMES = {
 
 
 @without_comment()
-def plant(path, **values):
+def plant(path: Path, **values: bytes | None) -> None:
     """Put bytes into the header of a file as they are; None takes an attribute out."""
     header = dcmread(path)
     for keyword, value in {"SpecificCharacterSet": None, **values}.items():
@@ -58,7 +62,7 @@ def plant(path, **values):
 
 
 @without_comment()
-def bytes_of(path, keyword):
+def bytes_of(path: Path, keyword: str) -> bytes | None:
     """The bytes of an attribute, without what pads them; None if it is not there."""
     header = dcmread(path, specific_tags=[keyword])
     if keyword not in header:
@@ -70,10 +74,12 @@ def bytes_of(path, keyword):
 
 
 @pytest.fixture
-def derive(tmp_path, make_volume, made):
+def derive(
+    tmp_path: Path, make_volume: Callable[..., Volume], made: Callable[..., Derivation]
+) -> Callable[..., tuple[Path, Path, Meta]]:
     """Plant bytes into a slice and derive another from it: the file of each, and the source's meta."""
 
-    def act(**values):
+    def act(**values: bytes | None) -> tuple[Path, Path, Meta]:
         for name in ("source", "ct"):
             shutil.rmtree(tmp_path / name, ignore_errors=True)
         write_volume(make_volume("mr", (8, 6, 1)), tmp_path / "source")
@@ -89,7 +95,7 @@ def derive(tmp_path, make_volume, made):
 
 
 @pytest.mark.parametrize("declared", ["rightly", "not", "wrongly", "by no known term"])
-def test_a_name_keeps_its_bytes_whatever_its_character_set(derive, declared):
+def test_a_name_keeps_its_bytes_whatever_its_character_set(derive: Any, declared: str) -> None:
     for term, name in NAMES.items():
         said = {
             "rightly": None if term == "unknown" else term.encode(),
@@ -111,7 +117,7 @@ def test_a_name_keeps_its_bytes_whatever_its_character_set(derive, declared):
         assert meta.identity == (), term
 
 
-def test_an_undeclared_text_is_counted_in_characters_not_bytes(derive):
+def test_an_undeclared_text_is_counted_in_characters_not_bytes(derive: Any) -> None:
     said = {"StudyDescription": ("Голова " * 8).strip().encode(), "StudyID": "ИССЛ-2024".encode()}
     _, derived, meta = derive(**said)
     assert {keyword: bytes_of(derived, keyword) for keyword in said} == said
@@ -128,7 +134,9 @@ INVALID = {
 
 
 @pytest.mark.parametrize("case", INVALID)
-def test_what_archives_file_by_is_kept_though_it_is_not_valid_and_said_by_name(derive, case):
+def test_what_archives_file_by_is_kept_though_it_is_not_valid_and_said_by_name(
+    derive: Any, case: str
+) -> None:
     ((keyword, value),) = INVALID[case].items()
     source, derived, meta = derive(**INVALID[case])
     assert bytes_of(source, keyword) == bytes_of(derived, keyword) == value
@@ -137,7 +145,7 @@ def test_what_archives_file_by_is_kept_though_it_is_not_valid_and_said_by_name(d
     )
 
 
-def test_what_else_is_not_valid_is_left_out_and_said_by_name(derive):
+def test_what_else_is_not_valid_is_left_out_and_said_by_name(derive: Any) -> None:
     planted = {
         "StudyID": b"S" * 17,
         "ReferringPhysicianName": b"R" * 65,
@@ -154,7 +162,7 @@ def test_what_else_is_not_valid_is_left_out_and_said_by_name(derive):
     assert "CANARY" not in repr(meta)
 
 
-def test_the_record_says_what_was_kept_or_left_out(tmp_path, small_model):
+def test_the_record_says_what_was_kept_or_left_out(tmp_path: Path, small_model: Path) -> None:
     head = study(910_001, size=32, spacing=7.0)
     write_volume(head.mr, tmp_path / "mr")
     for path in (tmp_path / "mr").iterdir():
@@ -169,14 +177,14 @@ def test_the_record_says_what_was_kept_or_left_out(tmp_path, small_model):
 
 
 @pytest.mark.parametrize("term", ["\\ISO 2022 IR 58", "ISO_IR 203"])
-def test_a_document_beside_the_series_keeps_the_bytes_too(derive, tmp_path, term):
+def test_a_document_beside_the_series_keeps_the_bytes_too(derive: Any, tmp_path: Path, term: str) -> None:
     source, _, _ = derive(PatientName=NAMES[term], SpecificCharacterSet=term.encode(), PatientID=b"\xfc")
     write_pdf(b"%PDF-1.4", "a title", open_study(read_volume(source)), tmp_path / "report.dcm")
     for keyword in ("PatientName", "PatientID", "SpecificCharacterSet"):
         assert bytes_of(tmp_path / "report.dcm", keyword) == bytes_of(source, keyword)
 
 
-def test_a_scanner_s_name_keeps_its_bytes(derive):
+def test_a_scanner_s_name_keeps_its_bytes(derive: Any) -> None:
     source, derived, _ = derive(
         Manufacturer="Sanitätshaus".encode(), ManufacturerModelName=b"\xb2\xe2\xca\xd4"
     )
@@ -187,7 +195,9 @@ def test_a_scanner_s_name_keeps_its_bytes(derive):
 
 
 @pytest.mark.parametrize("charset", [None, b"ISO_IR 192", b"\\ISO 2022 IR 58"])
-def test_a_deidentified_copy_keeps_the_bytes_of_texts_that_stay(derive, tmp_path, charset):
+def test_a_deidentified_copy_keeps_the_bytes_of_texts_that_stay(
+    derive: Any, tmp_path: Path, charset: bytes | None
+) -> None:
     model = b"\x1b$)A\xd5\xc5 \xfc"
     source, _, _ = derive(SpecificCharacterSet=charset, ManufacturerModelName=model, PatientName=b"\xfcber")
     (tmp_path / "copy").mkdir()
@@ -199,7 +209,9 @@ def test_a_deidentified_copy_keeps_the_bytes_of_texts_that_stay(derive, tmp_path
 
 
 @pytest.mark.parametrize("lacking", ["StudyInstanceUID", "SOPInstanceUID", "SOPClassUID"])
-def test_a_blank_uid_stands_in_the_way_of_dicom_alone(series, tmp_path, made, lacking):
+def test_a_blank_uid_stands_in_the_way_of_dicom_alone(
+    series: Path, tmp_path: Path, made: Callable[..., Derivation], lacking: str
+) -> None:
     expected = read_volume(series)
     for path in series.iterdir():
         plant(path, **{lacking: b""})
@@ -216,7 +228,9 @@ def test_a_blank_uid_stands_in_the_way_of_dicom_alone(series, tmp_path, made, la
 
 
 @pytest.mark.parametrize("broken", [b"", b"1.2.PATIENT"])
-def test_what_dicom_cannot_refer_to_is_refused_before_it_is_translated(tmp_path, small_model, capsys, broken):
+def test_what_dicom_cannot_refer_to_is_refused_before_it_is_translated(
+    tmp_path: Path, small_model: Path, capsys: pytest.CaptureFixture[str], broken: bytes
+) -> None:
     write_volume(study(910_001, size=32, spacing=7.0).mr, tmp_path / "mr")
     for path in (tmp_path / "mr").iterdir():
         plant(path, StudyInstanceUID=broken)

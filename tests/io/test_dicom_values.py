@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,7 +30,7 @@ from medtranslate.cli import invoke
 from medtranslate.config import BatchSettings
 from medtranslate.errors import InputRefused, Unreadable
 from medtranslate.geometry import spacing
-from medtranslate.io import read_volume, write_volume
+from medtranslate.io import Volume, read_volume, write_volume
 from medtranslate.io.dicom_files import without_comment
 from medtranslate.io.dicom_values import require_signal
 from medtranslate.io.dicom_write import write_deidentified
@@ -36,7 +39,7 @@ from medtranslate.phantom import study
 
 
 @without_comment()
-def change(folder, **values):
+def change(folder: Path, **values: object) -> None:
     """Change all files of a folder; bytes are put in as they are, None takes out."""
     for path in sorted(folder.iterdir()):
         header = dcmread(path)
@@ -52,7 +55,7 @@ def change(folder, **values):
         header.save_as(path)
 
 
-def agree(folder):
+def agree(folder: Path) -> Volume:
     """The volume, which `info` calls readable; or the refusal, whose sentence it says."""
     (item,) = list_items(folder)
     if item.refused:
@@ -65,7 +68,7 @@ def agree(folder):
     return volume
 
 
-def declare(folder, syntax):
+def declare(folder: Path, syntax: str) -> None:
     """Let the file meta name a syntax that the data set does not follow."""
     for path in sorted(folder.iterdir()):
         raw, header = path.read_bytes(), dcmread(path)
@@ -82,7 +85,9 @@ def declare(folder, syntax):
 @pytest.mark.parametrize("behind", [0, 16], ids=["pixels last", "an element behind the pixels"])
 @pytest.mark.parametrize("extra", [0, 40], ids=["as long as the image", "longer pixels"])
 @pytest.mark.parametrize("syntaxes", [(True, ExplicitVRLittleEndian), (False, ImplicitVRLittleEndian)])
-def test_the_bytes_say_where_pixels_begin_whatever_is_declared(series, tmp_path, syntaxes, extra, behind):
+def test_the_bytes_say_where_pixels_begin_whatever_is_declared(
+    series: Path, tmp_path: Path, syntaxes: Any, extra: int, behind: int
+) -> None:
     expected = read_volume(series)
     implicit, declared = syntaxes
     for path in series.iterdir():
@@ -103,7 +108,7 @@ def test_the_bytes_say_where_pixels_begin_whatever_is_declared(series, tmp_path,
     assert np.array_equal(read_volume(tmp_path / "copy").values, expected.values)
 
 
-def test_pixels_that_are_compressed_but_declared_plain_are_refused(series):
+def test_pixels_that_are_compressed_but_declared_plain_are_refused(series: Path) -> None:
     for path in series.iterdir():
         header = dcmread(path)
         header.compress(RLELossless)
@@ -121,13 +126,15 @@ def test_pixels_that_are_compressed_but_declared_plain_are_refused(series):
         (None, "no pixel data"),
     ],
 )
-def test_info_refuses_pixels_of_another_length_as_reading_does(series, edit, pixels, said):
+def test_info_refuses_pixels_of_another_length_as_reading_does(
+    series: Path, edit: Callable[..., None], pixels: Any, said: str
+) -> None:
     edit(series / "IM0003.dcm", PixelData=pixels)
     with pytest.raises(Unreadable, match=said):
         agree(series)
 
 
-def test_info_refuses_a_file_that_was_cut_within_its_pixels(series):
+def test_info_refuses_a_file_that_was_cut_within_its_pixels(series: Path) -> None:
     path = series / "IM0002.dcm"
     path.write_bytes(path.read_bytes()[:-7])
     with pytest.raises(Unreadable, match="truncated, 89 of 96 bytes"):
@@ -135,7 +142,7 @@ def test_info_refuses_a_file_that_was_cut_within_its_pixels(series):
 
 
 @pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, DeflatedExplicitVRLittleEndian, RLELossless])
-def test_bits_beyond_those_stored_mean_nothing_in_any_plain_coding(series, syntax):
+def test_bits_beyond_those_stored_mean_nothing_in_any_plain_coding(series: Path, syntax: Any) -> None:
     expected = read_volume(series).values
     for path in series.iterdir():
         header = dcmread(path)
@@ -150,13 +157,13 @@ def test_bits_beyond_those_stored_mean_nothing_in_any_plain_coding(series, synta
 
 
 @pytest.mark.parametrize("high", [15, 10])
-def test_a_high_bit_that_is_not_that_of_the_bits_stored_is_refused(series, high):
+def test_a_high_bit_that_is_not_that_of_the_bits_stored_is_refused(series: Path, high: int) -> None:
     change(series, BitsStored=12, HighBit=high)
     with pytest.raises(Unreadable, match=f"HighBit is {high}, where BitsStored 12 wants 11"):
         agree(series)
 
 
-def test_jpegs_say_their_bits_themselves(tmp_path, make_volume):
+def test_jpegs_say_their_bits_themselves(tmp_path: Path, make_volume: Callable[..., Volume]) -> None:
     series = tmp_path / "jpeg"
     write_volume(make_volume(shape=(64, 48, 2)), series)
     expected = read_volume(series).values
@@ -172,7 +179,7 @@ def test_jpegs_say_their_bits_themselves(tmp_path, make_volume):
         change(series, HighBit=15)
 
 
-def fill(folder, outside, **header_values):
+def fill(folder: Path, outside: int, **header_values: Any) -> None:
     """Put pixels in the first two rows of each file, and say what padding is."""
     for path in folder.iterdir():
         header = dcmread(path)
@@ -196,7 +203,7 @@ def fill(folder, outside, **header_values):
         (-3000, {"PixelPaddingValue": -3024, "PixelPaddingRangeLimit": -2990}),
     ],
 )
-def test_padding_that_the_bits_stored_cannot_hold_becomes_air(series, outside, said):
+def test_padding_that_the_bits_stored_cannot_hold_becomes_air(series: Path, outside: int, said: Any) -> None:
     expected = read_volume(series).values
     expected[..., :2, :] = -1024
     fill(series, outside, BitsStored=12, HighBit=11, **said)
@@ -206,7 +213,9 @@ def test_padding_that_the_bits_stored_cannot_hold_becomes_air(series, outside, s
 
 
 @pytest.mark.parametrize(("padding", "background"), [(-32768, 7), (30000, 7), (0, 0)])
-def test_padding_of_an_mr_becomes_its_background(tmp_path, make_volume, padding, background):
+def test_padding_of_an_mr_becomes_its_background(
+    tmp_path: Path, make_volume: Callable[..., Volume], padding: int, background: int
+) -> None:
     volume = make_volume("mr")
     write_volume(volume.with_values((volume.values + 107).clip(7)), tmp_path / "mr")
     expected = read_volume(tmp_path / "mr").values
@@ -219,7 +228,7 @@ def test_padding_of_an_mr_becomes_its_background(tmp_path, make_volume, padding,
     assert (said in volume.meta.warnings) == (padding != 0)
 
 
-def test_an_mr_of_nothing_but_padding_is_zero(tmp_path, make_volume):
+def test_an_mr_of_nothing_but_padding_is_zero(tmp_path: Path, make_volume: Callable[..., Volume]) -> None:
     write_volume(make_volume("mr"), tmp_path / "mr")
     for path in (tmp_path / "mr").iterdir():
         header = dcmread(path)
@@ -246,7 +255,7 @@ def test_an_mr_of_nothing_but_padding_is_zero(tmp_path, make_volume):
     ],
     ids=str,
 )
-def test_what_is_optional_may_be_empty_and_numbers_padded(series, values):
+def test_what_is_optional_may_be_empty_and_numbers_padded(series: Path, values: Any) -> None:
     expected = read_volume(series)
     change(series, **values)
     volume = agree(series)
@@ -264,7 +273,9 @@ def test_what_is_optional_may_be_empty_and_numbers_padded(series, values):
     ],
     ids=str,
 )
-def test_an_mr_may_lack_a_part_of_its_scale(tmp_path, make_volume, values, slope, intercept):
+def test_an_mr_may_lack_a_part_of_its_scale(
+    tmp_path: Path, make_volume: Callable[..., Volume], values: Any, slope: float, intercept: int
+) -> None:
     write_volume(make_volume("mr"), tmp_path / "mr")
     expected = read_volume(tmp_path / "mr").values * slope + intercept
     change(tmp_path / "mr", **values)
@@ -272,7 +283,7 @@ def test_an_mr_may_lack_a_part_of_its_scale(tmp_path, make_volume, values, slope
 
 
 @pytest.mark.parametrize("values", [{"RescaleSlope": b""}, {"RescaleIntercept": b""}])
-def test_a_ct_without_a_part_of_its_scale_is_refused(series, values):
+def test_a_ct_without_a_part_of_its_scale_is_refused(series: Path, values: Any) -> None:
     change(series, **values)
     with pytest.raises(InputRefused, match="is missing or is not 1 numbers"):
         agree(series)
@@ -304,8 +315,13 @@ MR_MAPS = {
     ("modality", "said"), [*(("ct", said) for said in CT_MAPS), *(("mr", said) for said in MR_MAPS)]
 )
 def test_a_map_is_named_in_info_and_convertible_and_kept_from_networks(
-    tmp_path, make_volume, edit, modality, said, place
-):
+    tmp_path: Path,
+    make_volume: Callable[..., Volume],
+    edit: Callable[..., None],
+    modality: Any,
+    said: Any,
+    place: int,
+) -> None:
     """Whichever of the slices says so; one ImageType among others would be another acquisition."""
     write_volume(make_volume(modality), tmp_path / "map")
     if modality == "ct":
@@ -335,13 +351,15 @@ def test_a_map_is_named_in_info_and_convertible_and_kept_from_networks(
         ("mr", ["ORIGINAL", "PRIMARY"]),
     ],
 )
-def test_what_is_signal_is_no_map(tmp_path, make_volume, modality, kind):
+def test_what_is_signal_is_no_map(
+    tmp_path: Path, make_volume: Callable[..., Volume], modality: str, kind: Any
+) -> None:
     write_volume(make_volume(modality), tmp_path / "a")
     change(tmp_path / "a", ImageType=kind)
     require_signal(agree(tmp_path / "a").meta)
 
 
-def test_one_slice_of_another_unit_is_said(series, edit):
+def test_one_slice_of_another_unit_is_said(series: Path, edit: Callable[..., None]) -> None:
     change(series, RescaleType="HU")
     assert agree(series).meta.warnings == ()
     edit(series / "IM0004.dcm", RescaleType="US")
@@ -350,7 +368,9 @@ def test_one_slice_of_another_unit_is_said(series, edit):
 
 
 @pytest.mark.parametrize("group", ["SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"])
-def test_a_frame_that_is_a_map_is_found_in_an_enhanced_image(unpack, tmp_path, group):
+def test_a_frame_that_is_a_map_is_found_in_an_enhanced_image(
+    unpack: Callable[[str], Path], tmp_path: Path, group: str
+) -> None:
     (path,) = (unpack("awkward") / "enhanced" / "philips" / "001").rglob("*.dcm")
     header = dcmread(path)
     for item in (*header.SharedFunctionalGroupsSequence, *header.PerFrameFunctionalGroupsSequence):
@@ -364,7 +384,7 @@ def test_a_frame_that_is_a_map_is_found_in_an_enhanced_image(unpack, tmp_path, g
 
 
 @pytest.fixture
-def phase(tmp_path):
+def phase(tmp_path: Path) -> Path:
     """An MR head whose last slice says that it is a phase."""
     head = study(910_002, size=32, spacing=7.0)
     write_volume(head.mr, tmp_path / "in" / "phase")
@@ -376,8 +396,8 @@ def phase(tmp_path):
 
 
 def test_every_command_that_translates_refuses_a_map_and_convert_takes_it(
-    phase, tmp_path, small_model, capsys
-):
+    phase: Any, tmp_path: Path, small_model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     model = ["--model", str(small_model), "--quiet"]
     for command in (
         ["translate", str(phase), str(tmp_path / "ct"), "--to", "ct", "--force"],
@@ -404,7 +424,7 @@ ROUNDED = {
 
 
 @pytest.mark.parametrize("case", ROUNDED)
-def test_direction_cosines_of_two_decimals_are_unit_vectors(series, tmp_path, case):
+def test_direction_cosines_of_two_decimals_are_unit_vectors(series: Path, tmp_path: Path, case: str) -> None:
     cosines, normal = ROUNDED[case]
     for index, path in enumerate(sorted(series.iterdir())):
         header = dcmread(path)
@@ -421,7 +441,7 @@ def test_direction_cosines_of_two_decimals_are_unit_vectors(series, tmp_path, ca
     write_volume(volume, tmp_path / "a.nii.gz")
 
 
-def test_direction_cosines_that_are_further_off_are_refused(series):
+def test_direction_cosines_that_are_further_off_are_refused(series: Path) -> None:
     change(series, ImageOrientationPatient=[0.9, 0.5, 0, -0.5, 0.9, 0])
     with pytest.raises(InputRefused, match="is not two orthogonal unit vectors"):
         agree(series)

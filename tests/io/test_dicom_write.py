@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -10,6 +12,7 @@ import pytest
 import SimpleITK
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from pydicom import Dataset, dcmread
 from pydicom.data import get_testdata_file
 from pydicom.datadict import dictionary_VR
@@ -33,6 +36,7 @@ from medtranslate.io.dicom_header import derived_header
 from medtranslate.io.dicom_modules import AIR_TO_BONE_HU, WINDOWED, describe_ct, describe_plane
 from medtranslate.io.dicom_texts import FILED_BY
 from medtranslate.io.dicom_write import _write_slices
+from medtranslate.records import Derivation
 
 FREE = (
     *("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID"),
@@ -51,8 +55,14 @@ CASES = [
 
 @pytest.mark.parametrize(("name", "to", "limits"), CASES)
 def test_a_real_series_gets_a_valid_derived_one_on_its_own_grid(
-    unpack, tmp_path, made, validator_errors, name, to, limits
-):
+    unpack: Callable[[str], Path],
+    tmp_path: Path,
+    made: Callable[..., Derivation],
+    validator_errors: Callable[..., list[str]],
+    name: str,
+    to: Any,
+    limits: Any,
+) -> None:
     source = read_volume(unpack(name))
     # A gradient over the source's grid that every reader has to give back at the same places.
     ramp = np.linspace(*limits, source.shape[0]).round()[:, None, None]
@@ -74,7 +84,9 @@ def test_a_real_series_gets_a_valid_derived_one_on_its_own_grid(
     assert np.allclose(again.affine, source.affine, atol=1e-6)
 
 
-def test_slices_go_where_they_came_from_whatever_the_files_are_called(series, tmp_path, made, edit):
+def test_slices_go_where_they_came_from_whatever_the_files_are_called(
+    series: Path, tmp_path: Path, made: Callable[..., Derivation], edit: Callable[..., None]
+) -> None:
     for index, path in enumerate(sorted(series.iterdir())):
         path.rename(series / f"{(3 * index + 2) % 5}.dcm")
     source = read_volume(series)
@@ -88,7 +100,9 @@ def test_slices_go_where_they_came_from_whatever_the_files_are_called(series, tm
 
 
 @pytest.mark.parametrize("to", ["ct", "mr"])
-def test_a_single_slice_keeps_its_distance_to_the_next(tmp_path, made, validator_errors, to):
+def test_a_single_slice_keeps_its_distance_to_the_next(
+    tmp_path: Path, made: Callable[..., Derivation], validator_errors: Callable[..., list[str]], to: str
+) -> None:
     source = read_volume(get_testdata_file("693_J2KI.dcm"))
     assert source.spacing[2] != dcmread(get_testdata_file("693_J2KI.dcm")).SliceThickness
     write_volume(source, tmp_path / "derived", like=source, derivation=made(to))
@@ -97,7 +111,9 @@ def test_a_single_slice_keeps_its_distance_to_the_next(tmp_path, made, validator
     assert np.allclose(read_volume(path).affine, source.affine, atol=1e-6)
 
 
-def test_source_and_derived_series_are_one_consistent_study(series, tmp_path, made, validator_errors):
+def test_source_and_derived_series_are_one_consistent_study(
+    series: Path, tmp_path: Path, made: Callable[..., Derivation], validator_errors: Callable[..., list[str]]
+) -> None:
     source = read_volume(series)
     write_volume(
         source.with_values(source.values * 0 + 300),
@@ -123,8 +139,12 @@ def test_source_and_derived_series_are_one_consistent_study(series, tmp_path, ma
 @pytest.mark.parametrize("modality", ["ct", "mr"])
 @pytest.mark.parametrize("axes", [(1, 2, 3), (-1, -2, 3), (1, -2, 3), (3, 1, 2), (2, 1, -3)])
 def test_a_phantom_of_any_orientation_is_a_valid_study_of_its_own(
-    tmp_path, make_volume, validator_errors, modality, axes
-):
+    tmp_path: Path,
+    make_volume: Callable[..., Volume],
+    validator_errors: Callable[..., list[str]],
+    modality: str,
+    axes: tuple[int, int, int],
+) -> None:
     volume = make_volume(modality)
     affine = np.zeros((4, 4))
     for column, axis in enumerate(axes):
@@ -152,7 +172,7 @@ NUMBERS = st.floats(-5000, 5000)
 
 
 @given(low=NUMBERS, high=NUMBERS)
-def test_only_a_ct_from_air_to_bone_is_in_hu(low, high):
+def test_only_a_ct_from_air_to_bone_is_in_hu(low: Any, high: Any) -> None:
     header = Dataset()
     header.SeriesDescription, header.DerivationDescription = "SYNTHETIC CT, RESEARCH ONLY", "Computed"
     describe_ct(header, low, high)
@@ -166,7 +186,9 @@ def test_only_a_ct_from_air_to_bone_is_in_hu(low, high):
 
 
 @pytest.mark.parametrize("limits", [(-20, 100), (-1000, 999), (-999, 3071), (-160, 240)])
-def test_a_windowed_ct_says_so_wherever_it_goes(series, tmp_path, made, limits):
+def test_a_windowed_ct_says_so_wherever_it_goes(
+    series: Path, tmp_path: Path, made: Callable[..., Derivation], limits: tuple[int, int]
+) -> None:
     source = read_volume(series)
     clipped = source.with_values(source.values.clip(*limits))
     derivation = made("ct", *limits, name="a model whose name is longer than any description may be")
@@ -181,7 +203,9 @@ def test_a_windowed_ct_says_so_wherever_it_goes(series, tmp_path, made, limits):
     assert np.array_equal(again.values, clipped.values)
 
 
-def test_a_doubtful_ct_says_why_in_its_header(series, tmp_path, made):
+def test_a_doubtful_ct_says_why_in_its_header(
+    series: Path, tmp_path: Path, made: Callable[..., Derivation]
+) -> None:
     source = read_volume(series)
     doubts = ["fluid has 32 HU, brain 31 HU", "a “quoted” reason " + "x" * 2000]
     derivation = made("ct", -1024, 3071, doubts=doubts)
@@ -192,7 +216,9 @@ def test_a_doubtful_ct_says_why_in_its_header(series, tmp_path, made):
     assert len(said) <= 1024
 
 
-def test_nothing_but_the_whitelist_comes_from_the_source(series, tmp_path, made, private_item):
+def test_nothing_but_the_whitelist_comes_from_the_source(
+    series: Path, tmp_path: Path, made: Callable[..., Derivation], private_item: Dataset
+) -> None:
     for path in series.iterdir():
         header = dcmread(path)
         header.PatientName, header.PatientBirthDate = "KEPT^NAME", "19700101"
@@ -210,7 +236,7 @@ def test_nothing_but_the_whitelist_comes_from_the_source(series, tmp_path, made,
 
 
 @without_comment()
-def write_invalid(path):
+def write_invalid(path: Path) -> None:
     header = dcmread(path)
     header.PatientSex, header.PatientPosition, header.PatientBirthDate = "X", "UP", "before"
     header.PatientAge, header.BodyPartExamined = "very old", None
@@ -221,7 +247,9 @@ def write_invalid(path):
     header.save_as(path)
 
 
-def test_what_is_invalid_in_the_source_is_not_taken_over(series, tmp_path, made, validator_errors):
+def test_what_is_invalid_in_the_source_is_not_taken_over(
+    series: Path, tmp_path: Path, made: Callable[..., Derivation], validator_errors: Callable[..., list[str]]
+) -> None:
     for path in series.iterdir():
         write_invalid(path)
     source = read_volume(series)
@@ -236,7 +264,9 @@ def test_what_is_invalid_in_the_source_is_not_taken_over(series, tmp_path, made,
         assert str(header.PatientName) == "Grün^Müßig"
 
 
-def test_uids_are_the_same_for_the_same_content_alone(series, tmp_path, made, make_volume):
+def test_uids_are_the_same_for_the_same_content_alone(
+    series: Path, tmp_path: Path, made: Callable[..., Derivation], make_volume: Callable[..., Volume]
+) -> None:
     source = read_volume(series)
     other = source.with_values(source.values + (np.indices(source.shape).sum(axis=0) == 0))
     writes = {
@@ -257,7 +287,9 @@ def test_uids_are_the_same_for_the_same_content_alone(series, tmp_path, made, ma
 
 
 @pytest.mark.parametrize("high", [1.0, 100.0, 255.0, 1000.0, 4095.0, 9968.0])
-def test_an_mr_fills_its_twelve_bits_or_keeps_its_values(series, tmp_path, made, high):
+def test_an_mr_fills_its_twelve_bits_or_keeps_its_values(
+    series: Path, tmp_path: Path, made: Callable[..., Derivation], high: float
+) -> None:
     source = read_volume(series)
     mr = np.linspace(0, high, source.values.size).reshape(source.shape)
     write_volume(Volume(mr, source.affine), tmp_path / "mr", like=source, derivation=made("mr", 0, high))
@@ -269,7 +301,9 @@ def test_an_mr_fills_its_twelve_bits_or_keeps_its_values(series, tmp_path, made,
     assert float(header.WindowCenter) == pytest.approx(high * stretch / 2, rel=0.01)
 
 
-def test_a_translation_that_is_not_on_the_source_s_grid_is_refused(series, tmp_path, made, make_volume):
+def test_a_translation_that_is_not_on_the_source_s_grid_is_refused(
+    series: Path, tmp_path: Path, made: Callable[..., Derivation], make_volume: Callable[..., Volume]
+) -> None:
     source = read_volume(series)
     shifted = Volume(source.values, source.affine + np.eye(4)[:, [1, 2, 3, 0]] * 0.1)
     for volume in (shifted, make_volume(shape=(8, 6, 4))):
@@ -281,7 +315,9 @@ def test_a_translation_that_is_not_on_the_source_s_grid_is_refused(series, tmp_p
     assert not (tmp_path / "x").exists()
 
 
-def test_dicom_needs_a_dicom_source_and_a_model_or_a_phantom(series, tmp_path, made, make_volume):
+def test_dicom_needs_a_dicom_source_and_a_model_or_a_phantom(
+    series: Path, tmp_path: Path, made: Callable[..., Derivation], make_volume: Callable[..., Volume]
+) -> None:
     source = read_volume(series)
     write_volume(source, tmp_path / "a.nii")
     nifti = read_volume(tmp_path / "a.nii")
@@ -296,7 +332,9 @@ def test_dicom_needs_a_dicom_source_and_a_model_or_a_phantom(series, tmp_path, m
     assert not (tmp_path / "x").exists()
 
 
-def test_an_output_is_whole_or_absent_and_never_replaced_unasked(series, tmp_path, made):
+def test_an_output_is_whole_or_absent_and_never_replaced_unasked(
+    series: Path, tmp_path: Path, made: Callable[..., Derivation]
+) -> None:
     source = read_volume(series)
     before = {path: path.read_bytes() for path in series.iterdir()}
     with pytest.raises(OutputExists):
@@ -314,7 +352,9 @@ def test_an_output_is_whole_or_absent_and_never_replaced_unasked(series, tmp_pat
     assert np.array_equal(read_volume(tmp_path / "a.nii").values, source.values + 1)
 
 
-def test_a_source_that_is_gone_is_refused(series, tmp_path, made):
+def test_a_source_that_is_gone_is_refused(
+    series: Path, tmp_path: Path, made: Callable[..., Derivation]
+) -> None:
     source = read_volume(series)
     series.rename(tmp_path / "elsewhere")
     with pytest.raises(InputRefused):
@@ -323,8 +363,13 @@ def test_a_source_that_is_gone_is_refused(series, tmp_path, made):
 
 @pytest.mark.parametrize(("to", "limits"), [("ct", (-1024, 3071)), ("ct", (-20, 100)), ("mr", (0, 1000))])
 def test_compressed_pixels_are_the_same_to_other_readers(
-    unpack, tmp_path, made, validator_errors, to, limits
-):
+    unpack: Callable[[str], Path],
+    tmp_path: Path,
+    made: Callable[..., Derivation],
+    validator_errors: Callable[..., list[str]],
+    to: str,
+    limits: tuple[int, int],
+) -> None:
     source = read_volume(unpack("awkward") / "failing" / "slicecount")
     values = np.linspace(*limits, source.values.size).reshape(source.shape).round()
     for name, compress in (("plain", False), ("small", True)):
@@ -340,7 +385,7 @@ def test_compressed_pixels_are_the_same_to_other_readers(
     assert np.array_equal(np.sort(converted.ravel()), np.sort(values.ravel()))
 
 
-def dcm2niix(folder, out):
+def dcm2niix(folder: Path, out: Path) -> NDArray[np.float64]:
     """The voxels that dcm2niix makes of a series."""
     command = [Path(sys.executable).parent / "dcm2niix", "-f", "converted", "-o", out, folder]
     subprocess.run(command, check=True, capture_output=True)
@@ -348,8 +393,11 @@ def dcm2niix(folder, out):
 
 
 def test_slices_of_a_tilted_and_uneven_series_stay_where_their_sources_are(
-    unpack, tmp_path, made, validator_errors
-):
+    unpack: Callable[[str], Path],
+    tmp_path: Path,
+    made: Callable[..., Derivation],
+    validator_errors: Callable[..., list[str]],
+) -> None:
     source = read_volume(unpack("ct-head-ge-tilt"))
     heights = np.broadcast_to(np.arange(source.shape[2]), source.shape)
     write_volume(Volume(heights, source.affine), tmp_path / "mr", like=source, derivation=made("mr", 0, 1000))
@@ -371,8 +419,12 @@ def test_slices_of_a_tilted_and_uneven_series_stay_where_their_sources_are(
 
 @pytest.mark.parametrize("name", ["philips", "siemens"])
 def test_an_enhanced_source_gives_single_frames_that_name_their_frame(
-    unpack, tmp_path, made, validator_errors, name
-):
+    unpack: Callable[[str], Path],
+    tmp_path: Path,
+    made: Callable[..., Derivation],
+    validator_errors: Callable[..., list[str]],
+    name: str,
+) -> None:
     folder = next(path for path in sorted((unpack("awkward") / "enhanced" / name).rglob("*.dcm")))
     source = read_volume(folder)
     write_volume(
@@ -400,8 +452,14 @@ def test_an_enhanced_source_gives_single_frames_that_name_their_frame(
     ],
 )
 def test_names_in_any_script_come_through(
-    series, tmp_path, made, edit, validator_errors, character_set, name
-):
+    series: Path,
+    tmp_path: Path,
+    made: Callable[..., Derivation],
+    edit: Callable[..., None],
+    validator_errors: Callable[..., list[str]],
+    character_set: Any,
+    name: str,
+) -> None:
     for path in series.iterdir():
         edit(path, SpecificCharacterSet=character_set, PatientName=name)
     source = read_volume(series)
@@ -415,7 +473,9 @@ def test_names_in_any_script_come_through(
 @pytest.mark.parametrize(
     "keyword", ["StudyInstanceUID", "FrameOfReferenceUID", "SeriesInstanceUID", "SOPInstanceUID"]
 )
-def test_what_is_no_uid_is_refused(series, tmp_path, made, keyword):
+def test_what_is_no_uid_is_refused(
+    series: Path, tmp_path: Path, made: Callable[..., Derivation], keyword: str
+) -> None:
     with without_comment():
         for number, path in enumerate(sorted(series.iterdir())):
             header = dcmread(path)
@@ -430,7 +490,9 @@ def test_what_is_no_uid_is_refused(series, tmp_path, made, keyword):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_path_for_a_patient_id_is_a_value_and_no_path(series, tmp_path, made, edit):
+def test_a_path_for_a_patient_id_is_a_value_and_no_path(
+    series: Path, tmp_path: Path, made: Callable[..., Derivation], edit: Callable[..., None]
+) -> None:
     for path in series.iterdir():
         edit(path, PatientID="../../etc/passwd", AccessionNumber="../x")
     source = read_volume(series)
@@ -439,7 +501,9 @@ def test_a_path_for_a_patient_id_is_a_value_and_no_path(series, tmp_path, made, 
     assert dcmread(tmp_path / "mr" / "IM0001.dcm").PatientID == "../../etc/passwd"
 
 
-def test_a_name_that_is_too_long_is_left_out(series, tmp_path, made, edit):
+def test_a_name_that_is_too_long_is_left_out(
+    series: Path, tmp_path: Path, made: Callable[..., Derivation], edit: Callable[..., None]
+) -> None:
     with without_comment():
         for path in series.iterdir():
             edit(path, PatientName="A" * 64, ReferringPhysicianName="B" * 65)
@@ -458,7 +522,12 @@ TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\\"), max_size=8
 
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(values=st.lists(TEXT, min_size=len(FREE), max_size=len(FREE)))
-def test_a_header_of_any_text_gives_a_valid_one(values, made, validator_errors, tmp_path_factory):
+def test_a_header_of_any_text_gives_a_valid_one(
+    values: Any,
+    made: Callable[..., Derivation],
+    validator_errors: Callable[..., list[str]],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
     with without_comment():
         source = Dataset()
         for keyword, value in zip(FREE, values, strict=True):
@@ -492,7 +561,7 @@ def test_a_header_of_any_text_gives_a_valid_one(values, made, validator_errors, 
 
 
 @pytest.mark.parametrize("small_disk", ["256k"], indirect=True)
-def test_a_full_disk_leaves_nothing(series, made, small_disk):
+def test_a_full_disk_leaves_nothing(series: Path, made: Callable[..., Derivation], small_disk: Path) -> None:
     source = read_volume(series)
     big = Volume(np.zeros((8, 6, 5)), source.affine)
     (small_disk / "filling").write_bytes(bytes(248 * 1024))

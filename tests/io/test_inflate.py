@@ -6,6 +6,8 @@ import gzip
 import io
 import zlib
 from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -24,7 +26,7 @@ STEPS = st.integers(1, 5000)
 
 
 @st.composite
-def contents(draw):
+def contents(draw: st.DrawFn) -> bytes:
     """Bytes that compress well, badly or in parts, from none to some blocks of the inflater."""
     random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     parts = draw(st.lists(st.tuples(st.sampled_from(["zeros", "noise", "ramp"]), st.integers(0, 12_000))))
@@ -36,13 +38,13 @@ def contents(draw):
     return b"".join(made[kind](size) for kind, size in parts)
 
 
-def compress(content, kind, level):
+def compress(content: bytes, kind: str, level: int) -> bytes:
     if kind == "zlib":
         return zlib.compress(content, level)
     return gzip.compress(content, level) if kind == "gzip" else igzip.compress(content, min(level, 3))
 
 
-def drain(file, step):
+def drain(file: Any, step: int) -> bytes:
     return b"".join(iter(lambda: file.read(step), b""))
 
 
@@ -58,8 +60,16 @@ def drain(file, step):
     data=st.data(),
 )
 def test_what_was_compressed_comes_back_and_what_is_cut_or_changed_is_refused(
-    monkeypatch, content, kind, level, cuts, zeros, chunk, step, data
-):
+    monkeypatch: pytest.MonkeyPatch,
+    content: Any,
+    kind: Any,
+    level: Any,
+    cuts: Any,
+    zeros: Any,
+    chunk: Any,
+    step: Any,
+    data: st.DataObject,
+) -> None:
     monkeypatch.setattr(inflate, "_CHUNK_BYTES", chunk)
     places = [0, *sorted(int(cut * len(content)) for cut in cuts), len(content)]
     members = [content] if kind == "zlib" else [content[start:end] for start, end in pairwise(places)]
@@ -85,8 +95,8 @@ def test_what_was_compressed_comes_back_and_what_is_cut_or_changed_is_refused(
     chunk=CHUNKS.filter(lambda size: size > 2),
 )
 def test_every_compressed_file_that_other_libraries_write_is_read(
-    tmp_path, monkeypatch, shape, dtype, noise, seed, chunk
-):
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shape: Any, dtype: Any, noise: Any, seed: Any, chunk: Any
+) -> None:
     """A smooth head in air, with noise or without: two in three such files end with output held back."""
     monkeypatch.setattr(inflate, "_CHUNK_BYTES", chunk)
     z, y, x = np.meshgrid(*(np.linspace(-1, 1, length) for length in shape), indexing="ij")
@@ -103,7 +113,7 @@ def test_every_compressed_file_that_other_libraries_write_is_read(
 
 
 @pytest.mark.parametrize("name", ["a.mha", "a.nrrd", "a.nii.gz", "a.mgz"])
-def test_each_format_refuses_compressed_data_that_are_cut_or_followed(tmp_path, name):
+def test_each_format_refuses_compressed_data_that_are_cut_or_followed(tmp_path: Path, name: str) -> None:
     values = np.random.default_rng(0).integers(0, 9, (30, 31, 32)).astype(np.int16)
     path = tmp_path / name
     if name == "a.mgz":
@@ -118,12 +128,12 @@ def test_each_format_refuses_compressed_data_that_are_cut_or_followed(tmp_path, 
 
 
 @pytest.mark.parametrize("members", [2, 9])
-def test_several_members_are_read_in_each_format(tmp_path, members):
+def test_several_members_are_read_in_each_format(tmp_path: Path, members: int) -> None:
     values = np.arange(5 * 6 * 7, dtype="<i2").reshape(7, 6, 5)
     plain = nib.Nifti1Image(values.T, np.eye(4)).to_bytes()
     head = b"NRRD0004\ntype: short\ndimension: 3\nsizes: 5 6 7\nendian: little\nencoding: gzip\n\n"
 
-    def split(content):
+    def split(content: bytes) -> bytes:
         edges = np.linspace(0, len(content), members + 1).astype(int).tolist()
         return b"".join(gzip.compress(content[start:end]) for start, end in pairwise(edges))
 

@@ -3,7 +3,9 @@ from __future__ import annotations
 import json
 import shutil
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -15,12 +17,12 @@ from pydicom.uid import RLELossless
 
 from medtranslate.cli import invoke
 from medtranslate.errors import InputRefused, Unreadable
-from medtranslate.io import read_volume, write_volume
+from medtranslate.io import Volume, read_volume, write_volume
 from medtranslate.io.inventory import list_items
 
 
 @pytest.fixture
-def mess(series, tmp_path, make_volume, edit):
+def mess(series: Path, tmp_path: Path, make_volume: Callable[..., Volume], edit: Callable[..., None]) -> Path:
     """A good CT, an MR that lacks a slice, a cut file, a NIfTI, pictures and a note, in folders."""
     for path in series.iterdir():
         edit(path, PatientName="CANARY", PatientID="CANARY", SeriesDescription="HEAD 3MM")
@@ -35,7 +37,7 @@ def mess(series, tmp_path, make_volume, edit):
     return series
 
 
-def test_everything_in_a_mess_is_listed_with_its_geometry_or_why_it_is_refused(mess):
+def test_everything_in_a_mess_is_listed_with_its_geometry_or_why_it_is_refused(mess: Any) -> None:
     ct, mr, cut, nifti, pictures = list_items(mess)
     assert (ct.modality, ct.count, ct.size, ct.spacing_mm) == ("ct", 5, (8, 6, 5), (2.0, 1.5, 3.0))
     assert (ct.geometry, ct.refused, ct.description) == ("regular", "", "HEAD 3MM")
@@ -48,7 +50,9 @@ def test_everything_in_a_mess_is_listed_with_its_geometry_or_why_it_is_refused(m
     assert (pictures.name, pictures.count, pictures.size) == ("pictures", 3, (5, 4, 1))
 
 
-def test_what_is_said_to_be_refused_is_refused_with_that_sentence(mess, unpack):
+def test_what_is_said_to_be_refused_is_refused_with_that_sentence(
+    mess: Any, unpack: Callable[[str], Path]
+) -> None:
     """The verdict is that of reading, for each series and for each file of real ones."""
     folders = [path.parent for path in (unpack("awkward") / "failing").rglob("*.dcm")]
     for folder in {*folders, unpack("ct-head-ge-tilt"), unpack("awkward") / "generic/rgb/001", mess / "mr"}:
@@ -64,7 +68,9 @@ def test_what_is_said_to_be_refused_is_refused_with_that_sentence(mess, unpack):
         assert item.refused == said
 
 
-def test_the_command_prints_a_table_or_json_without_a_patient(mess, capsys):
+def test_the_command_prints_a_table_or_json_without_a_patient(
+    mess: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert invoke(["info", str(mess)]) == 0
     table = capsys.readouterr().out
     assert "regular" in table
@@ -75,7 +81,7 @@ def test_the_command_prints_a_table_or_json_without_a_patient(mess, capsys):
     assert "CANARY" not in table + printed
 
 
-def test_pixels_are_not_decoded(series):
+def test_pixels_are_not_decoded(series: Path) -> None:
     for path in series.iterdir():
         header = dcmread(path)
         header.compress(RLELossless)
@@ -87,7 +93,7 @@ def test_pixels_are_not_decoded(series):
         read_volume(series)
 
 
-def test_an_archive_is_listed_and_a_path_that_is_not_there_refused(series, tmp_path):
+def test_an_archive_is_listed_and_a_path_that_is_not_there_refused(series: Path, tmp_path: Path) -> None:
     shutil.make_archive(str(tmp_path / "study"), "zip", series)
     assert zipfile.is_zipfile(tmp_path / "study.zip")
     assert list_items(tmp_path / "study.zip") == list_items(series)
@@ -95,7 +101,7 @@ def test_an_archive_is_listed_and_a_path_that_is_not_there_refused(series, tmp_p
         list_items(Path("nowhere"))
 
 
-def save_nifti(kind, path, unit="mm", shape=(5, 4, 3)):
+def save_nifti(kind: Any, path: Path, unit: str = "mm", shape: tuple[int, ...] = (5, 4, 3)) -> None:
     image = kind(
         np.zeros(shape, np.int16), np.diag([0.001, 0.002, 0.003, 1] if unit == "meter" else [1, 2, 3, 1])
     )
@@ -103,7 +109,9 @@ def save_nifti(kind, path, unit="mm", shape=(5, 4, 3)):
     image.to_filename(path)
 
 
-def test_volumes_are_listed_as_their_readers_read_them(tmp_path, make_volume):
+def test_volumes_are_listed_as_their_readers_read_them(
+    tmp_path: Path, make_volume: Callable[..., Volume]
+) -> None:
     save_nifti(nib.Nifti2Image, tmp_path / "a.nii")
     save_nifti(nib.Nifti1Image, tmp_path / "b.nii.gz", "meter")
     for name in ("c.mha", "d.nrrd"):
@@ -117,7 +125,9 @@ def test_volumes_are_listed_as_their_readers_read_them(tmp_path, make_volume):
     assert items[1].spacing_mm == (1, 2, 3)
 
 
-def test_a_file_that_is_cut_short_is_told_where_its_length_tells(tmp_path, make_volume):
+def test_a_file_that_is_cut_short_is_told_where_its_length_tells(
+    tmp_path: Path, make_volume: Callable[..., Volume]
+) -> None:
     for name in ("a.nii", "b.mha", "c.nrrd", "d.mgh", "e.nii.gz", "f.mgz"):
         write_volume(make_volume(), tmp_path / name)
         (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:-100])
@@ -132,7 +142,9 @@ def test_a_file_that_is_cut_short_is_told_where_its_length_tells(tmp_path, make_
 @pytest.mark.parametrize(
     "damage", [{"dim": [3, 30000, 30000, 30000, 1, 1, 1, 1]}, {"datatype": 77}, {"pixdim": np.nan}]
 )
-def test_a_bad_volume_is_a_refused_row_with_the_sentence_of_reading(tmp_path, kind, damage):
+def test_a_bad_volume_is_a_refused_row_with_the_sentence_of_reading(
+    tmp_path: Path, kind: Any, damage: Any
+) -> None:
     path = tmp_path / "a.nii"
     save_nifti(kind, path)
     content, size = path.read_bytes(), kind.header_class.sizeof_hdr
@@ -147,7 +159,9 @@ def test_a_bad_volume_is_a_refused_row_with_the_sentence_of_reading(tmp_path, ki
     assert item.refused == str(refusal.value)
 
 
-def test_what_is_named_like_an_image_and_is_none_is_refused_in_one_line(tmp_path, capsys):
+def test_what_is_named_like_an_image_and_is_none_is_refused_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "text\n.nii.gz").write_text("hello")
     (tmp_path / "notes.txt").write_text("hello")
     (item,) = list_items(tmp_path)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -13,6 +15,7 @@ from medtranslate.errors import Unreadable
 from medtranslate.io import Volume, detect_format, read_volume, write_volume
 from medtranslate.io.names import pair_name, synthetic_name
 from medtranslate.io.png import save_preview
+from medtranslate.records import Derivation
 
 LONG = "a name of a model that has all the characters that its rule allows"[:64]
 
@@ -24,7 +27,9 @@ def volume() -> Volume:
 
 @pytest.mark.parametrize("suffix", ["nii.gz", "nii", "mha", "nrrd"])
 @pytest.mark.parametrize("uncertainty", [False, True])
-def test_a_file_tells_other_software_what_it_is(volume, made, tmp_path, suffix, uncertainty):
+def test_a_file_tells_other_software_what_it_is(
+    volume: Any, made: Callable[..., Derivation], tmp_path: Path, suffix: str, uncertainty: bool
+) -> None:
     path = tmp_path / f"x.{suffix}"
     write_volume(volume, path, derivation=made("ct", -20, 100, name=LONG, uncertainty=uncertainty))
     if suffix.startswith("nii"):
@@ -45,13 +50,13 @@ def test_a_file_tells_other_software_what_it_is(volume, made, tmp_path, suffix, 
     assert np.array_equal(SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(path))).T, volume.values)
 
 
-def test_a_doubtful_translation_says_so(volume, made, tmp_path):
+def test_a_doubtful_translation_says_so(volume: Any, made: Callable[..., Derivation], tmp_path: Path) -> None:
     write_volume(volume, tmp_path / "x.nii", derivation=made("ct", -20, 100, doubts=["black brain"]))
     said = nib.load(tmp_path / "x.nii").header["descrip"].item().decode()
     assert said.startswith("SYNTHETIC CT, DOUBTFUL, from MR, not for diagnosis")
 
 
-def test_a_file_that_is_no_translation_says_nothing(volume, tmp_path):
+def test_a_file_that_is_no_translation_says_nothing(volume: Any, tmp_path: Path) -> None:
     write_volume(volume, tmp_path / "x.nii")
     assert nib.load(tmp_path / "x.nii").header["descrip"].item() == b""
     write_volume(volume, tmp_path / "x.mha")
@@ -69,14 +74,14 @@ def test_a_file_that_is_no_translation_says_nothing(volume, tmp_path):
         ("two\nlines.png", "two\nlines_synthetic-ct.png"),
     ],
 )
-def test_names_say_synthetic_before_the_suffix(name, made):
+def test_names_say_synthetic_before_the_suffix(name: str, made: str) -> None:
     assert synthetic_name(name, "ct") == made
 
 
 @given(
     st.text(st.characters(exclude_characters="/\0", codec="utf-8"), min_size=1), st.sampled_from(["ct", "mr"])
 )
-def test_a_translation_pairs_with_its_source(name, to):
+def test_a_translation_pairs_with_its_source(name: Any, to: Any) -> None:
     for uncertainty in (False, True):
         made = synthetic_name(name, to, uncertainty=uncertainty)
         assert pair_name(Path("folder", made)) in (
@@ -85,7 +90,7 @@ def test_a_translation_pairs_with_its_source(name, to):
         )
 
 
-def test_a_preview_is_no_image(tmp_path):
+def test_a_preview_is_no_image(tmp_path: Path) -> None:
     from PIL import Image
 
     picture = Image.new("L", (30, 20), 90)

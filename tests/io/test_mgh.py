@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import gzip
+from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from nibabel.freesurfer.mghformat import header_dtd
+from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from medtranslate.errors import GeometryRefused, Unreadable
@@ -20,7 +23,7 @@ POSE = nib.affines.from_matvec(
 )
 
 
-def save(path, values=VALUES, dtype="i2", **fields):
+def save(path: Path, values: NDArray[Any] = VALUES, dtype: str = "i2", **fields: object) -> Path:
     """A file that nibabel writes, with some fields of its header changed."""
     content = nib.MGHImage(values.astype(dtype), POSE).to_bytes()
     header = np.frombuffer(content[: np.dtype(header_dtd).itemsize], header_dtd).copy()
@@ -30,7 +33,7 @@ def save(path, values=VALUES, dtype="i2", **fields):
     return path
 
 
-def nibabel_reads(path):
+def nibabel_reads(path: Path) -> Any:
     """nibabel's image of a file, which it would not close by itself."""
     content = path.read_bytes()
     return nib.MGHImage.from_bytes(gzip.decompress(content) if path.suffix == ".mgz" else content)
@@ -38,7 +41,7 @@ def nibabel_reads(path):
 
 @pytest.mark.parametrize("suffix", [".mgh", ".mgz"])
 @pytest.mark.parametrize("dtype", ["u1", "i2", "u2", "i4", "f4"])
-def test_every_number_type_is_read_as_nibabel_reads_it(tmp_path, dtype, suffix):
+def test_every_number_type_is_read_as_nibabel_reads_it(tmp_path: Path, dtype: str, suffix: str) -> None:
     path = tmp_path / f"a{suffix}"
     nib.MGHImage(VALUES.astype(dtype), POSE).to_filename(path)
     volume, oracle = read_volume(path), nibabel_reads(path)
@@ -55,7 +58,9 @@ def test_every_number_type_is_read_as_nibabel_reads_it(tmp_path, dtype, suffix):
     shape=st.tuples(*[st.integers(1, 9)] * 3),
     dtype=st.sampled_from(["u1", "i1", "i2", "u2", "i4", "f4"]),
 )
-def test_nibabel_reads_what_is_written(tmp_path, angles, sizes, mirrored, shape, dtype):
+def test_nibabel_reads_what_is_written(
+    tmp_path: Path, angles: Any, sizes: Any, mirrored: Any, shape: Any, dtype: Any
+) -> None:
     turn = Rotation.from_euler("xyz", angles, degrees=True).as_matrix() * sizes
     affine = nib.affines.from_matvec(turn * ([-1, 1, 1] if mirrored else 1), [40, -50, 60])
     values = np.arange(np.prod(shape)).reshape(shape).astype(dtype)
@@ -71,7 +76,7 @@ def test_nibabel_reads_what_is_written(tmp_path, angles, sizes, mirrored, shape,
         assert np.allclose(again.affine, source.affine, atol=1e-4)
 
 
-def test_one_of_several_frames_is_taken(tmp_path):
+def test_one_of_several_frames_is_taken(tmp_path: Path) -> None:
     frames = np.random.default_rng(1).integers(0, 99, (5, 4, 3, 6))
     path = save(tmp_path / "a.mgh", frames)
     with pytest.raises(Unreadable, match=r"holds 6 volumes; take one with --volume N"):
@@ -97,7 +102,7 @@ def test_one_of_several_frames_is_taken(tmp_path):
         ({"Pxyz_c": [np.inf, 0, 0]}, "not a finite 4 x 4 matrix"),
     ],
 )
-def test_a_lying_header_is_refused(tmp_path, fields, said):
+def test_a_lying_header_is_refused(tmp_path: Path, fields: Any, said: str) -> None:
     path = save(tmp_path / "a.mgh", **fields)
     with pytest.raises((Unreadable, GeometryRefused), match=rf"a.mgh: .*{said}") as refusal:
         read_volume(path)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import struct
+from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -11,6 +13,7 @@ import pytest
 import SimpleITK
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from medtranslate.errors import GeometryRefused, InputRefused, Unreadable
@@ -40,7 +43,7 @@ def made(
     return path
 
 
-def itk_affine(path):
+def itk_affine(path: Path) -> NDArray[np.float64]:
     image = SimpleITK.ReadImage(str(path))
     affine = np.eye(4)
     affine[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing()
@@ -62,7 +65,9 @@ MENDED = {
 
 @pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
 @pytest.mark.parametrize("name", MENDED)
-def test_a_header_that_the_standard_gives_a_meaning_to_is_read_as_itk_reads_it(tmp_path, name, suffix):
+def test_a_header_that_the_standard_gives_a_meaning_to_is_read_as_itk_reads_it(
+    tmp_path: Path, name: str, suffix: str
+) -> None:
     forms, patches, said = MENDED[name]
     path = made(tmp_path / f"a{suffix}", patches, **forms)
     volume = read_volume(path)
@@ -79,7 +84,9 @@ def test_a_header_that_the_standard_gives_a_meaning_to_is_read_as_itk_reads_it(t
 @pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
 @pytest.mark.parametrize("gap", [0, 4])
 @pytest.mark.parametrize("kind", [nib.Nifti1Image, nib.Nifti2Image])
-def test_voxels_of_offset_0_lie_where_the_length_of_the_file_says(tmp_path, suffix, gap, kind):
+def test_voxels_of_offset_0_lie_where_the_length_of_the_file_says(
+    tmp_path: Path, suffix: str, gap: int, kind: Any
+) -> None:
     """nibabel takes byte 0 and ITK byte 348, each right for one file at most."""
     size, place = (348, (108, "<f", 0.0)) if kind is nib.Nifti1Image else (540, (168, "<q", 0))
     content = made(tmp_path / "plain.nii", [place], sform=AFFINE, kind=kind).read_bytes()
@@ -106,7 +113,9 @@ def test_voxels_of_offset_0_lie_where_the_length_of_the_file_says(tmp_path, suff
         ({"qform": AFFINE}, [(80, "<f", -1.0)], "voxels of -1 x"),
     ],
 )
-def test_a_qform_that_cannot_be_mended_is_refused_or_passed_over(tmp_path, forms, patches, said):
+def test_a_qform_that_cannot_be_mended_is_refused_or_passed_over(
+    tmp_path: Path, forms: Any, patches: Any, said: str
+) -> None:
     with pytest.raises(GeometryRefused, match=said):
         read_volume(made(tmp_path / "a.nii", patches, **forms))
     if "pixdim" not in said:
@@ -117,14 +126,16 @@ def test_a_qform_that_cannot_be_mended_is_refused_or_passed_over(tmp_path, forms
         assert int(nib.load(tmp_path / "c.nii").header["qform_code"]) == 0
 
 
-def turned(degrees, axis="x"):
+def turned(degrees: float, axis: str = "x") -> NDArray[np.float64]:
     turn = np.eye(4)
     turn[:3, :3] = Rotation.from_euler(axis, degrees, degrees=True).as_matrix()
     return turn @ AFFINE
 
 
 @pytest.mark.parametrize("codes", [(1, 1), (1, 2), (1, 4), (2, 3)])
-def test_forms_that_disagree_are_said_and_those_that_swap_sides_refused(tmp_path, codes):
+def test_forms_that_disagree_are_said_and_those_that_swap_sides_refused(
+    tmp_path: Path, codes: tuple[int, int]
+) -> None:
     kept = made(tmp_path / "kept.nii", qform=AFFINE, sform=AFFINE, codes=codes)
     assert read_volume(kept).meta.warnings == ()
     path = made(tmp_path / "apart.nii", qform=AFFINE, sform=turned(10), codes=codes)
@@ -146,7 +157,7 @@ def test_forms_that_disagree_are_said_and_those_that_swap_sides_refused(tmp_path
             read_volume(made(tmp_path / f"{name}.nii", qform=AFFINE, sform=wrong, codes=codes))
 
 
-def test_forms_within_a_tenth_of_a_millimetre_agree(tmp_path):
+def test_forms_within_a_tenth_of_a_millimetre_agree(tmp_path: Path) -> None:
     for shift, said in ((0.09, 0), (0.11, 1)):
         moved = AFFINE.copy()
         moved[2, 3] += shift
@@ -156,7 +167,7 @@ def test_forms_within_a_tenth_of_a_millimetre_agree(tmp_path):
 
 @pytest.mark.parametrize("unit", ["meter", "micron"])
 @pytest.mark.parametrize("form", ["qform", "sform", "both", "neither"])
-def test_other_units_are_said_and_written_in_mm(tmp_path, unit, form):
+def test_other_units_are_said_and_written_in_mm(tmp_path: Path, unit: str, form: str) -> None:
     factor = {"meter": 1e-3, "micron": 1e3}[unit]
     small = np.diag([factor, factor, factor, 1]) @ AFFINE
     forms = {name: small for name in ("qform", "sform") if form in (name, "both")}
@@ -189,8 +200,8 @@ def test_other_units_are_said_and_written_in_mm(tmp_path, unit, form):
     ],
 )
 def test_scaling_is_that_of_the_standard_and_what_readers_disagree_on_is_said(
-    tmp_path, slope, intercept, factors, said
-):
+    tmp_path: Path, slope: Any, intercept: Any, factors: Any, said: str
+) -> None:
     path = made(tmp_path / "a.nii", [(112, "<2f", slope, intercept)], sform=AFFINE)
     (item,) = list_items(path)
     if factors is None:
@@ -207,7 +218,7 @@ def test_scaling_is_that_of_the_standard_and_what_readers_disagree_on_is_said(
 
 @pytest.mark.parametrize("suffix", [".img", ".img.gz"])
 @pytest.mark.parametrize("kind", [nib.Nifti1Pair, nib.Nifti2Pair])
-def test_pairs_are_read_by_their_header_as_nibabel_reads_them(tmp_path, suffix, kind):
+def test_pairs_are_read_by_their_header_as_nibabel_reads_them(tmp_path: Path, suffix: str, kind: Any) -> None:
     image = kind(VALUES, turned(20))
     image.header.set_xyzt_units("mm")
     image.to_filename(tmp_path / f"a{suffix}")
@@ -222,7 +233,7 @@ def test_pairs_are_read_by_their_header_as_nibabel_reads_them(tmp_path, suffix, 
         read_volume(path)
 
 
-def test_the_voxels_of_a_pair_lead_to_its_header_and_analyze_is_named(tmp_path):
+def test_the_voxels_of_a_pair_lead_to_its_header_and_analyze_is_named(tmp_path: Path) -> None:
     nib.Nifti1Pair(np.arange(400, dtype=np.uint8).reshape(10, 10, 4), AFFINE).to_filename(tmp_path / "a.img")
     with pytest.raises(Unreadable, match=r"a.img: the voxels of a pair; name a.hdr"):
         read_volume(tmp_path / "a.img")
@@ -235,7 +246,7 @@ def test_the_voxels_of_a_pair_lead_to_its_header_and_analyze_is_named(tmp_path):
     assert "Analyze" in next(item for item in list_items(tmp_path) if item.name == "b.hdr").refused
 
 
-def test_a_voxel_size_that_is_not_that_of_the_sform_is_said(tmp_path):
+def test_a_voxel_size_that_is_not_that_of_the_sform_is_said(tmp_path: Path) -> None:
     path = made(tmp_path / "a.nii", [(80, "<3f", 1, 1, 1)], sform=AFFINE)
     volume = read_volume(path)
     assert np.allclose(volume.affine, AFFINE)
@@ -246,7 +257,7 @@ def test_a_voxel_size_that_is_not_that_of_the_sform_is_said(tmp_path):
     )
 
 
-def test_a_lone_slice_without_thickness_gets_one(tmp_path):
+def test_a_lone_slice_without_thickness_gets_one(tmp_path: Path) -> None:
     path = made(tmp_path / "a.nii", [(88, "<f", 0.0)], qform=AFFINE, values=VALUES[:, :, :1])
     volume = read_volume(path)
     assert volume.spacing == pytest.approx([0.9, 0.95, 1])
@@ -263,8 +274,8 @@ def test_a_lone_slice_without_thickness_gets_one(tmp_path):
     second=st.floats(-0.5, 0.5),
 )
 def test_any_pose_is_read_as_itk_reads_it_or_said_to_be_open_to_choice(
-    tmp_path, angles, sizes, origin, codes, left_handed, second
-):
+    tmp_path: Path, angles: Any, sizes: Any, origin: Any, codes: Any, left_handed: Any, second: Any
+) -> None:
     matrix = Rotation.from_euler("xyz", angles, degrees=True).as_matrix() * sizes
     affine = nib.affines.from_matvec(matrix * ([-1, 1, 1] if left_handed else 1), origin)
     moved = affine + np.outer([0, 0, 0.3 * (abs(second) > 0.25), 0], [0, 0, 0, 1])

@@ -11,8 +11,10 @@ import socket
 import subprocess
 import time
 import urllib.request
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,8 +26,9 @@ from pydicom.uid import generate_uid
 
 from medtranslate.config import EvaluateSettings, ReportSettings
 from medtranslate.evaluation import evaluate, render
-from medtranslate.io import read_volume, write_volume
+from medtranslate.io import Volume, read_volume, write_volume
 from medtranslate.io.dicom_files import without_comment
+from medtranslate.records import Derivation
 
 pytestmark = pytest.mark.pacs
 
@@ -128,8 +131,15 @@ def fetch(archive: Archive, study: str, series: str) -> list[bytes]:
 @pytest.mark.parametrize("send", [send_by_dimse, send_by_web])
 @pytest.mark.parametrize(("to", "limits"), [("ct", (-1024, 3071)), ("ct", (-20, 100)), ("mr", (0, 1000))])
 def test_an_archive_takes_finds_and_returns_a_derived_series(
-    archive, tmp_path, make_volume, made, to, limits, send, compress
-):
+    archive: Any,
+    tmp_path: Path,
+    make_volume: Callable[..., Volume],
+    made: Callable[..., Derivation],
+    to: str,
+    limits: tuple[int, int],
+    send: Any,
+    compress: bool,
+) -> None:
     of = "mr" if to == "ct" else "ct"
     given = make_volume(of, (40, 30, 5))
     write_volume(given.with_values(given.values.clip(0) / 6), tmp_path / "source", format="dicom")
@@ -188,7 +198,13 @@ def plant(path: Path, values: dict[str, bytes]) -> None:
 
 
 @pytest.mark.parametrize("patient", PATIENTS)
-def test_an_archive_files_a_derived_series_with_its_source(archive, tmp_path, make_volume, made, patient):
+def test_an_archive_files_a_derived_series_with_its_source(
+    archive: Any,
+    tmp_path: Path,
+    make_volume: Callable[..., Volume],
+    made: Callable[..., Derivation],
+    patient: Any,
+) -> None:
     """In the source's study, of the source's patient; dcmdump shows the bytes that were planted."""
     write_volume(make_volume("mr", (8, 6, 1)), tmp_path / "source", format="dicom")
     path = tmp_path / "source" / "IM0001.dcm"
@@ -249,7 +265,9 @@ def filed(tmp_path, request, make_volume, made) -> list[Path]:
 
 
 @pytest.mark.parametrize("send", [send_by_dimse, send_by_web])
-def test_an_archive_takes_and_returns_what_is_filed_with_the_patient(archive, filed, send):
+def test_an_archive_takes_and_returns_what_is_filed_with_the_patient(
+    archive: Any, filed: Any, send: Any
+) -> None:
     assert [path.stem for path in filed] == ["report", "scores", "uncertainty"]
     send(archive, filed, "--propose-little")
     for sent in map(dcmread, filed):
@@ -266,7 +284,7 @@ def run(*command: object) -> str:
     return done.stdout
 
 
-def test_dcmtk_reads_the_scores(archive, filed):
+def test_dcmtk_reads_the_scores(archive: Any, filed: Any) -> None:
     text = run("/usr/bin/dsrdump", filed[1])
     assert 'NUM:(,,"Mean absolute error")="20.0" ([hnsf\'U],UCUM,"Hounsfield unit")' in text
     assert "For research only" in run("/usr/bin/dsrdump", "+Pl", filed[1])
@@ -275,7 +293,7 @@ def test_dcmtk_reads_the_scores(archive, filed):
     assert "bone" in page
 
 
-def test_poppler_reads_the_report(archive, filed):
+def test_poppler_reads_the_report(archive: Any, filed: Any) -> None:
     pdf = filed[0].parents[1] / "report.pdf"
     text = run("/usr/bin/pdftotext", pdf, "-")
     for words in ("Scores", "Bland–Altman", "limits of agreement", "Profile", "For research only"):

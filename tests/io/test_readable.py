@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import struct
 import zlib
+from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -117,7 +119,7 @@ MHA = some(
 
 @settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(fields=NRRD, packed=st.booleans(), size=st.sampled_from([120, 60, 240, 480, 124]))
-def test_any_nrrd_is_read_as_info_says(tmp_path, fields, packed, size):
+def test_any_nrrd_is_read_as_info_says(tmp_path: Path, fields: Any, packed: Any, size: Any) -> None:
     head = "NRRD0004\n# comment\nkey:=value\n" + "".join(f"{k}: {v}\n" for k, v in fields.items()) + "\n"
     body = (VALUES.tobytes() * 8)[:size]
     gzipped = zlib.compressobj(wbits=31)
@@ -128,7 +130,9 @@ def test_any_nrrd_is_read_as_info_says(tmp_path, fields, packed, size):
 
 @settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(fields=MHA, packed=st.booleans(), size=st.sampled_from([120, 60, 240, 480, 124]), blank=st.booleans())
-def test_any_metaimage_is_read_as_info_says(tmp_path, fields, packed, size, blank):
+def test_any_metaimage_is_read_as_info_says(
+    tmp_path: Path, fields: Any, packed: Any, size: Any, blank: Any
+) -> None:
     last = fields.pop("ElementDataFile")
     lines = [f"{name} = {text}" for name, text in {**fields, "ElementDataFile": last}.items()]
     body = (VALUES.tobytes() * 8)[:size]
@@ -226,7 +230,7 @@ FILES = {name: (content, header) for name, content, header in (*binary_files(), 
 
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("count", [150, pytest.param(1_500, marks=pytest.mark.slow)])
-def test_damaged_headers_are_read_or_refused_in_one_line(tmp_path, name, count):
+def test_damaged_headers_are_read_or_refused_in_one_line(tmp_path: Path, name: str, count: int) -> None:
     content, header = FILES[name]
     (tmp_path / name).write_bytes(content)
     assert verdict(tmp_path / name) is not None

@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from medtranslate.errors import Unreadable
@@ -12,7 +17,7 @@ from medtranslate.io import Meta, Volume, read_volume
 from medtranslate.io.regrid import from_grid, regrid, to_grid
 
 
-def make_slices(seed):
+def make_slices(seed: int) -> tuple[SliceGeometry, NDArray[np.float32]]:
     """Tilted, unevenly spaced slices in any pose, and a field that is linear in space on them."""
     random = np.random.default_rng(seed)
     row, column, normal = Rotation.random(random_state=seed).as_matrix().T
@@ -27,7 +32,7 @@ def make_slices(seed):
 
 @settings(max_examples=30)
 @given(st.integers(0, 2**32 - 1))
-def test_a_linear_field_is_resampled_exactly_and_nothing_is_invented_outside(seed):
+def test_a_linear_field_is_resampled_exactly_and_nothing_is_invented_outside(seed: Any) -> None:
     slices, values = make_slices(seed)
     made = regrid(Volume(values, np.eye(4), Meta("ct", slices=slices)), "series")
     assert made.meta.slices is None
@@ -44,7 +49,7 @@ def test_a_linear_field_is_resampled_exactly_and_nothing_is_invented_outside(see
 
 @settings(max_examples=30)
 @given(st.integers(0, 2**32 - 1))
-def test_slices_come_back_from_a_grid_around_them(seed):
+def test_slices_come_back_from_a_grid_around_them(seed: Any) -> None:
     slices, values = make_slices(seed)
     grid, affine = to_grid(values, slices, np.diag([-1.0, -1.0, 1.0]), np.full(3, 1.0), 0, "x")
     places = np.argwhere(np.ones(grid.shape)) @ affine[:3, :3].T + affine[:3, 3]
@@ -53,14 +58,14 @@ def test_slices_come_back_from_a_grid_around_them(seed):
     assert np.allclose(back, values, atol=1e-3)
 
 
-def test_a_regular_scan_is_left_alone_and_a_huge_grid_refused(series):
+def test_a_regular_scan_is_left_alone_and_a_huge_grid_refused(series: Path) -> None:
     assert read_volume(series, regular=True).meta.digest == read_volume(series).meta.digest
     slices, values = make_slices(0)
     with pytest.raises(Unreadable, match=r"x: on a regular grid: .* more than the bound"):
         to_grid(values, slices, np.eye(3), np.full(3, 0.001), 0, "x")
 
 
-def test_a_head_of_a_tilted_gantry_becomes_regular(unpack):
+def test_a_head_of_a_tilted_gantry_becomes_regular(unpack: Callable[[str], Path]) -> None:
     folder = unpack("awkward") / "failing" / "gantrytilting" / "001"
     tilted, made = read_volume(folder), read_volume(folder, regular=True)
     assert made.meta.warnings == ("resampled onto a regular grid (tilted by 14.0 degrees, gaps of 4.85 mm)",)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import combinations
+from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -11,12 +14,13 @@ import pytest
 import SimpleITK
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from medtranslate.config import ConvertSettings
 from medtranslate.conversion import convert
 from medtranslate.errors import GeometryRefused, Unreadable
-from medtranslate.io import read_volume, write_volume
+from medtranslate.io import Volume, read_volume, write_volume
 from medtranslate.io.inventory import list_items
 from medtranslate.io.shear import corners, describe_shear, farthest, right_angled, shear
 
@@ -24,7 +28,9 @@ TILTED = np.array([[1, 0, 0, -8], [0, 1, 0.66, -9], [0, 0, 2, -20], [0, 0, 0, 1.
 """Slices 2 mm apart whose rows are moved by 0.66 mm from one to the next: 18.3 degrees."""
 
 
-def save(path, affine=TILTED, shape=(16, 18, 20)):
+def save(
+    path: Path, affine: NDArray[np.float64] = TILTED, shape: tuple[int, int, int] = (16, 18, 20)
+) -> Path:
     """A field that is linear in space, sampled where an affine puts the voxels."""
     points = np.moveaxis(np.indices(shape), 0, -1) @ affine[:3, :3].T + affine[:3, 3]
     image = nib.Nifti1Image((points @ [0.3, -0.7, 1.1]).astype(np.float32), affine)
@@ -48,7 +54,7 @@ affines = st.builds(
 
 
 @given(affines)
-def test_the_angle_is_that_between_the_axes(affine):
+def test_the_angle_is_that_between_the_axes(affine: Any) -> None:
     axes = affine[:3, :3]
     between = [
         np.degrees(np.arccos(a @ b / np.linalg.norm(a) / np.linalg.norm(b)))
@@ -64,7 +70,7 @@ def test_the_angle_is_that_between_the_axes(affine):
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(affines)
-def test_a_linear_field_is_resampled_exactly_onto_right_angles(tmp_path, affine):
+def test_a_linear_field_is_resampled_exactly_onto_right_angles(tmp_path: Path, affine: Any) -> None:
     path = save(tmp_path / "a.nii", affine, (7, 6, 5))
     source, made = read_volume(path), read_volume(path, modality="ct", regular=True)
     if not describe_shear(source.affine):
@@ -86,7 +92,7 @@ def test_a_linear_field_is_resampled_exactly_onto_right_angles(tmp_path, affine)
     assert (inside | ~within).all()
 
 
-def test_info_says_the_angle_and_the_distance_between_slices(tmp_path):
+def test_info_says_the_angle_and_the_distance_between_slices(tmp_path: Path) -> None:
     (item,) = list_items(save(tmp_path / "a.nii.gz"))
     assert (item.geometry, item.spacing_mm) == ("sheared by 18.3 degrees", (1, 1, 2))
     assert read_volume(tmp_path / "a.nii.gz").meta.warnings == (
@@ -94,7 +100,7 @@ def test_info_says_the_angle_and_the_distance_between_slices(tmp_path):
     )
 
 
-def test_a_sheared_volume_goes_into_formats_that_can_say_so_and_no_other(tmp_path):
+def test_a_sheared_volume_goes_into_formats_that_can_say_so_and_no_other(tmp_path: Path) -> None:
     path = save(tmp_path / "a.nii.gz")
     convert(ConvertSettings(input=path, output=tmp_path / "a.nrrd"))
     convert(ConvertSettings(input=tmp_path / "a.nrrd", output=tmp_path / "b.nii.gz"))
@@ -129,7 +135,9 @@ def test_a_sheared_volume_goes_into_formats_that_can_say_so_and_no_other(tmp_pat
 
 @pytest.mark.parametrize("degrees", [0, 0.01, 0.05, 0.2, 5])
 @pytest.mark.parametrize("shape", [(3, 4, 5), (20, 20, 300)])
-def test_a_qform_is_written_only_where_it_agrees_with_the_sform(tmp_path, make_volume, degrees, shape):
+def test_a_qform_is_written_only_where_it_agrees_with_the_sform(
+    tmp_path: Path, make_volume: Callable[..., Volume], degrees: float, shape: tuple[int, int, int]
+) -> None:
     affine = np.diag([-1.0, -1, 1, 1])
     affine[1, 2] = np.tan(np.radians(degrees))
     write_volume(replace(make_volume(shape=shape), affine=affine), tmp_path / "a.nii")
@@ -142,14 +150,14 @@ def test_a_qform_is_written_only_where_it_agrees_with_the_sform(tmp_path, make_v
     )
 
 
-def test_what_lies_outside_is_air_or_nothing_or_the_lowest_value(tmp_path):
+def test_what_lies_outside_is_air_or_nothing_or_the_lowest_value(tmp_path: Path) -> None:
     path = save(tmp_path / "a.nii")
     lowest = float(read_volume(path).values.min())
     for modality, fill in (("ct", -1024), ("mr", 0), (None, lowest)):
         assert read_volume(path, modality=modality, regular=True).values[0, 0, -1] == fill
 
 
-def test_a_grid_over_the_bound_is_refused(tmp_path):
+def test_a_grid_over_the_bound_is_refused(tmp_path: Path) -> None:
     far = np.diag([1.0, 1, 1, 1])
     far[1, 2] = 900
     with pytest.raises(Unreadable, match=r"on a regular grid: .* more than the bound"):

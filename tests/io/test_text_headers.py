@@ -5,6 +5,7 @@ import re
 import tracemalloc
 import zlib
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 import SimpleITK
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from medtranslate.errors import GeometryRefused, InputRefused, Unreadable
@@ -50,7 +52,7 @@ NRRD = {
 VOXELS = VALUES.astype("<i2").tobytes()
 
 
-def itk_image(dtype="i2"):
+def itk_image(dtype: str = "i2") -> SimpleITK.Image:
     image = SimpleITK.GetImageFromArray(VALUES.astype(dtype))
     image.SetSpacing((1.5, 2.5, 3.25))
     image.SetOrigin((-4.125, 5.1, 6.2))
@@ -58,7 +60,7 @@ def itk_image(dtype="i2"):
     return image
 
 
-def itk_affine(image):
+def itk_affine(image: SimpleITK.Image) -> NDArray[np.float64]:
     """RAS affine of an image of SimpleITK."""
     affine = np.eye(4)
     affine[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing()
@@ -66,7 +68,7 @@ def itk_affine(image):
     return swap_lps_ras(affine)
 
 
-def craft(path, voxels=VOXELS, **changes):
+def craft(path: Path, voxels: bytes = VOXELS, **changes: str | None) -> Path:
     """A file with some fields changed (`_` for a space), or left out where they are None."""
     mha = path.suffix in (".mha", ".mhd")
     fields = {**(MHA if mha else NRRD), **{name.replace("_", " "): text for name, text in changes.items()}}
@@ -81,7 +83,9 @@ def craft(path, voxels=VOXELS, **changes):
 @BOTH
 @pytest.mark.parametrize("compressed", [False, True])
 @pytest.mark.parametrize("dtype", NUMBERS)
-def test_every_number_type_that_itk_writes_is_read(tmp_path, suffix, dtype, compressed):
+def test_every_number_type_that_itk_writes_is_read(
+    tmp_path: Path, suffix: Any, dtype: Any, compressed: bool
+) -> None:
     image = itk_image(dtype)
     SimpleITK.WriteImage(image, str(tmp_path / f"a{suffix}"), compressed)
     volume = read_volume(tmp_path / f"a{suffix}", modality="mr")
@@ -93,7 +97,7 @@ def test_every_number_type_that_itk_writes_is_read(tmp_path, suffix, dtype, comp
 
 @BOTH
 @pytest.mark.parametrize("dtype", ["u1", "i2", "f4"])
-def test_itk_reads_what_is_written(tmp_path, suffix, dtype):
+def test_itk_reads_what_is_written(tmp_path: Path, suffix: Any, dtype: str) -> None:
     nib.Nifti1Image(VALUES.T.astype(dtype), itk_affine(itk_image())).to_filename(tmp_path / "a.nii")
     volume = read_volume(tmp_path / "a.nii")
     write_volume(volume, tmp_path / f"b{suffix}")
@@ -112,7 +116,9 @@ def test_itk_reads_what_is_written(tmp_path, suffix, dtype):
     origin=st.tuples(*[st.floats(-1e4, 1e4)] * 3),
     dtype=st.sampled_from(["u1", "i2", "u2", "i4", "f4"]),
 )
-def test_nifti_comes_back_from_there_unchanged(tmp_path, suffix, angles, sizes, origin, dtype):
+def test_nifti_comes_back_from_there_unchanged(
+    tmp_path: Path, suffix: Any, angles: Any, sizes: Any, origin: Any, dtype: Any
+) -> None:
     matrix = Rotation.from_euler("xyz", angles, degrees=True).as_matrix() * sizes
     image = nib.Nifti1Image(VALUES.astype(dtype), nib.affines.from_matvec(matrix, origin))
     image.to_filename(tmp_path / "a.nii")
@@ -129,7 +135,7 @@ def test_nifti_comes_back_from_there_unchanged(tmp_path, suffix, angles, sizes, 
 
 @pytest.mark.parametrize("suffix", [".mhd", ".nhdr"])
 @pytest.mark.parametrize("compressed", [False, True])
-def test_voxels_in_a_file_beside_the_header_are_read(tmp_path, suffix, compressed):
+def test_voxels_in_a_file_beside_the_header_are_read(tmp_path: Path, suffix: str, compressed: bool) -> None:
     SimpleITK.WriteImage(itk_image(), str(tmp_path / f"a{suffix}"), compressed)
     volume = read_volume(tmp_path / f"a{suffix}")
     assert np.array_equal(volume.values.T, VALUES)
@@ -152,7 +158,7 @@ def test_voxels_in_a_file_beside_the_header_are_read(tmp_path, suffix, compresse
         "gone",
     ],
 )
-def test_voxels_elsewhere_are_not_read(tmp_path, suffix, name):
+def test_voxels_elsewhere_are_not_read(tmp_path: Path, suffix: str, name: str) -> None:
     (tmp_path / "in" / "sub").mkdir(parents=True)
     for place in (tmp_path / "b.raw", tmp_path / "in" / "sub" / "b.raw"):
         place.write_bytes(VOXELS)
@@ -162,7 +168,7 @@ def test_voxels_elsewhere_are_not_read(tmp_path, suffix, name):
         read_volume(path)
 
 
-def test_other_spaces_and_byte_orders_are_turned(tmp_path):
+def test_other_spaces_and_byte_orders_are_turned(tmp_path: Path) -> None:
     lps = read_volume(craft(tmp_path / "a.nrrd"))
     swapped = VALUES.astype(">i2").tobytes()
     ras = craft(
@@ -189,7 +195,7 @@ def test_other_spaces_and_byte_orders_are_turned(tmp_path):
         assert np.array_equal(SimpleITK.GetArrayFromImage(image), VALUES)
 
 
-def test_a_header_without_orientation_is_read_as_itk_does_and_says_so(tmp_path):
+def test_a_header_without_orientation_is_read_as_itk_does_and_says_so(tmp_path: Path) -> None:
     for path in (
         craft(tmp_path / "a.mha", TransformMatrix=None, Offset=None),
         craft(tmp_path / "a.nrrd", space=None, space_directions=None, space_origin=None, spacings="1 2 3"),
@@ -207,7 +213,9 @@ def test_a_header_without_orientation_is_read_as_itk_does_and_says_so(tmp_path):
         ("Offset", "no `Offset`: the first voxel is taken to lie at 0, 0, 0"),
     ],
 )
-def test_a_metaimage_is_said_to_lack_what_it_lacks_and_nothing_else(tmp_path, field, said):
+def test_a_metaimage_is_said_to_lack_what_it_lacks_and_nothing_else(
+    tmp_path: Path, field: str, said: str
+) -> None:
     volume = read_volume(craft(tmp_path / "a.mha", **{field: None}))
     assert volume.meta.warnings == (f"the header has {said}",)
     assert np.allclose(volume.affine, itk_affine(SimpleITK.ReadImage(str(tmp_path / "a.mha"))))
@@ -228,7 +236,7 @@ READ_MHA = {
 
 
 @pytest.mark.parametrize("name", READ_MHA)
-def test_a_metaimage_header_as_itk_takes_it_is_read(tmp_path, name):
+def test_a_metaimage_header_as_itk_takes_it_is_read(tmp_path: Path, name: str) -> None:
     path = tmp_path / "a.mha"
     path.write_bytes("".join(f"{line}\n" for line in READ_MHA[name]).encode() + VOXELS)
     volume, image = read_volume(path), SimpleITK.ReadImage(str(path))
@@ -240,7 +248,9 @@ def test_a_metaimage_header_as_itk_takes_it_is_read(tmp_path, name):
 
 @pytest.mark.parametrize("suffix", [".mhd", ".nhdr"])
 @pytest.mark.parametrize(("skip", "before"), [("4", b"abcd"), ("-1", b"abcdefg"), ("-1", b""), ("0", b"")])
-def test_bytes_before_the_voxels_of_another_file_are_skipped(tmp_path, suffix, skip, before):
+def test_bytes_before_the_voxels_of_another_file_are_skipped(
+    tmp_path: Path, suffix: str, skip: str, before: bytes
+) -> None:
     (tmp_path / "a.raw").write_bytes(before + VOXELS)
     changes = {"HeaderSize": skip, "ElementDataFile": "a.raw"}
     if suffix == ".nhdr":
@@ -270,7 +280,9 @@ NONE = {"space": None, "space_directions": None, "space_origin": None}
         ({"encoding": "raw", "byte_skip": "-1"}, ""),
     ],
 )
-def test_a_nrrd_that_leaves_something_out_is_placed_as_itk_places_it(tmp_path, changes, said):
+def test_a_nrrd_that_leaves_something_out_is_placed_as_itk_places_it(
+    tmp_path: Path, changes: Any, said: str
+) -> None:
     path = craft(tmp_path / "a.nrrd", **changes)
     volume = read_volume(path)
     assert np.array_equal(volume.values.T, VALUES)
@@ -279,7 +291,7 @@ def test_a_nrrd_that_leaves_something_out_is_placed_as_itk_places_it(tmp_path, c
     assert said in "".join(volume.meta.warnings)
 
 
-def test_ends_of_axes_give_the_size_of_voxels(tmp_path):
+def test_ends_of_axes_give_the_size_of_voxels(tmp_path: Path) -> None:
     """Which the format says and ITK does not take; a node is a sample at each end, a cell is not."""
     for centerings, sizes, origin in (
         (None, (2, 3, 4), (11, 21.5, -28)),
@@ -294,7 +306,7 @@ def test_ends_of_axes_give_the_size_of_voxels(tmp_path):
         assert "ITK takes 1 mm" in volume.meta.warnings[0]
 
 
-def test_a_scaling_that_itk_does_not_apply_is_said(tmp_path):
+def test_a_scaling_that_itk_does_not_apply_is_said(tmp_path: Path) -> None:
     path = craft(tmp_path / "a.mha", ElementToIntensityFunctionSlope="2")
     volume = read_volume(path)
     assert np.array_equal(volume.values.T, SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(path))))
@@ -358,7 +370,9 @@ REFUSED_NRRD = [
         *((".nrrd", *case) for case in REFUSED_NRRD),
     ],
 )
-def test_what_is_not_one_grey_volume_is_refused_from_its_header(tmp_path, suffix, changes, said):
+def test_what_is_not_one_grey_volume_is_refused_from_its_header(
+    tmp_path: Path, suffix: Any, changes: Any, said: Any
+) -> None:
     with pytest.raises(Unreadable, match=re.escape(said)) as refusal:
         read_volume(craft(tmp_path / f"a{suffix}", **changes))
     assert f"a{suffix}" in str(refusal.value)
@@ -376,13 +390,13 @@ def test_what_is_not_one_grey_volume_is_refused_from_its_header(tmp_path, suffix
         (".nrrd", {"space_directions": "(1,0,0) (0,0,0) (0,0,1)"}),
     ],
 )
-def test_a_degenerate_geometry_is_refused(tmp_path, suffix, changes):
+def test_a_degenerate_geometry_is_refused(tmp_path: Path, suffix: str, changes: Any) -> None:
     with pytest.raises(GeometryRefused, match=rf"a{suffix}: "):
         read_volume(craft(tmp_path / f"a{suffix}", **changes))
 
 
 @BOTH
-def test_voxels_that_are_not_finite_are_refused(tmp_path, suffix):
+def test_voxels_that_are_not_finite_are_refused(tmp_path: Path, suffix: Any) -> None:
     values = np.zeros((3, 4, 5), np.float32)
     values[0, 0, :2] = np.nan, np.inf
     SimpleITK.WriteImage(SimpleITK.GetImageFromArray(values), str(tmp_path / f"a{suffix}"))
@@ -393,7 +407,7 @@ def test_voxels_that_are_not_finite_are_refused(tmp_path, suffix):
 @BOTH
 @pytest.mark.parametrize("compressed", [False, True])
 @pytest.mark.parametrize("share", [0.3, 0.7, 0.99])
-def test_a_truncated_file_is_refused(tmp_path, suffix, compressed, share):
+def test_a_truncated_file_is_refused(tmp_path: Path, suffix: Any, compressed: bool, share: float) -> None:
     noise = np.random.default_rng(0).normal(size=(20, 20, 20)).astype(np.float32)
     path = tmp_path / f"a{suffix}"
     SimpleITK.WriteImage(SimpleITK.GetImageFromArray(noise), str(path), compressed)
@@ -403,7 +417,7 @@ def test_a_truncated_file_is_refused(tmp_path, suffix, compressed, share):
 
 
 @pytest.mark.parametrize("length", [0, 100, 119, 121, 200])
-def test_compressed_voxels_are_as_many_as_the_header_says(tmp_path, length):
+def test_compressed_voxels_are_as_many_as_the_header_says(tmp_path: Path, length: int) -> None:
     """ITK reads too short a compressed MetaImage into memory that nobody has filled."""
     voxels = (VOXELS * 2)[:length]
     mha = craft(tmp_path / "a.mha", zlib.compress(voxels), CompressedData="True")
@@ -417,7 +431,7 @@ def test_compressed_voxels_are_as_many_as_the_header_says(tmp_path, length):
     ("suffix", "changes", "compress"),
     [(".mha", {"CompressedData": "True"}, zlib.compress), (".nrrd", {"encoding": "gzip"}, gzip.compress)],
 )
-def test_a_bomb_is_not_inflated(tmp_path, suffix, changes, compress):
+def test_a_bomb_is_not_inflated(tmp_path: Path, suffix: str, changes: Any, compress: Any) -> None:
     path = craft(tmp_path / f"a{suffix}", compress(bytes(2**27), 1), **changes)
     tracemalloc.start()
     with pytest.raises(Unreadable, match="more voxels than its header says"):
@@ -430,7 +444,7 @@ def test_a_bomb_is_not_inflated(tmp_path, suffix, changes, compress):
 @pytest.mark.parametrize(
     ("suffix", "head"), [(".mha", b"ObjectType = Image\nNDims = 3\nComment = "), (".nrrd", b"NRRD0004\n# ")]
 )
-def test_a_header_without_end_is_refused(tmp_path, suffix, head):
+def test_a_header_without_end_is_refused(tmp_path: Path, suffix: str, head: bytes) -> None:
     for index, rest in enumerate((bytes(2**21), b"1" * 2**21, b"# Doe^Jane\n" * 2**18)):
         path = tmp_path / f"{index}{suffix}"
         path.write_bytes(head + rest)
@@ -443,13 +457,13 @@ def test_a_header_without_end_is_refused(tmp_path, suffix, head):
     "content", [b"", b"hello world\n", b"<html>\n", b"NRRD9", b"NDims\n", b"\xff\xfe\x00"]
 )
 @BOTH
-def test_what_only_is_named_like_it_is_refused(tmp_path, suffix, content):
+def test_what_only_is_named_like_it_is_refused(tmp_path: Path, suffix: Any, content: bytes) -> None:
     (tmp_path / f"a{suffix}").write_bytes(content)
     with pytest.raises(Unreadable, match=rf"a{suffix}: (text|empty|no known)"):
         read_volume(tmp_path / f"a{suffix}")
 
 
-def test_text_of_the_source_s_header_is_not_taken_over(tmp_path):
+def test_text_of_the_source_s_header_is_not_taken_over(tmp_path: Path) -> None:
     craft(tmp_path / "a.mha", Comment="CANARY", PatientName="CANARY")
     for suffix in (".mha", ".nrrd", ".nii"):
         volume = read_volume(tmp_path / "a.mha")
@@ -461,7 +475,9 @@ def test_text_of_the_source_s_header_is_not_taken_over(tmp_path):
 @BOTH
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
 @given(data=st.data())
-def test_a_damaged_header_is_refused_or_read_within_the_bounds(tmp_path, suffix, data):
+def test_a_damaged_header_is_refused_or_read_within_the_bounds(
+    tmp_path: Path, suffix: Any, data: st.DataObject
+) -> None:
     content = bytearray(craft(tmp_path / f"a{suffix}").read_bytes())
     header = len(content) - len(VOXELS)
     for _ in range(data.draw(st.integers(1, 4))):

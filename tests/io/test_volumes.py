@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
@@ -22,31 +23,31 @@ VALUES = np.random.default_rng(0).integers(0, 1000, (4, 7, 6, 5)).astype("<i2")
 SIZES = (1.0, 1.5, 2.0)
 
 
-def nifti(path):
+def nifti(path: Path) -> None:
     image = nib.Nifti1Image(VALUES.T, np.diag([*SIZES, 1]))
     image.header.set_slope_inter(1, 0)
     image.to_filename(path)
 
 
-def pair(path):
+def pair(path: Path) -> None:
     nib.Nifti1Pair(VALUES.T, np.diag([*SIZES, 1])).to_filename(path)
 
 
-def deep_nifti(path):
+def deep_nifti(path: Path) -> None:
     nib.Nifti2Image(VALUES.T.reshape(5, 6, 7, 2, 2, order="F"), np.diag([*SIZES, 1])).to_filename(path)
 
 
-def mgh(path):
+def mgh(path: Path) -> None:
     nib.MGHImage(VALUES.T, np.diag([*SIZES, 1]).astype(float)).to_filename(path)
 
 
-def by_itk(path, *, packed):
+def by_itk(path: Path, *, packed: bool) -> None:
     image = SimpleITK.GetImageFromArray(VALUES, isVector=False)
     image.SetSpacing((*SIZES, 0.5))
     SimpleITK.WriteImage(image, str(path), packed)
 
 
-def listed_nrrd(path, *, first, packed):
+def listed_nrrd(path: Path, *, first: bool, packed: bool) -> None:
     axes = ["none", *(f"({','.join(map(str, row))})" for row in np.diag(SIZES))]
     kinds, sizes, values = ["list", *["domain"] * 3], [4, 5, 6, 7], np.moveaxis(VALUES, 0, -1)
     if not first:
@@ -60,7 +61,7 @@ def listed_nrrd(path, *, first, packed):
     path.write_bytes(head.encode() + (gzip.compress(body) if packed else body))
 
 
-def timed_nrrd(path):
+def timed_nrrd(path: Path) -> None:
     head = (
         "NRRD0005\ntype: short\ndimension: 4\nspace: right-anterior-superior-time\nsizes: 5 6 7 4\n"
         "space directions: (1,0,0,0) (0,1.5,0,0) (0,0,2,0) (0,0,0,3)\nendian: little\nencoding: raw\n"
@@ -69,7 +70,7 @@ def timed_nrrd(path):
     path.write_bytes(head.encode() + VALUES.tobytes())
 
 
-def hand_mha(path):
+def hand_mha(path: Path) -> None:
     head = (
         "ObjectType = Image\nNDims = 4\nDimSize = 5 6 7 4\nCompressedData = True\nElementType = MET_SHORT\n"
         "ElementSpacing = 1 1.5 2 1\nTransformMatrix = 1 0 0 0 0 1 0 0 0 0 1 0 0 0 0 1\nOffset = 0 0 0 0\n"
@@ -98,7 +99,7 @@ MADE = {
 
 
 @pytest.mark.parametrize("name", MADE)
-def test_one_of_several_volumes_is_taken_by_its_number(tmp_path, name):
+def test_one_of_several_volumes_is_taken_by_its_number(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     MADE[name](path)
     with pytest.raises(Unreadable, match=r"holds 4 volumes; take one with --volume N") as refusal:
@@ -119,7 +120,7 @@ def test_one_of_several_volumes_is_taken_by_its_number(tmp_path, name):
             read_volume(path, volume=4)
 
 
-def test_a_record_leads_to_the_volume_that_was_taken(tmp_path):
+def test_a_record_leads_to_the_volume_that_was_taken(tmp_path: Path) -> None:
     nifti(tmp_path / "a.nii.gz")
     third = read_volume(tmp_path / "a.nii.gz", volume=3)
     known = {"source": third.meta.digest}
@@ -131,7 +132,7 @@ def test_a_record_leads_to_the_volume_that_was_taken(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["a.mha", "a.nrrd"])
-def test_four_axes_of_one_volume_are_read(tmp_path, name):
+def test_four_axes_of_one_volume_are_read(tmp_path: Path, name: str) -> None:
     image = SimpleITK.GetImageFromArray(VALUES[:1], isVector=False)
     image.SetSpacing((*SIZES, 1))
     image.SetOrigin((4, 5, 6, 0))
@@ -151,14 +152,14 @@ def test_four_axes_of_one_volume_are_read(tmp_path, name):
         ("domain domain domain", "`kinds` does not speak of 4 axes"),
     ],
 )
-def test_parts_of_a_voxel_are_no_volumes(tmp_path, kinds, said):
+def test_parts_of_a_voxel_are_no_volumes(tmp_path: Path, kinds: str, said: str) -> None:
     head = f"NRRD0005\ntype: uchar\ndimension: 4\nsizes: 4 5 6 7\nkinds: {kinds}\nencoding: raw\n\n"
     (tmp_path / "a.nrrd").write_bytes(head.encode() + bytes(840))
     with pytest.raises(Unreadable, match=said):
         read_volume(tmp_path / "a.nrrd", volume=1)
 
 
-def test_a_fourth_axis_with_a_direction_in_space_is_refused(tmp_path):
+def test_a_fourth_axis_with_a_direction_in_space_is_refused(tmp_path: Path) -> None:
     hand_mha(tmp_path / "a.mha")
     content = (tmp_path / "a.mha").read_bytes()
     (tmp_path / "a.mha").write_bytes(content.replace(b"1 0 0 0 0 1 0 0 0 0", b"1 0 0 1 0 1 0 0 0 0"))
@@ -166,7 +167,7 @@ def test_a_fourth_axis_with_a_direction_in_space_is_refused(tmp_path):
         read_volume(tmp_path / "a.mha", volume=1)
 
 
-def test_the_commands_take_one(tmp_path, capsys, series):
+def test_the_commands_take_one(tmp_path: Path, capsys: pytest.CaptureFixture[str], series: Path) -> None:
     nifti(tmp_path / "a.nii.gz")
     command = ["convert", str(tmp_path / "a.nii.gz"), str(tmp_path / "b.nii.gz")]
     assert invoke(command) == 3

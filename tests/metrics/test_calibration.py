@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from pydantic import ValidationError
 
-from medtranslate.metrics import Calibration, calibrated, fit_calibration
+from medtranslate.metrics import calibrated, fit_calibration
+from medtranslate.records import Calibration
 
 
 def test_deviations_become_the_errors_of_voxels_of_that_spread() -> None:

@@ -19,8 +19,6 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-import torch
-from monai.data import MetaTensor
 from nibabel.orientations import apply_orientation, axcodes2ornt, inv_ornt_aff, ornt_transform
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -28,8 +26,8 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from medtranslate.config import ProfileName
 from medtranslate.errors import InputRefused
-from medtranslate.evaluation import score_pair
-from medtranslate.io import read_volume
+from medtranslate.evaluation import ScoringRules, score_pair
+from medtranslate.io import Volume, read_volume
 from medtranslate.metrics import WHOLE_CT, body_mask, ms_ssim, score
 from medtranslate.records import Scores
 
@@ -138,7 +136,7 @@ def test_both_are_the_published_code_on_a_real_template(
     shared_data: Path,
 ) -> None:
     """The mask is `body_mask` of the template, whose share is asserted so that it stays what was measured."""
-    template = read_volume(shared_data / "nifti" / "ct-template-hu.nii.gz").numpy()[0]
+    template = read_volume(shared_data / "nifti" / "ct-template-hu.nii.gz").values
     mask = body_mask([template], [WHOLE_CT])
     assert mask.mean() == pytest.approx(0.7897209152376004)
     triple = change(template), template, mask
@@ -187,7 +185,9 @@ def test_2025_is_the_published_code_in_every_order_of_storage(order: str, tmp_pa
         assert "".join(nib.aff2axcodes(stored.affine)) == order
         nib.save(stored, tmp_path / f"{name}.nii")
         volumes.append(read_volume(tmp_path / f"{name}.nii"))
-    result = score_pair(volumes[0], volumes[1], mask=volumes[2], source=volumes[1], profile="synthrad2025")
+    result = score_pair(
+        volumes[0], volumes[1], ScoringRules(profile="synthrad2025"), mask=volumes[2], source=volumes[1]
+    )
     corner = next(corner for corner in FROM_EACH_CORNER if set(corner) == set(order))
     agrees(result.volume, 113.66171164576511, 29.419313853089616, ms_ssim=FROM_EACH_CORNER[corner])
     assert result.baselines["source copied"]["ms_ssim"] == pytest.approx(1.0)
@@ -206,17 +206,13 @@ def test_a_reference_that_was_resampled_is_scored_in_the_order_of_the_prediction
     ours = inv_ornt_aff(turn, fake.shape)
     wider = np.pad(real, 1, mode="edge")
     stored = [
-        MetaTensor(
-            torch.from_numpy(apply_orientation(values, turn).copy()[None]),
-            affine=torch.from_numpy(lps @ ours),
-        )
-        for values in (fake, mask.astype(np.float32))
+        Volume(apply_orientation(values, turn), lps @ ours) for values in (fake, mask.astype(np.float32))
     ]
     moved = lps.copy()
     moved[:3, 3] -= lps[:3, :3].sum(axis=1)
-    reference = MetaTensor(torch.from_numpy(wider[None]), affine=torch.from_numpy(moved))
+    reference = Volume(wider, moved)
     found = score_pair(
-        stored[0], reference, mask=stored[1], profile="synthrad2025", resample_reference=True
+        stored[0], reference, ScoringRules(profile="synthrad2025", resample_reference=True), mask=stored[1]
     ).volume
     assert found["ms_ssim"] == pytest.approx(FROM_EACH_CORNER["RAI"], abs=1e-7)
 

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from medtranslate.config import TranslateSettings
-from medtranslate.evaluation import translate_and_score
+from medtranslate.evaluation.translate_and_score import translate_and_score
 from medtranslate.io import read_volume
-from medtranslate.transforms import to_axial
+from medtranslate.io.layout import to_axial
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="`make test-browser` installs selenium")
 from selenium.webdriver.common.action_chains import ActionChains  # noqa: E402
@@ -163,7 +163,7 @@ def pairs(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def axial(path: Path, modality: str) -> np.ndarray:
-    return to_axial(read_volume(path, modality=modality)).numpy()[0]
+    return to_axial(read_volume(path, modality=modality)).values
 
 
 def test_a_scored_volume(template: Path, shared_data: Path, browser: Browser) -> None:

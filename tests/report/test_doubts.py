@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from medtranslate import cli
+from medtranslate import cli, translation
 from medtranslate.batch.overview import write_overview
 from medtranslate.cli.scores import lines
 from medtranslate.evaluation.alignment import align
 from medtranslate.evaluation.pair import compare
+from medtranslate.evaluation.rules import ScoringRules
+from medtranslate.io import Meta, Volume
 from medtranslate.phantom import study
 from medtranslate.records import (
     Batch,
@@ -64,26 +66,22 @@ def text_of(folder: Path) -> str:
 def head() -> tuple[Array, Array, NDArray[np.float64]]:
     """CT of a digital head [X, Y, Z], its labels, and its affine; LPS."""
     made = study(910_011, size=40, spacing=6.0)
-    return made.ct.numpy()[0], made.mr.numpy()[0], np.asarray(made.ct.affine, np.float64)
+    return made.ct.values, made.mr.values, made.ct.affine
 
 
 @pytest.fixture(scope="module")
 def scored(head: tuple[Array, Array, NDArray[np.float64]]) -> Callable[..., tuple[Evaluation, Pictures]]:
     """Scores of a prediction of that head, as those of a model with a brain window."""
-    import torch
-    from monai.data import MetaTensor
 
     def score(prediction: Array, made: Translation) -> tuple[Evaluation, Pictures]:
         ct, mr, affine = head
 
-        def volume(values: Array, modality: str) -> MetaTensor:
-            meta = {"modality": modality}
-            return MetaTensor(
-                torch.from_numpy(values.copy()[None]), affine=torch.from_numpy(affine), meta=meta
-            )
-
-        given = align(volume(prediction, "ct"), volume(ct, "ct"), source=volume(mr, "mr"))
-        return compare(given, "image", None, made, "head")
+        given = {
+            "prediction": Volume(prediction, affine, Meta(modality="ct")),
+            "reference": Volume(ct, affine, Meta(modality="ct")),
+            "source": Volume(mr, affine, Meta(modality="mr")),
+        }
+        return compare(align(given), ScoringRules(), translation=made, name="head")
 
     return score
 
@@ -253,13 +251,11 @@ def test_the_overview_of_a_batch_lists_what_failed_then_what_is_doubtful(tmp_pat
 
 
 def test_the_command_says_doubts_before_other_warnings(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    from medtranslate import evaluation
-
     made = record(DOUBT, warnings=["CT values are limited"])
-    monkeypatch.setattr(evaluation, "translate_and_score", lambda settings, quiet: ([made], None))
-    assert cli.invoke(["translate", "in", "out", "--to", "ct", "--model", "m"]) == 0
+    monkeypatch.setattr(translation, "translate", lambda settings, quiet: [made])
+    assert cli.invoke(["translate", str(tmp_path), "out", "--to", "ct", "--model", "m"]) == 0
     printed = capsys.readouterr()
     assert printed.err.splitlines() == [
         "warning: doubtful: Bone outside the head: 35 ml, where 5 ml is the limit.",

@@ -26,7 +26,7 @@ from medtranslate.records import (
     worst_slices,
 )
 from medtranslate.report import TRANSLATION_VIEWS, VIEWS, Pictures, Shown
-from medtranslate.report.pdf_pictures import telling_slices
+from medtranslate.report.pdf_pictures import representative_slices
 
 ATTACK = '<img src="/etc/hostname"/><a href="http://x.invalid">\x1b[31m</para>&'
 SHAPE = (40, 48, 8)
@@ -209,7 +209,7 @@ def test_a_long_table_breaks_and_repeats_its_head(tmp_path: Path) -> None:
 def test_the_worst_slice_is_that_of_the_table_and_the_best_shows_a_head() -> None:
     drawn = pictures()
     drawn.reference[..., [0, 7]] = -20
-    assert [(rank, plane.index) for rank, plane in telling_slices(result(), drawn)] == [
+    assert [(rank, plane.index) for rank, plane in representative_slices(result(), drawn)] == [
         ("Worst", worst_slices(result(), 1)[0].index),
         ("Typical", 4),
         ("Best", 1),

@@ -305,7 +305,7 @@ def test_tissues_agreement_and_unmasked_scores_are_shown(tmp_path: Path) -> None
     assert "-7.5 HU; limits of agreement -207.5 to 192.5 HU" in text
     assert "14.2 HU apart" in text
     assert "Every voxel" in text
-    assert "flattered" in text
+    assert "improves every score" in text
     assert "brought onto the prediction's grid" in text
 
 

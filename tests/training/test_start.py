@@ -20,7 +20,7 @@ from medtranslate.checkpoint import (
     save_calibration,
 )
 from medtranslate.errors import ModelRefused, SettingsError, Unreadable
-from medtranslate.metrics import Calibration
+from medtranslate.records import Calibration
 from medtranslate.training import fit, loop
 
 STILL = {"learning_rate": 1e-12, "discriminator_rate": 1e-12}

@@ -1,0 +1,66 @@
+"""Measures how far translations are from the look of real slices of their modality, without pairs."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+SIDE = 7
+"""Of a patch, in pixels."""
+
+PATCHES = 8_192
+DIRECTIONS = 256
+
+
+def sliced_wasserstein(real: Tensor, fake: Tensor, seed: int = 0) -> float:
+    """Distance between the distributions of patches of two sets of slices [B, 1, S, S] in [-1, 1].
+
+    Patches are seen along random directions of unit length; along each, the first Wasserstein distance of two
+    sets of as many numbers is the mean distance of those of equal rank (Rabin et al., "Wasserstein
+    Barycenter and its Application to Texture Mixing", 2011; patches of 7 x 7 as in Karras et al.,
+    "Progressive Growing of GANs", 2018). Patches that show nothing are left out.
+
+    Returns:
+        Mean over directions, in units of [-1, 1]; 0 for the same set of patches.
+    """
+    random = torch.Generator().manual_seed(seed)
+    directions = torch.randn(SIDE**2, DIRECTIONS, generator=random)
+    directions /= directions.norm(dim=0)
+    # The same places are drawn in both, so that equal sets have distance zero.
+    seen = [
+        (_patches(slices, torch.Generator().manual_seed(seed)) @ directions).sort(dim=0).values
+        for slices in (real, fake)
+    ]
+    return float((seen[0] - seen[1]).abs().mean())
+
+
+def _patches(slices: Tensor, random: torch.Generator) -> Tensor:
+    """[PATCHES, SIDE^2], drawn with replacement from those that show something."""
+    every = slices.float().unfold(2, SIDE, 1).unfold(3, SIDE, 1).reshape(-1, SIDE**2)
+    every = every[every.amax(dim=1) > -0.94]
+    return every[torch.randint(len(every), (PATCHES,), generator=random)]
+
+
+def checkerboard(real: Tensor, fake: Tensor) -> float:
+    """Energy of translations at the frequencies of upsampling, over that of real slices [B, 1, S, S].
+
+    Doubling the resolution leaves its pattern with a period of two pixels, doubling it twice one of four
+    too (Odena et al., "Deconvolution and Checkerboard Artifacts", 2016): a half and a quarter of a cycle per
+    pixel along either axis or both. A pattern that follows the image is spread a little around these, so
+    what lies within 1/32 of a cycle counts.
+    """
+    energies = []
+    for slices in (real, fake):
+        images = slices.float() - slices.float().mean(dim=(2, 3), keepdim=True)
+        power = torch.fft.fft2(images).abs().square().mean(dim=(0, 1))
+        energies.append(float(power[_upsampling(power.shape[-1])].mean()))
+    return energies[1] / energies[0]
+
+
+def _upsampling(size: int) -> Tensor:
+    """Mask of the frequencies [size, size] that are near those of upsampling."""
+    places = torch.fft.fftfreq(size).abs()
+    near = [(places - centre).abs() <= 1 / 32 for centre in (0.0, 0.25, 0.5)]
+    steep = near[1] | near[2]
+    mask: Tensor = (steep[:, None] & (steep | near[0])) | (near[0][:, None] & steep)
+    return mask

@@ -1,0 +1,267 @@
+"""Calibrates the uncertainty of a model on pairs whose true translation is known.
+
+The spread of posterior samples is smaller than the errors. On some pairs a curve from spread to error is
+fitted (`metrics.fit_calibration`); on the others, of other subjects, it is tested.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medtranslate.checkpoint import Model, describe, find_model, load_model, save_calibration
+from medtranslate.checkpoint.description import FILES, SHIPPED
+from medtranslate.config import CalibrateSettings, Modality
+from medtranslate.data.split import held_back
+from medtranslate.device import choose_device
+from medtranslate.errors import GeometryRefused, InputRefused, OutputExists, UsageError
+from medtranslate.evaluation.alignment import mismatch
+from medtranslate.evaluation.pairing import members_of, pair_up
+from medtranslate.io import Volume, read_volume
+from medtranslate.io.layout import to_axial
+from medtranslate.io.tables import is_table, read_table
+from medtranslate.io.trees import NAMES
+from medtranslate.metrics import Range, calibrated, coverage, fit_calibration, head_mask
+from medtranslate.modality import OTHER
+from medtranslate.records import Calibration, CalibrationReport, CalibrationTest, Coverage
+from medtranslate.runtime import check_free, progress, require_apart, whole_output
+from medtranslate.translation import as_spoken, pass_gate, sample_volume
+
+LEAST_PAIRS = 4
+"""Pairs that are needed at least; with fewer, one odd head decides."""
+
+VOXELS = 2**18
+"""Voxels of a pair that are used at most, drawn at random, so that memory holds many large pairs."""
+
+APART = 1.5
+"""Factor between errors and calibrated deviations of the held-out pairs past which a warning is given."""
+
+Values = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Files of the same head in both modalities; `subject` is the same for all pairs of a person."""
+
+    name: str
+    subject: str
+    files: Mapping[Modality, Path]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Standard deviations over samples and absolute errors of voxels [N], where the range is [-1, 1]."""
+
+    spread: Values
+    errors: Values
+
+
+def calibrate(settings: CalibrateSettings, *, quiet: bool = False) -> CalibrationReport:
+    """Fit and test the calibration of a model, and write it into the model or a copy of it.
+
+    Raises:
+        ModelRefused: there is no such model.
+        InputRefused: pairs are missing, too few, on different grids, or refused by the model's input gate.
+        OutputExists: `settings.out` is there, or the model is calibrated already, and `overwrite` is not set.
+        UsageError: the model ships with medtranslate and `settings.out` is not given.
+    """
+    folder = find_model(settings.model)
+    directions: Sequence[Modality] = (settings.to,) if settings.to else ("ct", "mr")
+    _check_target(folder, directions, settings)
+    pairs = find_pairs(settings.pairs)
+    held = choose_held_out(pairs, settings)
+    model = _uncalibrated(load_model(str(folder), choose_device(settings.device)))
+    found: dict[tuple[Modality, str], Measured] = {}
+    with progress(len(pairs) * len(directions), "direction", "calibrate", quiet=quiet) as bar:
+        for pair in pairs:
+            volumes = read_pair(pair)
+            for to in directions:
+                found[to, pair.name] = _measure(volumes, model, to, settings)
+                bar.update()
+    on = settings.on or f"{len(pairs) - len(held)} pairs from {settings.pairs.resolve().name}"
+    curves: dict[Modality, Calibration] = {}
+    tests: dict[Modality, CalibrationTest] = {}
+    for to in directions:
+        fitted = _join(found[to, pair.name] for pair in pairs if pair.name not in held)
+        tested = _join(found[to, pair.name] for pair in pairs if pair.name in held)
+        curves[to] = fit_calibration(fitted.spread, fitted.errors, on)
+        tests[to] = CalibrationTest(
+            voxels=(len(fitted.errors), len(tested.errors)),
+            before=_coverage(tested.spread, tested.errors),
+            after=_coverage(calibrated(tested.spread, curves[to]), tested.errors),
+        )
+    _write(folder, curves, settings)
+    return CalibrationReport(
+        model=model.description.name,
+        sha256=model.description.sha256,
+        output=str(settings.out or folder),
+        on=on,
+        pairs=(len(pairs) - len(held), len(held)),
+        samples=settings.samples,
+        seed=settings.seed,
+        directions=tests,
+        warnings=[warning for to, test in tests.items() for warning in _warn(to, test)],
+    )
+
+
+def find_pairs(path: Path) -> list[Pair]:
+    """Find pairs in a folder with the folders ct and mr, a tree of subjects, or a CSV of ct,mr,subject.
+
+    Raises:
+        InputRefused: there are fewer than `LEAST_PAIRS`, or an image lacks its counterpart.
+    """
+    if is_table(path):
+        table = read_table(path, ("ct", "mr"), ("subject",))
+        table.require(table.file(row[side]) for row in table.rows for side in ("ct", "mr"))
+        pairs = [
+            Pair(
+                f"{path.name}, row {number}",
+                row["subject"] or str(number),
+                {"ct": table.file(row["ct"]), "mr": table.file(row["mr"])},
+            )
+            for number, row in enumerate(table.rows, start=1)
+        ]
+    else:
+        named = _named_folders(path)
+        sides = {side: named.get(side, path) for side in ("ct", "mr")}
+        members = {side: members_of(folder, () if named else NAMES[side]) for side, folder in sides.items()}
+        if not any(members.values()):
+            raise InputRefused(
+                f"{path}: holds no pairs of files; give a folder with the folders ct and mr, a tree with a"
+                " folder for each subject, or a CSV of ct,mr,subject"
+            )
+        pairs = [
+            Pair(name, name, {"ct": files["ct"], "mr": files["mr"]})
+            for name, files in pair_up(sides, members).items()
+        ]
+    subjects = len({pair.subject for pair in pairs})
+    if len(pairs) < LEAST_PAIRS or subjects < 2:
+        raise InputRefused(
+            f"{path}: too few pairs to fit some and test others: {len(pairs)} of {subjects} subjects; give at"
+            f" least {LEAST_PAIRS}, of 2 subjects"
+        )
+    return pairs
+
+
+def choose_held_out(pairs: Sequence[Pair], settings: CalibrateSettings) -> set[str]:
+    """Choose the pairs that are not fitted, by name: whole subjects, together about the share that is set."""
+    subjects = held_back([pair.subject for pair in pairs], settings.held_out, settings.seed)
+    return {pair.name for pair in pairs if pair.subject in subjects}
+
+
+def read_pair(pair: Pair) -> dict[Modality, Volume]:
+    """Read a pair in axial layout.
+
+    Raises:
+        InputRefused: a file is refused, or the two lie on different grids.
+    """
+    volumes: dict[Modality, Volume] = {}
+    for side, path in pair.files.items():
+        volume = read_volume(path, modality=side)
+        volume.require_grid(str(path))
+        volumes[side] = to_axial(volume)
+    if differs := mismatch(volumes["mr"], volumes["ct"], "CT"):
+        raise GeometryRefused(f"{pair.files['mr']}: {differs}; resample one of the pair to the other's grid")
+    return volumes
+
+
+def _named_folders(path: Path) -> dict[Modality, Path]:
+    """Find the folders that are called as the modalities are; none unless both are there."""
+    sides: tuple[Modality, ...] = ("ct", "mr")
+    below = [folder for folder in sorted(path.iterdir()) if folder.is_dir()] if path.is_dir() else []
+    named = {side: [folder for folder in below if folder.name.lower() in NAMES[side]] for side in sides}
+    if not all(named.values()) or any(members_of(folder, ()) == {} for [folder, *_] in named.values()):
+        return {}
+    return {side: folders[0] for side, folders in named.items()}
+
+
+def _check_target(folder: Path, directions: Iterable[Modality], settings: CalibrateSettings) -> None:
+    """Refuse before the work begins what could not be written after it."""
+    if settings.out:
+        require_apart([settings.out], [settings.pairs, folder])
+        check_free(settings.out, overwrite=settings.overwrite)
+        return
+    if folder.resolve().parent == SHIPPED.resolve():
+        raise UsageError(f"{folder.name}: ships with medtranslate and stays as it is; give --out for a copy")
+    known = [side for side in directions if side in describe(folder).calibration]
+    if known and not settings.overwrite:
+        raise OutputExists(
+            f"{folder}: is calibrated already (to {' and '.join(known)}); give --overwrite to replace that,"
+            " or --out for a copy"
+        )
+
+
+def _uncalibrated(model: Model) -> Model:
+    """Return the model with the spread of its samples as it is."""
+    plain = replace(model.description, calibration={})
+    return Model(plain, model.generators, model.means, model.precision, model.gate)
+
+
+def _measure(
+    volumes: Mapping[Modality, Volume], model: Model, to: Modality, settings: CalibrateSettings
+) -> Measured:
+    """Translate one volume of a pair, and compare the spread of its samples with the errors in the head.
+
+    Errors are those on the scale of the model's output: CT inside its window, MR by its percentile.
+    """
+    source, truth = volumes[OTHER[to]], as_spoken(volumes[to], to, model)
+    made = sample_volume(source, model, to, samples=settings.samples, seed=settings.seed)
+    pass_gate(made.record, source.where, force=settings.force)
+    assert made.uncertainty is not None
+    ends = {side: _range(volumes[side], model, side) for side in (to, OTHER[to])}
+    shown = as_spoken(source, OTHER[to], model)
+    mask = head_mask([truth.values, shown.values], [ends[to], ends[OTHER[to]]])
+    scale = 2.0 / (ends[to][1] - ends[to][0])
+    spread = made.uncertainty.values[mask]
+    errors = np.abs(made.volume.values[mask] - truth.values[mask])
+    if len(errors) > VOXELS:
+        some = np.random.default_rng(settings.seed).choice(len(errors), VOXELS, replace=False)
+        spread, errors = spread[some], errors[some]
+    return Measured(scale * spread, scale * errors)
+
+
+def _range(volume: Volume, model: Model, side: Modality) -> Range:
+    """Give the lowest and the highest value that the model's output can have."""
+    return (0.0, 255.0) if volume.is_picture else model.info(side).output_range
+
+
+def _join(several: Iterable[Measured]) -> Measured:
+    every = list(several)
+    return Measured(
+        np.concatenate([one.spread for one in every]), np.concatenate([one.errors for one in every])
+    )
+
+
+def _coverage(deviation: NDArray[np.floating], errors: Values) -> Coverage:
+    found = coverage(deviation.astype(np.float32), errors, np.ones(errors.shape, np.bool_))
+    assert found is not None
+    return found
+
+
+def _write(folder: Path, curves: Mapping[Modality, Calibration], settings: CalibrateSettings) -> None:
+    """Put the curves into the model, or into a copy of it that appears whole."""
+    kept = describe(folder).calibration | dict(curves)
+    target = settings.out
+    if target is None:
+        save_calibration(folder, kept)
+        return
+    with whole_output(target, overwrite=settings.overwrite, folder=True) as fresh:
+        for name in FILES:
+            if (folder / name).is_file():
+                shutil.copy(folder / name, fresh / name)
+        save_calibration(fresh, kept)
+
+
+def _warn(to: Modality, test: CalibrationTest) -> list[str]:
+    ratio = test.after.rms_ratio
+    if ratio is None or 1 / APART <= ratio <= APART:
+        return []
+    return [
+        f"to {to}: errors of the held-out pairs are {ratio:.2f} times the calibrated standard deviations; the"
+        " pairs may be too few, or differ much from each other"
+    ]

@@ -1,0 +1,78 @@
+"""Maps the spread of posterior samples to errors: the curve in a model, and how it was tested."""
+
+from __future__ import annotations
+
+from dataclasses import field
+from itertools import pairwise
+from typing import Annotated, Literal, Self
+
+from pydantic import ConfigDict, Field, FiniteFloat, model_validator
+from pydantic.dataclasses import dataclass
+
+from medtranslate.config import Modality
+from medtranslate.records.evaluation import Coverage
+from medtranslate.records.translation import FROZEN
+
+_Points = Annotated[tuple[Annotated[FiniteFloat, Field(ge=0)], ...], Field(min_length=1, max_length=1024)]
+
+
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
+class Calibration:
+    """A curve from standard deviation to error, straight between its points and level beyond them.
+
+    Attributes:
+        spread: standard deviations over samples, where the range of a translation is [-1, 1].
+        error: root mean square error of voxels of about that deviation, on the same range.
+        on: data of the fit, in words.
+    """
+
+    spread: _Points
+    error: _Points
+    on: Annotated[str, Field(max_length=500)]
+
+    @model_validator(mode="after")
+    def _rises(self) -> Self:
+        if len(self.spread) != len(self.error):
+            raise ValueError(f"{len(self.spread)} spreads and {len(self.error)} errors; as many are needed")
+        for name, points in (("spread", self.spread), ("error", self.error)):
+            if any(after < before for before, after in pairwise(points)):
+                raise ValueError(f"{name} falls; both have to rise")
+        return self
+
+
+@dataclass(frozen=True, kw_only=True, config=FROZEN)
+class CalibrationTest:
+    """Standard deviations of one direction compared with the errors of the held-out pairs.
+
+    Attributes:
+        voxels: number of voxels, of the pairs that were fitted and of those held out.
+        before: as the samples give them.
+        after: as the fitted curve gives them.
+    """
+
+    voxels: tuple[int, int]
+    before: Coverage
+    after: Coverage
+
+
+@dataclass(frozen=True, kw_only=True, config=FROZEN)
+class CalibrationReport:
+    """Calibration of a model.
+
+    Attributes:
+        model: name of the model, and `sha256` the digest of its weights.
+        on: description of the pairs.
+        pairs: number of pairs, fitted and held out.
+        directions: tests by the modality that is made, where the range of a translation is [-1, 1].
+    """
+
+    schema: Literal["medtranslate/calibration/1"] = "medtranslate/calibration/1"
+    model: str
+    sha256: str
+    output: str
+    on: str
+    pairs: tuple[int, int]
+    samples: int
+    seed: int
+    directions: dict[Modality, CalibrationTest]
+    warnings: list[str] = field(default_factory=list)

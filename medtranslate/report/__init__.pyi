@@ -1,0 +1,17 @@
+from .as_html import case_place as case_place
+from .as_html import write_case as write_case
+from .batch_page import write_batch_pages as write_batch_pages
+from .drawing import draw_differences as draw_differences
+from .pictures import Pictures as Pictures
+from .pictures import Shown as Shown
+from .planes import Sheet as Sheet
+from .planes import draw as draw
+from .planes import own_slices as own_slices
+from .planes import three_planes as three_planes
+from .planes import thumbnail as thumbnail
+from .translation_page import write_translation as write_translation
+from .translation_page import write_translation_case as write_translation_case
+from .views import TRANSLATION_VIEWS as TRANSLATION_VIEWS
+from .views import VIEWS as VIEWS
+from .views import TranslationView as TranslationView
+from .views import View as View

@@ -1,0 +1,214 @@
+"""Calibration of a model on pairs: what is fitted, what is tested, where it is written, what is refused."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from medtranslate.calibrate import calibrate, choose_held_out, find_pairs
+from medtranslate.checkpoint import describe, load_model
+from medtranslate.config import CalibrateSettings, Modality
+from medtranslate.errors import (
+    GeometryRefused,
+    InputRefused,
+    MedtranslateError,
+    ModelRefused,
+    OutputExists,
+    UsageError,
+)
+from medtranslate.io import Volume, read_volume, write_volume
+from medtranslate.records import Calibration, CalibrationReport, CalibrationTest
+
+COUNT = 5
+Settle = Callable[..., CalibrateSettings]
+
+
+def head(seed: int, modality: Modality) -> Volume:
+    """A ball of grey matter with a bright core, 24 x 24 x 2 voxels; the core differs between heads."""
+    rng = np.random.default_rng(seed)
+    z, radius = np.linspace(-0.2, 0.2, 2), np.linspace(-1, 1, 24)
+    distance = np.sqrt(radius[:, None, None] ** 2 + radius[None, :, None] ** 2 + z**2)
+    core = distance < rng.uniform(0.3, 0.5)
+    air, tissue, bright = (-1000.0, 35.0, 80.0) if modality == "ct" else (0.0, 400.0, 900.0)
+    values = np.where(distance < 0.8, np.where(core, bright, tissue), air)
+    values += np.where(values == air, 0.0, rng.normal(0, 5, values.shape))
+    return Volume(values.astype(np.float32), np.diag([8.0, 8.0, 8.0, 1.0]))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folders ct and mr with a file for each head."""
+    path = tmp_path_factory.mktemp("pairs")
+    sides: tuple[Modality, ...] = ("ct", "mr")
+    for side in sides:
+        (path / side).mkdir()
+        for seed in range(COUNT):
+            write_volume(head(seed, side), path / side / f"{seed}.nii.gz")
+    return path
+
+
+@pytest.fixture
+def pairs(folder: Path, tmp_path: Path) -> Path:
+    """The same, to be changed."""
+    return shutil.copytree(folder, tmp_path / "pairs")
+
+
+@pytest.fixture
+def settle(small_model: Path, pairs: Path, tmp_path: Path) -> Settle:
+    """Settings for a copy of a small model, MR to CT, with few samples."""
+    model = shutil.copytree(small_model, tmp_path / "model")
+
+    def make(**values: object) -> CalibrateSettings:
+        plain = CalibrateSettings(model=str(model), pairs=pairs, to="ct", samples=2, device="cpu")
+        return replace(plain, **values)  # type: ignore[arg-type]
+
+    return make
+
+
+def run(settings: CalibrateSettings) -> CalibrationReport:
+    return calibrate(settings, quiet=True)
+
+
+def test_the_size_of_errors_is_right_on_pairs_that_were_not_fitted(settle: Settle) -> None:
+    settings = settle(on="five balls")
+    before = describe(Path(settings.model))
+    report = run(settings)
+    test = report.directions["ct"]
+    assert report.pairs == (COUNT - 1, 1)
+    assert test.before.rms_ratio is not None
+    assert test.after.rms_ratio is not None
+    assert test.before.rms_ratio > 2
+    assert abs(math.log(test.after.rms_ratio)) < 0.3
+    known = describe(Path(settings.model))
+    assert known.calibration["ct"].on == "five balls"
+    assert known == replace(before, calibration=known.calibration)
+    assert load_model(settings.model).description == known
+
+
+def test_held_out_pairs_have_no_part_in_the_curve(settle: Settle) -> None:
+    settings = settle(overwrite=True)
+    pairs = find_pairs(settings.pairs)
+    (held,) = choose_held_out(pairs, settings)
+    fitted = next(pair.name for pair in pairs if pair.name != held)
+
+    def calibrated() -> tuple[Calibration, CalibrationTest]:
+        test = run(settings).directions["ct"]
+        return describe(Path(settings.model)).calibration["ct"], test
+
+    curve, test = calibrated()
+    for name in (held, fitted):
+        path = settings.pairs / "ct" / f"{name}.nii.gz"
+        truth = read_volume(path)
+        values = np.where(truth.values > 60, 0.0, truth.values)
+        write_volume(truth.with_values(values), path, overwrite=True)
+        other_curve, other_test = calibrated()
+        assert (other_curve.error == curve.error) == (name == held)
+        assert (other_test.before == test.before) == (name != held)
+        write_volume(truth, path, overwrite=True)
+
+
+def test_a_copy_leaves_the_model_as_it_is(settle: Settle, tmp_path: Path) -> None:
+    settings = settle(out=tmp_path / "copy")
+    original = {path.name: path.read_bytes() for path in Path(settings.model).iterdir()}
+    run(settings)
+    assert {path.name: path.read_bytes() for path in Path(settings.model).iterdir()} == original
+    assert list(describe(tmp_path / "copy").calibration) == ["ct"]
+    assert load_model(str(tmp_path / "copy")).description.sha256 == describe(Path(settings.model)).sha256
+
+
+def test_a_second_direction_joins_the_first(settle: Settle) -> None:
+    run(settle(to="mr"))
+    first = describe(Path(settle().model)).calibration
+    run(settle(to="ct"))
+    both = describe(Path(settle().model)).calibration
+    assert set(both) == {"ct", "mr"}
+    assert both["mr"] == first["mr"]
+    with pytest.raises(OutputExists, match=r"calibrated already \(to ct and mr\)"):
+        run(settle(to=None))
+
+
+def test_pairs_are_found_in_folders_trees_and_lists(pairs: Path, tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    rows = ["ct,mr,subject"]
+    for seed in range(COUNT):
+        (tree / str(seed)).mkdir(parents=True)
+        for side in ("ct", "mr"):
+            shutil.copy(pairs / side / f"{seed}.nii.gz", tree / str(seed) / f"{side}.nii.gz")
+        rows.append(f"pairs/ct/{seed}.nii.gz,pairs/mr/{seed}.nii.gz,person {seed % 2}")
+    (tmp_path / "list.csv").write_text("\n".join(rows))
+    named = find_pairs(pairs)
+    assert [pair.name for pair in named] == [pair.subject for pair in named] == [*map(str, range(COUNT))]
+    assert [pair.files["mr"].name for pair in find_pairs(tree)] == ["mr.nii.gz"] * COUNT
+    listed = find_pairs(tmp_path / "list.csv")
+    assert [pair.subject for pair in listed] == [f"person {seed % 2}" for seed in range(COUNT)]
+    for seed in range(5):
+        held = choose_held_out(listed, CalibrateSettings(model="m", pairs=pairs, seed=seed))
+        assert len({pair.subject for pair in listed if pair.name in held}) == 1
+        assert len(held) in (2, 3)
+    assert listed[3].files["ct"].samefile(pairs / "ct" / "3.nii.gz")
+    (pairs / "mr").rename(pairs / "MRI")
+    assert len(find_pairs(pairs)) == COUNT
+
+
+def _other_grid(pairs: Path) -> None:
+    volume = read_volume(pairs / "mr" / "2.nii.gz")
+    moved = volume.affine.copy()
+    moved[0, 3] += 3
+    write_volume(Volume(volume.values, moved), pairs / "mr" / "2.nii.gz", overwrite=True)
+
+
+def _too_few(pairs: Path) -> None:
+    for side in ("ct", "mr"):
+        for seed in (0, 1):
+            (pairs / side / f"{seed}.nii.gz").unlink()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "error", "words"),
+    [
+        (_other_grid, GeometryRefused, r"2\.nii\.gz: its corners lie up to 3\.000 mm from the CT's"),
+        (_too_few, InputRefused, "too few pairs to fit some and test others: 3 of 3 subjects"),
+        (lambda pairs: (pairs / "mr" / "1.nii.gz").unlink(), InputRefused, r"1 of 5 names have no mr \(1\)"),
+        (lambda pairs: shutil.rmtree(pairs / "mr"), InputRefused, "none of them called ct"),
+        (lambda pairs: (pairs / "ct" / "1.nii.gz").write_bytes(b"no image"), InputRefused, r"1\.nii\.gz"),
+    ],
+)
+def test_bad_pairs_are_refused_and_the_model_stays_as_it_is(
+    settle: Settle, spoil: Callable[[Path], object], error: type[MedtranslateError], words: str
+) -> None:
+    settings = settle()
+    spoil(settings.pairs)
+    with pytest.raises(error, match=words) as caught:
+        run(settings)
+    assert "\n" not in str(caught.value)
+    assert not describe(Path(settings.model)).calibration
+
+
+@pytest.mark.parametrize(
+    ("values", "error", "words"),
+    [
+        ({"model": "brain-2d"}, UsageError, "ships with medtranslate and stays as it is; give --out"),
+        ({"model": "absent"}, ModelRefused, "no model of this name"),
+    ],
+)
+def test_what_could_not_be_written_is_refused_first(
+    settle: Settle, values: dict[str, object], error: type[MedtranslateError], words: str
+) -> None:
+    with pytest.raises(error, match=words):
+        run(settle(**values))
+
+
+def test_a_copy_replaces_no_input(settle: Settle, pairs: Path) -> None:
+    for out in (pairs, Path(settle().model)):
+        with pytest.raises(UsageError, match="is or holds the input"):
+            run(settle(out=out, overwrite=True))
+    (pairs.parent / "taken").mkdir()
+    (pairs.parent / "taken" / "mine.txt").touch()
+    with pytest.raises(OutputExists, match="not replaced"):
+        run(settle(out=pairs.parent / "taken", overwrite=True))
