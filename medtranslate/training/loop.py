@@ -269,7 +269,7 @@ class Run:
             )
 
     def require_finite_weights(self) -> None:
-        """A step can break weights though its losses were finite; such weights are never kept."""
+        """Refuse weights that are not finite: a step can break them though its losses were finite."""
         largest = torch.stack([weight.detach().abs().max() for weight in self.state.model.parameters()]).max()
         self.require_finite({"weights": float(largest)}, self.state.images)
 
