@@ -7,7 +7,7 @@ from medtranslate.config import BatchSettings
 
 
 def act(settings: BatchSettings, quiet: bool) -> Answer:
-    """Translate what is not finished, and count the results."""
+    """Translate unfinished items, and count the results."""
     from medtranslate.batch import run_batch
     from medtranslate.records import Batch, to_json
 

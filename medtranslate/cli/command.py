@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import sys
@@ -115,6 +116,9 @@ class SettingsCommand(click.Command, Generic[Settings]):
         importlib.import_module(f"medtranslate.{self.room}")
         from medtranslate.runtime import one_line
 
+        if not gc.isenabled():
+            gc.freeze()
+            gc.enable()
         raise_again()
         answer = self.act(settings, quiet)
         answer.show(as_json=as_json, quiet=quiet)

@@ -13,8 +13,8 @@ def act(settings: CycleSettings, quiet: bool) -> Answer:
     from medtranslate.records import to_json
 
     result = cycle(settings, quiet=quiet)
-    said = [*lines(result), f"these scores say {result.meaning}", f"report: {settings.out / 'report.html'}"]
-    return Answer(to_json(result), said, *parted(result.warnings, result.items))
+    text = [*lines(result), f"these scores say {result.meaning}", f"report: {settings.out / 'report.html'}"]
+    return Answer(to_json(result), text, *parted(result.warnings, result.items))
 
 
 command = SettingsCommand(

@@ -34,7 +34,9 @@ command = SettingsCommand(
     arguments=("prediction", "reference"),
     sections={
         "Score options": ("profile", "mask", "range", "unmasked"),
-        "Alignment options": ("resample_reference", "register"),
-        "Input options": ("source", "uncertainty", "modality", "model", "series", "select", "nan_to"),
+        "Alignment options": ("resample_reference", "missing_is_air", "register"),
+        "Input options": (
+            *("source", "uncertainty", "prediction_scale", "modality", "model", "series", "select", "nan_to"),
+        ),
     },
 )

@@ -24,7 +24,7 @@ _DOT = "__"
 
 
 class _Choice(click.Choice[str]):
-    """Shows the choices in the help; the settings check the value (`mri` stands for `mr`)."""
+    """Shows the choices in the help; the settings check the value (`mri` means `mr`)."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         return str(value)
@@ -34,7 +34,7 @@ class _List(click.ParamType[Any]):
     """Values separated by commas.
 
     Attributes:
-        shown: stands for one value in the help.
+        shown: placeholder of one value in the help.
     """
 
     name = "list"

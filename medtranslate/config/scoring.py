@@ -61,6 +61,10 @@ class EvaluateSettings:
     """Resample reference and mask onto the prediction's grid; voxels outside theirs are not scored."""
     register: Literal["none", "rigid"] = "none"
     """rigid: align the reference by mutual information, and resample it once."""
+    missing_is_air: bool = False
+    """With --resample-reference: score what a smaller prediction leaves out of the reference as air."""
+    prediction_scale: tuple[float, float] | None = None
+    """SLOPE OFFSET that bring the prediction to the reference's unit, such as 1 -1024 for HU + 1024."""
     unmasked: bool = False
     """Also score every voxel, background included."""
     workers: Positive | None = None
