@@ -42,7 +42,6 @@ command = SettingsCommand(
     Writes summary.csv, overview.html and batch.jsonl into OUT. Ends with 4 if items failed, or are
     doubtful: translated, but with signs that the result is wrong.""",
     arguments=("source", "out"),
-    inputs=("source",),
     sections={
         "Input options": (
             *("select", "nan_to", "picture_hu", "participant_label", "session_id", "bids_filter_file"),

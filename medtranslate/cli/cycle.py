@@ -29,6 +29,5 @@ command = SettingsCommand(
     A good score does not show that the intermediate image is right; --noise makes it harder to hide the
     source in it. Writes result.json, slices.csv, report.html, report.pdf and differences/*.png.""",
     arguments=("input",),
-    inputs=("input",),
     sections={"Input options": ("from", "series", "select", "volume", "nan_to")},
 )

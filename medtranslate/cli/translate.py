@@ -56,7 +56,6 @@ command = SettingsCommand(
 
     translation.json beside the output records model, input and settings; preview.png shows the result.""",
     arguments=("input", "output"),
-    inputs=("input", "reference"),
     sections={
         "Input options": ("series", "select", "volume", "stack", "spacing", "nan_to", "picture_hu"),
         "Output options": ("format", "regrid", "compress", "deidentify", "burn_in", "preview"),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -81,8 +81,8 @@ def batches(
     steps: range,
     process: int,
     device: torch.device,
-) -> Iterator[Batch]:
-    """The batch of each step, on the device; the next ones are drawn meanwhile.
+) -> Generator[Batch, None, None]:
+    """Give the batch of each step, on the device; the next ones are drawn meanwhile.
 
     Args:
         steps: numbers of the steps, counted from the start of the run.
