@@ -24,8 +24,10 @@ import csv
 import json
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
+from typing import get_args
 
 import torch
 from torch import Tensor
@@ -33,7 +35,7 @@ from torch import Tensor
 from benchmarks.ablation.methods import cyclegan
 from benchmarks.speed.training import Ours
 from medtranslate import phantom
-from medtranslate.config import LossSettings, NetworkSettings, TrainSettings
+from medtranslate.config import LossSettings, NetworkSettings, Precision, TrainSettings
 from medtranslate.data import Source, frame_pairs, open_sources
 from medtranslate.training.batches import mean_slices
 
@@ -54,6 +56,9 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument(
+        "--precision", choices=get_args(Precision), default="auto", help="of ours, as of `train`"
+    )
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     options.out.mkdir(parents=True, exist_ok=True)
@@ -72,7 +77,12 @@ def main() -> None:
 def run(method: str, options: argparse.Namespace, pairs: tuple[Tensor, Tensor]) -> None:
     """Train one method and write its curve."""
     count = options.images[method != "published"]
-    settings = _settings(options.size, anchor=method != "plain", images=count, device=options.device)
+    settings = replace(
+        _settings(options.size, anchor=method != "plain"),
+        images=count,
+        device=options.device,
+        precision=options.precision,
+    )
     sources = open_sources(settings, quiet=True).sources
     with (options.out / f"{method}.csv").open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
@@ -177,14 +187,13 @@ def read(path: Path) -> list[Row]:
         return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
 
 
-def _settings(size: int, *, anchor: bool = True, images: int = 1, device: str = "cpu") -> TrainSettings:
+def _settings(size: int, *, anchor: bool = True) -> TrainSettings:
     """The defaults, on phantom slices."""
     return TrainSettings(
         ct="phantom:0-399999",
         mr="phantom:400000-799999",
         out=Path("unused"),
-        images=images,
-        device=device,
+        device="cpu",
         workers=0,  # or it would use a core that CycleGAN does not
         network=NetworkSettings(size=size),
         loss=LossSettings() if anchor else LossSettings(anchor=0.0),

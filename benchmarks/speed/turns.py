@@ -34,23 +34,26 @@ def in_turns(
     context = get_context("spawn")
     ends: dict[str, Connection] = {}
     workers = []
-    for name, contender in contenders.items():
-        ends[name], other = context.Pipe()
-        workers.append(context.Process(target=_contend, args=(other, options, *contender), daemon=True))
-        workers[-1].start()
-        other.close()  # so that a contender that dies, for lack of memory say, ends this too
-        ends[name].recv()  # ready; one after the other, so that nobody's start disturbs a turn
-    found: dict[str, list[Figures]] = {name: [] for name in contenders}
-    for _ in range(turns):
-        for name, end in ends.items():
-            end.send("turn")
-            found[name].append(end.recv())
-    for end in ends.values():
-        end.send("end")
-    result = {name: (found[name], float(end.recv())) for name, end in ends.items()}
-    for worker in workers:
-        worker.join()
-    return result
+    try:
+        for name, contender in contenders.items():
+            ends[name], other = context.Pipe()
+            workers.append(context.Process(target=_contend, args=(other, options, *contender)))
+            workers[-1].start()
+            other.close()  # so that a contender that dies, for lack of memory say, ends this too
+            ends[name].recv()  # ready; one after the other, so that nobody's start disturbs a turn
+        found: dict[str, list[Figures]] = {name: [] for name in contenders}
+        for _ in range(turns):
+            for name, end in ends.items():
+                end.send("turn")
+                found[name].append(end.recv())
+        for end in ends.values():
+            end.send("end")
+        return {name: (found[name], float(end.recv())) for name, end in ends.items()}
+    finally:
+        for end in ends.values():
+            end.close()  # ends those that still wait for their turn
+        for worker in workers:
+            worker.join()
 
 
 def ratio(ours: Turns, theirs: Turns, figure: str) -> float:
