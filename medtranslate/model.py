@@ -164,7 +164,7 @@ def _joined(*parts: Tensor | None) -> Tensor:
 
 
 def _again(fake: Tensor, real: Tensor, passes: PassSettings) -> Tensor:
-    """What the generator that leads back is shown: the translation, and what is in its domain already."""
+    """Join the input of the generator that leads back: the translation, and real slices of its domain."""
     cycle = _noisy(fake, passes.noise) if passes.cycle else None
     return _joined(cycle, real if passes.identity else None)
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import importlib
 import inspect
+import pkgutil
 import subprocess
 import sys
 from pathlib import Path
@@ -28,6 +30,7 @@ NAMES = [
     "score",
     "train",
     "translate",
+    "view",
     "write",
 ]
 
@@ -147,3 +150,24 @@ def test_files_are_converted(head: Study, tmp_path: Path) -> None:
     done = mt.convert(tmp_path / "ct.nii.gz", tmp_path / "ct.mha")
     assert done.format == "mha"
     assert np.array_equal(mt.read(tmp_path / "ct.mha").values, head.ct.values)
+
+
+def test_names_stay_functions_when_all_modules_are_imported() -> None:
+    for module in pkgutil.walk_packages(mt.__path__, "medtranslate."):
+        if module.name != "medtranslate.__main__":
+            importlib.import_module(module.name)
+    for name in set(NAMES) - {"__version__", "errors"}:
+        assert callable(getattr(mt, name)), name
+
+
+def test_a_view_is_a_page_that_a_notebook_shows_and_a_file_keeps(
+    head: Study, model: Path, tmp_path: Path
+) -> None:
+    made = mt.translate(head.mr, to="ct", model=model)
+    alone, pair = mt.view(made), mt.view(made, head.ct)
+    assert alone._repr_html_().startswith('<iframe srcdoc="&lt;!')
+    assert alone.save(tmp_path / "view.html").read_text() == alone.page
+    assert "Mean absolute error" in pair.page
+    assert "http://" not in pair.page.replace("http://www.w3.org", "")
+    with pytest.raises(TypeError, match="a prediction and its reference"):
+        mt.view(head.mr)

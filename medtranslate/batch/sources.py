@@ -8,20 +8,14 @@ from pathlib import Path
 
 from medtranslate.batch import bids
 from medtranslate.batch.tree import Refused, walk
-from medtranslate.config import BatchSettings, Modality
+from medtranslate.config import BatchSettings
 from medtranslate.data.items import modality_of
 from medtranslate.errors import InputRefused, Unreadable
-from medtranslate.io.names import stem_of
 from medtranslate.io.tables import is_table, read_table
-from medtranslate.io.trees import NAMES, SUFFIXES, is_pattern, match, root_of
+from medtranslate.io.trees import is_pattern, lies_beside, match, root_of
 from medtranslate.modality import OTHER
 
 Found = Iterator[Path | Refused]
-
-_BESIDE: dict[Modality, frozenset[str]] = {
-    modality: frozenset({"cbct", *NAMES["mask"], *NAMES[OTHER[modality]]}) for modality in OTHER
-}
-"""Names of files that are no image of a modality, where one of that modality lies beside them."""
 
 
 def list_source(settings: BatchSettings) -> tuple[Path, Found]:
@@ -32,7 +26,8 @@ def list_source(settings: BatchSettings) -> tuple[Path, Found]:
     """
     source = settings.source
     if is_pattern(source):
-        places = [found.path for found in match(source)]
+        out = settings.out.resolve()  # `**` finds former outputs, too
+        places = [found.path for found in match(source) if not found.path.resolve().is_relative_to(out)]
         return root_of(source), (file for place in places for file in _below(place, settings))
     if not source.exists():
         raise Unreadable(f"{source}: does not exist; check the path")
@@ -48,7 +43,7 @@ def list_source(settings: BatchSettings) -> tuple[Path, Found]:
 
 
 def notes_on(settings: BatchSettings) -> list[str]:
-    """Say what of SOURCE is not translated, and why.
+    """List the parts of SOURCE that are not translated, with reasons.
 
     Raises:
         Unreadable: a CSV is none.
@@ -70,24 +65,6 @@ def notes_on(settings: BatchSettings) -> list[str]:
         f"passed over: {len(left)} images beside the {wanted.upper()} of their subjects ({names}); a pattern"
         " such as 'FOLDER/*/NAME.nii.gz', in quotes, takes others"
     ]
-
-
-def lies_beside(file: Path, wanted: Modality) -> bool:
-    """Tell a file that lies in a subject's folder beside the image that is wanted, by both names.
-
-    In a folder with `mr.nii.gz` the files `ct.nii.gz`, `cbct.nii.gz` and `mask.nii.gz` are no MR.
-    """
-    if _stem(file) not in _BESIDE[wanted]:
-        return False
-    return any(_stem(other) in NAMES[wanted] for other in file.parent.iterdir() if _is_named(other))
-
-
-def _is_named(file: Path) -> bool:
-    return file.name.lower().endswith(SUFFIXES)
-
-
-def _stem(file: Path) -> str:
-    return stem_of(file) if _is_named(file) else ""
 
 
 def _below(place: Path, settings: BatchSettings) -> Found:

@@ -32,10 +32,11 @@ command = SettingsCommand(
     help="""Score PREDICTION against REFERENCE, which has the same grid; files of two folders are paired by
     name. Writes result.json, slices.csv, report.html and report.pdf.""",
     arguments=("prediction", "reference"),
-    inputs=("prediction", "reference", "source", "mask", "uncertainty"),
     sections={
         "Score options": ("profile", "mask", "range", "unmasked"),
-        "Alignment options": ("resample_reference", "register"),
-        "Input options": ("source", "uncertainty", "modality", "model", "series", "select", "nan_to"),
+        "Alignment options": ("resample_reference", "missing_is_air", "register"),
+        "Input options": (
+            *("source", "uncertainty", "prediction_scale", "modality", "model", "series", "select", "nan_to"),
+        ),
     },
 )

@@ -12,6 +12,7 @@ from nibabel.orientations import io_orientation
 from scipy import ndimage
 
 from medtranslate.errors import GeometryRefused, InputRefused
+from medtranslate.evaluation.coverage import air_of, grow_to_cover, uncovered_share
 from medtranslate.geometry import require_grid, spacing
 from medtranslate.io import Volume
 from medtranslate.io.layout import to_axial
@@ -47,19 +48,25 @@ class Aligned:
         field: voxels that a resampled reference reaches; None where it was not resampled.
         reversed_axes: axes that the reference's file, or the prediction's if the reference was resampled,
             holds from the other end.
+        uncovered: share of the reference's body, or of a mask that was given, outside the prediction.
     """
 
     volumes: Mapping[str, Volume]
     field: Voxels | None = None
     reversed_axes: tuple[int, ...] = ()
+    uncovered: float = 0.0
 
 
-def align(volumes: Mapping[str, Volume], *, resample_reference: bool = False) -> Aligned:
+def align(
+    volumes: Mapping[str, Volume], *, resample_reference: bool = False, missing_is_air: bool = False
+) -> Aligned:
     """Turn volumes, by role, to LPS, and compare their grids.
 
     Args:
         volumes: `prediction`, `reference` and others (`Others`).
         resample_reference: bring reference and mask onto the prediction's grid where theirs differ.
+        missing_is_air: let a prediction that is smaller than the reference end in air, so that what it
+            leaves out is scored, too.
 
     Raises:
         GeometryRefused: a volume is no regular grid, or its grid is another than the reference's.
@@ -70,13 +77,29 @@ def align(volumes: Mapping[str, Volume], *, resample_reference: bool = False) ->
     axial = {role: to_axial(volume) for role, volume in volumes.items()}
     for role, volume in axial.items():
         require_finite(volume.values, f"{role} ({volume.name})")
-    field = None
-    if resample_reference:
+    field, uncovered = None, 0.0
+    if resample_reference and mismatch(axial["reference"], axial["prediction"]):
+        if missing_is_air:
+            axial = _grown(axial)
+        uncovered = uncovered_share(axial["prediction"], axial["reference"], axial.get("mask"))
         axial, field = _resampled(axial)
     for role, volume in axial.items():
-        _check_grid(volume, axial["reference"], f"{role} ({volume.name})")
+        _check_grid(volume, axial["reference"], role, resampled=field is not None)
     stored = volumes["reference" if field is None else "prediction"]
-    return Aligned(axial, field, _reversed_axes(stored))
+    return Aligned(axial, field, _reversed_axes(stored), uncovered)
+
+
+def _grown(axial: Mapping[str, Volume]) -> dict[str, Volume]:
+    """Grow the prediction, and what lies on its grid, over all of the reference."""
+    prediction, reference = axial["prediction"], axial["reference"]
+    fills = {"prediction": air_of(prediction), "uncertainty": 0.0}
+    if "source" in axial:
+        fills["source"] = float(axial["source"].values.min())
+    return dict(axial) | {
+        role: grow_to_cover(axial[role], reference, fill)
+        for role, fill in fills.items()
+        if role in axial and not mismatch(axial[role], prediction)
+    }
 
 
 def _reversed_axes(volume: Volume) -> tuple[int, ...]:
@@ -85,24 +108,28 @@ def _reversed_axes(volume: Volume) -> tuple[int, ...]:
     return tuple(axis for axis, own in enumerate((-1, -1, 1)) if signs[axis] != own)
 
 
-def _resampled(axial: Mapping[str, Volume]) -> tuple[dict[str, Volume], Voxels | None]:
-    """The volumes with reference and mask on the prediction's grid, and the reference's field of view."""
-    moved, field = dict(axial), None
-    prediction, reference, mask = axial["prediction"], axial["reference"], axial.get("mask")
-    if mismatch(reference, prediction):
-        moved["reference"], field = _onto_grid(prediction, reference)
+def _resampled(axial: Mapping[str, Volume]) -> tuple[dict[str, Volume], Voxels]:
+    """Resample reference and mask onto the prediction's grid; give the reference's field of view, too."""
+    moved = dict(axial)
+    prediction, mask = axial["prediction"], axial.get("mask")
+    moved["reference"], field = _onto_grid(prediction, axial["reference"])
     if mask is not None and mismatch(mask, prediction):
         moved["mask"] = _regrid(mask, prediction, nearest=True)
     return moved, field
 
 
-def _check_grid(volume: Volume, reference: Volume, what: str) -> None:
-    """Refuse a volume that is not on the reference's grid."""
-    if found := mismatch(volume, reference):
-        raise GeometryRefused(
-            f"{what}: {found}; resample one to the other's grid first, or, where reference and mask alone lie"
-            " on another grid, give --resample-reference"
+def _check_grid(volume: Volume, reference: Volume, role: str, *, resampled: bool) -> None:
+    """Refuse a volume that is not on the reference's grid, which is the prediction's if it was resampled."""
+    name = "prediction" if resampled else "reference"
+    if not (found := mismatch(volume, reference, name)):
+        return
+    advice = f"bring it to the prediction's grid, or leave --{role} out"
+    if not resampled:
+        advice = (
+            "resample one to the other's grid first, or, where reference and mask alone lie on another grid,"
+            " give --resample-reference"
         )
+    raise GeometryRefused(f"{role} ({volume.name}): {found}; {advice}")
 
 
 def mismatch(volume: Volume, reference: Volume, name: str = "reference") -> str | None:

@@ -1,4 +1,4 @@
-"""A pair in memory, step by step: prepare, mask, score, explain.
+"""A pair in memory: volumes become arrays to compare, then the voxels and the range are chosen.
 
 docs/metrics.md is the user's account of the rules that are applied here.
 """
@@ -10,11 +10,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 
 from medtranslate.evaluation.alignment import Aligned
-from medtranslate.evaluation.baselines import SourceImage, baselines
-from medtranslate.evaluation.beside import beside_head
 from medtranslate.evaluation.masking import scored_voxels
 from medtranslate.evaluation.rules import (
     PERCENTILES,
@@ -26,10 +23,9 @@ from medtranslate.evaluation.rules import (
     seen_range,
     warn_constant,
     warn_outside,
-    warn_small,
-    warn_windowed,
 )
-from medtranslate.geometry import Floats, spacing
+from medtranslate.evaluation.suspicions import say_uncovered, say_unit, warn_uncovered
+from medtranslate.geometry import Floats
 from medtranslate.io import Volume
 from medtranslate.metrics import (
     PROFILES,
@@ -37,19 +33,11 @@ from medtranslate.metrics import (
     Range,
     Values,
     Voxels,
-    agreement,
-    blank_slices,
-    coverage,
     covers,
-    histograms,
     percentile_range,
-    seams,
-    tissue_scores,
 )
-from medtranslate.metrics import score as score_arrays
 from medtranslate.modality import UNITS
-from medtranslate.records import Evaluation, Mask, ModelInfo, Scores, SliceScores, Translation
-from medtranslate.report import Pictures
+from medtranslate.records import ModelInfo, Translation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +58,7 @@ class Comparison:
         source_levels: grey levels of a source that is a picture.
         notes: what was done to the reference.
         warnings: sentences for the user.
+        suspicions: sentences on a wrong unit, and on what the prediction leaves out.
         unclipped: the reference before it was clipped to `ends`.
         mask: voxels that are scored, and `mask_rule` in words.
         ends: lowest and highest value that scores refer to, and `ends_rule`.
@@ -88,6 +77,7 @@ class Comparison:
     source_levels: Range | None
     notes: list[str]
     warnings: list[str]
+    suspicions: list[str]
     unclipped: Values
     mask: Voxels
     mask_rule: str = "every voxel"
@@ -171,7 +161,8 @@ def prepare(
         declared=declared_range(rules, reference.meta.levels, model),
         source_levels=levels_range(source),
         notes=notes,
-        warnings=_gathered(volumes, translation),
+        warnings=[*_gathered(volumes, translation), *warn_uncovered(aligned.uncovered)],
+        suspicions=say_uncovered(aligned.uncovered),
         unclipped=arrays["reference"],
         mask=np.broadcast_to(np.True_, reference.shape),
     )
@@ -186,6 +177,9 @@ def with_mask(pair: Comparison) -> Comparison:
     ranges = {"reference": pair.declared and pair.declared[0], "source": pair.source_levels}
     mask, rule, odd = scored_voxels(pair.arrays, ranges, pair.field, pair.rules.profile)
     warnings = [*pair.warnings, *odd, *warn_constant(pair.prediction, pair.reference, mask)]
+    suspicions = list(pair.suspicions)
+    if pair.unit == "HU" and (pair.model is None or covers(pair.model.output_range, WHOLE_CT)):
+        suspicions += say_unit(pair.prediction, pair.reference, mask)
     ends, ends_rule = pair.declared or (seen_range(pair.reference, mask, "reference"), PERCENTILES)
     arrays = dict(pair.arrays)
     if pair.limits:
@@ -196,6 +190,7 @@ def with_mask(pair: Comparison) -> Comparison:
         pair,
         arrays=arrays,
         warnings=warnings,
+        suspicions=suspicions,
         mask=mask,
         mask_rule=rule,
         ends=ends,
@@ -203,121 +198,16 @@ def with_mask(pair: Comparison) -> Comparison:
     )
 
 
-def score(pair: Comparison) -> Evaluation:
-    """Score the volume, its slices and what needs no translation."""
-    rules, prediction, reference, mask = pair.rules, pair.prediction, pair.reference, pair.mask
-    whole, planes = _scores(pair, mask)
-    everywhere = np.ones_like(mask) if pair.field is None else mask | pair.field
-    warnings = [*pair.warnings, *warn_small(whole, mask)]
-    if pair.model is None and rules.data_range is None and not pair.picture:
-        warnings += warn_windowed(prediction, reference)
-    # Where the profile does not fix the mask, blank slices are not in it.
-    blank = blank_slices([prediction, reference], pair.ends) & pair.fixed
-    windowed = pair.unit == "HU" and pair.limits and not covers(pair.limits, WHOLE_CT)
-    source = None
-    if pair.source is not None:
-        source = SourceImage(pair.source, pair.source_range, pair.shown)
-    return Evaluation(
-        profile=rules.profile,
-        unit=pair.unit,
-        volume=whole,
-        data_range=pair.ends,
-        data_range_rule=pair.ends_rule,
-        clipped=pair.limits if windowed else None,
-        slices=_slice_scores(planes, None if pair.picture else pair.affine, blank),
-        baselines=baselines(
-            reference,
-            mask,
-            pair.ends,
-            source=source,
-            mean_image=pair.arrays.get("mean_image"),
-            profile=rules.profile,
-            reversed_axes=pair.reversed_axes,
-        ),
-        unmasked=_scores(pair, everywhere)[0] if rules.unmasked else None,
-        mask=Mask(rule=pair.mask_rule, share=float(mask.mean())),
-        reference=pair.notes,
-        warnings=warnings,
-    )
-
-
-def explain(pair: Comparison, found: Evaluation) -> Evaluation:
-    """Add where and how the prediction errs: tissues, agreement, histograms, seams, uncertainty."""
-    prediction, reference, mask = pair.prediction, pair.reference, pair.mask
-    images = {"prediction": prediction, "reference": reference}
-    jumps = {name: seams(image, mask, pair.ends) for name, image in images.items()}
-    known_jumps = {name: value for name, value in jumps.items() if value is not None}
-    fit = None
-    if "uncertainty" in pair.arrays:
-        fit = coverage(pair.arrays["uncertainty"], np.abs(prediction - reference), mask)
-    return replace(
-        found,
-        tissues=tissue_scores(prediction, pair.unclipped, mask, pair.limits) if pair.unit == "HU" else {},
-        agreement=agreement(prediction, reference, mask),
-        histograms=histograms(images, mask),
-        seams=None if pair.picture else known_jumps or None,
-        coverage=fit,
-    )
-
-
-def stray_ml(pair: Comparison) -> float:
-    """Volume in ml of what a prediction shows beside the reference's head; 0 for pictures."""
-    if pair.picture:
-        return 0.0
-    return beside_head(pair.prediction, pair.reference, pair.ends, list(spacing(pair.affine)))
-
-
-def pictures(pair: Comparison) -> Pictures:
-    """The arrays as they were scored, for drawing."""
-    across, along, up = (float(length) for length in spacing(pair.affine))
-    return Pictures(
-        pair.prediction,
-        pair.reference,
-        pair.mask,
-        pair.shown,
-        (across, along, up),
-        pair.source,
-        pair.source_range,
-        source_unit=pair.source_unit,
-        unclipped=None if np.array_equal(pair.reference, pair.unclipped) else pair.unclipped,
-        spread=pair.arrays.get("uncertainty"),
-        affine=None if pair.picture else pair.affine,
-    )
-
-
-def _scores(pair: Comparison, mask: Voxels) -> tuple[Scores, list[Scores]]:
-    return score_arrays(
-        pair.prediction, pair.reference, mask, pair.ends, pair.rules.profile, pair.reversed_axes
-    )
-
-
 def _gathered(volumes: Mapping[str, Volume], translation: Translation | None) -> list[str]:
-    """Warnings of reading the volumes and of making the translation, each once."""
+    """Gather the warnings of reading the volumes and of making the translation, each once."""
     read = [f"{role}: {text}" for role, volume in volumes.items() for text in volume.meta.warnings]
     known = {text.partition(": ")[2] for text in read}
     made = translation.warnings if translation else []
     return [*read, *(f"translation: {text}" for text in made if text not in known)]
 
 
-def _slice_scores(
-    planes: list[Scores], affine: Floats | None, blank: npt.NDArray[np.bool_]
-) -> list[SliceScores]:
-    """Scores of the slices that hold voxels of the mask and are not blank; position along their normal."""
-    normal = np.zeros(3) if affine is None else np.cross(affine[:3, 0], affine[:3, 1])
-    unit = normal / (np.linalg.norm(normal) or 1.0)
-    return [
-        SliceScores(
-            index=index,
-            position_mm=None if affine is None else float(unit @ (affine[:3, 2] * index + affine[:3, 3])),
-            scores=plane,
-        )
-        for index, plane in enumerate(planes)
-        if plane and not blank[index]
-    ]
-
-
 def _unit(volumes: Iterable[Volume], model: ModelInfo | None = None) -> str:
-    """Unit of the first volume whose modality is known, else of what the model makes."""
+    """Give the unit of the first volume whose modality is known, else of what the model makes."""
     listed = list(volumes)
     if listed and listed[0].is_picture:
         return "grey levels"

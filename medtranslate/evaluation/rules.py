@@ -40,6 +40,7 @@ class ScoringRules:
         resample_reference: bring reference and mask onto the prediction's grid where theirs differ; voxels
             that the reference does not reach are not scored.
         register: "rigid" finds the reference's place by mutual information and resamples it there.
+        missing_is_air: what a smaller prediction leaves out of the reference is scored as air.
         unmasked: score every voxel beside those in the mask.
     """
 
@@ -47,6 +48,7 @@ class ScoringRules:
     data_range: Range | None = None
     resample_reference: bool = False
     register: Literal["none", "rigid"] = "none"
+    missing_is_air: bool = False
     unmasked: bool = False
 
 

@@ -11,6 +11,7 @@ onto their own slices (`onto_slices`).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -32,8 +33,6 @@ UPRIGHT_MM = 1.0
 SAME_MM = 1e-6
 """Entries of two affines that differ by no more are the same."""
 
-_AXIAL = np.array([[0, -1], [1, -1], [2, 1]])
-"""LPS, as nibabel writes it: for each array axis the axis of RAS+ and the direction."""
 _LPS = np.diag([-1.0, -1.0, 1.0])
 
 
@@ -78,19 +77,19 @@ def to_axial(volume: Volume) -> Volume:
     """
     if not _slices_are_axial(volume.affine):
         volume.require_grid()
-    from nibabel.orientations import apply_orientation, inv_ornt_aff, io_orientation, ornt_transform
-
-    turned = ornt_transform(io_orientation(volume.affine), _AXIAL)
-    values = apply_orientation(volume.values, turned)
-    return Volume(values, volume.affine @ inv_ornt_aff(turned, volume.shape), volume.meta)
+    order, steps = _ways(volume.affine)
+    back = np.zeros((4, 4))  # from the axial array's indices to the volume's
+    back[3, 3] = 1
+    for axial, (axis, step) in enumerate(zip(order, steps, strict=True)):
+        back[axis, axial], back[axis, 3] = step, 0 if step > 0 else volume.shape[axis] - 1
+    values = volume.values.transpose(order)[_stepping(steps)]
+    return Volume(values, volume.affine @ back, volume.meta)
 
 
 def from_axial(volume: Volume, like: Volume) -> Volume:
     """Give a volume in axial layout the array layout and affine of `like`; the inverse of `to_axial`."""
-    from nibabel.orientations import apply_orientation, io_orientation, ornt_transform
-
-    turned = ornt_transform(_AXIAL, io_orientation(like.affine))
-    return Volume(apply_orientation(volume.values, turned), like.affine, volume.meta)
+    order, steps = _ways(like.affine)
+    return Volume(volume.values[_stepping(steps)].transpose(np.argsort(order)), like.affine, volume.meta)
 
 
 def to_slices(volume: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -119,13 +118,29 @@ def _as_slices(volume: Volume) -> tuple[Volume, SliceGeometry]:
     return axial, slices_of(axial.affine, axial.shape[2])
 
 
-def _nearest(affine: Floats) -> Floats:
-    """Find the permutation and flips [3, 3] from array axes to RAS+ that are nearest to an affine."""
-    from nibabel.orientations import io_orientation
+def _ways(affine: Floats) -> tuple[list[int], list[int]]:
+    """Find the array axis that runs along each axis of the axial layout, and if it runs backwards, -1."""
+    nearest = _LPS @ _nearest(affine)
+    order = [int(axis) for axis in np.abs(nearest).argmax(axis=1)]
+    return order, [int(row[axis]) for row, axis in zip(nearest, order, strict=True)]
 
-    nearest = np.zeros((3, 3))
-    for axis, (world, sign) in enumerate(io_orientation(affine)):
-        nearest[int(world), axis] = sign
+
+def _stepping(steps: Sequence[int]) -> tuple[slice, ...]:
+    return tuple(slice(None, None, step) for step in steps)
+
+
+def _nearest(affine: Floats) -> Floats:
+    """Find the permutation and flips [3, 3] from array axes to RAS+ that are nearest to an affine.
+
+    It is nibabel's `io_orientation`: of the rotation next to the affine, each array axis in turn takes the
+    world axis to which it is closest of those that are left. Importing nibabel takes 0.15 s.
+    """
+    left, _, right = np.linalg.svd(affine[:3, :3] / spacing(affine))
+    rotation, nearest = left @ right, np.zeros((3, 3))
+    for axis in np.argsort(-np.abs(rotation).max(axis=0), kind="stable"):
+        world = int(np.abs(rotation[:, axis]).argmax())
+        nearest[world, axis] = np.sign(rotation[world, axis])
+        rotation[world] = 0
     return nearest
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from nibabel.freesurfer.mghformat import DATA_OFFSET, header_dtd
 from numpy.typing import NDArray
 
 from medtranslate.errors import GeometryRefused, Unreadable
@@ -22,14 +21,27 @@ from medtranslate.io.volume import Volume
 from medtranslate.io.voxels import Body, as_stored, check_length, write_voxels
 from medtranslate.records import Derivation
 
-_HEADER = np.dtype(header_dtd)
+DATA_OFFSET = 284
+"""Bytes before the voxels."""
+_HEADER = np.dtype(
+    [
+        ("version", ">i4"),
+        ("dims", ">i4", 4),
+        ("type", ">i4"),
+        ("dof", ">i4"),
+        ("goodRASFlag", ">i2"),
+        ("delta", ">f4", 3),
+        ("Mdc", ">f4", (3, 3)),
+        ("Pxyz_c", ">f4", 3),
+    ]
+)
 _TYPES = {0: ">u1", 1: ">i4", 3: ">f4", 4: ">i2", 10: ">u2"}
 _WRITTEN = {"uint8": 0, "int32": 1, "float32": 3, "int16": 4}
 """Types that every release of FreeSurfer reads; others are written as float32, which holds them exactly."""
 
 
 def recognise(head: bytes) -> bool:
-    """Whether a file that (once inflated) starts with `head` is an MGH: version 1 and likely lengths."""
+    """Return True if a file that (inflated) starts with `head` is an MGH: version 1 and likely lengths."""
     if len(head) < DATA_OFFSET or not head.startswith((1).to_bytes(4, "big")):
         return False
     lengths = np.frombuffer(head, ">i4", 4, 4)

@@ -5,10 +5,9 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import nibabel as nib
 import numpy as np
-from nibabel.spatialimages import HeaderDataError
 
 from medtranslate.errors import InputRefused, Unreadable
 from medtranslate.io.bounds import check_size
@@ -29,6 +28,9 @@ from medtranslate.io.shear import farthest
 from medtranslate.io.volume import Volume
 from medtranslate.io.voxels import Body, as_stored, check_length, write_voxels
 from medtranslate.records import Derivation
+
+if TYPE_CHECKING:
+    from nibabel import Nifti1Header  # slow to load, and asked for its first bytes with every file
 
 __all__ = ["read", "read_facts", "recognise", "voxel_file", "write"]
 
@@ -106,8 +108,10 @@ def write(volume: Volume, path: Path, like: Volume | None, derivation: Derivatio
     sheared. No text of the source's header is taken over; a translation says in `descrip` and `intent_name`
     what it is, and in `cal_min` and `cal_max` how it is to be shown.
     """
+    from nibabel import Nifti1Header
+
     values = as_stored(volume)
-    header = nib.Nifti1Header()
+    header = Nifti1Header()
     header.set_data_dtype(values.dtype)
     if like is not None and like.meta.format == "nifti" and like.meta.path and _same_grid(volume, like):
         source = _source_header(like.meta.path)
@@ -131,7 +135,9 @@ def write(volume: Volume, path: Path, like: Volume | None, derivation: Derivatio
     write_voxels(path, header.binaryblock + _NO_EXTENSION, values, gzipped=path.suffix.lower() == ".gz")
 
 
-def _number_type(header: nib.Nifti1Header, path: Path) -> np.dtype[np.generic]:
+def _number_type(header: Nifti1Header, path: Path) -> np.dtype[np.generic]:
+    from nibabel.spatialimages import HeaderDataError
+
     if int(header["intent_code"]) in _CIFTI:
         raise Unreadable(f"{path}: is CIFTI (rows of brain ordinates), not a volume; give the volume itself")
     try:
@@ -144,7 +150,7 @@ def _number_type(header: nib.Nifti1Header, path: Path) -> np.dtype[np.generic]:
     return dtype
 
 
-def _lengths(header: nib.Nifti1Header, path: Path) -> tuple[int, int, int, int]:
+def _lengths(header: Nifti1Header, path: Path) -> tuple[int, int, int, int]:
     """Three lengths, a single slice gets its third, and the number of volumes.
 
     A length below 1 behind the third counts as 1, as in nifti1_io.c.
@@ -158,7 +164,7 @@ def _lengths(header: nib.Nifti1Header, path: Path) -> tuple[int, int, int, int]:
     return first, second, third, math.prod(max(1, length) for length in lengths[3:])
 
 
-def _voxels(header: nib.Nifti1Header, path: Path, size: int) -> tuple[Path, int]:
+def _voxels(header: Nifti1Header, path: Path, size: int) -> tuple[Path, int]:
     """Find the file that holds the voxels, and the byte of its inflated content at which they begin.
 
     Raises:
@@ -174,12 +180,12 @@ def _voxels(header: nib.Nifti1Header, path: Path, size: int) -> tuple[Path, int]
 
 
 def _begin_unsaid(path: Path, header: int, size: int) -> int:
-    """Where voxels begin whose header says 0: behind it, with the four bytes that may follow it or without.
+    """Find the begin of voxels for an offset of 0: after the header, with or without four further bytes.
 
-    nibabel reads them from byte 0 and ITK from byte 348, so only the length of the content can tell.
+    nibabel reads them from byte 0 and ITK from byte 348, so the length of the content decides.
 
     Raises:
-        Unreadable: it does not.
+        Unreadable: the length fits neither.
     """
     with refusing_damage(path), open_plain_or_gzipped(path) as file:
         length, most = 0, header + len(_NO_EXTENSION) + size
@@ -204,7 +210,7 @@ def _image_beside(path: Path) -> Path:
     return found
 
 
-def _source_header(path: Path) -> nib.Nifti1Header:
+def _source_header(path: Path) -> Nifti1Header:
     try:
         return read_header(path, [])
     except InputRefused as error:

@@ -11,17 +11,18 @@ from __future__ import annotations
 import math
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
-import nibabel as nib
 import numpy as np
-from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
 from medtranslate.errors import GeometryRefused, Unreadable
 from medtranslate.geometry import COSINE, check_affine, spacing
 from medtranslate.io.inflate import open_plain_or_gzipped, refusing_damage
 from medtranslate.io.shear import farthest
+
+if TYPE_CHECKING:
+    from nibabel import Nifti1Header  # slow to load, and asked for its first bytes with every file
 
 FORMS_MM = 0.1
 """Distance between where sform and qform place a voxel from which they disagree."""
@@ -39,13 +40,13 @@ def recognise(head: bytes) -> bool:
     return _magic(head) in _MAGICS
 
 
-def is_pair(header: nib.Nifti1Header) -> bool:
+def is_pair(header: Nifti1Header) -> bool:
     """Whether the voxels lie in an .img beside the header."""
     return _MAGICS[bytes(header["magic"].item())[:3]]
 
 
 @np.errstate(over="ignore", invalid="ignore")
-def read_header(path: Path, notes: list[str]) -> nib.Nifti1Header:
+def read_header(path: Path, notes: list[str]) -> Nifti1Header:
     """Read the header alone, mended, in mm; extensions, whose sizes can't be trusted, are ignored.
 
     Args:
@@ -64,7 +65,7 @@ def read_header(path: Path, notes: list[str]) -> nib.Nifti1Header:
 
 
 @np.errstate(over="ignore", invalid="ignore")
-def check_forms(header: nib.Nifti1Header, shape: tuple[int, int, int], path: Path, notes: list[str]) -> None:
+def check_forms(header: Nifti1Header, shape: tuple[int, int, int], path: Path, notes: list[str]) -> None:
     """Compare the sform with the voxel size in `pixdim`, and with the qform where both are set.
 
     Raises:
@@ -100,7 +101,7 @@ def check_forms(header: nib.Nifti1Header, shape: tuple[int, int, int], path: Pat
 
 
 @np.errstate(over="ignore", invalid="ignore")
-def affine_of(header: nib.Nifti1Header, path: Path, notes: list[str]) -> NDArray[np.float64]:
+def affine_of(header: Nifti1Header, path: Path, notes: list[str]) -> NDArray[np.float64]:
     """sform, else qform, else the voxel size alone (the NIfTI standard's methods 3, 2 and 1), in mm.
 
     Raises:
@@ -110,6 +111,8 @@ def affine_of(header: nib.Nifti1Header, path: Path, notes: list[str]) -> NDArray
         notes.append(
             "the header has neither sform nor qform: orientation is a guess, x taken to grow to the left"
         )
+    from nibabel.spatialimages import HeaderDataError
+
     try:
         affine = np.array(header.get_best_affine(), dtype=np.float64)
     except (HeaderDataError, ValueError) as error:
@@ -117,7 +120,7 @@ def affine_of(header: nib.Nifti1Header, path: Path, notes: list[str]) -> NDArray
     return check_affine(affine, str(path))
 
 
-def scaling_of(header: nib.Nifti1Header, path: Path, notes: list[str]) -> tuple[float, float]:
+def scaling_of(header: Nifti1Header, path: Path, notes: list[str]) -> tuple[float, float]:
     """`scl_slope` and `scl_inter`; a slope of 0, which is none, leaves the intercept away, too.
 
     Raises:
@@ -142,15 +145,17 @@ def _magic(head: bytes) -> bytes:
     return (old if old[:1] == b"n" and old[3:] == b"\0" else new if new[3:] == b"\0" else b"")[:3]
 
 
-def _parse(file: BinaryIO, path: Path) -> nib.Nifti1Header:
-    block = file.read(nib.Nifti2Header.sizeof_hdr)
-    kind = nib.Nifti2Header if _magic(block)[2:] == b"2" else nib.Nifti1Header
+def _parse(file: BinaryIO, path: Path) -> Nifti1Header:
+    from nibabel import Nifti1Header, Nifti2Header
+
+    block = file.read(Nifti2Header.sizeof_hdr)
+    kind = Nifti2Header if _magic(block)[2:] == b"2" else Nifti1Header
     if len(block) < kind.sizeof_hdr or not recognise(block):
         raise Unreadable(f"{path}: is no NIfTI; check the path")
     return kind(block[: kind.sizeof_hdr], check=False)
 
 
-def _mend_units(header: nib.Nifti1Header, notes: list[str]) -> None:
+def _mend_units(header: Nifti1Header, notes: list[str]) -> None:
     """Turn the geometry to mm, where it is in metres or microns."""
     code = int(header["xyzt_units"])
     space, rest = code & _UNIT_BITS, code & ~_UNIT_BITS
@@ -166,7 +171,7 @@ def _mend_units(header: nib.Nifti1Header, notes: list[str]) -> None:
         header["xyzt_units"] = rest | _MM
 
 
-def _mend_sizes(header: nib.Nifti1Header, path: Path, notes: list[str]) -> None:
+def _mend_sizes(header: Nifti1Header, path: Path, notes: list[str]) -> None:
     """`pixdim[0]` of 0 is 1, and an axis of one voxel that has no size gets 1 mm."""
     sign = float(header["pixdim"][0])
     if sign == 0:
@@ -181,7 +186,7 @@ def _mend_sizes(header: nib.Nifti1Header, path: Path, notes: list[str]) -> None:
             notes.append("the only slice has no thickness in the header: taken as 1 mm")
 
 
-def _mend_forms(header: nib.Nifti1Header, path: Path, notes: list[str]) -> None:
+def _mend_forms(header: Nifti1Header, path: Path, notes: list[str]) -> None:
     """Shorten a quaternion that rounding made too long, and pass over a form that says nothing."""
     sform, qform = int(header["sform_code"]) > 0, int(header["qform_code"]) > 0
     if sform and qform and not any(header[name][:3].any() for name in _SROWS):

@@ -7,15 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from medtranslate.metrics.arrays import Range, Values, Voxels, covers
+from medtranslate.metrics.arrays import BONE_HU, Range, Values, Voxels, covers
 from medtranslate.metrics.profiles import WHOLE_CT
 from medtranslate.metrics.scores import difference, mae
 from medtranslate.records import Agreement, Coverage, Tissue
 
 AIR_HU = -200.0
 """Upper end of air, which includes lungs, sinuses and the rim around the body."""
-BONE_HU = 200.0
-"""Lower end of bone."""
 
 TISSUES: dict[str, tuple[float | None, float | None]] = {
     "air": (None, AIR_HU),

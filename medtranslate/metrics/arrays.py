@@ -11,6 +11,9 @@ Values = npt.NDArray[np.float32]
 Voxels = npt.NDArray[np.bool_]
 Range = tuple[float, float]
 
+BONE_HU = 200.0
+"""HU above which a voxel is bone."""
+
 
 def percentile_range(volume: Values, mask: Voxels | None = None) -> Range:
     """Compute the 0.5 and 99.5 percentile of `volume`, inside `mask` if one is given."""

@@ -41,10 +41,15 @@ def outline(visible: Voxels, spacing_mm: tuple[float, float, float]) -> Voxels:
     if not visible.any():
         return head
     # The mask gets a margin of a voxel, so that it meets an edge only at the field of view's own.
-    (around,) = ndimage.find_objects(visible.view(np.int8))
-    box = tuple(slice(max(0, part.start - 1), part.stop + 1) for part in around)
+    box = tuple(_ends(np.any(visible, axis=others)) for others in ((1, 2), (0, 2), (0, 1)))
     head[box] = _largest_head(visible[box], spacing_mm)
     return head
+
+
+def _ends(shown: Voxels) -> slice:
+    """From the first to the last that is shown, and one more on either side."""
+    places = np.flatnonzero(shown)
+    return slice(max(0, int(places[0]) - 1), int(places[-1]) + 2)
 
 
 def _largest_head(visible: Voxels, spacing_mm: tuple[float, float, float]) -> Voxels:
@@ -77,9 +82,10 @@ def grown(mask: Voxels, steps: tuple[int, ...]) -> Voxels:
         done = 0
         while done < reach:
             step = min(done + 1, reach - done, mask.shape[axis])
-            view, before = np.moveaxis(dilated, axis, 0), np.moveaxis(dilated, axis, 0).copy()
-            view[step:] |= before[:-step]
-            view[:-step] |= before[step:]
+            before = dilated.copy()
+            upper, lower = ((*[slice(None)] * axis, part) for part in (slice(step, None), slice(None, -step)))
+            dilated[upper] |= before[lower]
+            dilated[lower] |= before[upper]
             done += step
     return dilated
 

@@ -196,6 +196,7 @@ class Evaluation:
         coverage: how the uncertainty map that was given fits the errors.
         registration: the rigid motion of the reference, where one was asked for.
         provenance: of a result that was computed from files.
+        suspicions: sentences on a prediction that may be in another unit, or leaves out part of the body.
     """
 
     schema: Literal["medtranslate/result/1"] = "medtranslate/result/1"
@@ -220,6 +221,7 @@ class Evaluation:
     provenance: Provenance | None = None
     translation: Translation | None = None
     settings: dict[str, Any] = field(default_factory=dict)
+    suspicions: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
 

@@ -40,7 +40,7 @@ from medtranslate.io.dicom_objects import (
 from medtranslate.metrics import OF_IMAGES, SCORES
 from medtranslate.modality import UNITS
 from medtranslate.records import Evaluation, Scores, Tissue, Translation
-from medtranslate.report.doubts import say_doubts
+from medtranslate.report.doubts import evaluation_doubts
 from medtranslate.report.wording import CAUTION, clipping, tissue_range
 
 CODES = {
@@ -146,7 +146,7 @@ def _groups(
 
 def _algorithm(result: Evaluation) -> AlgorithmIdentification:
     """Describe the rules of the scores, the model, and the restrictions of use."""
-    lines = [CAUTION, *(f"Doubtful: {words}" for words in say_doubts(result.translation))]
+    lines = [CAUTION, *(f"Doubtful: {words}" for words in evaluation_doubts(result))]
     lines.append(f"Scored by the profile {result.profile}")
     if result.clipped:
         lines.append(f"MAE, {clipping(result)}; so are bias, limits of agreement and histograms")

@@ -8,6 +8,8 @@ from medtranslate.records import Evaluation, Translation
 
 DOUBTFUL = "Doubtful"
 """Title of the box that a page begins with."""
+MOST_DOUBTS = 20
+"""Most doubts that a page or the console lists; records hold all."""
 
 
 def say_doubts(record: Translation | None) -> list[str]:
@@ -22,18 +24,23 @@ def say_doubts(record: Translation | None) -> list[str]:
     return [*reasons, *(f"{text[:1].upper()}{text[1:].removesuffix('.')}." for text in own)]
 
 
+def evaluation_doubts(item: Evaluation) -> list[str]:
+    """Give the reasons why a score may mean nothing: those of the prediction, then of its translation."""
+    return [*item.suspicions, *say_doubts(item.translation)]
+
+
 def doubts_of(items: Sequence[Evaluation | Translation]) -> list[str]:
     """List the doubts of one item; for several, their number, then the doubts of each by its name."""
-    records = {
-        item.name if isinstance(item, Evaluation) else item.output: item.translation
+    reasons = {
+        item.name if isinstance(item, Evaluation) else item.output: evaluation_doubts(item)
         if isinstance(item, Evaluation)
-        else item
+        else say_doubts(item)
         for item in items
     }
-    doubtful = {name: reasons for name, record in records.items() if (reasons := say_doubts(record))}
+    doubtful = {name: texts for name, texts in reasons.items() if texts}
     if len(items) == 1:
-        return [text for reasons in doubtful.values() for text in reasons]
-    listed = [f"{name}: {' '.join(reasons)}" for name, reasons in doubtful.items()]
+        return [text for texts in doubtful.values() for text in texts]
+    listed = [f"{name}: {' '.join(texts)}" for name, texts in doubtful.items()]
     return [f"{len(doubtful)} of {len(items)} translations are doubtful.", *listed] if doubtful else []
 
 

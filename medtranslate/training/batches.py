@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -48,7 +48,7 @@ class Seeds(NamedTuple):
 
 
 def seeds(seed: int, step: int, process: int) -> Seeds:
-    """The seeds of a step; a run that goes on needs no more than its number to draw as it would have."""
+    """Derive the seeds of a step from its number alone, so that a resumed run draws the same."""
     return Seeds(*(int(word) for word in np.random.SeedSequence((seed, step, process)).generate_state(5)))
 
 
@@ -81,8 +81,8 @@ def batches(
     steps: range,
     process: int,
     device: torch.device,
-) -> Iterator[Batch]:
-    """The batch of each step, on the device; the next ones are drawn meanwhile.
+) -> Generator[Batch, None, None]:
+    """Give the batch of each step, on the device; the next ones are drawn meanwhile.
 
     Args:
         steps: numbers of the steps, counted from the start of the run.
@@ -112,7 +112,7 @@ def batches(
 
 
 def worker_count(settings: TrainSettings, device: torch.device) -> int:
-    """Processes that draw ahead: as set, else one beside a CPU's own work, several beside a GPU."""
+    """Count the processes that draw ahead: as set, else one beside a CPU's own work, several beside a GPU."""
     if settings.workers is not None:
         return settings.workers
     if device.type == "cpu":
@@ -132,6 +132,6 @@ def mean_slices(settings: TrainSettings, sources: Mapping[str, Source]) -> dict[
 
 
 def _leave_signals(worker: int) -> None:
-    """A terminal's Ctrl-C and a scheduler's SIGTERM reach every process; the training's own answers."""
+    """Ignore Ctrl-C and SIGTERM, which reach every process; the training's own process answers."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)

@@ -156,7 +156,7 @@ def _extents(images: Tensor, modality: Modality) -> np.ndarray[tuple[int], np.dt
 
 
 def signs(scores: Mapping[str, float], latent_channels: int, share: float = 1.0) -> dict[str, str]:
-    """What fails, by name: one line each, with its numbers and a remedy.
+    """List the signs of failure by name: one line each, with its numbers and a remedy.
 
     Args:
         scores: of one validation. For each SIDE that is translated those of its latent (`kl_SIDE`,

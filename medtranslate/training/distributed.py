@@ -21,7 +21,7 @@ from medtranslate.errors import Diverged, Interrupted, RunFailed, SettingsError
 
 
 def placed(settings: TrainSettings) -> TrainSettings:
-    """The settings with the devices and nodes that torchrun has started, where it has.
+    """Put into the settings the devices and nodes that torchrun has started, where it has.
 
     Raises:
         SettingsError: one device is named, and several are asked for.
@@ -73,7 +73,7 @@ def any_process(fabric: Fabric, said: bool) -> bool:
 
 
 def gathered(fabric: Fabric, images: list[Tensor]) -> list[Tensor]:
-    """The images of all processes, those of the first one first; each must hold as many."""
+    """Gather the images of all processes, those of the first one first; each must hold as many."""
     if fabric.world_size == 1 or not images:
         return images
     found = fabric.all_gather(torch.stack(images))
@@ -82,14 +82,14 @@ def gathered(fabric: Fabric, images: list[Tensor]) -> list[Tensor]:
 
 
 def own_share(fabric: Fabric, images: list[Tensor]) -> list[Tensor]:
-    """The part of `gathered` images that falls to this process."""
+    """Take the part of `gathered` images that falls to this process."""
     share = len(images) // fabric.world_size
     return images[fabric.global_rank * share :][:share]
 
 
 @contextmanager
 def together(fabric: Fabric) -> Iterator[None]:
-    """What ends all processes is said by the first alone; that another one was lost, in one line.
+    """Let the first process alone report what ends all; a lost process is reported in one line.
 
     Raises:
         RunFailed: a process can't be reached any more; it is that one which knows why.

@@ -69,7 +69,7 @@ def latent_scores(posterior: Posterior) -> dict[str, float]:
 
 
 def latent_figure(posteriors: Mapping[Modality, Posterior]) -> Figure:
-    """The latents of slices by modality.
+    """Draw the latents of slices by modality.
 
     On the left the aggregated posterior of each channel, as columns of a histogram beside the prior's; on the
     right each channel's mean over the first slice, from -`REACH` (black) to `REACH` (white).
@@ -113,7 +113,7 @@ def _columns(posterior: Posterior, bins: int = 81) -> NDArray[np.float64]:
 
 
 def _mosaic(maps: Tensor) -> NDArray[np.float32]:
-    """Maps [channels, h, w] side by side on as square a sheet as there is."""
+    """Lay maps [channels, h, w] side by side on a sheet that is as square as possible."""
     count, height, width = maps.shape
     across = int(np.ceil(np.sqrt(2 * count)))
     down = -(-count // across)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack, closing, nullcontext
 from dataclasses import dataclass, field
 from math import ceil
 from pathlib import Path
@@ -41,6 +41,9 @@ from medtranslate.training.start import read_start, start_from
 from medtranslate.training.state import State, fresh_state
 from medtranslate.training.step import sides, train_step
 from medtranslate.training.validation import validate
+
+EARLY = 8
+"""The first pictures come after this part of the images between validations."""
 
 LOGGED_STEPS = 8
 """Steps whose losses are fetched from the device together."""
@@ -127,15 +130,19 @@ def _train(
     started = time.monotonic() - state.seconds
     bar = progress(settings.images, "image", "training", done=state.images, quiet=quiet)
     writes = journal(settings, state.images) if fabric.is_global_zero else nullcontext()
-    with bar, writes as notes, stop_requests() as stop_is_asked:
+    drawn = batches(settings, sources, steps, fabric.global_rank, fabric.device)
+    # Closed even where an error is kept: processes that draw ahead would keep this one from ending.
+    with bar, writes as notes, stop_requests() as stop_is_asked, closing(drawn) as given:
         run = Run(settings, fabric, state, sources, notes, bar)
-        given = batches(settings, sources, steps, fabric.global_rank, fabric.device)
+        if state.images == 0 and state.parent is not None:
+            run.draw()
         for step, batch in zip(steps, given, strict=True):
             random = seeds(settings.seed, step, fabric.global_rank)
             losses = train_step(settings, players, state, batch, random, state.images / settings.images)
             state.images += shown
             state.seconds = time.monotonic() - started
             run.queued.append((state.images, state.seconds, losses))
+            early = state.images - shown < settings.every // EARLY <= state.images
             bar.update(min(shown, settings.images - bar.n))
             due = state.images % settings.every < shown or step == steps[-1]
             # Several processes can't ask each other at every step without waiting at every step.
@@ -147,6 +154,8 @@ def _train(
                 run.write_losses()
             if due:
                 run.validate()
+            elif early:
+                run.draw()
             if stop and step != steps[-1]:
                 run.stop(kept=due)
 
@@ -233,6 +242,14 @@ class Run:
             keep_models(settings, state, scores, shown, doubtful=bool(found))
         keep_checkpoint(settings, state, self.fabric)
 
+    def draw(self) -> None:
+        """Draw the pictures of a validation alone, which keeps nothing and warns of nothing."""
+        self.require_finite_weights()
+        if self.notes:
+            seen = validate(self.settings, self.state.average, self.sources)
+            require_finite(seen.scores, self.state.images, self.settings.out)
+            self.notes.write_picture(self.state.images, seen)
+
     def stop(self, *, kept: bool) -> Never:
         """End a run that was asked to."""
         if not kept:
@@ -252,7 +269,7 @@ class Run:
             )
 
     def require_finite_weights(self) -> None:
-        """A step can break weights though its losses were finite; such weights are never kept."""
+        """Refuse weights that are not finite: a step can break them though its losses were finite."""
         largest = torch.stack([weight.detach().abs().max() for weight in self.state.model.parameters()]).max()
         self.require_finite({"weights": float(largest)}, self.state.images)
 

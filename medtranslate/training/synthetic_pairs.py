@@ -38,7 +38,7 @@ class Anchors(Protocol):
 
 
 def open_anchors(settings: TrainSettings, sources: Mapping[str, Source]) -> Anchors:
-    """The anchor that the settings ask for; processes that are forked later share what is kept."""
+    """Open the anchor that the settings ask for; processes that are forked later share what is kept."""
     fresh = FreshAnchors(settings, sources.get("ct"))
     return KeptAnchors(fresh, settings) if settings.anchor_kept else fresh
 

@@ -32,7 +32,7 @@ def scale_ct(values: Array, window: tuple[float, float]) -> Array:
     scaled = values - lower
     scaled *= 2.0 / (upper - lower)
     scaled -= 1.0
-    return scaled.clip(-1.0, 1.0)
+    return _saturated(scaled)
 
 
 def unscale_ct(values: Array, window: tuple[float, float]) -> Array:
@@ -60,7 +60,7 @@ def scale_mr(values: Array, top: float) -> Array:
     """Scale [0, top] in arbitrary units to [-1, 1]; values outside saturate."""
     scaled = values * (2.0 / top)
     scaled -= 1.0
-    return scaled.clip(-1.0, 1.0)
+    return _saturated(scaled)
 
 
 def input_range(
@@ -124,3 +124,10 @@ def normalise(
 def denormalise(values: Array, modality: Modality, scale: ScaleSettings) -> Array:
     """Scale [-1, 1] to the *target* scale that the model declares, whatever the source's scale."""
     return unscale_ct(values, scale.ct_window if modality == "ct" else scale.mr_range)
+
+
+def _saturated(values: Array) -> Array:
+    """Limit values to [-1, 1] in place."""
+    if isinstance(values, Tensor):
+        return values.clamp_(-1.0, 1.0)
+    return np.clip(values, -1.0, 1.0, out=values)

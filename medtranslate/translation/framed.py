@@ -31,7 +31,10 @@ from medtranslate.transforms import (
     out_of_frame,
     scale_ct,
 )
-from medtranslate.translation.seams import jumps, share, slabs
+from medtranslate.translation.seams import seams
+
+SLAB = 2**18
+"""Voxels that are looked at in one go: few enough to stay in the processor's caches."""
 
 GREY_LEVELS = 255
 """Largest grey value of a translated picture, whatever the depth of its source."""
@@ -89,14 +92,14 @@ class Framed:
 
     def unit(self) -> Floats:
         """Slices [Z, Y, X] in [-1, 1], as they were read."""
-        return scale_ct(self.slices, self.ends)
+        unit = self.blank()
+        for plane, own in zip(unit, self.slices, strict=True):
+            plane[...] = scale_ct(own, self.ends)
+        return unit
 
     def seams(self) -> float:
         """`seams.seams` of the source."""
-        depth, rows, columns = self.shape
-        parts = slabs(depth, rows * columns, self.head.steps[0])
-        units = (scale_ct(self.slices[max(0, start - 2) : stop], self.ends) for start, stop in parts)
-        return share([jumps(unit) for unit in units])
+        return seams(scale_ct(plane, self.ends) for plane in self.slices)
 
     def framed(self, places: Places, size: int) -> Tensor:
         """[B, 1, size, size]: these slices in [-1, 1], the head alone, seen through the frame."""
@@ -162,8 +165,9 @@ def frame(source: Volume, modality: Modality, model: Model) -> Framed:
     depth, rows, columns = slices.shape
     steps = coarse_steps(slices.shape)
     coarse, brightest, saturated = [], [], 0
-    for start, stop in slabs(depth, rows * columns, steps[0]):
-        slab = np.ascontiguousarray(slices[start:stop])
+    thick = max(1, SLAB // (rows * columns * steps[0])) * steps[0]
+    for start in range(0, depth, thick):
+        slab = np.ascontiguousarray(slices[start : start + thick])
         saturated += int(np.count_nonzero((slab < ends[0]) | (slab > ends[1])))
         unit = torch.from_numpy(scale_ct(slab, ends))[:, None]
         coarse.append(coarsen(unit, steps))

@@ -60,6 +60,9 @@ def test_a_pattern_names_what_is_translated(subjects: Path, settings: Settings, 
     }
     (series,) = find_items(settings(source=subjects / "d*" / "*"))
     assert series.target.as_posix().startswith("dicom/series/series-")
+    place("out/1BA001/mr_synthetic-ct.nii.gz")
+    inside = settings(to="ct", source=subjects / "**" / "mr*.nii.gz", out=subjects / "out")
+    assert sorted(targets(find_items(inside))) == ["1BA001/mr.nii.gz", "only/mr.nii.gz"]
     with pytest.raises(Unreadable, match="no file has such a name"):
         find_items(settings(source=subjects / "*" / "t1.nii.gz"))
 

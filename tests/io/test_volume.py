@@ -124,6 +124,16 @@ def test_the_axial_layout_is_nibabel_s_and_comes_back_exactly(
     assert back.meta == volume.meta
 
 
+@given(st.sampled_from(ORIENTATIONS), st.tuples(*[st.floats(-180, 180)] * 3))
+def test_oblique_volumes_are_laid_out_as_nibabel_lays_them_out(orientation, degrees):
+    volume = placed(orientation, degrees)
+    axial = to_axial(volume)
+    turn = ornt_transform(io_orientation(volume.affine), axcodes2ornt("LPS"))
+    oracle = nib.Nifti1Image(volume.values, volume.affine).as_reoriented(turn)
+    assert np.array_equal(axial.values, oracle.get_fdata(dtype=np.float32))
+    assert np.array_equal(from_axial(axial, volume).values, volume.values)
+
+
 @pytest.mark.parametrize("orientation", ORIENTATIONS[::7])
 @pytest.mark.parametrize("suffix", [".nii", ".mha", ".nrrd", ".mgh"])
 def test_a_view_with_flipped_axes_is_written_as_its_copy(

@@ -12,10 +12,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from medtranslate import cli
+from medtranslate import cli, translation
 from medtranslate.batch.overview import write_overview
 from medtranslate.cli.scores import lines
-from medtranslate.evaluation import translate_and_score
 from medtranslate.evaluation.alignment import align
 from medtranslate.evaluation.pair import compare
 from medtranslate.evaluation.rules import ScoringRules
@@ -255,7 +254,7 @@ def test_the_command_says_doubts_before_other_warnings(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     made = record(DOUBT, warnings=["CT values are limited"])
-    monkeypatch.setattr(translate_and_score, "translate_and_score", lambda settings, quiet: ([made], None))
+    monkeypatch.setattr(translation, "translate", lambda settings, quiet: [made])
     assert cli.invoke(["translate", str(tmp_path), "out", "--to", "ct", "--model", "m"]) == 0
     printed = capsys.readouterr()
     assert printed.err.splitlines() == [

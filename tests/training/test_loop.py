@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 from dataclasses import replace
 
 import numpy as np
@@ -34,7 +35,7 @@ def test_a_run_leaves_model_log_pictures_and_a_checkpoint(settings, rows):
         assert {f"{name}_{side}" for name in ("cycle", "linear", "kl", "active")} <= set(validation[-1])
     assert done["linear_mr"] == pytest.approx(float(validation[-1]["linear_mr"]), rel=1e-5)
     pictures = {path.name for path in (settings.out / "pictures").iterdir()}
-    assert pictures == {"00000008.png", "00000016.png", "latent.png"}
+    assert pictures == {"00000004.png", "00000008.png", "00000016.png", "latent.png"}  # the first comes early
     assert load_model(done["model"]).description.training["images"] == 16
     assert {"settings.yaml", "data.json", "checkpoint.pt"} <= {path.name for path in settings.out.iterdir()}
 
@@ -122,6 +123,19 @@ def test_broken_weights_are_never_kept(settings, monkeypatch):
         fit(settings, quiet=True)
     assert torch.load(settings.out / "checkpoint.pt", weights_only=True)["images"] == 0
     assert not (settings.out / "model").exists()
+
+
+def test_no_process_outlives_a_run_whose_error_is_kept(settings, monkeypatch):
+    """As a notebook keeps it: the interpreter could not end while such a process waits for work."""
+
+    def fail(*_):
+        raise RuntimeError
+
+    monkeypatch.setattr(loop, "train_step", fail)
+    with pytest.raises(RuntimeError) as kept:
+        fit(replace(settings, workers=2), quiet=True)
+    assert kept.tb is not None
+    assert not multiprocessing.active_children()
 
 
 def test_the_average_forgets_the_weights_that_a_run_began_with():

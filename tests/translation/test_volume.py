@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
-from importlib import import_module
 
 import numpy as np
 import pytest
@@ -172,8 +171,8 @@ def curved(slices):
 @pytest.mark.parametrize("to", ["ct", "mr"])
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1)])
 def test_a_volume_in_slabs_is_bit_for_bit_that_of_whole_arrays(model, monkeypatch, to, order):
-    # Slabs of a slice or two, the last one thinner. The package has a function of the module's name.
-    monkeypatch.setattr(import_module("medtranslate.translation.seams"), "SLAB", 2000)
+    # Slabs of a slice or two, the last one thinner.
+    monkeypatch.setattr("medtranslate.translation.framed.SLAB", 2000)
     given = study(910_002, size=101, spacing=2.4)
     source = given.mr if to == "ct" else given.ct
     values = np.ascontiguousarray(source.values.transpose(order))
