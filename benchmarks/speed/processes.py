@@ -83,7 +83,7 @@ _TO_MIB = 2**20 if sys.platform == "darwin" else 2**10
 
 
 def in_turns(processes: Mapping[str, Process], turns: int, threads: int, folder: Path) -> dict[str, Cost]:
-    """Medians over the turns, in each of which every process runs once."""
+    """Measure processes in turns, each once a turn; return medians."""
     found: dict[str, list[Cost]] = {name: [] for name in processes}
     for _ in range(turns):
         for name, process in processes.items():

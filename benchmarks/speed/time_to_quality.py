@@ -1,4 +1,4 @@
-"""How long ours takes to the quality at which CycleGAN ends, on phantom slices.
+"""Measures how long ours takes to the quality at which CycleGAN ends, on phantom slices.
 
     python -m benchmarks.speed.time_to_quality --out curves [--methods published ours plain]
 
@@ -105,7 +105,7 @@ def run(method: str, options: argparse.Namespace, pairs: tuple[Tensor, Tensor]) 
 
 
 def theirs(settings: TrainSettings, sources: dict[str, Source]) -> Iterator[tuple[int, Translate, Translate]]:
-    """CycleGAN as published, step by step: images seen and the two translations."""
+    """Train CycleGAN as published, step by step: images seen and the two translations."""
     trainer = cyclegan.Trainer(settings.seed, settings.device)
     draws = torch.Generator().manual_seed(settings.seed)
     to_ct, to_mr = trainer.networks.to_ct, trainer.networks.to_mr
@@ -118,7 +118,7 @@ def theirs(settings: TrainSettings, sources: dict[str, Source]) -> Iterator[tupl
 
 
 def ours(settings: TrainSettings, sources: dict[str, Source]) -> Iterator[tuple[int, Translate, Translate]]:
-    """Our method, likewise; the moving average translates, for that is what is kept."""
+    """Train our method, likewise; the moving average translates, for that is what is kept."""
     training = Ours(settings)
     average = training.state.average
     translations = (lambda images: average.to_ct(images).image, lambda images: average.to_mr(images).image)
@@ -133,7 +133,7 @@ METHODS = {"published": theirs, "ours": ours, "plain": ours}
 
 
 def held_out(settings: TrainSettings) -> tuple[Tensor, Tensor]:
-    """CT and T1 of the same slices, [SCORED, 1, S, S] in [-1, 1]."""
+    """Draw CT and T1 of the same slices, [SCORED, 1, S, S] in [-1, 1]."""
     heads = phantom.slices(SCORED_SEED, SCORED, settings.network.size, contrast=settings.phantom_contrast)
     ct, mr, _ = frame_pairs(heads.ct, heads.mr, heads.mr, settings.network, settings.scale)
     return ct, mr
@@ -141,7 +141,7 @@ def held_out(settings: TrainSettings) -> tuple[Tensor, Tensor]:
 
 @torch.no_grad()
 def score(to_ct: Translate, to_mr: Translate, pairs: tuple[Tensor, Tensor], device: str) -> list[float]:
-    """Error to CT and to MR, where either truth shows something: no translation changes the mask."""
+    """Measure the errors to CT and to MR where either truth shows something, whatever is made."""
     ct, mr = pairs
     seen = torch.maximum(ct, mr) > VISIBLE
     made = [
@@ -152,7 +152,7 @@ def score(to_ct: Translate, to_mr: Translate, pairs: tuple[Tensor, Tensor], devi
 
 
 def mean_image(settings: TrainSettings, sources: dict[str, Source], pairs: tuple[Tensor, Tensor]) -> Row:
-    """The errors of knowing only the frame."""
+    """Measure the errors of knowing only the frame."""
     means = mean_slices(settings, sources)
 
     def blank(mean: Tensor) -> Translate:
@@ -163,7 +163,7 @@ def mean_image(settings: TrainSettings, sources: dict[str, Source], pairs: tuple
 
 
 def ratios(curves: dict[str, list[Row]], blank: Row) -> dict[str, float | None]:
-    """Our time to CycleGAN's last error over CycleGAN's time, by the clock and of the CPU."""
+    """Compare our time to CycleGAN's last error with CycleGAN's time, by the clock and of the CPU."""
     found: dict[str, float | None] = {"ratio": None}
     theirs = curves.get("published")
     for method, clock in product(("ours", "plain"), ("seconds", "cpu_seconds")):
@@ -188,7 +188,7 @@ def read(path: Path) -> list[Row]:
 
 
 def _settings(size: int, *, anchor: bool = True) -> TrainSettings:
-    """The defaults, on phantom slices."""
+    """Build the defaults, on phantom slices."""
     return TrainSettings(
         ct="phantom:0-399999",
         mr="phantom:400000-799999",

@@ -57,13 +57,13 @@ def in_turns(
 
 
 def ratio(ours: Turns, theirs: Turns, figure: str) -> float:
-    """The median over turns of one figure's ratio; turns that are neighbours in time are compared."""
+    """Return the median over turns of a figure's ratio; turns that are neighbours in time are compared."""
     pairs = zip(ours[0], theirs[0], strict=True)
     return float(median(one[figure] / other[figure] for one, other in pairs))
 
 
 def middle(turns: Turns, figure: str) -> float:
-    """The median over turns of a figure."""
+    """Return the median over turns of a figure."""
     return float(median(turn[figure] for turn in turns[0]))
 
 
