@@ -31,7 +31,7 @@ DOUBTFUL = "ct-among-mr"
 
 @dataclass(frozen=True)
 class _Picture:
-    """A picture in the source, its name in the output, and what is compared of it."""
+    """A picture in the source, its name in the output, and its thumbnail."""
 
     file: Path
     name: str
@@ -57,55 +57,80 @@ def prepare_pictures(settings: PrepareSettings, *, quiet: bool) -> dict[str, Any
             pictures look like CT.
     """
     check_free(settings.out, overwrite=settings.overwrite)
-    places: dict[str, str] = {}
-    rows: list[dict[str, str]] = []
-    found: dict[str, dict[str, Any]] = {}
-    files: dict[str, Path] = {}
     folders: dict[Modality, tuple[str, ...]] = {"ct": settings.ct, "mr": settings.mr}
-    for modality, names in folders.items():
-        pictures, failures, blank = _read(settings, names, modality, quiet)
-        clean = [picture for picture in pictures if not picture.doubtful]
-        if not clean:
-            raise InputRefused(
-                f"{settings.source} ({', '.join(names)}): none of {len(pictures)} {modality} pictures is"
-                " clean, all look like CT; check which folders hold which modality"
-            )
-        kept, groups = _grouped(clean, settings)
-        if len(set(groups)) < 2:
-            raise SettingsError(
-                f"{settings.source}: all {len(clean)} {modality} pictures are alike above {settings.alike:g},"
-                " so there is nothing to split; raise --alike"
-            )
-        held = held_back(groups, settings.val_share, settings.seed)
-        for picture, group in zip(kept, groups, strict=True):
-            part = f"{'val' if group in held else 'train'}/{modality}"
-            rows.append({"file": f"{part}/{picture.name}", "group": group})
-        doubtful = [picture for picture in pictures if picture.doubtful]
-        places |= {picture.name: f"{DOUBTFUL}/{picture.name}" for picture in doubtful}
-        files |= {picture.name: picture.file for picture in (*kept, *doubtful)}
-        sizes = Counter(groups)
-        found[modality] = {
+    sides = {modality: _sort(settings, names, modality, quiet) for modality, names in folders.items()}
+    record: dict[str, Any] = {"schema": "medtranslate/prepared/1"}
+    record |= {str(modality): side.counts for modality, side in sides.items()}
+    record["settings"] = plain(settings)
+    with whole_output(settings.out, overwrite=settings.overwrite, folder=True) as out:
+        for side in sides.values():
+            for place, file in side.files.items():
+                _put(file, out / place, link=settings.link)
+        with (out / "groups.csv").open("w", newline="", encoding="utf-8") as table:
+            writer = csv.writer(table)
+            writer.writerow(("file", "group"))
+            writer.writerows(row for side in sides.values() for row in side.groups.items())
+        (out / "prepared.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    return record
+
+
+@dataclass(frozen=True)
+class _Sorted:
+    """The pictures of one modality.
+
+    Attributes:
+        files: by their place in the output, doubtful ones among them.
+        groups: by place, of the pictures to train and validate on.
+        counts: for prepared.json.
+    """
+
+    files: dict[str, Path]
+    groups: dict[str, str]
+    counts: dict[str, Any]
+
+
+def _sort(settings: PrepareSettings, names: tuple[str, ...], modality: Modality, quiet: bool) -> _Sorted:
+    """Sort the pictures of one modality into training, validation and doubtful ones.
+
+    Raises:
+        SettingsError, InputRefused: as `prepare_pictures`.
+    """
+    pictures, failures, blank = _read(settings, names, modality, quiet)
+    clean = [picture for picture in pictures if not picture.doubtful]
+    if not clean:
+        raise InputRefused(
+            f"{settings.source} ({', '.join(names)}): none of {len(pictures)} {modality} pictures is"
+            " clean, all look like CT; check which folders hold which modality"
+        )
+    kept, groups = _grouped(clean, settings)
+    if len(set(groups)) < 2:
+        raise SettingsError(
+            f"{settings.source}: all {len(clean)} {modality} pictures are alike above {settings.alike:g},"
+            " so there is nothing to split; raise --alike"
+        )
+    held = held_back(groups, settings.val_share, settings.seed)
+    places = [
+        f"{'val' if group in held else 'train'}/{modality}/{picture.name}"
+        for picture, group in zip(kept, groups, strict=True)
+    ]
+    doubtful = {f"{DOUBTFUL}/{picture.name}": picture.file for picture in pictures if picture.doubtful}
+    files = {place: picture.file for place, picture in zip(places, kept, strict=True)}
+    sizes = Counter(groups)
+    return _Sorted(
+        files | doubtful,
+        dict(zip(places, groups, strict=True)),
+        {
             "read": len(pictures) + len(failures) + blank,
             "unusable": failures,
             "blank": blank,
-            "looks_like_ct": [picture.name for picture in doubtful],
+            "looks_like_ct": [Path(place).name for place in doubtful],
             "copies_left_out": len(clean) - len(kept),
             "groups": len(sizes),
             "largest_group": max(sizes.values()),
             "train": sum(count for group, count in sizes.items() if group not in held),
             "val": sum(count for group, count in sizes.items() if group in held),
-        }
-    record = {"schema": "medtranslate/prepared/1", **found, "settings": plain(settings)}
-    places |= {Path(row["file"]).name: row["file"] for row in rows}
-    with whole_output(settings.out, overwrite=settings.overwrite, folder=True) as out:
-        for name, place in places.items():
-            _put(files[name], out / place, link=settings.link)
-        with (out / "groups.csv").open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, ("file", "group"))
-            writer.writeheader()
-            writer.writerows(rows)
-        (out / "prepared.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    return record
+        },
+    )
 
 
 def _read(
