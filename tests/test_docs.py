@@ -42,9 +42,10 @@ def test_the_commands_and_programs_of_a_page_run(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    names = {"__name__": "__main__"}  # the programs of a page go on from each other
     for step in steps(page):
         if isinstance(step, str):
-            exec(compile(step, page.name, "exec"), {"__name__": "__main__"})
+            exec(compile(step, page.name, "exec"), names)
         else:
             assert cli.invoke(step) == 0, step
         assert "error:" not in capsys.readouterr().err, step

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import subprocess
 import sys
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -13,14 +16,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import yaml
 
 from medtranslate import plugins
-from medtranslate.config import BUILTIN, NetworkSettings
+from medtranslate.config import BUILTIN, NetworkSettings, TrainSettings, plain
 from medtranslate.errors import GeometryRefused, Unreadable
 from medtranslate.io import FORMATS, Volume, read_volume, write_volume
 from medtranslate.losses import Passes
 from medtranslate.metrics import PROFILES, SCORES, score
-from medtranslate.records import Cohort, Evaluation
+from medtranslate.records import Cohort, Evaluation, read_result
+from medtranslate.report import VIEWS
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "extending.md"
 PACKAGE = "medtranslate_extras"
@@ -29,8 +34,8 @@ Part = Callable[[str, str], Any]
 
 
 @pytest.fixture
-def part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Part]:
-    """Install the page's package; part("losses", "variation") imports a part by its entry point."""
+def site(tmp_path: Path) -> Path:
+    """A folder for the path, in which the page's package is installed, with its network, too."""
     text = PAGE.read_text(encoding="utf-8")
     (settings,) = re.findall(r"^```toml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     project = tomllib.loads(settings)["project"]
@@ -43,10 +48,19 @@ def part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Part]:
     folder = site / f"{PACKAGE}-1.0.dist-info"
     folder.mkdir()
     (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: 1.0\n")
+    network = f"{PACKAGE}.networks:DeepGenerator"
+    assert network in text
+    groups = project["entry-points"] | {"medtranslate.generators": {"deep": network}}
     lines = []
-    for group, entries in project["entry-points"].items():
+    for group, entries in groups.items():
         lines += [f"[{group}]", *(f"{name} = {place}" for name, place in entries.items())]
     (folder / "entry_points.txt").write_text("\n".join(lines))
+    return site
+
+
+@pytest.fixture
+def part(site: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Part]:
+    """Find a part of the page's package by its entry point: part("losses", "variation")."""
     monkeypatch.syspath_prepend(site)
     plugins.found.cache_clear()
 
@@ -118,3 +132,74 @@ def test_the_network_of_the_page(part: Part) -> None:
     deep = import_module(f"{PACKAGE}.networks").DeepGenerator
     settings = NetworkSettings(size=32)
     assert deep(settings).eval()(torch.zeros(1, 1, 32, 32)).image.shape == (1, 1, 32, 32)
+
+
+def run(site: Path, *commands: Sequence[object], first: str = "") -> None:
+    """Run commands in a process that begins with the page's package on its path, and with a line of code."""
+    lines = [f"assert cli.invoke({[*map(str, command), '--quiet']!r}) == 0" for command in commands]
+    script = "\n".join(["from medtranslate import cli", first, *lines])
+    path = os.pathsep.join([str(site), *sys.path])
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(
+        command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_format_score_profile_and_view_work_on_the_command_line(site: Path, tmp_path: Path) -> None:
+    rng, affine = np.random.default_rng(0), np.diag([-2.0, -2.0, 3.0, 1.0])
+    truth = rng.normal(0, 100, (24, 20, 4)).astype(np.float32)
+    write_volume(Volume(truth, affine), tmp_path / "truth.nii.gz")
+    write_volume(Volume(truth + rng.normal(0, 10, truth.shape), affine), tmp_path / "fake.nii.gz")
+    fake, out = tmp_path / "fake.vox", tmp_path / "scores"
+    run(
+        site,
+        ["convert", tmp_path / "fake.nii.gz", fake],
+        ["evaluate", fake, tmp_path / "truth.nii.gz", "--profile", "image_p95", "--out", out],
+        ["report", out, "--view", "markdown", "--out", tmp_path / "again"],
+    )
+    result = json.loads((out / "result.json").read_text())
+    assert result["volume"]["mae"] < result["volume"]["p95"] < 30
+    assert result["provenance"]["inputs"]["prediction"]["format"] == "vox"
+    assert "p95" in result["slices"][0]
+    assert (out / "slices.csv").read_text().startswith("name,index,position_mm,mae,psnr,ssim,p95,mae_unit\n")
+    assert '<th scope="col">P95, units as stored<small>lower is better</small></th>' in (
+        out / "report.html"
+    ).read_text(encoding="utf-8")
+    table = (out / "scores.md").read_text()
+    assert table.startswith("| image | MAE | PSNR | SSIM | P95 |\n")
+    assert (tmp_path / "again" / "scores.md").read_text() == table
+    # Whoever has not that package reads the record, too.
+    record = read_result(Evaluation, out / "result.json")
+    assert record.volume == result["volume"]
+    VIEWS["html"](record, {}, tmp_path)
+    assert '<th scope="col">p95<small></small></th>' in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_loss_and_network_work_on_the_command_line(site: Path, tmp_path: Path) -> None:
+    settings = TrainSettings(
+        ct="phantom:0-9",
+        mr="phantom:10-19",
+        out=tmp_path / "run",
+        images=8,
+        every=8,
+        batch=4,
+        gate=0,
+        precision="float32",
+        network=NetworkSettings(
+            size=32, channels=(8, 16), latent_channels=4, discriminator_channels=(8, 8, 8)
+        ),
+    )
+    values = plain(settings)
+    values["loss"]["others"] = {"variation": 0.1}
+    values["network"]["generator"] = "deep"
+    (tmp_path / "job.yaml").write_text(yaml.safe_dump({"command": "train", **values}), encoding="utf-8")
+    few = "from medtranslate.training import batches, validation; batches.MEAN_SLICES = 4"
+    run(site, ["run", tmp_path / "job.yaml"], first=f"{few}; validation.VALIDATION_SLICES = 4")
+    log = (tmp_path / "run" / "log.csv").read_text().splitlines()
+    columns = dict(zip(log[0].split(","), log[-1].split(","), strict=True))
+    assert float(columns["variation"]) > 0
+    assert (
+        json.loads((tmp_path / "run" / "model" / "model.json").read_text())["network"]["generator"] == "deep"
+    )

@@ -1,8 +1,8 @@
-"""Does the spread of samples foresee errors, and is it worth more than a constant?
+"""Measures how well the spread of samples foresees errors, beside intervals that need no samples.
 
     python -m benchmarks.quality.uncertainty phantom
     python -m benchmarks.quality.uncertainty RUN-0/model RUN-1/model RUN-2/model --pairs paired-ct-mr
-    python -m benchmarks.quality.uncertainty RUN/model --pairs paired-ct-mr --reporting --keep "52 pictures"
+    python -m benchmarks.quality.uncertainty RUN/model --pairs paired-ct-mr --reporting
 
 Models are measured one by one and, where there are several, as an ensemble whose spread is that of its
 members' translations. One number, the temperature, is fitted to each on other heads than those scored: on
@@ -11,7 +11,7 @@ third, in turn. Where samples agree they leave errors that no factor covers, so 
 under their spread, is tried too, and a curve from spread to error (`metrics.calibration`). Beside these
 stand intervals of constant width, and of a width that follows from the translation's intensity alone, fitted
 alike. With `--reporting` all is fitted on the choosing cases and scored on the reporting ones, which are
-looked at last; `--keep` writes the curve into the model's folder, as what `translate --uncertainty` goes by.
+looked at last; `medtranslate calibrate` writes such a curve into a model.
 Errors and widths are in grey values (0 to 255), inside what source or truth show. Intervals of 90 % are
 compared at equal coverage: as wide as holds 90 % of the errors.
 """
@@ -43,13 +43,12 @@ from benchmarks.quality.uncertainty_measures import (
     sparsification,
     temperature,
 )
-from medtranslate.checkpoint import Model, find_model, load_model, save_calibration
+from medtranslate.checkpoint import Model, load_model
 from medtranslate.config import Modality
 from medtranslate.io import Volume, read_volume
 from medtranslate.metrics import Voxels, calibrated, fit_calibration, head_mask
 from medtranslate.modality import OTHER
 from medtranslate.phantom import HELD_OUT, study
-from medtranslate.records import Calibration
 from medtranslate.training.diagnostics import VISIBLE
 from medtranslate.translation import as_spoken, sample_volume
 
@@ -110,13 +109,9 @@ def main() -> None:
     parser.add_argument("--heads", type=int, default=0, help="whole phantom heads to score, as many to fit")
     parser.add_argument("--pairs", type=Path, help="folder of CT and MRI pictures, paired")
     parser.add_argument("--reporting", action="store_true", help="score the pictures of the reporting cases")
-    parser.add_argument("--keep", metavar="WORDS", help="what the calibration that is kept is fitted on")
     options = parser.parse_args()
-    if options.keep and (len(options.models) > 1 or (options.pairs and not options.reporting)):
-        parser.error("--keep is for one model, and with --pairs for --reporting")
     models = [uncalibrated(load_model(name)) for name in options.models]
     rows: list[Row] = []
-    kept: dict[Modality, Calibration] = {}
     for to in DIRECTIONS:
         datasets = {"phantom": [phantom_pixels(models, to, options)]}
         if options.heads:
@@ -127,10 +122,6 @@ def main() -> None:
             for who in folds[0][0]:
                 splits = [(fitted[who], scored[who]) for fitted, scored in folds]
                 rows += [{"dataset": dataset, "to": to, "who": who, **row} for row in compared(splits)]
-                fitted = splits[0][0]  # in the end of what is nearest to use
-                kept[to] = fit_calibration(fitted.spread / GREY, fitted.errors / GREY, options.keep or "")
-    if options.keep:
-        save_calibration(find_model(options.models[0]), kept)
     print(table(rows))
     print(json.dumps(rows))
 
@@ -251,7 +242,7 @@ def volume_pixels(
         assert done.uncertainty is not None
         image, spread = (torch.from_numpy(one.values[mask]) for one in (done.volume, done.uncertainty))
         members.append((image, spread))
-    return each(members, torch.from_numpy(truth)[mask], gain)
+    return each(members, torch.from_numpy(truth[mask]), gain)
 
 
 def each(members: list[tuple[Tensor, Tensor]], truth: Tensor, gain: float) -> dict[str, Pixels]:

@@ -1,4 +1,4 @@
-"""Many volumes: found, translated by processes that may die, known again, told about."""
+"""Translates many volumes by several processes, and continues where it was interrupted."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ _NO_ANATOMY = ("phase", "real", "imag")
 
 
 def is_dataset(path: Path) -> bool:
-    """Tell the folder of a BIDS dataset."""
+    """Check if a path is the folder of a BIDS dataset."""
     return (path / DESCRIPTION).is_file()
 
 

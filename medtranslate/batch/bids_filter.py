@@ -59,7 +59,7 @@ Choice = Callable[[Path], bool]
 
 @dataclass(frozen=True)
 class Query:
-    """One query of a filter file.
+    """Query of a filter file.
 
     Attributes:
         suffix: of the images that it is about, in lower case.
@@ -78,7 +78,7 @@ class Query:
 def choose(
     dataset: Path, participants: tuple[str, ...], sessions: tuple[str, ...], filters: Path | None
 ) -> Choice:
-    """Give the test that images of a dataset have to pass.
+    """Make the test that images of a dataset have to pass.
 
     Args:
         participants: labels, with or without `sub-`; all without any.
@@ -123,7 +123,7 @@ def read_filters(path: Path) -> list[Query]:
 
 
 def _query(path: Path, name: str, given: Mapping[str, Any]) -> Query:
-    """Check one query; that of a suffix without `suffix` is called after it."""
+    """Check one query; without `suffix` its name is the suffix."""
     lists = {key: value if isinstance(value, list) else [value] for key, value in given.items()}
     suffixes = tuple(str(value).lower() for value in lists.pop("suffix", [name]))
     values: dict[str, list[object]] = {}
@@ -159,7 +159,7 @@ def _fits(wanted: object, found: str | None) -> bool:
 
 
 def _known(dataset: Path, what: str, entity: str, labels: tuple[str, ...], places: str) -> set[str]:
-    """Take the entity off labels, and refuse those that no folder has.
+    """Strip the entity from labels, and refuse labels that no folder has.
 
     Raises:
         SettingsError: names them, and what there is.

@@ -1,8 +1,8 @@
-"""A batch's workers as actors of a Ray cluster, where `jobs.crew` has processes of one machine.
+"""Runs a batch's workers as actors of a Ray cluster, where `runtime.crew` has processes of one machine.
 
-Ray finds the places for them, tells of those that are lost and ends them with the process that began the
-batch, however that ends. Who gets which item is the crew's (`jobs.crew.give_out`). Names go out and outcomes
-come back; images stay between the actors and the file system, which all machines share.
+Ray finds places for them, reports lost ones, and ends them with the process that began the batch, however
+that ends. `runtime.worker_pool.give_out` distributes the items. Names go out and outcomes come back; images
+stay between the actors and the file system, which all machines share.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _LAST_WORDS = 10.0
 def cluster_crew(
     ray: Any, settings: BatchSettings, tasks: Iterator[Item | None], items: int
 ) -> Generator[tuple[Item, Outcome | None], None, None]:
-    """What `jobs.crew` yields, from actors that translate.
+    """Yield what `runtime.crew` yields, from actors that translate.
 
     There are as many as the cluster has room for, or `settings.workers`; with more than there is room for,
     the others begin when a node joins. A lost actor is begun again wherever there is a place.
@@ -88,7 +88,7 @@ def ray_crew(
     workers: int,
     share: Mapping[str, float],
 ) -> Generator[tuple[T, R | None], None, None]:
-    """What `jobs.crew` yields, from actors.
+    """Yield what `runtime.crew` yields, from actors.
 
     Args:
         ray: the module, connected to a cluster.
@@ -111,7 +111,7 @@ def ray_crew(
 
 @contextmanager
 def joined(settings: BatchSettings) -> Iterator[Any]:
-    """Ray's module, while this process takes part in the cluster at `settings.cluster`; None if that is None.
+    """Join the cluster at `settings.cluster` for the block; give Ray's module, or None without a cluster.
 
     Raises:
         UsageError: Ray is not installed, or no cluster answers.
@@ -157,12 +157,12 @@ def joined(settings: BatchSettings) -> Iterator[Any]:
 
 
 def _places(node: Mapping[str, float], share: Mapping[str, float]) -> int:
-    """Actors that fit on a node."""
+    """Count the actors that fit on a node."""
     return int(min(node.get(name, 0.0) / part for name, part in share.items()))
 
 
 def signs(settings: BatchSettings) -> dict[str, object]:
-    """What has to be the same on all machines."""
+    """Collect what has to be equal on all machines."""
     written = settings.out / "settings.yaml"
     return {
         "version of medtranslate": __version__,
@@ -173,7 +173,7 @@ def signs(settings: BatchSettings) -> dict[str, object]:
 
 
 def open_here(settings: BatchSettings, known: Mapping[str, object], number: int) -> WorkOnItems:
-    """`open_worker`, on a machine that sees what the first one sees."""
+    """Open a worker, on a machine that sees the same files as the first one."""
     here = signs(settings)
     for name, value in known.items():
         if here[name] != value:
@@ -185,7 +185,7 @@ def open_here(settings: BatchSettings, known: Mapping[str, object], number: int)
 
 
 class _Actor:
-    """A worker in a process of some machine.
+    """Worker in a process of some machine.
 
     Tasks and results pass through a pipe to a thread of its own, which takes the next task while it is at
     one.
@@ -208,7 +208,7 @@ class _Actor:
 
 
 class _Remote(Worker[T, R]):
-    """An actor, seen from the process that began it. It is ready once Ray has found it a place."""
+    """Actor, seen from the process that started it; it is ready when Ray has found a place for it."""
 
     def __init__(self, ray: Any, actor: Any, begin: Callable[[int], Serve[T, R]], number: int) -> None:
         super().__init__(number)
@@ -239,7 +239,7 @@ class _Remote(Worker[T, R]):
         self.ray.kill(self.actor)
 
     def bury(self) -> None:
-        """Ray does it."""
+        """Do nothing: Ray removes its actors."""
 
     def _listen(self) -> None:
         self.coming = self.actor.hear.options(concurrency_group="out").remote()

@@ -1,4 +1,4 @@
-"""By what a finished output is known again."""
+"""Identifies finished outputs by digests of what they were made of."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from medtranslate.translation import PREVIEW
 
 
 def key_of(settings: BatchSettings, item: Item, model: Description) -> str:
-    """SHA-256 of all that an output depends on: the input's bytes, the model, the settings.
+    """Digest (SHA-256) all that an output depends on: the input's bytes, the model, the settings.
 
     Raises:
         OSError: a file can't be read.
@@ -33,7 +33,7 @@ def key_of(settings: BatchSettings, item: Item, model: Description) -> str:
 
 
 def digest_of_output(item: Item, output: Path) -> str:
-    """SHA-256 of a translation's files, without its record and its preview.
+    """Digest (SHA-256) a translation's files, without its record and its preview.
 
     Raises:
         OSError: a file can't be read.
@@ -43,7 +43,7 @@ def digest_of_output(item: Item, output: Path) -> str:
 
 
 def digest(files: Iterable[Path]) -> str:
-    """SHA-256 over the files' own digests, in their order; of one file that of its digest."""
+    """Digest (SHA-256) the digests of files, in their order."""
     whole = hashlib.sha256()
     for path in files:
         with path.open("rb") as file:
@@ -52,7 +52,7 @@ def digest(files: Iterable[Path]) -> str:
 
 
 def recorded(item: Item, out: Path) -> Translation | None:
-    """What is recorded of an item's output, if a batch wrote it."""
+    """Read the record of an item's output, if a batch wrote it."""
     with suppress(Unreadable):
         record = read_result(Translation, out / item.record)
         return record if record.finished else None
@@ -60,7 +60,7 @@ def recorded(item: Item, out: Path) -> Translation | None:
 
 
 def is_whole(record: Translation | None, key: str, item: Item, out: Path) -> bool:
-    """Whether the output is the one that was recorded, and was made of what is there now."""
+    """Check if an output is the recorded one, made of the input that is there now."""
     if record is None or record.finished is None or record.finished.key != key:
         return False
     with suppress(OSError):

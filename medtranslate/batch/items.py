@@ -34,7 +34,7 @@ _TAIL = 12
 
 @dataclass(frozen=True, kw_only=True)
 class Item:
-    """One volume, series or picture.
+    """Volume, series or picture to translate.
 
     Attributes:
         name: path within the source, for people; of a series its folder and the end of its UID.
@@ -60,7 +60,7 @@ class Item:
 
     @property
     def paths(self) -> list[Path]:
-        """The files that are read."""
+        """Files that are read."""
         folder = self.source if self.series else self.source.parent
         return [folder / name for name in self.files] or [self.source]
 
@@ -124,7 +124,7 @@ def _from_dataset(
 
 @dataclass
 class _Part:
-    """What one folder (or archive) has of a series: names of files, and what tells where they belong."""
+    """Files of a series in one folder or archive."""
 
     files: list[str] = field(default_factory=list)
     share: Share = field(default_factory=Share)
@@ -137,7 +137,7 @@ _Found = dict[str, dict[Path, _Part]]
 def _from_files(
     root: Path, found: Iterable[Path | Refused], format: str | None, to: Modality
 ) -> Iterator[Item]:
-    """Items of a tree: volumes and pictures as they come, series when all files have been seen."""
+    """Make items of files: volumes and pictures as they come, series when all files have been seen."""
     series: _Found = {}
     for place in found:
         if isinstance(place, Refused):
@@ -169,7 +169,7 @@ def _from_files(
 
 
 def _with_voxels(path: Path, kind: str) -> tuple[str, ...]:
-    """Names of a header and of the file with its voxels, where that is another."""
+    """Name a header and the file with its voxels, if that is another one."""
     with suppress(InputRefused):
         find = FORMATS[kind].voxel_file
         name = find(path) if find else None
@@ -179,7 +179,7 @@ def _with_voxels(path: Path, kind: str) -> tuple[str, ...]:
 
 
 def _gather(root: Path, file: Path, series: _Found) -> Iterator[Item]:
-    """Put the images of a DICOM file, or of an archive, to their series; what is damaged is an item."""
+    """Add the images of a DICOM file or archive to their series; a damaged file is an item."""
     findings = find_series(file)
     for refusal in findings.refused:
         yield _refused(root, file, str(refusal))
@@ -193,7 +193,7 @@ def _gather(root: Path, file: Path, series: _Found) -> Iterator[Item]:
 
 
 def _wholes(parts: dict[Path, _Part]) -> Iterator[tuple[Path, tuple[str, ...]]]:
-    """Where a series lies whole: in folders that share it out, or in one that has a stack of its own."""
+    """Find the complete copies of a series: in folders that share it out, or in one with a whole stack."""
     folders = [place for place in parts if place.is_dir()]
     for joined in join_shares({folder: parts[folder].share for folder in folders}):
         above = Path(os.path.commonpath(joined))
@@ -220,7 +220,7 @@ def _series(root: Path, uid: str, source: Path, files: tuple[str, ...], format: 
 
 
 def _unable(name: Path, found: str, format: str | None) -> str:
-    """Why the translation of an item can't be written in a format that is asked for; empty if it can."""
+    """Say why a translation cannot be written in the wanted format; empty if it can."""
     why = cannot_become(found, format or found)
     return f"{name}: {why}" if why else ""
 
@@ -230,7 +230,7 @@ def _refused(root: Path, path: Path, why: str) -> Item:
 
 
 def _inside(root: Path, path: Path) -> Path:
-    """Give the place of a path in the output; one outside of `root` keeps its whole path below it."""
+    """Place a path in the output; a path outside of `root` keeps all its folders."""
     if path.is_relative_to(root):
         return path.relative_to(root)
     whole = Path(os.path.abspath(path))
@@ -243,7 +243,7 @@ def _name(root: Path, path: Path) -> str:
 
 
 def _named(item: Item) -> Item:
-    """The item, refused if its name is not UTF-8: records and tables could not tell it."""
+    """Refuse an item whose name is not UTF-8: records and tables could not hold it."""
     name = printable(item.name)
     if name == item.name and str(item.target) == printable(str(item.target)):
         return item
@@ -251,12 +251,12 @@ def _named(item: Item) -> Item:
 
 
 def printable(text: str) -> str:
-    """A text with escapes in place of bytes that are no UTF-8, which names of files may have."""
+    """Escape bytes of a name that are not UTF-8."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _apart(items: Sequence[Item], out: Path) -> list[Item]:
-    """Each item once, refused where its translation would lie where an earlier one's does.
+    """Keep each item once, and refuse those whose output would replace that of an earlier one.
 
     Of files that share a stem, such as x.mha and x.nrrd, the first that is written has the stem's record.
     """

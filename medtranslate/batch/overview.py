@@ -1,4 +1,4 @@
-"""summary.csv and overview.html of a batch."""
+"""Writes summary.csv and overview.html of a batch."""
 
 from __future__ import annotations
 

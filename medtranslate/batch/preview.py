@@ -1,4 +1,4 @@
-"""A small picture of each item, for the overview: what went in beside what came out."""
+"""Writes the small picture of each item for the overview: input beside output."""
 
 from __future__ import annotations
 

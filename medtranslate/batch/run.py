@@ -1,4 +1,4 @@
-"""A batch from its list to its overview; this process holds names alone."""
+"""Runs a batch from its list to its overview; this process holds names alone."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from medtranslate.batch import bids
 from medtranslate.batch.cluster import cluster_crew, joined
 from medtranslate.batch.items import Item, find_items
 from medtranslate.batch.overview import write_overview
-from medtranslate.batch.sources import notes_on
+from medtranslate.batch.sources import notes_on, require_listed
 from medtranslate.batch.tree import JOURNAL, LOCK, is_of_a_batch
 from medtranslate.batch.watch import arriving
 from medtranslate.batch.worker import (
@@ -61,7 +61,7 @@ _TEMPORARY = ".medtranslate-*"
 
 
 def run_batch(settings: BatchSettings, *, quiet: bool = False) -> Batch:
-    """Translate what is found in `settings.source` and is not finished.
+    """Translate the items of `settings.source` that are not finished.
 
     Outputs are put in place one by one, each when it is whole, so a batch can be ended at any moment and gone
     on with. An item that fails is tried once more when the others are done, and then reported.
@@ -86,6 +86,7 @@ def run_batch(settings: BatchSettings, *, quiet: bool = False) -> Batch:
         out=Path(os.path.abspath(settings.out)),
         model=os.path.abspath(folder) if Path(settings.model).is_dir() else settings.model,
     )
+    require_listed(settings)
     items = find_items(settings)
     if not (items or settings.watch):
         raise Unreadable(f"{settings.source}: no image found in it; check the path")
@@ -114,7 +115,7 @@ def run_batch(settings: BatchSettings, *, quiet: bool = False) -> Batch:
 
 
 def count_workers(settings: BatchSettings, items: int) -> int:
-    """Processes for a list, by cores, memory and devices; what the settings say, if they do."""
+    """Count the worker processes for a list, by cores, memory and devices, or by the settings."""
     if settings.workers:
         return settings.workers
     device = choose_device(settings.device)
@@ -126,7 +127,7 @@ def count_workers(settings: BatchSettings, items: int) -> int:
 
 
 class _Run:
-    """What has come out so far.
+    """Outcomes of a run so far.
 
     Attributes:
         open: names of items that are under way, or are to be tried once more.
@@ -142,7 +143,7 @@ class _Run:
         self.untold = False
 
     def work(self, found: Iterator[Item | None], *, quiet: bool) -> None:
-        """Give out what is found until there is no more; settle what comes back."""
+        """Distribute the items that are found, and settle their outcomes, until there are no more."""
         slices = 0
         with (
             progress(self.known, "volume", f"translating to {self.settings.to}", quiet=quiet) as bar,
@@ -159,14 +160,14 @@ class _Run:
                     return
 
     def _crew(self, found: Iterator[Item | None]) -> Generator[tuple[Item, Outcome | None], None, None]:
-        """Those who do the work, on this machine or on a cluster."""
+        """Start the workers, on this machine or on a cluster."""
         if self.ray:
             return cluster_crew(self.ray, self.settings, self._tasks(found), self.known)
         workers = count_workers(self.settings, self.known)
         return crew(partial(open_worker, self.settings), self._tasks(found), workers)
 
     def _tasks(self, found: Iterator[Item | None]) -> Iterator[Item | None]:
-        """Items as they are found, then those that are tried once more."""
+        """Yield items as they are found, then those for a second try."""
         for item in found:
             if item is not None:
                 self.open.add(item.name)
@@ -180,7 +181,7 @@ class _Run:
             yield self.again.popleft() if self.again else None
 
     def _settle(self, item: Item, outcome: Outcome, *, lost: bool) -> bool:
-        """Keep an outcome, unless the item is to be tried once more."""
+        """Keep an outcome, unless the item gets a second try."""
         twice = lost or item.name in self.retried or self.settings.fail_fast
         if outcome.state == "failed" and not twice:
             self.retried.add(item.name)
@@ -198,7 +199,7 @@ class _Run:
         return True
 
     def tell(self) -> Batch:
-        """Bring summary and overview up to date."""
+        """Update summary and overview."""
         batch = Batch(
             items=[self.outcomes[name] for name in natsorted(self.outcomes)],
             seconds=round(time.monotonic() - self.started, 3),
@@ -238,7 +239,7 @@ def _check_out(settings: BatchSettings) -> None:
 
 @contextmanager
 def _held(settings: BatchSettings) -> Iterator[None]:
-    """The output's folder, for this batch alone; what a killed one was at is removed.
+    """Lock the output's folder for this batch, and remove what a killed one left half written.
 
     Raises:
         UsageError: another batch works on it.
@@ -252,6 +253,6 @@ def _held(settings: BatchSettings) -> Iterator[None]:
 
 
 def _clear(out: Path) -> None:
-    """Remove what workers that were ended have left half written."""
+    """Remove what killed workers left half written."""
     for path in list(out.rglob(_TEMPORARY)):
         shutil.rmtree(path, ignore_errors=True)

@@ -8,20 +8,15 @@ from pathlib import Path
 
 from medtranslate.batch import bids
 from medtranslate.batch.tree import Refused, walk
-from medtranslate.config import BatchSettings, Modality
+from medtranslate.config import BatchSettings
 from medtranslate.data.items import modality_of
 from medtranslate.errors import InputRefused, Unreadable
-from medtranslate.io.names import stem_of
 from medtranslate.io.tables import is_table, read_table
-from medtranslate.io.trees import NAMES, SUFFIXES, is_pattern, match, root_of
+from medtranslate.io.trees import is_pattern, lies_beside, match, root_of
 from medtranslate.modality import OTHER
 
 Found = Iterator[Path | Refused]
-
-_BESIDE: dict[Modality, frozenset[str]] = {
-    modality: frozenset({"cbct", *NAMES["mask"], *NAMES[OTHER[modality]]}) for modality in OTHER
-}
-"""Names of files that are no image of a modality, where one of that modality lies beside them."""
+_REQUIRED, _OPTIONAL = ("path",), ("subject", "modality")
 
 
 def list_source(settings: BatchSettings) -> tuple[Path, Found]:
@@ -32,7 +27,8 @@ def list_source(settings: BatchSettings) -> tuple[Path, Found]:
     """
     source = settings.source
     if is_pattern(source):
-        places = [found.path for found in match(source)]
+        out = settings.out.resolve()  # `**` finds former outputs, too
+        places = [found.path for found in match(source) if not found.path.resolve().is_relative_to(out)]
         return root_of(source), (file for place in places for file in _below(place, settings))
     if not source.exists():
         raise Unreadable(f"{source}: does not exist; check the path")
@@ -47,15 +43,27 @@ def list_source(settings: BatchSettings) -> tuple[Path, Found]:
     return source, (file for file in files if isinstance(file, Refused) or not lies_beside(file, wanted))
 
 
+def require_listed(settings: BatchSettings) -> None:
+    """Refuse a CSV that names files which do not exist; those of a batch that watches may still arrive.
+
+    Raises:
+        Unreadable: says how many and names the first; or the CSV is none.
+    """
+    if is_table(settings.source) and not settings.watch:
+        table = read_table(settings.source, _REQUIRED, _OPTIONAL)
+        wanted = (row for row in table.rows if modality_of(table, row) != settings.to)
+        table.require(table.file(row["path"]) for row in wanted)
+
+
 def notes_on(settings: BatchSettings) -> list[str]:
-    """Say what of SOURCE is not translated, and why.
+    """List the parts of SOURCE that are not translated, with reasons.
 
     Raises:
         Unreadable: a CSV is none.
     """
     source, wanted = settings.source, OTHER[settings.to]
     if is_table(source):
-        return read_table(source, ("path",), ("subject", "modality")).notes
+        return read_table(source, _REQUIRED, _OPTIONAL).notes
     if not source.is_dir():
         return []
     if bids.is_dataset(source):
@@ -72,31 +80,13 @@ def notes_on(settings: BatchSettings) -> list[str]:
     ]
 
 
-def lies_beside(file: Path, wanted: Modality) -> bool:
-    """Tell a file that lies in a subject's folder beside the image that is wanted, by both names.
-
-    In a folder with `mr.nii.gz` the files `ct.nii.gz`, `cbct.nii.gz` and `mask.nii.gz` are no MR.
-    """
-    if _stem(file) not in _BESIDE[wanted]:
-        return False
-    return any(_stem(other) in NAMES[wanted] for other in file.parent.iterdir() if _is_named(other))
-
-
-def _is_named(file: Path) -> bool:
-    return file.name.lower().endswith(SUFFIXES)
-
-
-def _stem(file: Path) -> str:
-    return stem_of(file) if _is_named(file) else ""
-
-
 def _below(place: Path, settings: BatchSettings) -> Found:
     return walk(place, without=settings.out, follow_links=settings.follow_links)
 
 
 def _of_table(settings: BatchSettings) -> Found:
     """List the files that the rows of a CSV stand for; what does not exist is refused by itself."""
-    table = read_table(settings.source, ("path",), ("subject", "modality"))
+    table = read_table(settings.source, _REQUIRED, _OPTIONAL)
     for row in table.rows:
         if modality_of(table, row) == settings.to:
             continue

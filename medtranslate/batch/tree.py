@@ -1,4 +1,4 @@
-"""The files below a folder, as they may be found: links, loops and folders that nobody may list."""
+"""Walks folders with links, loops and unreadable parts."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from natsort import natsort_keygen
 from medtranslate.runtime import reason
 
 JOURNAL, LOCK = "batch.jsonl", ".batch.lock"
-"""Of which the folder of a batch holds one at least."""
+"""Files of which the folder of a batch holds at least one."""
 
 _NATURAL = natsort_keygen()
 
 
 @dataclass(frozen=True)
 class Refused:
-    """A place in a tree that is not read, and why, in a sentence."""
+    """Place in a tree that is not read, with the reason in a sentence."""
 
     path: Path
     why: str
 
 
 def walk(root: Path, *, without: Path, follow_links: bool) -> Iterator[Path | Refused]:
-    """Files at or below `root` in natural order, and what is not followed; hidden ones are passed over.
+    """Yield the files at or below `root` in natural order, and what is not followed; skip hidden files.
 
     What is neither file nor folder (pipes, sockets, devices) is passed over, too. With `follow_links` each
     folder is entered once, however many links lead to it.
@@ -42,7 +42,7 @@ def walk(root: Path, *, without: Path, follow_links: bool) -> Iterator[Path | Re
 
 
 def is_of_a_batch(folder: Path) -> bool:
-    """Whether a batch wrote into a folder; none that lies in a tree is a source."""
+    """Check if a batch wrote into a folder; such a folder in a tree is no source."""
     return any((folder / name).is_file() for name in (JOURNAL, LOCK))
 
 

@@ -1,4 +1,4 @@
-"""What arrives in a folder, once it has stopped changing."""
+"""Watches a folder for new files that have stopped changing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Sign = tuple[tuple[int, int] | None, ...]
 
 
 def arriving(settings: BatchSettings, busy: Set[str]) -> Iterator[Item | None]:
-    """Items whose files have not changed for `settings.settle` seconds, again when they change; without end.
+    """Yield items unchanged for `settings.settle` seconds, again after each change; without end.
 
     None stands for "nothing at the moment". A series has changed when a file has joined it, too.
 

@@ -1,4 +1,4 @@
-"""The work on an item, by a process that holds the model: read, translate, write, known again or not.
+"""Translates items by a process that holds the model: read, translate, write, or skip if finished.
 
 Nothing here knows who gives the items: a process of this machine (`runtime.crew`) or an actor elsewhere that
 sees the same files. Items go in and outcomes come out, both without arrays; the outputs are written here.
@@ -58,7 +58,7 @@ WorkOnItems = Callable[[Iterable[Item]], Iterator[Outcome]]
 
 
 def open_worker(settings: BatchSettings, number: int) -> WorkOnItems:
-    """Load the model; the function that is returned translates items with it.
+    """Load the model, and return the function that translates items with it.
 
     Args:
         number: of this worker among those of a machine, by which `--device auto` shares devices out.
@@ -99,7 +99,7 @@ def wait_for_workers(out: Path, seconds: float) -> None:
 def translate_items(
     settings: BatchSettings, translator: Translator, items: Iterable[Item]
 ) -> Iterator[Outcome]:
-    """The outcome of each item, in order; the next is read and the last written meanwhile.
+    """Yield the outcome of each item, in order; read the next and write the last meanwhile.
 
     What is wrong with an item is in its outcome; nothing is raised.
     """
@@ -118,14 +118,14 @@ def translate_items(
 
 @dataclass(frozen=True)
 class _Step(Generic[Given]):
-    """An item on its way: what is at hand of it, or what became of it."""
+    """Item on its way: an intermediate result, or its outcome."""
 
     item: Item
     found: Given | Outcome
     seconds: float = 0.0
 
     def then(self, act: Callable[[Given], Made | Outcome]) -> _Step[Made]:
-        """The next step; an exception is the item's failure."""
+        """Take the next step; an exception is the item's failure."""
         if isinstance(self.found, Outcome):
             return _Step(self.item, self.found, self.seconds)
         started = time.monotonic()
@@ -156,13 +156,13 @@ class _Made:
 
 
 def failed(item: Item, why: str) -> Outcome:
-    """An outcome with its reason; of names that are no text, what can be told."""
+    """Make the outcome of a failed item, with its reason in printable characters."""
     output = printable(item.target.as_posix())
     return Outcome(name=item.name, state="failed", output=output, reason=printable(why))
 
 
 def _finished(item: Item, record: Translation, state: Literal["done", "skipped"]) -> Outcome:
-    """The outcome of an item that is translated, in this run or before; doubtful if its record is."""
+    """Make the outcome of a translated item; doubtful if its record is."""
     doubts = say_doubts(record)
     return Outcome(
         name=item.name,
@@ -175,7 +175,7 @@ def _finished(item: Item, record: Translation, state: Literal["done", "skipped"]
 
 
 def _read(settings: BatchSettings, translator: Translator, item: Item) -> _Read | Outcome:
-    """The volume as the network is to see it; or the outcome of an item that is finished."""
+    """Read and frame the volume of an item; give the outcome if it is finished."""
     if item.refused:
         raise InputRefused(item.refused)
     out, key = settings.out, key_of(settings, item, translator.model.description)
@@ -190,7 +190,7 @@ def _read(settings: BatchSettings, translator: Translator, item: Item) -> _Read 
 
 
 def _job(settings: BatchSettings, item: Item) -> Job:
-    """The files of an item, and the settings of a `translate` that would make it."""
+    """Plan the files of an item, with the settings of the equivalent `translate`."""
     out = settings.out
     chosen = TranslateSettings(
         input=item.source,
@@ -219,7 +219,7 @@ def _job(settings: BatchSettings, item: Item) -> Job:
 
 
 def _write(settings: BatchSettings, made: _Made) -> Outcome:
-    """Put the output in place last: what is there is recorded, and known again after any interruption."""
+    """Write record and output, the output last: what is in place has a record after any interruption."""
     given, out = made.given, settings.out
     item, job = given.item, given.job
     small, target = out / thumbnail_of(item.target), out / item.target

@@ -7,7 +7,7 @@ from medtranslate.config import BatchSettings
 
 
 def act(settings: BatchSettings, quiet: bool) -> Answer:
-    """Translate what is not finished, and count the results."""
+    """Translate unfinished items, and count the results."""
     from medtranslate.batch import run_batch
     from medtranslate.records import Batch, to_json
 
@@ -42,7 +42,6 @@ command = SettingsCommand(
     Writes summary.csv, overview.html and batch.jsonl into OUT. Ends with 4 if items failed, or are
     doubtful: translated, but with signs that the result is wrong.""",
     arguments=("source", "out"),
-    inputs=("source",),
     sections={
         "Input options": (
             *("select", "nan_to", "picture_hu", "participant_label", "session_id", "bids_filter_file"),

@@ -34,5 +34,4 @@ command = SettingsCommand(
     of posterior samples to the error is fitted to some pairs, tested on the others, and written into the
     model. From then on `translate --uncertainty` gives expected errors.""",
     arguments=("model",),
-    inputs=("pairs",),
 )

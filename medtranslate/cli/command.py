@@ -9,7 +9,6 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import click
@@ -69,11 +68,7 @@ class SettingsCommand(click.Command, Generic[Settings]):
         room: package that does the work; it is imported before `act` is called.
         help: text of the help page.
         arguments: fields given by position.
-        inputs: fields with paths that have to exist: a missing file is said before programs are loaded.
         sections: headings of the help page, with the fields below each; other fields are below "Options".
-        base: values below the options (a pipeline's), above the defaults.
-        origin: where the values come from, for messages.
-        complete: adds values that follow from the given ones, below them.
     """
 
     def __init__(
@@ -85,34 +80,29 @@ class SettingsCommand(click.Command, Generic[Settings]):
         *,
         help: str,
         arguments: tuple[str, ...] = (),
-        inputs: tuple[str, ...] = (),
         sections: Mapping[str, Sequence[str]] | None = None,
-        base: Mapping[str, Any] | None = None,
-        origin: str | None = None,
-        complete: Callable[[Mapping[str, Any]], dict[str, Any]] = dict,
     ) -> None:
-        made = parameters(kind, arguments, required=base is None)
-        more = [_HELP_ALL] if any(getattr(param, "hidden", False) for param in made) else []
-        super().__init__(name, params=[*made, *SHARED, *more], help=help)
-        self.kind, self.act, self.room, self.complete = kind, act, room, complete
-        self.arguments, self.inputs, self.sections = arguments, inputs, sections or {}
-        self.base, self.origin = base or {}, origin or name
+        made = parameters(kind, arguments)
+        more = _help_all(hidden=not any(leaf.rare for leaf in leaves(kind)))
+        super().__init__(name, params=[*made, *SHARED, more], help=help)
+        self.kind, self.act, self.room = kind, act, room
+        self.arguments, self.sections = arguments, sections or {}
+        self.base: Mapping[str, Any] = {}
+        self.origin = name
 
     def over(self, base: Mapping[str, Any], origin: str) -> SettingsCommand[Settings]:
-        """Make the same command with the values of a file below its options."""
-        return SettingsCommand(
-            self.name or "",
-            self.kind,
-            self.act,
-            self.room,
-            help=self.help or "",
-            arguments=self.arguments,
-            inputs=self.inputs,
-            sections=self.sections,
-            base=base,
-            origin=origin,
-            complete=self.complete,
-        )
+        """Make the same command with values of a file below its options and above the defaults.
+
+        Args:
+            base: the values.
+            origin: the file, for messages.
+        """
+        command = copy(self)
+        command.base, command.origin = base, origin
+        command.params = [copy(param) for param in self.params]
+        for param in command.params:
+            param.required = False
+        return command
 
     def invoke(self, ctx: click.Context) -> None:
         """Settle the settings (option, then base, then default), act, answer."""
@@ -122,9 +112,7 @@ class SettingsCommand(click.Command, Generic[Settings]):
             if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
                 values = merge(values, nest(path_of(name), value))
         settings = build(self.kind, self.complete(values), self.origin)
-        output = next((name for name in self.arguments[1:] if name not in self.inputs), None)
-        for name in self.inputs:
-            _require(getattr(settings, name), getattr(settings, output) if output else None)
+        self._require_inputs(settings)
         importlib.import_module(f"medtranslate.{self.room}")
         from medtranslate.runtime import one_line
 
@@ -137,6 +125,24 @@ class SettingsCommand(click.Command, Generic[Settings]):
         if answer.failure:
             print(f"error: {one_line(answer.failure)}", file=sys.stderr)
             ctx.exit(SOME_FAILED)
+
+    def complete(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Add settings that follow from the given ones; here none."""
+        return dict(values)
+
+    def _require_inputs(self, settings: Settings) -> None:
+        """Refuse inputs that do not exist; a pattern such as `data/*/ct.nii.gz` is for the room to match."""
+        inputs = [leaf.path[0] for leaf in leaves(self.kind) if leaf.existing]
+        paths = [path for name in inputs if (path := getattr(settings, name)) is not None]
+        missing = [path for path in paths if not path.exists() and not {"*", "?"} & {*str(path)}]
+        if not missing:
+            return
+        from medtranslate.runtime import require_input
+
+        outputs = [getattr(settings, name) for name in self.arguments[1:] if name not in inputs]
+        for output in outputs:
+            require_input(missing[0], output)
+        raise Unreadable(f"{missing[0]}: does not exist; check the path")
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Explain the arguments, then the options under their headings."""
@@ -165,16 +171,6 @@ class SettingsCommand(click.Command, Generic[Settings]):
         return (*named, f"{group[0].capitalize()} options" if group else "Options")[0]
 
 
-def _require(path: Path | None, output: Path | None) -> None:
-    """Refuse an input that does not exist; a pattern such as `data/*/ct.nii.gz` is for the room to match."""
-    if path is None or path.exists() or any(sign in str(path) for sign in "*?"):
-        return
-    from medtranslate.runtime import require_input
-
-    require_input(path, output or path)
-    raise Unreadable(f"{path}: does not exist; check the path")
-
-
 def _show_all(ctx: click.Context, param: click.Parameter, asked: bool) -> None:
     if asked and not ctx.resilient_parsing:
         ctx.meta[_ALL] = True
@@ -182,16 +178,20 @@ def _show_all(ctx: click.Context, param: click.Parameter, asked: bool) -> None:
         ctx.exit()
 
 
+def _help_all(*, hidden: bool) -> click.Option:
+    return click.Option(
+        ["--help-all"],
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        hidden=hidden,
+        callback=_show_all,
+        help="Show every option, also those that few users need, and exit.",
+    )
+
+
 _ALL = "medtranslate.help-all"
 _SHARED = "Shared options"
-_HELP_ALL = click.Option(
-    ["--help-all"],
-    is_flag=True,
-    is_eager=True,
-    expose_value=False,
-    callback=_show_all,
-    help="Show every option, also those that few users need, and exit.",
-)
 _SHARED_FLAGS = {"--json", "--quiet", "--debug", "--help", "--help-all"}
 
 

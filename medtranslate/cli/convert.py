@@ -26,7 +26,6 @@ command = SettingsCommand(
 
     conversion.json beside the output records the input and the settings.""",
     arguments=("input", "output"),
-    inputs=("input",),
     sections={
         "Input options": ("series", "select", "volume", "stack", "spacing", "modality", "nan_to"),
         "Output options": ("format", "regrid", "window", "range", "deidentify"),

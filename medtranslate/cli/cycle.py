@@ -13,8 +13,8 @@ def act(settings: CycleSettings, quiet: bool) -> Answer:
     from medtranslate.records import to_json
 
     result = cycle(settings, quiet=quiet)
-    said = [*lines(result), f"these scores say {result.meaning}", f"report: {settings.out / 'report.html'}"]
-    return Answer(to_json(result), said, *parted(result.warnings, result.items))
+    text = [*lines(result), f"these scores say {result.meaning}", f"report: {settings.out / 'report.html'}"]
+    return Answer(to_json(result), text, *parted(result.warnings, result.items))
 
 
 command = SettingsCommand(
@@ -29,6 +29,5 @@ command = SettingsCommand(
     A good score does not show that the intermediate image is right; --noise makes it harder to hide the
     source in it. Writes result.json, slices.csv, report.html, report.pdf and differences/*.png.""",
     arguments=("input",),
-    inputs=("input",),
     sections={"Input options": ("from", "series", "select", "volume", "nan_to")},
 )

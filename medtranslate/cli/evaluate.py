@@ -32,7 +32,6 @@ command = SettingsCommand(
     help="""Score PREDICTION against REFERENCE, which has the same grid; files of two folders are paired by
     name. Writes result.json, slices.csv, report.html and report.pdf.""",
     arguments=("prediction", "reference"),
-    inputs=("prediction", "reference", "source", "mask", "uncertainty"),
     sections={
         "Score options": ("profile", "mask", "range", "unmasked"),
         "Alignment options": ("resample_reference", "missing_is_air", "register"),

@@ -54,5 +54,4 @@ command = SettingsCommand(
     for --select. Names and numbers of patients are not shown. The description is the one that the scanner
     wrote.""",
     arguments=("input",),
-    inputs=("input",),
 )

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 import click
 
-from medtranslate.config import RARE, OneOf
+from medtranslate.config import EXISTING, RARE, OneOf
 
 SHARED = (
     click.Option(["--json"], is_flag=True, help="Print one JSON object on stdout and nothing else."),
@@ -24,7 +24,7 @@ _DOT = "__"
 
 
 class _Choice(click.Choice[str]):
-    """Shows the choices in the help; the settings check the value (`mri` stands for `mr`)."""
+    """Shows the choices in the help; the settings check the value (`mri` means `mr`)."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         return str(value)
@@ -34,7 +34,7 @@ class _List(click.ParamType[Any]):
     """Values separated by commas.
 
     Attributes:
-        shown: stands for one value in the help.
+        shown: placeholder of one value in the help.
     """
 
     name = "list"
@@ -49,15 +49,14 @@ class _List(click.ParamType[Any]):
         return value.split(",") if isinstance(value, str) else value
 
 
-def parameters(kind: type, arguments: Collection[str], *, required: bool) -> list[click.Parameter]:
+def parameters(kind: type, arguments: Collection[str]) -> list[click.Parameter]:
     """Make click parameters for each field of a settings class, in order, groups as dotted options.
 
     Args:
         kind: a settings class of `medtranslate.config`.
         arguments: fields that are given by position.
-        required: fields without a default must be on the command line.
     """
-    return [_parameter(leaf, arguments, required) for leaf in leaves(kind)]
+    return [_parameter(leaf, arguments) for leaf in leaves(kind)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,6 +69,7 @@ class Leaf:
         default: None where there is none.
         optional: need not be given.
         rare: shown by `--help-all` alone.
+        existing: a path that is read.
     """
 
     path: tuple[str, ...]
@@ -78,6 +78,7 @@ class Leaf:
     default: Any
     optional: bool
     rare: bool = False
+    existing: bool = False
 
 
 def leaves(kind: type, above: tuple[str, ...] = ()) -> Iterator[Leaf]:
@@ -96,8 +97,9 @@ def leaves(kind: type, above: tuple[str, ...] = ()) -> Iterator[Leaf]:
                 yield Leaf((*path, name), value, f"Weight of the loss {name}.", 0.0, optional=True)
         else:
             default = None if info.is_required() else info.default
-            rare = RARE in getattr(hint, "__metadata__", ())
-            yield Leaf(path, hint, info.description or "", default, not info.is_required(), rare)
+            marks = getattr(hint, "__metadata__", ())
+            about = info.description or "", default, not info.is_required()
+            yield Leaf(path, hint, *about, rare=RARE in marks, existing=EXISTING in marks)
 
 
 def path_of(name: str) -> tuple[str, ...]:
@@ -105,9 +107,9 @@ def path_of(name: str) -> tuple[str, ...]:
     return tuple(name.split(_DOT))
 
 
-def _parameter(leaf: Leaf, arguments: Collection[str], required: bool) -> click.Parameter:
+def _parameter(leaf: Leaf, arguments: Collection[str]) -> click.Parameter:
     name, hint = _DOT.join(leaf.path), _bare(leaf.hint)
-    needed = required and not leaf.optional
+    needed = not leaf.optional
     if name in arguments:
         return click.Argument([name], required=needed, **_shape(leaf.hint))
     flag = "--" + ".".join(leaf.path).replace("_", "-")

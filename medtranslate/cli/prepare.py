@@ -42,5 +42,4 @@ command = SettingsCommand(
     Similar pictures form a group, and a group is never split between training and validation. Copies are
     left out. MR pictures that look like CT go to ct-among-mr. prepared.json lists all of it.""",
     arguments=("source", "out"),
-    inputs=("source",),
 )

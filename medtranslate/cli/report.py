@@ -29,7 +29,6 @@ command = SettingsCommand(
     Pictures and DICOM headers come from the volumes, at the paths in the record. If a volume has moved, name
     it by an option; its digest has to be the recorded one.""",
     arguments=("result",),
-    inputs=("result", "prediction", "reference", "source", "mask", "uncertainty"),
     sections={
         "Volume options": ("prediction", "reference", "source", "mask", "uncertainty", "series", "select")
     },

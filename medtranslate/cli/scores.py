@@ -15,11 +15,8 @@ from medtranslate.records import (
     Translation,
     worst_slices,
 )
-from medtranslate.report.doubts import doubts_of
+from medtranslate.report.doubts import MOST_DOUBTS, doubts_of
 from medtranslate.report.wording import clipping, say_mae, score_names, unit_of
-
-MOST = 20
-"""Most doubts in a list."""
 
 
 def parted(texts: Iterable[str], items: Sequence[Translation | Evaluation]) -> tuple[list[str], list[str]]:
@@ -53,8 +50,8 @@ def lines(result: Evaluation | Cohort | Cycle) -> list[str]:
 
 def _doubted(items: Sequence[Translation | Evaluation]) -> list[str]:
     doubts = doubts_of(items)
-    more = [f"and {len(doubts) - MOST} more"] if len(doubts) > MOST else []
-    return [f"doubtful: {text}" for text in (*doubts[:MOST], *more)]
+    more = [f"and {len(doubts) - MOST_DOUBTS} more"] if len(doubts) > MOST_DOUBTS else []
+    return [f"doubtful: {text}" for text in (*doubts[:MOST_DOUBTS], *more)]
 
 
 def _where_it_errs(result: Evaluation) -> list[str]:

@@ -19,16 +19,17 @@ def act(settings: TrainSettings, quiet: bool) -> Answer:
     return Answer(summary, [f"run: {settings.out}"])
 
 
-def complete(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Take network and scale over from the model that a run starts from."""
-    if "from" not in values:
-        return dict(values)
-    from medtranslate.checkpoint import inherit
+class _Train(SettingsCommand[TrainSettings]):
+    def complete(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Take network and scale over from the model that a run starts from."""
+        if "from" not in values:
+            return dict(values)
+        from medtranslate.checkpoint import inherit
 
-    return inherit(values)
+        return inherit(values)
 
 
-command = SettingsCommand(
+command = _Train(
     "train",
     TrainSettings,
     act,
@@ -57,5 +58,4 @@ command = SettingsCommand(
         "Augmentation options": ("augment",),
         "Machine options": ("device", "devices", "nodes", "workers", "capture", "precision"),
     },
-    complete=complete,
 )

@@ -30,20 +30,20 @@ def act(settings: TranslateSettings, quiet: bool) -> Answer:
     warnings, notes = parted(gathered({item.output: item.warnings for item in items}, "pictures"), items)
     if card := items[0].model.summary:
         notes.append(f"the card of the model {items[0].model.name} says: {card}")
-    said = [f"written: {settings.output}"]
+    printed = [f"written: {settings.output}"]
     if len(items) == 1:
-        found = [(term, text) for term, text in measures(items[0]) if not text.startswith("0 ")]
-        said += [f"{term[:1].lower()}{term[1:]}: {text}" for term, text in found]
+        measured = [(term, text) for term, text in measures(items[0]) if not text.startswith("0 ")]
+        printed += [f"{term[:1].lower()}{term[1:]}: {text}" for term, text in measured]
     if settings.uncertainty:
-        said.append(f"standard deviation: {settings.uncertainty}")
+        printed.append(f"standard deviation: {settings.uncertainty}")
     if result:
         values["result"] = to_json(result)
-        said += lines(result)
-        # Of a score, the translation's own warnings have been said.
+        printed += lines(result)
+        # Without the translation's own warnings, which are in the list already.
         warnings += [text for text in result.warnings if not any(before in text for before in known)]
     if settings.report:
-        said.append(f"report: {settings.report / 'report.html'}")
-    return Answer(values, said, warnings, notes)
+        printed.append(f"report: {settings.report / 'report.html'}")
+    return Answer(values, printed, warnings, notes)
 
 
 command = SettingsCommand(
@@ -56,7 +56,6 @@ command = SettingsCommand(
 
     translation.json beside the output records model, input and settings; preview.png shows the result.""",
     arguments=("input", "output"),
-    inputs=("input", "reference"),
     sections={
         "Input options": ("series", "select", "volume", "stack", "spacing", "nan_to", "picture_hu"),
         "Output options": ("format", "regrid", "compress", "deidentify", "burn_in", "preview"),

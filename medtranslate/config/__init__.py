@@ -34,6 +34,7 @@ from medtranslate.config.training import (
     TrainSettings,
 )
 from medtranslate.config.types import (
+    EXISTING,
     PATIENTS,
     RARE,
     Device,
@@ -56,6 +57,7 @@ from medtranslate.config.values import build, plain, read_yaml, write_yaml
 __all__ = [
     "BUILTIN",
     "COMMANDS",
+    "EXISTING",
     "PATIENTS",
     "RARE",
     "UNTOLD",

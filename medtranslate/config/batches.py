@@ -13,6 +13,7 @@ from medtranslate.config.types import (
     FROZEN,
     PATIENTS,
     Device,
+    Existing,
     Modality,
     NanTo,
     PictureHU,
@@ -26,7 +27,7 @@ from medtranslate.config.types import (
 class BatchSettings:
     """Settings of `batch`."""
 
-    source: Path
+    source: Existing[Path]
     """Folder tree of volumes, series and pictures; a BIDS dataset; a CSV with a column `path`; or a pattern
     in quotes, such as 'DATA/*/mr.nii.gz'."""
     out: Path

@@ -17,6 +17,7 @@ from medtranslate.config.types import (
     FROZEN,
     PATIENTS,
     Device,
+    Existing,
     Modality,
     NanTo,
     PictureHU,
@@ -34,7 +35,7 @@ from medtranslate.errors import SettingsError
 class TranslateSettings:
     """Settings of `translate`."""
 
-    input: Path
+    input: Existing[Path]
     """Pictures (one, a folder), a volume (NIfTI, MetaImage, NRRD, MGH), or a DICOM series (folder, .zip)."""
     output: Path
     """File or folder to write."""
@@ -70,7 +71,7 @@ class TranslateSettings:
     """Seed of these samples."""
     uncertainty: Path | None = None
     """File for the standard deviation of the samples (a folder for pictures; .dcm: a Parametric Map)."""
-    reference: Path | None = None
+    reference: Existing[Path | None] = None
     """True image on the source's grid; adds the scores of the translation."""
     report: Path | None = None
     """Folder for report.html and report.pdf; with a reference also result.json and slices.csv."""
@@ -96,7 +97,7 @@ class TranslateSettings:
 class ConvertSettings:
     """Settings of `convert`."""
 
-    input: Path
+    input: Existing[Path]
     """A file, a folder with one DICOM series, or with --stack a folder of pictures."""
     output: Path
     """File or folder to write; without a suffix a folder, of DICOM or of pictures (--format)."""
@@ -133,7 +134,7 @@ class ConvertSettings:
 class InfoSettings:
     """Settings of `info`."""
 
-    input: Path
+    input: Existing[Path]
     """A file, a folder of anything, or a .zip of DICOM."""
     volume: Positive | None = None
     """Number, from 1, of the volume to describe if the file holds several."""

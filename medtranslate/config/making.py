@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from medtranslate.config.types import FROZEN, Device, Fraction, PhantomContrast, Rare, Seed
+from medtranslate.config.types import FROZEN, Device, Existing, Fraction, PhantomContrast, Rare, Seed
 
 
 @dataclass(frozen=True, kw_only=True, config=FROZEN)
@@ -35,7 +35,7 @@ class PhantomSettings:
 class PrepareSettings:
     """Settings of `prepare`."""
 
-    source: Path
+    source: Existing[Path]
     """Folder that holds the folders of CT and of MR pictures."""
     out: Path
     """Folder for train/ct, train/mr, val/ct, val/mr, groups.csv and prepared.json."""

@@ -13,6 +13,7 @@ from medtranslate.config.types import (
     FROZEN,
     PATIENTS,
     Device,
+    Existing,
     Fraction,
     Modality,
     NanTo,
@@ -27,21 +28,21 @@ from medtranslate.config.types import (
 class EvaluateSettings:
     """Settings of `evaluate`."""
 
-    prediction: Path
+    prediction: Existing[Path]
     """The translation: a file or folder of any readable format, a folder or tree of them paired by name, a
     pattern such as 'OUT/*/ct.nii.gz', or a CSV of prediction,reference,mask,source,subject."""
-    reference: Path | None = None
+    reference: Existing[Path | None] = None
     """The true image or images, likewise, on the same grid unless --resample-reference or --register is
     given; none beside a CSV."""
     out: Path
     """Folder for result.json, slices.csv, report.html and report.pdf."""
     profile: ProfileName = "image"
     """Definition of the scores (docs/metrics.md)."""
-    source: Path | None = None
+    source: Existing[Path | None] = None
     """Image that was translated; adds the scores of leaving it untranslated."""
-    mask: Path | None = None
+    mask: Existing[Path | None] = None
     """Image whose voxels above 0 are scored (default: by the profile's rule)."""
-    uncertainty: Path | None = None
+    uncertainty: Existing[Path | None] = None
     """Standard deviation of the prediction, in its unit and on its grid; adds how it fits the errors."""
     range: tuple[float, float] | None = None
     """Output range that scores refer to (default: by the profile's rule)."""
@@ -76,7 +77,7 @@ class EvaluateSettings:
 class CycleSettings:
     """Settings of `cycle`."""
 
-    input: Path
+    input: Existing[Path]
     """Pictures (one, a folder), a volume (NIfTI, MetaImage, NRRD, MGH), or a DICOM series (folder, .zip)."""
     from_: Modality = Field(alias="from")
     """Modality of the input: ct or mr."""
@@ -113,7 +114,7 @@ class CalibrateSettings:
 
     model: str
     """Name of a model, or its folder."""
-    pairs: Path
+    pairs: Existing[Path]
     """Pairs on the same grid: a folder that holds the folders ct and mr with files of the same names, a tree
     with a folder for each subject, or a CSV of ct,mr,subject."""
     on: Annotated[str, Field(min_length=1, max_length=500)] | None = None
@@ -141,21 +142,21 @@ class CalibrateSettings:
 class ReportSettings:
     """Settings of `report`."""
 
-    result: Path
+    result: Existing[Path]
     """result.json or a translation.json, or the folder of one."""
     out: Path
     """Folder for the views."""
     view: Annotated[tuple[ViewName, ...], Field(min_length=1)] = ("html", "pdf")
     """Views to write, such as html,pdf; dicom files PDF, scores and uncertainty in the patient's study."""
-    prediction: Path | None = None
+    prediction: Existing[Path | None] = None
     """The translation (default for this and the volumes below: the path in the record)."""
-    reference: Path | None = None
+    reference: Existing[Path | None] = None
     """True image that the translation was scored against."""
-    source: Path | None = None
+    source: Existing[Path | None] = None
     """Image that was translated; the view dicom needs its DICOM series."""
-    mask: Path | None = None
+    mask: Existing[Path | None] = None
     """Mask of the scores, if one was given."""
-    uncertainty: Path | None = None
+    uncertainty: Existing[Path | None] = None
     """Standard deviation that `translate --uncertainty` wrote."""
     series: str | None = None
     """SeriesInstanceUID to read if the source's folder holds several series."""

@@ -88,4 +88,8 @@ RARE = "rare"
 Rare = Annotated[Kind, RARE]
 """Marks a setting that few users change: `--help` leaves it out, `--help-all` shows it."""
 
+EXISTING = "existing"
+Existing = Annotated[Kind, EXISTING]
+"""Marks a path that is read: commands say that it is missing before they load programs."""
+
 FROZEN = ConfigDict(extra="forbid", use_attribute_docstrings=True)

@@ -16,12 +16,12 @@ from medtranslate.io.dicom_files import file_of, without_comment
 from medtranslate.io.dicom_folders import Share, join_shares
 from medtranslate.io.dicom_series import MODALITIES, find_series
 from medtranslate.io.tables import Row, Table, is_table, read_groups, read_table
-from medtranslate.io.trees import NAMES, SUFFIXES, is_pattern, match, of_subjects, subfolders
+from medtranslate.io.trees import NAMES, SUFFIXES, is_pattern, lies_beside, match, of_subjects, subfolders
 
 
 @dataclass(frozen=True)
 class Item:
-    """One image: what `read_volume` takes, and whose it is.
+    """Image to read, and its subject.
 
     Attributes:
         path: a file, or a folder that holds the series.
@@ -36,13 +36,13 @@ class Item:
 
     @property
     def name(self) -> str:
-        """Path, and the end of the series' UID, for messages."""
+        """Path and end of the series' UID, for messages."""
         return f"{self.path} (series ...{self.series[-12:]})" if self.series else str(self.path)
 
 
 @dataclass(frozen=True)
 class Listing:
-    """The images of a source.
+    """Images of a source.
 
     Attributes:
         failures: a sentence for each image that is damaged.
@@ -93,18 +93,21 @@ def _from_folder(folder: Path, modality: Modality) -> Listing:
             raise
         found = of_subjects(folder, NAMES[modality])
         return Listing([Item(file, group=subject) for subject, file in found.items()], [])
-    return _from_series(folder, modality) if format == "dicom" else _from_files(folder, format)
+    return _from_series(folder, modality) if format == "dicom" else _from_files(folder, format, modality)
 
 
-def _from_files(folder: Path, format: str) -> Listing:
+def _from_files(folder: Path, format: str, modality: Modality) -> Listing:
     images = natsorted(filter(_is_image, _own_files(folder)), key=lambda file: file.name)
+    own = [file for file in images if not lies_beside(file, modality)]
+    if len(own) < len(images):  # the folder of one subject
+        return Listing([Item(file, group=folder.name) for file in own], [], others=len(images) - len(own))
     # A volume is a subject, the same one where CT and MR have the same name; a picture is a slice.
     known = format != "png"
     return Listing([Item(file, group=file.name.split(".")[0] if known else None) for file in images], [])
 
 
 def _from_pattern(pattern: Path) -> Listing:
-    """List what a pattern names; what its folders' wildcards stand for is the subject, else its name's."""
+    """List the matches of a pattern; the wildcards of its folders, else of its name, are the subject."""
     found = match(pattern)
     slices = pattern.suffix.lower() in (".png", ".jpg", ".jpeg")  # of which a name tells no subject
     return Listing(
@@ -117,7 +120,7 @@ def _own_files(folder: Path) -> list[Path]:
 
 
 def _is_image(file: Path) -> bool:
-    """Tell an image by its name, or by its content; a preview is none."""
+    """Check if a file is an image, by its name or content; a preview is none."""
     if file.name.lower().endswith(SUFFIXES):
         return not is_preview(file)
     try:

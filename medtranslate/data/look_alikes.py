@@ -1,4 +1,4 @@
-"""Groups pictures that nothing says the subject of, so that look-alikes stay on one side of a split."""
+"""Groups pictures of unknown subjects, so that look-alikes stay on one side of a split."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PICTURES = (".png", ".jpg", ".jpeg")
 
 
 def group_look_alikes(listing: Listing, modality: Modality) -> Listing:
-    """Give pictures without a group the group of their look-alikes; other listings stay as they are.
+    """Group pictures that have no group with their look-alikes; other listings stay unchanged.
 
     Pictures that can't be read go with the largest group: they are refused when their turn comes.
     """

@@ -31,13 +31,28 @@ DOUBTFUL = "ct-among-mr"
 
 @dataclass(frozen=True)
 class _Picture:
-    """A picture in the source, its name in the output, and its thumbnail."""
+    """A picture in the source, its name in the output, and what is compared of it."""
 
     file: Path
     name: str
     modality: Modality
     thumbnail: NDArray[np.float32]
     doubtful: bool
+
+
+@dataclass(frozen=True)
+class _Side:
+    """What one modality adds to the output.
+
+    Attributes:
+        files: source of each picture, by its place in the output.
+        rows: of groups.csv.
+        counts: for the record.
+    """
+
+    files: dict[str, Path]
+    rows: list[dict[str, str]]
+    counts: dict[str, Any]
 
 
 def prepare_pictures(settings: PrepareSettings, *, quiet: bool) -> dict[str, Any]:
@@ -58,45 +73,31 @@ def prepare_pictures(settings: PrepareSettings, *, quiet: bool) -> dict[str, Any
     """
     check_free(settings.out, overwrite=settings.overwrite)
     folders: dict[Modality, tuple[str, ...]] = {"ct": settings.ct, "mr": settings.mr}
-    sides = {modality: _sort(settings, names, modality, quiet) for modality, names in folders.items()}
-    record: dict[str, Any] = {"schema": "medtranslate/prepared/1"}
-    record |= {str(modality): side.counts for modality, side in sides.items()}
-    record["settings"] = plain(settings)
+    sides = {modality: _side(settings, names, modality, quiet) for modality, names in folders.items()}
+    counts: dict[str, Any] = {modality: side.counts for modality, side in sides.items()}
+    record = {"schema": "medtranslate/prepared/1", **counts, "settings": plain(settings)}
     with whole_output(settings.out, overwrite=settings.overwrite, folder=True) as out:
         for side in sides.values():
-            for place, file in side.files.items():
-                _put(file, out / place, link=settings.link)
-        with (out / "groups.csv").open("w", newline="", encoding="utf-8") as table:
-            writer = csv.writer(table)
-            writer.writerow(("file", "group"))
-            writer.writerows(row for side in sides.values() for row in side.groups.items())
+            for place, picture in side.files.items():
+                _put(picture, out / place, link=settings.link)
+        with (out / "groups.csv").open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, ("file", "group"))
+            writer.writeheader()
+            writer.writerows(row for side in sides.values() for row in side.rows)
         (out / "prepared.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     return record
 
 
-@dataclass(frozen=True)
-class _Sorted:
-    """The pictures of one modality.
-
-    Attributes:
-        files: by their place in the output, doubtful ones among them.
-        groups: by place, of the pictures to train and validate on.
-        counts: for prepared.json.
-    """
-
-    files: dict[str, Path]
-    groups: dict[str, str]
-    counts: dict[str, Any]
-
-
-def _sort(settings: PrepareSettings, names: tuple[str, ...], modality: Modality, quiet: bool) -> _Sorted:
-    """Sort the pictures of one modality into training, validation and doubtful ones.
+def _side(settings: PrepareSettings, names: tuple[str, ...], modality: Modality, quiet: bool) -> _Side:
+    """Read, clean, group and split the pictures of one modality.
 
     Raises:
-        SettingsError, InputRefused: as `prepare_pictures`.
+        SettingsError: they are a single group.
+        InputRefused: too many are unusable, or all look like CT.
     """
     pictures, failures, blank = _read(settings, names, modality, quiet)
     clean = [picture for picture in pictures if not picture.doubtful]
+    doubtful = [picture for picture in pictures if picture.doubtful]
     if not clean:
         raise InputRefused(
             f"{settings.source} ({', '.join(names)}): none of {len(pictures)} {modality} pictures is"
@@ -109,28 +110,26 @@ def _sort(settings: PrepareSettings, names: tuple[str, ...], modality: Modality,
             " so there is nothing to split; raise --alike"
         )
     held = held_back(groups, settings.val_share, settings.seed)
-    places = [
-        f"{'val' if group in held else 'train'}/{modality}/{picture.name}"
-        for picture, group in zip(kept, groups, strict=True)
-    ]
-    doubtful = {f"{DOUBTFUL}/{picture.name}": picture.file for picture in pictures if picture.doubtful}
-    files = {place: picture.file for place, picture in zip(places, kept, strict=True)}
+    parts = [f"{'val' if group in held else 'train'}/{modality}" for group in groups]
+    files = {f"{DOUBTFUL}/{picture.name}": picture.file for picture in doubtful}
+    files |= {f"{part}/{picture.name}": picture.file for part, picture in zip(parts, kept, strict=True)}
     sizes = Counter(groups)
-    return _Sorted(
-        files | doubtful,
-        dict(zip(places, groups, strict=True)),
-        {
-            "read": len(pictures) + len(failures) + blank,
-            "unusable": failures,
-            "blank": blank,
-            "looks_like_ct": [Path(place).name for place in doubtful],
-            "copies_left_out": len(clean) - len(kept),
-            "groups": len(sizes),
-            "largest_group": max(sizes.values()),
-            "train": sum(count for group, count in sizes.items() if group not in held),
-            "val": sum(count for group, count in sizes.items() if group in held),
-        },
-    )
+    counts = {
+        "read": len(pictures) + len(failures) + blank,
+        "unusable": failures,
+        "blank": blank,
+        "looks_like_ct": [picture.name for picture in doubtful],
+        "copies_left_out": len(clean) - len(kept),
+        "groups": len(sizes),
+        "largest_group": max(sizes.values()),
+        "train": sum(count for group, count in sizes.items() if group not in held),
+        "val": sum(count for group, count in sizes.items() if group in held),
+    }
+    rows = [
+        {"file": f"{part}/{picture.name}", "group": group}
+        for part, picture, group in zip(parts, kept, groups, strict=True)
+    ]
+    return _Side(files, rows, counts)
 
 
 def _read(

@@ -1,9 +1,10 @@
-"""Many results in one: means, and the items that tell most."""
+"""Means over many results, and the cases that represent them."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from medtranslate.records import Evaluation, Scores, Tissue
 from medtranslate.runtime import gathered
@@ -59,5 +60,16 @@ def representative_cases(items: Iterable[Evaluation]) -> list[str]:
 
 
 def gathered_warnings(items: Sequence[Evaluation]) -> list[str]:
-    """What was warned of, each text once, with the items that it is of."""
+    """Gather warnings, each text once, with the items that it is of."""
     return gathered({item.name: item.warnings for item in items}, "images")
+
+
+def summarise(items: Sequence[Evaluation]) -> dict[str, Any]:
+    """Compute the fields that `Cohort` and `Cycle` share: means and gathered warnings."""
+    return {
+        "items": list(items),
+        "mean": mean_scores(item.volume for item in items),
+        "baselines": mean_baselines(items),
+        "tissues": mean_tissues(items),
+        "warnings": gathered_warnings(items),
+    }

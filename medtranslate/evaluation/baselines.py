@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from skimage.exposure import match_histograms
 
 from medtranslate.metrics import Range, Values, Voxels, score
 from medtranslate.records import Scores
@@ -55,6 +54,8 @@ def baselines(
     """
     images = {}
     if source is not None and mask.any():
+        from skimage.exposure import match_histograms  # slow to import
+
         copied = np.interp(source.values, source.range, source.copied_range or data_range)
         images["source copied"] = copied.astype(np.float32)
         images["histogram match"] = images["source copied"].copy()

@@ -1,4 +1,4 @@
-"""Many pairs: scored in parallel, each kept as it is done, the ones that are refused listed."""
+"""Scores many pairs in parallel, keeps each when it is done, and lists those that are refused."""
 
 from __future__ import annotations
 
@@ -15,13 +15,7 @@ from pathlib import Path
 from medtranslate.checkpoint import describe, find_model
 from medtranslate.config import EvaluateSettings, plain
 from medtranslate.errors import InputRefused, Interrupted, ModelRefused, Unreadable
-from medtranslate.evaluation.averages import (
-    gathered_warnings,
-    mean_baselines,
-    mean_scores,
-    mean_tissues,
-    representative_cases,
-)
+from medtranslate.evaluation.averages import mean_scores, representative_cases, summarise
 from medtranslate.evaluation.evaluate_pair import LIBRARIES, score_paths, versions
 from medtranslate.records import Cohort, Evaluation, from_json, to_json
 from medtranslate.records.places import record_of
@@ -79,24 +73,26 @@ def score_folders(
         place = case_place(folder, name)
         place.parent.mkdir(exist_ok=True)
         shutil.copy(case_place(pages, name), place)
-    items = [found[name] for name in pairs if name in found]
-    failed = {name: failed[name] for name in pairs if name in failed}
-    if not items:
+    failed = {name: failed[name] for name in pairs if name in failed}  # pairs end in any order
+    if not found:
         name, reason = next(iter(failed.items()))
         raise InputRefused(f"none of {len(pairs)} pairs could be scored; the first, {name}: {reason}")
+    cohort = _cohort(settings, [found[name] for name in pairs if name in found], failed)
+    wanted = representative_cases(cohort.items)
+    return cohort, {name: score_paths(settings, pairs[name], name)[1] for name in wanted}
+
+
+def _cohort(settings: EvaluateSettings, items: list[Evaluation], failed: Mapping[str, str]) -> Cohort:
+    """Average the results; name the pairs that are in no mean."""
+    shared = summarise(items)
     unmasked = [item.unmasked for item in items if item.unmasked]
     lost = [f"not scored and in no mean: {name} ({reason})" for name, reason in failed.items()]
-    cohort = Cohort(
-        items=items,
-        mean=mean_scores(item.volume for item in items),
-        baselines=mean_baselines(items),
+    return Cohort(
+        **shared | {"warnings": [*lost, *shared["warnings"]]},
         unmasked=mean_scores(unmasked) if unmasked else None,
-        tissues=mean_tissues(items),
-        failed=failed,
+        failed=dict(failed),
         settings=plain(settings),
-        warnings=[*lost, *gathered_warnings(items)],
     )
-    return cohort, {name: score_paths(settings, pairs[name], name)[1] for name in representative_cases(items)}
 
 
 def journal_path(out: Path) -> Path:
@@ -142,7 +138,7 @@ def _each(
 
 
 def _attempt(settings: EvaluateSettings, pages: Path, pair: tuple[str, Paths]) -> Evaluation | str:
-    """The result of a pair, whose page is written, or why it is refused."""
+    """Score a pair and write its page, or give the reason of a refusal."""
     name, paths = pair
     try:
         result, pictures = score_paths(settings, paths, name)
@@ -158,7 +154,7 @@ def _prepare() -> None:
 
 
 def _known(kept: Journal, key: str) -> Evaluation | None:
-    """A result that was kept, if it is one of this version."""
+    """Read a result that was kept, if it is one of this version."""
     with suppress(Unreadable):
         return from_json(Evaluation, kept.done[key], str(kept.path)) if key in kept.done else None
     return None

@@ -1,4 +1,4 @@
-"""A pair in memory, step by step: prepare, mask, score; `explanation` follows.
+"""A pair in memory: volumes become arrays to compare, then the voxels and the range are chosen.
 
 docs/metrics.md is the user's account of the rules that are applied here.
 """
@@ -10,10 +10,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 
 from medtranslate.evaluation.alignment import Aligned
-from medtranslate.evaluation.baselines import SourceImage, baselines
 from medtranslate.evaluation.masking import scored_voxels
 from medtranslate.evaluation.rules import (
     PERCENTILES,
@@ -25,8 +23,6 @@ from medtranslate.evaluation.rules import (
     seen_range,
     warn_constant,
     warn_outside,
-    warn_small,
-    warn_windowed,
 )
 from medtranslate.evaluation.suspicions import say_uncovered, say_unit, warn_uncovered
 from medtranslate.geometry import Floats
@@ -37,13 +33,11 @@ from medtranslate.metrics import (
     Range,
     Values,
     Voxels,
-    blank_slices,
     covers,
     percentile_range,
 )
-from medtranslate.metrics import score as score_arrays
 from medtranslate.modality import UNITS
-from medtranslate.records import Evaluation, Mask, ModelInfo, Scores, SliceScores, Translation
+from medtranslate.records import ModelInfo, Translation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,78 +198,16 @@ def with_mask(pair: Comparison) -> Comparison:
     )
 
 
-def score(pair: Comparison) -> Evaluation:
-    """Score the volume, its slices and what needs no translation."""
-    rules, prediction, reference, mask = pair.rules, pair.prediction, pair.reference, pair.mask
-    whole, planes = _scores(pair, mask)
-    everywhere = np.ones_like(mask) if pair.field is None else mask | pair.field
-    warnings = [*pair.warnings, *warn_small(whole, mask)]
-    if pair.model is None and rules.data_range is None and not pair.picture:
-        warnings += warn_windowed(prediction, reference)
-    # Where the profile does not fix the mask, blank slices are not in it.
-    blank = blank_slices([prediction, reference], pair.ends) & pair.fixed
-    windowed = pair.unit == "HU" and pair.limits and not covers(pair.limits, WHOLE_CT)
-    source = None
-    if pair.source is not None:
-        source = SourceImage(pair.source, pair.source_range, pair.shown)
-    return Evaluation(
-        profile=rules.profile,
-        unit=pair.unit,
-        volume=whole,
-        data_range=pair.ends,
-        data_range_rule=pair.ends_rule,
-        clipped=pair.limits if windowed else None,
-        slices=_slice_scores(planes, None if pair.picture else pair.affine, blank),
-        baselines=baselines(
-            reference,
-            mask,
-            pair.ends,
-            source=source,
-            mean_image=pair.arrays.get("mean_image"),
-            profile=rules.profile,
-            reversed_axes=pair.reversed_axes,
-        ),
-        unmasked=_scores(pair, everywhere)[0] if rules.unmasked else None,
-        mask=Mask(rule=pair.mask_rule, share=float(mask.mean())),
-        reference=pair.notes,
-        suspicions=pair.suspicions,
-        warnings=warnings,
-    )
-
-
-def _scores(pair: Comparison, mask: Voxels) -> tuple[Scores, list[Scores]]:
-    return score_arrays(
-        pair.prediction, pair.reference, mask, pair.ends, pair.rules.profile, pair.reversed_axes
-    )
-
-
 def _gathered(volumes: Mapping[str, Volume], translation: Translation | None) -> list[str]:
-    """Warnings of reading the volumes and of making the translation, each once."""
+    """Gather the warnings of reading the volumes and of making the translation, each once."""
     read = [f"{role}: {text}" for role, volume in volumes.items() for text in volume.meta.warnings]
     known = {text.partition(": ")[2] for text in read}
     made = translation.warnings if translation else []
     return [*read, *(f"translation: {text}" for text in made if text not in known)]
 
 
-def _slice_scores(
-    planes: list[Scores], affine: Floats | None, blank: npt.NDArray[np.bool_]
-) -> list[SliceScores]:
-    """Scores of the slices that hold voxels of the mask and are not blank; position along their normal."""
-    normal = np.zeros(3) if affine is None else np.cross(affine[:3, 0], affine[:3, 1])
-    unit = normal / (np.linalg.norm(normal) or 1.0)
-    return [
-        SliceScores(
-            index=index,
-            position_mm=None if affine is None else float(unit @ (affine[:3, 2] * index + affine[:3, 3])),
-            scores=plane,
-        )
-        for index, plane in enumerate(planes)
-        if plane and not blank[index]
-    ]
-
-
 def _unit(volumes: Iterable[Volume], model: ModelInfo | None = None) -> str:
-    """Unit of the first volume whose modality is known, else of what the model makes."""
+    """Give the unit of the first volume whose modality is known, else of what the model makes."""
     listed = list(volumes)
     if listed and listed[0].is_picture:
         return "grey levels"

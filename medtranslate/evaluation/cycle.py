@@ -1,23 +1,17 @@
-"""The test of generation: CT to MR to CT, or MR to CT to MR, against where it began."""
+"""The cycle test: CT to MR to CT, or MR to CT to MR, scored against the original."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from medtranslate.checkpoint import Model, load_model
-from medtranslate.config import CycleSettings, nan_value, plain, write_yaml
+from medtranslate.config import CycleSettings, Modality, nan_value, plain, write_yaml
 from medtranslate.device import choose_device
 from medtranslate.evaluation.alignment import align
-from medtranslate.evaluation.averages import (
-    gathered_warnings,
-    mean_baselines,
-    mean_scores,
-    mean_tissues,
-    representative_cases,
-)
+from medtranslate.evaluation.averages import representative_cases, summarise
 from medtranslate.evaluation.mean_image import mean_image
 from medtranslate.evaluation.pair import compare
 from medtranslate.evaluation.pairing import members_of
@@ -41,6 +35,19 @@ NAMES = {
 """What the baselines of a pair are called where the source is itself a translation."""
 
 
+@dataclass(frozen=True)
+class Noise:
+    """Normal noise on the image between.
+
+    Attributes:
+        share: standard deviation, as a share of the image's range.
+        seed: of the draws.
+    """
+
+    share: float = 0.0
+    seed: int = 0
+
+
 def cycle(settings: CycleSettings, *, quiet: bool = False) -> Cycle:
     """Translate there and back by the posterior's mean, and score what comes back against the source.
 
@@ -58,31 +65,33 @@ def cycle(settings: CycleSettings, *, quiet: bool = False) -> Cycle:
     check_free(settings.out, overwrite=settings.overwrite)
     paths = members_of(settings.input) or {stem_of(settings.input): settings.input}
     model = load_model(settings.model, choose_device(settings.device))
+    items = []
     title = f"{settings.from_} to {OTHER[settings.from_]} and back"
-    items = list[Evaluation]()
     with (
         whole_output(settings.out, overwrite=settings.overwrite, folder=True) as folder,
         progress(len(paths), "image", title, quiet=quiet) as bar,
     ):
         (folder / "differences").mkdir()
         for name, path in paths.items():
-            result, drawn = _cycle_file(settings, model, name, path)
+            result, drawn = _one(settings, model, name, path)
             draw_differences(drawn, folder / "differences", name)
             if len(paths) > 1:
                 write_case(_gathered(settings, model, [result]), drawn, folder)
             items.append(result)
             bar.update()
-        found, pictures = _gathered(settings, model, items), {name: drawn}
+        pictures = {name: drawn}
         if len(items) > 1:
-            chosen = representative_cases(items)
-            pictures = {name: _cycle_file(settings, model, name, paths[name])[1] for name in chosen}
+            wanted = representative_cases(items)
+            pictures = {name: _one(settings, model, name, paths[name])[1] for name in wanted}
+        found = _gathered(settings, model, items)
         for write in VIEWS.values():
             write(found, pictures, folder)
         write_yaml(settings, folder / "settings.yaml")
     return found
 
 
-def _cycle_file(settings: CycleSettings, model: Model, name: str, path: Path) -> tuple[Evaluation, Pictures]:
+def _one(settings: CycleSettings, model: Model, name: str, path: Path) -> tuple[Evaluation, Pictures]:
+    """Read one image and test it."""
     source = read_volume(
         path,
         series=settings.series,
@@ -93,48 +102,55 @@ def _cycle_file(settings: CycleSettings, model: Model, name: str, path: Path) ->
         advice=f"--from says what the input is, so give --from {OTHER[settings.from_]}",
     )
     require_signal(source.meta)
-    result, pictures = cycle_volume(source, model, settings)
-    return replace(result, name=name), pictures
+    noise = Noise(settings.noise, settings.seed)
+    return cycle_volume(
+        source, settings.from_, model, settings.batch, noise=noise, name=name, force=settings.force
+    )
 
 
 def _gathered(settings: CycleSettings, model: Model, items: list[Evaluation]) -> Cycle:
     return Cycle(
+        **summarise(items),
         path=(settings.from_, OTHER[settings.from_], settings.from_),
         model=model.info(settings.from_),
         noise=settings.noise,
-        items=items,
-        mean=mean_scores(item.volume for item in items),
-        baselines=mean_baselines(items),
-        tissues=mean_tissues(items),
         settings=plain(settings),
-        warnings=gathered_warnings(items),
     )
 
 
-def cycle_volume(source: Volume, model: Model, settings: CycleSettings) -> tuple[Evaluation, Pictures]:
-    """Translate one volume there and back, score it by the profile `image`, and give the scored arrays.
+def cycle_volume(
+    source: Volume,
+    modality: Modality,
+    model: Model,
+    batch: int | None = None,
+    *,
+    noise: Noise | None = None,
+    name: str = "",
+    force: bool = False,
+) -> tuple[Evaluation, Pictures]:
+    """Translate one volume there and back, and score it by the profile `image`; give the scored arrays, too.
 
     The reference is the source on the scale of the model's own output: CT inside its window, MR by its
     percentile, since the model can say nothing else. The mask is the source's head alone, so that no
     image between can change which voxels count. The baselines treat the image between as the source
-    of an evaluation does; `untranslated` is the source through the model's frame and back, which is
-    what two networks would score that copy their input. The input gate judges the source; the image between
-    is the model's own, and its record has the gate's verdict on the source.
+    of an evaluation does; `untranslated` is the source through the model's frame and back, the score of
+    networks that copy their input. The gate judges the source, and the record has its verdict.
 
     Args:
         source: in physical units.
-        settings: its modality, slices per pass, noise on the image between, and `force`.
+        modality: of the source.
+        batch: slices per pass (default: by their size and the free memory).
+        noise: on the image between.
+        name: of the item, without patient identity.
+        force: go on where the input gate refuses the source.
 
     Raises:
-        InputRefused: the input gate refuses the source, and `settings.force` is not set; or no head is found
-            in the source or in the image between.
+        InputRefused: the gate refuses the source, and `force` is not set; or no head is found on the way.
     """
-    modality, batch = settings.from_, settings.batch
-    there = OTHER[modality]
-    translated, outward = translate_volume(source, model, there, batch)
-    outward = pass_gate(outward, source.where, force=settings.force)
+    translated, outward = translate_volume(source, model, OTHER[modality], batch)
+    outward = pass_gate(outward, str(source.meta.path or "image"), force=force)
     ends = (0.0, 255.0) if source.is_picture else outward.model.output_range
-    between = _as_kept(translated, ends, settings.noise, settings.seed)
+    between = _as_kept(translated, ends, noise or Noise())
     recovered, record = translate_volume(between, model, modality, batch)
     record = replace(record, gate=outward.gate)
     original = to_axial(as_spoken(source, modality, model))
@@ -148,7 +164,7 @@ def cycle_volume(source: Volume, model: Model, settings: CycleSettings) -> tuple
         "mask": Volume(head.astype(np.float32), original.affine),
         "mean_image": mean_image(between, model, modality),
     }
-    result, pictures = compare(align(volumes), ScoringRules(), translation=record)
+    result, pictures = compare(align(volumes), ScoringRules(), translation=record, name=name)
     untouched = to_axial(framed_alone(source, modality, model)).values
     baselines = {
         "untranslated": score(untouched, pictures.reference, pictures.mask, pictures.data_range)[0],
@@ -163,12 +179,12 @@ def cycle_volume(source: Volume, model: Model, settings: CycleSettings) -> tuple
     ), pictures
 
 
-def _as_kept(volume: Volume, ends: Range, noise: float, seed: int) -> Volume:
-    """A translation as a file would hold it (pictures: whole grey levels), with noise on it."""
+def _as_kept(volume: Volume, ends: Range, noise: Noise) -> Volume:
+    """Add noise to a translation, and round it as a file would (pictures: to whole grey levels)."""
     values = volume.values
-    if noise:
-        drawn = np.random.default_rng(seed).standard_normal(values.shape, dtype=np.float32)
-        values = (values + np.float32(noise * (ends[1] - ends[0])) * drawn).clip(*ends)
+    if noise.share:
+        drawn = np.random.default_rng(noise.seed).standard_normal(values.shape, dtype=np.float32)
+        values = (values + np.float32(noise.share * (ends[1] - ends[0])) * drawn).clip(*ends)
     if volume.is_picture:
         values = values.round()
     where = f"{volume.meta.path or 'image'} (translated to {volume.meta.modality})"

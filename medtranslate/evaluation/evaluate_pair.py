@@ -1,4 +1,4 @@
-"""One pair from its files to its result."""
+"""One pair, from its files to its scores."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from medtranslate.checkpoint import Model
 
 LIBRARIES = ("medtranslate", "torch", "monai", "numpy", "scipy", "scikit-image", "simpleitk")
-"""What the numbers depend on."""
+"""Libraries that the numbers depend on."""
 
 
 def score_paths(
@@ -92,7 +92,7 @@ def score_paths(
 
 
 def _scaled(prediction: Volume, slope: float, offset: float) -> Volume:
-    """The prediction in the reference's unit, with a warning that says so."""
+    """Bring the prediction to the reference's unit, with a warning that says so."""
     if prediction.is_picture:
         raise SettingsError("--prediction-scale: is for values in a unit, not for pictures")
     values = prediction.values * np.float32(slope) + np.float32(offset)
@@ -101,7 +101,7 @@ def _scaled(prediction: Volume, slope: float, offset: float) -> Volume:
 
 
 def rules_of(settings: EvaluateSettings) -> ScoringRules:
-    """Rules that the settings of a command ask for."""
+    """Take the rules from the settings of the command."""
     return ScoringRules(
         profile=settings.profile,
         data_range=settings.range,
@@ -113,7 +113,7 @@ def rules_of(settings: EvaluateSettings) -> ScoringRules:
 
 
 def provenance_of(read: Mapping[str, Volume]) -> Provenance:
-    """Digests and geometry of the volumes as they were read, and versions of what computes the scores."""
+    """Describe the volumes as they were read, and the versions of the libraries."""
     inputs = {role: volume.source() for role, volume in read.items()}
     return Provenance(inputs=inputs, versions=versions(LIBRARIES))
 
@@ -127,7 +127,7 @@ class ModelFolder:
 
 
 def _mean_image(source: Volume, model: ModelFolder | None, to: Modality | None) -> Volume:
-    """The mean image of a model, for which alone its weights are read.
+    """Make the mean image of a model; nothing else reads its weights.
 
     Raises:
         InputRefused: the model is not at hand, or no head is found in the source.
@@ -140,13 +140,13 @@ def _mean_image(source: Volume, model: ModelFolder | None, to: Modality | None) 
 
 
 def _target(volumes: Mapping[str, Volume], translation: Translation | None) -> Modality | None:
-    """Modality of prediction and reference, as far as it is known."""
+    """Give the modality of prediction and reference, as far as it is known."""
     known = [volumes[role].meta.modality for role in ("prediction", "reference")]
     return next((name for name in [translation and translation.model.to, *known] if name), None)
 
 
 def _model_named(name: str, translation: Translation | None) -> ModelFolder:
-    """The model that the user names, which must be the one that the prediction's record names.
+    """Find the model that the user names; it has to be the one in the prediction's record.
 
     Raises:
         ModelRefused: it is no model, or another one.
@@ -162,7 +162,7 @@ def _model_named(name: str, translation: Translation | None) -> ModelFolder:
 
 
 def _model_at_hand(translation: Translation | None) -> ModelFolder | None:
-    """The model that a record names, if it ships or still lies where it was taken from, with its digest."""
+    """Find the model that a record names, by its digest, if it ships or still lies where it was."""
     if translation is None:
         return None
     for name in (translation.model.name, str(translation.settings.get("model", ""))):
@@ -183,11 +183,11 @@ def _load(folder: Path, sha256: str) -> Model:
 
 
 def translation_of(prediction: Path) -> Translation | None:
-    """What `translate` wrote beside the prediction, if it did."""
+    """Read the record that `translate` wrote beside the prediction, if it did."""
     path = record_of(prediction)
     return read_result(Translation, path) if path.is_file() else None
 
 
 def versions(libraries: Sequence[str]) -> dict[str, str]:
-    """Of what is installed."""
+    """List the installed versions of libraries."""
     return {library: version(library) for library in libraries}

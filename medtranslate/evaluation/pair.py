@@ -7,10 +7,10 @@ from typing import Unpack
 
 from medtranslate.evaluation.alignment import Aligned, Others, align
 from medtranslate.evaluation.beside import doubted, say_beside
-from medtranslate.evaluation.comparison import prepare, score, with_mask
-from medtranslate.evaluation.explanation import explain, pictures, stray_ml
+from medtranslate.evaluation.comparison import Comparison, prepare, with_mask
 from medtranslate.evaluation.registered import register_reference, with_registration
 from medtranslate.evaluation.rules import ScoringRules
+from medtranslate.evaluation.scoring import explain, pictures, score, stray_ml
 from medtranslate.io import Volume
 from medtranslate.records import Evaluation, ModelInfo, Translation
 from medtranslate.report import Pictures
@@ -84,8 +84,7 @@ def compare(
     Raises:
         InputRefused, SettingsError: as `score_pair`.
     """
-    model = model or (translation.model if translation else None)
-    pair = with_mask(prepare(aligned, rules, model, translation))
+    pair = _prepared(aligned, rules, translation, model)
     result, stray = explain(pair, score(pair)), stray_ml(pair)
     result = replace(
         result,
@@ -94,3 +93,19 @@ def compare(
         warnings=[*result.warnings, *say_beside(stray)],
     )
     return result, pictures(pair)
+
+
+def scored_arrays(aligned: Aligned, rules: ScoringRules, translation: Translation | None) -> Pictures:
+    """Prepare the arrays as `compare` scores them, without the scores.
+
+    Raises:
+        InputRefused, SettingsError: as `score_pair`.
+    """
+    return pictures(_prepared(aligned, rules, translation, None))
+
+
+def _prepared(
+    aligned: Aligned, rules: ScoringRules, translation: Translation | None, model: ModelInfo | None
+) -> Comparison:
+    model = model or (translation.model if translation else None)
+    return with_mask(prepare(aligned, rules, model, translation))

@@ -1,4 +1,4 @@
-"""Finds which files of several folders belong together."""
+"""Pairs the files of several folders."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def find_members(paths: Mapping[str, Path], modality: Modality | None = None) ->
 
 
 def _names(role: str, modality: Modality | None) -> Sequence[str]:
-    """Give the names that the file of a role may have in a subject's folder."""
+    """List the names that the file of a role may have in a subject's folder."""
     if role == "mask":
         return NAMES["mask"]
     if modality is None:
@@ -54,7 +54,7 @@ def _names(role: str, modality: Modality | None) -> Sequence[str]:
 
 
 def _modality_of(predictions: Sequence[Path]) -> Modality | None:
-    """Tell what predictions are by their names, such as `mr_synthetic-ct.nii.gz` or `ct.nii.gz`."""
+    """Find the modality of predictions by their names, such as `mr_synthetic-ct.nii.gz` or `ct.nii.gz`."""
     found = {target_of(path) for path in predictions}
     return found.pop() if len(found) == 1 else None
 
@@ -126,13 +126,13 @@ def _listed(path: Path) -> dict[str, Members]:
 
 
 def notes_on(paths: Mapping[str, Path]) -> list[str]:
-    """Say what a CSV of pairs holds that is not read."""
+    """List the columns of a CSV of pairs that are not read."""
     table = paths.get("prediction", Path())
     return read_table(table, _REQUIRED, (*_OPTIONAL, "subject")).notes if is_table(table) else []
 
 
 def pair_up(paths: Mapping[str, Path], members: Mapping[str, Members]) -> dict[str, dict[str, Path]]:
-    """Give the files of each pair by role; every role must have them all, unless a CSV lists the pairs.
+    """Collect the files of each pair by role; every role must have all, unless a CSV lists the pairs.
 
     Raises:
         InputRefused: a role lacks some.

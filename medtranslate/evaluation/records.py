@@ -27,7 +27,7 @@ ROLES = ("prediction", "reference", "source", "mask", "uncertainty")
 
 
 def open_record(path: Path) -> tuple[Path, Evaluation | Cohort | Cycle | Translation]:
-    """The record at a path, or in a folder, and its file.
+    """Read the record at a path, or in a folder; give its file, too.
 
     Raises:
         Unreadable: there is none, or it is of another schema.
@@ -63,7 +63,7 @@ def digests(record: Evaluation) -> dict[str, str]:
 
 
 def recorded_paths(settings: Mapping[str, object], made: Translation | None = None) -> dict[str, Path]:
-    """The paths that a command was given: of `evaluate` by role, of `translate` under its own names.
+    """List the paths that a command was given, by role; `translate` has its own names for them.
 
     `made` is what `translate` recorded: of one file in its output's folder that is the prediction.
     """

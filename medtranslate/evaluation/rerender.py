@@ -1,4 +1,4 @@
-"""Views of what was recorded before: the command `report`."""
+"""Views of existing records: the command `report`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from medtranslate.config import ReportSettings, write_yaml
 from medtranslate.errors import GeometryRefused, InputRefused, UsageError
 from medtranslate.evaluation.alignment import align, mismatch
 from medtranslate.evaluation.averages import representative_cases
-from medtranslate.evaluation.pair import compare
+from medtranslate.evaluation.pair import scored_arrays
 from medtranslate.evaluation.pairing import find_members, members_of
 from medtranslate.evaluation.records import (
     ROLES,
@@ -146,7 +146,7 @@ def _members_recorded(record: Cohort) -> dict[str, dict[str, Path]]:
 
 
 def _of_translation(record: Translation, path: Path, settings: ReportSettings) -> Material:
-    """The output lies beside its record; it has no digest there, so its grid is what can be checked."""
+    """Find the volumes of a translation; its output has no digest, so only its grid can be checked."""
     output = path.parent if record.output == path.parent.name else path.parent / Path(record.output).name
     recorded = {**recorded_paths(record.settings), "prediction": output}
     recorded.pop("reference", None)
@@ -178,13 +178,13 @@ def _given(settings: ReportSettings) -> dict[str, Path]:
 
 
 def _chosen(recorded: Mapping[str, object], settings: ReportSettings) -> dict[str, object]:
-    """The settings of a record, with what the report is to take of its source."""
+    """Take the settings of a record, with the series and acquisition that the report is given."""
     given = {name: getattr(settings, name) for name in ("series", "select")}
     return {**recorded, **{name: value for name, value in given.items() if value is not None}}
 
 
 def _pictures(record: Evaluation, volumes: Mapping[str, Volume], notes: list[str]) -> Pictures | None:
-    """The arrays as they were scored; None, with a note, where they cannot be had."""
+    """Prepare the arrays as they were scored; None, with a note, where they cannot be had."""
     if not {"prediction", "reference"} <= volumes.keys():
         notes.append("pictures are left out: they take prediction and reference")
         return None
@@ -197,11 +197,11 @@ def _pictures(record: Evaluation, volumes: Mapping[str, Volume], notes: list[str
         volumes, resample = _in_place(volumes, record.registration), True
     rules = ScoringRules(profile=record.profile, data_range=None if fixed else record.data_range)
     aligned = align(volumes, resample_reference=resample)
-    return compare(aligned, rules, translation=record.translation, name=record.name)[1]
+    return scored_arrays(aligned, rules, record.translation)
 
 
 def _in_place(volumes: Mapping[str, Volume], found: Registration) -> dict[str, Volume]:
-    """The volumes with the reference, and a mask on its grid, where registration put them."""
+    """Move the reference, and a mask on its grid, to where registration put them."""
     prediction, reference = (volumes[role].affine for role in ("prediction", "reference"))
     placed = dict(volumes)
     for role in {"reference", "mask"} & set(volumes):

@@ -10,13 +10,7 @@ from medtranslate.checkpoint import Model
 from medtranslate.config import TranslateSettings, plain, write_yaml
 from medtranslate.errors import InputRefused, UsageError
 from medtranslate.evaluation.alignment import align
-from medtranslate.evaluation.averages import (
-    gathered_warnings,
-    mean_baselines,
-    mean_scores,
-    mean_tissues,
-    representative_cases,
-)
+from medtranslate.evaluation.averages import representative_cases, summarise
 from medtranslate.evaluation.evaluate_pair import provenance_of
 from medtranslate.evaluation.mean_image import mean_image
 from medtranslate.evaluation.pair import compare
@@ -148,7 +142,7 @@ class _Scoring:
 
 
 def _references(settings: TranslateSettings, names: Sequence[str]) -> dict[str, Path]:
-    """The reference of each job; none without --reference."""
+    """Find the reference of each job; none without --reference."""
     if settings.reference is None:
         return {}
     members = members_of(settings.reference)
@@ -202,7 +196,7 @@ def _score(
 
 
 def _provenance(item: Written, read: Mapping[str, Volume], outputs: Outputs) -> Provenance:
-    """What was scored; by the digest of an original nobody finds the patient of a de-identified one."""
+    """Describe what was scored, without the digests by which a de-identified patient could be found."""
     place = item.job.uncertainty
     spread = outputs.path(place) if place and item.made.uncertainty is not None else None
     # A map is no volume that is read.
@@ -215,19 +209,12 @@ def _provenance(item: Written, read: Mapping[str, Volume], outputs: Outputs) -> 
 
 
 def _found(results: Sequence[Evaluation], settings: TranslateSettings) -> Evaluation | Cohort | None:
-    """The scores of the one volume, or of a folder with their mean."""
+    """Give the scores of the one volume, or those of a folder with their mean."""
     if not results:
         return None
     if not settings.input.is_dir() or len(results) == 1:
         return replace(results[0], settings=plain(settings))
-    return Cohort(
-        items=list(results),
-        mean=mean_scores(item.volume for item in results),
-        baselines=mean_baselines(results),
-        tissues=mean_tissues(results),
-        settings=plain(settings),
-        warnings=gathered_warnings(results),
-    )
+    return Cohort(**summarise(results), settings=plain(settings))
 
 
 def _shown(item: Written, outputs: Outputs) -> Shown:

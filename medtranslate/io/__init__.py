@@ -48,7 +48,7 @@ def read_volume(
     picture_hu: tuple[float, float] | None = None,
     advice: str = "give the other volume",
 ) -> Volume:
-    """Read one volume of any format, told by content.
+    """Read one volume of any format, recognised by content.
 
     Args:
         path: a file, a folder of DICOM, or a .zip of it. One DICOM file is read as one slice, or as all
@@ -97,7 +97,7 @@ def read_volume(
 
 
 def _known(volume: Volume, name: str, path: Path, modality: Modality | None, advice: str) -> Volume:
-    """Add to a volume what its file alone does not say."""
+    """Add facts to a volume that are not in its file."""
     found, warnings = volume.meta.modality or modality, volume.meta.warnings
     if found is not None and modality is not None and found != modality:
         raise InputRefused(f"{path}: is {_NAMES[found]}, not {_NAMES[modality]}; {advice}")
@@ -174,13 +174,13 @@ def require_fit(volume: Volume, format: str, where: Path) -> None:
 
 
 def detect_format(path: Path | str) -> str:
-    """Key of FORMATS that a file's first bytes, or the files in a folder, belong to.
+    """Find the format of a file by its first bytes, or of the files in a folder, as a key of FORMATS.
 
     A folder with any DICOM file in it, at any depth, is DICOM; otherwise its own files have to be of one
     format. Files of no known format do not count.
 
     Raises:
-        Unreadable: missing, empty, unknown or mixed; says what was found.
+        Unreadable: missing, empty, unknown or mixed; the message names what was found.
     """
     path = Path(path)
     if path.is_file():
@@ -204,7 +204,7 @@ def detect_format(path: Path | str) -> str:
 
 
 def format_of_name(path: Path) -> str:
-    """Key of FORMATS that writes a path of this suffix; a path without one is a folder of DICOM.
+    """Find the format that writes a path of this suffix; a path without one is a folder of DICOM.
 
     Raises:
         UsageError: no format writes this suffix.
@@ -219,7 +219,7 @@ def format_of_name(path: Path) -> str:
 
 
 def output_format(output: Path, format: str | None) -> str | None:
-    """Key of FORMATS that an output's suffix and --format ask for; None where neither does.
+    """Find the format that an output's suffix or --format names; None if neither does.
 
     Raises:
         UsageError: they differ, or no format writes the suffix.
@@ -233,7 +233,7 @@ def output_format(output: Path, format: str | None) -> str | None:
 
 
 def list_pictures(folder: Path | str) -> list[Path]:
-    """PNG and JPEG files of a folder, told by content, in natural order; subfolders are left alone.
+    """List the PNG and JPEG files of a folder, recognised by content, in natural order, without subfolders.
 
     Raises:
         Unreadable: there is no such folder.
@@ -246,12 +246,12 @@ def list_pictures(folder: Path | str) -> list[Path]:
 
 
 def is_preview(path: Path) -> bool:
-    """Whether a file is a picture that medtranslate drew of a volume, which is no image to read."""
+    """Return True for a preview that medtranslate drew of a volume, which is no image to read."""
     return png.is_preview(head_of(path))
 
 
 def list_volumes(folder: Path) -> list[Path]:
-    """Files of a folder that hold a volume each (NIfTI, MetaImage, NRRD, MGH), in natural order."""
+    """List the files of a folder that hold a volume each (NIfTI, MetaImage, NRRD, MGH), in natural order."""
     single = {name for name, format in FORMATS.items() if format.folder_from is None}
     files = (file for file in folder.iterdir() if file.is_file() and file.name[0] != ".")
     return natsorted((file for file in files if _recognise(file) in single), key=lambda file: file.name)
@@ -269,7 +269,7 @@ def _recognise(path: Path) -> str | None:
 
 
 def digest_of(volume: Volume) -> str:
-    """SHA-256 over shape, affine and values, slice by slice (Fortran order), little-endian."""
+    """Compute SHA-256 over shape, affine and values, slice by slice (Fortran order), little-endian."""
     digest = hashlib.sha256(repr(volume.values.shape).encode())
     digest.update(volume.affine.astype("<f8").tobytes())
     if volume.meta.slices is not None:

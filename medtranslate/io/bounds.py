@@ -1,4 +1,4 @@
-"""How much an input may hold, checked from its header before anything is allocated."""
+"""Bounds of an input's size, checked from its header before allocation."""
 
 from __future__ import annotations
 

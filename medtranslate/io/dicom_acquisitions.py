@@ -23,10 +23,10 @@ from medtranslate.io.dicom_files import raw_of
 
 @dataclass(frozen=True)
 class Attribute:
-    """What an acquisition may differ in.
+    """Attribute in which acquisitions may differ.
 
     Attributes:
-        keywords: where its value stands, of a frame before that of its file; the first that is there counts.
+        keywords: of its value; those of a frame come before those of its file, and the first present counts.
         measured: a physical quantity; values within 1 % are one.
         in_turns: one good acquisition may alternate between values, since scanners take its slices in turns.
     """
@@ -196,7 +196,7 @@ def _number(text: str, otherwise: float | None = None) -> float | None:
 
 
 def _lie_among(groups: Sequence[Floats]) -> bool:
-    """Whether slices of one group lie in the range of another.
+    """Return True if slices of one group lie in the range of another.
 
     One slice of many does not count: neighbouring blocks of a scan may share a place at their border. Nor
     does a block between two of another group, as the skull base of a scan from neck to vertex.
@@ -211,7 +211,7 @@ def _lie_among(groups: Sequence[Floats]) -> bool:
 
 
 def _count_among(group: Floats, other: Floats) -> int:
-    """How many heights of a group lie in the range of another, but for blocks that fill its holes.
+    """Count the heights of a group in the range of another, without blocks that fill its holes.
 
     A hole is a gap that would count as a missing slice; a block is three slices or more that lie as far from
     the slices at its ends as slices do.
@@ -231,7 +231,7 @@ def _count_among(group: Floats, other: Floats) -> int:
 
 
 def _overlap(groups: Sequence[Floats], thickness: float | None) -> bool:
-    """Whether slices of one group lie in the range of another and overlap its slices in space.
+    """Return True if slices of one group lie in the range of another and overlap its slices.
 
     Slices of one volume that were taken in turns lie beside each other.
     """
@@ -249,13 +249,13 @@ def _overlap(groups: Sequence[Floats], thickness: float | None) -> bool:
 
 
 def _apart(groups: Sequence[Floats]) -> bool:
-    """Whether the ranges of all groups are disjoint."""
+    """Return True if the ranges of all groups are disjoint."""
     ranges = sorted((group[0], group[-1]) for group in groups)
     return all(above[0] > below[1] + POSITION_MM for below, above in pairwise(ranges))
 
 
 def _inside(group: Floats, groups: Sequence[Floats]) -> NDArray[np.bool_]:
-    """Which heights [N] of a group lie in the range of each of the groups [K]."""
+    """Find the heights [N] of a group in the range of each of the groups [K]."""
     low, high = np.array([(other[0], other[-1]) for other in groups]).T[:, :, None]
     inside: NDArray[np.bool_] = (group >= low - POSITION_MM) & (group <= high + POSITION_MM)
     return inside

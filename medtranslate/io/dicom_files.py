@@ -37,7 +37,7 @@ HEADER_BYTES = 2**22
 """Most that is inflated of a deflated file before its header has said how much it should be."""
 
 _NO_PREAMBLE = re.compile(rb"(\x02\x00\x00\x00UL|\x08\x00[\x00-\x20]\x00(CS|UI|DA|UL|..\x00\x00))", re.DOTALL)
-"""How a data set without preamble begins: group 2, or group 8 with a VR (explicit) or a short length."""
+"""Beginning of a data set without preamble: group 2, or group 8 with a VR (explicit) or a short length."""
 
 
 _PIXEL_DATA = (b"\xe0\x7f\x10\x00", b"\x7f\xe0\x00\x10")
@@ -46,7 +46,7 @@ _PIXEL_DATA = (b"\xe0\x7f\x10\x00", b"\x7f\xe0\x00\x10")
 
 @dataclass(frozen=True)
 class PixelElement:
-    """Where a file holds its pixels, by the bytes of the element itself, whatever the file meta declares.
+    """Place of the pixels in a file, by the bytes of the element itself, whatever the file meta declares.
 
     Attributes:
         start: of the value, in bytes from the beginning of the file; None in a deflated one.
@@ -60,12 +60,12 @@ class PixelElement:
 
 
 def recognise(head: bytes) -> bool:
-    """Whether a file that starts with `head` is DICOM, with a preamble (PS3.10 7.1) or without."""
+    """Return True if a file that starts with `head` is DICOM, with a preamble (PS3.10 7.1) or without."""
     return head[128:132] == b"DICM" or _NO_PREAMBLE.match(head) is not None
 
 
 def is_archive(path: Path) -> bool:
-    """Whether a file is a .zip, by its first bytes."""
+    """Return True for a .zip, by its first bytes."""
     with path.open("rb") as start:
         return start.read(4) == b"PK\x03\x04"
 
@@ -209,7 +209,7 @@ def read_plain_pixels(header: FileDataset, size: int) -> bytes:
 
 
 def pixel_element(header: FileDataset) -> PixelElement:
-    """Where the file of a header holds its pixels.
+    """Find the pixels in the file of a header.
 
     Raises:
         Unreadable: nowhere.
@@ -236,10 +236,10 @@ def raw_of(header: Dataset, tag: BaseTag) -> bytes | str | None:
 
 
 def is_dicom(file: File) -> bool:
-    """Whether a file is DICOM by its content.
+    """Return True for a file with the content of DICOM.
 
     Raises:
-        Unreadable: its name ends in .dcm, but its content says otherwise.
+        Unreadable: its name ends in .dcm, but its content is something else.
     """
     with refusing_damage(file), file.open("rb") as start:
         found = recognise(start.read(132))

@@ -32,7 +32,7 @@ _HOLE = 1.9
 
 
 class Slice(NamedTuple):
-    """What tells where an image belongs: hash of its UID, InstanceNumber, height in mm; NaN if unknown."""
+    """Facts that assign an image to a series: hash of UID, InstanceNumber, height in mm; NaN if unknown."""
 
     uid: int
     number: float
@@ -41,7 +41,7 @@ class Slice(NamedTuple):
 
 @dataclass
 class Share:
-    """What one folder has of a series.
+    """Part of a series in one folder.
 
     Attributes:
         slices: of its images, a frame of an enhanced one each.
@@ -88,7 +88,7 @@ class Share:
 
     @cached_property
     def uids(self) -> set[int]:
-        """Of the images."""
+        """UIDs of the images."""
         return {item.uid for item in self.slices}
 
     @cached_property
@@ -110,9 +110,9 @@ def share_of(headers: Iterable[FileDataset]) -> Share:
 
 
 def join_shares(shares: Mapping[Key, Share]) -> list[list[Key]]:
-    """Which folders hold one series together, and which hold one of their own.
+    """Group folders that hold one series together.
 
-    Where nothing tells, they count as one, which `require_one_series` then refuses.
+    If nothing separates them, they count as one, which `require_one_series` then refuses.
     """
     found: list[tuple[list[Key], Share]] = []
     for key, share in shares.items():
@@ -205,7 +205,7 @@ def _check_runs(planes: Sequence[FileDataset]) -> None:
 
 
 def fit(one: Share, other: Share) -> bool | None:
-    """Whether two folders share a series out; None if nothing tells.
+    """Return True if two folders hold parts of one series; None if it is unknown.
 
     They do not if an image's UID, its InstanceNumber or its place is in both, or if anything differs that a
     series has in common. They do if InstanceNumbers go up, or down, with the places of all slices, if their
@@ -234,7 +234,7 @@ def _turned(one: Share, other: Share) -> bool:
 
 
 def _in_order(slices: Sequence[Slice]) -> bool:
-    """Whether InstanceNumbers go up, or down, with the heights."""
+    """Return True if InstanceNumbers rise, or fall, with the heights."""
     steps = np.diff([item.number for item in sorted(slices, key=lambda item: item.height)])
     return bool((steps > 0).all() or (steps < 0).all())
 
@@ -247,7 +247,7 @@ def _nearest(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
 
 
 def _is_whole(heights: NDArray[np.float64]) -> bool:
-    """Whether slices are a stack without a hole."""
+    """Return True for a stack without a hole."""
     gaps = np.diff(heights)
     return len(gaps) > 1 and bool(gaps.max() < _HOLE * np.median(gaps))
 

@@ -1,4 +1,4 @@
-"""What a DICOM series of this package says of itself: who, which study, made how, from what.
+"""Header of a DICOM series of this package: patient, study, derivation and source.
 
 Headers are built from a whitelist, never by copying a source's: real headers hold invalid values, and
 much in them is untrue of a derived image. Declared are SyntheticData (PS3.3 C.12.1), derivation and

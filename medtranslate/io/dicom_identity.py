@@ -1,6 +1,6 @@
-"""Whether DICOM images are of one person: compared, and never printed.
+"""Comparison of the patients of DICOM images, whose identity is never printed.
 
-PatientID alone does not tell: it is unique within one hospital only, and empty or the same for all in many
+PatientID alone is not enough: it is unique within one hospital only, and empty or the same for all in many
 research sets. So the name and the date of birth are compared, too.
 """
 
@@ -18,7 +18,7 @@ PERSON = ("PatientID", "PatientName", "PatientBirthDate")
 _TAGS = tuple(Tag(keyword) for keyword in PERSON)
 
 Person = tuple[str, ...]
-"""What a header says in the attributes PERSON; empty where it says nothing."""
+"""Values of the attributes PERSON; empty for missing ones."""
 
 
 def person_of(header: Dataset) -> Person:
@@ -55,7 +55,7 @@ def difference(one: Person, other: Person) -> str:
 
 
 def _agree(one: str, other: str) -> bool:
-    """Whether two values are equal; of names in several scripts, in each that both have (PS3.5 6.2.1)."""
+    """Return True for equal values; names are compared in their common scripts (PS3.5 6.2.1)."""
     pairs = [(here, there) for here, there in zip(one.split("="), other.split("="), strict=False)]
     return all(here == there for here, there in pairs if here and there) and any(
         here and there for here, there in pairs

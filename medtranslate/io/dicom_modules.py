@@ -1,4 +1,4 @@
-"""What a derived CT or MR says of its pixels and its place, module by module (PS3.3 A.3, A.4, C.7.6, C.8)."""
+"""Modules of pixels and place of a derived CT or MR (PS3.3 A.3, A.4, C.7.6, C.8)."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ MR_LIMIT = 4095.0
 _SAMPLES = 2**19
 
 AIR_TO_BONE_HU = (-1000.0, 1000.0)
-"""What a model's CT must be able to hold before dose may be computed on it: air, which has no density,
-and dense bone. A CT that saturates inside gives wrong densities without looking wrong."""
+"""Least range of a model's CT for the computation of dose: air, which has no density, and dense bone.
+A CT that saturates inside this range gives wrong densities without looking wrong."""
 
 WINDOWED = "WINDOWED, NOT FOR DOSE"
 

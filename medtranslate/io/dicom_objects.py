@@ -1,4 +1,4 @@
-"""What stands beside a derived series in the patient's study: a document, scores, a map of real numbers.
+"""DICOM objects beside a derived series in the patient's study: a document, scores, a map of real numbers.
 
 Each is one file. Patient and study are the source's, read again and checked as for a derived series; UIDs
 follow the same rule (`dicom_header.uid`). Encapsulated PDF: PS3.3 A.45.1; Enhanced SR: A.35.2; Parametric
@@ -46,7 +46,7 @@ from medtranslate.modality import UCUM
 SCHEME = "99MEDTRANSLATE"
 """Designator of the codes that no public scheme has; 99 is for private ones (PS3.3 8.2)."""
 _NO_DATE, _NO_TIME = "19000101", "000000"
-"""What the standard wants where it wants a date and none may be told (PS3.15 E.1)."""
+"""Date and time of the standard for required values that must not be given (PS3.15 E.1)."""
 
 
 @dataclass(frozen=True)

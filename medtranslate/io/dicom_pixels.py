@@ -133,7 +133,7 @@ def _syntax(header: FileDataset) -> UID:
 
 
 def _says_bits_itself(syntax: UID) -> bool:
-    """Whether the coding says which bits are used, so that HighBit and BitsStored need not: all JPEGs."""
+    """Return True for codings that declare the used bits without HighBit and BitsStored: all JPEGs."""
     return syntax.is_compressed and syntax != RLELossless
 
 

@@ -73,11 +73,11 @@ _MACRO_TAGS = {Tag(macro): {Tag(keyword) for keyword in keywords} for macro, key
 
 @dataclass(frozen=True)
 class Findings:
-    """What lies in a folder or an archive.
+    """Contents of a folder or an archive.
 
     Attributes:
         series: headers of images by SeriesInstanceUID.
-        refused: why a DICOM file could not be read.
+        refused: reasons why DICOM files could not be read.
         others: files that are no DICOM.
     """
 

@@ -40,7 +40,7 @@ _TAIL, _DESCRIPTION = 12, 40
 _CHOICES = 3
 """Series that a message of one line names; `rows` has them all."""
 _MOST_PARTS = 24
-"""Of a series that are told one by one; one with more is a film, or a diffusion series."""
+"""Most parts of a series that a message lists; a series with more is a film or a diffusion series."""
 
 
 @without_comment()

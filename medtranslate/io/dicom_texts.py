@@ -24,25 +24,25 @@ from medtranslate.io.dicom_series import name_of
 from medtranslate.io.volume import Meta
 
 FILED_BY = ("PatientID", "IssuerOfPatientID", "PatientName", "AccessionNumber")
-"""What archives file by: taken over whatever it holds, since the study already holds it."""
+"""Attributes by which archives file; they are copied unchecked, since the study already has them."""
 TYPE_2 = (
     *("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID"),
     *("AccessionNumber", "ReferringPhysicianName"),
 )
-"""Of patient and study: written empty where the source has nothing valid."""
+"""Attributes of patient and study that are written empty if the source has no valid value."""
 PATIENT_AND_STUDY = (
     *TYPE_2,
     *("IssuerOfPatientID", "StudyDescription", "PatientAge", "PatientSize", "PatientWeight"),
     *("BodyPartExamined", "Laterality", "PatientIdentityRemoved", "DeidentificationMethod"),
 )
-"""What an object takes over from a source that is no slice of its own."""
+"""Attributes that an object copies from a source without being one of its slices."""
 OF_SLICES = ("PositionReferenceIndicator", "PatientPosition", "SliceThickness")
-"""What a derived series takes over beside it; the first two are written empty where nothing is valid."""
+"""Further attributes that a derived series copies; the first two are written empty without a valid value."""
 _SCANNER = ("Manufacturer", "ManufacturerModelName")
 COPIED = (*PATIENT_AND_STUDY, *OF_SLICES, *_SCANNER, "SpecificCharacterSet")
-"""What is taken from a source as bytes."""
+"""Attributes that are copied as bytes."""
 EMPTY = (*TYPE_2, *OF_SLICES[:2])
-"""What a series has empty where nothing is known."""
+"""Attributes that a series has empty if they are unknown."""
 
 _UIDS = {
     "StudyInstanceUID": Tag("StudyInstanceUID"),
@@ -61,7 +61,7 @@ _TERMS = {
 _LONGEST = {"PN": 64, "LO": 64, "SH": 16}
 """Characters of a text, or of a component group of a name (PS3.5 6.2)."""
 _CONTROLS = re.compile(rb"[\x00-\x1a\x1c-\x1f\x7f]|\x1b(?![$()-])")
-"""What no text may hold. Escape may stand in it where it switches the character set (PS3.5 6.1.2.5)."""
+"""Characters that no text may contain; escape may switch the character set (PS3.5 6.1.2.5)."""
 _WITHOUT_SIDES = (
     *("HEAD", "BRAIN", "SKULL", "FACE", "JAW", "NECK", "HEADNECK", "CSPINE", "TSPINE", "LSPINE"),
     *("CHEST", "ABDOMEN", "PELVIS", "WHOLEBODY"),
@@ -215,7 +215,7 @@ def _mode(element: DataElement) -> int:
 
 
 def _fits(kept: DataElement | RawDataElement | None, element: DataElement) -> bool:
-    """Whether a text is no longer than its VR allows, and without control characters.
+    """Return True for a text without control characters that is no longer than its VR allows.
 
     Characters are counted as declared and as UTF-8, which is what undeclared ones mostly are.
     """
@@ -228,7 +228,7 @@ def _fits(kept: DataElement | RawDataElement | None, element: DataElement) -> bo
 
 
 def _is_filled(source: Dataset, keyword: str) -> bool:
-    """Whether an attribute is there and holds more than padding."""
+    """Return True for an attribute with more than padding."""
     element = element_of(source, keyword)
     value = element.value if element else None
     return bool(value.strip(b" \0") if isinstance(value, bytes) else value)

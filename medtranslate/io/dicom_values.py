@@ -1,4 +1,4 @@
-"""What the headers of a series say of its pixel values: scale, padding, and what they measure.
+"""Pixel values by the headers of a series: scale, padding, and the measured quantity.
 
 Reading and `medtranslate info` share `check_values`, so that what one calls readable the other reads.
 """
@@ -55,7 +55,7 @@ _PADDING = ("PixelPaddingValue", "PixelPaddingRangeLimit")
 
 @dataclass(frozen=True)
 class Values:
-    """How a plane's pixels become values.
+    """Conversion of a plane's pixels to values.
 
     Attributes:
         slope, intercept: PS3.3 C.11.1.1.2.
@@ -69,7 +69,7 @@ class Values:
 
 @dataclass(frozen=True)
 class Checked:
-    """What the headers of a series' planes say of their values.
+    """Facts about the values of a series' planes, from their headers.
 
     Attributes:
         values: of each plane.
@@ -138,7 +138,7 @@ def require_signal(meta: Meta) -> None:
 def is_padding(
     pixels: NDArray[np.integer], stored: NDArray[np.integer], padding: tuple[int, int]
 ) -> NDArray[np.bool_]:
-    """Where pixels are padding, told before or after the bits beyond BitsStored were dropped.
+    """Find pixels of padding, before or after the bits beyond BitsStored were dropped.
 
     Scanners give padding that BitsStored cannot hold, and some a negative one as if it had no sign.
     """
@@ -164,7 +164,7 @@ def _scale(plane: FileDataset) -> tuple[float, float]:
 
 
 def _given(plane: FileDataset, keyword: str) -> bool:
-    """Whether a decimal is there and not empty."""
+    """Return True for a decimal that is present and not empty."""
     value = plane.get_item(keyword).value if keyword in plane else None
     return value is not None and bool(value.strip(b" \0") if isinstance(value, bytes) else str(value))
 

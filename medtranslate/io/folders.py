@@ -10,7 +10,7 @@ from medtranslate.io.foreign import foreign_name, head_of
 from medtranslate.runtime import few
 
 MODEL = "model.json"
-"""Of which the folder of a model holds one."""
+"""File that the folder of a model contains."""
 
 
 def why_no_image(folder: Path, own: Counter[str | None], below: Counter[str | None]) -> str:

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 DAMAGE: tuple[type[Exception], ...] = (OSError, EOFError, cast(type[Exception], IsalError))
-"""What the system and the inflater raise."""
+"""Errors of the system and of the inflater."""
 
 _GZIP = b"\x1f\x8b"
-"""What each member of a gzip file starts with (RFC 1952)."""
+"""First bytes of each member of a gzip file (RFC 1952)."""
 _CHUNK_BYTES = 2**16
 
 
@@ -42,7 +42,7 @@ def refusing_damage(path: Path) -> Iterator[None]:
 
 
 def is_gzipped(path: Path) -> bool:
-    """Whether a file starts as gzip does."""
+    """Return True for a file that starts like gzip."""
     with path.open("rb") as file:
         return file.read(2) == _GZIP
 
@@ -93,7 +93,7 @@ class _Inflated(io.RawIOBase):
         return 0
 
     def _begin_next_member(self) -> bool:
-        """Whether another member follows the one that has ended."""
+        """Return True if another member follows the last one."""
         rest = self._inflater.unused_data.lstrip(b"\0")
         while not rest and (chunk := self._file.read(_CHUNK_BYTES)):
             rest = chunk.lstrip(b"\0")

@@ -1,4 +1,4 @@
-"""Declares what a file format is made of."""
+"""Interface of a file format."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ Write = Callable[[Volume, Path, Volume | None, Derivation | None], None]
 
 @dataclass(frozen=True)
 class Format:
-    """Functions of a format, by which it is told by its first bytes, read, and written.
+    """Functions of a format: recognise it by its first bytes, read, and write.
 
     Attributes:
         suffixes: of an output in this format, the usual one last; "" is a folder.
         folder_from: slices from which a path without a suffix becomes a folder with a file for each;
             None for a format that holds any number in one file.
-        right_angled: whether the axes of what it holds have to be at right angles.
-        facts: what `read` would find, by the header alone; None where `inventory` tells it by itself.
-        voxel_file: name of the file beside a header that holds the voxels; None where they follow it.
+        right_angled: the axes of its volumes have to be at right angles.
+        facts: reads the header alone; None for formats that `inventory` examines by itself.
+        voxel_file: name of the file with the voxels beside a header; None if they follow the header.
     """
 
     recognise: Callable[[bytes], bool]

@@ -1,4 +1,4 @@
-"""What lies in a file, a folder or an archive: one item a series, volume or folder of pictures.
+"""Contents of a file, a folder or an archive: one item per series, volume or folder of pictures.
 
 A series that holds several acquisitions is an item for each.
 

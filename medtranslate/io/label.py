@@ -1,4 +1,4 @@
-"""What a file's header says of a translation in it, in formats that have no patient and no study."""
+"""Label of a translation in the header of formats without patient and study."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from medtranslate.records import Derivation
 
 @dataclass(frozen=True)
 class Label:
-    """What an image is, in plain ASCII.
+    """Description of an image in plain ASCII.
 
     Attributes:
         title: in 15 characters at most.

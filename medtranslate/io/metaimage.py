@@ -57,7 +57,7 @@ _READ = {
 
 
 def recognise(head: bytes) -> bool:
-    """Whether a file that starts with `head` is a MetaImage."""
+    """Return True if a file that starts with `head` is a MetaImage."""
     return re.match(rb"\s*(ObjectType|NDims|Comment)\s*[=:]", head) is not None and b"Dim" in head
 
 

@@ -41,7 +41,7 @@ _WRITTEN = {"uint8": 0, "int32": 1, "float32": 3, "int16": 4}
 
 
 def recognise(head: bytes) -> bool:
-    """Whether a file that (once inflated) starts with `head` is an MGH: version 1 and likely lengths."""
+    """Return True if a file that (inflated) starts with `head` is an MGH: version 1 and likely lengths."""
     if len(head) < DATA_OFFSET or not head.startswith((1).to_bytes(4, "big")):
         return False
     lengths = np.frombuffer(head, ">i4", 4, 4)

@@ -180,12 +180,12 @@ def _voxels(header: Nifti1Header, path: Path, size: int) -> tuple[Path, int]:
 
 
 def _begin_unsaid(path: Path, header: int, size: int) -> int:
-    """Where voxels begin whose header says 0: behind it, with the four bytes that may follow it or without.
+    """Find the begin of voxels for an offset of 0: after the header, with or without four further bytes.
 
-    nibabel reads them from byte 0 and ITK from byte 348, so only the length of the content can tell.
+    nibabel reads them from byte 0 and ITK from byte 348, so the length of the content decides.
 
     Raises:
-        Unreadable: it does not.
+        Unreadable: the length fits neither.
     """
     with refusing_damage(path), open_plain_or_gzipped(path) as file:
         length, most = 0, header + len(_NO_EXTENSION) + size

@@ -62,13 +62,13 @@ _SPATIAL = {"domain", "space", "???", "none"}
 _VOLUMES = {*_SPATIAL, "list", "time", "stub", "scalar"}
 """Kinds of a fourth axis that counts volumes; others hold the parts of one voxel."""
 _AXIS = re.compile(r"\([^()]*\)|\S+")
-"""What a field that speaks of each axis says of one."""
+"""Entry of one axis in a field with an entry per axis."""
 _MM = {'"mm"', '""', "mm", "none", "???"}
 _PACKED = {"raw": False, "gzip": True, "gz": True}
 
 
 def recognise(head: bytes) -> bool:
-    """Whether a file that starts with `head` is an NRRD."""
+    """Return True if a file that starts with `head` is an NRRD."""
     return re.match(rb"NRRD000[1-5]\r?\n", head) is not None
 
 

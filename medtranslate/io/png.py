@@ -24,19 +24,19 @@ PICTURE_AFFINE = np.diag([-1.0, -1.0, 1.0, 1.0])
 """Rows run anterior to posterior, columns from the patient's right to left (radiological axial view)."""
 
 PREVIEW = b"medtranslate preview"
-"""What a picture that is drawn of a volume says in its first text, so that it is never taken for an image."""
+"""Mark in the first text of a picture drawn of a volume, so that it is never taken for an image."""
 
 _DEEP = {"I", "I;16", "I;16B", "I;16L"}
 _JPEG_QUALITY = 95
 
 
 def recognise(head: bytes) -> bool:
-    """Whether a file that starts with `head` is a PNG or JPEG, and no preview of a volume."""
+    """Return True if a file that starts with `head` is a PNG or JPEG, and no preview of a volume."""
     return head.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")) and not is_preview(head)
 
 
 def is_preview(head: bytes) -> bool:
-    """Whether a file that starts with `head` is a picture that was drawn of a volume."""
+    """Return True if a file that starts with `head` is a preview of a volume."""
     return head.startswith(b"\x89PNG\r\n\x1a\n") and PREVIEW in head
 
 

@@ -20,7 +20,7 @@ Row = dict[str, str]
 
 @dataclass(frozen=True)
 class Table:
-    """The rows of a CSV that names images.
+    """Rows of a CSV that names images.
 
     Attributes:
         path: the CSV; names in it are relative to its folder.
@@ -34,7 +34,7 @@ class Table:
 
     @property
     def notes(self) -> list[str]:
-        """Name the columns that were not read, among which one may be misspelt."""
+        """Name the columns that are not read; one of them may be misspelt."""
         columns = ", ".join(map(repr, self.ignored))
         return [f"{self.path}: not read: the columns {columns}"] if self.ignored else []
 
@@ -69,7 +69,7 @@ class Table:
 
 
 def is_table(path: Path) -> bool:
-    """Tell a CSV by its name."""
+    """Check if a path is a CSV, by its name."""
     return path.suffix.lower() == ".csv"
 
 
@@ -124,7 +124,7 @@ def read_groups(path: Path) -> dict[Path, str]:
 
 
 def _separator(header: str) -> str:
-    """Tell what separates the cells: the sign that the header has most of."""
+    """Find the separator: the sign that the header has most of."""
     return max(",;\t", key=header.count)
 
 

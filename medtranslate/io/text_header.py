@@ -1,4 +1,4 @@
-"""What MetaImage and NRRD have in common: lines of text, then voxels behind them or in a file beside them.
+"""Common part of MetaImage and NRRD: lines of text, then voxels behind them or in a file beside them.
 
 Headers are parsed here and not by ITK: for a compressed MetaImage whose data end too early it answers
 with uninitialised memory instead of an error.
@@ -41,7 +41,7 @@ class TextHeader:
     end: int
 
     def refuse(self, what: str) -> Unreadable:
-        """Make the error that says what is wrong with this header."""
+        """Make the error of an invalid header."""
         return Unreadable(f"{self.path}: {what}; export it again as a plain 3-D volume")
 
     def word(self, name: str, default: str | None = None) -> str:
@@ -117,7 +117,7 @@ def find_body(
     index: int = 0,
     alternating: bool = False,
 ) -> Body:
-    """Where the voxels of one volume lie that a header speaks of.
+    """Find the voxels of one volume of a header.
 
     Args:
         file: name of the file that holds them; None for behind the header.

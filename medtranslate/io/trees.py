@@ -16,10 +16,15 @@ from medtranslate.io.foreign import head_of
 from medtranslate.io.formats import FORMATS
 from medtranslate.io.names import pair_name, stem_of
 from medtranslate.io.png import is_preview
+from medtranslate.modality import OTHER, Modality
 from medtranslate.runtime import few
 
 NAMES: dict[str, tuple[str, ...]] = {"ct": ("ct",), "mr": ("mr", "mri"), "mask": ("mask",)}
 """What the file of a modality, or the mask, is called in a subject's folder (as in SynthRAD's data)."""
+_BESIDE: dict[Modality, frozenset[str]] = {
+    modality: frozenset({"cbct", *NAMES["mask"], *NAMES[OTHER[modality]]}) for modality in OTHER
+}
+"""Names of files that are no image of a modality, where one of that modality lies beside them."""
 
 HEADERS = (".mhd", ".nhdr", ".hdr")
 SUFFIXES = (*(suffix for format in FORMATS.values() for suffix in format.suffixes if suffix), *HEADERS)
@@ -28,7 +33,7 @@ SUFFIXES = (*(suffix for format in FORMATS.values() for suffix in format.suffixe
 
 @dataclass(frozen=True)
 class Match:
-    """A file or folder that a pattern names.
+    """File or folder that a pattern names.
 
     Attributes:
         folder: what the wildcards in its folders stand for; empty where there are none.
@@ -41,17 +46,17 @@ class Match:
 
 
 def is_pattern(path: Path) -> bool:
-    """Tell whether a path is a pattern with `*` or `?`; one that exists is itself."""
+    """Check if a path is a pattern with `*` or `?`; an existing path is none."""
     return any(sign in str(path) for sign in "*?") and not path.exists()
 
 
 def root_of(pattern: Path) -> Path:
-    """Give the folder above the first wildcard of a pattern."""
+    """Find the folder above the first wildcard of a pattern."""
     return next(folder for folder in pattern.parents if not any(sign in str(folder) for sign in "*?"))
 
 
 def match(pattern: Path) -> list[Match]:
-    """Find what a pattern names, in natural order; `**` stands for any number of folders.
+    """Find the matches of a pattern, in natural order; `**` matches any number of folders.
 
     Raises:
         Unreadable: nothing.
@@ -84,7 +89,7 @@ def _joined(parts: Sequence[str | None]) -> str:
 
 
 def by_subject(pattern: Path) -> dict[str, Path]:
-    """Find what a pattern names, by subject: by the folders' wildcards if these tell all apart, else by all.
+    """Find the matches of a pattern by subject: the folders' wildcards if they tell all apart, else all.
 
     Raises:
         Unreadable: nothing is found, or two files are not told apart.
@@ -104,16 +109,16 @@ def by_subject(pattern: Path) -> dict[str, Path]:
 
 
 def subfolders(folder: Path) -> dict[str, list[Path]]:
-    """List the images below a folder by the subfolder that holds them, told by their names."""
+    """List the images below a folder by subfolder; names decide what is an image."""
     found: dict[str, list[Path]] = {}
     for file in visible_files(folder):
-        if file.parent != folder and file.name.lower().endswith(SUFFIXES) and not _is_drawn(file):
+        if file.parent != folder and _is_named(file) and not _is_drawn(file):
             found.setdefault(file.parent.relative_to(folder).as_posix(), []).append(file)
     return found
 
 
 def of_subjects(folder: Path, names: Sequence[str]) -> dict[str, Path]:
-    """Find one image in each subfolder of a tree, by subfolder: that of one of these names, or its only one.
+    """Find one image in each subfolder of a tree: the one with one of these names, or the only one.
 
     Names count without suffix, in any case. The only image of a subfolder counts where no subfolder holds one
     of these names, whatever it is called, unless it is called like something else (`NAMES`).
@@ -138,6 +143,20 @@ def of_subjects(folder: Path, names: Sequence[str]) -> dict[str, Path]:
     if not chosen:
         raise Unreadable(f"{folder}: {_what_they_hold(held, names)}")
     return chosen
+
+
+def lies_beside(file: Path, wanted: Modality) -> bool:
+    """Check if a file lies beside the wanted image of its subject, by the names of both.
+
+    In a folder with `mr.nii.gz` the files `ct.nii.gz`, `cbct.nii.gz` and `mask.nii.gz` are no MR.
+    """
+    if not _is_named(file) or stem_of(file) not in _BESIDE[wanted]:
+        return False
+    return any(_is_named(other) and stem_of(other) in NAMES[wanted] for other in file.parent.iterdir())
+
+
+def _is_named(file: Path) -> bool:
+    return file.name.lower().endswith(SUFFIXES)
 
 
 def _what_they_hold(held: dict[str, list[Path]], names: Sequence[str]) -> str:

@@ -22,14 +22,14 @@ from medtranslate.io.volume import Volume
 
 _BLOCK_BYTES = 2**22
 _TAIL_BYTES = 2**20
-"""What is looked at behind the voxels, such as the tags of an .mgz."""
+"""Bytes that are read behind the voxels, such as the tags of an .mgz."""
 _SLICES = 16
 _LEVEL, _THREADS = 1, 4
 
 
 @dataclass(frozen=True)
 class Body:
-    """Where the voxels of one volume lie in a file, first axis fastest.
+    """Place of the voxels of one volume in a file, first axis fastest.
 
     Attributes:
         begin: byte at which they begin, or the compressed data that hold them.

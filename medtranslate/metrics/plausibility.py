@@ -12,11 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from medtranslate.metrics.arrays import Range, Values, Voxels
+from medtranslate.metrics.arrays import BONE_HU, Range, Values, Voxels
 from medtranslate.metrics.outline import IN_PLANE, core_of
-
-BONE_HU = 200.0
-"""Lower end of bone; for a window that ends below, bone is its upper tenth."""
 
 CORE_MM = 20.0
 """Thickness of scalp, skull and the fluid beneath it, which are not part of the core of a slice."""

@@ -171,6 +171,7 @@ def ssim_map(prediction: Values, reference: Values, data_range: Range) -> Values
 
     if min(reference.shape[:2]) < SSIM_WINDOW:
         return None
+
     low, high = data_range
     similarity = np.empty(reference.shape, np.float32)
     for index in range(reference.shape[2]):

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-AIR_HU, BONE_HU = -500.0, 200.0
-"""A reference that reaches below the first and above the second spans the values of a head or body."""
+from medtranslate.metrics.arrays import BONE_HU
+from medtranslate.metrics.masks import BODY_HU
+
 LEAST_OFFSET = 200.0
 """Least offset in HU that counts as a wrong unit; calibration and beam hardening cause less than 100."""
 REMAINDER, USUAL_REMAINDER = 0.25, 0.5
@@ -61,9 +62,9 @@ def suspect_unit(prediction: Image, reference: Image, mask: NDArray[np.bool_]) -
         The first evidence; None if there is none, or if the reference does not reach from air to bone.
     """
     low, high = float(reference.min()), float(reference.max())
-    if low > AIR_HU or high < BONE_HU or not mask.any():
+    if low > BODY_HU or high < BONE_HU or not mask.any():
         return None
-    compared = mask | (reference < AIR_HU)
+    compared = mask | (reference < BODY_HU)
     ours, truth = prediction[compared].astype(np.float64), reference[compared].astype(np.float64)
     if float(ours.min()) == float(ours.max()):
         return None

@@ -1,7 +1,7 @@
-"""What a translation and an evaluation produced; every view and later command reads these.
+"""Records of translations and evaluations, which views and later commands read.
 
-Each is a frozen dataclass written as JSON with a schema name. `None` stands for "not measured" and
-is left out of the file.
+Each is a frozen dataclass, written as JSON with a schema name. `None` means "not measured" and is left out of
+the file.
 """
 
 from __future__ import annotations

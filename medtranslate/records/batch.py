@@ -1,4 +1,4 @@
-"""What a batch of translations came to."""
+"""Record of a batch of translations."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from medtranslate.records.translation import FROZEN
 
 @dataclass(frozen=True, kw_only=True, config=FROZEN)
 class Outcome:
-    """What became of one item.
+    """Outcome of one item.
 
     Attributes:
-        name: path within the source; of a DICOM series its folder and the end of its UID.
-        state: doubtful is one that was translated, with reasons to doubt it; skipped is one that was
-            finished before and is not doubtful.
+        name: path within the source; for a DICOM series, its folder and the end of its UID.
+        state: doubtful items are translated, with reasons to doubt them; skipped items were finished by an
+            earlier run and are not doubtful.
         output: path within the output's folder.
-        slices: of the volume; 1 of a picture.
+        slices: of the volume; 1 for a picture.
         seconds: of work on it: reading, network, writing.
-        reason: why it failed or is doubtful, in a sentence.
+        reason: of a failure or a doubt, in a sentence.
     """
 
     name: str
@@ -35,11 +35,11 @@ class Outcome:
 
 @dataclass(frozen=True, kw_only=True, config=FROZEN)
 class Batch:
-    """What became of many.
+    """Outcome of a batch.
 
     Attributes:
         seconds: of the whole run.
-        left: items that were not tried, because of an earlier one (`fail_fast`) or a request to stop.
+        left: items not tried, after a failure (`fail_fast`) or a request to stop.
     """
 
     schema: Literal["medtranslate/batch/1"] = "medtranslate/batch/1"

@@ -1,4 +1,4 @@
-"""What the evaluation of several pairs, and a test of generation, produced."""
+"""Records of the evaluation of several pairs, and of a cycle test."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Cohort(Summary):
     """Results of a folder.
 
     Attributes:
-        failed: pairs that could not be scored, by name, and why.
+        failed: reason for each pair that could not be scored, by name.
     """
 
     schema: Literal["medtranslate/cohort/1"] = "medtranslate/cohort/1"
@@ -43,13 +43,13 @@ class Cohort(Summary):
 
 @dataclass(frozen=True, kw_only=True, config=FROZEN)
 class Cycle(Summary):
-    """A test of generation: from a modality to the other and back, scored against where it began.
+    """Record of a cycle test: from a modality to the other and back, compared with the original.
 
     Attributes:
         path: modalities on the way, the first and the last the same.
         model: of the way back.
-        noise: on the image between, as a share of its range.
-        meaning: what the scores say and do not say.
+        noise: on the intermediate image, as a share of its range.
+        meaning: interpretation of the scores.
     """
 
     schema: Literal["medtranslate/cycle/1"] = "medtranslate/cycle/1"
@@ -57,6 +57,6 @@ class Cycle(Summary):
     model: ModelInfo
     noise: float = 0.0
     meaning: str = (
-        "how much of the source comes back; no evidence that the image between is right: a network that"
-        " copies its input, or hides the source in faint patterns of the image between, scores well too"
+        "how much of the source comes back; no evidence that the intermediate image is right: a network that"
+        " copies its input, or hides the source in faint patterns of the intermediate image, scores well too"
     )

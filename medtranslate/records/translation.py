@@ -1,4 +1,4 @@
-"""What a translation and a conversion produced."""
+"""Records of a translation and of a conversion."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ FROZEN = ConfigDict(extra="forbid", ser_json_inf_nan="strings")
 
 @dataclass(frozen=True, kw_only=True, config=FROZEN)
 class Source:
-    """Where a volume came from; no patient identity.
+    """Origin of a volume, without a patient's identity.
 
     Attributes:
-        digest: SHA-256 of the pixel values and the geometry as they were read; None for a volume that
-            was made in memory.
+        digest: SHA-256 of the pixel values and the geometry as read; None for a volume made in memory.
         shape: voxels along the array's axes.
         spacing_mm: voxel size along the array's axes.
         affine: array index to RAS+ millimetres, 4 x 4, row by row.
@@ -33,13 +32,13 @@ class Source:
 
 @dataclass(frozen=True, kw_only=True, config=FROZEN)
 class ModelInfo:
-    """Which model made a translation, and what it can say.
+    """Model of a translation, and the range of its output.
 
     Attributes:
-        output_range: lowest and highest value that a translation can hold, in `unit`.
-        mr_percentile: percentile of a volume's foreground that stands for the upper end of an MR's output
-            range; None for CT.
-        summary: what its card says of it in one line, such as what it was trained on and is not fit for.
+        output_range: lowest and highest possible value of a translation, in `unit`.
+        mr_percentile: percentile of a volume's foreground at the upper end of an MR's output range; None for
+            CT.
+        summary: one line of its card, such as its training data and limits of use.
     """
 
     name: str
@@ -53,16 +52,16 @@ class ModelInfo:
 
 @dataclass(frozen=True, kw_only=True, config=FROZEN)
 class Derivation:
-    """How a derived image came to be, which it has to declare, and how it is to be kept.
+    """Origin of a derived image, which its header declares, and options of writing.
 
     Attributes:
-        source: modality of the image that was translated.
+        source: modality of the translated image.
         seed: of a random sample; None for the posterior mean.
-        deidentify: take nothing over that identifies the patient (DICOM).
+        deidentify: copy nothing that identifies the patient (DICOM).
         compress: keep the pixels with lossless compression (DICOM).
-        burned_in: words that say what the image is stand in its pixels (DICOM has to declare it).
+        burned_in: the pixels contain words, which DICOM has to declare.
         uncertainty: the values are standard deviations of the translation, not the translation.
-        doubts: reasons to doubt the translation, which headers name.
+        doubts: reasons to doubt the translation, for headers.
     """
 
     model: ModelInfo
@@ -77,18 +76,19 @@ class Derivation:
 
 @dataclass(frozen=True, kw_only=True, config=FROZEN)
 class GateVerdict:
-    """Whether an input is what the model knows; none where the model has no gate.
+    """Verdict of the input gate on a source; none for a model without a gate.
 
     Attributes:
-        looks_like: what its slices show most: ct, mr (axial heads of these), turned, view (a head cut in
-            another plane), other.
-        scores: medians over the slices that were judged. Of each other kind ln(p / p(kind)), p of what it was
-            offered as; `turned` is that less the same of the slice turned at best. And `distance`: the
-            Mahalanobis distance of the latent from those of training, over the root of its length.
-        limits: from where each score is warned of, and refused: lower for the kinds, higher for `distance`.
-        slices: that were judged.
+        looks_like: most likely kind of its slices: ct, mr (axial heads), turned, view (a head cut in another
+            plane), other.
+        scores: medians over the judged slices. For each other kind, ln(p(declared) / p(kind)). For `turned`,
+            that ratio minus its best value over rotations by 90, 180 and 270 degrees. `distance` is the
+            Mahalanobis distance of the latent from those of the training slices, divided by the root of its
+            length.
+        limits: of warning and of refusal for each score; lower ones for the kinds, upper for `distance`.
+        slices: number of judged slices.
         reasons: of a warning or a refusal, with numbers.
-        forced: it was refused, and translated all the same because --force was given.
+        forced: --force overrode a refusal.
     """
 
     verdict: Literal["pass", "warn", "refuse", "none"]
@@ -106,27 +106,28 @@ UNCALIBRATED = (
 )
 
 WINDOWED = "windowed, not for dose"
-"""What is said of every CT of a model that does not reach from air to bone."""
+"""Warning of every CT of a model whose range does not reach from air to bone."""
 
 CALIBRATED = (
-    "root mean square error of voxels whose samples lie as far apart, on heads whose truth is known; on heads"
-    " unlike those errors can be larger"
+    "root mean square error of voxels with the same spread of samples, on heads whose truth is known; on"
+    " other heads errors can be larger"
 )
 
 
 @dataclass(frozen=True, kw_only=True, config=FROZEN)
 class Uncertainty:
-    """How far off the model takes its translation to be.
+    """Uncertainty of a translation.
 
     Attributes:
         samples: draws of z ~ q(z|x), each decoded.
-        mean_std: voxelwise standard deviation, averaged over the head, in `unit`: over the draws, or
-            brought to the errors of known heads where the model is calibrated.
-        calibrated_on: those heads, in words; None for the deviation over the draws as it is.
+        mean_std: voxelwise standard deviation, averaged over the head, in `unit`: of the draws, or calibrated
+            to the errors on known heads.
+        calibrated_on: those heads, in words; None without calibration.
         output: file of the standard deviations, if one was written.
         coverage: share of the scored voxels whose absolute error is at most two standard deviations;
             needs a reference.
-        correlation: Spearman's, of standard deviation and absolute error over the scored voxels; likewise.
+        correlation: Spearman's, of standard deviation and absolute error over the scored voxels; needs a
+            reference.
     """
 
     samples: int
@@ -141,26 +142,27 @@ class Uncertainty:
 
     @property
     def quantity(self) -> str:
-        """What a map of it shows, in a few words."""
+        """Name of the quantity, for a map of it."""
         kind = "Calibrated standard deviation" if self.calibrated_on else "Standard deviation"
         return f"{kind}, {self.samples} samples"
 
 
 @dataclass(frozen=True, kw_only=True, config=FROZEN)
 class Plausibility:
-    """Signs that a translation shows what no head has, measured without a truth.
+    """Measures of implausible anatomy in a translation, without a reference.
 
-    What needs a CT is None for an MR; what needs a volume is None for a picture.
+    Measures of CT are None for an MR; measures of volumes are None for a picture.
 
     Attributes:
-        air_ml: visible volume that the network drew outside the source's head and that became air.
+        air_ml: visible volume outside the source's head that was set to air.
         bone_outside_ml: bone outside the source's head and its rim.
-        bone_inside_ml: bone within the skull that joins no skull; of a picture its area, bone_inside_cm2.
-        fluid: mean of the fluid within the skull, found where it stands out in the source, in HU.
-        brain: median of what else lies there, likewise.
+        bone_inside_ml: bone within the skull that is not connected to it; bone_inside_cm2 is its area in a
+            picture.
+        fluid: mean HU of the fluid within the skull; it is found in the source.
+        brain: median HU of the rest of the brain.
         black: share of the brain's voxels at the lower end of the model's range.
-        closed: share of the skull's ring that bone closes, over the slices through the brain.
-        doubts: each value past its limit, in a sentence with its number and the limit.
+        closed: share of the directions with a skull, over the slices through the brain.
+        doubts: a sentence for each value beyond its limit, with number and limit.
     """
 
     air_ml: float | None = None
@@ -176,10 +178,10 @@ class Plausibility:
 
 @dataclass(frozen=True, kw_only=True, config=FROZEN)
 class Finished:
-    """By what a batch knows an output again, so that it is not made twice.
+    """Digests that identify a finished output, so that a batch does not repeat it.
 
     Attributes:
-        key: SHA-256 of all that the output depends on: the input's files, the model, the settings.
+        key: SHA-256 of the input's files, the model and the settings.
         sha256: of the output's files.
     """
 
@@ -189,18 +191,18 @@ class Finished:
 
 @dataclass(frozen=True, kw_only=True, config=FROZEN)
 class Translation:
-    """One translated input.
+    """Record of a translation.
 
     Attributes:
-        gate: what the model's input gate said of the source; None in records without one.
-        plausibility: what the translation itself says against it; None in records without one.
-        saturated: share of source voxels in the frame that lay outside the model's input window.
+        gate: verdict of the model's input gate on the source; None if not recorded.
+        plausibility: measures of implausible anatomy; None if not recorded.
+        saturated: share of source voxels in the frame outside the model's input window.
         seams: mean absolute second difference along the axis, {"source": ..., "output": ...},
             each relative to its own range; None for pictures.
-        uncertainty: None where no samples were drawn.
+        uncertainty: None without samples.
         precision: arithmetic of the network's convolutions.
-        seconds: that the network and what is around it took, without reading and writing.
-        finished: of one of a batch.
+        seconds: of network and framing, without reading and writing.
+        finished: of an item of a batch.
     """
 
     schema: Literal["medtranslate/translation/1"] = "medtranslate/translation/1"
@@ -220,17 +222,17 @@ class Translation:
 
     @property
     def doubts(self) -> list[str]:
-        """Reasons to doubt the translation: the gate's of its source, then its own. It is doubtful if any."""
+        """Reasons to doubt the translation: those of the gate, then implausible anatomy; empty if none."""
         gate = self.gate.reasons if self.gate and self.gate.verdict in ("warn", "refuse") else []
         return [*gate, *(self.plausibility.doubts if self.plausibility else [])]
 
 
 @dataclass(frozen=True, kw_only=True, config=FROZEN)
 class Conversion:
-    """One converted input.
+    """Record of a conversion.
 
     Attributes:
-        range: values that became black and white, where pictures were written of anything else.
+        range: values of black and white, if pictures were written of a volume.
     """
 
     schema: Literal["medtranslate/conversion/1"] = "medtranslate/conversion/1"

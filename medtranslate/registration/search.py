@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import ndimage
-from scipy.spatial.transform import Rotation
 
 from medtranslate.geometry import Floats, spacing, swap_lps_ras
 from medtranslate.io import Volume
@@ -94,6 +93,8 @@ def _nearest(fixed: SimpleITK.Image, moving: SimpleITK.Image) -> Floats:
     Quarter turns are among them: a head laid on its side by a wrong header is found there and can be
     refused; otherwise it would be fitted badly in place.
     """
+    from scipy.spatial.transform import Rotation  # slow to import
+
     fixed, moving = (_joined(image, COARSE_MM) for image in (fixed, moving))
     here, there = _centre_of_mass(fixed), _centre_of_mass(moving)
     tilts = Rotation.from_euler("xyz", list(product(TILTS, repeat=3)), degrees=True)

@@ -28,7 +28,7 @@ from medtranslate.report.limitations import chosen, how_far, method, provenance
 from medtranslate.report.measures import inputs, secondary_measures
 from medtranslate.report.page import render
 from medtranslate.report.pictures import Pictures
-from medtranslate.report.viewer import Image, Viewer, build_viewer, offered_windows
+from medtranslate.report.viewer import Grid, Image, Viewer, build_viewer, offered_windows
 from medtranslate.report.wording import Words, number
 
 MOST_PLANES = 6
@@ -138,8 +138,7 @@ def pair_viewer(item: Evaluation, pictures: Pictures, words: Words) -> Viewer:
     return build_viewer(
         images,
         pictures.mask,
-        spacing_mm=pictures.spacing_mm,
-        affine=pictures.affine,
+        Grid(pictures.spacing_mm, pictures.affine),
         error={
             "limit": limit,
             "unit": item.unit,
@@ -215,9 +214,9 @@ def _summary(result: Evaluation | Cycle, item: Evaluation, sentence: str) -> lis
     if isinstance(result, Cycle):
         done, trust = [wording.say_cycle(result)], [sentence]
     else:
-        made = [wording.say_made(record)] if record else []
+        subject = [wording.say_made(record)] if record else []
         done, trust = (
-            [*made, wording.say_compared(item)],
+            [*subject, wording.say_compared(item)],
             [wording.say_error(item.volume, item.baselines, item), *how_far(item)],
         )
     parts.append(("What was done", done))

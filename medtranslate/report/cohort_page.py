@@ -9,15 +9,13 @@ from medtranslate.records import Cohort, Cycle, Evaluation
 from medtranslate.report import wording
 from medtranslate.report.case_page import MOST_WARNINGS, Gallery, across, gallery
 from medtranslate.report.charts import Strips, draw_strips, outliers
-from medtranslate.report.doubts import doubts_of, evaluation_doubts
+from medtranslate.report.doubts import MOST_DOUBTS, doubts_of, evaluation_doubts
 from medtranslate.report.drawing import error_colours, error_limit
 from medtranslate.report.grades import judge, judge_cycle
 from medtranslate.report.limitations import chosen, method, models_limits
 from medtranslate.report.page import render
 from medtranslate.report.pictures import Pictures
 from medtranslate.report.wording import number
-
-MOST_DOUBTS = 20
 
 
 def cohort_page(result: Cohort | Cycle, pictures: Mapping[str, Pictures], links: Mapping[str, str]) -> str:

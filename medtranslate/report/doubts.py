@@ -8,6 +8,8 @@ from medtranslate.records import Evaluation, Translation
 
 DOUBTFUL = "Doubtful"
 """Title of the box that a page begins with."""
+MOST_DOUBTS = 20
+"""Most doubts that a page or the console lists; records hold all."""
 
 
 def say_doubts(record: Translation | None) -> list[str]:

@@ -25,6 +25,9 @@ DIFFERENCES = 6
 MARGIN = 0.06
 """Air around the mask's bounding box in a picture, as a fraction of the frame."""
 
+FAIR_SHARE = 0.2
+"""Least area of the mask in a slice that shows a head, as a share of the largest."""
+
 _ERRORS = matplotlib.colormaps["inferno"]
 
 
@@ -198,7 +201,7 @@ def middle_cuts(mask: Voxels) -> list[Cut]:
 def spread_planes(mask: Voxels, count: int) -> list[int]:
     """Choose up to `count` slices, evenly spaced over those with enough of the mask."""
     area = mask.sum(axis=(0, 1))
-    full = np.flatnonzero(area >= 0.2 * area.max())
+    full = np.flatnonzero(area >= FAIR_SHARE * area.max())
     return [
         int(k) for k in full[np.unique(np.linspace(0, len(full) - 1, count + 2).round().astype(int)[1:-1])]
     ]

@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 
 from reportlab.platypus import Flowable, KeepTogether
 
+from medtranslate.metrics import shows
 from medtranslate.records import Evaluation, SliceScores, Translation
 from medtranslate.report.case_page import middle_of, where
 from medtranslate.report.drawing import (
+    FAIR_SHARE,
     Cut,
     compare_plane,
     error_colours,
@@ -25,10 +27,6 @@ from medtranslate.report.pdf_layout import section, text
 from medtranslate.report.pictures import Pictures, Shown
 from medtranslate.report.wording import Words, say_slice, span
 
-FAIR_SHARE = 0.2
-"""Least visible scored area of a slice that shows a head, as a share of the largest."""
-VISIBLE = 0.03
-"""Share of the range above which a voxel is visible."""
 STRIP = 214.0
 """Largest height of a strip of pictures with its caption: three fill a page."""
 VIEW = "Radiological view: anterior on top, the patient’s right on the left."
@@ -41,9 +39,7 @@ CHOICE = (
 
 def representative_slices(result: Evaluation, pictures: Pictures) -> list[tuple[str, SliceScores]]:
     """Choose the worst slice by MAE, and a typical and the best one of those that show enough of the head."""
-    low, high = pictures.data_range
-    visible = pictures.mask & (pictures.reference > low + VISIBLE * (high - low))
-    area = visible.sum(axis=(0, 1))
+    area = (pictures.mask & shows(pictures.reference, pictures.data_range)).sum(axis=(0, 1))
     ranked = [plane for plane in ranked_slices(result) if plane.index < len(area)]
     if len(ranked) < 3:
         return [("", plane) for plane in ranked]

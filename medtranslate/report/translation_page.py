@@ -14,7 +14,7 @@ from medtranslate.metrics import Values
 from medtranslate.records import Translation
 from medtranslate.report.as_html import CASES, case_place
 from medtranslate.report.case_page import MOST_PLANES, Chart, middle_of, plot
-from medtranslate.report.doubts import doubts_of, measures
+from medtranslate.report.doubts import MOST_DOUBTS, doubts_of, measures
 from medtranslate.report.drawing import (
     Cut,
     draw_shown,
@@ -27,13 +27,12 @@ from medtranslate.report.grades import Verdict
 from medtranslate.report.limitations import chosen, provenance, what_it_lacks
 from medtranslate.report.page import render
 from medtranslate.report.pictures import Shown
-from medtranslate.report.viewer import Image, Viewer, build_viewer, offered_windows
+from medtranslate.report.viewer import Grid, Image, Viewer, build_viewer, offered_windows
 from medtranslate.report.wording import about_translation, number, say_made, say_model, span
 
 Drawn = tuple[str, list[str]]
 """Caption, and the pictures under it as data URIs."""
-MOST_DOUBTS = 20
-FAIR_SHARE = 0.1
+LEAST_AREA = 0.1
 """Least area of a slice for a mean, as a share of the head's largest slice."""
 UNSCORED = Verdict(
     "unknown", "Not scored", "There is no reference: nothing here was compared with the truth."
@@ -71,7 +70,7 @@ def translation_page(record: Translation, name: str, shown: Shown | None, home: 
     """Make the page of one translation.
 
     Args:
-        shown: what is drawn; None where the images are not at hand.
+        shown: arrays to draw; None without the images.
         home: link to the page of all, if this is one of many.
     """
     limit = spread_limit(_spreads([shown] if shown else []))
@@ -149,7 +148,7 @@ def _across(shown: Shown, before: str, limit: float) -> list[Drawn]:
 
 
 def _common(records: Sequence[Translation], limit: float, shown: Shown | None) -> dict[str, object]:
-    """Gather the common content of pages of one and of many; the first record stands for all."""
+    """Gather the common content of pages of one and of many; the first record represents all."""
     record, doubts = records[0], doubts_of(records)
     return {
         "summary": [
@@ -203,9 +202,7 @@ def _viewer(shown: Shown, limit: float) -> Viewer:
     return build_viewer(
         images,
         shown.mask,
-        spacing_mm=shown.spacing_mm,
-        affine=shown.affine,
-        regular=shown.regular,
+        Grid(shown.spacing_mm, shown.affine, shown.regular),
         colours=error_colours(),
     )
 
@@ -214,7 +211,7 @@ def _curves(shown: Shown) -> list[Chart]:
     """Draw the measures per slice that need no reference: uncertainty, and jumps between neighbours."""
     depth = shown.mask.shape[2]
     area = shown.mask.sum(axis=(0, 1))
-    inside = [index for index in range(1, depth - 1) if area[index] >= FAIR_SHARE * max(1, area.max())]
+    inside = [index for index in range(1, depth - 1) if area[index] >= LEAST_AREA * max(1, area.max())]
     if len(inside) < 3:
         return []
     width = shown.range[1] - shown.range[0]

@@ -90,13 +90,26 @@ class Viewer:
     notes: list[str]
 
 
+@dataclass(frozen=True)
+class Grid:
+    """Place of the voxels of a viewer's volumes.
+
+    Attributes:
+        spacing_mm: voxel size along x, y and z.
+        affine: array index to RAS+ mm; without it, sides and places have no names.
+        regular: coronal and sagittal planes can be shown, and places named.
+    """
+
+    spacing_mm: tuple[float, float, float]
+    affine: Floats | None = None
+    regular: bool = True
+
+
 def build_viewer(
     images: Sequence[Image],
     mask: Voxels,
+    grid: Grid,
     *,
-    spacing_mm: tuple[float, float, float],
-    affine: Floats | None = None,
-    regular: bool = True,
     error: Mapping[str, object] | None = None,
     slices: Mapping[int, float] | None = None,
     colours: Sequence[str] = (),
@@ -106,9 +119,7 @@ def build_viewer(
     Args:
         images: in the order of the panes.
         mask: the head or the scored voxels; the crosshair begins in its middle.
-        spacing_mm: voxel size along x, y and z.
-        affine: array index to RAS+ mm; without it, sides and places have no names.
-        regular: coronal and sagittal planes can be shown, and places named.
+        grid: of all images.
         error: `limit` of its scale, `unit`, `of`, the text beside "MAE", and `clip`, the range of the clipped
             reference. If it is given, the script shows translation - reference.
         slices: MAE by axial slice.
@@ -125,10 +136,10 @@ def build_viewer(
     facts: dict[str, object] = {
         "shape": [math.ceil(mask.shape[0] / stride), math.ceil(mask.shape[1] / stride), mask.shape[2]],
         "stride": [stride, stride, 1],
-        "spacing": [spacing_mm[0] * stride, spacing_mm[1] * stride, spacing_mm[2]],
-        "sides": affine is not None,
-        "affine": affine.tolist() if affine is not None and regular else None,
-        "regular": regular and mask.shape[2] > 1,
+        "spacing": [grid.spacing_mm[0] * stride, grid.spacing_mm[1] * stride, grid.spacing_mm[2]],
+        "sides": grid.affine is not None,
+        "affine": grid.affine.tolist() if grid.affine is not None and grid.regular else None,
+        "regular": grid.regular and mask.shape[2] > 1,
         "start": [middle[0] // stride, middle[1] // stride, middle[2]],
         "images": [
             {
@@ -148,7 +159,9 @@ def build_viewer(
         "colours": list(colours),
     }
     return Viewer(
-        facts, {key: volume.text for key, volume in packed.items()}, _notes(images, steps, stride, regular)
+        facts,
+        {key: volume.text for key, volume in packed.items()},
+        _notes(images, steps, stride, grid.regular),
     )
 
 

@@ -171,11 +171,11 @@ def say_pairs(items: list[Evaluation]) -> str:
     first = items[0]
     kind = _KINDS.get(first.unit, "image")
     models = sorted({item.translation.model.name for item in items if item.translation})
-    made = f", made by the model {' and '.join(models)}," if models else ""
+    by = f", made by the model {' and '.join(models)}," if models else ""
     if len(items) > 1:
-        return f"{len(items)} translated images{made} scored against their references, pair by pair."
+        return f"{len(items)} translated images{by} scored against their references, pair by pair."
     planes = f"{len(first.slices)} axial slices" if len(first.slices) != 1 else "one slice"
-    return f"A translated {kind}{made} scored against its reference on {planes}."
+    return f"A translated {kind}{by} scored against its reference on {planes}."
 
 
 def say_model(model: ModelInfo) -> str:

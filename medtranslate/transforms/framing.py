@@ -121,14 +121,14 @@ def overview(slices: Tensor) -> Overview:
     return Overview(coarsen(slices, steps), steps, shape)
 
 
-def find_head(seen: Overview, modality: Modality) -> Head | None:
+def find_head(coarse: Overview, modality: Modality) -> Head | None:
     """Find the head in a stack of axial slices; None if there is none.
 
     It is the largest connected component of the visible voxels, after an opening that removes headrests, text
     and noise. In MR the dark skull separates scalp and brain, so gaps of its width are closed first.
     """
-    steps, (_, height, width) = seen.steps, seen.shape
-    visible = seen.values > 2 * VISIBLE - 1
+    steps, (_, height, width) = coarse.steps, coarse.shape
+    visible = coarse.values > 2 * VISIBLE - 1
     if modality == "mr":
         visible = ndimage.binary_closing(np.pad(visible, ((0, 0), (3, 3), (3, 3))), _CROSS, iterations=3)[
             :, 3:-3, 3:-3
@@ -184,16 +184,17 @@ def find_frame(
     Raises:
         InputRefused: no head is visible.
     """
-    seen = slices if isinstance(slices, Overview) else overview(slices)
-    head = find_head(seen, modality)
+    coarse = slices if isinstance(slices, Overview) else overview(slices)
+    head = find_head(coarse, modality)
     if head is None:
         raise InputRefused(
             f"{where}: no head found: nothing connected above {VISIBLE:.0%} of the range in"
-            f" {seen.shape[0]} slices of {seen.shape[1]} x {seen.shape[2]}; check the modality and the window"
+            f" {coarse.shape[0]} slices of {coarse.shape[1]} x {coarse.shape[2]}; check the modality and the"
+            " window"
         )
     if around == "slice":
-        _, height, width = seen.shape
-        head, margin = Head(np.ones_like(head.mask), seen.steps, (0, height), (0, width)), 0.0
+        _, height, width = coarse.shape
+        head, margin = Head(np.ones_like(head.mask), coarse.steps, (0, height), (0, width)), 0.0
     (top, bottom), (left, right) = head.rows, head.columns
     lower, upper = scale.ct_window
     scalp_is_hidden = around == "head" and modality == "ct" and lower + VISIBLE * (upper - lower) > _FAT_HU

@@ -57,26 +57,28 @@ class Outline:
         return float(np.prod(self.spacing_mm)) / 1000
 
 
-def find_outline(seen: Framed) -> Outline:
+def find_outline(framed: Framed) -> Outline:
     """Find the head in a source, by the HU of skin in a CT, else by its contrast to the background.
 
     A windowed CT picture hides the scalp, so its rim is wider by `SCALP`.
     """
-    columns_mm, rows_mm, slices_mm = seen.axial.spacing
-    (top, bottom), (left, right) = seen.head.rows, seen.head.columns
-    is_picture = seen.axial.is_picture
-    if is_picture and seen.shape[0] == 1:
+    columns_mm, rows_mm, slices_mm = framed.axial.spacing
+    (top, bottom), (left, right) = framed.head.rows, framed.head.columns
+    is_picture = framed.axial.is_picture
+    if is_picture and framed.shape[0] == 1:
         rows_mm = columns_mm = HEAD_MM / max(bottom - top, right - left)
     step = max(1, int(GRID_MM / rows_mm)), max(1, int(GRID_MM / columns_mm))
     spacing = slices_mm, rows_mm * step[0], columns_mm * step[1]
-    values = seen.slices[:, :: step[0], :: step[1]]
-    near = seen.head.mask
-    for axis, (extent, by, coarse) in enumerate(zip(seen.shape, (1, *step), seen.head.steps, strict=True)):
+    values = framed.slices[:, :: step[0], :: step[1]]
+    near = framed.head.mask
+    for axis, (extent, by, coarse) in enumerate(
+        zip(framed.shape, (1, *step), framed.head.steps, strict=True)
+    ):
         near = near.take(np.arange(0, extent, by) // coarse, axis)
-    in_hu = seen.modality == "ct" and not is_picture
-    head = outline((values > (SKIN_HU if in_hu else _least(values, seen.ends))) & near, spacing)
+    in_hu = framed.modality == "ct" and not is_picture
+    head = outline((values > (SKIN_HU if in_hu else _least(values, framed.ends))) & near, spacing)
     reach = REACH_MM
-    if seen.modality == "ct" and is_picture:
+    if framed.modality == "ct" and is_picture:
         reach += SCALP * max((bottom - top) * rows_mm, (right - left) * columns_mm)
     return Outline(head, with_rim(head, spacing, reach), step, spacing)
 
@@ -97,7 +99,7 @@ def clear(slices: Floats, region: Outline, value: float = AIR) -> float:
 
 
 def examine(
-    seen: Framed, translation: Floats, region: Outline, to: Modality, scale: ScaleSettings, air_ml: float
+    framed: Framed, translation: Floats, region: Outline, to: Modality, scale: ScaleSettings, air_ml: float
 ) -> Plausibility:
     """Measure the plausibility of a translation [Z, Y, X] in [-1, 1]; of an MR only the air.
 
@@ -112,8 +114,8 @@ def examine(
     filled = np.flatnonzero(region.head.any(axis=(1, 2)))[-max(1, round(LEVELS_MM / region.spacing_mm[0])) :]
     every = max(1, -(-len(filled) // LOOKED_AT))
     chosen = filled[::every]
-    source = seen.slices[chosen, rows, columns]
-    lower, upper = seen.ends
+    source = framed.slices[chosen, rows, columns]
+    lower, upper = framed.ends
     brain = look_at_brain(
         ((source - lower) / (upper - lower)).clip(0, 1),
         ct[chosen],

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import multiprocessing
 import os
 import shutil
 import signal
@@ -31,7 +32,7 @@ from medtranslate.errors import ModelRefused, OutputExists, Unreadable, UsageErr
 from medtranslate.io import Volume, read_volume, write_volume
 from medtranslate.records import Batch, Plausibility, Translation, read_result
 from medtranslate.runtime.locks import locked
-from medtranslate.translation import Translated, translate
+from medtranslate.translation import Translated, Translator, translate
 
 Settings = Callable[..., BatchSettings]
 Place = Callable[..., Path]
@@ -68,7 +69,8 @@ def timeless(path: Path) -> bytes:
 def here(settings: BatchSettings) -> dict[str, str]:
     """Outcomes of the work as a worker does it, in this process."""
     settings.out.mkdir(exist_ok=True)
-    done = translate_items(settings, load_model(settings.model), find_items(settings))
+    translator = Translator(load_model(settings.model), settings.to, force=settings.force)
+    done = translate_items(settings, translator, find_items(settings))
     return {outcome.name: outcome.reason or outcome.state for outcome in done}
 
 
@@ -110,23 +112,24 @@ def test_a_doubtful_item_is_reported_as_such_and_again_and_not_made_again(
 ) -> None:
     place("a.nii")
     doubt = "bone outside the head: 35 ml, where 5 ml is the limit"
-    sample = worker.sample_stacks
+    run = Translator.run
 
     def spoilt(*given: Any, **more: Any) -> list[Translated]:
         found = Plausibility(bone_outside_ml=35.0, doubts=[doubt])
         return [
-            replace(made, record=replace(made.record, plausibility=found)) for made in sample(*given, **more)
+            replace(made, record=replace(made.record, plausibility=found)) for made in run(*given, **more)
         ]
 
-    monkeypatch.setattr(worker, "sample_stacks", spoilt)
+    monkeypatch.setattr(Translator, "run", spoilt)
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / JOURNAL).touch()  # the command takes the folder for its own
     said = "Bone outside the head: 35 ml, where 5 ml is the limit."
     assert here(settings()) == {"a.nii": said}
     assert read_result(Translation, tmp_path / "out" / "a_synthetic-mr.translation.json").doubts == [doubt]
     before = outputs(tmp_path / "out"), (tmp_path / "out" / "a_synthetic-mr.nii").stat().st_mtime_ns
-    monkeypatch.setattr(worker, "sample_stacks", lambda *given: pytest.fail("made again"))
-    done = translate_items(settings(), load_model(settings().model), find_items(settings()))
+    monkeypatch.setattr(Translator, "run", lambda *given: pytest.fail("made again"))
+    translator = Translator(load_model(settings().model), "mr")
+    done = translate_items(settings(), translator, find_items(settings()))
     (again,) = list(done)
     assert (again.state, again.reason) == ("doubtful", said)
     assert (outputs(tmp_path / "out"), (tmp_path / "out" / "a_synthetic-mr.nii").stat().st_mtime_ns) == before
@@ -400,3 +403,15 @@ def test_a_bids_dataset_becomes_a_derivative(place: Place, settings: Settings, t
     assert (out / "README").read_text() == "mine"
     # A derivative is a dataset, too.
     assert find_items(replace(settings(), source=out, to="mr", out=tmp_path / "back"))
+
+
+@pytest.mark.slow
+def test_workers_that_are_spawned_do_the_same(
+    place: Place, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on Windows, which has no `forkserver`."""
+    place("a.nii")
+    run_batch(settings(out=tmp_path / "calm"), quiet=True)
+    monkeypatch.setattr(multiprocessing, "get_all_start_methods", lambda: ["spawn"])
+    assert states(run_batch(settings(), quiet=True)) == {"a.nii": "done"}
+    assert outputs(tmp_path / "out") == outputs(tmp_path / "calm")

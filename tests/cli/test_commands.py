@@ -22,7 +22,6 @@ from medtranslate.records import Batch, Cohort, Evaluation, Outcome, Translation
 
 Stub = Callable[..., None]
 
-SCORING = "evaluation.translate_and_score"
 TRAIN = ["train", "--ct", "a", "--mr", "b", "--out", "c"]
 
 
@@ -65,11 +64,11 @@ def test_options_that_are_not_given_leave_the_defaults(trained: list[TrainSettin
 def test_mri_in_any_case_is_accepted_and_becomes_mr(stub: Stub, translation: Translation, word: str) -> None:
     calls: list[TranslateSettings] = []
 
-    def translate(settings: TranslateSettings, *, quiet: bool) -> tuple[list[Translation], None]:
+    def translate(settings: TranslateSettings, *, quiet: bool) -> list[Translation]:
         calls.append(settings)
-        return [translation], None
+        return [translation]
 
-    stub(SCORING, translate_and_score=translate)
+    stub("translation", translate=translate)
     assert cli.invoke(["translate", "in", "out", "--to", word, "--model", "m"]) == 0
     assert calls == [TranslateSettings(input=Path("in"), output=Path("out"), to="mr", model="m")]
 
@@ -85,15 +84,9 @@ class TestJson:
         self, stub: Stub, translation: Translation, capsys: pytest.CaptureFixture[str]
     ) -> None:
         command = ["translate", "in", "out", "--to", "ct", "--model", "m"]
-        stub(
-            "evaluation.translate_and_score",
-            translate_and_score=lambda settings, quiet: ([translation], None),
-        )
+        stub("translation", translate=lambda settings, quiet: [translation])
         assert self.parsed(command, capsys)["schema"] == "medtranslate/translation/1"
-        stub(
-            "evaluation.translate_and_score",
-            translate_and_score=lambda settings, quiet: ([translation] * 2, None),
-        )
+        stub("translation", translate=lambda settings, quiet: [translation] * 2)
         assert [item["output"] for item in self.parsed(command, capsys)["items"]] == ["out.nii.gz"] * 2
 
     def test_evaluate(self, stub: Stub, result: Evaluation, capsys: pytest.CaptureFixture[str]) -> None:
@@ -144,14 +137,14 @@ class TestJson:
 def test_people_get_lines_and_warnings(
     stub: Stub, translation: Translation, result: Evaluation, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    stub(SCORING, translate_and_score=lambda settings, quiet: ([translation], None))
+    stub("translation", translate=lambda settings, quiet: [translation])
     stub("evaluation", evaluate=lambda settings, quiet: result)
     assert cli.invoke(["translate", "in", "out", "--to", "ct", "--model", "m"]) == 0
     printed = capsys.readouterr()
     assert printed.out == "written: out\n"
     assert printed.err == "warning: half of the source lies outside the window\n"
     named = replace(translation, model=replace(translation.model, summary="Not fit for patients."))
-    stub(SCORING, translate_and_score=lambda settings, quiet: ([named], None))
+    stub("translation", translate=lambda settings, quiet: [named])
     assert cli.invoke(["translate", "in", "out", "--to", "ct", "--model", "m"]) == 0
     assert capsys.readouterr().err.splitlines()[1:] == [
         "note: the card of the model phantom says: Not fit for patients."

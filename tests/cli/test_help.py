@@ -51,7 +51,7 @@ def test_every_setting_is_an_argument_or_an_option_with_its_help(
     assert command.kind is config.COMMANDS[name]
     rare = any(leaf.rare for leaf in leaves(command.kind))
     quiet = " ".join(help_of(name, capsys).split())
-    whole = " ".join(help_of(name, capsys, "--help-all").split()) if rare else quiet
+    whole = " ".join(help_of(name, capsys, "--help-all").split())
     assert ("--help-all" in quiet) == rare
     for leaf in leaves(command.kind):
         shown = ".".join(leaf.path)
@@ -97,9 +97,9 @@ def test_names_of_other_packages_are_choices_and_options(
     install("far", "losses", {"variation": "far:variation"}, "raise RuntimeError('imported')")
     install("further", "formats", {"raw": "further:raw"}, "raise RuntimeError('imported')")
     # Options are made when a command's module is imported.
-    made = {param.opts[0]: param for param in parameters(config.TrainSettings, (), required=True)}
+    made = {param.opts[0]: param for param in parameters(config.TrainSettings, ())}
     assert "--loss.others.variation" in made
-    kind = next(p for p in parameters(config.TranslateSettings, (), required=True) if p.name == "format").type
+    kind = next(p for p in parameters(config.TranslateSettings, ()) if p.name == "format").type
     assert isinstance(kind, click.Choice)
     assert [*kind.choices][-1] == "raw"
 

@@ -90,7 +90,7 @@ REFUSED = [
     ("translate pictures o --stack --spacing 1 1 1 --uncertainty u.png --to ct", 2, "ends in .nii"),
     ("translate study/mr o --uncertainty u.png --to ct", 2, "ends in .nii"),
     ("translate mr.nii.gz o.mha --format nrrd --to ct", 2, "o.mha: is named as mha, and --format is nrrd"),
-    ("translate mr.nii.gz o.nii.gz --compress --to ct", 2, "is for DICOM, and o.nii.gz is to be nifti"),
+    ("translate mr.nii.gz o.nii.gz --compress --to ct", 2, "is for DICOM, and o.nii.gz will be nifti"),
     ("translate pictures o --compress --to ct", 2, "--compress: is for DICOM"),
     ("convert mr.nii.gz o.mha --format nrrd", 2, "o.mha: is named as mha, and --format is nrrd"),
     ("convert mr.nii.gz o.png --window 500 1000", 3, "a picture holds one slice, and mr.nii.gz has 40"),

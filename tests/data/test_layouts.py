@@ -71,6 +71,12 @@ def test_folders_of_subjects_are_read_and_split_by_subject(synthrad: Path, tmp_p
     assert not any("trained on too" in warning for warning in opened.warnings)
 
 
+def test_the_folder_of_one_subject_has_one_image_of_each_modality(synthrad: Path) -> None:
+    opened = open_(ct=str(synthrad / SUBJECTS[0]), mr=str(synthrad / SUBJECTS[0]))
+    assert [opened.record[key]["images"] for key in ("ct", "mr")] == [1, 1]
+    assert opened.sources["ct"].groups == opened.sources["mr"].groups == {SUBJECTS[0]}  # type: ignore[attr-defined]
+
+
 def test_the_masks_and_the_other_modality_are_no_images(synthrad: Path) -> None:
     for file in synthrad.glob("*/ct.nii.gz"):
         file.unlink()
@@ -125,7 +131,7 @@ def deep(heads: list[dict[str, Volume]], tmp_path: Path) -> Path:
 
 
 def test_deep_ct_pictures_are_read_in_hu_where_it_is_said_how(deep: Path) -> None:
-    with pytest.raises(InputRefused, match=r"16-bit picture .* unit is not known; give --picture-hu .*NIfTI"):
+    with pytest.raises(InputRefused, match=r"16-bit picture .* unit.*; give --picture-hu .*NIfTI"):
         open_(ct=str(deep), out=str(deep.parent / "run"))
     found = open_(ct=str(deep), picture_hu=(1, -1024)).sources["ct"].fixed(99)
     wanted = open_(ct=str(deep.with_name("windowed"))).sources["ct"].fixed(99)

@@ -87,7 +87,5 @@ def test_the_given_mask_says_what_counts_as_covered(head: Study) -> None:
 
 def test_a_source_on_the_old_grid_is_refused_with_advice_that_helps(head: Study) -> None:
     part = crop(head.ct, low=24, high=40)
-    with pytest.raises(
-        GeometryRefused, match=r"the prediction has .*; bring it to the prediction's grid,"
-    ):
+    with pytest.raises(GeometryRefused, match=r"the prediction has .*; bring it to the prediction's grid,"):
         score_pair(part, head.ct, RULES, source=head.mr)

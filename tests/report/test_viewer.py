@@ -17,7 +17,16 @@ from medtranslate.errors import InputRefused
 from medtranslate.records import Cohort, Evaluation, SliceScores, Tissue
 from medtranslate.report import VIEWS, Pictures, viewer, write_case
 from medtranslate.report.as_html import case_place
-from medtranslate.report.viewer import COARSEST_HU, Image, Packed, build_viewer, offered_windows, pack, unpack
+from medtranslate.report.viewer import (
+    COARSEST_HU,
+    Grid,
+    Image,
+    Packed,
+    build_viewer,
+    offered_windows,
+    pack,
+    unpack,
+)
 
 SHAPE = (12, 10, 8)
 AFFINE = np.diag([-1.0, -1.5, 3.0, 1.0])
@@ -109,7 +118,7 @@ def test_a_large_volume_becomes_coarser_and_the_page_says_so(monkeypatch: pytest
 
     def built(most: int) -> viewer.Viewer:
         monkeypatch.setattr(viewer, "MOST_TEXT", most)
-        return build_viewer([Image("source", "Source", "HU", values)], mask, spacing_mm=(1.0, 1.0, 5.0))
+        return build_viewer([Image("source", "Source", "HU", values)], mask, Grid((1.0, 1.0, 5.0)))
 
     finest, coarser, smaller = built(250_000), built(180_000), built(60_000)
     bounded = zip((finest, coarser, smaller), (250_000, 180_000, 60_000), strict=True)
@@ -130,7 +139,7 @@ def test_a_large_volume_becomes_coarser_and_the_page_says_so(monkeypatch: pytest
 @pytest.mark.parametrize(("unit", "said"), [("grey levels", "1 grey level."), ("a.u.", "1 a.u..")])
 def test_one_grey_level_is_one(unit: str, said: str) -> None:
     grey = volume(0, 255).round()
-    notes = build_viewer([Image("source", "Source", unit, grey)], grey > 0, spacing_mm=(1, 1, 1)).notes
+    notes = build_viewer([Image("source", "Source", unit, grey)], grey > 0, Grid((1, 1, 1))).notes
     assert notes == [f"Values are shown in steps of: Source {said}"]
 
 
@@ -138,7 +147,7 @@ def test_what_is_not_finite_is_refused() -> None:
     values = volume(0, 1)
     values[3, 3, 3] = np.nan
     with pytest.raises(InputRefused, match="Source: 1 of 960 voxels are not finite"):
-        build_viewer([Image("source", "Source", "HU", values)], np.ones(SHAPE, bool), spacing_mm=(1, 1, 1))
+        build_viewer([Image("source", "Source", "HU", values)], np.ones(SHAPE, bool), Grid((1, 1, 1)))
 
 
 def test_scores_of_another_volume_are_refused(tmp_path: Path) -> None:
@@ -172,7 +181,7 @@ def test_one_slice_and_pictures_offer_no_planes_and_no_sides(tmp_path: Path) -> 
 def test_uneven_slices_have_sides_but_no_places_and_no_other_planes() -> None:
     image = Image("source", "Source", "HU", volume(0, 9))
     mask = np.ones(SHAPE, bool)
-    found = build_viewer([image], mask, spacing_mm=(1, 1, 1), affine=AFFINE, regular=False)
+    found = build_viewer([image], mask, Grid((1, 1, 1), AFFINE, regular=False))
     assert (found.facts["sides"], found.facts["affine"], found.facts["regular"]) == (True, None, False)
     assert "uneven distances" in found.notes[1]
 

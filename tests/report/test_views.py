@@ -28,7 +28,7 @@ from medtranslate.records import (
     Translation,
     Uncertainty,
 )
-from medtranslate.report import VIEWS, Pictures, Shown, write_translation
+from medtranslate.report import TRANSLATION_VIEWS, VIEWS, Pictures, Shown
 
 ATTACK = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'"
 
@@ -344,7 +344,7 @@ def test_what_was_not_asked_for_is_not_shown(tmp_path: Path) -> None:
 def test_a_cycles_page_says_what_its_score_does_not(count: int, tmp_path: Path) -> None:
     page = page_of(cycle(count, ATTACK), {}, tmp_path)
     assert "CT → MR → CT" in page.text
-    assert "no evidence that the image between is right" in page.text
+    assert "no evidence that the intermediate image is right" in page.text
     assert "5.0% of the range" in page.text
     if count > 1:
         assert_inert(page)
@@ -367,7 +367,7 @@ def test_a_page_without_reference_claims_no_score(spread: str, tmp_path: Path) -
     record = replace(
         translation(ATTACK), uncertainty=found if spread else None, seams={"source": 0.01, "output": 0.02}
     )
-    write_translation([record], [(ATTACK, shown)], tmp_path)
+    TRANSLATION_VIEWS["html"]([record], [(ATTACK, shown)], tmp_path)
     page = Page(tmp_path)
     assert "Not scored" in page.text
     assert ("not calibrated" in page.text) == bool(spread)
