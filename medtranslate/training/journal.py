@@ -1,4 +1,4 @@
-"""What a run writes down as it goes: CSV files, pictures and, where asked for, TensorBoard's log."""
+"""The journal of a run: CSV files, pictures and, where asked for, TensorBoard's log."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from PIL import Image
+import numpy as np
 
 from medtranslate.config import TrainSettings
 from medtranslate.errors import RunFailed
 from medtranslate.runtime import whole_output
 from medtranslate.training.latent import channels, latent_figure
+from medtranslate.training.pictures import draw_sheet
 from medtranslate.training.validation import Validation
 
 if TYPE_CHECKING:
@@ -29,8 +30,13 @@ Row = Mapping[str, int | float | str]
 
 @dataclass(frozen=True)
 class Journal:
-    """Open files of a run; rows begin with the number of images seen."""
+    """Open files of a run; rows begin with the number of images seen.
 
+    Attributes:
+        total: images of the whole run.
+    """
+
+    total: int
     pictures: Path
     steps: TextIO
     validations: TextIO
@@ -38,27 +44,33 @@ class Journal:
     board: SummaryWriter | None
 
     def write_step(self, images: int, seconds: float, values: Mapping[str, float]) -> None:
-        """The losses of a step."""
+        """Append the losses of a step."""
         write_row(self.steps, {"images": images, "seconds": round(seconds, 1), **values})
         self._show("training", images, values)
 
     def write_validation(
-        self, images: int, seconds: float, scores: Mapping[str, float], found: str, seen: Validation
+        self, images: int, seconds: float, scores: Mapping[str, float], signs: str, results: Validation
     ) -> None:
-        """The scores of a validation, the names of the signs that it found, its latents and its pictures."""
+        """Append the scores of a validation and the names of its signs, and draw its latents and pictures."""
         timed = {"images": images, "seconds": round(seconds, 1)}
-        write_row(self.validations, {**timed, **scores, "warnings": found})
-        for side, posterior in seen.posteriors.items():
+        write_row(self.validations, {**timed, **scores, "warnings": signs})
+        for side, posterior in results.posteriors.items():
             for index, values in enumerate(channels(posterior)):
                 write_row(self.latents, {"images": images, "side": side, "channel": index, **values})
-        with whole_output(self.pictures / f"{images:08d}.png", overwrite=True, folder=False) as path:
-            Image.fromarray(seen.sheet).save(path)
+        self.write_picture(images, results)
         with whole_output(self.pictures / "latent.png", overwrite=True, folder=False) as path:
-            latent_figure(seen.posteriors).savefig(path, format="png")
+            latent_figure(results.posteriors).savefig(path, format="png")
         self._show("validation", images, scores)
         if self.board:
-            self.board.add_image("validation", seen.sheet, images, dataformats="HW")
             self.board.flush()
+
+    def write_picture(self, images: int, results: Validation) -> None:
+        """Draw the slices of a validation, with a label for each row and the moment of the run."""
+        sheet = draw_sheet(results.rows, f"after {images:,} of {self.total:,} images")
+        with whole_output(self.pictures / f"{images:08d}.png", overwrite=True, folder=False) as path:
+            sheet.save(path)
+        if self.board:
+            self.board.add_image("validation", np.asarray(sheet), images, dataformats="HW")
 
     def _show(self, group: str, images: int, values: Mapping[str, float]) -> None:
         if self.board:
@@ -68,14 +80,14 @@ class Journal:
 
 @contextmanager
 def journal(settings: TrainSettings, images: int) -> Iterator[Journal]:
-    """The journal of a run that has seen `images`; what is there already is added to."""
+    """Open the journal of a run that has seen `images`; existing files are appended to."""
     out = settings.out
     with ExitStack() as files:
         steps, validations, latents = (
             files.enter_context((out / name).open("a", newline="", encoding="utf-8")) for name in TABLES
         )
         board = files.enter_context(closing(_board(out, images))) if settings.tensorboard else None
-        yield Journal(out / "pictures", steps, validations, latents, board)
+        yield Journal(settings.images, out / "pictures", steps, validations, latents, board)
 
 
 def write_row(file: TextIO, row: Row) -> None:
@@ -90,7 +102,7 @@ def write_row(file: TextIO, row: Row) -> None:
 
 
 def trim(path: Path, images: int) -> None:
-    """Take away the rows of a CSV that were written after `images`, one that was cut off among them."""
+    """Remove the rows of a CSV that were written after `images`, and a last one that was cut off."""
     if not path.exists():
         return
     with path.open(newline="", encoding="utf-8") as file:
@@ -105,7 +117,7 @@ def trim(path: Path, images: int) -> None:
 
 
 def require_tensorboard() -> None:
-    """Say early that TensorBoard's log is asked for and can't be written.
+    """Refuse early to write TensorBoard's log without its package.
 
     Raises:
         RunFailed: the package is not installed.

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +14,7 @@ from medtranslate.errors import Diverged, OutputExists, SettingsError, Unreadabl
 from medtranslate.gate import fit as gate_fit
 from medtranslate.model import ImagePool
 from medtranslate.networks import Posterior
-from medtranslate.training import fit, loop
+from medtranslate.training import fit, loop, run
 from medtranslate.training.latent import latent_scores
 from medtranslate.training.step import average_decay, decayed
 
@@ -34,7 +35,7 @@ def test_a_run_leaves_model_log_pictures_and_a_checkpoint(settings, rows):
         assert {f"{name}_{side}" for name in ("cycle", "linear", "kl", "active")} <= set(validation[-1])
     assert done["linear_mr"] == pytest.approx(float(validation[-1]["linear_mr"]), rel=1e-5)
     pictures = {path.name for path in (settings.out / "pictures").iterdir()}
-    assert pictures == {"00000008.png", "00000016.png", "latent.png"}
+    assert pictures == {"00000004.png", "00000008.png", "00000016.png", "latent.png"}  # the first comes early
     assert load_model(done["model"]).description.training["images"] == 16
     assert {"settings.yaml", "data.json", "checkpoint.pt"} <= {path.name for path in settings.out.iterdir()}
 
@@ -101,7 +102,7 @@ def test_the_run_says_which_images_it_read_and_passed_over(settings, tmp_path, c
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_the_remedy_works(settings):
     with pytest.raises(Diverged, match=r"cycle.*after 12 images"):
-        loop.require_finite({"cycle": float("nan"), "kl": 1.0}, 12, settings.out)
+        run.require_finite({"cycle": float("nan"), "kl": 1.0}, 12, settings.out)
     with pytest.raises(Diverged, match="--resume and a lower --learning-rate"):
         fit(replace(settings, learning_rate=1e30), quiet=True)
     assert fit(replace(settings, resume=True), quiet=True)["images"] == 16
@@ -122,6 +123,19 @@ def test_broken_weights_are_never_kept(settings, monkeypatch):
         fit(settings, quiet=True)
     assert torch.load(settings.out / "checkpoint.pt", weights_only=True)["images"] == 0
     assert not (settings.out / "model").exists()
+
+
+def test_no_process_outlives_a_run_whose_error_is_kept(settings, monkeypatch):
+    """As a notebook keeps it: the interpreter could not end while such a process waits for work."""
+
+    def fail(*_):
+        raise RuntimeError
+
+    monkeypatch.setattr(loop, "train_step", fail)
+    with pytest.raises(RuntimeError) as kept:
+        fit(replace(settings, workers=2), quiet=True)
+    assert kept.tb is not None
+    assert not multiprocessing.active_children()
 
 
 def test_the_average_forgets_the_weights_that_a_run_began_with():
