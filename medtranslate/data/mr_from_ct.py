@@ -133,7 +133,7 @@ def _find_parts(values: Floats, window: tuple[float, float], rng: np.random.Gene
 
 
 def _outline(shown: NDArray[np.bool_], gap: int) -> NDArray[np.bool_]:
-    """The head with its gaps and holes filled."""
+    """Fill the gaps and holes of the head."""
     padded = np.pad(shown, 2 * gap)
     near = ndimage.binary_fill_holes(ndimage.distance_transform_edt(~padded) <= gap)
     closed: NDArray[np.bool_] = ndimage.distance_transform_edt(near) > gap - 0.5
@@ -143,7 +143,7 @@ def _outline(shown: NDArray[np.bool_], gap: int) -> NDArray[np.bool_]:
 def _joins(
     hidden: NDArray[np.bool_], surface: NDArray[np.bool_], rng: np.random.Generator
 ) -> NDArray[np.bool_]:
-    """Connected parts of what is hidden that reach the surface, and some of the others at random."""
+    """Select the connected hidden parts that reach the surface, and some of the others at random."""
     labels, count = ndimage.label(hidden)
     chosen = rng.random(count + 1) < _ENCLOSED_FAT
     chosen[np.unique(labels[surface])] = True

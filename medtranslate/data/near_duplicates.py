@@ -31,7 +31,7 @@ def thumbnail(picture: Tensor, size: int = THUMBNAIL) -> NDArray[np.float32]:
 
 
 def connect(thumbnails: NDArray[np.float32], least: float) -> NDArray[np.intp]:
-    """Number the group of each thumbnail; groups are connected by correlations of at least `least`.
+    """Group thumbnails that are connected by correlations of at least `least`; returns numbers.
 
     Args:
         thumbnails: [N, size, size].

@@ -40,6 +40,21 @@ class _Picture:
     doubtful: bool
 
 
+@dataclass(frozen=True)
+class _Side:
+    """What one modality adds to the output.
+
+    Attributes:
+        files: source of each picture, by its place in the output.
+        rows: of groups.csv.
+        counts: for the record.
+    """
+
+    files: dict[str, Path]
+    rows: list[dict[str, str]]
+    counts: dict[str, Any]
+
+
 def prepare_pictures(settings: PrepareSettings, *, quiet: bool) -> dict[str, Any]:
     """Write train/ct, train/mr, val/ct, val/mr, groups.csv and prepared.json; the output is whole or absent.
 
@@ -57,55 +72,64 @@ def prepare_pictures(settings: PrepareSettings, *, quiet: bool) -> dict[str, Any
             pictures look like CT.
     """
     check_free(settings.out, overwrite=settings.overwrite)
-    places: dict[str, str] = {}
-    rows: list[dict[str, str]] = []
-    found: dict[str, dict[str, Any]] = {}
-    files: dict[str, Path] = {}
     folders: dict[Modality, tuple[str, ...]] = {"ct": settings.ct, "mr": settings.mr}
-    for modality, names in folders.items():
-        pictures, failures, blank = _read(settings, names, modality, quiet)
-        clean = [picture for picture in pictures if not picture.doubtful]
-        if not clean:
-            raise InputRefused(
-                f"{settings.source} ({', '.join(names)}): none of {len(pictures)} {modality} pictures is"
-                " clean, all look like CT; check which folders hold which modality"
-            )
-        kept, groups = _grouped(clean, settings)
-        if len(set(groups)) < 2:
-            raise SettingsError(
-                f"{settings.source}: all {len(clean)} {modality} pictures are alike above {settings.alike:g},"
-                " so there is nothing to split; raise --alike"
-            )
-        held = held_back(groups, settings.val_share, settings.seed)
-        for picture, group in zip(kept, groups, strict=True):
-            part = f"{'val' if group in held else 'train'}/{modality}"
-            rows.append({"file": f"{part}/{picture.name}", "group": group})
-        doubtful = [picture for picture in pictures if picture.doubtful]
-        places |= {picture.name: f"{DOUBTFUL}/{picture.name}" for picture in doubtful}
-        files |= {picture.name: picture.file for picture in (*kept, *doubtful)}
-        sizes = Counter(groups)
-        found[modality] = {
-            "read": len(pictures) + len(failures) + blank,
-            "unusable": failures,
-            "blank": blank,
-            "looks_like_ct": [picture.name for picture in doubtful],
-            "copies_left_out": len(clean) - len(kept),
-            "groups": len(sizes),
-            "largest_group": max(sizes.values()),
-            "train": sum(count for group, count in sizes.items() if group not in held),
-            "val": sum(count for group, count in sizes.items() if group in held),
-        }
-    record = {"schema": "medtranslate/prepared/1", **found, "settings": plain(settings)}
-    places |= {Path(row["file"]).name: row["file"] for row in rows}
+    sides = {modality: _side(settings, names, modality, quiet) for modality, names in folders.items()}
+    counts: dict[str, Any] = {modality: side.counts for modality, side in sides.items()}
+    record = {"schema": "medtranslate/prepared/1", **counts, "settings": plain(settings)}
     with whole_output(settings.out, overwrite=settings.overwrite, folder=True) as out:
-        for name, place in places.items():
-            _put(files[name], out / place, link=settings.link)
+        for side in sides.values():
+            for place, picture in side.files.items():
+                _put(picture, out / place, link=settings.link)
         with (out / "groups.csv").open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, ("file", "group"))
             writer.writeheader()
-            writer.writerows(rows)
+            writer.writerows(row for side in sides.values() for row in side.rows)
         (out / "prepared.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     return record
+
+
+def _side(settings: PrepareSettings, names: tuple[str, ...], modality: Modality, quiet: bool) -> _Side:
+    """Read, clean, group and split the pictures of one modality.
+
+    Raises:
+        SettingsError: they are a single group.
+        InputRefused: too many are unusable, or all look like CT.
+    """
+    pictures, failures, blank = _read(settings, names, modality, quiet)
+    clean = [picture for picture in pictures if not picture.doubtful]
+    doubtful = [picture for picture in pictures if picture.doubtful]
+    if not clean:
+        raise InputRefused(
+            f"{settings.source} ({', '.join(names)}): none of {len(pictures)} {modality} pictures is"
+            " clean, all look like CT; check which folders hold which modality"
+        )
+    kept, groups = _grouped(clean, settings)
+    if len(set(groups)) < 2:
+        raise SettingsError(
+            f"{settings.source}: all {len(clean)} {modality} pictures are alike above {settings.alike:g},"
+            " so there is nothing to split; raise --alike"
+        )
+    held = held_back(groups, settings.val_share, settings.seed)
+    parts = [f"{'val' if group in held else 'train'}/{modality}" for group in groups]
+    files = {f"{DOUBTFUL}/{picture.name}": picture.file for picture in doubtful}
+    files |= {f"{part}/{picture.name}": picture.file for part, picture in zip(parts, kept, strict=True)}
+    sizes = Counter(groups)
+    counts = {
+        "read": len(pictures) + len(failures) + blank,
+        "unusable": failures,
+        "blank": blank,
+        "looks_like_ct": [picture.name for picture in doubtful],
+        "copies_left_out": len(clean) - len(kept),
+        "groups": len(sizes),
+        "largest_group": max(sizes.values()),
+        "train": sum(count for group, count in sizes.items() if group not in held),
+        "val": sum(count for group, count in sizes.items() if group in held),
+    }
+    rows = [
+        {"file": f"{part}/{picture.name}", "group": group}
+        for part, picture, group in zip(parts, kept, groups, strict=True)
+    ]
+    return _Side(files, rows, counts)
 
 
 def _read(

@@ -90,7 +90,7 @@ def align(
 
 
 def _grown(axial: Mapping[str, Volume]) -> dict[str, Volume]:
-    """The volumes with the prediction, and what lies on its grid, grown over all of the reference."""
+    """Grow the prediction, and what lies on its grid, over all of the reference."""
     prediction, reference = axial["prediction"], axial["reference"]
     fills = {"prediction": air_of(prediction), "uncertainty": 0.0}
     if "source" in axial:
@@ -109,7 +109,7 @@ def _reversed_axes(volume: Volume) -> tuple[int, ...]:
 
 
 def _resampled(axial: Mapping[str, Volume]) -> tuple[dict[str, Volume], Voxels]:
-    """The volumes with reference and mask on the prediction's grid, and the reference's field of view."""
+    """Resample reference and mask onto the prediction's grid; give the reference's field of view, too."""
     moved = dict(axial)
     prediction, mask = axial["prediction"], axial.get("mask")
     moved["reference"], field = _onto_grid(prediction, axial["reference"])

@@ -54,6 +54,6 @@ def air_of(volume: Volume) -> float:
 
 
 def _onto(volume: Volume, affine: Floats, places: np.ndarray) -> Floats:
-    """Indices in `volume` of the indices [P, 3] of another grid."""
+    """Map indices [P, 3] of another grid to indices in `volume`."""
     matrix = np.linalg.inv(volume.affine) @ affine
     return np.round(places @ matrix[:3, :3].T + matrix[:3, 3], _DIGITS)

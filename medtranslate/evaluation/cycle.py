@@ -133,9 +133,8 @@ def cycle_volume(
     The reference is the source on the scale of the model's own output: CT inside its window, MR by its
     percentile, since the model can say nothing else. The mask is the source's head alone, so that no
     image between can change which voxels count. The baselines treat the image between as the source
-    of an evaluation does; `untranslated` is the source through the model's frame and back, which is
-    what two networks would score that copy their input. The input gate judges the source; the image between
-    is the model's own, and its record has the gate's verdict on the source.
+    of an evaluation does; `untranslated` is the source through the model's frame and back, the score of
+    networks that copy their input. The gate judges the source, and the record has its verdict.
 
     Args:
         source: in physical units.
@@ -146,11 +145,9 @@ def cycle_volume(
         force: go on where the input gate refuses the source.
 
     Raises:
-        InputRefused: the input gate refuses the source, and `force` is not set; or no head is found in the
-            source or in the image between.
+        InputRefused: the gate refuses the source, and `force` is not set; or no head is found on the way.
     """
-    there = OTHER[modality]
-    translated, outward = translate_volume(source, model, there, batch)
+    translated, outward = translate_volume(source, model, OTHER[modality], batch)
     outward = pass_gate(outward, str(source.meta.path or "image"), force=force)
     ends = (0.0, 255.0) if source.is_picture else outward.model.output_range
     between = _as_kept(translated, ends, noise or Noise())

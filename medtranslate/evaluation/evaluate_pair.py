@@ -92,7 +92,7 @@ def score_paths(
 
 
 def _scaled(prediction: Volume, slope: float, offset: float) -> Volume:
-    """The prediction in the reference's unit, with a warning that says so."""
+    """Bring the prediction to the reference's unit, with a warning that says so."""
     if prediction.is_picture:
         raise SettingsError("--prediction-scale: is for values in a unit, not for pictures")
     values = prediction.values * np.float32(slope) + np.float32(offset)

@@ -78,7 +78,7 @@ class SliceGate(nn.Module):
         return self.distance_of(pooled(latent), modality)
 
     def distance_of(self, vectors: Tensor, modality: Modality) -> Tensor:
-        """The same of latents that are pooled already, [B, D]."""
+        """Compute the same of latents [B, D] that are pooled already."""
         which = MODALITIES.index(modality)
         apart = (vectors - self.centre[which]) @ self.whiten[which].T
         return apart.square().mean(dim=1).sqrt()

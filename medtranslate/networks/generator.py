@@ -33,7 +33,7 @@ class Posterior:
     log_variance: Tensor
 
     def at(self, noise: Tensor) -> Tensor:
-        """The sample that standard normal noise stands for (reparameterisation): mean + sigma * noise."""
+        """Turn standard normal noise into a sample (reparameterisation): mean + sigma * noise."""
         return self.mean + torch.exp(0.5 * self.log_variance) * noise
 
     def draw(self) -> Tensor:
