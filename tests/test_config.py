@@ -147,5 +147,7 @@ class TestNamesOfOtherPackages:
         assert build(TranslateSettings, {**values, "format": "raw"}).format == "raw"
         views = build(config.ReportSettings, {"result": "a", "out": "b", "view": ["gallery", "pdf"]}).view
         assert views == ("gallery", "pdf")
+        install("farthest", "translation_views", {"strip": "farthest:strip", "gallery": "farthest:strip"})
+        assert build(config.ReportSettings, {"result": "a", "out": "b", "view": ["strip"]}).view == ("strip",)
         with pytest.raises(SettingsError, match=r"format: has to be one of: dicom, .*, png, raw"):
             build(TranslateSettings, {**values, "format": "rwa"})

@@ -43,7 +43,7 @@ def compare(before: Path, after: Path) -> int:
 
 
 def differences(name: str, one: dict[str, Any], two: dict[str, Any]) -> Iterator[str]:
-    """Lines on one command."""
+    """Yield lines on one command."""
     first, second = one["commands"].get(name), two["commands"].get(name)
     if first is None or second is None:
         yield f"runs only {'after' if first is None else 'before'}"
@@ -71,7 +71,7 @@ def differences(name: str, one: dict[str, Any], two: dict[str, Any]) -> Iterator
 
 
 def in_file(place: str, one: Path, two: Path) -> list[str]:
-    """Lines on a file that differs, by its kind."""
+    """Describe how a file differs, by its kind."""
     paths = one / place, two / place
     if not all(path.is_file() for path in paths):
         return ["differs; an output is gone"]
@@ -95,7 +95,7 @@ def in_file(place: str, one: Path, two: Path) -> list[str]:
 
 
 def in_json(key: str, one: Any, two: Any) -> Iterator[str]:
-    """Keys whose values differ."""
+    """Yield keys whose values differ."""
     if isinstance(one, dict) and isinstance(two, dict):
         for name in dict.fromkeys([*one, *two]):
             if name not in one or name not in two:
@@ -127,7 +127,7 @@ def _in_voxels(one: Path, two: Path) -> Iterator[str]:
 
 
 def voxels(path: Path) -> NDArray[np.float64] | None:
-    """Values of an image, or None where it is none."""
+    """Read the values of an image; None where it is none."""
     name = path.name.lower()
     if name.endswith((".nii", ".nii.gz", ".mgz")):
         volume: Any = nib.load(path)

@@ -124,7 +124,7 @@ def make_inputs(folder: Path, options: argparse.Namespace) -> None:
 
 
 def contenders(command: str, folder: Path, options: argparse.Namespace) -> dict[str, Process]:
-    """A command of ours, the same of the base, and its yardsticks."""
+    """Return a command of ours, the same of the base, and its yardsticks."""
     found = {OURS: ours(command, folder, options.checkout)}
     if options.base:
         found[BASE] = ours(command, folder, options.base)
@@ -132,7 +132,7 @@ def contenders(command: str, folder: Path, options: argparse.Namespace) -> dict[
 
 
 def ours(command: str, folder: Path, checkout: Path) -> Process:
-    """A command line of a checkout."""
+    """Build a command line of a checkout."""
     out = folder / "out"
     line = COMMANDS[command].format(out=out).split()
     return Process(
@@ -141,7 +141,7 @@ def ours(command: str, folder: Path, checkout: Path) -> Process:
 
 
 def yardsticks(command: str, folder: Path, checkout: Path) -> dict[str, Process]:
-    """Processes that a command is measured against, by name."""
+    """Build the processes that a command is measured against, by name."""
     if command.startswith("convert"):
         series = "short" if "28" in command else "ct"
         return {"dcm2niix": dicom_to_nifti(folder, series)}
@@ -159,14 +159,14 @@ def yardsticks(command: str, folder: Path, checkout: Path) -> dict[str, Process]
 
 
 def dicom_to_nifti(folder: Path, series: str) -> Process:
-    """The run of dcm2niix into a folder that is there; it writes over its last output."""
+    """Build a run of dcm2niix into a folder that is there; it writes over its last output."""
     (folder / "niix").mkdir(exist_ok=True)
     options = ("-z", "y", "-b", "n", "-w", "1", "-o", "niix", "-f", "x")
     return Process((dcm2niix.bin, *options, series))
 
 
 def table(rows: dict[str, dict[str, Cost]], facts: dict[str, Any]) -> str:
-    """Markdown: costs of ours, of the base and of the yardsticks, and ratios to the larger yardstick."""
+    """Write costs and their ratios to the larger yardstick as a Markdown table."""
     told = [
         ", ".join(f"{name} {value}" for name, value in facts.items() if value is not None),
         "",
@@ -185,7 +185,7 @@ def table(rows: dict[str, dict[str, Cost]], facts: dict[str, Any]) -> str:
 
 
 def machine() -> str:
-    """Processor, its number, and the interpreter."""
+    """Describe the machine: processor, number of cores, interpreter."""
     known = Path("/proc/cpuinfo")
     found = re.search(r"model name\s*:\s*(.*)", known.read_text()) if known.is_file() else None
     name = found[1] if found else platform.processor()
@@ -193,7 +193,7 @@ def machine() -> str:
 
 
 def commit(checkout: Path) -> str:
-    """The commit of a checkout, with a plus where files differ from it."""
+    """Return the commit of a checkout, with a plus where files differ from it."""
     git = ("git", "-C", str(checkout), "describe", "--always", "--dirty=+", "--exclude=*")
     done = subprocess.run(git, capture_output=True, text=True, check=False)
     return done.stdout.strip() or "unknown"

@@ -20,7 +20,7 @@ from medtranslate.batch import bids
 from medtranslate.batch.cluster import cluster_crew, joined
 from medtranslate.batch.items import Item, find_items
 from medtranslate.batch.overview import write_overview
-from medtranslate.batch.sources import notes_on
+from medtranslate.batch.sources import notes_on, require_listed
 from medtranslate.batch.tree import JOURNAL, LOCK, is_of_a_batch
 from medtranslate.batch.watch import arriving
 from medtranslate.batch.worker import (
@@ -86,6 +86,7 @@ def run_batch(settings: BatchSettings, *, quiet: bool = False) -> Batch:
         out=Path(os.path.abspath(settings.out)),
         model=os.path.abspath(folder) if Path(settings.model).is_dir() else settings.model,
     )
+    require_listed(settings)
     items = find_items(settings)
     if not (items or settings.watch):
         raise Unreadable(f"{settings.source}: no image found in it; check the path")

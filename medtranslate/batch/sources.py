@@ -16,6 +16,7 @@ from medtranslate.io.trees import is_pattern, lies_beside, match, root_of
 from medtranslate.modality import OTHER
 
 Found = Iterator[Path | Refused]
+_REQUIRED, _OPTIONAL = ("path",), ("subject", "modality")
 
 
 def list_source(settings: BatchSettings) -> tuple[Path, Found]:
@@ -42,6 +43,18 @@ def list_source(settings: BatchSettings) -> tuple[Path, Found]:
     return source, (file for file in files if isinstance(file, Refused) or not lies_beside(file, wanted))
 
 
+def require_listed(settings: BatchSettings) -> None:
+    """Refuse a CSV that names files which do not exist; those of a batch that watches may still arrive.
+
+    Raises:
+        Unreadable: says how many and names the first; or the CSV is none.
+    """
+    if is_table(settings.source) and not settings.watch:
+        table = read_table(settings.source, _REQUIRED, _OPTIONAL)
+        wanted = (row for row in table.rows if modality_of(table, row) != settings.to)
+        table.require(table.file(row["path"]) for row in wanted)
+
+
 def notes_on(settings: BatchSettings) -> list[str]:
     """List the parts of SOURCE that are not translated, with reasons.
 
@@ -50,7 +63,7 @@ def notes_on(settings: BatchSettings) -> list[str]:
     """
     source, wanted = settings.source, OTHER[settings.to]
     if is_table(source):
-        return read_table(source, ("path",), ("subject", "modality")).notes
+        return read_table(source, _REQUIRED, _OPTIONAL).notes
     if not source.is_dir():
         return []
     if bids.is_dataset(source):
@@ -73,7 +86,7 @@ def _below(place: Path, settings: BatchSettings) -> Found:
 
 def _of_table(settings: BatchSettings) -> Found:
     """List the files that the rows of a CSV stand for; what does not exist is refused by itself."""
-    table = read_table(settings.source, ("path",), ("subject", "modality"))
+    table = read_table(settings.source, _REQUIRED, _OPTIONAL)
     for row in table.rows:
         if modality_of(table, row) == settings.to:
             continue

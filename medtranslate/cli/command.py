@@ -83,8 +83,8 @@ class SettingsCommand(click.Command, Generic[Settings]):
         sections: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         made = parameters(kind, arguments)
-        more = [_HELP_ALL] if any(getattr(param, "hidden", False) for param in made) else []
-        super().__init__(name, params=[*made, *SHARED, *more], help=help)
+        more = _help_all(hidden=not any(leaf.rare for leaf in leaves(kind)))
+        super().__init__(name, params=[*made, *SHARED, more], help=help)
         self.kind, self.act, self.room = kind, act, room
         self.arguments, self.sections = arguments, sections or {}
         self.base: Mapping[str, Any] = {}
@@ -178,16 +178,20 @@ def _show_all(ctx: click.Context, param: click.Parameter, asked: bool) -> None:
         ctx.exit()
 
 
+def _help_all(*, hidden: bool) -> click.Option:
+    return click.Option(
+        ["--help-all"],
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        hidden=hidden,
+        callback=_show_all,
+        help="Show every option, also those that few users need, and exit.",
+    )
+
+
 _ALL = "medtranslate.help-all"
 _SHARED = "Shared options"
-_HELP_ALL = click.Option(
-    ["--help-all"],
-    is_flag=True,
-    is_eager=True,
-    expose_value=False,
-    callback=_show_all,
-    help="Show every option, also those that few users need, and exit.",
-)
 _SHARED_FLAGS = {"--json", "--quiet", "--debug", "--help", "--help-all"}
 
 

@@ -32,10 +32,12 @@ class OneOf:
 
     Attributes:
         group: group of entry points.
+        also: a second group, of which the names of other packages are taken, too.
         foreign: take the names of other packages alone, not the built-in ones.
     """
 
     group: str
+    also: str | None = None
     foreign: bool = False
 
     def names(self) -> tuple[str, ...]:
@@ -45,8 +47,9 @@ class OneOf:
             RunFailed: an installed package offers a name that is taken or not allowed.
         """
         builtin = BUILTIN[self.group]
-        known = plugins.names(self.group, builtin)
-        return known[len(builtin) :] if self.foreign else known
+        known = plugins.names(self.group, builtin)[len(builtin) if self.foreign else 0 :]
+        others = plugins.names(self.also, ()) if self.also else ()
+        return tuple(dict.fromkeys((*known, *others)))
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_after_validator_function(self._check, handler(source))
@@ -63,4 +66,4 @@ GeneratorName = Annotated[str, OneOf("medtranslate.generators")]
 DiscriminatorName = Annotated[str, OneOf("medtranslate.discriminators")]
 OtherLossName = Annotated[str, OneOf("medtranslate.losses", foreign=True)]
 ProfileName = Annotated[str, OneOf("medtranslate.profiles")]
-ViewName = Annotated[str, OneOf("medtranslate.views")]
+ViewName = Annotated[str, OneOf("medtranslate.views", also="medtranslate.translation_views")]

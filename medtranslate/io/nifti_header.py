@@ -36,12 +36,12 @@ _MAGICS = {b"n+1": False, b"ni1": True, b"n+2": False, b"ni2": True}
 
 
 def recognise(head: bytes) -> bool:
-    """Whether a file that (once inflated) starts with `head` is a NIfTI, or the header of a pair."""
+    """Return True if a file that (once inflated) starts with `head` is a NIfTI, or the header of a pair."""
     return _magic(head) in _MAGICS
 
 
 def is_pair(header: Nifti1Header) -> bool:
-    """Whether the voxels lie in an .img beside the header."""
+    """Return True if the voxels lie in an .img beside the header."""
     return _MAGICS[bytes(header["magic"].item())[:3]]
 
 

@@ -1,8 +1,8 @@
-"""How near a prediction comes to its reference: masks, scores and the profiles that combine them.
+"""Comparison of a prediction with its reference: masks, scores, and the profiles that combine them.
 
-The same pair of volumes gives quite different numbers depending on mask, clipping, range and window,
-so a score is only meant together with its profile (docs/metrics.md). Everything here is a pure
-function of arrays [X, Y, Z] whose last axis counts the axial slices.
+The scores of a pair depend strongly on mask, clipping, range and window, so a score has a meaning only with
+its profile (docs/metrics.md). All functions are pure, on arrays [X, Y, Z] with axial slices along the last
+axis.
 """
 
 from __future__ import annotations

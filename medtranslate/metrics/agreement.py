@@ -20,7 +20,7 @@ TISSUES: dict[str, tuple[float | None, float | None]] = {
     "soft tissue": (AIR_HU, BONE_HU),
     "bone": (BONE_HU, None),
 }
-"""Lower and upper HU, None for an open end. Its ends belong to soft tissue."""
+"""Lower and upper HU, None for an open end. The limits belong to soft tissue."""
 
 
 def agreement(prediction: Values, reference: Values, mask: Voxels) -> Agreement | None:
@@ -33,8 +33,8 @@ def agreement(prediction: Values, reference: Values, mask: Voxels) -> Agreement 
 
     Args:
         prediction: [X, Y, Z].
-        reference: likewise, in the same unit.
-        mask: likewise.
+        reference: [X, Y, Z], in the same unit.
+        mask: [X, Y, Z].
     """
     if not mask.any():
         return None
@@ -55,17 +55,17 @@ def tissue_scores(
 
     Args:
         prediction: [X, Y, Z] in HU.
-        reference: likewise.
-        mask: likewise.
+        reference: [X, Y, Z] in HU.
+        mask: [X, Y, Z].
         sayable: HU that the prediction can hold; None for all of them. A tissue with values outside (an open
             end extends to that of `WHOLE_CT`) is not representable and has no error.
     """
-    found = {}
+    tissues = {}
     for name, (low, high) in TISSUES.items():
         needed = WHOLE_CT[0] if low is None else low, WHOLE_CT[1] if high is None else high
         inside = mask & _between(reference, low, high)
         representable = sayable is None or covers(sayable, needed)
-        found[name] = Tissue(
+        tissues[name] = Tissue(
             range_hu=(low, high),
             share=float(inside.sum() / max(1, mask.sum())),
             mae=mae(prediction, reference, inside) if representable else None,
@@ -73,8 +73,8 @@ def tissue_scores(
         )
     if sayable is None or sayable[0] <= BONE_HU < sayable[1]:
         ours, theirs = (mask & _between(volume, BONE_HU, None) for volume in (prediction, reference))
-        found["bone"] = replace(found["bone"], dice=_dice(ours, theirs))
-    return found
+        tissues["bone"] = replace(tissues["bone"], dice=_dice(ours, theirs))
+    return tissues
 
 
 def coverage(deviation: Values, errors: Values, mask: Voxels) -> Coverage | None:
@@ -86,8 +86,8 @@ def coverage(deviation: Values, errors: Values, mask: Voxels) -> Coverage | None
 
     Args:
         deviation: [X, Y, Z], not negative, in the unit of `errors`.
-        errors: absolute, likewise.
-        mask: likewise.
+        errors: [X, Y, Z], absolute.
+        mask: [X, Y, Z].
     """
     from scipy.stats import spearmanr  # slow to load
 

@@ -1,4 +1,4 @@
-"""What scores are computed from, and what is asked of it."""
+"""Arrays of the scores, and checks of them."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def percentile_range(volume: Values, mask: Voxels | None = None) -> Range:
 
 
 def require_finite(volume: Values, what: str) -> None:
-    """Refuse a volume that holds NaN or infinity: a mean over it would say nothing.
+    """Refuse a volume with NaN or infinity, whose mean would be meaningless.
 
     Raises:
-        InputRefused: says how many voxels of `what` are not finite.
+        InputRefused: some voxels are not finite; the message has their number.
     """
     odd = volume.size - np.count_nonzero(np.isfinite(volume))
     if odd:
@@ -33,5 +33,5 @@ def require_finite(volume: Values, what: str) -> None:
 
 
 def covers(outer: Range, inner: Range) -> bool:
-    """Whether a range holds all of another."""
+    """Return True if the outer range contains the inner one."""
     return outer[0] <= inner[0] and inner[1] <= outer[1]

@@ -56,7 +56,7 @@ def seams(volume: Values, mask: Voxels, data_range: Range) -> float | None:
 
     Args:
         volume: [X, Y, Z], axial slices along the last axis.
-        mask: likewise; the outermost slices do not count.
+        mask: [X, Y, Z]; the outermost slices do not count.
         data_range: lowest and highest value.
 
     Returns:

@@ -47,7 +47,7 @@ def outline(visible: Voxels, spacing_mm: tuple[float, float, float]) -> Voxels:
 
 
 def _ends(shown: Voxels) -> slice:
-    """From the first to the last that is shown, and one more on either side."""
+    """Find the extent of the visible places, with one more on either side."""
     places = np.flatnonzero(shown)
     return slice(max(0, int(places[0]) - 1), int(places[-1]) + 2)
 

@@ -23,7 +23,7 @@ from medtranslate.metrics.ssim3d import score_ms_ssim, score_ssim_3d
 from medtranslate.records import Scores
 
 WHOLE_CT: Range = (-1024.0, 3071.0)
-"""HU that a CT of 12 bits can hold; a model that cannot say all of it has no scores of the whole CT range."""
+"""HU of a CT of 12 bits; a model with a smaller range has no scores of the whole CT range."""
 
 BODY_RULE = (
     f"body: reference above {BODY_HU:g} HU, holes filled, largest component, dilated in plane by {BODY_RIM}"
@@ -33,7 +33,7 @@ BODY_RULE = (
 
 @dataclass(frozen=True)
 class Definition:
-    """A score as a profile defines it: the function, and what it computes in words."""
+    """Definition of a score in a profile: the function, and its description."""
 
     compute: ScoreFunction
     words: str
@@ -154,8 +154,8 @@ def score(
 
     Args:
         prediction: [X, Y, Z], axial slices along the last axis.
-        reference: likewise, in the same unit on the same grid.
-        mask: likewise, the voxels that count; where none does, there are no scores.
+        reference: [X, Y, Z], in the same unit on the same grid.
+        mask: [X, Y, Z], the scored voxels; an empty mask gives no scores.
         data_range: lowest and highest value that PSNR and SSIM refer to; a profile with a range of its own
             takes that.
         profile: name in `PROFILES`.
@@ -184,9 +184,9 @@ def score(
     whole: Scores = {}
     slices: list[Scores] = [{} for _ in range(mask.shape[2])]
     for name, part in definition.scores.items():
-        found = part.compute(pair)
-        values = found.slices or [None] * len(slices)
-        for scores, value in zip((whole, *slices), (found.volume, *values), strict=True):
+        scored = part.compute(pair)
+        values = scored.slices or [None] * len(slices)
+        for scores, value in zip((whole, *slices), (scored.volume, *values), strict=True):
             if value is not None:
                 scores[name] = float(value)
     return whole, slices[::-1] if 2 in axes else slices

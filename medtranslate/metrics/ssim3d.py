@@ -1,4 +1,4 @@
-"""The 3-D similarities of the challenges, slab by slab: few copies of a volume, however large it is.
+"""3-D similarities of the challenges, slab by slab, which need few copies of a volume.
 
 Inside, arrays are [Z, Y, X], so that a slab of axial slices lies together in memory; outside, [X, Y, Z].
 """
@@ -18,25 +18,25 @@ from medtranslate.metrics.scores import Pair, Scored, over_map
 UNIFORM_WINDOW = 7
 """Voxels along each axis of the uniform window."""
 MS_SSIM_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
-"""Of the scales from fine to coarse, by Wang et al. 2003."""
+"""Weights of the scales from fine to coarse (Wang et al. 2003)."""
 MS_SSIM_SIDE = 97
-"""Voxels along an axis at least, so that the window still fits after four halvings."""
+"""Least number of voxels along an axis, so that the window fits after four halvings."""
 SLAB = 32
-"""Slices that are worked on at once."""
+"""Slices of a slab."""
 
 Floats = npt.NDArray[np.float64]
 Planes = tuple[Floats, Floats, Voxels]
 """Slices of prediction, reference and mask."""
 Read = Callable[[int, int], Planes]
-"""(first slice, end) to these slices."""
+"""Function of the first slice and the end; it returns these slices."""
 
 _EDGE = UNIFORM_WINDOW // 2
 _INNER = (slice(_EDGE, -_EDGE),) * 3
-"""Voxels around which the window lies inside the volume."""
+"""Voxels whose window lies inside the volume."""
 
 
 def score_ssim_3d(pair: Pair) -> Scored:
-    """Mean of `ssim_map_3d` over the voxels that count.
+    """Average `ssim_map_3d` over the scored voxels.
 
     Raises:
         InputRefused: the volume is too small for the window.
@@ -45,7 +45,7 @@ def score_ssim_3d(pair: Pair) -> Scored:
 
 
 def score_ms_ssim(pair: Pair) -> Scored:
-    """Multi-scale similarity (`ms_ssim`) of the volume; window and scales reach across slices.
+    """Compute the multi-scale similarity (`ms_ssim`) of a volume; window and scales reach across slices.
 
     Raises:
         InputRefused: the mask is too small for the coarsest scale.
@@ -56,7 +56,7 @@ def score_ms_ssim(pair: Pair) -> Scored:
 def ssim_map_3d(
     prediction: Values, reference: Values, mask: Voxels, data_range: Range
 ) -> tuple[Floats, Voxels]:
-    """Structural similarity of each voxel with its surroundings in space, and the voxels that count.
+    """Compute the structural similarity of each voxel with its surroundings, and select the scored voxels.
 
     The definition of SynthRAD2023 (functions/image_metrics.py of SynthRAD2023/metrics): both volumes are
     clipped to the range, air outside the mask, shifted so that the range begins at zero; uniform window
@@ -84,7 +84,7 @@ def ssim_map_3d(
 
 
 def ms_ssim(prediction: Values, reference: Values, mask: Voxels, data_range: Range) -> float | None:
-    """Multi-scale structural similarity of two volumes over the mask; None for an empty mask.
+    """Compute the multi-scale structural similarity of two volumes in the mask; None for an empty mask.
 
     The definition of SynthRAD2025 (image_metrics.py of SynthRAD2025/evaluation at commit 17cac47), after
     Wang et al., "Multiscale structural similarity for image quality assessment", Asilomar 2003: both volumes
@@ -119,7 +119,7 @@ def ms_ssim(prediction: Values, reference: Values, mask: Voxels, data_range: Ran
 
 
 def _scale(read: Read, depth: int, weight: float, data_range: Range) -> Iterator[tuple[float, int, Planes]]:
-    """Of each slab: the sum of the weighted similarity over the mask, its voxels, the slab half as fine."""
+    """Yield for each slab the sum of the weighted similarity in the mask, its voxels, the coarser slab."""
     for start, end in _slabs(depth):
         low, high = max(start - _EDGE, 0), min(end + _EDGE, depth)
         fake, real, voxels = read(low, high)
@@ -134,7 +134,7 @@ def _scale(read: Read, depth: int, weight: float, data_range: Range) -> Iterator
 
 
 def _similarity(fake: Floats, real: Floats, data_range: Range) -> Floats:
-    """Structural similarity (Wang et al. 2004) where the window lies inside, of windows with equal weights.
+    """Compute the structural similarity (Wang et al. 2004) of uniform windows inside the volume.
 
     With means m, variances v and covariance c of the windows (2 mm' + C1)(2c + C2) over
     (m² + m'² + C1)(v + v' + C2); the variances add up, so their sum is filtered as one.
@@ -177,10 +177,13 @@ def _window_means(volume: Floats) -> Floats:
 def _above_air(
     prediction: Values, reference: Values, mask: Voxels, data_range: Range, side: int
 ) -> tuple[Read, int]:
-    """How slices are read, and how many there are: clipped, counted from the range's lower end, zero outside.
+    """Make a reader of slices, clipped and shifted so that the range begins at zero; zero outside the mask.
 
     Args:
-        side: voxels along each axis at least; fewer are padded with the values at the edge.
+        side: least number of voxels along each axis; fewer are padded with the values at the edge.
+
+    Returns:
+        The reader, and the number of slices.
     """
     short = [max(0, side - length) for length in mask.shape[::-1]]
     margins = [(lack // 2, lack - lack // 2) for lack in short]
@@ -219,7 +222,7 @@ def _slabs(depth: int) -> Iterator[tuple[int, int]]:
 
 
 def _halve(volume: Floats) -> Floats:
-    """Every second voxel averaged with its predecessor along each axis, zero before the first."""
+    """Halve the resolution: average every second voxel with its predecessor, zero before the first."""
     for axis in (2, 1, 0):
         ahead = np.moveaxis(volume, axis, 0)
         pairs = ahead[::2].copy()

@@ -17,6 +17,8 @@ from medtranslate.errors import UsageError
 _WAIT = 0.05
 _LOCKED_BYTES = 1
 """Size of the locked region. On Windows no other process can read it, so the holder's name follows."""
+MOVES_OPEN_FILES = os.name != "nt"
+"""False on Windows, which renames no folder with an open file in it."""
 _held: set[BinaryIO] = set()
 
 

@@ -15,7 +15,7 @@ from medtranslate.checkpoint import save_model
 from medtranslate.config import TrainSettings, write_yaml
 from medtranslate.errors import OutputExists
 from medtranslate.runtime import check_free, whole_output
-from medtranslate.runtime.locks import locked
+from medtranslate.runtime.locks import MOVES_OPEN_FILES, locked
 from medtranslate.training.journal import TABLES, trim
 from medtranslate.training.resume import CHECKPOINT, save
 from medtranslate.training.state import State
@@ -52,7 +52,7 @@ def begin(settings: TrainSettings, state: State, data: Mapping[str, Any], held: 
     """Put the folder of a new run in place, with a checkpoint that even the first step can be redone from.
 
     Args:
-        data: what was read from the images, for data.json.
+        data: facts about the images, for data.json.
         held: keeps the lock of the run that is replaced, and from here on that of the new one.
 
     Raises:
@@ -68,7 +68,10 @@ def begin(settings: TrainSettings, state: State, data: Mapping[str, Any], held: 
         # Looked at once more at the last moment: reading images takes minutes, in which another may begin.
         held.close()
         hold(settings, held)
-        held.enter_context(locked(folder / LOCK))
+        if MOVES_OPEN_FILES:
+            held.enter_context(locked(folder / LOCK))
+    if not MOVES_OPEN_FILES:  # another run may begin in the meantime, and then this one ends
+        held.enter_context(locked(out / LOCK))
 
 
 def keep_model(settings: TrainSettings, state: State, place: str = "model", kept: str = "") -> None:

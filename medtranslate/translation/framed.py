@@ -1,4 +1,4 @@
-"""A volume as the networks see it, and the way back onto its own grid."""
+"""Frames a volume for the networks, and puts slices back onto its grid."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from medtranslate.transforms import (
 from medtranslate.translation.seams import seams
 
 SLAB = 2**18
-"""Voxels that are looked at in one go: few enough to stay in the processor's caches."""
+"""Voxels of a slab: few enough to stay in the processor's caches."""
 
 GREY_LEVELS = 255
 """Largest grey value of a translated picture, whatever the depth of its source."""
@@ -45,17 +45,17 @@ Places = NDArray[np.intp]
 
 @dataclass(frozen=True)
 class Framed:
-    """Axial slices of one volume. Only what is asked for is normalised: no copy of the volume is kept.
+    """Axial slices of one volume, which are normalised on request: no copy of the volume is kept.
 
     Attributes:
-        source: the volume as it was read.
+        source: the volume as read.
         modality: of the source.
         level: the source, resampled if its own slices are far from axial (`io.layout.upright`).
         axial: the same in axial layout, in its own units.
         ends: values of the source that become -1 and +1.
         frame: square around the head, the same for all slices.
-        head: where it lies.
-        shown: indices of the slices in which something of the head is visible.
+        head: its place.
+        shown: indices of the slices in which the head is visible.
         saturated: share of voxels outside the model's input window.
     """
 
@@ -71,7 +71,7 @@ class Framed:
 
     @property
     def where(self) -> str:
-        """Path that the source was read from, for messages."""
+        """Path of the source, for messages."""
         return self.source.where
 
     @property
@@ -87,22 +87,22 @@ class Framed:
 
     @property
     def box(self) -> tuple[slice, slice]:
-        """Rows and columns that the frame holds; around it is air."""
+        """Rows and columns of the frame; around it is air."""
         return self.frame.inside(*self.shape[1:])
 
     def unit(self) -> Floats:
-        """Slices [Z, Y, X] in [-1, 1], as they were read."""
+        """Normalise the slices [Z, Y, X] to [-1, 1]."""
         unit = self.blank()
         for plane, own in zip(unit, self.slices, strict=True):
             plane[...] = scale_ct(own, self.ends)
         return unit
 
     def seams(self) -> float:
-        """`seams.seams` of the source."""
+        """Compute the seams of the source."""
         return seams(scale_ct(plane, self.ends) for plane in self.slices)
 
     def framed(self, places: Places, size: int) -> Tensor:
-        """[B, 1, size, size]: these slices in [-1, 1], the head alone, seen through the frame."""
+        """Crop slices to the frame, [B, 1, size, size] in [-1, 1], with the head alone."""
         rows, columns = self.box
         slices = np.ascontiguousarray(self.slices[places, rows, columns])
         unit = scale_ct(torch.from_numpy(slices)[:, None], self.ends)
@@ -110,19 +110,19 @@ class Framed:
         return into_frame(head, self.frame.seen_from(*self.box), size).contiguous()
 
     def unframed(self, framed: Tensor) -> Floats:
-        """[B, *box]: framed slices on the source's pixels; saturated at the range's ends."""
+        """Put framed slices on the source's pixels, [B, *box], saturated at the range's ends."""
         rows, columns = self.box
         shape = rows.stop - rows.start, columns.stop - columns.start
         return out_of_frame(framed, self.frame.seen_from(*self.box), shape).clamp_(-1, 1)[:, 0].numpy()
 
     def blank(self, value: float = AIR) -> Floats:
-        """Slices [Z, Y, X] that show nothing yet."""
+        """Make empty slices [Z, Y, X]."""
         return np.full(self.shape, value, np.float32)
 
     def volume(self, slices: Floats, modality: Modality, scale: ScaleSettings) -> Volume:
-        """[-1, 1] to HU or MR units (grey values 0 to 255 for a picture), on the source's own grid.
+        """Scale [-1, 1] to HU or MR units (grey values 0 to 255 for a picture), on the source's own grid.
 
-        The slices [Z, Y, X] are used up: the volume takes their memory.
+        The slices [Z, Y, X] are overwritten: the volume takes their memory.
         """
         if self.axial.is_picture:
             slices += 1
@@ -133,20 +133,20 @@ class Framed:
         return self.on_source(slices, modality=modality)
 
     def gain(self, modality: Modality, scale: ScaleSettings) -> float:
-        """Units of `volume` per unit of [-1, 1]."""
+        """Return the units of `volume` per unit of [-1, 1]."""
         lower, upper = scale.ct_window if modality == "ct" else scale.mr_range
         return (GREY_LEVELS if self.axial.is_picture else upper - lower) / 2
 
     def on_source(self, slices: Floats, **meta: Any) -> Volume:
-        """Slices [Z, Y, X] as a volume in the source's array layout; of no modality unless `meta` says."""
-        # Not true of an image that was made from the source: its modality, its digest, its warnings.
+        """Make a volume of slices [Z, Y, X] in the source's array layout; `meta` may name its modality."""
+        # Modality, digest and warnings of the source are not true of an image made from it.
         about = replace(self.axial.meta, **{"modality": None, "digest": None, "warnings": (), **meta})
-        made = Volume(to_slices(slices), self.axial.affine, about)
-        return onto_slices(from_axial(made, self.level), self.source)
+        volume = Volume(to_slices(slices), self.axial.affine, about)
+        return onto_slices(from_axial(volume, self.level), self.source)
 
 
 def frame(source: Volume, modality: Modality, model: Model) -> Framed:
-    """Lay a volume out axially, find the head, and look at the slices once.
+    """Lay a volume out axially, and find the head in one pass over the slices.
 
     Args:
         source: in physical units.

@@ -1,4 +1,4 @@
-"""How smoothly a volume runs from slice to slice."""
+"""Seams: jumps of the values from slice to slice."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from medtranslate.transforms import VISIBLE
 
 
 def seams(slices: Iterable[NDArray[np.float32]]) -> float:
-    """Mean jump |v(z-1) - 2 v(z) + v(z+1)| over the visible voxels, as a share of the range.
+    """Average the jump |v(z-1) - 2 v(z) + v(z+1)| over the visible voxels, as a share of the range.
 
     Args:
         slices: [Y, X] in [-1, 1], one after the other; three are held at a time.

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from medtranslate.batch import Item, find_items, worker
+from medtranslate.batch import Item, find_items, run_batch, worker
 from medtranslate.batch.sources import notes_on
 from medtranslate.config import BatchSettings
 from medtranslate.errors import Unreadable
@@ -79,6 +79,19 @@ def test_a_list_may_name_files_elsewhere(place: Place, settings: Settings, tmp_p
     assert "b.nii: does not exist" in reason
     (said,) = notes_on(settings(source=table))
     assert "'age'" in said
+
+
+def test_a_list_of_a_thousand_with_missing_files_translates_nothing(
+    place: Place, settings: Settings, tmp_path: Path
+) -> None:
+    whole = place("a.nii")
+    rows = [f"{whole},mr", *(f"gone/{number}.nii,mr" for number in range(998)), "target.nii,ct"]
+    (tmp_path / "src" / "list.csv").write_text("path,modality\n" + "\n".join(rows))
+    given = settings(source=tmp_path / "src" / "list.csv", to="ct")
+    with pytest.raises(Unreadable, match=r"998 of 999 files do not exist \(.*gone/0.nii, .*, \.\.\.\)"):
+        run_batch(given, quiet=True)
+    assert not (tmp_path / "out").exists()
+    assert len(find_items(given)) == 999
 
 
 def test_an_acquisition_is_chosen_of_series_alone(place: Place, settings: Settings) -> None:

@@ -51,7 +51,7 @@ def test_every_setting_is_an_argument_or_an_option_with_its_help(
     assert command.kind is config.COMMANDS[name]
     rare = any(leaf.rare for leaf in leaves(command.kind))
     quiet = " ".join(help_of(name, capsys).split())
-    whole = " ".join(help_of(name, capsys, "--help-all").split()) if rare else quiet
+    whole = " ".join(help_of(name, capsys, "--help-all").split())
     assert ("--help-all" in quiet) == rare
     for leaf in leaves(command.kind):
         shown = ".".join(leaf.path)

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import re
+from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from medtranslate.errors import UsageError
 from medtranslate.networks import SliceGate
 from medtranslate.runtime.locks import locked
-from medtranslate.training import fit, loop
+from medtranslate.training import fit, loop, run_folder
 from medtranslate.training.run_folder import LOCK
 
 
@@ -67,3 +69,28 @@ def test_of_two_that_begin_together_one_gets_the_folder(settings, monkeypatch):
     other.__exit__(None, None, None)
     assert sorted(path.name for path in settings.out.iterdir()) == [LOCK, "checkpoint.pt", "settings.yaml"]
     assert (settings.out / "checkpoint.pt").read_text() == "the other's"
+
+
+def test_a_folder_that_is_moved_has_no_open_file_where_the_system_forbids_it(settings, monkeypatch):
+    """As on Windows."""
+    whole, step, seen = run_folder.whole_output, loop.train_step, []
+
+    @contextmanager
+    def watched(target, **more):
+        with whole(target, **more) as folder:
+            yield folder
+            links = (Path(link) for link in Path("/proc/self/fd").iterdir())
+            seen.append([link.name for link in links if link.exists() and folder in link.resolve().parents])
+
+    def in_a_step(*arguments):
+        refused(settings, resume=True)
+        return step(*arguments)
+
+    monkeypatch.setattr(run_folder, "MOVES_OPEN_FILES", False)
+    monkeypatch.setattr(run_folder, "whole_output", watched)
+    monkeypatch.setattr(loop, "train_step", in_a_step)
+    fit(replace(settings, images=4, gate=0), quiet=True)
+    assert seen
+    assert not any(seen)
+    with locked(settings.out / LOCK):
+        pass  # it is free when the run is over
