@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -160,16 +159,19 @@ def _of_translation(record: Translation, path: Path, settings: ReportSettings) -
     )
     shown = _shown(record, volumes, notes)
     listed = [] if shown is None else [(record.output, shown)]
-    views: dict[str, Callable[[Path], None]] = {
-        name: partial(write, [record], listed) for name, write in TRANSLATION_VIEWS.items()
-    }
+    views = {name: _view(TRANSLATION_VIEWS, name, [record], listed) for name in TRANSLATION_VIEWS}
     return Material(views, volumes, notes)
 
 
 def _views(
     record: Evaluation | Cohort | Cycle, drawn: Mapping[str, Pictures]
 ) -> dict[str, Callable[[Path], None]]:
-    return {name: partial(write, record, drawn) for name, write in VIEWS.items()}
+    return {name: _view(VIEWS, name, record, drawn) for name in VIEWS}
+
+
+def _view(views: Mapping[str, Callable[..., None]], name: str, *what: object) -> Callable[[Path], None]:
+    """Write a view into a folder; its programs are loaded when it is written."""
+    return lambda folder: views[name](*what, folder)
 
 
 def _given(settings: ReportSettings) -> dict[str, Path]:
