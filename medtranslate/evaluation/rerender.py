@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -107,14 +108,14 @@ def _of_pair(record: Evaluation, settings: ReportSettings) -> Material:
         _given(settings), recorded, digests(record), _chosen(record.settings, settings)
     )
     drawn = _pictures(record, volumes, notes)
-    return Material(_views(record, {} if drawn is None else {record.name: drawn}), volumes, notes)
+    return Material(_views(VIEWS, record, {} if drawn is None else {record.name: drawn}), volumes, notes)
 
 
 def _of_several(record: Cohort | Cycle, settings: ReportSettings) -> Material:
     """Pictures of the items that tell most."""
     if isinstance(record, Cycle):
         return Material(
-            _views(record, {}),
+            _views(VIEWS, record, {}),
             notes=["pictures are left out: the images between are not kept; run cycle again"],
         )
     given = {role: members_of(path) for role, path in _given(settings).items()}
@@ -131,7 +132,7 @@ def _of_several(record: Cohort | Cycle, settings: ReportSettings) -> Material:
         pictures = _pictures(item, volumes, said)
         drawn |= {} if pictures is None else {item.name: pictures}
         notes += [f"{item.name}: {note}" for note in said]
-    return Material(_views(record, drawn), notes=notes)
+    return Material(_views(VIEWS, record, drawn), notes=notes)
 
 
 def _members_recorded(record: Cohort) -> dict[str, dict[str, Path]]:
@@ -159,19 +160,18 @@ def _of_translation(record: Translation, path: Path, settings: ReportSettings) -
     )
     shown = _shown(record, volumes, notes)
     listed = [] if shown is None else [(record.output, shown)]
-    views = {name: _view(TRANSLATION_VIEWS, name, [record], listed) for name in TRANSLATION_VIEWS}
-    return Material(views, volumes, notes)
+    return Material(_views(TRANSLATION_VIEWS, [record], listed), volumes, notes)
 
 
 def _views(
-    record: Evaluation | Cohort | Cycle, drawn: Mapping[str, Pictures]
+    table: Mapping[str, Callable[..., None]], record: object, drawn: object
 ) -> dict[str, Callable[[Path], None]]:
-    return {name: _view(VIEWS, name, record, drawn) for name in VIEWS}
+    """Bind the views of a table to a record; each is imported when it is written."""
 
+    def write(name: str, folder: Path) -> None:
+        table[name](record, drawn, folder)
 
-def _view(views: Mapping[str, Callable[..., None]], name: str, *what: object) -> Callable[[Path], None]:
-    """Write a view into a folder; its programs are loaded when it is written."""
-    return lambda folder: views[name](*what, folder)
+    return {name: partial(write, name) for name in table}
 
 
 def _given(settings: ReportSettings) -> dict[str, Path]:
