@@ -1,6 +1,6 @@
 """Measures whole processes of medtranslate, each beside its yardstick in the same run.
 
-    python -m benchmarks.speed.commands [--checkout DIR] [--base DIR] [--data DIR] [--only WORD] [--json FILE]
+    python -m benchmarks.speed.commands [--checkout DIR] [--base DIR] [--data DIR] [--only PATTERN] [--json FILE]
 
 | command | yardstick |
 | --- | --- |
@@ -95,7 +95,7 @@ def main() -> None:
         load = os.getloadavg()[0]
         rows = {}
         for command in COMMANDS:
-            if options.only in command:
+            if re.search(options.only, command):
                 rows[command] = in_turns(
                     contenders(command, folder, options), options.turns, options.threads, folder
                 )
@@ -210,7 +210,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--checkout", type=lambda text: Path(text).resolve(), default=ROOT)
     parser.add_argument("--base", type=lambda text: Path(text).resolve(), help="another checkout")
     parser.add_argument("--data", type=Path, help="folder of real images")
-    parser.add_argument("--only", default="", help="part of the names of the commands to measure")
+    parser.add_argument("--only", default="", help="pattern of the names of the commands to measure")
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--json", type=Path, help="file for the figures")
