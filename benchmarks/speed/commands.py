@@ -1,6 +1,6 @@
 """Measures whole processes of medtranslate, each beside its yardstick in the same run.
 
-    python -m benchmarks.speed.commands [--checkout DIR] [--base DIR] [--data DIR] [--only PATTERN] [--json FILE]
+    python -m benchmarks.speed.commands [--checkout DIR] [--base DIR] [--data DIR] [--only PATTERN]
 
 | command | yardstick |
 | --- | --- |
