@@ -110,7 +110,8 @@ def in_file(place: str, one: Path, two: Path) -> list[str]:
     if name.endswith((".nii", ".nii.gz", ".mgz", ".png", ".mha", ".nrrd", ".jpg")):
         return found or ["the header or texts differ"]
     lines = difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=0)
-    return found + [line[:220] for line in lines if not line.startswith(("---", "+++", "@@"))]
+    shown = ("".join(c if c.isprintable() else "?" for c in line[:220]) for line in lines)
+    return found + [line for line in shown if not line.startswith(("---", "+++", "@@"))]
 
 
 def in_json(key: str, one: Any, two: Any) -> Iterator[str]:
