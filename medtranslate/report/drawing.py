@@ -7,16 +7,17 @@ import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import matplotlib
 import numpy as np
 import numpy.typing as npt
-from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
 from medtranslate.metrics import Range, Values, Voxels
 from medtranslate.report.pictures import Pictures, Shown
+
+if TYPE_CHECKING:
+    from matplotlib.colors import Colormap
 
 LONGEST_SIDE = 288
 """Most pixels of a picture's longer side, which limits the size of a page."""
@@ -27,8 +28,6 @@ MARGIN = 0.06
 
 FAIR_SHARE = 0.2
 """Least area of the mask in a slice that shows a head, as a share of the largest."""
-
-_ERRORS = matplotlib.colormaps["inferno"]
 
 
 @dataclass(frozen=True)
@@ -106,7 +105,9 @@ def uncertainty_limit(maps: Iterable[Values]) -> float:
 
 def error_colours(steps: int = 9) -> list[str]:
     """List the colours of the error maps' scale from zero to its end, as hex."""
-    return [matplotlib.colors.to_hex(_ERRORS(k / (steps - 1))) for k in range(steps)]
+    from matplotlib.colors import to_hex
+
+    return [to_hex(_error_map()(k / (steps - 1))) for k in range(steps)]
 
 
 def draw_plane(pictures: Pictures, cut: Cut, limit: float) -> Plane:
@@ -238,6 +239,8 @@ def round_ticks(low: float, high: float, count: int = 4) -> list[float]:
     """Choose round numbers that enclose low and high; from 0 to 1 or beyond if these are equal."""
     if low == high:
         low, high = min(low, 0.0), max(high, 1.0)
+    from matplotlib.ticker import MaxNLocator
+
     return [round(float(tick), 10) for tick in MaxNLocator(count).tick_values(low, high)]
 
 
@@ -258,9 +261,15 @@ def _grey(plane: Values, ends: Range) -> npt.NDArray[np.uint8]:
     return grey
 
 
+def _error_map() -> Colormap:
+    import matplotlib  # takes as long to import as a CSV to write, and only pictures need it
+
+    return matplotlib.colormaps["inferno"]
+
+
 def _heat(shares: npt.NDArray[np.floating]) -> npt.NDArray[np.uint8]:
     """Map shares of an error scale to colours [X, Y, 3]."""
-    colours: npt.NDArray[np.uint8] = (_ERRORS(shares)[..., :3] * 255).round().astype(np.uint8)
+    colours: npt.NDArray[np.uint8] = (_error_map()(shares)[..., :3] * 255).round().astype(np.uint8)
     return colours
 
 
