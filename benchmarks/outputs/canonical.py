@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import gzip
 import json
 import re
 import zlib
+from contextlib import suppress
 from datetime import datetime
 from io import StringIO
 from pathlib import Path
@@ -129,12 +131,15 @@ def pdf(content: bytes) -> str:
     """Inflate the streams of a PDF, and leave out its identifiers."""
 
     def inflate(found: re.Match[bytes]) -> bytes:
+        packed = found[1]
+        with suppress(ValueError):  # not every stream is in ASCII
+            packed = base64.a85decode(packed.strip().removesuffix(b"~>"))
         try:
-            return b"stream\n" + zlib.decompress(found[1]) + b"\nendstream"
+            return b"stream\n" + zlib.decompress(packed) + b"\nendstream"
         except zlib.error:
             return found[0]
 
-    whole = re.sub(rb"stream\r?\n(.*?)\r?\nendstream", inflate, content, flags=re.DOTALL)
+    whole = re.sub(rb"stream\r?\n(.*?)\r?\n?endstream", inflate, content, flags=re.DOTALL)
     whole = re.sub(rb"/ID\s*\[.*?\]", b"/ID", whole, flags=re.DOTALL)
     whole = re.sub(rb"startxref\s+\d+|^\d{10} \d{5} [nf]|/Length \d+", b"", whole, flags=re.MULTILINE)
     return whole.decode("latin-1")
