@@ -47,9 +47,8 @@ class Validation:
 def validate(settings: TrainSettings, generators: Generators, sources: Mapping[str, Source]) -> Validation:
     """Score cycles, latents and traps on validation slices, and translations of slices whose truth is known.
 
-    Phantom slices take the place of validation images that the settings do not name. Errors are means over
-    the visible pixels as a share of the range. `_ct` is of slices that start as CT; where the truth is known,
-    of slices that become CT.
+    Phantom slices take the place of validation images that the settings do not name. `_ct` is of slices that
+    start as CT; where the truth is known, of slices that become CT.
     """
     device = next(generators.parameters()).device
     # Whatever the anchor leaves out, heads that validate have it, so that runs can be compared.
@@ -134,6 +133,11 @@ def _size(source: Tensor, translated: Tensor, to: Modality, known: Mapping[str, 
 
 
 def _error(translated: Tensor, truth: Tensor) -> float:
-    """Average the absolute error over the pixels that either shows, as a share of the range."""
-    visible = torch.maximum(translated, truth) > VISIBLE
-    return float((translated - truth).abs()[visible].mean() / 2)
+    """Sum the absolute error over the pixels that either shows, for each that the truth shows.
+
+    As a share of the range. A mean over the pixels of either would fall where a grey veil lies beside the
+    head, since that adds many pixels of a small error.
+    """
+    shown = truth > VISIBLE
+    either = shown | (translated > VISIBLE)
+    return float((translated - truth).abs()[either].sum() / 2 / max(1, int(shown.sum())))

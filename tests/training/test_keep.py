@@ -20,6 +20,7 @@ from medtranslate.data import open_sources
 from medtranslate.errors import GeometryRefused, InputRefused, SettingsError
 from medtranslate.gate import fit as gate_fit
 from medtranslate.io import Volume, write_volume
+from medtranslate.networks import Generated
 from medtranslate.training import fit, run
 from medtranslate.training.keep import SCORES, keep_models
 from medtranslate.training.state import fresh_state
@@ -37,6 +38,10 @@ def scored(monkeypatch, **columns) -> None:
         return replace(seen, scores={**seen.scores, **next(rows)})
 
     monkeypatch.setattr(run, "validate", validated)
+
+
+def pairs_of(sources):
+    return {key: source for key, source in sources.items() if key.startswith("pair_")}
 
 
 @pytest.fixture
@@ -136,10 +141,24 @@ class TestPairs:
         model = load_model(str(small_model)).generators
         scores = validate(paired, model, sources).scores
         made = model.to_ct(mr[:4]).image
-        seen = torch.maximum(made, ct[:4]) > -0.94
-        assert scores["truth_ct"] == pytest.approx(float((made - ct[:4]).abs()[seen].mean() / 2), rel=1e-4)
+        shown = ct[:4] > -0.94
+        error = (made - ct[:4]).abs()[shown | (made > -0.94)].sum() / 2 / shown.sum()
+        assert scores["truth_ct"] == pytest.approx(float(error), rel=1e-4)
         heads = [(side > -0.5).float() for side in (ct, mr)]
         assert float((heads[0] * heads[1]).sum() / heads[0].sum()) > 0.8
+
+    def test_a_grey_veil_beside_the_head_counts_in_full(self, paired, small_model, monkeypatch):
+        """As untrained networks draw it: spread over many pixels it would lower a mean."""
+        sources = open_sources(paired, quiet=True).sources
+        ct = sources["pair_ct"].fixed(4)
+        model = load_model(str(small_model)).generators
+        posterior = model.to_ct(ct).posterior
+        errors = []
+        for veil in (-1.0, -0.8):
+            drawn = torch.where(ct > -0.94, ct + 0.4, veil).clamp(-1, 1)
+            monkeypatch.setattr(model.to_ct, "forward", lambda _, drawn=drawn: Generated(drawn, posterior))
+            errors.append(validate(replace(paired, val_ct=None), model, pairs_of(sources)).scores["truth_ct"])
+        assert errors[1] > errors[0]
 
     def test_the_best_by_truth_is_kept(self, paired, rows):
         done = fit(replace(paired, keep_best="truth"), quiet=True)
