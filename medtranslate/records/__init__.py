@@ -25,6 +25,7 @@ from medtranslate.records.evaluation import (
 from medtranslate.records.json_files import Record, from_json, read_result, to_json, write_result
 from medtranslate.records.translation import (
     CALIBRATED,
+    NO_HEAD,
     UNCALIBRATED,
     WINDOWED,
     Conversion,
@@ -40,6 +41,7 @@ from medtranslate.records.translation import (
 
 __all__ = [
     "CALIBRATED",
+    "NO_HEAD",
     "UNCALIBRATED",
     "WINDOWED",
     "Agreement",
