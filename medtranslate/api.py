@@ -47,6 +47,7 @@ def read(
     volume: int | None = None,
     regrid: bool = False,
     spacing: tuple[float, float, float] | None = None,
+    nan_to: float | None = None,
 ) -> Volume:
     """Read a file or folder of any format, or take an image that is in memory.
 
@@ -59,24 +60,19 @@ def read(
         volume: number, from 1, of the one to take where a file holds several.
         regrid: resample tilted, uneven or sheared slices onto a regular grid.
         spacing: take a folder of pictures as one volume; mm between columns, rows and pictures.
+        nan_to: value for voxels that are NaN; without it they are refused.
 
     Raises:
         InputRefused: damaged, unknown, of another modality, or not finite; or one of its kinds.
         UsageError: an option does not fit the image.
     """
+    options: dict[str, Any] = {"series": series, "select": select, "volume": volume, "nan_to": nan_to}
+    options |= {"regular": regrid or None, "stack": spacing}
+    given = {name: value for name, value in options.items() if value is not None}
     if isinstance(image, str | PathLike):
-        return io.read_volume(
-            Path(image),
-            series=series,
-            select=select,
-            volume=volume,
-            modality=modality,
-            regular=regrid,
-            stack=spacing,
-        )
-    given = [name for name, value in (("series", series), ("select", select), ("volume", volume)) if value]
-    if given or regrid or spacing:
-        raise UsageError(f"{', '.join(given) or 'regrid and spacing'}: for paths; this image is in memory")
+        return io.read_volume(Path(image), modality=modality, **given)
+    if given:
+        raise UsageError(f"{', '.join(given)}: for paths; this image is in memory")
     taken = as_volume(image, affine, modality)
     return taken.with_meta(digest=taken.meta.digest or io.digest_of(taken))
 

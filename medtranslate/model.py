@@ -24,7 +24,7 @@ class Batch:
     Attributes:
         ct, mr: unpaired.
         anchor_ct, anchor_mr, anchor_wanted: CT whose MR is known, that MR in any contrast and in the contrast
-            that the model is to speak.
+            that the model makes.
         anchor_shown: that CT as it is given to be translated; where absent, as it is.
     """
 
@@ -38,7 +38,7 @@ class Batch:
 
 @dataclass
 class PassSettings:
-    """Which passes a step makes beside the translations."""
+    """The passes that a step makes beside the translations."""
 
     cycle: bool
     identity: bool
@@ -56,8 +56,8 @@ class Generators(nn.Module):
     def forward(self, batch: Batch, passes: PassSettings) -> Passes:
         # What can go through a generator together does: one call, the same arithmetic.
         into_ct = self.to_ct(_joined(batch.mr, batch.anchor_mr), draw=True)
-        shown = batch.anchor_ct if batch.anchor_shown is None else batch.anchor_shown
-        into_mr = self.to_mr(_joined(batch.ct, shown), draw=True)
+        anchor_ct = batch.anchor_ct if batch.anchor_shown is None else batch.anchor_shown
+        into_mr = self.to_mr(_joined(batch.ct, anchor_ct), draw=True)
         posteriors: dict[str, Posterior] = {"mr": into_ct.posterior, "ct": into_mr.posterior}
         unpaired = 0 if batch.ct is None else batch.ct.shape[0]
         anchor = None
@@ -96,7 +96,7 @@ class Generators(nn.Module):
 
 
 class Discriminators(nn.Module):
-    """One judge per modality."""
+    """One discriminator per modality."""
 
     def __init__(self, settings: NetworkSettings) -> None:
         super().__init__()
@@ -107,7 +107,7 @@ class Discriminators(nn.Module):
         return self.ct(ct), self.mr(mr)
 
     def loss(self, real_ct: Tensor, real_mr: Tensor, fake_ct: Tensor, fake_mr: Tensor) -> Tensor:
-        """Least-squares loss of both judges; half on real and half on fake, as CycleGAN has it."""
+        """Compute the least-squares loss of both; half on real and half on fake, as in CycleGAN."""
         count = real_ct.shape[0]
         judged = self(torch.cat([real_ct, fake_ct]), torch.cat([real_mr, fake_mr]))
         terms = [
@@ -130,12 +130,12 @@ class VAECycleGAN(nn.Module):
 
 
 class ImagePool:
-    """Past translations that a discriminator is shown again (Shrivastava et al., 2017).
+    """Past translations that a discriminator sees again (Shrivastava et al., 2017).
 
     Once the pool is full, each new image is exchanged for a stored one with probability one half.
 
     Args:
-        size: images kept; 0 shows every translation once, as it comes.
+        size: images kept; with 0 every translation is used once, as it comes.
     """
 
     def __init__(self, size: int) -> None:
@@ -143,20 +143,20 @@ class ImagePool:
         self.images: list[Tensor] = []
 
     def exchange(self, fresh: Tensor, generator: torch.Generator) -> Tensor:
-        """Detached images [B, 1, S, S] to show instead of `fresh`."""
-        shown = []
+        """Exchange some images for past ones; returns detached images [B, 1, S, S] in place of `fresh`."""
+        images = []
         for image in fresh.detach():
             image = image.clone()  # a view would keep its whole batch in memory and in checkpoints
             if len(self.images) < self.size:
                 self.images.append(image)
-                shown.append(image)
+                images.append(image)
             elif self.size and torch.rand((), generator=generator) < 0.5:
                 place = int(torch.randint(self.size, (), generator=generator))
-                shown.append(self.images[place])
+                images.append(self.images[place])
                 self.images[place] = image
             else:
-                shown.append(image)
-        return torch.stack(shown)
+                images.append(image)
+        return torch.stack(images)
 
 
 def _joined(*parts: Tensor | None) -> Tensor:
@@ -164,7 +164,7 @@ def _joined(*parts: Tensor | None) -> Tensor:
 
 
 def _again(fake: Tensor, real: Tensor, passes: PassSettings) -> Tensor:
-    """Join the input of the generator that leads back: the translation, and real slices of its domain."""
+    """Join the inputs of the generator that leads back: the translation, and images of its own domain."""
     cycle = _noisy(fake, passes.noise) if passes.cycle else None
     return _joined(cycle, real if passes.identity else None)
 

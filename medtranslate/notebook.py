@@ -20,11 +20,15 @@ from medtranslate.translation import Translated
 
 HEIGHT = 900
 """Pixels of the frame in a notebook."""
+_TO_THE_IMAGES = (
+    "const page = this.contentDocument;"
+    " page.scrollingElement.scrollTop = page.getElementById('viewer')?.offsetTop ?? 0"
+)
 
 
 @dataclass(frozen=True)
 class View:
-    """A page that scrolls through slices in three planes; notebooks show it as it is.
+    """A page that scrolls through slices in three planes; notebooks show it from the images on.
 
     Attributes:
         page: HTML that needs no other file and no network.
@@ -44,7 +48,8 @@ class View:
 
     def _repr_html_(self) -> str:
         page = escape(self.page, quote=True)
-        return f'<iframe srcdoc="{page}" width="100%" height="{HEIGHT}" style="border:0"></iframe>'
+        size = f'width="100%" height="{HEIGHT}" style="border:0"'
+        return f'<iframe srcdoc="{page}" onload="{_TO_THE_IMAGES}" {size}></iframe>'
 
 
 def view(made: Translated | Image, reference: Image | None = None, **roles: Any) -> View:

@@ -157,8 +157,14 @@ def test_a_run_stands_for_its_model(folder, tmp_path, monkeypatch):
     monkeypatch.chdir(shutil.copytree(folder, tmp_path / "runs" / "mine" / "model").parents[1])
     assert load_model("mine").description.name == "small"
     assert facts("mine")["card"].startswith("# small")
+    (tmp_path / "runs" / "mine" / "model").rename(tmp_path / "runs" / "mine" / "other")
+    with pytest.raises(ModelRefused, match="holds 1 models; name one of them, as --model mine/other"):
+        load_model("mine")
     with pytest.raises(ModelRefused, match="no model of this name"):
         load_model(".")
+    (tmp_path / "runs" / "mine" / "checkpoint.pt").touch()
+    with pytest.raises(ModelRefused, match="a training run that has no model yet"):
+        load_model("mine")
 
 
 def test_facts_are_checked_and_complete(folder):

@@ -45,7 +45,7 @@ Translate = Callable[[Tensor], Tensor]
 
 
 def displacement(translate: Translate, sources: Tensor, truths: Tensor) -> tuple[float, float]:
-    """How far translations lie from their truth, in pixels: median and 95th percentile over slices.
+    """Measure how far translations lie from their truth, in pixels: median and 95th percentile.
 
     Sources are moved by the known `SHIFTS`; a translation that moves with them is at the truth so moved. The
     distance is the peak of their cross-correlation, to a twentieth of a pixel (Guizar-Sicairos et al.,
@@ -61,7 +61,7 @@ def displacement(translate: Translate, sources: Tensor, truths: Tensor) -> tuple
 
 
 def moved(slices: Tensor, shift: tuple[int, int]) -> Tensor:
-    """Slices moved by rows and columns; air comes in."""
+    """Move slices by rows and columns; air comes in."""
     rows, columns = shift
     # Negative padding crops.
     return functional.pad(slices, (columns, -columns, rows, -rows), value=AIR)
@@ -77,7 +77,7 @@ class Twins:
     healthy_mr: Tensor
 
     def of(self, modality: Modality) -> tuple[Tensor, Tensor]:
-        """With lesions, and without."""
+        """Return the slices of a modality with lesions, and without."""
         return (self.ct, self.healthy_ct) if modality == "ct" else (self.mr, self.healthy_mr)
 
 
@@ -85,7 +85,7 @@ class Twins:
 def twins(
     seed: int, count: int, network: NetworkSettings, scale: ScaleSettings, contrast: StreamContrast
 ) -> Twins:
-    """Phantom slices with lesions and without."""
+    """Draw phantom slices with lesions and without."""
     ill, well = (
         phantom.slices(seed, count, network.size, contrast=contrast, lesions=lesions)
         for lesions in (True, False)
@@ -119,7 +119,7 @@ class Lesions:
 
 
 def lesions(made: Tensor, healthy_made: Tensor, pairs: Twins, to: Modality) -> Lesions:
-    """Lesions kept with the right sign, and invented ones, in translations of twins.
+    """Count lesions kept with the right sign, and invented ones, in translations of twins.
 
     A slice and its healthy twin differ by the lesion alone, for they have the same noise. A lesion is a
     connected place, brighter or darker than the twin by `CLEAR` times the source's noise, whose mean
@@ -151,7 +151,7 @@ def lesions(made: Tensor, healthy_made: Tensor, pairs: Twins, to: Modality) -> L
 
 
 def noise(image: Image, inside: NDArray[np.bool_]) -> float:
-    """Standard deviation of what a 3 x 3 mean takes away, by the median, which few edges move.
+    """Estimate noise: the deviation of what a 3 x 3 mean takes away, by the median, which few edges move.
 
     1.4826 times the median of normal numbers' sizes is their deviation; a mean of nine with the pixel itself
     among them leaves 8/9 of its variance.
@@ -161,7 +161,7 @@ def noise(image: Image, inside: NDArray[np.bool_]) -> float:
 
 
 def invented(made: Image, truth: Image, inside: NDArray[np.bool_]) -> bool:
-    """Whether a translation [S, S] shows a spot that its truth does not have.
+    """Tell if a translation [S, S] shows a spot that its truth does not have.
 
     Blurred edges and a level that is off everywhere are errors of another kind. So the mean over 5 x 5
     pixels must differ by `FOREIGN` more than it does in the median, where the truth itself is even (its mean
@@ -174,14 +174,14 @@ def invented(made: Image, truth: Image, inside: NDArray[np.bool_]) -> bool:
 
 
 def brain(ct: Image) -> NDArray[np.bool_]:
-    """The largest place inside the skull of a CT slice [S, S] by a brain window, away from the bone."""
+    """Find the largest place inside the skull of a CT slice [S, S] in a brain window, away from bone."""
     soft = ndimage.binary_erosion((ct > -0.9) & (ct < 0.6), iterations=2)
     places = _places(soft)
     return max(places, key=np.count_nonzero) if places else np.zeros_like(soft)
 
 
 def _places(seen: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
-    """Connected places of at least `SMALLEST` pixels."""
+    """Find connected places of at least `SMALLEST` pixels."""
     labels, count = ndimage.label(seen)
     places = (labels == label for label in range(1, count + 1))
     return [place for place in places if np.count_nonzero(place) >= SMALLEST]

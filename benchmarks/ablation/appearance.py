@@ -13,7 +13,7 @@ DIRECTIONS = 256
 
 
 def sliced_wasserstein(real: Tensor, fake: Tensor, seed: int = 0) -> float:
-    """Distance between the distributions of patches of two sets of slices [B, 1, S, S] in [-1, 1].
+    """Measure the distance between the patches of two sets of slices [B, 1, S, S] in [-1, 1].
 
     Patches are seen along random directions of unit length; along each, the first Wasserstein distance of two
     sets of as many numbers is the mean distance of those of equal rank (Rabin et al., "Wasserstein
@@ -35,14 +35,14 @@ def sliced_wasserstein(real: Tensor, fake: Tensor, seed: int = 0) -> float:
 
 
 def _patches(slices: Tensor, random: torch.Generator) -> Tensor:
-    """[PATCHES, SIDE^2], drawn with replacement from those that show something."""
+    """Draw patches [PATCHES, SIDE^2] with replacement from those that show something."""
     every = slices.float().unfold(2, SIDE, 1).unfold(3, SIDE, 1).reshape(-1, SIDE**2)
     every = every[every.amax(dim=1) > -0.94]
     return every[torch.randint(len(every), (PATCHES,), generator=random)]
 
 
 def checkerboard(real: Tensor, fake: Tensor) -> float:
-    """Energy of translations at the frequencies of upsampling, over that of real slices [B, 1, S, S].
+    """Compare the energy at the frequencies of upsampling with that of real slices [B, 1, S, S].
 
     Doubling the resolution leaves its pattern with a period of two pixels, doubling it twice one of four
     too (Odena et al., "Deconvolution and Checkerboard Artifacts", 2016): a half and a quarter of a cycle per
@@ -58,7 +58,7 @@ def checkerboard(real: Tensor, fake: Tensor) -> float:
 
 
 def _upsampling(size: int) -> Tensor:
-    """Mask of the frequencies [size, size] that are near those of upsampling."""
+    """Mark the frequencies [size, size] that are near those of upsampling."""
     places = torch.fft.fftfreq(size).abs()
     near = [(places - centre).abs() <= 1 / 32 for centre in (0.0, 0.25, 0.5)]
     steep = near[1] | near[2]

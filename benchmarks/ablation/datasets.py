@@ -1,4 +1,4 @@
-"""What the methods of the ablation are trained and tested on, and the scores that every method gets there.
+"""Defines what the methods of the ablation are trained and tested on, and scores them there.
 
 phantom  Unpaired phantom slices; tested on pairs of heads never trained on. The anchor's slices come from the
          same phantom, so that here it is told the very thing that is tested: read it as an upper end.
@@ -77,7 +77,7 @@ class Dataset:
 
 
 def summed(table: Table, method: str) -> dict[str, float]:
-    """Means over slices; a baseline's scores are found beside those of any other method."""
+    """Average over slices; a baseline's scores are found beside those of any other method."""
     of = f" {method}" if method in BASELINES else ""
     scores = {name: _mean(table[name + of]) for name in ("mae", "psnr", "ssim")}
     _, low, high = paired_pictures.interval(table["mae" + of])
@@ -120,7 +120,7 @@ def slice_scores(
     made: NDArray[np.float32],
     mean: NDArray[np.float32],
 ) -> dict[str, float]:
-    """Scores of one translated slice and of the baselines, as `paired_pictures.one` names them.
+    """Score one translated slice and the baselines, with the names of `paired_pictures.one`.
 
     Args:
         truth, source, made, mean: [S, S, 1] in grey values; no translation changes the mask.
@@ -162,7 +162,7 @@ def phantom_anatomy(model: Model, settings: TrainSettings, to: Modality) -> dict
 
 
 def held_out(settings: TrainSettings) -> Twins:
-    """The slices that every method is tested on, of heads that none is trained on."""
+    """Draw the slices that every method is tested on, of heads that none is trained on."""
     return twins(SCORED_SEED, TESTED, settings.network, settings.scale, settings.phantom_contrast)
 
 
@@ -208,7 +208,7 @@ DATASETS = {
 
 
 def _appearance(model: Model, source: Tensor, real: Tensor, made: Tensor, to: Modality) -> dict[str, float]:
-    """The round trip from the source, and how translations look beside real slices."""
+    """Measure the round trip from the source, and the look of translations beside real slices."""
     again = translated(model, made[:SHOWN], OTHER[to])
     seen = torch.maximum(again, source[:SHOWN]) > -0.94
     return {
@@ -219,7 +219,7 @@ def _appearance(model: Model, source: Tensor, real: Tensor, made: Tensor, to: Mo
 
 
 def _spread(model: Model, source: Tensor, truth: Tensor, to: Modality) -> dict[str, float]:
-    """Measures of how well the spread of samples foresees errors; empty for a method without samples."""
+    """Measure how well the spread of samples foresees errors; empty for a method without samples."""
     generator: nn.Module = model.translator(to)
     if not isinstance(generator, VariationalGenerator):
         return {}
@@ -237,6 +237,6 @@ def _spread(model: Model, source: Tensor, truth: Tensor, to: Modality) -> dict[s
 
 
 def _grey(slices: Tensor) -> NDArray[np.float32]:
-    """Slices [B, 1, S, S] in [-1, 1] as pictures [B, S, S, 1]."""
+    """Turn slices [B, 1, S, S] in [-1, 1] into pictures [B, S, S, 1]."""
     grey: NDArray[np.float32] = ((slices[:, 0, :, :, None] + 1) * 127.5).float().numpy()
     return grey

@@ -1,4 +1,4 @@
-"""The files that the ablation leaves: a row for each run, direction and set of cases."""
+"""Reads and writes the files of the ablation: a row for each run, direction and set of cases."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Row = dict[str, Any]
 
 
 def read(path: Path) -> list[Row]:
-    """Whole rows of a CSV; of a run that was done twice, the last ones."""
+    """Read the whole rows of a CSV; of a run that was done twice, the last ones."""
     if not path.is_file():
         return []
     whole, end, _ = path.read_text(encoding="utf-8").rpartition("\n")  # a line that was cut off has no end
@@ -56,7 +56,7 @@ def append(path: Path, columns: tuple[str, ...], rows: list[Row]) -> None:
 
 
 def hours(rows: Iterable[Row]) -> float:
-    """Of all runs in the results; a run's seconds stand in each of its rows."""
+    """Sum the hours of all runs in the results; a run's seconds stand in each of its rows."""
     runs = {
         (row["method"], row["seed"], row["dataset"].split()[0], row["images_seen"], row["size"]): row
         for row in rows

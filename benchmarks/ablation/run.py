@@ -110,7 +110,7 @@ def run_all(
 
 
 def plan(methods: Iterable[str], seeds: Iterable[int]) -> list[Run]:
-    """Runs in the order in which they tell most: one seed of all, then the other seeds of the first ones."""
+    """Order runs by how much they tell: one seed of all, then the other seeds of the first ones."""
     first, *others = seeds
     named = list(methods)
     return [Run(method, first) for method in named] + [
@@ -119,7 +119,7 @@ def plan(methods: Iterable[str], seeds: Iterable[int]) -> list[Run]:
 
 
 def done(run: Run, rows: Iterable[Row], options: argparse.Namespace) -> bool:
-    """Whether all rows of a run are written."""
+    """Tell if all rows of a run are written."""
     images = 0 if run.method in BASELINES else options.images
     wanted = set(product(DATASETS[options.dataset].rows, (f"to {to}" for to in DIRECTIONS)))
     found = {
@@ -164,7 +164,7 @@ def carried_out(run: Run, options: argparse.Namespace) -> tuple[list[Row], list[
 
 
 def described(runs: list[Run], options: argparse.Namespace) -> str:
-    """The plan in words: each method's pace, and the hours of all."""
+    """Describe the plan: each method's pace, and the hours of all."""
     lines = [
         f"{len(runs)} runs to do on {options.dataset}, {options.size} pixels, {options.images} images, budget"
         f" {options.hours:g} hours; {options.threads} threads, {_device(options.device)}, commit {commit()}"
@@ -198,7 +198,7 @@ def _settings(run: Run, options: argparse.Namespace) -> TrainSettings:
 
 
 def commit() -> str:
-    """The commit that runs, with a plus where files differ from it."""
+    """Return the commit that runs, with a plus where files differ from it."""
     described = subprocess.run(
         ("git", "describe", "--always", "--dirty=+", "--exclude=*"),
         cwd=Path(__file__).parent,

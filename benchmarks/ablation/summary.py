@@ -1,4 +1,4 @@
-"""What the ablation's results say: tables in Markdown, and errors over images seen."""
+"""Summarises the results of the ablation: tables in Markdown, and errors over images seen."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ Tables = dict[tuple[str, str, float], dict[tuple[str, float], list[Row]]]
 
 
 def summary(rows: list[Row], anatomy: list[Row] | None = None, *, reporting: bool = False) -> str:
-    """Means over seeds by dataset, direction and method, and how alike the datasets rank the methods.
+    """Write tables of means over seeds, and how alike the datasets rank the methods.
 
     Behind ± stands the standard deviation over seeds. Lesions kept are a share of those that the source shows
     clearly, invented ones a share of slices; displacements are in pixels. Hours are of one run.
@@ -66,7 +66,7 @@ def summary(rows: list[Row], anatomy: list[Row] | None = None, *, reporting: boo
 
 
 def draw_curves(folder: Path, path: Path, methods: Iterable[str]) -> Figure:
-    """Errors over images seen, as an SVG.
+    """Draw errors over images seen, as an SVG.
 
     Above, what each run's log says of phantom slices that validate, where a run has one; below, the scores of
     runs of several lengths.
@@ -113,7 +113,7 @@ def _plot(plot: Axes, points: list[tuple[float, float]], index: int, name: str, 
 
 
 def _logs(runs: Path) -> dict[tuple[str, str], list[dict[str, float]]]:
-    """Validations on the phantom dataset by method and folder of the run."""
+    """Read validations on the phantom dataset, by method and folder of the run."""
     found = {}
     for path in sorted(runs.glob("*-phantom-*-*/validation.csv")):
         name, *_ = path.parent.name.rsplit("-", 3)
@@ -127,7 +127,7 @@ def _logs(runs: Path) -> dict[tuple[str, str], list[dict[str, float]]]:
 
 
 def _run(row: Row) -> tuple[object, ...]:
-    """What ablation.csv and anatomy.csv have in common; the latter has one row for all cases of a dataset."""
+    """Return the key of a run in both files; anatomy.csv has one row for all cases of a dataset."""
     return (
         *(row[name] for name in ("method", "seed", "direction", "images_seen", "size")),
         row["dataset"].split()[0],
@@ -135,7 +135,7 @@ def _run(row: Row) -> tuple[object, ...]:
 
 
 def _shares(measures: Row) -> Row:
-    """Counts of lesions as shares."""
+    """Turn counts of lesions into shares."""
 
     def share(part: str, whole: str) -> float:
         return measures[part] / measures[whole] if measures.get(whole) else nan
@@ -153,7 +153,7 @@ def _line(method: str, images: float, found: list[Row], names: Iterable[str]) ->
 
 
 def _cell(found: list[Row], column: str) -> str:
-    """Mean over seeds, and their spread where there are several."""
+    """Write the mean over seeds, and their spread where there are several."""
     name, decimals = COLUMNS[column]
     values = [row[name] for row in found if isfinite(row.get(name, nan))]
     if not values:
@@ -171,7 +171,7 @@ def _mean(rows: list[Row], name: str) -> float:
 
 
 def _alike(tables: Tables) -> list[str]:
-    """Spearman's rank correlation of the methods' errors on phantoms and on real pairs."""
+    """Correlate the ranks of the methods' errors on phantoms and on real pairs (Spearman)."""
     lines = []
     for (dataset, direction, size), real in sorted(tables.items()):
         known: Mapping[tuple[str, float], list[Row]] = (

@@ -22,9 +22,10 @@ def main() -> None:
     comparing = parts.add_parser("compare", help="list what differs between two manifests")
     comparing.add_argument("before", type=Path)
     comparing.add_argument("after", type=Path)
+    comparing.add_argument("--ignore", default="", help="pattern of differences that are expected")
     options = parser.parse_args()
     if options.part == "compare":
-        raise SystemExit(compare(options.before, options.after))
+        raise SystemExit(compare(options.before, options.after, options.ignore))
     work = options.work or options.manifest.with_suffix("")
     run(options.checkout, options.manifest, work, options.data, options.only)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import gzip
 import json
 import re
 import zlib
+from contextlib import suppress
 from datetime import datetime
 from io import StringIO
 from pathlib import Path
@@ -31,7 +33,7 @@ VOLATILE = {"seconds"}
 
 
 def canonical(path: Path, work: Path) -> bytes:
-    """The content of a file without what differs from run to run.
+    """Return the content of a file without what differs from run to run.
 
     Args:
         path: an output, or a log.
@@ -56,7 +58,7 @@ def canonical(path: Path, work: Path) -> bytes:
 
 
 def text(said: str, work: Path) -> str:
-    """A text with placeholders."""
+    """Put placeholders into a text."""
     said = said.replace(str(work.resolve()), "<work>")
     for pattern, name in PLACEHOLDERS:
         said = pattern.sub(name, said)
@@ -64,7 +66,7 @@ def text(said: str, work: Path) -> str:
 
 
 def json_text(said: str) -> str:
-    """JSON, or lines of it, with sorted keys; what is no JSON as it is."""
+    """Sort the keys of JSON, or of lines of it; what is no JSON stays as it is."""
     try:
         values = [json.loads(said)]
     except json.JSONDecodeError:
@@ -76,21 +78,21 @@ def json_text(said: str) -> str:
 
 
 def plain(value: Any) -> Any:
-    """A JSON value without what differs from run to run."""
+    """Take from a JSON value what differs from run to run."""
     if isinstance(value, dict):
         return {key: "<volatile>" if key in VOLATILE else plain(item) for key, item in value.items()}
     return [plain(item) for item in value] if isinstance(value, list) else value
 
 
 def table(said: str) -> str:
-    """CSV without the columns that differ from run to run."""
+    """Take from CSV the columns that differ from run to run."""
     rows = list(csv.reader(StringIO(said)))
     dropped = {index for index, name in enumerate(rows[0]) if name in VOLATILE} if rows else set()
     return "\n".join(str([cell for at, cell in enumerate(row) if at not in dropped]) for row in rows)
 
 
 def picture(path: Path, work: Path) -> bytes:
-    """Mode, size, texts and pixels: the same picture can be compressed in several ways."""
+    """Return mode, size, texts and pixels: the same picture can be compressed in several ways."""
     with Image.open(path) as image:
         texts = {key: value for key, value in image.info.items() if isinstance(value, str)}
         said = text(json.dumps(texts, sort_keys=True), work)
@@ -98,7 +100,7 @@ def picture(path: Path, work: Path) -> bytes:
 
 
 def dicom(path: Path) -> str:
-    """Elements as lines, pixels and documents in a form of their own, without the time of writing."""
+    """Write elements as lines, pixels and documents in a form of their own, without the time of writing."""
     header = pydicom.dcmread(path)
     written = datetime.fromtimestamp(path.stat().st_mtime).strftime("%Y%m%d")
     said = []
@@ -126,15 +128,18 @@ _LENGTHS = {"FileMetaInformationGroupLength", "EncapsulatedDocumentLength"}
 
 
 def pdf(content: bytes) -> str:
-    """Objects of a PDF with their streams inflated, and without dates and identifiers."""
+    """Inflate the streams of a PDF, and leave out its identifiers."""
 
     def inflate(found: re.Match[bytes]) -> bytes:
+        packed = found[1]
+        with suppress(ValueError):  # not every stream is in ASCII
+            packed = base64.a85decode(packed.strip().removesuffix(b"~>"))
         try:
-            return b"stream\n" + zlib.decompress(found[1]) + b"\nendstream"
+            return b"stream\n" + zlib.decompress(packed) + b"\nendstream"
         except zlib.error:
             return found[0]
 
-    whole = re.sub(rb"stream\r?\n(.*?)\r?\nendstream", inflate, content, flags=re.DOTALL)
+    whole = re.sub(rb"stream\r?\n(.*?)\r?\n?endstream", inflate, content, flags=re.DOTALL)
     whole = re.sub(rb"/ID\s*\[.*?\]", b"/ID", whole, flags=re.DOTALL)
     whole = re.sub(rb"startxref\s+\d+|^\d{10} \d{5} [nf]|/Length \d+", b"", whole, flags=re.MULTILINE)
     return whole.decode("latin-1")

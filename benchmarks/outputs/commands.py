@@ -21,7 +21,7 @@ PHANTOM = "--model phantom --seed 3 --batch 8"
 
 
 def commands(real: bool) -> dict[str, list[str]]:
-    """Every command line by name; `real` adds those on real images, which lie below `in/real`."""
+    """List every command line by name; `real` adds those on real images, which lie below `in/real`."""
     lines = {
         **_making(),
         **_looking(),

@@ -35,7 +35,7 @@ class Slice:
 
 
 def head(modality: str, seed: int = 0, shift: float = 0.0) -> Voxels:
-    """A head [X, Y, Z] in RAS+, with noise.
+    """Make a head [X, Y, Z] in RAS+, with noise.
 
     Args:
         modality: "ct" or "mr".
@@ -63,7 +63,7 @@ def head(modality: str, seed: int = 0, shift: float = 0.0) -> Voxels:
 
 
 def affine(tilt: float = 0.0) -> NDArray[np.float64]:
-    """Voxels to RAS+ mm, the grid's middle at the origin; `tilt` degrees about the x axis."""
+    """Map voxels to RAS+ mm, the grid's middle at the origin; `tilt` degrees about the x axis."""
     angle = np.deg2rad(tilt)
     turn = np.array([[1, 0, 0], [0, np.cos(angle), -np.sin(angle)], [0, np.sin(angle), np.cos(angle)]])
     matrix = np.eye(4)

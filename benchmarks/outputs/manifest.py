@@ -99,13 +99,13 @@ def _take(data: Path, folder: Path) -> None:
 
 
 def _inputs(work: Path) -> dict[str, str]:
-    """Digests of the inputs as they are, damaged ones included."""
+    """Digest the inputs as they are, damaged ones included."""
     files = sorted(path for path in (work / "in").rglob("*") if path.is_file())
     return {str(path.relative_to(work)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def digests(folder: Path, work: Path) -> dict[str, str]:
-    """Digests of the files below a folder, by their paths from the working folder."""
+    """Digest the files below a folder, by their paths from the working folder."""
     # Locks name the process that took them.
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock")
     return {str(path.relative_to(work)): _digest(path, work) for path in files}

@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def kills(folder: Path, options: argparse.Namespace) -> dict[str, object]:
-    """Driver and workers of one machine."""
+    """Kill driver and workers of one machine."""
 
     def strike(chance: random.Random, driver: int) -> str:
         staff = workers_of(driver)
@@ -56,7 +56,7 @@ def kills(folder: Path, options: argparse.Namespace) -> dict[str, object]:
 
 
 def cluster_kills(folder: Path, options: argparse.Namespace) -> dict[str, object]:
-    """Driver, actors and whole nodes of a Ray cluster; a lost node is replaced by a fresh one."""
+    """Kill driver, actors and whole nodes of a Ray cluster; a lost node is replaced by a fresh one."""
     from ray.cluster_utils import Cluster
 
     node = {"num_cpus": 1, "object_store_memory": 100 * 2**20}
@@ -150,19 +150,19 @@ def wait_a_while(batch: subprocess.Popen[bytes], out: Path, chance: random.Rando
 
 
 def voxels(out: Path) -> dict[str, tuple[NDArray[Any], NDArray[np.float64]]]:
-    """Values and affine of each output."""
+    """Read values and affine of each output."""
     images: dict[str, Any] = {str(path.relative_to(out)): nib.load(path) for path in in_place(out)}
     return {name: (np.asarray(image.dataobj), image.affine) for name, image in images.items()}
 
 
 def workers_of(pid: int) -> list[int]:
-    """Processes that the driver's fork server has made."""
+    """Find the processes that the driver's fork server has made."""
     known = parents()
     return [child for child in below(pid) if known.get(child) != pid]
 
 
 def actors() -> list[int]:
-    """Processes of Ray's actors; each names itself."""
+    """Find the processes of Ray's actors; each names itself."""
     found = []
     for path in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):

@@ -1,4 +1,4 @@
-"""What the shipped model is known to get wrong: a picture and a number for each fault.
+"""Shows the known faults of the shipped model: a picture and a number for each.
 
     python -m benchmarks.quality.faults DATA docs/images/brain-2d-faults.png
     python -m benchmarks.quality.faults DATA faults.png --pairs PAIRS --cases 71 73
@@ -106,7 +106,7 @@ def main() -> None:
 
 
 def templates(folder: Path, model: Model) -> Iterator[Case]:
-    """T1 to CT where the truth is another scan, though an average of many heads."""
+    """Translate T1 to CT where the truth is another scan, though an average of many heads."""
     t1, ct = (read_volume(folder / f"{name}.nii.gz") for name in ("t1-template", "ct-template-hu"))
     t1 = t1.with_meta(modality="mr")
     source, made, true = (to_axial(volume) for volume in (t1, translate_volume(t1, model, "ct")[0], ct))
@@ -132,7 +132,7 @@ def templates(folder: Path, model: Model) -> Iterator[Case]:
 
 
 def worst_fluid(contrast: StreamContrast | str, model: Model) -> Case:
-    """Of some slices of healthy digital heads, that in which fluid is the least dark beside brain."""
+    """Find the slice of healthy digital heads in which fluid is the least dark beside brain."""
     network, scale = model.description.network, model.description.scale
     with patch.dict(PROTOCOLS, pd=PD):
         pairs = twins(DRAWN, SLICES, network, scale, contrast)
@@ -152,7 +152,7 @@ def worst_fluid(contrast: StreamContrast | str, model: Model) -> Case:
 
 
 def bleeding(model: Model) -> Case:
-    """A haemorrhage of a digital head."""
+    """Translate a digital head with a haemorrhage."""
     head, window = study(BLED, size=SIZE, spacing=SPACING, contrast="t2"), model.description.scale.ct_window
     values, truth = translate_volume(head.mr, model, "ct")[0].values, head.ct.values.clip(*window)
     blood = ndimage.binary_erosion(head.labels.values == LABEL["haemorrhage"])
@@ -169,7 +169,7 @@ def bleeding(model: Model) -> Case:
 
 
 def to_mr(model: Model) -> Case:
-    """How far the MR of a digital head parts grey from white matter, which CT hardly does."""
+    """Measure how far the MR of a digital head parts grey from white matter, which CT hardly does."""
     head, scale = study(HEAD, size=SIZE, spacing=SPACING, contrast="t2"), model.description.scale
     made, true = translate_volume(head.ct, model, "mr")[0].values, as_made(head.mr, model)
     labels = head.labels.values
@@ -185,7 +185,7 @@ def to_mr(model: Model) -> Case:
 
 
 def pictures(pairs: Path, case: str, model: Model) -> Iterator[tuple[float, float]]:
-    """Fluid less brain of translation and truth, for each slice of a case that shows fluid."""
+    """Measure fluid less brain of translation and truth, for each slice of a case that shows fluid."""
     low, high = model.description.scale.ct_window
     for path in sorted((pairs / "CT").glob(f"{case}*")):
         source = read_volume(pairs / "MRI" / path.name, modality="mr")
@@ -199,7 +199,7 @@ def pictures(pairs: Path, case: str, model: Model) -> Iterator[tuple[float, floa
 
 
 def fluid_and_brain(truth: Plane, pixel_mm: float) -> tuple[Voxels, Voxels]:
-    """Both in a true CT in the model's window, away from bone."""
+    """Find fluid and brain in a true CT in the model's window, away from bone."""
     bone = truth > BONE_HU
     margin = ndimage.binary_dilation(bone, iterations=round(MARGIN_MM / pixel_mm))
     inside = ndimage.binary_fill_holes(bone) & ~margin
@@ -212,23 +212,23 @@ def fluid_and_brain(truth: Plane, pixel_mm: float) -> tuple[Voxels, Voxels]:
 
 
 def less(values: Plane, fluid: Voxels, brain: Voxels) -> float:
-    """Mean of fluid less mean of brain."""
+    """Subtract the mean of brain from that of fluid."""
     return float(values[fluid].mean() - values[brain].mean())
 
 
 def plane_of(values: Values, index: int, low: float, high: float) -> Plane:
-    """An axial slice of a RAS+ volume, seen as a radiologist does."""
+    """Cut an axial slice of a RAS+ volume, seen as a radiologist does."""
     return grey(values[::-1, ::-1, index], low, high)
 
 
 def grey(plane: Values, low: float, high: float) -> Plane:
-    """[X, Y] in the layout LPS as rows and columns from 0 to 1."""
+    """Turn [X, Y] in the layout LPS into rows and columns from 0 to 1."""
     made: Plane = ((plane.T - low) / (high - low)).clip(0, 1)
     return made
 
 
 def draw(cases: list[Case]) -> Figure:
-    """Two cases in a row, each with source, translation and truth."""
+    """Draw two cases in a row, each with source, translation and truth."""
     rows = -(-len(cases) // 2)
     figure = Figure(figsize=(12, 2.35 * rows), layout="constrained")
     plots = figure.subplots(rows, 6, squeeze=False).reshape(-1, 3)
@@ -243,12 +243,12 @@ def draw(cases: list[Case]) -> Figure:
 
 
 def preview_of(path: Path, model: Model) -> Image.Image:
-    """The preview of an MR's translation, as `translate` draws it."""
+    """Draw the preview of an MR's translation, as `translate` does."""
     return sheet(sheet_of(sample_volume(read_volume(path, modality="mr"), model, "ct")))
 
 
 def both(typical: Image.Image, bad: Case) -> Figure:
-    """A typical translation on the left, source above; a bad one on the right, with its truth."""
+    """Draw a typical translation on the left, source above; a bad one on the right, with its truth."""
     figure = Figure(figsize=(10.2, 6.4), layout="constrained")
     left, *right = figure.subplot_mosaic("AB\nAC\nAD", width_ratios=(3.4, 1)).values()
     left.imshow(typical, cmap="gray", vmin=0, vmax=255)

@@ -1,4 +1,4 @@
-"""Right and wrong pictures for `benchmarks.quality.input_gate`.
+"""Collects right and wrong pictures for `benchmarks.quality.input_gate`.
 
 Wrong kinds are made of val*, of volumes cut in other planes, of the photographs that come with scikit-image,
 of pydicom's test images, and of drawn chests and knees, since no real ones are at hand.
@@ -38,7 +38,7 @@ PAIRS: dict[str, Modality] = {
 
 
 def kinds(data: Path) -> dict[str, list[Offer]]:
-    """Pictures by kind, each with the modality that it is offered as."""
+    """Collect pictures by kind, each with the modality that it is offered as."""
     pictures = data / "brain-ct-mr"
     right = {"ct": read(pictures / "valA"), "mr": read(pictures / "valB")}
     found: dict[str, list[Offer]] = {
@@ -80,7 +80,7 @@ def offers(greys: dict[str, Grey], modality: Modality) -> list[Offer]:
 
 
 def picture(grey: Grey, modality: Modality, name: str) -> Volume:
-    """Rows front to back, as `read_volume` gives an 8-bit picture."""
+    """Make what `read_volume` gives for an 8-bit picture, rows front to back."""
     values = np.ascontiguousarray(grey.T, np.float32).round()[:, :, None]
     return Volume(
         values, np.diag([-1.0, -1.0, 1.0, 1.0]), Meta(modality=modality, levels=255, path=Path(name))
@@ -96,7 +96,7 @@ def read(folder: Path) -> dict[str, Grey]:
 
 
 def cuts(data: Path, modality: Modality) -> dict[str, Grey]:
-    """Sagittal and coronal slices of real heads, head up, 12 of each."""
+    """Cut sagittal and coronal slices of real heads, head up, 12 of each."""
     made: dict[str, Grey] = {}
     for name, volume in whole_heads(data, modality):
         grey, sizes = greys(volume, modality)
@@ -108,7 +108,7 @@ def cuts(data: Path, modality: Modality) -> dict[str, Grey]:
 
 
 def slices_of(volume: Volume, modality: Modality, name: str, count: int) -> dict[str, Grey]:
-    """Axial slices as pictures, front up, of those that show at least a third of what the fullest shows."""
+    """Cut axial slices, front up, of those that show at least a third of what the fullest shows."""
     grey, sizes = greys(volume, modality)
     shown = (grey > 25).mean(axis=(0, 1))
     full = np.flatnonzero(shown > shown.max() / 3)
@@ -120,7 +120,7 @@ def slices_of(volume: Volume, modality: Modality, name: str, count: int) -> dict
 
 
 def greys(volume: Volume, modality: Modality) -> tuple[Grey, tuple[float, float, float]]:
-    """Grey values 0 to 255 in axial layout, and the voxel's size."""
+    """Return grey values 0 to 255 in axial layout, and the voxel's size."""
     axial = to_axial(volume)
     values = axial.values
     unit = scale_ct(values, BRAIN) if modality == "ct" else scale_mr(values, mr_top(values, 99.5))
@@ -128,7 +128,7 @@ def greys(volume: Volume, modality: Modality) -> tuple[Grey, tuple[float, float,
 
 
 def photographs() -> dict[str, Grey]:
-    """What comes inside scikit-image: people, animals, things, textures, cells, text."""
+    """Read the pictures of scikit-image: people, animals, things, textures, cells, text."""
     folder = Path(skimage.data.__file__).parent
     found = {
         path.name: np.asarray(Image.open(path).convert("L"), np.float32)
@@ -140,7 +140,7 @@ def photographs() -> dict[str, Grey]:
 
 
 def others() -> dict[str, Grey]:
-    """pydicom's test images of other anatomy and other devices, and a drawing."""
+    """Read pydicom's test images of other anatomy and other devices, and a drawing."""
     folder = Path(pydicom.__file__).parent / "data" / "test_files"
     windows = {"CT_small.dcm": (-160, 240), "examples_overlay.dcm": None, "MR_small.dcm": None}
     windows |= {"JPEG2000.dcm": None, "image_dfl.dcm": None, "examples_palette.dcm": None}
@@ -171,7 +171,7 @@ def ellipse(shape: tuple[int, int], y: float, x: float, high: float, wide: float
 
 
 def chest(seed: int) -> Grey:
-    """A drawn axial chest: skin, muscle, two lungs with vessels, heart, spine, ribs."""
+    """Draw an axial chest: skin, muscle, two lungs with vessels, heart, spine, ribs."""
     rng, size = np.random.default_rng(seed), (256, 256)
 
     def near(value: float, by: float = 0.08) -> float:
@@ -196,7 +196,7 @@ def chest(seed: int) -> Grey:
 
 
 def knee(seed: int) -> Grey:
-    """A drawn knee: sagittal (femur, tibia, patella) or axial (condyles, patella), in T1's or CT's grey."""
+    """Draw a knee: sagittal (femur, tibia, patella) or axial (condyles, patella), in T1's or CT's grey."""
     rng, size = np.random.default_rng(seed), (256, 256)
     fat, muscle, bone, joint = ((200, 90, 180, 60), (60, 130, 245, 110))[seed % 2]
     grey = np.zeros(size, np.float32)

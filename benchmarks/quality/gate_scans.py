@@ -1,4 +1,4 @@
-"""Scans of heads that are no anatomical MR or CT, for `input_gate`; nothing of them was fitted on.
+"""Makes scans of heads that are no anatomical MR or CT, for `input_gate`; none was fitted on.
 
 Real ones come with packages: nilearn (a stripped template, shares of its tissues, a statistic), dipy and
 nibabel (echo-planar images), sdcflows (a field map). Others are made of real heads and of label maps of real
@@ -79,13 +79,13 @@ SERIES: dict[str, Modality] = {"ct-head-ge-tilt": "ct", "mr-t1-sagittal-siemens"
 
 
 def whole_heads(data: Path, modality: Modality) -> Iterator[tuple[str, Volume]]:
-    """Those that are files."""
+    """Read the heads that are files."""
     for name in CT if modality == "ct" else MR:
         yield name, read_volume(data / f"{name}.nii.gz", modality=modality)
 
 
 def read_series(data: Path, name: str, folder: Path) -> Volume:
-    """A series, unpacked into a folder."""
+    """Read a series, unpacked into a folder."""
     if not (folder / name).exists():
         with tarfile.open(data / "dicom" / f"{name}.tar.xz") as archive:
             archive.extractall(folder, filter="data")
@@ -93,7 +93,7 @@ def read_series(data: Path, name: str, folder: Path) -> Volume:
 
 
 def heads(data: Path, folder: Path) -> Iterator[tuple[str, Volume, Modality]]:
-    """All that are at hand as they are."""
+    """Read all heads that are at hand."""
     for modality in ("ct", "mr"):
         for name, volume in whole_heads(data, modality):
             yield name, volume, modality
@@ -102,7 +102,7 @@ def heads(data: Path, folder: Path) -> Iterator[tuple[str, Volume, Modality]]:
 
 
 def scans(data: Path, packages: Path | None, folder: Path) -> Iterator[Scan]:
-    """All of them, as volumes."""
+    """Make all scans, as volumes."""
     for kind, paths in REAL.items():
         for path in paths if packages else ():
             assert packages
@@ -120,7 +120,7 @@ def scans(data: Path, packages: Path | None, folder: Path) -> Iterator[Scan]:
 
 
 def strip(axial: Volume, modality: Modality) -> tuple[Grey, float]:
-    """A head without skull and scalp, and the value of its surroundings.
+    """Strip a head of skull and scalp; return the value of its surroundings too.
 
     What is of brain's brightness is shrunk until its largest part is no larger than a brain, and grown again.
     """
@@ -144,7 +144,7 @@ def strip(axial: Volume, modality: Modality) -> tuple[Grey, float]:
 
 
 def epi(axial: Volume, seed: int) -> Grey:
-    """3 mm voxels, bent from back to front by air near the sinuses, with dark fat, a ghost and noise."""
+    """Make an echo-planar image: 3 mm voxels, bent by air near the sinuses, dark fat, a ghost, noise."""
     rng = np.random.default_rng(seed)
     values, sizes = axial.values, axial.spacing
     brain = strip(axial, "mr")[0] > 0
@@ -171,7 +171,7 @@ def epi(axial: Volume, seed: int) -> Grey:
 
 
 def phase(axial: Volume, seed: int) -> Grey:
-    """Phase of a gradient echo from 0 to 4095: a bent field within the head, noise outside."""
+    """Make the phase of a gradient echo from 0 to 4095: a bent field within the head, noise outside."""
     rng = np.random.default_rng(seed)
     values = axial.values
     head = ndimage.binary_fill_holes(values > 0.15 * np.percentile(values, 99))
@@ -186,7 +186,7 @@ def phase(axial: Volume, seed: int) -> Grey:
 
 
 def flight(axial: Volume, seed: int) -> Grey:
-    """Time of flight, each slice the projection of its neighbours: trees of vessels on dim tissue."""
+    """Make a time of flight, each slice the projection of its neighbours: trees of vessels on dim tissue."""
     rng = np.random.default_rng(seed)
     values = axial.values
     top = float(np.percentile(values, 99.5))
@@ -241,7 +241,7 @@ def _rendered(
 
 
 def _first(path: Path) -> Volume:
-    """The first volume of a NIfTI file that may hold several."""
+    """Read the first volume of a NIfTI file that may hold several."""
     image: Any = nibabel.load(path)
     values = np.asarray(image.dataobj, np.float32)
     return _volume(values.reshape(*values.shape[:3], -1)[..., 0], image.affine, path)
@@ -252,19 +252,19 @@ def _volume(values: NDArray[np.floating], affine: NDArray[np.float64], path: Pat
 
 
 def _like(axial: Volume, values: Grey, air: float) -> Volume:
-    """Other values on a grid; one voxel of air, so that the values alone say nothing."""
+    """Put other values on a grid; one voxel is air, so that the values alone say nothing."""
     values[0, 0, 0] = air
     return axial.with_values(values)
 
 
 def _coarser(axial: Volume) -> Volume:
-    """Every second or third voxel, about 2 mm apart: as much as the gate's classifier sees."""
+    """Take every second or third voxel, about 2 mm apart: as much as the gate's classifier sees."""
     x, y, z = (max(1, round(2.0 / length)) for length in axial.spacing)
     return Volume(axial.values[::x, ::y, ::z], axial.affine @ np.diag([x, y, z, 1.0]), axial.meta)
 
 
 def _within(mask: Flags, millimetres: float, sizes: NDArray[np.float64]) -> Flags:
-    """Grown by so many millimetres, or shrunk where they are negative."""
+    """Grow a mask by so many millimetres, or shrink it where they are negative."""
     found: Flags
     if millimetres < 0:
         depth = ndimage.distance_transform_edt(np.pad(mask, 1), sampling=sizes)[1:-1, 1:-1, 1:-1]

@@ -1,4 +1,4 @@
-"""What an input gate refuses: right images it should let pass, and wrong kinds it was not fitted on.
+"""Counts what an input gate refuses, of right images and of wrong kinds that it was not fitted on.
 
     python -m benchmarks.quality.input_gate --data DATA --model RUN/model --packages PACKAGES
 
@@ -78,7 +78,7 @@ class Table:
             print(f"{words}, {key}: {all_of} of {offered}, {[f'{one / offered:.1%}' for one in all_of]}")
 
     def _verdicts(self, volume: Volume, modality: Modality) -> list[tuple[str, str]]:
-        """Verdict and reasons of each gate; what is refused before it comes to a gate is refused."""
+        """Ask each gate for verdict and reasons; what is refused before it comes to a gate is refused."""
         first = self.models[0]
         try:
             seen = frame(volume, modality, first)
@@ -160,7 +160,7 @@ def fitted(options: argparse.Namespace, model: Model) -> SliceGate:
 
 
 def volumes(data: Path, packages: Path | None, folder: Path) -> Iterator[tuple[str, list[Offer]]]:
-    """Whole heads, right and wrong, and scans that are neither, as volumes and slice by slice."""
+    """Yield whole heads, right and wrong, and scans that are neither, as volumes and slice by slice."""
     whole = list(heads(data, folder))
     yield "right: volumes, whole heads", whole
     yield "wrong: volumes, offered as the other modality", [(n, v, OTHER[m]) for n, v, m in whole]
@@ -181,7 +181,7 @@ def volumes(data: Path, packages: Path | None, folder: Path) -> Iterator[tuple[s
 
 
 def _turned(volume: Volume) -> Volume:
-    """Front and back exchanged, as a wrong header would."""
+    """Exchange front and back, as a wrong header would."""
     axial = to_axial(volume)
     return axial.with_values(axial.values[:, ::-1])
 

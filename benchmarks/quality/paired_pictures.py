@@ -1,4 +1,4 @@
-"""A model on pairs of CT and MR pictures, beside its baselines and the floor of misalignment.
+"""Scores a model on pairs of CT and MR pictures, beside its baselines and the floor of misalignment.
 
     python -m benchmarks.quality.paired_pictures --model RUN/model --pairs DIR --cases 32 33 41
 
@@ -70,7 +70,7 @@ def main() -> None:
 def one(
     pairs: Path, name: str, to: Modality, model: Model
 ) -> tuple[dict[str, float], list[np.ndarray[tuple[int, ...], np.dtype[np.float32]]]]:
-    """Scores of one picture, and source, translation, truth and error for the eye."""
+    """Score one picture; return source, translation, truth and error for the eye too."""
     source = read_volume(pairs / FOLDERS[OTHER[to]] / name, modality=OTHER[to])
     truth = read_volume(pairs / FOLDERS[to] / name, modality=to)
     made, _ = translate_volume(source, model, to)
@@ -92,7 +92,7 @@ def one(
 
 
 def interval(cases: dict[str, list[float]]) -> list[float]:
-    """Mean over pictures, and 95 % of 2,000 bootstraps in which whole cases are drawn."""
+    """Return the mean over pictures, and 95 % of 2,000 bootstraps in which whole cases are drawn."""
     generator = np.random.default_rng(0)
     groups = [np.array(values) for values in cases.values()]
     draws = [

@@ -1,4 +1,4 @@
-"""A model on phantom heads of seeds never trained on, beside its baselines.
+"""Scores a model on phantom heads of seeds never trained on, beside its baselines.
 
     python -m benchmarks.quality.phantom_heads --model phantom --heads 20
 
@@ -101,13 +101,13 @@ def to_mr(head: Study, model: Model) -> tuple[Volume, dict[str, float]]:
 
 
 def as_made(mr: Volume, model: Model) -> Values:
-    """The values of an MR on the scale of the model's own output."""
+    """Bring the values of an MR to the scale of the model's own output."""
     scale = model.description.scale
     return denormalise(normalise(mr.values, "mr", scale), "mr", scale)
 
 
 def scores(name: str, result: Evaluation) -> dict[str, float]:
-    """Masked scores, those of the baselines, and the MAE as a share of the best baseline's."""
+    """Collect masked scores, those of the baselines, and the MAE as a share of the best baseline's."""
     found = {f"{name}_{key}": result.volume[key] for key in ("mae", "psnr", "ssim")}
     others = {f"{name}_mae_{key.replace(' ', '_')}": value["mae"] for key, value in result.baselines.items()}
     best = min(value for value in others.values() if value is not None)
@@ -116,7 +116,7 @@ def scores(name: str, result: Evaluation) -> dict[str, float]:
 
 
 def picture(head: Study, ct: Volume, mr: Volume, model: Model, path: Path) -> None:
-    """Source, translation, truth and error in five axial slices, for both directions."""
+    """Draw source, translation, truth and error in five axial slices, for both directions."""
     scale = model.description.scale
 
     def row(values: Values, lower: float, upper: float) -> NDArray[np.uint8]:

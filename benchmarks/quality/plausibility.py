@@ -1,4 +1,4 @@
-"""The measures without a truth: on digital heads that are right, on the same with faults, and on pictures.
+"""Takes the measures without a truth: of right digital heads, of the same with faults, and of pictures.
 
     python -m benchmarks.quality.plausibility heads --model brain-2d --first 905000 --heads 10
     python -m benchmarks.quality.plausibility images --model brain-2d FILE_OR_FOLDER ...
@@ -57,7 +57,7 @@ def main() -> None:
 
 
 def of_heads(options: argparse.Namespace, model: Model) -> Iterator[dict[str, Any]]:
-    """One row for each head, contrast, and kind of CT."""
+    """Yield a row for each head, contrast, and kind of CT."""
     for seed in range(options.first, options.first + options.heads):
         for contrast in options.contrasts:
             head = study(seed, size=options.size, spacing=256 / options.size, contrast=contrast)
@@ -70,7 +70,7 @@ def of_heads(options: argparse.Namespace, model: Model) -> Iterator[dict[str, An
 
 
 def of_images(paths: list[Path], model: Model) -> Iterator[dict[str, Any]]:
-    """One row for each MR."""
+    """Yield a row for each MR."""
     for path in paths:
         pictures = path.is_dir() and detect_format(path) == "png"
         for image in list_pictures(path) if pictures else [path]:
@@ -88,12 +88,12 @@ def row_of(record: Translation) -> dict[str, Any]:
 
 
 def known(found: Plausibility) -> dict[str, Any]:
-    """Measures that were taken."""
+    """Keep the measures that were taken."""
     return {name: value for name, value in asdict(found).items() if value is not None}
 
 
 def turned(ct: Values) -> Values:
-    """A CT in [-1, 1] whose fluid is bright and whose brain stays: what a wrong contrast gives."""
+    """Turn the polarity of a CT in [-1, 1]: fluid is bright and brain stays, as a wrong contrast gives."""
     share = (ct + 1) / 2
     made: Values = np.where(np.abs(share - BRAIN) < NEAR, 2 * BRAIN - share, share) * 2 - 1
     return made

@@ -1,4 +1,4 @@
-"""Best, typical and worst translations of a model, chosen by rank: what the ablation's means look like.
+"""Shows best, typical and worst translations of a model, chosen by rank.
 
     python -m benchmarks.quality.ranked_cases MODEL cases.png
 
@@ -40,7 +40,7 @@ def main() -> None:
 
 
 def draw(model: Model, contrast: StreamContrast, count: int = TESTED) -> Figure:
-    """A row for each rank; for each direction source, translation, truth and absolute error."""
+    """Draw a row for each rank; for each direction source, translation, truth and absolute error."""
     figure = Figure(figsize=(12, 4.8), layout="constrained")
     grid = figure.subplots(len(RANKS), 4 * len(DIRECTIONS))
     for to, plots in zip(DIRECTIONS, np.hsplit(grid, len(DIRECTIONS)), strict=True):
@@ -68,7 +68,7 @@ def draw(model: Model, contrast: StreamContrast, count: int = TESTED) -> Figure:
 def ranked(
     model: Model, to: Modality, contrast: StreamContrast, count: int
 ) -> tuple[list[Image], NDArray[np.float64]]:
-    """Sources, translations and truths [count, S, S] in grey values, and the masked error of each slice."""
+    """Return sources, translations and truths [count, S, S] in grey values, and each slice's masked error."""
     pairs = twins(SCORED_SEED, count, model.description.network, model.description.scale, contrast)
     (source, _), (truth, _) = pairs.of(OTHER[to]), pairs.of(to)
     images = [

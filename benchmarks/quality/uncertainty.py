@@ -95,7 +95,7 @@ FLOORS = (0.0, *(2.0**power for power in range(-2, 8)))
 
 
 def floor(fitted: Pixels) -> float:
-    """What is to be added to every spread, so that intervals of equal coverage are narrowest."""
+    """Find what is to be added to every spread, so that intervals of equal coverage are narrowest."""
     floors = [float(fitted.spread.mean()) * share for share in FLOORS]
     return min(floors, key=lambda added: interval_width(fitted.spread + added, fitted.errors))
 
@@ -127,14 +127,14 @@ def main() -> None:
 
 
 def uncalibrated(model: Model) -> Model:
-    """The same model, whose spread is that of its samples."""
+    """Return the model without calibration: its spread is that of its samples."""
     return Model(
         replace(model.description, calibration={}), model.generators, model.means, model.precision, model.gate
     )
 
 
 def compared(folds: list[tuple[Pixels, Pixels]]) -> list[Row]:
-    """The kinds of intervals, each fitted on one set of pixels and scored on another, over all folds."""
+    """Compare kinds of intervals, each fitted on one set of pixels and scored on another, over all folds."""
     rows: list[Row] = []
     errors = np.concatenate([scored.errors for _, scored in folds])
     for kind, width in WIDTHS.items():
@@ -162,7 +162,7 @@ def compared(folds: list[tuple[Pixels, Pixels]]) -> list[Row]:
 def phantom_pixels(
     models: list[Model], to: Modality, options: argparse.Namespace
 ) -> tuple[dict[str, Pixels], dict[str, Pixels]]:
-    """Of phantom slices to fit on, and of others to score, for each model and the ensemble."""
+    """Measure phantom slices to fit on, and others to score, for each model and the ensemble."""
     found = []
     for seed, count in ((FITTED_SEED, options.slices // 2), (SCORED_SEED, options.slices)):
         description = models[0].description
@@ -181,7 +181,7 @@ def phantom_pixels(
 def head_pixels(
     models: list[Model], to: Modality, options: argparse.Namespace
 ) -> tuple[dict[str, Pixels], dict[str, Pixels]]:
-    """Of whole phantom heads to fit on, and of others to score, as `translate` sees them."""
+    """Measure whole phantom heads to fit on, and others to score, as `translate` sees them."""
 
     def of(seed: int) -> dict[str, Pixels]:
         head = study(seed, size=HEAD, spacing=256 / HEAD, contrast=options.contrast)
@@ -201,8 +201,10 @@ def head_pixels(
 def paired_pixels(
     models: list[Model], to: Modality, options: argparse.Namespace
 ) -> list[tuple[dict[str, Pixels], dict[str, Pixels]]]:
-    """Of pictures: each choosing case is scored once, and the others are fitted on; or all are fitted on, and
-    the reporting cases scored."""
+    """Measure pictures: each choosing case is scored once, fitted on the others.
+
+    With `--reporting` all of them are fitted on, and the reporting cases scored.
+    """
 
     def of(case: str) -> dict[str, Pixels]:
         names = sorted(path.name for path in (options.pairs / "CT").glob(f"{case}*.png"))
@@ -235,7 +237,7 @@ def volume_pixels(
     to: Modality,
     options: argparse.Namespace,
 ) -> dict[str, Pixels]:
-    """Voxels in the mask, as `translate` makes them; `gain` grey values to a unit of theirs."""
+    """Measure voxels in the mask, as `translate` makes them; `gain` grey values to a unit of theirs."""
     members = []
     for model in models:
         done = sample_volume(source, model, to, samples=options.samples)
@@ -246,7 +248,7 @@ def volume_pixels(
 
 
 def each(members: list[tuple[Tensor, Tensor]], truth: Tensor, gain: float) -> dict[str, Pixels]:
-    """Pixels of each model and, of several, of their ensemble."""
+    """Return the pixels of each model and, of several, of their ensemble."""
     views = {f"model {number}": member for number, member in enumerate(members)}
     if len(members) > 1:
         images = torch.stack([image for image, _ in members])
@@ -270,7 +272,7 @@ def joined(several: list[dict[str, Pixels]]) -> dict[str, Pixels]:
 
 
 def table(rows: list[Row]) -> str:
-    """Markdown."""
+    """Write the rows as a Markdown table."""
     lines = [
         "| dataset | to | model | intervals | rank correlation | sparsification | temperature"
         " | errors over deviations | held before, 68, 90, 95 % | after | half width at 90 % |",

@@ -1,4 +1,4 @@
-"""Does the spread of samples say where the error is? Beside `metrics.coverage`, which knows its size.
+"""Measures how well the spread of samples says where errors are.
 
 Arrays are the scored pixels of all slices, [n]: standard deviations and absolute errors in one unit.
 """
@@ -21,7 +21,7 @@ STEPS = 50
 
 @torch.no_grad()
 def sampled(generator: VariationalGenerator, source: Tensor, samples: int) -> tuple[Tensor, Tensor]:
-    """The translation of slices [B, 1, S, S] and the standard deviation of samples, on the CPU."""
+    """Translate slices [B, 1, S, S], and return the standard deviation of samples too, on the CPU."""
     torch.manual_seed(0)
     posterior = generator.encode(source.to(next(generator.parameters()).device))
     drawn = torch.stack([generator.decode(posterior.draw()).float().cpu() for _ in range(samples)])
@@ -29,7 +29,7 @@ def sampled(generator: VariationalGenerator, source: Tensor, samples: int) -> tu
 
 
 def sparsification(spread: Numbers, errors: Numbers) -> float:
-    """Area under the sparsification error: 0 where spread ranks errors as they are, 1 where it is no help.
+    """Measure the area under the sparsification error: 0 where spread ranks as errors do, 1 for no help.
 
     The least certain pixels are left out, share by share; the error of those left is held against that of
     leaving out the largest errors (Ilg et al., "Uncertainty Estimates and Multi-Hypotheses Networks for
@@ -49,7 +49,7 @@ def sparsification(spread: Numbers, errors: Numbers) -> float:
 
 
 def interval_width(spread: Numbers, errors: Numbers, share: float = 0.9) -> float:
-    """Mean half width of intervals as wide as `spread` times one number, chosen so that `share` hold.
+    """Return the mean half width of intervals as wide as `spread` times one number, so that `share` hold.
 
     Equal coverage makes predictors of width comparable: the narrower is the better. A constant `spread` gives
     the quantile of the errors.
@@ -59,7 +59,7 @@ def interval_width(spread: Numbers, errors: Numbers, share: float = 0.9) -> floa
 
 
 def binned_spread(values: Numbers, errors: Numbers, at: Numbers | None = None, bins: int = 16) -> Numbers:
-    """The mean error of pixels with about the same intensity, for each pixel: what needs no samples.
+    """Return for each pixel the mean error of pixels with about its intensity, which needs no samples.
 
     Args:
         values: of the translation.
@@ -72,10 +72,10 @@ def binned_spread(values: Numbers, errors: Numbers, at: Numbers | None = None, b
 
 
 def temperature(spread: Numbers, errors: Numbers, share: float = 0.9) -> float:
-    """The factor on `spread` with which normal intervals of probability `share` hold as many errors."""
+    """Find the factor on `spread` with which normal intervals of probability `share` hold as many errors."""
     return float(np.quantile(errors / np.maximum(spread, 1e-9), share) / norm.ppf((1 + share) / 2))
 
 
 def held(spread: Numbers, errors: Numbers, share: float) -> float:
-    """Share of the errors inside the normal intervals of probability `share`."""
+    """Count the share of errors inside the normal intervals of probability `share`."""
     return float(np.mean(errors <= norm.ppf((1 + share) / 2) * spread))

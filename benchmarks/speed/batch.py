@@ -1,4 +1,4 @@
-"""Batches: memory of long lists, two workers beside one, overhead, and a cluster.
+"""Measures batches: memory of long lists, two workers beside one, overhead, and a cluster.
 
     python -m benchmarks.speed.batch [memory | scaling | overhead | cluster ...] [--full]
 
@@ -73,7 +73,7 @@ def memory(folder: Path, options: argparse.Namespace) -> dict[str, object]:
 
 
 def pss(pid: int) -> int:
-    """KiB of a process, what it shares with others divided by their number."""
+    """Read the memory of a process in KiB, what it shares with others divided by their number."""
     try:
         rows = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     except OSError:
@@ -82,7 +82,7 @@ def pss(pid: int) -> int:
 
 
 def scaling(folder: Path, options: argparse.Namespace) -> dict[str, object]:
-    """Volumes a second once the programs are loaded: from the first outcome in the journal to the last."""
+    """Measure volumes a second of two workers beside one, once the programs are loaded."""
     source = make_list(folder, 40, size=96)
     rates: dict[int, list[float]] = {1: [], 2: []}
     for turn in range(5 if options.full else 2):
@@ -98,7 +98,7 @@ def scaling(folder: Path, options: argparse.Namespace) -> dict[str, object]:
 
 
 def rate(batch: subprocess.Popen[bytes], out: Path) -> float:
-    """Volumes a second, from the first that is in its place to the last."""
+    """Count volumes a second, from the first that is in its place to the last."""
     times: list[tuple[float, int]] = []
     while batch.poll() is None:
         done = len(in_place(out))
@@ -134,7 +134,7 @@ def cluster(folder: Path, options: argparse.Namespace) -> dict[str, object]:
 
 
 def overhead(folder: Path, options: argparse.Namespace) -> dict[str, object]:
-    """A worker's clock and CPU for a volume, in the middle of a list, over its network's."""
+    """Compare a worker's clock and CPU for a volume, in the middle of a list, with its network's."""
     (folder / "src").mkdir()
     head = resized(study(HELD_OUT, size=256, spacing=1.0).mr, (256, 256, 150))
     write_volume(head, folder / "src" / "0.nii.gz")

@@ -14,7 +14,7 @@ from medtranslate.phantom import HELD_OUT, study
 
 
 def make_list(folder: Path, count: int, size: int = 48) -> Path:
-    """A tree of MR of heads, of ten that differ."""
+    """Write a tree of MR of heads, of ten that differ."""
     source = folder / f"list{count}"
     kinds = [study(HELD_OUT + seed, size=size, spacing=256 / size).mr for seed in range(min(count, 10))]
     for number in range(count):
@@ -39,7 +39,7 @@ def start(
 
 
 def in_place(out: Path) -> list[Path]:
-    """Outputs, without those that are being written."""
+    """List the outputs, without those that are being written."""
     return [
         Path(folder) / name
         for folder, _, names in os.walk(out)  # which passes over what vanishes meanwhile
@@ -49,7 +49,7 @@ def in_place(out: Path) -> list[Path]:
 
 
 def parents() -> dict[int, int]:
-    """The parent of each process of this machine."""
+    """Read the parent of each process of this machine."""
     found = {}
     for path in Path("/proc").glob("[0-9]*"):
         try:

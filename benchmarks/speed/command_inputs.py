@@ -43,7 +43,7 @@ def main() -> None:
 
 
 def larger(modality: str, shape: tuple[int, int, int]) -> NDArray[np.int16]:
-    """A head [X, Y, Z] of another number of voxels, with noise that no compression takes away."""
+    """Make a head [X, Y, Z] of another number of voxels, with noise that no compression takes away."""
     values = ndimage.zoom(head(modality), np.array(shape) / SHAPE, order=1).astype(np.int16)
     noise = np.random.default_rng(0).integers(-20, 21, shape, np.int16)
     made: NDArray[np.int16] = np.maximum(values + noise, -1024 if modality == "ct" else 0).astype(np.int16)
@@ -51,7 +51,7 @@ def larger(modality: str, shape: tuple[int, int, int]) -> NDArray[np.int16]:
 
 
 def spacing_of(values: NDArray[np.int16]) -> NDArray[np.float64]:
-    """An affine that gives a volume the size of the head."""
+    """Make an affine that gives a volume the size of the head."""
     return np.diag([*(n * mm / m for n, mm, m in zip(SHAPE, SPACING, values.shape, strict=True)), 1.0])
 
 

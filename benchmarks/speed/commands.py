@@ -1,6 +1,6 @@
 """Measures whole processes of medtranslate, each beside its yardstick in the same run.
 
-    python -m benchmarks.speed.commands [--checkout DIR] [--base DIR] [--data DIR] [--only WORD] [--json FILE]
+    python -m benchmarks.speed.commands [--checkout DIR] [--base DIR] [--data DIR] [--only PATTERN]
 
 | command | yardstick |
 | --- | --- |
@@ -42,13 +42,13 @@ COMMANDS = {
     "convert, 200 slices": "convert ct {out}/x.nii.gz",
     "info, 28 slices": "info short",
     "models show": "models show brain-2d",
-    "report": "report scored --out {out}/x",
+    "report": "report scored-{who} --out {out}/x",
     "error": "translate nothing.nii.gz {out}/x.nii.gz --to ct",
     "translate a picture": "translate mr.png {out}/x.png --to ct --force",
     "evaluate": "evaluate made.nii.gz truth.nii.gz --modality ct --out {out}/x",
     "translate, 200 slices": "translate mr {out}/x --to ct --force",
 }
-"""Our commands; `{out}` is a folder that is empty."""
+"""Our commands; `{out}` is a folder that is empty, `{who}` whose record is read."""
 
 ERROR = 3
 """Exit code of a refused input."""
@@ -95,7 +95,7 @@ def main() -> None:
         load = os.getloadavg()[0]
         rows = {}
         for command in COMMANDS:
-            if options.only in command:
+            if re.search(options.only, command):
                 rows[command] = in_turns(
                     contenders(command, folder, options), options.turns, options.threads, folder
                 )
@@ -115,33 +115,39 @@ def main() -> None:
 
 
 def make_inputs(folder: Path, options: argparse.Namespace) -> None:
-    """Write inputs, and with our own command a result that `report` shows."""
+    """Write inputs, and with each checkout a record that its `report` shows."""
     given = [str(folder), *([str(options.data)] if options.data else [])]
     subprocess.run([sys.executable, "-m", "benchmarks.speed.command_inputs", *given], cwd=ROOT, check=True)
-    scored = ["evaluate", "made.nii.gz", "truth.nii.gz", "--modality", "ct", "--out", "scored", "--quiet"]
-    environment = {**os.environ, "PYTHONPATH": str(options.checkout)}
-    subprocess.run([sys.executable, "-m", "medtranslate", *scored], cwd=folder, env=environment, check=True)
+    for who, checkout in ((OURS, options.checkout), (BASE, options.base)):
+        if checkout:
+            scored = f"evaluate made.nii.gz truth.nii.gz --modality ct --out scored-{who} --quiet"
+            subprocess.run(
+                [sys.executable, "-m", "medtranslate", *scored.split()],
+                cwd=folder,
+                env={**os.environ, "PYTHONPATH": str(checkout)},
+                check=True,
+            )
 
 
 def contenders(command: str, folder: Path, options: argparse.Namespace) -> dict[str, Process]:
-    """A command of ours, the same of the base, and its yardsticks."""
-    found = {OURS: ours(command, folder, options.checkout)}
+    """Return a command of ours, the same of the base, and its yardsticks."""
+    found = {OURS: ours(command, folder, OURS, options.checkout)}
     if options.base:
-        found[BASE] = ours(command, folder, options.base)
+        found[BASE] = ours(command, folder, BASE, options.base)
     return found | yardsticks(command, folder, options.checkout)
 
 
-def ours(command: str, folder: Path, checkout: Path) -> Process:
-    """A command line of a checkout."""
+def ours(command: str, folder: Path, who: str, checkout: Path) -> Process:
+    """Build a command line of a checkout."""
     out = folder / "out"
-    line = COMMANDS[command].format(out=out).split()
+    line = COMMANDS[command].format(out=out, who=who).split()
     return Process(
         (sys.executable, "-m", "medtranslate", *line), checkout, ERROR if command == "error" else 0, out
     )
 
 
 def yardsticks(command: str, folder: Path, checkout: Path) -> dict[str, Process]:
-    """Processes that a command is measured against, by name."""
+    """Build the processes that a command is measured against, by name."""
     if command.startswith("convert"):
         series = "short" if "28" in command else "ct"
         return {"dcm2niix": dicom_to_nifti(folder, series)}
@@ -159,14 +165,14 @@ def yardsticks(command: str, folder: Path, checkout: Path) -> dict[str, Process]
 
 
 def dicom_to_nifti(folder: Path, series: str) -> Process:
-    """The run of dcm2niix into a folder that is there; it writes over its last output."""
+    """Build a run of dcm2niix into a folder that is there; it writes over its last output."""
     (folder / "niix").mkdir(exist_ok=True)
     options = ("-z", "y", "-b", "n", "-w", "1", "-o", "niix", "-f", "x")
     return Process((dcm2niix.bin, *options, series))
 
 
 def table(rows: dict[str, dict[str, Cost]], facts: dict[str, Any]) -> str:
-    """Markdown: costs of ours, of the base and of the yardsticks, and ratios to the larger yardstick."""
+    """Write costs and their ratios to the larger yardstick as a Markdown table."""
     told = [
         ", ".join(f"{name} {value}" for name, value in facts.items() if value is not None),
         "",
@@ -185,7 +191,7 @@ def table(rows: dict[str, dict[str, Cost]], facts: dict[str, Any]) -> str:
 
 
 def machine() -> str:
-    """Processor, its number, and the interpreter."""
+    """Describe the machine: processor, number of cores, interpreter."""
     known = Path("/proc/cpuinfo")
     found = re.search(r"model name\s*:\s*(.*)", known.read_text()) if known.is_file() else None
     name = found[1] if found else platform.processor()
@@ -193,7 +199,7 @@ def machine() -> str:
 
 
 def commit(checkout: Path) -> str:
-    """The commit of a checkout, with a plus where files differ from it."""
+    """Return the commit of a checkout, with a plus where files differ from it."""
     git = ("git", "-C", str(checkout), "describe", "--always", "--dirty=+", "--exclude=*")
     done = subprocess.run(git, capture_output=True, text=True, check=False)
     return done.stdout.strip() or "unknown"
@@ -204,7 +210,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--checkout", type=lambda text: Path(text).resolve(), default=ROOT)
     parser.add_argument("--base", type=lambda text: Path(text).resolve(), help="another checkout")
     parser.add_argument("--data", type=Path, help="folder of real images")
-    parser.add_argument("--only", default="", help="part of the names of the commands to measure")
+    parser.add_argument("--only", default="", help="pattern of the names of the commands to measure")
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--json", type=Path, help="file for the figures")

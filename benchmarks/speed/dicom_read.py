@@ -1,4 +1,4 @@
-"""How long reading a DICOM series takes, with all checks, beside dcm2niix; and how much memory.
+"""Times reading a DICOM series, with all checks, beside dcm2niix, and measures its memory.
 
     python -m benchmarks.speed.dicom_read [FOLDER]
 
@@ -27,7 +27,7 @@ SHAPE = (512, 512, 200)
 
 
 def make(folder: Path) -> None:
-    """A CT of noise within a head's range of values."""
+    """Write a CT of noise within a head's range of values."""
     values = np.random.default_rng(0).integers(-1000, 2000, SHAPE).astype(np.float32)
     write_volume(Volume(values, np.diag([-0.5, -0.5, 1.0, 1.0]), Meta(modality="ct")), folder)
 
@@ -73,7 +73,7 @@ def main() -> None:
 
 
 def memory(folder: Path) -> tuple[int, int]:
-    """Bytes that reading adds to a process at its peak, and bytes of the volume."""
+    """Measure the bytes that reading adds to a process at its peak, and those of the volume."""
     done = subprocess.run(
         [sys.executable, "-c", _CHILD, str(folder)], capture_output=True, text=True, check=True
     )

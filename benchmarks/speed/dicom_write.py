@@ -1,4 +1,4 @@
-"""Writing a derived DICOM series beside pydicom's plain `save_as` of the same files.
+"""Times writing a derived DICOM series beside pydicom's plain `save_as` of the same files.
 
     python -m benchmarks.speed.dicom_write --slices 200 --size 512
 

@@ -33,7 +33,7 @@ def make_model(folder: Path, size: int) -> None:
 
 
 def resized(volume: Volume, shape: tuple[int, int, int], noise: float = 0.0) -> Volume:
-    """The same place in another number of voxels.
+    """Resample a volume to another number of voxels in the same place.
 
     Args:
         noise: standard deviation of what is added, so that files do not shrink.

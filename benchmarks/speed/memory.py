@@ -1,4 +1,4 @@
-"""Peak memory of a benchmark."""
+"""Reads the peak memory of a benchmark."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 
 
 def peak_mib(device: str) -> float:
-    """Peak memory in MiB: of the device, or of this process."""
+    """Return the peak memory in MiB: of the device, or of this process."""
     if device != "cpu":
         return torch.cuda.max_memory_allocated() / 2**20
     found = re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())

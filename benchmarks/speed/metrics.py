@@ -1,4 +1,4 @@
-"""The profile `synthrad2025` beside the same kind of scores in a few lines of NumPy.
+"""Times the profile `synthrad2025` beside the same kind of scores in a few lines of NumPy.
 
     python -m benchmarks.speed.metrics --shape 256 256 200
 
@@ -61,7 +61,7 @@ def main() -> None:
 
 
 def pair(x: int, y: int, z: int) -> tuple[Values, Values, Voxels]:
-    """A ball of textured tissue in bone in air, its noisy copy, and a mask; slices lie together in memory."""
+    """Make a ball of textured tissue in bone in air, its noisy copy, and a mask; slices are contiguous."""
     axes = np.meshgrid(*(np.linspace(-1.3, 1.3, n, dtype=np.float32) for n in (z, y, x)), indexing="ij")
     radius = np.sqrt(sum(axis * axis for axis in axes))
     rng = np.random.default_rng(0)
@@ -72,7 +72,7 @@ def pair(x: int, y: int, z: int) -> tuple[Values, Values, Voxels]:
 
 
 def plain_scores(prediction: Values, reference: Values, mask: Voxels) -> tuple[float, float, float]:
-    """MAE, PSNR and the product over the scales of a plain SSIM."""
+    """Compute MAE, PSNR and the product over the scales of a plain SSIM."""
     low, high = WHOLE_CT
     fake, real = prediction.T, reference.T
     mae = float(np.abs(fake - real)[mask.T].mean())
@@ -86,7 +86,7 @@ def plain_scores(prediction: Values, reference: Values, mask: Voxels) -> tuple[f
 
 
 def ssim(one: NDArray[np.float64], two: NDArray[np.float64], width: float) -> float:
-    """SSIM with a uniform window of 7 voxels along each axis, mean over the volume."""
+    """Compute SSIM with a uniform window of 7 voxels along each axis, mean over the volume."""
     c1, c2 = (0.01 * width) ** 2, (0.03 * width) ** 2
     a, b = (ndimage.uniform_filter(volume, 7) for volume in (one, two))
     aa = ndimage.uniform_filter(one * one, 7) - a * a
@@ -96,7 +96,7 @@ def ssim(one: NDArray[np.float64], two: NDArray[np.float64], width: float) -> fl
 
 
 def peak(act: Callable[[], object], images: tuple[Values, Values, Voxels]) -> float:
-    """Peak memory in copies of a volume, the three inputs included."""
+    """Measure peak memory in copies of a volume, the three inputs included."""
     tracemalloc.start()
     act()
     held = tracemalloc.get_traced_memory()[1]

@@ -1,4 +1,4 @@
-"""Reading and writing a volume, ours beside nibabel's.
+"""Times reading and writing a volume, ours beside nibabel's.
 
     python -m benchmarks.speed.nifti [--full]
 
@@ -66,7 +66,7 @@ def main() -> None:
 
 
 def loaded(path: Path) -> object:
-    """Values of a NIfTI file by nibabel."""
+    """Read the values of a NIfTI file by nibabel."""
     image: Any = nib.load(path)
     return image.get_fdata(dtype=np.float32)
 
@@ -74,7 +74,7 @@ def loaded(path: Path) -> object:
 def in_turns(
     ways: dict[tuple[str, str, str], Callable[[], object]], turns: int
 ) -> dict[tuple[str, str, str], list[float]]:
-    """Milliseconds of each way, turn by turn."""
+    """Time each way, turn by turn, in milliseconds."""
     found: dict[tuple[str, str, str], list[float]] = {way: [] for way in ways}
     for _ in range(turns):
         for way, act in ways.items():
@@ -85,7 +85,7 @@ def in_turns(
 
 
 def peak_bytes(act: Callable[[], object]) -> int:
-    """The most that Python held at once for `act`."""
+    """Measure the most that Python held at once for `act`."""
     tracemalloc.start()
     act()
     peak = tracemalloc.get_traced_memory()[1]

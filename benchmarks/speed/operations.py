@@ -101,7 +101,7 @@ class Tally(TorchDispatchMode):
 
 
 def ours(size: int, precision: torch.dtype = torch.bfloat16) -> Parts:
-    """Costs of one slice by part of our networks: forward, and forward with backward."""
+    """Count the cost of one slice by part of our networks: forward, and forward with backward."""
     settings = NetworkSettings(size=size)
     generator, judge = VariationalGenerator(settings), MultiScaleDiscriminator(settings)
     for network in (generator, judge):
@@ -120,7 +120,7 @@ def ours(size: int, precision: torch.dtype = torch.bfloat16) -> Parts:
 
 
 def theirs(size: int) -> Parts:
-    """The same of the networks as published, in float32."""
+    """Count the same of the networks as published, in float32."""
     generator, judge = cyclegan.ResNetGenerator(), cyclegan.PatchDiscriminator()
     with _paper():
         blocks: list[nn.Module] = [layer for layer in generator if isinstance(layer, cyclegan.Residual)]
@@ -130,7 +130,7 @@ def theirs(size: int) -> Parts:
 
 
 def _paper() -> FakeTensorMode:
-    """Shapes without values."""
+    """Compute shapes without values."""
     return FakeTensorMode(allow_non_fake_inputs=True)
 
 
@@ -140,7 +140,7 @@ def _autocast(precision: torch.dtype) -> torch.autocast:
 
 
 def step_cost(parts: Parts) -> Cost:
-    """One image of each modality through a whole step, without optimisers and losses."""
+    """Count one image of each modality through a whole step, without optimisers and losses."""
     return (
         parts["generator"][1] * GENERATOR_PASSES
         + parts["discriminator"][1] * JUDGED
@@ -149,7 +149,7 @@ def step_cost(parts: Parts) -> Cost:
 
 
 def _costs(generator: nn.Module, parts: Mapping[str, list[nn.Module]], size: int) -> dict[str, Both]:
-    """Costs of a generator and of parts of it, each on what it is given in a pass."""
+    """Count the cost of a generator and of parts of it, each on what it is given in a pass."""
     given: dict[nn.Module, Tensor] = {}
     hooks = [
         part.register_forward_pre_hook(lambda module, inputs: given.update({module: inputs[0]}))

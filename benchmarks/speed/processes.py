@@ -1,15 +1,13 @@
-"""Runs whole processes in turn, and measures each: seconds of the CPU and of the clock, and peak memory.
-
-The process that measures must stay small: Linux counts its memory to a child that has not begun its program.
-"""
+"""Runs whole processes in turn, and measures each: seconds of the CPU and of the clock, and peak memory."""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
-import time
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +40,17 @@ class Process:
     writes: Path | None = None
 
 
+_LAUNCHER = """
+import json, os, sys, time
+started = time.perf_counter()
+child = os.spawnv(os.P_NOWAIT, sys.argv[2], sys.argv[2:])
+_, status, used = os.wait4(child, 0)
+told = [os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime, time.perf_counter() - started]
+open(sys.argv[1], "w").write(json.dumps([*told, used.ru_maxrss]))
+"""
+"""Starts and measures a process; small, because Linux counts the memory of whoever starts a process to it."""
+
+
 def measure(process: Process, threads: int, folder: Path) -> Cost:
     """Run a process to its end in a folder.
 
@@ -54,24 +63,19 @@ def measure(process: Process, threads: int, folder: Path) -> Cost:
     environment.pop("PYTHONPATH", None)
     if process.checkout:
         environment["PYTHONPATH"] = str(process.checkout)
-    started = time.perf_counter()
-    running = subprocess.Popen(
-        process.arguments,
-        cwd=folder,
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert running.stderr is not None
-    said = running.stderr.read()
-    _, status, used = os.wait4(running.pid, 0)
-    wall = time.perf_counter() - started
-    running.stderr.close()
-    running.returncode = os.waitstatus_to_exitcode(status)
-    if running.returncode != process.exit:
-        raise RuntimeError(f"{' '.join(process.arguments)} ended with {running.returncode}: {said[-2000:]}")
-    return Cost(used.ru_utime + used.ru_stime, wall, used.ru_maxrss / _TO_MIB)
+    with tempfile.NamedTemporaryFile() as told:
+        done = subprocess.run(
+            [sys.executable, "-I", "-S", "-c", _LAUNCHER, told.name, *process.arguments],
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        code, cpu, wall, peak = json.load(told)
+    if code != process.exit:
+        raise RuntimeError(f"{' '.join(process.arguments)} ended with {code}: {done.stderr[-2000:]}")
+    return Cost(cpu, wall, peak / _TO_MIB)
 
 
 _TO_MIB = 2**20 if sys.platform == "darwin" else 2**10
@@ -79,7 +83,7 @@ _TO_MIB = 2**20 if sys.platform == "darwin" else 2**10
 
 
 def in_turns(processes: Mapping[str, Process], turns: int, threads: int, folder: Path) -> dict[str, Cost]:
-    """Medians over the turns, in each of which every process runs once."""
+    """Measure processes in turns, each once a turn; return medians."""
     found: dict[str, list[Cost]] = {name: [] for name in processes}
     for _ in range(turns):
         for name, process in processes.items():

@@ -74,12 +74,12 @@ def _written(cost: Cost) -> str:
 
 
 def named(precision: torch.dtype) -> str:
-    """Name of a precision, such as "bfloat16"."""
+    """Name a precision, such as "bfloat16"."""
     return str(precision).removeprefix("torch.")
 
 
 def ceilings(device: str) -> dict[str, float]:
-    """Best of several: products of square matrices, and a copy (bytes read and written)."""
+    """Measure the best of several products of square matrices, and of a copy (bytes read and written)."""
     found = {}
     side = 1024 if device == "cpu" else 8192  # short enough to fit between what else a CPU does
     for dtype in (torch.float32, torch.bfloat16):
@@ -93,7 +93,7 @@ def ceilings(device: str) -> dict[str, float]:
 
 
 def fastest(act: Callable[[], object], device: str, turns: int = 50) -> float:
-    """Seconds of the fastest turn."""
+    """Return the seconds of the fastest turn."""
     times = []
     for _ in range(turns):
         started = time.perf_counter()
@@ -105,7 +105,7 @@ def fastest(act: Callable[[], object], device: str, turns: int = 50) -> float:
 
 
 def timed_slice(options: argparse.Namespace) -> float:
-    """Seconds of one translated slice, in batches."""
+    """Time one translated slice, in batches, in seconds."""
     device, settings = torch.device(options.device), NetworkSettings(size=options.size)
     precision = fast_precision(options.precision, device)
     generator = VariationalGenerator(settings).eval().to(device)
@@ -118,14 +118,14 @@ def timed_slice(options: argparse.Namespace) -> float:
 
 
 def timed_step(options: argparse.Namespace) -> float:
-    """Seconds of our step per image."""
+    """Time our step per image, in seconds."""
     step, batch = contender("ours", options)
     image = torch.rand(batch, 1, options.size, options.size, device=options.device) * 2 - 1
     return fastest(lambda: step(image, image), options.device, turns=4) / batch
 
 
 def by_kind(options: argparse.Namespace) -> dict[str, tuple[float, float, float]]:
-    """Of each kind of operation in our step: share of time, GFLOP/s, and GB/s; the longest first."""
+    """Profile our step by kind of operation: share of time, GFLOP/s, and GB/s; the longest first."""
     step, batch = contender("ours", options)
     image = torch.rand(batch, 1, options.size, options.size, device=options.device) * 2 - 1
     with Tally() as done:

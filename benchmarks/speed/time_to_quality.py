@@ -1,4 +1,4 @@
-"""How long ours takes to the quality at which CycleGAN ends, on phantom slices.
+"""Measures how long ours takes to the quality at which CycleGAN ends, on phantom slices.
 
     python -m benchmarks.speed.time_to_quality --out curves [--methods published ours plain]
 
@@ -24,8 +24,10 @@ import csv
 import json
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
+from typing import get_args
 
 import torch
 from torch import Tensor
@@ -33,7 +35,7 @@ from torch import Tensor
 from benchmarks.ablation.methods import cyclegan
 from benchmarks.speed.training import Ours
 from medtranslate import phantom
-from medtranslate.config import LossSettings, NetworkSettings, TrainSettings
+from medtranslate.config import LossSettings, NetworkSettings, Precision, TrainSettings
 from medtranslate.data import Source, frame_pairs, open_sources
 from medtranslate.training.batches import mean_slices
 
@@ -54,6 +56,9 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument(
+        "--precision", choices=get_args(Precision), default="auto", help="of ours, as of `train`"
+    )
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     options.out.mkdir(parents=True, exist_ok=True)
@@ -72,7 +77,12 @@ def main() -> None:
 def run(method: str, options: argparse.Namespace, pairs: tuple[Tensor, Tensor]) -> None:
     """Train one method and write its curve."""
     count = options.images[method != "published"]
-    settings = _settings(options.size, anchor=method != "plain", images=count, device=options.device)
+    settings = replace(
+        _settings(options.size, anchor=method != "plain"),
+        images=count,
+        device=options.device,
+        precision=options.precision,
+    )
     sources = open_sources(settings, quiet=True).sources
     with (options.out / f"{method}.csv").open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
@@ -95,7 +105,7 @@ def run(method: str, options: argparse.Namespace, pairs: tuple[Tensor, Tensor]) 
 
 
 def theirs(settings: TrainSettings, sources: dict[str, Source]) -> Iterator[tuple[int, Translate, Translate]]:
-    """CycleGAN as published, step by step: images seen and the two translations."""
+    """Train CycleGAN as published, step by step: images seen and the two translations."""
     trainer = cyclegan.Trainer(settings.seed, settings.device)
     draws = torch.Generator().manual_seed(settings.seed)
     to_ct, to_mr = trainer.networks.to_ct, trainer.networks.to_mr
@@ -108,7 +118,7 @@ def theirs(settings: TrainSettings, sources: dict[str, Source]) -> Iterator[tupl
 
 
 def ours(settings: TrainSettings, sources: dict[str, Source]) -> Iterator[tuple[int, Translate, Translate]]:
-    """Our method, likewise; the moving average translates, for that is what is kept."""
+    """Train our method, likewise; the moving average translates, for that is what is kept."""
     training = Ours(settings)
     average = training.state.average
     translations = (lambda images: average.to_ct(images).image, lambda images: average.to_mr(images).image)
@@ -123,7 +133,7 @@ METHODS = {"published": theirs, "ours": ours, "plain": ours}
 
 
 def held_out(settings: TrainSettings) -> tuple[Tensor, Tensor]:
-    """CT and T1 of the same slices, [SCORED, 1, S, S] in [-1, 1]."""
+    """Draw CT and T1 of the same slices, [SCORED, 1, S, S] in [-1, 1]."""
     heads = phantom.slices(SCORED_SEED, SCORED, settings.network.size, contrast=settings.phantom_contrast)
     ct, mr, _ = frame_pairs(heads.ct, heads.mr, heads.mr, settings.network, settings.scale)
     return ct, mr
@@ -131,7 +141,7 @@ def held_out(settings: TrainSettings) -> tuple[Tensor, Tensor]:
 
 @torch.no_grad()
 def score(to_ct: Translate, to_mr: Translate, pairs: tuple[Tensor, Tensor], device: str) -> list[float]:
-    """Error to CT and to MR, where either truth shows something: no translation changes the mask."""
+    """Measure the errors to CT and to MR where either truth shows something, whatever is made."""
     ct, mr = pairs
     seen = torch.maximum(ct, mr) > VISIBLE
     made = [
@@ -142,7 +152,7 @@ def score(to_ct: Translate, to_mr: Translate, pairs: tuple[Tensor, Tensor], devi
 
 
 def mean_image(settings: TrainSettings, sources: dict[str, Source], pairs: tuple[Tensor, Tensor]) -> Row:
-    """The errors of knowing only the frame."""
+    """Measure the errors of knowing only the frame."""
     means = mean_slices(settings, sources)
 
     def blank(mean: Tensor) -> Translate:
@@ -153,7 +163,7 @@ def mean_image(settings: TrainSettings, sources: dict[str, Source], pairs: tuple
 
 
 def ratios(curves: dict[str, list[Row]], blank: Row) -> dict[str, float | None]:
-    """Our time to CycleGAN's last error over CycleGAN's time, by the clock and of the CPU."""
+    """Compare our time to CycleGAN's last error with CycleGAN's time, by the clock and of the CPU."""
     found: dict[str, float | None] = {"ratio": None}
     theirs = curves.get("published")
     for method, clock in product(("ours", "plain"), ("seconds", "cpu_seconds")):
@@ -177,14 +187,13 @@ def read(path: Path) -> list[Row]:
         return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
 
 
-def _settings(size: int, *, anchor: bool = True, images: int = 1, device: str = "cpu") -> TrainSettings:
-    """The defaults, on phantom slices."""
+def _settings(size: int, *, anchor: bool = True) -> TrainSettings:
+    """Build the defaults, on phantom slices."""
     return TrainSettings(
         ct="phantom:0-399999",
         mr="phantom:400000-799999",
         out=Path("unused"),
-        images=images,
-        device=device,
+        device="cpu",
         workers=0,  # or it would use a core that CycleGAN does not
         network=NetworkSettings(size=size),
         loss=LossSettings() if anchor else LossSettings(anchor=0.0),

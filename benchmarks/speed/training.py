@@ -1,4 +1,4 @@
-"""Images per second of a full training step, ours beside CycleGAN as cyclegan.
+"""Measures images per second of a training step, ours beside CycleGAN as published.
 
     python -m benchmarks.speed.training [--full] [--threads 2] [--device cuda] [--precision bfloat16]
 
@@ -62,12 +62,12 @@ class Ours:
         self.players = sides(fabric, self.state, settings)
 
     def step(self, batch: Batch, number: int = 0, share: float = 0.5) -> dict[str, Tensor]:
-        """One step at a share of the run, by default one at which every term has its weight."""
+        """Step at a share of the run, by default one at which every term has its weight."""
         random = seeds(self.settings.seed, number, process=0)
         return train_step(self.settings, self.players, self.state, batch, random, share)
 
     def batches(self, sources: Mapping[str, Source], steps: int) -> Iterator[Batch]:
-        """What the first steps of a run are shown."""
+        """Draw the batches of the first steps of a run."""
         return batches(self.settings, sources, range(steps), 0, self.device)
 
 
@@ -110,7 +110,7 @@ def main() -> None:
 
 
 def take_turns(options: argparse.Namespace, name: str) -> Callable[[], Figures]:
-    """Steps of a contender for a while: images per second, by the clock and of the CPU (all threads)."""
+    """Make ready to step for a while: images per second, by the clock and of the CPU (all threads)."""
     torch.backends.cudnn.benchmark = True
     step, batch = contender(name, options)
     ct, mr = slices(options.size, batch, options.device)
@@ -137,7 +137,7 @@ def take_turns(options: argparse.Namespace, name: str) -> Callable[[], Figures]:
 
 
 def contender(name: str, options: argparse.Namespace) -> tuple[Callable[[Tensor, Tensor], object], int]:
-    """A step of a contender, and its batch."""
+    """Return a step of a contender, and its batch."""
     if name == "published":
         return cyclegan.Trainer(device=options.device).step, 1
     if name == "same":
@@ -148,7 +148,7 @@ def contender(name: str, options: argparse.Namespace) -> tuple[Callable[[Tensor,
 
 
 def defaults(options: argparse.Namespace) -> TrainSettings:
-    """Our defaults, on phantom slices."""
+    """Build our defaults, on phantom slices."""
     return TrainSettings(
         ct="phantom:0-399999",
         mr="phantom:400000-799999",
@@ -161,12 +161,12 @@ def defaults(options: argparse.Namespace) -> TrainSettings:
 
 
 def precision_of(options: argparse.Namespace) -> torch.dtype:
-    """Arithmetic of our steps: of `auto` what `medtranslate train` takes on the device."""
+    """Choose the arithmetic of our steps: for `auto` that of `medtranslate train` on the device."""
     return choose_precision(options.precision, torch.device(options.device))
 
 
 def waits(options: argparse.Namespace) -> Callable[[], Figures]:
-    """Share of steps that waits for its batch, the first step left out."""
+    """Make ready to measure the share of steps that waits for its batch, the first step left out."""
 
     def turn() -> Figures:
         settings = defaults(options)
@@ -186,7 +186,7 @@ def waits(options: argparse.Namespace) -> Callable[[], Figures]:
 
 
 def slices(size: int, count: int, device: str) -> tuple[Tensor, Tensor]:
-    """Phantom slices, CT and MR of different heads, [count, 1, size, size]."""
+    """Draw phantom slices, CT and MR of different heads, [count, 1, size, size]."""
     network, scale = NetworkSettings(size=size), TrainSettings(ct="", mr="", out=Path("unused")).scale
     heads = [phantom.slices(seed, count, size, contrast="t1") for seed in (0, 1)]
     (ct, _, _), (_, mr, _) = (frame_pairs(two.ct, two.mr, two.mr, network, scale) for two in heads)

@@ -1,4 +1,4 @@
-"""Slices per second of a translation, ours beside CycleGAN's generator; and a whole DICOM series.
+"""Measures slices per second of a translation, ours beside CycleGAN's generator; and a whole DICOM series.
 
     python -m benchmarks.speed.translation [--full] [--threads 2] [--device cuda]
 
@@ -64,7 +64,7 @@ def main() -> None:
 
 
 def networks(size: int, options: argparse.Namespace) -> dict[str, object]:
-    """Slices per second of each network, printed; the ratios to the one as published."""
+    """Measure and print slices per second of each network; return the ratios to the one as published."""
     found = in_turns(
         {name: (network_turn, name, size) for name in NETWORKS}, 5 if options.full else 2, options
     )
@@ -79,7 +79,7 @@ def networks(size: int, options: argparse.Namespace) -> dict[str, object]:
 
 
 def network_turn(options: argparse.Namespace, name: str, size: int) -> Callable[[], Figures]:
-    """Passes of a network for a while: slices per second."""
+    """Make ready to pass slices through a network for a while: slices per second."""
     device = choose_device(options.device)
     torch.manual_seed(0)
     network: nn.Module = ResNetGenerator()
@@ -114,14 +114,14 @@ def network_turn(options: argparse.Namespace, name: str, size: int) -> Callable[
 
 
 def make_series(folder: Path, depth: int) -> None:
-    """A phantom MR of `depth` slices of 512 x 512 as DICOM, and an untrained model of 256 pixels."""
+    """Write a phantom MR of `depth` slices of 512 x 512 as DICOM, and an untrained model of 256 pixels."""
     head = to_axial(study(HELD_OUT, size=256, spacing=1.0).mr)
     write_volume(resized(head, (512, 512, depth), noise=5), folder / "mr")
     make_model(folder / "model", 256)
 
 
 def series(folder: Path, size: int, options: argparse.Namespace) -> dict[str, object]:
-    """The whole translation and its parts, printed; total time over the larger part, and peak memory."""
+    """Measure and print the whole translation and its parts; return total time over the larger part."""
     settings = TranslateSettings(
         input=folder / "mr",
         output=folder / "ct",
@@ -153,7 +153,7 @@ def series(folder: Path, size: int, options: argparse.Namespace) -> dict[str, ob
 
 
 def whole_turn(options: argparse.Namespace, settings: TranslateSettings) -> Callable[[], Figures]:
-    """The command, with everything loaded."""
+    """Make ready to run the command, with everything loaded."""
 
     def turn() -> Figures:
         return seconds("total", lambda: translate(settings, quiet=True))
@@ -164,7 +164,7 @@ def whole_turn(options: argparse.Namespace, settings: TranslateSettings) -> Call
 
 
 def parts_turn(options: argparse.Namespace, settings: TranslateSettings) -> Callable[[], Figures]:
-    """Reading, network and writing, each alone."""
+    """Make ready to read, to pass through the network and to write, each alone."""
     translator, source = open_translator(settings), read_volume(settings.input)
     model, seen = translator.model, translator.frame(source)
     passes = -(-len(seen.shown) // translator.slices_per_pass)
@@ -188,7 +188,7 @@ def parts_turn(options: argparse.Namespace, settings: TranslateSettings) -> Call
 
 
 def seconds(name: str, act: Callable[[], object]) -> Figures:
-    """Of the clock, and of the CPU (all threads)."""
+    """Time an action: seconds of the clock, and of the CPU (all threads)."""
     started, busy = time.perf_counter(), time.process_time()
     act()
     return {name: time.perf_counter() - started, f"{name}_cpu": time.process_time() - busy}

@@ -34,33 +34,36 @@ def in_turns(
     context = get_context("spawn")
     ends: dict[str, Connection] = {}
     workers = []
-    for name, contender in contenders.items():
-        ends[name], other = context.Pipe()
-        workers.append(context.Process(target=_contend, args=(other, options, *contender), daemon=True))
-        workers[-1].start()
-        other.close()  # so that a contender that dies, for lack of memory say, ends this too
-        ends[name].recv()  # ready; one after the other, so that nobody's start disturbs a turn
-    found: dict[str, list[Figures]] = {name: [] for name in contenders}
-    for _ in range(turns):
-        for name, end in ends.items():
-            end.send("turn")
-            found[name].append(end.recv())
-    for end in ends.values():
-        end.send("end")
-    result = {name: (found[name], float(end.recv())) for name, end in ends.items()}
-    for worker in workers:
-        worker.join()
-    return result
+    try:
+        for name, contender in contenders.items():
+            ends[name], other = context.Pipe()
+            workers.append(context.Process(target=_contend, args=(other, options, *contender)))
+            workers[-1].start()
+            other.close()  # so that a contender that dies, for lack of memory say, ends this too
+            ends[name].recv()  # ready; one after the other, so that nobody's start disturbs a turn
+        found: dict[str, list[Figures]] = {name: [] for name in contenders}
+        for _ in range(turns):
+            for name, end in ends.items():
+                end.send("turn")
+                found[name].append(end.recv())
+        for end in ends.values():
+            end.send("end")
+        return {name: (found[name], float(end.recv())) for name, end in ends.items()}
+    finally:
+        for end in ends.values():
+            end.close()  # ends those that still wait for their turn
+        for worker in workers:
+            worker.join()
 
 
 def ratio(ours: Turns, theirs: Turns, figure: str) -> float:
-    """The median over turns of one figure's ratio; turns that are neighbours in time are compared."""
+    """Return the median over turns of a figure's ratio; turns that are neighbours in time are compared."""
     pairs = zip(ours[0], theirs[0], strict=True)
     return float(median(one[figure] / other[figure] for one, other in pairs))
 
 
 def middle(turns: Turns, figure: str) -> float:
-    """The median over turns of a figure."""
+    """Return the median over turns of a figure."""
     return float(median(turn[figure] for turn in turns[0]))
 
 

@@ -120,6 +120,14 @@ def find_model(name_or_folder: str) -> Path:
         )
     if (folder / "model" / "model.json").is_file():
         return folder / "model"
+    if (folder / "checkpoint.pt").is_file():
+        raise ModelRefused(
+            f"{folder}: is a training run that has no model yet; it keeps one at its first validation"
+        )
+    if inside := sorted(path.parent.name for path in folder.glob("*/model.json")):
+        raise ModelRefused(
+            f"{folder}: holds {len(inside)} models; name one of them, as --model {folder / inside[-1]}"
+        )
     raise ModelRefused(f"{name_or_folder}: no model of this name and no model folder; at hand: {names}")
 
 

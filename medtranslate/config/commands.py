@@ -1,4 +1,4 @@
-"""Settings of `translate`, `convert` and `info`, and the table of all commands."""
+"""Settings of `translate`, `convert` and `info`."""
 
 from __future__ import annotations
 
@@ -8,11 +8,7 @@ from typing import Annotated
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from medtranslate.config.batches import BatchSettings
-from medtranslate.config.making import DemoSettings, PhantomSettings, PrepareSettings
 from medtranslate.config.names import FormatName
-from medtranslate.config.scoring import CalibrateSettings, CycleSettings, EvaluateSettings, ReportSettings
-from medtranslate.config.training import TrainSettings
 from medtranslate.config.types import (
     FROZEN,
     PATIENTS,
@@ -140,23 +136,6 @@ class InfoSettings:
     """A file, a folder of anything, or a .zip of DICOM."""
     volume: Positive | None = None
     """Number, from 1, of the volume to describe if the file holds several."""
-
-
-COMMANDS: dict[str, type] = {
-    "batch": BatchSettings,
-    "calibrate": CalibrateSettings,
-    "convert": ConvertSettings,
-    "cycle": CycleSettings,
-    "demo": DemoSettings,
-    "evaluate": EvaluateSettings,
-    "info": InfoSettings,
-    "phantom": PhantomSettings,
-    "prepare": PrepareSettings,
-    "report": ReportSettings,
-    "train": TrainSettings,
-    "translate": TranslateSettings,
-}
-"""Commands that `run` can take from a pipeline file, with their settings."""
 
 
 def stack_spacing(settings: TranslateSettings | ConvertSettings) -> Spacing | None:

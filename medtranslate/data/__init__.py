@@ -1,16 +1,17 @@
-"""Where training slices come from, how they are split, and how a set of pictures is prepared.
+"""The slices of a run: their sources, their split, and the preparation of a set of pictures.
 
-tables      CSV files, checked
-items       what lies in a folder, a CSV or a file: pictures, volumes, DICOM series
-failures    how many unusable images a set may hold
-split       whole groups held back for validation
-stored      slices of files, decoded once
-streams     slices of phantom heads, made as they are drawn
-rendered    MR of the heads that slices of CT show
-sources     the sources of a run
-lookalikes  groups of near-identical pictures
-skull       whether a picture published as MR is CT
-prepare     pictures of both modalities into folders to train on
+items            images that a folder, a pattern, a CSV or a file stands for
+failures         images that cannot be used, and blank ones
+split            whole groups held back for validation
+stored           slices of files, decoded once
+pairs            validation pairs, whose truth is known
+phantom_slices   slices of phantom heads, made as they are drawn
+mr_from_ct       MR rendered from slices of CT
+sources          the sources of a run
+look_alikes      groups of pictures without a subject
+near_duplicates  groups of near-identical pictures
+mislabelled_ct   CT among pictures published as MR
+prepare          pictures of both modalities into folders to train on
 """
 
 from __future__ import annotations

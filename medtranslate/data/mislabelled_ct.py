@@ -1,4 +1,4 @@
-"""Whether a picture published as MR is a CT in a brain window.
+"""Tells whether a picture published as MR is a CT in a brain window.
 
 There the skull is a closed white ring, and what lies right inside it is grey: the window shows neither
 scalp nor anything darker than CSF. In MR a bright ring is scalp; between it and the brain lies dark bone.
@@ -29,7 +29,7 @@ _SPREAD = 0.15
 
 
 def shows_skull(picture: NDArray[np.float32]) -> bool:
-    """Whether a picture [SIZE, SIZE] has the closed white ring, with grey inside, of a CT.
+    """Tell whether a picture [SIZE, SIZE] has the closed white ring, with grey inside, of a CT.
 
     It is sure of what it finds only on slices through the vault; CT elsewhere is not told from MR.
     """

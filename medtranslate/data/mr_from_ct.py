@@ -143,7 +143,7 @@ def _outline(shown: NDArray[np.bool_], gap: int) -> NDArray[np.bool_]:
 def _joins(
     hidden: NDArray[np.bool_], surface: NDArray[np.bool_], rng: np.random.Generator
 ) -> NDArray[np.bool_]:
-    """Choose the hidden parts that reach the surface, and some of the others at random."""
+    """Select the connected hidden parts that reach the surface, and some of the others at random."""
     labels, count = ndimage.label(hidden)
     chosen = rng.random(count + 1) < _ENCLOSED_FAT
     chosen[np.unique(labels[surface])] = True

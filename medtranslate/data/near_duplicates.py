@@ -31,7 +31,7 @@ def thumbnail(picture: Tensor, size: int = THUMBNAIL) -> NDArray[np.float32]:
 
 
 def connect(thumbnails: NDArray[np.float32], least: float) -> NDArray[np.intp]:
-    """Give each thumbnail the number of its group; correlations of at least `least` connect a group.
+    """Group thumbnails that are connected by correlations of at least `least`; returns numbers.
 
     Args:
         thumbnails: [N, size, size].

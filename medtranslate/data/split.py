@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 
 def held_back(groups: Iterable[str], share: float, seed: int) -> set[str]:
-    """Choose the groups that are not trained on: at most `share` of the images, and at least one group.
+    """Choose groups to hold back: together at most `share` of the images, and at least one group.
 
     Each group's turn is a hash of the seed and its name, so it does not depend on which other groups
     there are: a subject whose CT is held back is among the first in MR too.

@@ -6,19 +6,7 @@ modules of their names.
 
 from __future__ import annotations
 
-from medtranslate.evaluation.baselines import SourceImage, baselines
-from medtranslate.evaluation.evaluate import evaluate, evaluate_into
-from medtranslate.evaluation.pair import score_pair
-from medtranslate.evaluation.rerender import Rendered, render
-from medtranslate.evaluation.rules import ScoringRules
+import lazy_loader
 
-__all__ = [
-    "Rendered",
-    "ScoringRules",
-    "SourceImage",
-    "baselines",
-    "evaluate",
-    "evaluate_into",
-    "render",
-    "score_pair",
-]
+# Names are imported when they are first asked for; the stub beside this file lists them.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -109,14 +109,14 @@ def _of_pair(record: Evaluation, settings: ReportSettings) -> Material:
         _given(settings), recorded, digests(record), _chosen(record.settings, settings)
     )
     drawn = _pictures(record, volumes, notes)
-    return Material(_views(record, {} if drawn is None else {record.name: drawn}), volumes, notes)
+    return Material(_views(VIEWS, record, {} if drawn is None else {record.name: drawn}), volumes, notes)
 
 
 def _of_several(record: Cohort | Cycle, settings: ReportSettings) -> Material:
     """Pictures of the items that tell most."""
     if isinstance(record, Cycle):
         return Material(
-            _views(record, {}),
+            _views(VIEWS, record, {}),
             notes=["pictures are left out: the images between are not kept; run cycle again"],
         )
     given = {role: members_of(path) for role, path in _given(settings).items()}
@@ -133,7 +133,7 @@ def _of_several(record: Cohort | Cycle, settings: ReportSettings) -> Material:
         pictures = _pictures(item, volumes, said)
         drawn |= {} if pictures is None else {item.name: pictures}
         notes += [f"{item.name}: {note}" for note in said]
-    return Material(_views(record, drawn), notes=notes)
+    return Material(_views(VIEWS, record, drawn), notes=notes)
 
 
 def _members_recorded(record: Cohort) -> dict[str, dict[str, Path]]:
@@ -161,16 +161,18 @@ def _of_translation(record: Translation, path: Path, settings: ReportSettings) -
     )
     shown = _shown(record, volumes, notes)
     listed = [] if shown is None else [(record.output, shown)]
-    views: dict[str, Callable[[Path], None]] = {
-        name: partial(write, [record], listed) for name, write in TRANSLATION_VIEWS.items()
-    }
-    return Material(views, volumes, notes)
+    return Material(_views(TRANSLATION_VIEWS, [record], listed), volumes, notes)
 
 
 def _views(
-    record: Evaluation | Cohort | Cycle, drawn: Mapping[str, Pictures]
+    table: Mapping[str, Callable[..., None]], record: object, drawn: object
 ) -> dict[str, Callable[[Path], None]]:
-    return {name: partial(write, record, drawn) for name, write in VIEWS.items()}
+    """Bind the views of a table to a record; each is imported when it is written."""
+
+    def write(name: str, folder: Path) -> None:
+        table[name](record, drawn, folder)
+
+    return {name: partial(write, name) for name in table}
 
 
 def _given(settings: ReportSettings) -> dict[str, Path]:

@@ -59,13 +59,13 @@ class ErrorSums:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two volumes on one grid, and how they are compared.
+    """Two volumes on one grid, with mask and range of their comparison.
 
     Attributes:
         prediction: [X, Y, Z], axial slices along the last axis.
-        reference: likewise, in the same unit.
-        mask: likewise, the voxels that count.
-        data_range: lowest and highest value that scores refer to.
+        reference: [X, Y, Z], in the same unit.
+        mask: [X, Y, Z], the scored voxels.
+        data_range: lowest and highest value, for scores that need a range.
     """
 
     prediction: Values

@@ -1,4 +1,4 @@
-"""What the evaluation of one pair produced: scores, and the views that explain them."""
+"""Record of the evaluation of one pair: scores, and the measures that explain them."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from medtranslate.records.translation import FROZEN, Source, Translation
 
 
 def _without_none(values: object) -> object:
-    """Leave out what older records hold as null."""
+    """Leave out null values."""
     return {k: v for k, v in values.items() if v is not None} if isinstance(values, dict) else values
 
 
 ScoreName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
-"""A key of `medtranslate.metrics.SCORES`, or of a package that was there when the record was written."""
+"""Key of `medtranslate.metrics.SCORES`; a package that was installed at the time may have added it."""
 
 Scores = Annotated[dict[ScoreName, float], BeforeValidator(_without_none)]
-"""Scores of a volume or a slice by name; one that is not defined (empty mask, say) is absent."""
+"""Scores of a volume or a slice by name; undefined ones, as of an empty mask, are absent."""
 
 
 @dataclass(frozen=True, kw_only=True, config=FROZEN)
 class SliceScores:
-    """Scores of one axial slice; in JSON they stand beside the other fields.
+    """Scores of one axial slice; in JSON they are beside the other fields.
 
     Attributes:
         index: from the first slice of the axial stack.
@@ -61,7 +61,7 @@ class SliceScores:
 
 @dataclass(frozen=True, kw_only=True, config=FROZEN)
 class Mask:
-    """Where scores were taken: `rule` in words, and the share of voxels inside."""
+    """Mask of the scores: `rule` in words, and the share of voxels inside."""
 
     rule: str
     share: float
@@ -74,9 +74,9 @@ class Tissue:
     Attributes:
         range_hu: lower and upper HU; None for an open end.
         share: of the scored voxels that are of this tissue.
-        mae: in HU; None where there is no such voxel, or it is not representable.
+        mae: in HU; None without such voxels, or if it is not representable.
         dice: overlap of prediction and reference (bone only), between 0 and 1.
-        representable: whether the prediction can hold every value of the tissue.
+        representable: the prediction can have every value of the tissue.
     """
 
     range_hu: tuple[float | None, float | None]
@@ -103,13 +103,13 @@ class Agreement:
 
 @dataclass(frozen=True, kw_only=True, config=FROZEN)
 class Histograms:
-    """How often values occur among the scored voxels.
+    """Histograms of the scored voxels.
 
     Attributes:
         edges: of the bins, ascending, in the result's unit; the last bin holds both its ends.
         counts: voxels in each bin, of `prediction` and `reference`.
-        below: voxels under the first edge, of the same.
-        above: voxels over the last edge.
+        below: voxels below the first edge.
+        above: voxels above the last edge.
     """
 
     edges: list[float]
@@ -120,15 +120,15 @@ class Histograms:
 
 @dataclass(frozen=True, kw_only=True, config=FROZEN)
 class Coverage:
-    """How a map of standard deviations fits the errors of the scored voxels.
+    """Comparison of a map of standard deviations with the errors of the scored voxels.
 
     Attributes:
         within_1_sd: share of the voxels whose absolute error is at most one standard deviation.
-        within_2_sd: likewise, two.
-        expected: what both are for normal errors of just these deviations.
+        within_2_sd: share with at most two standard deviations.
+        expected: both shares for normal errors with exactly these deviations.
         mean_sd: mean of the map, in the result's unit.
-        rms_ratio: root mean square of the errors over that of the deviations; 1 where their size is right.
-        correlation: Spearman's, of deviation and absolute error; None where one of them does not vary.
+        rms_ratio: root mean square of the errors over that of the deviations; 1 is right.
+        correlation: Spearman's, of deviation and absolute error; None if one of them is constant.
     """
 
     within_1_sd: float
@@ -141,19 +141,18 @@ class Coverage:
 
 @dataclass(frozen=True, kw_only=True, config=FROZEN)
 class Registration:
-    """The rigid motion that brought a reference to the place of what was translated.
+    """Rigid motion of a reference to the place of the source or the prediction.
 
     Attributes:
-        target: what the reference was moved to: the source where there is one, else the prediction.
-        matrix: 4 x 4, row by row: a point of the target in RAS+ millimetres to the place in the
-            reference, as its header has it, where the same anatomy was found.
+        target: image to which the reference was moved: the source if given, else the prediction.
+        matrix: 4 x 4, row by row: from a point of the target in RAS+ millimetres to the same anatomy in the
+            reference, at the place of its header.
         rotation_degrees: angle of the rotation about its own axis.
-        translation_mm: how far the centre of the target's grid is moved.
-        mutual_information: of target and reference in nats over the same samples: `before`, as the headers
-            say (absent where nothing overlaps), and `after`.
-        overlap: share of the target's voxels that the moved reference reaches.
-        applied: whether the motion was used; without a gain in mutual information it is not, and the
-            reference lies as its header says.
+        translation_mm: motion of the centre of the target's grid.
+        mutual_information: of target and reference in nats over the same samples: `before`, by the headers
+            (absent without overlap), and `after`.
+        overlap: share of the target's voxels inside the moved reference.
+        applied: False without a gain in mutual information; the reference then keeps its place.
     """
 
     target: Literal["source", "prediction"]
@@ -167,11 +166,11 @@ class Registration:
 
 @dataclass(frozen=True, kw_only=True, config=FROZEN)
 class Provenance:
-    """What was compared, and with what.
+    """Inputs and software of an evaluation.
 
     Attributes:
         inputs: the files by role (`prediction`, `reference`, ...), with digest and geometry.
-        versions: of medtranslate and the libraries that the numbers depend on.
+        versions: of medtranslate and of the libraries that affect the numbers.
     """
 
     inputs: dict[str, Source]
@@ -183,20 +182,20 @@ class Evaluation:
     """Scores of one prediction against its reference.
 
     Attributes:
-        data_range: the range that PSNR and SSIM refer to, and `data_range_rule` where it is from.
-        clipped: values of a CT that both images were clipped to before the MAE, too, was taken; None where
-            they were not, or that is the whole range of CT.
-        baselines: scores of doing nothing on the same voxels, by name.
+        data_range: range of PSNR and SSIM, and `data_range_rule` its origin.
+        clipped: range to which both images were clipped before all scores; None without clipping, or for the
+            whole range of CT.
+        baselines: scores without a translation, on the same voxels, by name.
         tissues: errors by tissue; only for CT in HU.
-        unmasked: scores over every voxel, where these were asked for.
-        reference: what was done to the reference before it was scored.
+        unmasked: scores over every voxel, on request.
+        reference: preparation of the reference before the scores, in sentences.
         histograms: of prediction and reference.
         seams: mean jump between neighbouring slices, |v(z-1) - 2 v(z) + v(z+1)| over the scored voxels as a
             share of `data_range`, of prediction and reference; None for pictures and fewer than 3 slices.
-        coverage: how the uncertainty map that was given fits the errors.
-        registration: the rigid motion of the reference, where one was asked for.
-        provenance: of a result that was computed from files.
-        suspicions: sentences on a prediction that may be in another unit, or leaves out part of the body.
+        coverage: comparison of a given uncertainty map with the errors.
+        registration: rigid motion of the reference, on request.
+        provenance: of a result computed from files.
+        suspicions: sentences on a prediction that may have another unit, or lacks a part of the body.
     """
 
     schema: Literal["medtranslate/result/1"] = "medtranslate/result/1"

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from itertools import chain, product, repeat
 
 import numpy as np
-import numpy.typing as npt
 from isal import isal_zlib
 
 from medtranslate.geometry import Floats
@@ -210,15 +209,6 @@ def pack(values: Values, levels: int = LEVELS[0], coarsest: float = math.inf) ->
     folded = (change << 1) ^ (change >> 31)
     data = folded.astype(np.uint8).tobytes() + ((folded >> 8).astype(np.uint8).tobytes() if wide else b"")
     return Packed(low, step, wide, base64.b64encode(isal_zlib.compress(data, 3)).decode("ascii"))
-
-
-def unpack(packed: Packed, shape: tuple[int, int, int]) -> npt.NDArray[np.float64]:
-    """Unpack the values [X, Y, Z] as the page's script does."""
-    count = math.prod(shape)
-    data = np.frombuffer(isal_zlib.decompress(base64.b64decode(packed.text)), np.uint8).astype(np.int64)
-    folded = data[:count] + (data[count:] << 8 if packed.wide else 0)
-    codes = np.cumsum((folded >> 1) ^ -(folded & 1)) % (65536 if packed.wide else 256)
-    return packed.low + packed.step * codes.reshape(shape[::-1]).T
 
 
 def _fit(images: Sequence[Image]) -> tuple[dict[str, Packed], int]:

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -22,6 +23,8 @@ if TYPE_CHECKING:  # Windows has no ForkServerContext
 
 _UNGUARDED = 79
 """Exit code of a worker process that ran its script instead of importing it."""
+_EXIT_SECONDS = 2.0
+"""Wait for the exit code of a process that has ended: the system gives it a moment later."""
 _GUARD = (
     "worker processes import the script that began them, and this one begins its work at once; put the call"
     ' below `if __name__ == "__main__":`'
@@ -63,10 +66,12 @@ def in_processes(
         min(workers, len(items)), mp_context=process_context(ready), initializer=_begin, initargs=(ready,)
     )
     finished = False
-    children: Collection[BaseProcess] = ()
+    children: set[BaseProcess] = set()
     try:
-        futures = {pool.submit(act, item): key for key, item in items.items()}
-        children = set(multiprocessing.active_children()) - others
+        futures = {}
+        for key, item in items.items():
+            futures[pool.submit(act, item)] = key  # which starts a process while there are too few
+            children |= set(multiprocessing.active_children()) - others
         for future in as_completed(futures):
             yield futures[future], future.result()
         finished = True
@@ -125,8 +130,14 @@ def require_guard(ended: Collection[BaseProcess]) -> None:
     Raises:
         UsageError: one of them ended because it ran the script.
     """
-    if any(process.exitcode == _UNGUARDED for process in ended):
-        raise UsageError(_GUARD)
+    end = time.monotonic() + _EXIT_SECONDS
+    while True:
+        codes = {process.exitcode for process in ended}
+        if _UNGUARDED in codes:
+            raise UsageError(_GUARD)
+        if None not in codes or time.monotonic() > end:
+            return
+        time.sleep(0.02)
 
 
 def begin_process() -> None:

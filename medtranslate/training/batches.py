@@ -1,8 +1,8 @@
 """The slices of a step: unpaired ones with their augmented copies, and phantoms with their truth.
 
 Processes beside the training's own draw them ahead; on the device they are moved, as a batch, by a rotation,
-a zoom, a shift and a mirror. What a step is shown follows from the seed, its number and the process of the
-training alone, whoever draws it and when.
+a zoom, a shift and a mirror. The slices of a step follow from the seed, its number and the process of the
+training alone, whoever draws them and when.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _AHEAD = 8
 
 
 class Seeds(NamedTuple):
-    """Of what is random in one step of one process."""
+    """Seeds of the random parts of one step in one process."""
 
     drawn: int
     copied: int
@@ -48,12 +48,12 @@ class Seeds(NamedTuple):
 
 
 def seeds(seed: int, step: int, process: int) -> Seeds:
-    """Derive the seeds of a step from its number alone, so that a resumed run draws the same."""
+    """Derive the seeds of a step from its number alone, so that a resumed run draws as an unbroken one."""
     return Seeds(*(int(word) for word in np.random.SeedSequence((seed, step, process)).generate_state(5)))
 
 
 class Drawn(Dataset[dict[str, Tensor]]):
-    """What each step is shown before anything moves: item n is that of step n, in half precision.
+    """The slices of each step before augmentation: item n is that of step n, in half precision.
 
     Args:
         process: of the training; each draws slices of its own.
@@ -121,7 +121,7 @@ def worker_count(settings: TrainSettings, device: torch.device) -> int:
 
 
 def mean_slices(settings: TrainSettings, sources: Mapping[str, Source]) -> dict[Modality, Tensor]:
-    """Mean framed training slice of each modality, [1, S, S]."""
+    """Average the framed training slices of each modality, [1, S, S]."""
     if settings.unpaired:
         return {
             "ct": sources["ct"].fixed(MEAN_SLICES).mean(dim=0),
@@ -132,6 +132,6 @@ def mean_slices(settings: TrainSettings, sources: Mapping[str, Source]) -> dict[
 
 
 def _leave_signals(worker: int) -> None:
-    """Ignore Ctrl-C and SIGTERM, which reach every process; the training's own process answers."""
+    """Ignore Ctrl-C and SIGTERM, which reach every process; the training's own process answers them."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)

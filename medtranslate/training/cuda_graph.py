@@ -19,7 +19,7 @@ WARM_UP = 3
 
 
 class Captured(Generic[Made]):
-    """A function of tensors on a device that is called with the same shapes ever again.
+    """A function of tensors on a device that is called with the same shapes every time.
 
     What it returns lies in the same memory at each call: take what you need of it before the next. So do the
     gradients that it leaves: nothing else may replace or drop them.

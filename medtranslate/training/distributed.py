@@ -21,7 +21,7 @@ from medtranslate.errors import Diverged, Interrupted, RunFailed, SettingsError
 
 
 def placed(settings: TrainSettings) -> TrainSettings:
-    """Put into the settings the devices and nodes that torchrun has started, where it has.
+    """Take over the number of devices and nodes that torchrun has started, where it has.
 
     Raises:
         SettingsError: one device is named, and several are asked for.
@@ -38,7 +38,7 @@ def placed(settings: TrainSettings) -> TrainSettings:
 
 
 def open_fabric(settings: TrainSettings) -> Fabric:
-    """Fabric for these settings, every process seeded alike; `launch` starts the other processes.
+    """Open Fabric for these settings, every process seeded alike; `launch` starts the other processes.
 
     Raises:
         RunFailed: this machine has not the devices that are asked for.
@@ -63,11 +63,11 @@ def open_fabric(settings: TrainSettings) -> Fabric:
     return fabric
 
 
-def any_process(fabric: Fabric, said: bool) -> bool:
-    """Whether a process says so; all of them must ask at the same point."""
+def any_process(fabric: Fabric, vote: bool) -> bool:
+    """Tell whether any process votes so; all of them must ask at the same point."""
     if fabric.world_size == 1:
-        return said
-    votes = fabric.all_reduce(torch.tensor(float(said), device=fabric.device), reduce_op="sum")
+        return vote
+    votes = fabric.all_reduce(torch.tensor(float(vote), device=fabric.device), reduce_op="sum")
     assert isinstance(votes, Tensor)
     return bool(votes > 0)
 
@@ -76,9 +76,9 @@ def gathered(fabric: Fabric, images: list[Tensor]) -> list[Tensor]:
     """Gather the images of all processes, those of the first one first; each must hold as many."""
     if fabric.world_size == 1 or not images:
         return images
-    found = fabric.all_gather(torch.stack(images))
-    assert isinstance(found, Tensor)
-    return list(found.flatten(0, 1))
+    stacked = fabric.all_gather(torch.stack(images))
+    assert isinstance(stacked, Tensor)
+    return list(stacked.flatten(0, 1))
 
 
 def own_share(fabric: Fabric, images: list[Tensor]) -> list[Tensor]:
@@ -89,7 +89,7 @@ def own_share(fabric: Fabric, images: list[Tensor]) -> list[Tensor]:
 
 @contextmanager
 def together(fabric: Fabric) -> Iterator[None]:
-    """Let the first process alone report what ends all; a lost process is reported in one line.
+    """Report an error of all processes once, by the first; the loss of another process in one line.
 
     Raises:
         RunFailed: a process can't be reached any more; it is that one which knows why.
@@ -105,6 +105,6 @@ def together(fabric: Fabric) -> Iterator[None]:
         if fabric.world_size == 1 or not lost:
             raise
         raise RunFailed(
-            f"process {fabric.global_rank} of {fabric.world_size} has lost the others; see what they say, and"
-            " go on with --resume"
+            f"process {fabric.global_rank} of {fabric.world_size} has lost the others; see their messages,"
+            " and go on with --resume"
         ) from error

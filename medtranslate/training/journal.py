@@ -49,24 +49,24 @@ class Journal:
         self._show("training", images, values)
 
     def write_validation(
-        self, images: int, seconds: float, scores: Mapping[str, float], found: str, seen: Validation
+        self, images: int, seconds: float, scores: Mapping[str, float], signs: str, results: Validation
     ) -> None:
         """Append the scores of a validation and the names of its signs, and draw its latents and pictures."""
         timed = {"images": images, "seconds": round(seconds, 1)}
-        write_row(self.validations, {**timed, **scores, "warnings": found})
-        for side, posterior in seen.posteriors.items():
+        write_row(self.validations, {**timed, **scores, "warnings": signs})
+        for side, posterior in results.posteriors.items():
             for index, values in enumerate(channels(posterior)):
                 write_row(self.latents, {"images": images, "side": side, "channel": index, **values})
-        self.write_picture(images, seen)
+        self.write_picture(images, results)
         with whole_output(self.pictures / "latent.png", overwrite=True, folder=False) as path:
-            latent_figure(seen.posteriors).savefig(path, format="png")
+            latent_figure(results.posteriors).savefig(path, format="png")
         self._show("validation", images, scores)
         if self.board:
             self.board.flush()
 
-    def write_picture(self, images: int, seen: Validation) -> None:
+    def write_picture(self, images: int, results: Validation) -> None:
         """Draw the slices of a validation, with a label for each row and the moment of the run."""
-        sheet = draw_sheet(seen.rows, f"after {images:,} of {self.total:,} images")
+        sheet = draw_sheet(results.rows, f"after {images:,} of {self.total:,} images")
         with whole_output(self.pictures / f"{images:08d}.png", overwrite=True, folder=False) as path:
             sheet.save(path)
         if self.board:

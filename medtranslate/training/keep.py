@@ -77,7 +77,7 @@ def require_keepable(settings: TrainSettings) -> None:
 
 
 def keep_models(
-    settings: TrainSettings, state: State, scores: Mapping[str, float], shown: int, *, doubtful: bool
+    settings: TrainSettings, state: State, scores: Mapping[str, float], step: int, *, doubtful: bool
 ) -> None:
     """Keep the model of a validation where the settings ask for it.
 
@@ -85,10 +85,10 @@ def keep_models(
 
     Args:
         scores: of the validation.
-        shown: images of a step.
+        step: images of a step.
         doubtful: the validation shows a sign of failure.
     """
-    if settings.keep_every and state.images % settings.keep_every < shown:
+    if settings.keep_every and state.images % settings.keep_every < step:
         keep_model(settings, state, f"{KEPT}/{state.images:08d}", f"every {settings.keep_every} images")
     if settings.keep_best is None:
         return

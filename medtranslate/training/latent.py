@@ -1,4 +1,4 @@
-"""What the latent carries: in numbers, channel by channel, and as a picture."""
+"""The content of the latent: in numbers, channel by channel, and as a picture."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Channel = dict[str, float]
 
 
 def channels(posterior: Posterior) -> list[Channel]:
-    """Of each channel: mean KL per element, mean and variance of the aggregated posterior, and of its mean.
+    """Describe each channel: mean KL, mean and variance of the aggregated posterior, variance of the means.
 
     The aggregated posterior is the mixture of the posteriors of all slices and places; it would be N(0, I)
     were the prior met. Its variance is that of the means and the mean of the variances.
@@ -46,7 +46,7 @@ def channels(posterior: Posterior) -> list[Channel]:
 
 
 def latent_scores(posterior: Posterior) -> dict[str, float]:
-    """Signs of a collapsed latent or an ignored prior.
+    """Score a latent for a collapse or an ignored prior.
 
     Returns:
         kl: mean per latent element; active: channels whose mean varies by more than `ACTIVE`;
@@ -55,13 +55,13 @@ def latent_scores(posterior: Posterior) -> dict[str, float]:
         variance v, in nats, the mean over channels.
     """
     mean, variance = posterior.mean, posterior.log_variance.exp()
-    found = channels(posterior)
+    rows = channels(posterior)
     gaps = [
-        0.5 * (row["mean"] ** 2 + row["variance"] - 1 - np.log(max(row["variance"], 1e-12))) for row in found
+        0.5 * (row["mean"] ** 2 + row["variance"] - 1 - np.log(max(row["variance"], 1e-12))) for row in rows
     ]
     return {
         "kl": float(kl_map(posterior).mean()),
-        "active": float(sum(row["moved"] > ACTIVE for row in found)),
+        "active": float(sum(row["moved"] > ACTIVE for row in rows)),
         "aggregate_mean": float(mean.mean()),
         "aggregate_variance": float(mean.var() + variance.mean()),
         "prior_gap": float(np.mean(gaps)),
@@ -100,7 +100,7 @@ _ENDS = (-REACH, REACH)
 
 
 def _columns(posterior: Posterior, bins: int = 81) -> NDArray[np.float64]:
-    """Densities [bins, 1 + channels]: of the prior, then of each channel's aggregated posterior."""
+    """Estimate densities [bins, 1 + channels]: of the prior, then of each channel's aggregated posterior."""
     edges = np.linspace(*_ENDS, bins + 1)
     centres = (edges[1:] + edges[:-1]) / 2
     prior = np.exp(-(centres**2) / 2) / np.sqrt(2 * np.pi)
@@ -113,7 +113,7 @@ def _columns(posterior: Posterior, bins: int = 81) -> NDArray[np.float64]:
 
 
 def _mosaic(maps: Tensor) -> NDArray[np.float32]:
-    """Lay maps [channels, h, w] side by side on a sheet that is as square as possible."""
+    """Lay maps [channels, h, w] side by side on a sheet that is nearly square."""
     count, height, width = maps.shape
     across = int(np.ceil(np.sqrt(2 * count)))
     down = -(-count // across)

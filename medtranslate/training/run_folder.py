@@ -52,7 +52,7 @@ def begin(settings: TrainSettings, state: State, data: Mapping[str, Any], held: 
     """Put the folder of a new run in place, with a checkpoint that even the first step can be redone from.
 
     Args:
-        data: what was read from the images, for data.json.
+        data: facts about the images, for data.json.
         held: keeps the lock of the run that is replaced, and from here on that of the new one.
 
     Raises:

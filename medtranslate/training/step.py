@@ -25,12 +25,12 @@ from medtranslate.training.state import State
 
 @dataclass(frozen=True)
 class Sides:
-    """The two players as Fabric wraps them.
+    """The two players, as Fabric wraps them.
 
     Attributes:
         derive: parts of a batch (`_parts`) and the weight of each term, to fake_ct, fake_mr (None where
             nobody judges) and the terms with their weighted sum; leaves the generators' gradients.
-        judge: real_ct, real_mr and the fakes to show, to the discriminators' loss; leaves their gradients.
+        judge: real_ct, real_mr and fakes, to the discriminators' loss; leaves their gradients.
     """
 
     fabric: Fabric
@@ -41,7 +41,7 @@ class Sides:
     judge: Callable[..., Tensor]
 
     def set_rates(self, settings: TrainSettings, share: float) -> None:
-        """Learning rates at a share of the run."""
+        """Set the learning rates at a share of the run."""
         for optimiser, rate in (
             (self.generator_optimiser, settings.learning_rate),
             (self.discriminator_optimiser, settings.discriminator_rate),
@@ -63,20 +63,20 @@ def sides(fabric: Fabric, state: State, settings: TrainSettings) -> Sides:
     def derive(*given: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor]:
         *parts, weight = given
         generator_optimiser.zero_grad(set_to_none=True)
-        made: Passes = generators(Batch(*parts), asked)
+        passes: Passes = generators(Batch(*parts), asked)
         if settings.unpaired and loss.adversarial > 0:
             # Not through the wrapper: DDP would wait for gradients of judges that get none here.
             with _frozen(state.model.discriminators), fabric.autocast():
-                judged_ct, judged_mr = state.model.discriminators(made.fake_ct, made.fake_mr)
-            made = replace(made, judged_ct=judged_ct, judged_mr=judged_mr)
+                judged_ct, judged_mr = state.model.discriminators(passes.fake_ct, passes.fake_mr)
+            passes = replace(passes, judged_ct=judged_ct, judged_mr=judged_mr)
         with fabric.device:  # where a term without passes makes its zero: recording takes none from the host
-            terms = torch.stack([LOSSES[name](made) for name in weights(loss, 1.0)])
+            terms = torch.stack([LOSSES[name](passes) for name in weights(loss, 1.0)])
         total = (terms * weight).sum()
         fabric.backward(total)
         terms = torch.hstack([terms, total]).detach()
-        if made.fake_ct is None or made.fake_mr is None or made.judged_ct is None:
+        if passes.fake_ct is None or passes.fake_mr is None or passes.judged_ct is None:
             return None, None, terms
-        return made.fake_ct.detach(), made.fake_mr.detach(), terms
+        return passes.fake_ct.detach(), passes.fake_mr.detach(), terms
 
     def judge(*given: Tensor) -> Tensor:
         discriminator_optimiser.zero_grad(set_to_none=True)
@@ -99,7 +99,7 @@ def sides(fabric: Fabric, state: State, settings: TrainSettings) -> Sides:
 def train_step(
     settings: TrainSettings, players: Sides, state: State, batch: Batch, random: Seeds, share: float
 ) -> dict[str, Tensor]:
-    """Step both sides; the terms of the objective, on the device.
+    """Step both sides and return the terms of the objective, on the device.
 
     Args:
         share: of the run that lies behind this step.
@@ -113,24 +113,24 @@ def train_step(
     losses = dict(zip((*weighted, "total"), terms.clone(), strict=True))
     if fake_ct is not None and fake_mr is not None:
         generator = torch.Generator().manual_seed(random.pooled)
-        shown = [
+        fakes = [
             state.pools[name].exchange(fake, generator) for name, fake in (("ct", fake_ct), ("mr", fake_mr))
         ]
-        losses["discriminator"] = players.judge(batch.ct, batch.mr, *shown).clone()
+        losses["discriminator"] = players.judge(batch.ct, batch.mr, *fakes).clone()
         players.discriminator_optimiser.step()
     return losses
 
 
 def decayed(share: float, decay: float) -> float:
-    """Factor of the learning rate at a share of the run: one, then linear to zero over the last part."""
+    """Compute the factor of the learning rate: one, then linear to zero over the last part of the run."""
     return min(1.0, (1.0 - share) / decay) if decay > 0 else 1.0
 
 
 def average_decay(step: int, ema: float) -> float:
-    """Decay of the moving average after a step, counted from 0.
+    """Compute the decay of the moving average after a step, counted from 0.
 
     It grows as (1 + n) / (10 + n) up to its setting, as in TensorFlow's ExponentialMovingAverage. Else the
-    average of a short run would be half made of the weights that it began with.
+    average of a short run would half consist of the weights that it began with.
     """
     return min(ema, (1 + step) / (10 + step))
 
@@ -153,7 +153,7 @@ def _step_generators(settings: TrainSettings, players: Sides, state: State) -> N
 
 @contextmanager
 def _frozen(module: torch.nn.Module) -> Iterator[None]:
-    """No gradient of the judges' own weights is computed while they judge for the generators."""
+    """Compute no gradient of the discriminators' own weights while they judge for the generators."""
     module.requires_grad_(False)
     try:
         yield

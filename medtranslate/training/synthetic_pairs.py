@@ -1,6 +1,6 @@
 """The anchor: slices whose truth is known, from digital heads and rendered from training CT.
 
-Made anew for each step, or made once, kept, and shown again: one costs some 30 ms of a core at 256 pixels,
+New for each step, or made once, kept and used again: one costs some 30 ms of a core at 256 pixels,
 which a CPU's own step takes many times over, but a GPU's does not.
 """
 
@@ -28,7 +28,7 @@ ANCHOR_SEEDS = VALIDATION_SEED - 1_000
 """The anchor's seeds end here."""
 
 NAMES = ("anchor_ct", "anchor_mr", "anchor_wanted")
-"""Of one head each: CT, MR in a contrast as the settings say, and MR in that which the model is to speak."""
+"""Images of one head: CT, MR in a contrast of the settings, and MR in the contrast that the model makes."""
 
 
 class Drawable(Protocol):
@@ -59,12 +59,12 @@ def open_anchors(settings: TrainSettings, sources: Mapping[str, Source]) -> Anch
 
 
 def anchor_count(settings: TrainSettings) -> int:
-    """Slices of the anchor in a step."""
+    """Count the slices of the anchor in a step."""
     return max(1, round(settings.batch * (settings.anchor_share if settings.unpaired else 1.0)))
 
 
 def anchor_slices(settings: TrainSettings, count: int, seed: int) -> dict[str, Tensor]:
-    """Phantom slices with their truth, framed alike and moved alike."""
+    """Draw phantom slices with their truth, framed alike and moved alike."""
     return moved_anchor(settings, still_anchor(settings, count, seed), seed)
 
 
@@ -82,10 +82,10 @@ class SlicesInHU:
 
 @dataclass(frozen=True)
 class FreshAnchors:
-    """Slices that nobody has seen yet.
+    """New slices at each draw.
 
     Attributes:
-        ct: what the rendered ones are rendered from.
+        ct: source of the rendered ones.
     """
 
     settings: TrainSettings
@@ -96,7 +96,7 @@ class FreshAnchors:
         return self.mixed(count - rendered, rendered, generator)
 
     def mixed(self, phantoms: int, rendered: int, generator: torch.Generator) -> dict[str, Tensor]:
-        """So many of each kind."""
+        """Draw so many of each kind."""
         seed = int(torch.randint(ANCHOR_SEEDS, (), generator=generator))
         parts = [still_anchor(self.settings, phantoms, seed)] if phantoms else []
         if rendered:
@@ -108,8 +108,8 @@ class FreshAnchors:
 class KeptAnchors:
     """Slices in a file without a name that is mapped into memory and gone with the run.
 
-    What lies in a place follows from the seed and the place alone. So it does not matter who fills it, nor
-    that two processes may do so at once.
+    The slice of a place follows from the seed and the place alone. So any process may fill it, and two may do
+    so at once.
     """
 
     def __init__(self, fresh: FreshAnchors, settings: TrainSettings) -> None:
@@ -135,8 +135,8 @@ class KeptAnchors:
         words = np.random.SeedSequence((self.seed, place)).generate_state(1, np.uint64)
         generator = torch.Generator().manual_seed(int(words[0] >> np.uint64(1)))
         phantoms = int(place < self.phantoms)
-        made = self.fresh.mixed(phantoms, 1 - phantoms, generator)
-        self.images[place] = torch.cat([made[name] for name in NAMES]).half().numpy()
+        drawn = self.fresh.mixed(phantoms, 1 - phantoms, generator)
+        self.images[place] = torch.cat([drawn[name] for name in NAMES]).half().numpy()
         self.filled[place] = True
 
 
@@ -149,7 +149,7 @@ def _allocate(file: IO[bytes], size: int) -> None:
 
 
 def still_anchor(settings: TrainSettings, count: int, seed: int) -> dict[str, Tensor]:
-    """Phantom slices by `NAMES`, as they are framed."""
+    """Draw phantom slices by `NAMES`, framed and not moved."""
     heads = phantom.slices(
         seed,
         count,
@@ -167,7 +167,7 @@ def still_anchor(settings: TrainSettings, count: int, seed: int) -> dict[str, Te
 def rendered_anchor(
     settings: TrainSettings, ct: Drawable, count: int, generator: torch.Generator
 ) -> dict[str, Tensor]:
-    """Training CT by `NAMES`, with MR rendered from it."""
+    """Draw training CT by `NAMES`, with MR rendered from it."""
     slices = ct.draw(count, generator)
     seed = int(torch.randint(2**62, (), generator=generator))
     contrasts = settings.anchor_contrast, settings.phantom_contrast
@@ -178,9 +178,9 @@ def rendered_anchor(
 
 
 def moved_anchor(settings: TrainSettings, still: Mapping[str, Tensor], seed: int) -> dict[str, Tensor]:
-    """Slices by `NAMES` rotated, scaled, shifted and mirrored alike, and anchor_shown, the CT to translate.
+    """Rotate, scale, shift and mirror slices by `NAMES` alike, and add anchor_shown, the CT to translate.
 
-    What is to be translated is varied: the window of the CT, and the contrast of kept MR.
+    The inputs of the translations are varied: the window of the CT, and the contrast of kept MR.
     """
     modalities: dict[str, Modality] = {"anchor_mr": "mr"} if settings.anchor_kept else {}
     moved = {
@@ -193,5 +193,5 @@ def moved_anchor(settings: TrainSettings, still: Mapping[str, Tensor], seed: int
         for name in NAMES
     }
     ct, largest = moved["anchor_ct"], settings.augment.ct_window
-    shown = other_window(ct, largest, torch.Generator().manual_seed(seed)) if largest > 0 else ct
-    return {**moved, "anchor_shown": shown}
+    windowed = other_window(ct, largest, torch.Generator().manual_seed(seed)) if largest > 0 else ct
+    return {**moved, "anchor_shown": windowed}

@@ -57,32 +57,32 @@ def validate(settings: TrainSettings, generators: Generators, sources: Mapping[s
     # A phantom of a translation's own contrast stands for the target that there is no image of.
     targets = {side: known[name] for side, name in (("ct", "anchor_ct"), ("mr", "anchor_wanted")) if known}
     targets |= {side: slices for side, (slices, _) in given.items()}
-    seen = Validation({}, [], {})
+    results = Validation({}, [], {})
     for side, other in _DIRECTIONS:
         source, kind = given[side] if side in given else (known[f"anchor_{side}"], "digital head")
         there, back = _towards(generators, other), _towards(generators, side)
-        made = there(source)
-        cycled = back(made.image).image
-        found = {
+        translated = there(source)
+        cycled = back(translated.image).image
+        scores = {
             "cycle": _error(cycled, source),
-            "likeness": target_likeness(source, made.image, targets[other]),
-            **({"size": _size(source, made.image, other, known)} if known else {}),
-            "linear": linear_correlation(source, made.image),
-            **({"bone": _bone(side, source, made.image, settings.scale)} if known else {}),
-            **latent_scores(made.posterior),
+            "likeness": target_likeness(source, translated.image, targets[other]),
+            **({"size": _size(source, translated.image, other, known)} if known else {}),
+            "linear": linear_correlation(source, translated.image),
+            **({"bone": _bone(side, source, translated.image, settings.scale)} if known else {}),
+            **latent_scores(translated.posterior),
         }
-        seen.scores.update({f"{name}_{side}": value for name, value in found.items()})
-        seen.posteriors[side] = made.posterior
+        results.scores.update({f"{name}_{side}": value for name, value in scores.items()})
+        results.posteriors[side] = translated.posterior
         a, b = side.upper(), other.upper()
         labels = f"{a}, {kind}", f"{a} to {b}", f"{a} to {b} to {a}"
-        seen.rows.extend(map(Row, labels, (source, made.image, cycled)))
+        results.rows.extend(map(Row, labels, (source, translated.image, cycled)))
     if "pair_ct" in sources:
         ct, mr = (sources[f"pair_{side}"].fixed(VALIDATION_SLICES).to(device) for side in ("ct", "mr"))
-        _score_pairs(seen, "truth", generators, (ct, mr, mr))
+        _score_pairs(results, "truth", generators, (ct, mr, mr))
     if known:
         images = known["anchor_ct"], known["anchor_mr"], known["anchor_wanted"]
-        _score_pairs(seen, "phantom", generators, images)
-    return seen
+        _score_pairs(results, "phantom", generators, images)
+    return results
 
 
 def _digital_heads(settings: TrainSettings, device: torch.device) -> dict[str, Tensor]:
@@ -110,7 +110,7 @@ def _given(
 
 
 def _score_pairs(
-    seen: Validation, name: str, generators: Generators, images: tuple[Tensor, Tensor, Tensor]
+    results: Validation, name: str, generators: Generators, images: tuple[Tensor, Tensor, Tensor]
 ) -> None:
     """Add to a validation both translations of slices whose truth is known.
 
@@ -120,33 +120,36 @@ def _score_pairs(
     """
     ct, mr, wanted = images
     made_ct, made_mr = generators.to_ct(mr).image, generators.to_mr(ct).image
-    seen.scores[f"{name}_ct"], seen.scores[f"{name}_mr"] = _error(made_ct, ct), _error(made_mr, wanted)
+    results.scores[f"{name}_ct"], results.scores[f"{name}_mr"] = _error(made_ct, ct), _error(made_mr, wanted)
     kind = "digital head" if name == "phantom" else "validation pair"
     labels = f"MR, {kind}", "MR to CT", "true CT", "CT to MR", "true MR"
-    seen.rows.extend(map(Row, labels, (mr, made_ct, ct, made_mr, wanted)))
+    results.rows.extend(map(Row, labels, (mr, made_ct, ct, made_mr, wanted)))
 
 
 def _towards(generators: Generators, to: Modality) -> torch.nn.Module:
     return generators.to_ct if to == "ct" else generators.to_mr
 
 
-def _bone(side: Modality, source: Tensor, made: Tensor, scale: ScaleSettings) -> float:
+def _bone(side: Modality, source: Tensor, translated: Tensor, scale: ScaleSettings) -> float:
     """Measure how bright a slice and its translation show bone in the MR of the two."""
-    ct, mr = (source, made) if side == "ct" else (made, source)
+    ct, mr = (source, translated) if side == "ct" else (translated, source)
     return bone_brightness(ct, mr, scale)
 
 
-def _size(source: Tensor, made: Tensor, to: Modality, known: Mapping[str, Tensor]) -> float:
+def _size(source: Tensor, translated: Tensor, to: Modality, known: Mapping[str, Tensor]) -> float:
     """Measure by what factor heads grow, relative to a phantom's own; 1 where it cannot be told.
 
     A window that hides the scalp makes a true CT's head smaller than its MR's.
     """
     pair = known["anchor_ct"], known["anchor_mr"]
-    found, true = relative_size(source, made, to), relative_size(*(pair if to == "mr" else pair[::-1]), to)
-    return found / true if found and true else 1.0
+    size, true = (
+        relative_size(source, translated, to),
+        relative_size(*(pair if to == "mr" else pair[::-1]), to),
+    )
+    return size / true if size and true else 1.0
 
 
-def _error(made: Tensor, truth: Tensor) -> float:
+def _error(translated: Tensor, truth: Tensor) -> float:
     """Average the absolute error over the pixels that either shows, as a share of the range."""
-    visible = torch.maximum(made, truth) > VISIBLE
-    return float((made - truth).abs()[visible].mean() / 2)
+    visible = torch.maximum(translated, truth) > VISIBLE
+    return float((translated - truth).abs()[visible].mean() / 2)

@@ -57,13 +57,15 @@ def test_each_difference_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert compare(one, two) == 1
     told = capsys.readouterr().out
     for line in (
-        "exit code: 0 -> 4",
+        "exit: 0 -> 4",
         "result.json: .volume.mae: 3 -> 4",
         "voxels differ by up to 12, in 1 of",
         "+doubtful",
     ):
         assert line in told
     assert ".seconds" not in told
+    assert compare(one, two, ignore="mae|voxels|stdout|exit") == 1
+    assert capsys.readouterr().out.count("    ") == 1  # how it ended is never ignored
 
 
 def test_a_dicom_header_counts_and_the_day_of_writing_does_not(inputs: Path, tmp_path: Path) -> None:

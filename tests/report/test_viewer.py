@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import math
 import re
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,7 +28,6 @@ from medtranslate.report.viewer import (
     build_viewer,
     offered_windows,
     pack,
-    unpack,
 )
 
 SHAPE = (12, 10, 8)
@@ -36,6 +38,15 @@ def volume(
     low: float, high: float, shape: tuple[int, int, int] = SHAPE, seed: int = 0
 ) -> NDArray[np.float32]:
     return np.random.default_rng(seed).uniform(low, high, shape).astype(np.float32)
+
+
+def unpack(packed: Packed, shape: tuple[int, int, int]) -> NDArray[np.float64]:
+    """The values [X, Y, Z] as the page's script reads them."""
+    count = math.prod(shape)
+    data = np.frombuffer(zlib.decompress(base64.b64decode(packed.text)), np.uint8).astype(np.int64)
+    folded = data[:count] + (data[count:] << 8 if packed.wide else 0)
+    codes = np.cumsum((folded >> 1) ^ -(folded & 1)) % (65536 if packed.wide else 256)
+    return packed.low + packed.step * codes.reshape(shape[::-1]).T
 
 
 def pair(**changes: object) -> tuple[Evaluation, Pictures]:

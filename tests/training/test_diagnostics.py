@@ -15,7 +15,7 @@ from medtranslate.checkpoint import SHIPPED, load_model
 from medtranslate.config import ScaleSettings, TrainSettings
 from medtranslate.data import Source, open_sources
 from medtranslate.networks import Generated, Posterior
-from medtranslate.training import fit, loop
+from medtranslate.training import fit, run
 from medtranslate.training.diagnostics import (
     WINDOW,
     bone_brightness,
@@ -186,7 +186,7 @@ def test_discriminators_that_are_never_wrong_have_won():
 
 
 def test_a_sign_is_said_once_and_kept(settings, rows, monkeypatch, capsys):
-    monkeypatch.setattr(loop, "validate", dead(loop.validate))
+    monkeypatch.setattr(run, "validate", dead(run.validate))
     done = fit(settings, quiet=True)
     said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning:")]
     assert len(said) == 1
@@ -200,7 +200,7 @@ def test_a_sign_is_said_once_and_kept(settings, rows, monkeypatch, capsys):
 
 
 def test_a_trap_that_a_run_comes_out_of_is_not_kept(settings, rows, monkeypatch, capsys):
-    validate, sizes = loop.validate, iter((1.4, 1.4, 1.0))  # the first is of the early pictures
+    validate, sizes = run.validate, iter((1.4, 1.4, 1.0))  # the first is of the early pictures
 
     def large(*arguments):
         seen = validate(*arguments)
@@ -208,7 +208,7 @@ def test_a_trap_that_a_run_comes_out_of_is_not_kept(settings, rows, monkeypatch,
             seen, scores={**seen.scores, "size_ct": next(sizes), "linear_mr": 0.95, "bone_mr": 0.0}
         )
 
-    monkeypatch.setattr(loop, "validate", large)
+    monkeypatch.setattr(run, "validate", large)
     done = fit(settings, quiet=True)
     assert "warning: framing_ct: after 8 images" in capsys.readouterr().err
     found = [row["warnings"].split() for row in rows(settings.out / "validation.csv")]

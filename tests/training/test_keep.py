@@ -20,7 +20,7 @@ from medtranslate.data import open_sources
 from medtranslate.errors import GeometryRefused, InputRefused, SettingsError
 from medtranslate.gate import fit as gate_fit
 from medtranslate.io import Volume, write_volume
-from medtranslate.training import fit, loop
+from medtranslate.training import fit, run
 from medtranslate.training.keep import SCORES, keep_models
 from medtranslate.training.state import fresh_state
 from medtranslate.training.validation import validate
@@ -30,13 +30,13 @@ from medtranslate.transforms import scale_ct
 def scored(monkeypatch, **columns) -> None:
     """Let validations find these scores, one after the other."""
     scores = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-    found, rows = loop.validate, iter([scores[0], *scores])  # the first is of the early pictures
+    found, rows = run.validate, iter([scores[0], *scores])  # the first is of the early pictures
 
     def validated(*arguments):
         seen = found(*arguments)
         return replace(seen, scores={**seen.scores, **next(rows)})
 
-    monkeypatch.setattr(loop, "validate", validated)
+    monkeypatch.setattr(run, "validate", validated)
 
 
 @pytest.fixture

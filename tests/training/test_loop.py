@@ -14,7 +14,7 @@ from medtranslate.errors import Diverged, OutputExists, SettingsError, Unreadabl
 from medtranslate.gate import fit as gate_fit
 from medtranslate.model import ImagePool
 from medtranslate.networks import Posterior
-from medtranslate.training import fit, loop
+from medtranslate.training import fit, loop, run
 from medtranslate.training.latent import latent_scores
 from medtranslate.training.step import average_decay, decayed
 
@@ -102,7 +102,7 @@ def test_the_run_says_which_images_it_read_and_passed_over(settings, tmp_path, c
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_the_remedy_works(settings):
     with pytest.raises(Diverged, match=r"cycle.*after 12 images"):
-        loop.require_finite({"cycle": float("nan"), "kl": 1.0}, 12, settings.out)
+        run.require_finite({"cycle": float("nan"), "kl": 1.0}, 12, settings.out)
     with pytest.raises(Diverged, match="--resume and a lower --learning-rate"):
         fit(replace(settings, learning_rate=1e30), quiet=True)
     assert fit(replace(settings, resume=True), quiet=True)["images"] == 16

@@ -1,4 +1,4 @@
-"""CUT as it was published: a patch of the translation says which patch of its source it came from.
+"""Builds CUT as it was published: a patch of the translation says which patch of its source it came from.
 
 Park, Efros, Zhang and Zhu, "Contrastive Learning for Unpaired Image-to-Image Translation" (2020). A network
 for each direction, without a way back. To its adversarial term (least squares) comes the PatchNCE loss: the
@@ -44,7 +44,7 @@ class Direction(nn.Module):
         self.apply(draw_weights)
 
     def translate(self, images: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Translations, and the features of their sources."""
+        """Translate, and return the features of the sources too."""
         features = []
         for index, layer in enumerate(self.generator):
             images = layer(images)
@@ -53,7 +53,7 @@ class Direction(nn.Module):
         return images, features
 
     def features(self, images: Tensor) -> list[Tensor]:
-        """Of images that are not translated: the first half of the generator."""
+        """Return the features of images that are not translated: the first half of the generator."""
         found = []
         for index in range(max(DEPTHS) + 1):
             images = self.generator[index](images)
@@ -62,7 +62,7 @@ class Direction(nn.Module):
         return found
 
     def nce(self, made: Tensor, sources: list[Tensor]) -> Tensor:
-        """PatchNCE of translations [B, 1, S, S] against the features of their sources, mean over depths."""
+        """Compare translations [B, 1, S, S] with features of their sources: PatchNCE, mean over depths."""
         terms = []
         for query, key, perceptron in zip(self.features(made), sources, self.perceptrons, strict=True):
             places = torch.rand(query[0, 0].numel(), device=query.device).argsort()[:PLACES]
@@ -95,7 +95,7 @@ class Trainer(Published):
         super().__init__(Networks(), device, precision, RATE)
 
     def step(self, ct: Tensor, mr: Tensor) -> dict[str, Tensor]:
-        """One step of both directions; the losses, left on the device."""
+        """Step both directions; return the losses, left on the device."""
         generators, judges = self.optimisers
         judged = self.judge(ct, mr)
         judges.step()
@@ -104,7 +104,7 @@ class Trainer(Published):
         return {"generators": loss, "discriminators": judged}
 
     def judge(self, ct: Tensor, mr: Tensor) -> Tensor:
-        """Gradients of the judges; their loss."""
+        """Derive the gradients of the judges; return their loss."""
         self.optimisers[1].zero_grad()
         terms, self.made = [], []
         with self.autocast():
@@ -119,7 +119,7 @@ class Trainer(Published):
         return judged.detach()
 
     def derive(self, ct: Tensor, mr: Tensor) -> Tensor:
-        """Gradients of the generators, judged by judges that have just learnt; their loss."""
+        """Derive the gradients of the generators, whose judges have just learnt; return their loss."""
         self.optimisers[0].zero_grad()
         terms = []
         with self.frozen_judges():
@@ -135,18 +135,18 @@ class Trainer(Published):
         return loss.detach()
 
     def _ways(self, ct: Tensor, mr: Tensor) -> tuple[tuple[Direction, Tensor, Tensor], ...]:
-        """Each direction with its source and its target."""
+        """Pair each direction with its source and its target."""
         return (self.networks.into_ct, mr, ct), (self.networks.into_mr, ct, mr)
 
 
 def embed(features: Tensor, places: Tensor, perceptron: nn.Module) -> Tensor:
-    """Features [B, C, h, w] at some places as vectors of unit length, [B, places, WIDTH]."""
+    """Embed features [B, C, h, w] at some places as vectors of unit length, [B, places, WIDTH]."""
     vectors: Tensor = perceptron(features.flatten(2)[:, :, places].transpose(1, 2))
     return functional.normalize(vectors, dim=2)
 
 
 def patch_nce(queries: Tensor, keys: Tensor) -> Tensor:
-    """Cross-entropy of finding each query [B, places, n] among the keys of its own image, likewise.
+    """Return the cross-entropy of finding each query [B, places, n] among the keys of its own image.
 
     InfoNCE (van den Oord et al., 2018): the key of the same place against those of the others.
     """

@@ -1,4 +1,4 @@
-"""CycleGAN as it was published, from the paper alone: what medtranslate is measured against.
+"""Builds CycleGAN as it was published, from the paper alone: what medtranslate is measured against.
 
 Zhu, Park, Isola and Efros, "Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial
 Networks" (2017), section 4 and appendix (section 7): ResNet generators of nine blocks, 70 x 70
@@ -32,7 +32,7 @@ class CycleGAN(nn.Module):
         self.apply(draw_weights)
 
     def generator_loss(self, ct: Tensor, mr: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """All terms of the generators, weighted and summed, and the translations fake_ct and fake_mr."""
+        """Sum the weighted terms of the generators; return the translations fake_ct and fake_mr too."""
         fake_ct, fake_mr = self.to_ct(mr), self.to_mr(ct)
         adversarial = least_squares(self.judge_ct(fake_ct), 1.0) + least_squares(self.judge_mr(fake_mr), 1.0)
         cycle = functional.l1_loss(self.to_ct(fake_mr), ct) + functional.l1_loss(self.to_mr(fake_ct), mr)
@@ -40,7 +40,7 @@ class CycleGAN(nn.Module):
         return adversarial + CYCLE * cycle + IDENTITY * identity, fake_ct, fake_mr
 
     def discriminator_loss(self, ct: Tensor, mr: Tensor, fake_ct: Tensor, fake_mr: Tensor) -> Tensor:
-        """Real slices against (pooled, detached) translations, halved so that the judges learn slower."""
+        """Judge real slices against (pooled, detached) translations; halved, so that judges learn slower."""
         real = least_squares(self.judge_ct(ct), 1.0) + least_squares(self.judge_mr(mr), 1.0)
         fake = least_squares(self.judge_ct(fake_ct), 0.0) + least_squares(self.judge_mr(fake_mr), 0.0)
         return 0.5 * (real + fake)
@@ -66,7 +66,7 @@ class Trainer(Published):
         self.pools = {"ct": ImagePool(POOL), "mr": ImagePool(POOL)}
 
     def step(self, ct: Tensor, mr: Tensor) -> dict[str, Tensor]:
-        """One step of both directions; the losses, left on the device."""
+        """Step both directions; return the losses, left on the device."""
         generators, judges = self.optimisers
         loss, fake_ct, fake_mr = self.derive(ct, mr)
         generators.step()
@@ -77,7 +77,7 @@ class Trainer(Published):
         return {"generators": loss, "discriminators": judged}
 
     def derive(self, ct: Tensor, mr: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Gradients of the generators; their loss, and fake_ct and fake_mr."""
+        """Derive the gradients of the generators; return their loss, fake_ct and fake_mr."""
         self.optimisers[0].zero_grad()
         with self.frozen_judges():
             with self.autocast():
@@ -86,7 +86,7 @@ class Trainer(Published):
         return loss.detach(), fake_ct.detach(), fake_mr.detach()
 
     def judge(self, ct: Tensor, mr: Tensor, shown_ct: Tensor, shown_mr: Tensor) -> Tensor:
-        """Gradients of the judges; their loss."""
+        """Derive the gradients of the judges; return their loss."""
         self.optimisers[1].zero_grad()
         with self.autocast():
             judged = self.networks.discriminator_loss(ct, mr, shown_ct, shown_mr)
@@ -151,7 +151,7 @@ class PatchDiscriminator(nn.Sequential):
 
 
 def least_squares(scores: Tensor, target: float) -> Tensor:
-    """Mean over patches of (score - target)^2."""
+    """Average (score - target)^2 over patches."""
     return (scores.float() - target).square().mean()
 
 

@@ -47,10 +47,10 @@ class Published(ABC):
 
     @abstractmethod
     def step(self, ct: Tensor, mr: Tensor) -> dict[str, Tensor]:
-        """One step of both directions on slices [1, 1, S, S]; the losses, left on the device."""
+        """Step both directions on slices [1, 1, S, S]; return the losses, left on the device."""
 
     def set_rate(self, share: float) -> None:
-        """Learning rate at a share of the run: constant for half of it, then linear to zero."""
+        """Set the learning rate at a share of the run: constant for half of it, then linear to zero."""
         for group in chain.from_iterable(optimiser.param_groups for optimiser in self.optimisers):
             group["lr"] = self.rate * min(1.0, 2.0 * (1.0 - share))
 
@@ -59,7 +59,7 @@ class Published(ABC):
 
     @contextmanager
     def frozen_judges(self) -> Iterator[None]:
-        """They judge for the generators without derivatives of their own weights."""
+        """Let the judges judge for the generators, without derivatives of their own weights."""
         for weight in self.judges:
             weight.requires_grad_(False)
         try:

@@ -53,8 +53,14 @@ PACED = 3
 
 @dataclass(frozen=True)
 class Trained:
-    """What came of a run: images seen of each modality, seconds of training by the clock and of the CPU (not
-    a number for a run of ours that was resumed), signs of failure."""
+    """Result of a run.
+
+    Attributes:
+        images: seen of each modality.
+        seconds: of training, by the clock.
+        cpu_seconds: of training; not a number for a run of ours that was resumed.
+        signs: of failure.
+    """
 
     model: Model
     images: int
@@ -64,12 +70,12 @@ class Trained:
 
 
 def settings_of(method: str, base: Mapping[str, Any]) -> TrainSettings:
-    """Settings of a method on a dataset; of a published one they say size, images, seed and data."""
+    """Build the settings of a method; of a published one they say size, images, seed and data."""
     return build(TrainSettings, merged(base, OURS.get(method, {})), method)
 
 
 def merged(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
-    """Nested values with some of them changed."""
+    """Change some of nested values."""
     return {
         **base,
         **{
@@ -87,7 +93,7 @@ def train(method: str, settings: TrainSettings) -> Trained:
 
 
 def pace(method: str, settings: TrainSettings) -> tuple[float, float]:
-    """Seconds per image by the clock and of the CPU, of a few steps with the drawing of their slices."""
+    """Time a few steps with the drawing of their slices: seconds per image by the clock and of the CPU."""
     sources = open_sources(settings, quiet=True).sources
     steps: list[Callable[[], object]]
     if method in OURS:
@@ -110,7 +116,7 @@ def pace(method: str, settings: TrainSettings) -> tuple[float, float]:
 
 @torch.no_grad()
 def translated(model: Model, images: Tensor, to: Modality) -> Tensor:
-    """Translations of slices [B, 1, S, S] in [-1, 1], on the CPU."""
+    """Translate slices [B, 1, S, S] in [-1, 1]; the result is on the CPU."""
     generator = model.translator(to)
     device = next(generator.parameters()).device
     return torch.cat([generator(part.to(device)).image.float().cpu() for part in images.split(16)])
@@ -213,7 +219,7 @@ def _trainer(method: str, settings: TrainSettings) -> Published:
 def _slices(
     settings: TrainSettings, sources: Mapping[str, Source], steps: range
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """One CT and one MR slice a step, unaugmented; equal steps of a seed see equal slices."""
+    """Draw one CT and one MR slice a step, unaugmented; equal steps of a seed see equal slices."""
     plain = replace(
         settings,
         batch=1,
@@ -242,7 +248,7 @@ def _keep(path: Path, trainer: Published, seen: tuple[int, float, float]) -> Non
 
 
 def _go_on(path: Path, trainer: Published) -> tuple[int, float, float]:
-    """Images that were seen before a kill, and seconds by the clock and of the CPU."""
+    """Load what was kept before a kill: images seen, and seconds by the clock and of the CPU."""
     if not path.is_file():
         return 0, 0.0, 0.0
     kept = torch.load(path, weights_only=True)

@@ -1,4 +1,4 @@
-"""UNIT as it was published: one latent space that both modalities share.
+"""Builds UNIT as it was published: one latent space that both modalities share.
 
 Liu, Breuel and Kautz, "Unsupervised Image-to-Image Translation Networks" (2017). Each modality has an encoder
 and a decoder; the last residual block of the encoders and the first of the decoders are one and the same for
@@ -45,7 +45,7 @@ class UNIT(nn.Module):
         self.apply(draw_weights)
 
     def to_ct(self, mr: Tensor) -> Tensor:
-        """The translation: nothing is drawn."""
+        """Translate; nothing is drawn."""
         made: Tensor = self.decode_ct(self.shared_decoder(self.shared_encoder(self.encode_mr(mr))))
         return made
 
@@ -54,12 +54,12 @@ class UNIT(nn.Module):
         return made
 
     def draw(self, code: Tensor) -> Tensor:
-        """Features of a draw around a code, ready for either decoder."""
+        """Draw around a code; return features that are ready for either decoder."""
         drawn: Tensor = self.shared_decoder(code + torch.randn_like(code))
         return drawn
 
     def generator_loss(self, ct: Tensor, mr: Tensor, passes: Passes) -> Tensor:
-        """All terms of the autoencoders, weighted and summed."""
+        """Sum the weighted terms of the autoencoders."""
         code_ct = self.shared_encoder(self.encode_ct(passes.fake_ct))
         code_mr = self.shared_encoder(self.encode_mr(passes.fake_mr))
         cycled_ct, cycled_mr = self.decode_ct(self.draw(code_mr)), self.decode_mr(self.draw(code_ct))
@@ -72,7 +72,7 @@ class UNIT(nn.Module):
         return ADVERSARIAL * adversarial + RECONSTRUCTION * likelihood + KL * kl
 
     def discriminator_loss(self, ct: Tensor, mr: Tensor, passes: Passes) -> Tensor:
-        """Real slices against translations."""
+        """Judge real slices against translations."""
         real_ct, fake_ct = self.judge_ct(torch.cat([ct, passes.fake_ct.detach()])).chunk(2)
         real_mr, fake_mr = self.judge_mr(torch.cat([mr, passes.fake_mr.detach()])).chunk(2)
         real = log_loss(real_ct, 1.0) + log_loss(real_mr, 1.0)
@@ -102,10 +102,10 @@ class Trainer(Published):
         super().__init__(UNIT(width), device, precision, RATE, DECAY)
 
     def set_rate(self, share: float) -> None:
-        """Learning rate at a share of the run: constant."""
+        """Keep the learning rate, which is constant."""
 
     def step(self, ct: Tensor, mr: Tensor) -> dict[str, Tensor]:
-        """One step of the judges, then one of the autoencoders; the losses, left on the device."""
+        """Step the judges, then the autoencoders; return the losses, left on the device."""
         generators, judges = self.optimisers
         judged = self.judge(ct, mr)
         judges.step()
@@ -114,7 +114,7 @@ class Trainer(Published):
         return {"generators": loss, "discriminators": judged}
 
     def judge(self, ct: Tensor, mr: Tensor) -> Tensor:
-        """Gradients of the judges; their loss."""
+        """Derive the gradients of the judges; return their loss."""
         self.optimisers[1].zero_grad()
         with self.autocast():
             self.passes = Passes(self.networks, ct, mr)
@@ -123,7 +123,7 @@ class Trainer(Published):
         return judged.detach()
 
     def derive(self, ct: Tensor, mr: Tensor) -> Tensor:
-        """Gradients of the autoencoders, judged by judges that have just learnt; their loss."""
+        """Derive the gradients of the autoencoders, whose judges have just learnt; return their loss."""
         self.optimisers[0].zero_grad()
         with self.frozen_judges():
             with self.autocast():
@@ -150,12 +150,12 @@ class Residual(nn.Module):
 
 
 def log_loss(scores: Tensor, target: float) -> Tensor:
-    """Cross-entropy of the scores' sigmoid, mean over patches."""
+    """Return the cross-entropy of the scores' sigmoid, mean over patches."""
     return functional.binary_cross_entropy_with_logits(scores, torch.full_like(scores, target))
 
 
 def _encoder(width: int) -> nn.Sequential:
-    """Up to the block that is shared: a quarter of the resolution, four times the width."""
+    """Build the way to the block that is shared: a quarter of the resolution, four times the width."""
     return nn.Sequential(
         nn.Conv2d(1, width, kernel_size=7, padding=3),
         nn.LeakyReLU(inplace=True),
@@ -168,7 +168,7 @@ def _encoder(width: int) -> nn.Sequential:
 
 
 def _decoder(width: int) -> nn.Sequential:
-    """From the block that is shared, the way back."""
+    """Build the way back from the block that is shared."""
     return nn.Sequential(
         *(Residual(4 * width) for _ in range(3)),
         nn.ConvTranspose2d(4 * width, 2 * width, kernel_size=3, stride=2, padding=1, output_padding=1),
@@ -181,7 +181,7 @@ def _decoder(width: int) -> nn.Sequential:
 
 
 def _judge(width: int, layers: int = 6) -> nn.Sequential:
-    """Six halvings without normalisation, and one score for each place that is left."""
+    """Build six halvings without normalisation, and one score for each place that is left."""
     found: list[nn.Module] = []
     for before, after in zip(
         (1, *(width * 2**k for k in range(layers - 1))), (width * 2**k for k in range(layers)), strict=True

@@ -1,0 +1,25 @@
+"""Lists the settings class of each command."""
+
+from __future__ import annotations
+
+from medtranslate.config.batches import BatchSettings
+from medtranslate.config.commands import ConvertSettings, InfoSettings, TranslateSettings
+from medtranslate.config.making import DemoSettings, PhantomSettings, PrepareSettings
+from medtranslate.config.scoring import CalibrateSettings, CycleSettings, EvaluateSettings, ReportSettings
+from medtranslate.config.training import TrainSettings
+
+COMMANDS: dict[str, type] = {
+    "batch": BatchSettings,
+    "calibrate": CalibrateSettings,
+    "convert": ConvertSettings,
+    "cycle": CycleSettings,
+    "demo": DemoSettings,
+    "evaluate": EvaluateSettings,
+    "info": InfoSettings,
+    "phantom": PhantomSettings,
+    "prepare": PrepareSettings,
+    "report": ReportSettings,
+    "train": TrainSettings,
+    "translate": TranslateSettings,
+}
+"""Commands that `run` can take from a pipeline file, with their settings."""
