@@ -15,6 +15,7 @@ import torch
 from nibabel.orientations import axcodes2ornt, ornt_transform
 from PIL import Image
 
+import medtranslate as mt
 from medtranslate import cli, phantom
 from medtranslate.checkpoint import describe, facts, load_model
 from medtranslate.config import TrainSettings, TranslateSettings, build
@@ -261,6 +262,14 @@ def test_outside_a_mask_a_ct_is_air_of_the_models_window(head: Path, tmp_path: P
     mask, inside = cut(head, tmp_path / "mask.nii.gz")
     made(head, "ct.nii.gz", mask=mask, to="ct")
     assert set(np.unique(nib.load(tmp_path / "ct.nii.gz").get_fdata()[~inside])) == {-20.0}
+
+
+def test_a_mask_in_memory_does_the_same(head: Path, tmp_path: Path, small_model: Path) -> None:
+    path, inside = cut(head, tmp_path / "mask.nii.gz", "PSL")
+    source = mt.read(head, modality="ct")
+    done = mt.translate(source, to="mr", model=small_model, force=True, mask=nib.load(path))
+    alone = mt.translate(source, to="mr", model=small_model, force=True)
+    assert np.array_equal(done.volume.values, np.where(inside, alone.volume.values, 0))
 
 
 def shifted(head: Path, path: Path) -> Path:

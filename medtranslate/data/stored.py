@@ -213,7 +213,7 @@ def _decode_into(file: IO[bytes], request: Request, *, quiet: bool) -> _Facts:
     total = len(listing.items) + len(listing.failures) - len(unsuited) - blank
     check_failures(failures, total, request.where, request.out)
     if not kept:
-        raise Unreadable(_no_head(request.where, count, blank, unsuited))
+        raise Unreadable(_no_head(request, count, blank, unsuited))
     file.flush()
     facts.record.update(
         source=request.where,
@@ -229,11 +229,13 @@ def _decode_into(file: IO[bytes], request: Request, *, quiet: bool) -> _Facts:
     return facts
 
 
-def _no_head(where: str, count: int, blank: int, unsuited: list[str]) -> str:
+def _no_head(request: Request, count: int, blank: int, unsuited: list[str]) -> str:
     """Say why a set has no slice to train on."""
     more = f" ({blank} more pictures are of one grey value)" if blank else ""
-    return f"{where}: none of {count} slices shows a head{more}; check modality and window" + "".join(
-        f"; {reason}" for reason in unsuited[:1]
+    body = "head" if request.network.frame == "head" else "body"
+    return (
+        f"{request.where}: none of {count} slices shows a {body}{more}; check modality and window"
+        + "".join(f"; {reason}" for reason in unsuited[:1])
     )
 
 
