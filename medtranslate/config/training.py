@@ -212,7 +212,7 @@ class TrainSettings:
     """auto, cpu, cuda or cuda:N."""
     devices: Positive = 1
     """Processes on this machine, each on a device of its own (or a share of the CPU's cores)."""
-    nodes: Positive = 1
+    nodes: Rare[Positive] = 1
     """Machines that train together, each with as many devices."""
     workers: Annotated[int, Field(ge=0, le=64)] | None = None
     """Processes for each device that prepare batches ahead; 0 for none (default: 1 on a CPU, several on a
