@@ -154,7 +154,7 @@ class TrainSettings:
     val_mr: str | None = None
     """MR for validation, of other subjects (default: none)."""
     anatomy: Anatomy = "head"
-    """What the images show: head, or other. With other there are no digital heads, and whole slices are
+    """Anatomy of the images: head, or other. With other no digital heads are used, and whole slices are
     framed (docs/anatomy.md)."""
     val_share: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of the training images to hold back for validation, by whole groups, without val_ct or val_mr."""

@@ -39,6 +39,9 @@ from medtranslate.transforms.monai_adapters import to_metatensor
 MIN_VISIBLE = 0.02
 """Share of a frame that must be visible for a volume's slice to be trained on; air teaches nothing."""
 
+_LAYOUT = 2
+"""Version of the kept facts, part of their name."""
+
 _WORKERS = 2
 
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
@@ -181,7 +184,7 @@ def _key(request: Request) -> str:
     ]
     frame = request.network.size, request.network.margin, request.network.frame
     values = request.nan_to, request.picture_hu, asdict(request.scale)
-    of = (__version__, request.modality, *frame, *values, request.listing.failures, items)
+    of = (__version__, _LAYOUT, request.modality, *frame, *values, request.listing.failures, items)
     return hashlib.sha256(json.dumps(of).encode()).hexdigest()[:32]
 
 
