@@ -1,6 +1,6 @@
 """Few heads of another contrast: `train --from` beside training from noise, on equal images.
 
-    python -m benchmarks.quality.fine_tuning OUT --heads 20 --images 1600 --seeds 0 1 2
+    python -m benchmarks.quality.fine_tuning OUT --heads 20 --images 320 --seeds 0 1 2
 
 A small parent learns T1 from digital heads. A made hospital has CT of `--heads` digital heads and T2 of as
 many others, as volumes. Runs on these start from the parent or from noise, with the anchor rendered from the
@@ -22,7 +22,7 @@ from medtranslate.config import LossSettings, NetworkSettings, PhantomSettings, 
 from medtranslate.phantom import HELD_OUT, write_study
 from medtranslate.training import fit
 
-NETWORK = NetworkSettings(size=64, channels=(32, 48), discriminator_channels=(16, 32, 32))
+NETWORK = NetworkSettings(size=48, channels=(24, 32), discriminator_channels=(16, 32, 32))
 
 RATES = {"from the parent, 1e-4": 1e-4, "from the parent, 5e-4": 5e-4, "from noise, 5e-4": 5e-4}
 """Peak learning rate of the generators in each kind of run."""
@@ -33,9 +33,9 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--heads", type=int, default=20)
     parser.add_argument("--validation-heads", type=int, default=4)
-    parser.add_argument("--parent-images", type=int, default=6000)
-    parser.add_argument("--images", type=int, default=1600)
-    parser.add_argument("--every", type=int, default=400)
+    parser.add_argument("--parent-images", type=int, default=1200)
+    parser.add_argument("--images", type=int, default=320)
+    parser.add_argument("--every", type=int, default=80)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     options = parser.parse_args()
     parent = learn_parent(options)

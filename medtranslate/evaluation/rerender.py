@@ -232,7 +232,7 @@ def _shown(record: Translation, volumes: Mapping[str, Volume], notes: list[str])
     return Shown(
         source=source.values,
         translation=translation.values,
-        spread=axial["uncertainty"].values if "uncertainty" in axial else None,
+        uncertainty=axial["uncertainty"].values if "uncertainty" in axial else None,
         mask=mask | shows(translation.values, ends, INVENTED),
         source_range=own,
         range=ends,
@@ -268,5 +268,5 @@ def _file(record: Evaluation | Translation, found: Material, settings: ReportSet
         if prediction is not None and scored:
             about = open_study(prediction, deidentify=deidentify)
         as_dicom.file_scores(record, study, about.sources, folder)
-    if (spread := found.volumes.get("uncertainty")) is not None:
-        as_dicom.file_spread(spread, record, study, folder)
+    if (uncertainty := found.volumes.get("uncertainty")) is not None:
+        as_dicom.file_uncertainty(uncertainty, record, study, folder)

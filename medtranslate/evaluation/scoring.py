@@ -106,7 +106,7 @@ def pictures(pair: Comparison) -> Pictures:
         pair.source_range,
         source_unit=pair.source_unit,
         unclipped=None if np.array_equal(pair.reference, pair.unclipped) else pair.unclipped,
-        spread=pair.arrays.get("uncertainty"),
+        uncertainty=pair.arrays.get("uncertainty"),
         affine=None if pair.picture else pair.affine,
     )
 

@@ -29,7 +29,7 @@ def shown_of(made: Translated, written: Volume | None = None) -> Shown:
     return Shown(
         source=axial.values,
         translation=translation,
-        spread=None if made.uncertainty is None else to_axial(made.uncertainty).values,
+        uncertainty=None if made.uncertainty is None else to_axial(made.uncertainty).values,
         mask=mask,
         source_range=percentile_range(axial.values, mask) if arbitrary else made.framed.ends,
         range=range,

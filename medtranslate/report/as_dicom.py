@@ -64,11 +64,13 @@ def file_report(pdf: Path, title: str, study: Study, folder: Path) -> None:
     write_pdf(pdf.read_bytes(), title, study, folder / "report.dcm")
 
 
-def file_spread(spread: Volume, record: Evaluation | Translation, study: Study, folder: Path) -> None:
+def file_uncertainty(
+    uncertainty: Volume, record: Evaluation | Translation, study: Study, folder: Path
+) -> None:
     """Write `folder/uncertainty.dcm`, the map of standard deviations.
 
     Args:
-        spread: on the grid of the study's source.
+        uncertainty: on the grid of the study's source.
         record: of their translation.
         study: of the source.
     """
@@ -77,7 +79,7 @@ def file_spread(spread: Volume, record: Evaluation | Translation, study: Study, 
     quantity = (
         translation.uncertainty.quantity if translation and translation.uncertainty else "Standard deviation"
     )
-    write_map(spread, unit, quantity, study, folder / "uncertainty.dcm")
+    write_map(uncertainty, unit, quantity, study, folder / "uncertainty.dcm")
 
 
 def file_scores(result: Evaluation, study: Study, about: Sequence[Dataset], folder: Path) -> None:
@@ -188,8 +190,8 @@ def _spread_out(result: Evaluation) -> list[Measurement]:
         named.append(("wasserstein", agreement.wasserstein))
     if coverage := result.coverage:
         named += [("mean_std", coverage.mean_sd), ("coverage", coverage.within_2_sd)]
-    elif result.translation and (spread := result.translation.uncertainty):
-        named += [("mean_std", spread.mean_std), ("coverage", spread.coverage)]
+    elif result.translation and (measured := result.translation.uncertainty):
+        named += [("mean_std", measured.mean_std), ("coverage", measured.coverage)]
     return _measured(named, result.unit)
 
 

@@ -20,8 +20,8 @@ from medtranslate.report.drawing import (
     error_colours,
     error_limit,
     middle_cuts,
-    spread_limit,
     spread_planes,
+    uncertainty_limit,
 )
 from medtranslate.report.grades import judge, judge_cycle
 from medtranslate.report.limitations import chosen, how_far, method, provenance
@@ -132,9 +132,11 @@ def pair_viewer(item: Evaluation, pictures: Pictures, words: Words) -> Viewer:
         own, unit = pictures.source_range, pictures.source_unit
         own_windows = offered_windows(unit, pictures.source, pictures.mask, own, "standard")
         images.insert(0, Image("source", words.source, unit, pictures.source, own, own_windows))
-    if pictures.spread is not None:
-        spread = spread_limit([pictures.spread[pictures.mask]])
-        images.append(Image("spread", "Uncertainty", item.unit, pictures.spread, (0.0, spread or 1.0)))
+    if pictures.uncertainty is not None:
+        limit_of_map = uncertainty_limit([pictures.uncertainty[pictures.mask]])
+        images.append(
+            Image("spread", "Uncertainty", item.unit, pictures.uncertainty, (0.0, limit_of_map or 1.0))
+        )
     return build_viewer(
         images,
         pictures.mask,

@@ -98,9 +98,9 @@ def error_limit(pictures: Pictures) -> float:
     return min(round_ticks(0.0, float(np.percentile(errors, 99.5)) or 1.0)[-1], high - low)
 
 
-def spread_limit(spreads: Iterable[Values]) -> float:
+def uncertainty_limit(maps: Iterable[Values]) -> float:
     """Choose the end of the scale of standard deviations: a round number above 99.5 %; 0 without any."""
-    highest = max((float(np.percentile(spread, 99.5)) for spread in spreads if spread.size), default=0.0)
+    highest = max((float(np.percentile(values, 99.5)) for values in maps if values.size), default=0.0)
     return round_ticks(0.0, highest)[-1] if highest else 0.0
 
 
@@ -116,12 +116,12 @@ def draw_plane(pictures: Pictures, cut: Cut, limit: float) -> Plane:
 
 
 def compare_plane(
-    pictures: Pictures, cut: Cut, limit: float, spread_limit: float | None = None
+    pictures: Pictures, cut: Cut, limit: float, uncertainty_limit: float | None = None
 ) -> dict[str, Image.Image]:
     """Draw source, prediction, reference, error and uncertainty of a plane, if present, by name.
 
-    The scale of the error ends at `limit`, that of the uncertainty at `spread_limit` or also at `limit`. The
-    error is black outside the mask. All are cropped to the mask with a margin (`width_mm`). The patient's
+    The scale of the error ends at `limit`, that of the uncertainty at `uncertainty_limit` or also at `limit`.
+    The error is black outside the mask. All are cropped to the mask with a margin (`width_mm`). The patient's
     right is on the left; in a sagittal plane, the front is.
     """
     inside, fake, real = (
@@ -138,8 +138,10 @@ def compare_plane(
         "reference": _grey(real, pictures.data_range),
         "error": _heat(errors),
     }
-    if pictures.spread is not None:
-        planes["spread"] = _heat(cut.of(pictures.spread, pictures.mask) / (spread_limit or limit))
+    if pictures.uncertainty is not None:
+        planes["uncertainty"] = _heat(
+            cut.of(pictures.uncertainty, pictures.mask) / (uncertainty_limit or limit)
+        )
     return {name: _picture(plane, _spacing(pictures, cut)) for name, plane in planes.items()}
 
 
@@ -154,8 +156,8 @@ def show_plane(shown: Shown, cut: Cut, limit: float) -> list[Image.Image]:
         _grey(cut.of(shown.source, shown.mask), shown.source_range),
         _grey(cut.of(shown.translation, shown.mask), shown.range),
     ]
-    if shown.spread is not None:
-        planes.append(_heat(cut.of(shown.spread, shown.mask) / limit))
+    if shown.uncertainty is not None:
+        planes.append(_heat(cut.of(shown.uncertainty, shown.mask) / limit))
     return [_picture(plane, _spacing(shown, cut)) for plane in planes]
 
 

@@ -17,8 +17,8 @@ from medtranslate.report.drawing import (
     error_limit,
     middle_cuts,
     show_plane,
-    spread_limit,
     spread_planes,
+    uncertainty_limit,
     width_mm,
 )
 from medtranslate.report.limitations import ranked_slices
@@ -96,8 +96,8 @@ def _pictured(
     source = [] if pictures.source is None else [f"{words.source} ({span(pictures.source_range)})"]
     scale = f"({span(pictures.data_range)} {unit})"
     order = [*source, f"{words.prediction} {scale}", f"{words.reference} {scale}", "absolute error"]
-    if pictures.spread is not None:
-        ends = span((0.0, spread_limit([pictures.spread[pictures.mask]])))
+    if pictures.uncertainty is not None:
+        ends = span((0.0, uncertainty_limit([pictures.uncertainty[pictures.mask]])))
         order.append(f"standard deviation of the samples ({ends} {unit} in the same colours)")
     view = f"From left: {', '.join(order)}. {VIEW} The error is black outside the scored voxels. {choice}"
     colours = Scale(limit, unit, error_colours(), "absolute error")
@@ -120,7 +120,7 @@ def _across(pictures: Pictures, limit: float, before: str = "") -> list[Flowable
 
 
 def _shots(pictures: Pictures, cut: Cut, limit: float, *, known: bool) -> list[Shot]:
-    own = None if pictures.spread is None else spread_limit([pictures.spread[pictures.mask]])
+    own = None if pictures.uncertainty is None else uncertainty_limit([pictures.uncertainty[pictures.mask]])
     span_mm = width_mm(pictures, cut) if known else None
     images = compare_plane(pictures, cut, limit, own).values()
     return [Shot(image, span_mm, cut.left) for image in images]
@@ -128,7 +128,9 @@ def _shots(pictures: Pictures, cut: Cut, limit: float, *, known: bool) -> list[S
 
 def slices_of_translation(shown: Sequence[tuple[str, Shown]], first: Translation) -> list[Flowable]:
     """Show slices of a lone volume, or one of each of several, with their uncertainty."""
-    limit = spread_limit(view.spread[view.mask] for _, view in shown if view.spread is not None)
+    limit = uncertainty_limit(
+        view.uncertainty[view.mask] for _, view in shown if view.uncertainty is not None
+    )
     visible = [(name, view) for name, view in shown if view.mask.any()]
     strips = [
         _translation_strip(

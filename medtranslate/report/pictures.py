@@ -22,7 +22,7 @@ class Pictures:
         source_range: values of `source` shown as black and white.
         source_unit: unit of `source`.
         unclipped: the truth before clipping, or None without clipping.
-        spread: standard deviation in the result's unit, or None.
+        uncertainty: standard deviation in the result's unit, or None.
         affine: array index to RAS+ mm, or None for pictures, which have no place.
     """
 
@@ -35,7 +35,7 @@ class Pictures:
     source_range: Range = (0.0, 1.0)
     source_unit: str = "units as stored"
     unclipped: Values | None = None
-    spread: Values | None = None
+    uncertainty: Values | None = None
     affine: Floats | None = None
 
 
@@ -46,7 +46,7 @@ class Shown:
     Attributes:
         source: the translated image, in its own unit.
         translation: in `unit`.
-        spread: standard deviation in the same unit, or None.
+        uncertainty: standard deviation in the same unit, or None.
         mask: the head.
         source_range, range: values shown as black and white.
         spacing_mm: voxel size along x, y and z.
@@ -57,7 +57,7 @@ class Shown:
 
     source: Values
     translation: Values
-    spread: Values | None
+    uncertainty: Values | None
     mask: Voxels
     source_range: Range
     range: Range

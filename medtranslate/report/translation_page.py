@@ -20,8 +20,8 @@ from medtranslate.report.drawing import (
     draw_shown,
     error_colours,
     middle_cuts,
-    spread_limit,
     spread_planes,
+    uncertainty_limit,
 )
 from medtranslate.report.grades import Verdict
 from medtranslate.report.limitations import chosen, provenance, what_it_lacks
@@ -73,7 +73,7 @@ def translation_page(record: Translation, name: str, shown: Shown | None, home: 
         shown: arrays to draw; None without the images.
         home: link to the page of all, if this is one of many.
     """
-    limit = spread_limit(_spreads([shown] if shown else []))
+    limit = uncertainty_limit(_uncertainties([shown] if shown else []))
     return render(
         "translation.html",
         "viewer.js" if shown else None,
@@ -95,7 +95,7 @@ def translation_page(record: Translation, name: str, shown: Shown | None, home: 
 
 def _many(records: Sequence[Translation], shown: Sequence[tuple[str, Shown]], folder: Path) -> str:
     names = [pair_name(Path(record.output)) for record in records]
-    limit = spread_limit(_spreads([view for _, view in shown]))
+    limit = uncertainty_limit(_uncertainties([view for _, view in shown]))
     model = records[0].model
     counts = Counter(text for record in records for text in record.warnings)
     return render(
@@ -185,8 +185,8 @@ def _settings(record: Translation) -> list[tuple[str, str]]:
     return [("Settings", line)] if line else []
 
 
-def _spreads(shown: Sequence[Shown]) -> list[Values]:
-    return [view.spread[view.mask] for view in shown if view.spread is not None]
+def _uncertainties(shown: Sequence[Shown]) -> list[Values]:
+    return [view.uncertainty[view.mask] for view in shown if view.uncertainty is not None]
 
 
 def _viewer(shown: Shown, limit: float) -> Viewer:
@@ -197,8 +197,8 @@ def _viewer(shown: Shown, limit: float) -> Viewer:
         Image("source", "Source", shown.source_unit, source, shown.source_range, own),
         Image("translation", "Translation", shown.unit, translation, shown.range, other),
     ]
-    if shown.spread is not None:
-        images.append(Image("spread", "Uncertainty", shown.unit, shown.spread, (0.0, limit or 1.0)))
+    if shown.uncertainty is not None:
+        images.append(Image("spread", "Uncertainty", shown.unit, shown.uncertainty, (0.0, limit or 1.0)))
     return build_viewer(
         images,
         shown.mask,
@@ -222,8 +222,8 @@ def _curves(shown: Shown) -> list[Chart]:
         jumps.append(100 * float(jump[shown.mask[..., index]].mean()) / width)
     planes = [(index, None) for index in inside]
     charts = [plot("Seams: mean jump to the neighbouring slices, % of the range", planes, jumps, high=True)]
-    if shown.spread is not None:
-        spreads = [float(shown.spread[..., index][shown.mask[..., index]].mean()) for index in inside]
+    if shown.uncertainty is not None:
+        means = [float(shown.uncertainty[..., index][shown.mask[..., index]].mean()) for index in inside]
         title = f"Standard deviation per slice, {shown.unit}"
-        charts.insert(0, plot(title, planes, spreads, high=True))
+        charts.insert(0, plot(title, planes, means, high=True))
     return charts

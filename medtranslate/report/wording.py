@@ -254,14 +254,14 @@ def about_translation(record: Translation) -> list[tuple[str, str]]:
     if record.seams:
         jumps = " %, ".join(f"{name} {100 * share:.1f}" for name, share in record.seams.items())
         facts.append(("Seams", f"mean jump between neighbouring slices, of the range: {jumps} %"))
-    if spread := record.uncertainty:
-        text = f"{number(spread.mean_std)} {spread.unit} over the head, from {spread.samples} samples"
-        text += f" (seed {spread.seed}): {spread.meaning}"
-        if spread.calibrated_on:
-            text += f". Fitted on {spread.calibrated_on}"
-        if spread.coverage is not None:
-            text += f". {spread.coverage:.0%} of the head's errors lie within two standard deviations"
-        if spread.correlation is not None:
-            text += f"; rank correlation with the error {spread.correlation:.2f}"
+    if measured := record.uncertainty:
+        text = f"{number(measured.mean_std)} {measured.unit} over the head, from {measured.samples} samples"
+        text += f" (seed {measured.seed}): {measured.meaning}"
+        if measured.calibrated_on:
+            text += f". Fitted on {measured.calibrated_on}"
+        if measured.coverage is not None:
+            text += f". {measured.coverage:.0%} of the head's errors lie within two standard deviations"
+        if measured.correlation is not None:
+            text += f"; rank correlation with the error {measured.correlation:.2f}"
         facts.append(("Standard deviation", text))
     return facts

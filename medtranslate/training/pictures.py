@@ -16,7 +16,7 @@ COLUMNS = 12
 """Slices of a row; a row of fewer ends in black."""
 
 _TEXT = 12
-"""Height of the labels in pixels."""
+"""Least height of the labels in pixels; on large slices they are a ninth of the side."""
 
 _EDGE = 6
 """Pixels around a label."""
@@ -32,11 +32,12 @@ class Row:
 
 def draw_sheet(rows: Sequence[Row], title: str) -> Image.Image:
     """Draw rows of slices below each other, each with its label on the left, under a title."""
-    font = ImageFont.load_default(_TEXT)
-    widest = max(font.getlength(row.label) for row in rows)
-    left, top = round(widest) + 2 * _EDGE, _TEXT + 2 * _EDGE
     strips = [_strip(row.slices) for row in rows]
     side, width = strips[0].shape
+    height = max(_TEXT, side // 9)
+    font = ImageFont.load_default(height)
+    widest = max(font.getlength(row.label) for row in rows)
+    left, top = round(widest) + 2 * _EDGE, height + 2 * _EDGE
     step = max(side, top)  # slices may be smaller than a label
     sheet = Image.new("L", (left + width, top + step * len(rows)))
     draw = ImageDraw.Draw(sheet)

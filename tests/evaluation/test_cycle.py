@@ -175,3 +175,18 @@ def test_a_volume_of_mr_is_compared_on_the_models_scale(head, settings, tmp_path
     assert weak == pytest.approx(strong, rel=1e-3)
     assert "brought to the scale of the model" in found[0].items[0].reference[0]
     assert found[0].baselines["untranslated"]["mae"] < 0.2 * found[0].baselines["intermediate copied"]["mae"]
+
+
+def test_an_mr_volume_is_scored_on_the_models_scale_whatever_its_own(head, settings, tmp_path):
+    for name, factor in (("mr", 1.0), ("faint", 0.4)):
+        write_volume(head.mr.with_values(head.mr.values * factor), tmp_path / f"{name}.nii.gz")
+    plain, faint = (
+        cycle(settings(tmp_path / f"{name}.nii.gz", "mr", out=name), quiet=True) for name in ("mr", "faint")
+    )
+    for one, other in (
+        (plain.mean, faint.mean),
+        (plain.baselines["untranslated"], faint.baselines["untranslated"]),
+    ):
+        assert other["mae"] == pytest.approx(one["mae"], rel=1e-3)
+    # The frame alone blurs, and changes no scale.
+    assert plain.baselines["untranslated"]["mae"] < 0.1 * 1000

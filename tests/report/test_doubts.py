@@ -155,8 +155,9 @@ def test_what_is_doubtful_is_so_in_every_view_of_one(
     gate = GateVerdict(verdict="warn", reasons=["it looks like PD rather than T1 (log-ratio -2)"])
     made = record(DOUBT, gate=gate)
     shown = Shown(
-        source=head[1], translation=good(head[0]), spread=None, mask=head[0] > -500, source_range=(0, 1000),
-        range=WINDOW, spacing_mm=(6, 6, 6), unit="HU", source_unit="a.u.", affine=head[2],
+        source=head[1], translation=good(head[0]), uncertainty=None, mask=head[0] > -500,
+        source_range=(0, 1000), range=WINDOW, spacing_mm=(6, 6, 6),
+        unit="HU", source_unit="a.u.", affine=head[2],
     )  # fmt: skip
     for view in TRANSLATION_VIEWS.values():
         view([made], [("head", shown)], tmp_path)

@@ -234,7 +234,7 @@ def test_a_translation_without_reference_claims_no_score(tmp_path: Path) -> None
     shown = Shown(
         source=drawn.reference,
         translation=drawn.prediction,
-        spread=np.abs(drawn.reference),
+        uncertainty=np.abs(drawn.reference),
         mask=drawn.mask,
         source_range=(-20.0, 100.0),
         range=(-20.0, 100.0),

@@ -61,7 +61,7 @@ def pair(**changes: object) -> tuple[Evaluation, Pictures]:
         source_range=(10.0, 700.0),
         source_unit="a.u.",
         unclipped=truth,
-        spread=volume(0, 3, seed=3),
+        uncertainty=volume(0, 3, seed=3),
         affine=AFFINE,
     )
     result = Evaluation(
@@ -180,7 +180,7 @@ def test_windows_have_hounsfield_units_or_percentiles() -> None:
 
 def test_one_slice_and_pictures_offer_no_planes_and_no_sides(tmp_path: Path) -> None:
     result, pictures = pair(unit="grey levels", slices=[SliceScores(index=0, scores={"mae": 1.0})])
-    flat = {"prediction", "reference", "mask", "source", "unclipped", "spread"}
+    flat = {"prediction", "reference", "mask", "source", "unclipped", "uncertainty"}
     single = replace(pictures, affine=None, **{name: getattr(pictures, name)[..., 3:4] for name in flat})
     VIEWS["html"](result, {"head": single}, tmp_path)
     page = (tmp_path / "report.html").read_text()

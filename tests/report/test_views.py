@@ -356,7 +356,7 @@ def test_a_page_without_reference_claims_no_score(spread: str, tmp_path: Path) -
     shown = Shown(
         source=drawn.reference,
         translation=drawn.prediction,
-        spread=np.abs(drawn.reference) if spread else None,
+        uncertainty=np.abs(drawn.reference) if spread else None,
         mask=drawn.mask,
         source_range=(-20.0, 100.0),
         range=(-20.0, 100.0),

@@ -163,6 +163,18 @@ class TestPairs:
         with pytest.raises(InputRefused, match=r"2 of 4 validation images have no partner .*as b\.png"):
             open_sources(replace(settings, **sides, val_paired=True), quiet=True)
 
+    def test_folders_of_subjects_pair_by_subject(self, paired, tmp_path):
+        for file in (*(tmp_path / "ct").iterdir(), *(tmp_path / "mr").iterdir()):
+            place = tmp_path / "subjects" / f"case{file.name[0]}" / f"{file.parent.name}.nii.gz"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.hardlink_to(file)
+        subjects = {f"val_{which}": str(tmp_path / "subjects") for which in ("ct", "mr")}
+        by_name, by_subject = (
+            open_sources(settings, quiet=True).sources for settings in (paired, replace(paired, **subjects))
+        )
+        for side in ("pair_ct", "pair_mr"):
+            assert torch.equal(by_name[side].fixed(99), by_subject[side].fixed(99))
+
     def test_another_grid_and_missing_sides_are_refused(self, paired, tmp_path):
         moved = Volume(np.ones((48, 48, 3), np.float32), np.diag([4.0, 4.0, 8.0, 1.0]))
         moved.values[:8] = 0
