@@ -119,6 +119,7 @@ def translate(
     seed: int = 0,
     device: str = "auto",
     force: bool = False,
+    mask: Image | None = None,
     **reading: Any,
 ) -> Translated:
     """Translate one image into the other modality; nothing is written.
@@ -126,6 +127,7 @@ def translate(
     Args:
         image: as `read` takes it.
         to, model, samples, seed, device, force: as of `load`; a loaded model has its own.
+        mask: on the grid of `image`; outside its voxels above 0 the translation is air.
         reading: further keywords of `read`.
 
     Returns:
@@ -141,7 +143,8 @@ def translate(
         model = load(model, to=to, samples=samples, seed=seed, device=device, force=force)
     elif model.to != to:
         raise SettingsError(f"to={to!r}: this model was loaded for to={model.to!r}; load it anew")
-    return model.translate(read(image, modality=OTHER[to], **reading))
+    source = read(image, modality=OTHER[to], **reading)
+    return model.translate(source, None if mask is None else read(mask))
 
 
 def write(
@@ -221,10 +224,7 @@ def score(
 
     volumes, record = scored_volumes(prediction, reference, modality, source, mask, uncertainty)
     rules = ScoringRules(
-        profile=profile,
-        data_range=data_range,
-        resample_reference=resample_reference,
-        register=register,
+        profile=profile, data_range=data_range, resample_reference=resample_reference, register=register
     )
     return score_pair(**volumes, rules=rules, translation=record)
 

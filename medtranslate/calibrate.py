@@ -20,9 +20,9 @@ from medtranslate.config import CalibrateSettings, Modality
 from medtranslate.data.split import held_back
 from medtranslate.device import choose_device
 from medtranslate.errors import GeometryRefused, InputRefused, OutputExists, UsageError
-from medtranslate.evaluation.alignment import mismatch
 from medtranslate.evaluation.pairing import members_of, pair_up
 from medtranslate.io import Volume, read_volume
+from medtranslate.io.grids import mismatch
 from medtranslate.io.layout import to_axial
 from medtranslate.io.tables import is_table, read_table
 from medtranslate.io.trees import NAMES

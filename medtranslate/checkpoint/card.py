@@ -21,6 +21,14 @@ from medtranslate.config import plain
 from medtranslate.errors import ModelRefused
 from medtranslate.modality import UNITS
 
+FRAMES = {"head": "framed to the head", "slice": "whole"}
+"""Frames of slices, in words."""
+
+_NO_HEAD = (
+    "- It was trained on images that show no heads: nothing outside the body is set to air, and the"
+    " plausibility of a translation is not measured.\n"
+)
+
 
 def read_card(name_or_folder: str) -> str:
     """Read a model's card, Markdown.
@@ -47,6 +55,7 @@ def facts(name_or_folder: str) -> dict[str, Any]:
     return {
         "name": description.name,
         "summary": description.summary,
+        "anatomy": description.anatomy,
         "input": {
             "ct": {"range": scale.ct_window, "unit": UNITS["ct"]},
             "mr": {"lowest": 0, "highest": f"percentile {scale.mr_percentile:g} of the foreground"},
@@ -87,7 +96,9 @@ def draft_card(description: Description) -> str:
         "Research use only; not for diagnosis, dose or treatment.\n\n"
         f"## Output\n\n- CT: {lower:g} to {upper:g} HU; nothing outside can come out.\n"
         f"- MR: {low:g} to {high:g} arbitrary units.\n"
-        f"- Slices of {description.network.size} x {description.network.size} pixels, framed to the head.\n\n"
+        f"- Slices of {description.network.size} x {description.network.size} pixels,"
+        f" {FRAMES[description.network.frame]}.\n"
+        f"{_NO_HEAD if description.anatomy == 'other' else ''}\n"
         f"## Training\n\n{training}- weights: SHA-256 {description.sha256}\n"
     )
 

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from medtranslate.config import Modality, ModelName, NetworkSettings, ScaleSettings, build, plain
+from medtranslate.config import Anatomy, Modality, ModelName, NetworkSettings, ScaleSettings, build, plain
 from medtranslate.errors import ModelRefused, SettingsError
 from medtranslate.modality import UNITS
 from medtranslate.records import Calibration, ModelInfo
@@ -65,6 +65,7 @@ class Description:
         calibration: by the modality that is made, errors to be expected of the spread of samples; empty
             for a model that was not measured.
         summary: one line for `models list`.
+        anatomy: shown by the images that it was trained on.
         training: plain facts about the run: data, images seen, device, seconds, commit.
         parent: the model that the run started from; None for one that started from noise.
         licence: of the weights; None where none is stated. notice.md holds terms in words.
@@ -76,6 +77,7 @@ class Description:
     sha256: Digest
     network: NetworkSettings
     scale: ScaleSettings
+    anatomy: Anatomy = "head"
     gate: Digest | None = None
     calibration: dict[Modality, Calibration] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
@@ -92,6 +94,7 @@ class Description:
             unit=UNITS[to],
             mr_percentile=self.scale.mr_percentile if to == "mr" else None,
             summary=self.summary or None,
+            anatomy=self.anatomy,
         )
 
 

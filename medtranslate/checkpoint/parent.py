@@ -19,7 +19,7 @@ _HANDED_ON = ("network", "scale")
 
 
 def inherit(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay the network and scale of the model that `from` names below the values of `train` that are given.
+    """Lay anatomy, network and scale of the model that `from` names below the given values of `train`.
 
     A run that is resumed takes them from its own settings.yaml, so that its parent need not be at hand.
 
@@ -40,7 +40,7 @@ def inherit(values: Mapping[str, Any]) -> dict[str, Any]:
         group: {**below[group], **settings} if isinstance(settings, Mapping) else settings
         for group, settings in given.items()
     }
-    return {**values, **merged}
+    return {"anatomy": known.get("anatomy", "head"), **values, **merged}
 
 
 def as_parent(folder: Path, description: Description) -> tuple[Parent, str]:

@@ -54,8 +54,11 @@ def _show(name: str, json: bool, quiet: bool) -> None:
 
 def _lines(known: Mapping[str, Any]) -> list[str]:
     """Write a model's facts one a line; nested ones as dotted names."""
+    from medtranslate.checkpoint.card import FRAMES
+
     parts = (
         "summary",
+        "anatomy",
         "input",
         "output",
         "parameters",
@@ -66,7 +69,8 @@ def _lines(known: Mapping[str, Any]) -> list[str]:
         "licence",
     )
     shown = {key: known[key] for key in parts if known.get(key) is not None}
-    shown["slices"] = f"{known['network']['size']} x {known['network']['size']} pixels, framed to the head"
+    size, frame = known["network"]["size"], FRAMES[known["network"]["frame"]]
+    shown["slices"] = f"{size} x {size} pixels, {frame}"
     return [known["name"], *(line for row in _flat(shown) for line in _printable(row))]
 
 

@@ -46,7 +46,7 @@ command = _Train(
             *("ct", "mr", "val_ct", "val_mr", "val_share", "val_paired", "groups"),
             *("nan_to", "picture_hu", "cache"),
         ),
-        "Model options": ("from", "name", "notes", "gate", "network", "scale"),
+        "Model options": ("from", "anatomy", "name", "notes", "gate", "network", "scale"),
         "Schedule options": (
             *("images", "batch", "learning_rate", "discriminator_rate", "decay", "ema", "pool"),
             *("cycle_noise", "unpaired", "every", "keep_every", "keep_best"),

@@ -58,7 +58,7 @@ command = SettingsCommand(
     arguments=("input", "output"),
     sections={
         "Input options": ("series", "select", "volume", "stack", "spacing", "nan_to", "picture_hu"),
-        "Output options": ("format", "regrid", "compress", "deidentify", "burn_in", "preview"),
+        "Output options": ("format", "mask", "regrid", "compress", "deidentify", "burn_in", "preview"),
         "Uncertainty, scores and report": ("samples", "seed", "uncertainty", "reference", "report"),
         "Machine options": ("device", "precision", "batch"),
     },

@@ -59,6 +59,8 @@ class TranslateSettings:
     """Read a folder of pictures as the slices of one volume, in natural order, from feet to head."""
     spacing: Spacing | None = None
     """With --stack: mm between columns, between rows and between pictures."""
+    mask: Existing[Path | None] = None
+    """Mask on the grid of the input; outside its voxels above 0 the translation is air."""
     batch: Rare[Positive | None] = None
     """Slices per pass through the network (default: by their size and the free memory)."""
     samples: Samples | None = None

@@ -9,10 +9,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
+from pydantic_core import ArgsKwargs
 
 from medtranslate.config.names import DiscriminatorName, GeneratorName, OtherLossName
 from medtranslate.config.types import (
     FROZEN,
+    Anatomy,
     Device,
     Ends,
     Fraction,
@@ -151,6 +153,9 @@ class TrainSettings:
     """CT for validation, of other subjects (default: none)."""
     val_mr: str | None = None
     """MR for validation, of other subjects (default: none)."""
+    anatomy: Anatomy = "head"
+    """Anatomy of the images: head, or other. With other no digital heads are used, and whole slices are
+    framed (docs/anatomy.md)."""
     val_share: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of the training images to hold back for validation, by whole groups, without val_ct or val_mr."""
     groups: Path | None = None
@@ -207,7 +212,7 @@ class TrainSettings:
     """auto, cpu, cuda or cuda:N."""
     devices: Positive = 1
     """Processes on this machine, each on a device of its own (or a share of the CPU's cores)."""
-    nodes: Positive = 1
+    nodes: Rare[Positive] = 1
     """Machines that train together, each with as many devices."""
     workers: Annotated[int, Field(ge=0, le=64)] | None = None
     """Processes for each device that prepare batches ahead; 0 for none (default: 1 on a CPU, several on a
@@ -249,6 +254,18 @@ class TrainSettings:
         if isinstance(values, Mapping):
             return {key: value for key, value in values.items() if _REMOVED.get(key, _UNKNOWN) != value}
         return values
+
+    @model_validator(mode="before")
+    @classmethod
+    def _for_the_anatomy(cls, values: Any) -> Any:
+        """Choose what has another default where the images show no heads."""
+        given = values.kwargs if isinstance(values, ArgsKwargs) else values
+        if not isinstance(given, Mapping) or given.get("anatomy") != "other":
+            return values
+        network = given.get("network", {})
+        if isinstance(network, Mapping):
+            network = {"frame": "slice", **network}
+        return {"anchor_rendered": 1.0, **given, "network": network}
 
 
 _REMOVED = {"compile": False}

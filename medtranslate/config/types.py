@@ -22,6 +22,7 @@ Modality = Annotated[Literal["ct", "mr"], BeforeValidator(_modality)]
 Device = Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")]
 Precision = Literal["auto", "float32", "bfloat16"]
 FrameName = Literal["head", "slice"]
+Anatomy = Literal["head", "other"]
 PhantomContrast = Literal["t1", "t2", "flair", "random"]
 StreamContrast = Literal["t1", "t2", "flair", "physics", "random", "both"]
 

@@ -20,11 +20,13 @@ from medtranslate.data.mr_from_ct import render
 from medtranslate.data.phantom_slices import BRIGHTEST, frame_pairs, scale_mr_each
 from medtranslate.data.prepare import prepare_pictures
 from medtranslate.data.sources import Opened, Source, open_sources
+from medtranslate.data.stored import StoredSlices
 
 __all__ = [
     "BRIGHTEST",
     "Opened",
     "Source",
+    "StoredSlices",
     "frame_pairs",
     "open_sources",
     "prepare_pictures",

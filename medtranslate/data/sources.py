@@ -100,6 +100,8 @@ def open_sources(settings: TrainSettings, *, quiet: bool) -> Opened:
     warnings = list(dict.fromkeys(note for listing in listings.values() for note in listing.notes))
     warnings += [sentence for key, source in stored.items() for sentence in _remarks(key, source)]
     warnings += _leaks(stored)
+    if settings.anatomy == "other" and settings.loss.anchor > 0:
+        warnings += _without_hu(stored["ct"])
     return Opened(
         sources | stored,
         {key: source.record for key, source in stored.items()},
@@ -158,6 +160,19 @@ def _remarks(key: str, source: StoredSlices) -> list[str]:
     if len(source.images) == 1:
         remarks.append(f"{key}: one slice, which is no set to learn from or to judge by")
     return remarks
+
+
+def _without_hu(ct: StoredSlices) -> list[str]:
+    """Say which slices have no part in an anchor that is rendered from CT in HU alone."""
+    known, slices = len(ct.in_hu), len(ct.images)
+    if known == slices:
+        return []
+    if known:
+        return [f"ct: the anchor is rendered from {known} of {slices} slices, as the others are not in HU"]
+    return [
+        "ct: no image is in HU, so nothing can be rendered from it and the run has no anchor; give"
+        " volumes, or --picture-hu if the grey values are known"
+    ]
 
 
 def _leaks(stored: Mapping[str, StoredSlices]) -> list[str]:

@@ -39,6 +39,9 @@ from medtranslate.transforms.monai_adapters import to_metatensor
 MIN_VISIBLE = 0.02
 """Share of a frame that must be visible for a volume's slice to be trained on; air teaches nothing."""
 
+_LAYOUT = 2
+"""Version of the kept facts, part of their name."""
+
 _WORKERS = 2
 
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
@@ -52,12 +55,14 @@ class StoredSlices:
         digests: of the images in their order, to tell whether two sources share some.
         groups: subjects or look-alikes, where known.
         record: counts, and a sentence for each image that was passed over; no identities.
+        in_hu: indices [M] of the slices of CT whose HU are known, which those of most pictures are not.
     """
 
     images: Tensor
     digests: tuple[str, ...]
     groups: frozenset[str]
     record: dict[str, Any]
+    in_hu: Tensor
 
     def draw(self, count: int, generator: torch.Generator) -> Tensor:
         return self.images[torch.randint(len(self.images), (count,), generator=generator)].float()
@@ -94,6 +99,7 @@ class _Decoded:
     slices: Tensor
     digest: str
     warnings: list[str]
+    in_hu: bool
 
 
 class _Blank:
@@ -102,11 +108,15 @@ class _Blank:
 
 @dataclass(frozen=True)
 class _Facts:
-    """Facts about stored slices: the items of the listing that they are of, digests, counts."""
+    """Facts about stored slices: the items of the listing that they are of, digests, counts.
+
+    `in_hu` has the first slice, and that past the last, of each image of CT in HU.
+    """
 
     decoded: list[int]
     digests: list[str]
     record: dict[str, Any]
+    in_hu: list[tuple[int, int]]
 
 
 def store(request: Request, *, folder: Path | None = None, quiet: bool) -> StoredSlices:
@@ -154,6 +164,7 @@ def _mapped(file: IO[bytes], facts: _Facts, request: Request) -> StoredSlices:
         tuple(facts.digests),
         frozenset(group for group in groups if group),
         facts.record,
+        torch.cat([torch.arange(0), *(torch.arange(*span) for span in facts.in_hu)]),
     )
 
 
@@ -173,14 +184,14 @@ def _key(request: Request) -> str:
     ]
     frame = request.network.size, request.network.margin, request.network.frame
     values = request.nan_to, request.picture_hu, asdict(request.scale)
-    of = (__version__, request.modality, *frame, *values, request.listing.failures, items)
+    of = (__version__, _LAYOUT, request.modality, *frame, *values, request.listing.failures, items)
     return hashlib.sha256(json.dumps(of).encode()).hexdigest()[:32]
 
 
 def _decode_into(file: IO[bytes], request: Request, *, quiet: bool) -> _Facts:
     listing = request.listing
     failures, unsuited = list(listing.failures), list[str]()
-    facts = _Facts([], [], {})
+    facts = _Facts([], [], {}, [])
     notes: Counter[str] = Counter()
     groups: set[str] = set()
     count, kept, blank = 0, 0, 0
@@ -198,13 +209,14 @@ def _decode_into(file: IO[bytes], request: Request, *, quiet: bool) -> _Facts:
                 file.write(visible.numpy().tobytes())
                 facts.decoded.append(index)
                 facts.digests.append(done.digest)
+                facts.in_hu.extend([(kept, kept + len(visible))] if done.in_hu else [])
                 groups |= {done.item.group} if done.item.group else set()
                 notes.update(done.warnings)
                 count, kept = count + len(done.slices), kept + len(visible)
     total = len(listing.items) + len(listing.failures) - len(unsuited) - blank
     check_failures(failures, total, request.where, request.out)
     if not kept:
-        raise Unreadable(_no_head(request.where, count, blank, unsuited))
+        raise Unreadable(_no_head(request, count, blank, unsuited))
     file.flush()
     facts.record.update(
         source=request.where,
@@ -220,11 +232,13 @@ def _decode_into(file: IO[bytes], request: Request, *, quiet: bool) -> _Facts:
     return facts
 
 
-def _no_head(where: str, count: int, blank: int, unsuited: list[str]) -> str:
+def _no_head(request: Request, count: int, blank: int, unsuited: list[str]) -> str:
     """Say why a set has no slice to train on."""
     more = f" ({blank} more pictures are of one grey value)" if blank else ""
-    return f"{where}: none of {count} slices shows a head{more}; check modality and window" + "".join(
-        f"; {reason}" for reason in unsuited[:1]
+    body = "head" if request.network.frame == "head" else "body"
+    return (
+        f"{request.where}: none of {count} slices shows a {body}{more}; check modality and window"
+        + "".join(f"; {reason}" for reason in unsuited[:1])
     )
 
 
@@ -277,7 +291,8 @@ def _decode(request: Request) -> Iterator[_Decoded | _Blank | InputRefused]:
                 return error.__cause__
             raise
         slices = to_slices(framed.as_tensor()).half()
-        return _Decoded(item, slices, volume.meta.digest or "", list(volume.meta.warnings))
+        in_hu = modality == "ct" and (not volume.is_picture or volume.meta.hu is not None)
+        return _Decoded(item, slices, volume.meta.digest or "", list(volume.meta.warnings), in_hu)
 
     with ThreadPoolExecutor(_WORKERS) as pool:
         for start in range(0, len(items), 8 * _WORKERS):

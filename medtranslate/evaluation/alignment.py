@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import product
 from typing import TypedDict
 
 import numpy as np
@@ -13,13 +12,12 @@ from scipy import ndimage
 
 from medtranslate.errors import GeometryRefused, InputRefused
 from medtranslate.evaluation.coverage import air_of, grow_to_cover, uncovered_share
-from medtranslate.geometry import require_grid, spacing
+from medtranslate.geometry import require_grid
 from medtranslate.io import Volume
+from medtranslate.io.grids import mismatch
 from medtranslate.io.layout import to_axial
 from medtranslate.metrics import Voxels, require_finite
 
-CORNER_TOLERANCE_MM = 0.01
-DIRECTION_TOLERANCE = 1e-4
 _DIGITS = 9
 """Decimals of the matrix by which nearest voxels are found."""
 
@@ -130,32 +128,6 @@ def _check_grid(volume: Volume, reference: Volume, role: str, *, resampled: bool
             " give --resample-reference"
         )
     raise GeometryRefused(f"{role} ({volume.name}): {found}; {advice}")
-
-
-def mismatch(volume: Volume, reference: Volume, name: str = "reference") -> str | None:
-    """Difference of two grids in words; None where there is none.
-
-    Shapes have to be equal, corners within `CORNER_TOLERANCE_MM`, axes within `DIRECTION_TOLERANCE`.
-
-    Args:
-        volume: in axial layout.
-        reference: likewise.
-        name: of the second in the sentence.
-    """
-    if volume.shape != reference.shape:
-        ours, theirs = (" x ".join(map(str, v.shape)) for v in (volume, reference))
-        return f"{ours} voxels (LPS), the {name} has {theirs}"
-    affines = [volume.affine, reference.affine]
-    corners = np.array([(*c, 1.0) for c in product(*((-0.5, n - 0.5) for n in volume.shape))])
-    apart = np.linalg.norm(corners @ (affines[0] - affines[1]).T, axis=1).max()
-    directions = [affine[:3, :3] / spacing(affine) for affine in affines]
-    turned = np.abs(directions[0] - directions[1]).max()
-    if apart <= CORNER_TOLERANCE_MM and turned <= DIRECTION_TOLERANCE:
-        return None
-    return (
-        f"its corners lie up to {apart:.3f} mm from the {name}'s (tolerance {CORNER_TOLERANCE_MM} mm),"
-        f" its axes differ by {turned:.1e} (tolerance {DIRECTION_TOLERANCE:.0e})"
-    )
 
 
 def _onto_grid(prediction: Volume, reference: Volume) -> tuple[Volume, Voxels]:

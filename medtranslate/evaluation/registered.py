@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from medtranslate.evaluation.alignment import mismatch
 from medtranslate.io import Volume
+from medtranslate.io.grids import mismatch
 from medtranslate.io.layout import to_axial
 from medtranslate.records import Evaluation, Registration
 from medtranslate.registration import moved, register

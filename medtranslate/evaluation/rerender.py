@@ -11,7 +11,7 @@ import numpy as np
 
 from medtranslate.config import ReportSettings, write_yaml
 from medtranslate.errors import GeometryRefused, InputRefused, UsageError
-from medtranslate.evaluation.alignment import align, mismatch
+from medtranslate.evaluation.alignment import align
 from medtranslate.evaluation.averages import representative_cases
 from medtranslate.evaluation.pair import scored_arrays
 from medtranslate.evaluation.pairing import find_members, members_of
@@ -25,6 +25,7 @@ from medtranslate.evaluation.records import (
 )
 from medtranslate.evaluation.rules import ScoringRules
 from medtranslate.io import Volume
+from medtranslate.io.grids import mismatch
 from medtranslate.io.layout import to_axial
 from medtranslate.io.trees import is_pattern
 from medtranslate.metrics import INVENTED, PROFILES, head_mask, percentile_range, shows

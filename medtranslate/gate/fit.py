@@ -1,23 +1,25 @@
 """Fits the gate of a model on the model's training slices and on digital heads.
 
-Right slices come from the sources. Wrong pictures are made of them (`negatives`, `scans`) and of digital
-heads (`heads`). A part of the right slices, in whole runs of neighbours, is held back to set the limits.
+Right slices come from the sources. Wrong pictures are made of them (`negatives`), and for models of heads
+`scans` of them and digital heads (`heads`), too. A part of the right slices, in whole runs of neighbours, is
+held back to set the limits.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from medtranslate.config import Modality, NetworkSettings, ScaleSettings
+from medtranslate.config import Anatomy, Modality, NetworkSettings, ScaleSettings
 from medtranslate.data import Source
 from medtranslate.data.phantom_slices import PhantomSlices
 from medtranslate.gate.heads import bare_heads, other_views
-from medtranslate.gate.negatives import WRONG, offered, turned
+from medtranslate.gate.negatives import WRONG, Maker, offered, turned
 from medtranslate.gate.scans import SCANS
 from medtranslate.gate.variations import add_copies, rotate_some, vary
 from medtranslate.modality import OTHER
@@ -63,8 +65,34 @@ MARGIN = 1.15
 SHRUNK = 0.05
 """Shrinkage of the covariance: few slices determine 128 dimensions poorly."""
 
-_SETS = sum(8 + len(WRONG | SCANS[which]) for which in MODALITIES)
-"""Steps of the progress bar: for each modality one of `_split`, and those of `_training_set`."""
+
+@dataclass(frozen=True)
+class Trained:
+    """Slices that generators were trained on, and their meaning.
+
+    Attributes:
+        sources: training slices of each modality; digital heads replace a missing one.
+    """
+
+    sources: Mapping[Modality, Source]
+    network: NetworkSettings
+    scale: ScaleSettings
+    anatomy: Anatomy = "head"
+
+    @property
+    def heads(self) -> bool:
+        """True if digital heads are slices of the same kind."""
+        return self.anatomy == "head"
+
+    def wrong(self, modality: Modality) -> Mapping[str, Maker]:
+        """List the makers of wrong pictures."""
+        bodies = {name: maker for name, maker in WRONG.items() if name != "bodies"}
+        return WRONG | SCANS[modality] if self.heads else bodies
+
+    @property
+    def sets(self) -> int:
+        """Count the sets of slices: for each modality one of `_split`, and those of `_training_set`."""
+        return sum((8 if self.heads else 5) + len(self.wrong(which)) for which in MODALITIES)
 
 
 def fit_gate(
@@ -78,7 +106,7 @@ def fit_gate(
     quiet: bool = True,
     start: SliceGate | None = None,
 ) -> SliceGate:
-    """Fit a gate for generators, from the slices that they were trained on.
+    """Fit a gate for generators, from the slices of heads that they were trained on.
 
     Args:
         sources: training slices of each modality; digital heads replace a missing one.
@@ -87,16 +115,14 @@ def fit_gate(
         start: a gate whose classifier is trained further, such as one with fewer kinds.
     """
     (gate,) = fit_gates(
-        sources, [generators], network, scale, steps=steps, seed=seed, quiet=quiet, start=start
+        Trained(sources, network, scale), [generators], steps=steps, seed=seed, quiet=quiet, start=start
     )
     return gate
 
 
 def fit_gates(
-    sources: Mapping[Modality, Source],
+    trained: Trained,
     several: Sequence[Generators],
-    network: NetworkSettings,
-    scale: ScaleSettings,
     *,
     steps: int,
     seed: int = 0,
@@ -105,18 +131,18 @@ def fit_gates(
 ) -> list[SliceGate]:
     """Fit a gate for each of several generators that were trained on the same slices.
 
-    The gates share a classifier, which is fitted once. Each has its own distances and limits. The arguments
-    are those of `fit_gate`.
+    The gates share a classifier, which is fitted once. Each has its own distances and limits. The other
+    arguments are those of `fit_gate`.
     """
     known, held = {}, {}
-    with progress(_SETS, "set", "slices for the gate", quiet=quiet) as bar:
+    with progress(trained.sets, "set", "slices for the gate", quiet=quiet) as bar:
         for which in MODALITIES:
-            known[which], held[which] = _split(sources.get(which), which, network, scale)
+            known[which], held[which] = _split(trained, which)
             bar.update()
-        images, labels = _training_set(known, network, scale, seed, bar.update)
+        images, labels = _training_set(trained, known, seed, bar.update)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        gate = SliceGate(network)
+        gate = SliceGate(trained.network)
         if start is not None:
             gate.classifier.load_state_dict(start.classifier.state_dict())
         _train(gate, images, labels, steps, seed, quiet)
@@ -154,36 +180,35 @@ def latents(encoder: VariationalGenerator, slices: Tensor) -> Tensor:
         return torch.cat([pooled(encoder.encode(part.to(device)).mean).cpu() for part in slices.split(16)])
 
 
-def _split(
-    source: Source | None, modality: Modality, network: NetworkSettings, scale: ScaleSettings
-) -> tuple[Tensor, Tensor]:
+def _split(trained: Trained, modality: Modality) -> tuple[Tensor, Tensor]:
     """Divide slices into those for training and those held back."""
-    digital = PhantomSlices(FIRST, FIRST, modality, "both", network, scale).fixed(PHANTOMS)
+    network, scale = trained.network, trained.scale
+    source = trained.sources.get(modality)
     if source is None:
         source = PhantomSlices(FIRST + 1, FIRST + 1, modality, "both", network, scale)
     slices = source.fixed(MOST)
     run = torch.arange(len(slices)) * RUNS // len(slices)
     back = run % HELD == HELD - 1
+    if not trained.heads:
+        return slices[~back], slices[back] if back.any() else slices[::HELD]
+    digital = PhantomSlices(FIRST, FIRST, modality, "both", network, scale).fixed(PHANTOMS)
     return torch.cat([slices[~back], digital]), slices[back] if back.any() else digital[::HELD]
 
 
 def _training_set(
-    known: Mapping[Modality, Tensor],
-    network: NetworkSettings,
-    scale: ScaleSettings,
-    seed: int,
-    advance: Callable[[], object],
+    trained: Trained, known: Mapping[Modality, Tensor], seed: int, advance: Callable[[], object]
 ) -> tuple[Tensor, Tensor]:
     """Make the training images of the classifier [N, 1, SIDE, SIDE] and their labels, indices of `KINDS`.
 
     `advance` is called after each set.
     """
+    network, scale = trained.network, trained.scale
     generator = torch.Generator().manual_seed(seed)
     parts: list[Tensor] = []
     labels: list[Tensor] = []
 
-    def add(slices: Tensor, kind: str) -> None:
-        parts.append(shrink(slices))
+    def add(slices: Tensor, which: Modality, kind: str) -> None:
+        parts.append(shrink(offered(slices, which, network, scale)))
         labels.append(torch.full((len(slices),), KINDS.index(kind)))
         advance()
 
@@ -193,17 +218,20 @@ def _training_set(
         def some(count: int, right: Tensor = right) -> Tensor:
             return right[torch.randint(len(right), (count,), generator=generator)]
 
-        add(right, which)
+        parts.append(shrink(right))
+        labels.append(torch.full((len(right),), KINDS.index(which)))
+        advance()
         # Framed once more; otherwise being framed twice would identify a wrong picture.
-        add(offered(some(2 * MADE), which, network, scale), which)
-        add(offered(some(2 * MADE), OTHER[which], network, scale), which)
-        add(offered(turned(some(MADE), generator), which, network, scale), "turned")
-        views = other_views(which, 2 * MADE, network.size, scale, FIRST)
-        add(offered(views, which, network, scale), "view")
-        add(offered(turned(views, generator), which, network, scale), "view")
-        add(offered(bare_heads(which, MADE, network.size, scale, FIRST), which, network, scale), "other")
-        for make in (WRONG | SCANS[which]).values():
-            add(offered(make(some(MADE), generator), which, network, scale), "other")
+        add(some(2 * MADE), which, which)
+        add(some(2 * MADE), OTHER[which], which)
+        add(turned(some(MADE), generator), which, "turned")
+        if trained.heads:
+            views = other_views(which, 2 * MADE, network.size, scale, FIRST)
+            add(views, which, "view")
+            add(turned(views, generator), which, "view")
+            add(bare_heads(which, MADE, network.size, scale, FIRST), which, "other")
+        for make in trained.wrong(which).values():
+            add(make(some(MADE), generator), which, "other")
     return torch.cat(parts), torch.cat(labels)
 
 

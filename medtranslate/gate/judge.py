@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from medtranslate.config import Modality
+from medtranslate.config import Anatomy, Modality
 from medtranslate.io import Volume
 from medtranslate.networks import HIGHEST, KINDS, MODALITIES, SliceGate
 from medtranslate.records import GateVerdict
@@ -29,14 +29,22 @@ FULL = 0.5
 SEVERAL = 8
 """Least number of slices whose median is held to `HIGHEST`: a few odd slices do not change it."""
 
-WORDS = {
-    "ct": "an axial CT of a head",
-    "mr": "an axial MR of a head",
-    "turned": "a head that is turned or upside down",
-    "view": "a sagittal or coronal cut of a head",
-    "other": "something else than a head",
+WORDS: dict[Anatomy, dict[str, str]] = {
+    "head": {
+        "ct": "an axial CT of a head",
+        "mr": "an axial MR of a head",
+        "turned": "a head that is turned or upside down",
+        "view": "a sagittal or coronal cut of a head",
+        "other": "something else than a head",
+    },
+    "other": {
+        "ct": "an axial CT of what the model was trained on",
+        "mr": "an axial MR of what the model was trained on",
+        "turned": "such a slice that is turned or upside down",
+        "other": "something else",
+    },
 }
-"""Kinds of slices, in words."""
+"""Kinds of slices that a gate knows, in words, by the anatomy of its model."""
 
 Finding = tuple[Literal["warn", "refuse"], str]
 
@@ -52,7 +60,13 @@ def look(gate: SliceGate, framed: Tensor, latent: Tensor, modality: Modality) ->
     return torch.cat([gate.ratios(framed, modality), distance[:, None], visible[:, None]], dim=1).cpu()
 
 
-def judge(looks: Sequence[Tensor], gate: SliceGate | None, source: Volume, modality: Modality) -> GateVerdict:
+def judge(
+    looks: Sequence[Tensor],
+    gate: SliceGate | None,
+    source: Volume,
+    modality: Modality,
+    anatomy: Anatomy = "head",
+) -> GateVerdict:
     """Decide on pass, warn or refuse, from the scores of `look` for the slices that are not empty.
 
     Of a volume, the median of each score over the fuller slices counts. Each score beyond a limit is a
@@ -67,11 +81,17 @@ def judge(looks: Sequence[Tensor], gate: SliceGate | None, source: Volume, modal
     reach, limits = gate.reach[index].tolist(), dict(zip(KINDS, gate.limits[index].tolist(), strict=True))
     if len(full) >= SEVERAL:
         limits = {kind: list(HIGHEST) for kind in KINDS}
-    scores = {kind: ratio for kind, ratio in zip(KINDS, ratios, strict=True) if kind != modality}
+    words = WORDS[anatomy]
+    scores = {
+        kind: ratio for kind, ratio in zip(KINDS, ratios, strict=True) if kind in words and kind != modality
+    }
     # The kind that is furthest beyond its limit names what the slices look like.
     kind = min(scores, key=lambda name: scores[name] - limits[name][0])
     # The plainest reason first.
-    findings = [*_implausible(source, modality), *_beyond(scores[kind], limits[kind], kind, modality)]
+    findings = [
+        *_implausible(source, modality),
+        *_beyond(scores[kind], limits[kind], words[modality], words[kind]),
+    ]
     findings += _foreign(distance, reach)
     verdicts = [verdict for verdict, _ in findings]
     return GateVerdict(
@@ -87,11 +107,11 @@ def judge(looks: Sequence[Tensor], gate: SliceGate | None, source: Volume, modal
     )
 
 
-def _beyond(ratio: float, limits: Sequence[float], kind: str, modality: Modality) -> list[Finding]:
+def _beyond(ratio: float, limits: Sequence[float], declared: str, found: str) -> list[Finding]:
     warned, refused = limits
     if ratio >= warned:
         return []
-    text = f"it looks less like {WORDS[modality]} than like {WORDS[kind]} (log-ratio {ratio:.1f};"
+    text = f"it looks less like {declared} than like {found} (log-ratio {ratio:.1f};"
     return [("refuse" if ratio < refused else "warn", f"{text} above {warned:.1f} is expected)")]
 
 

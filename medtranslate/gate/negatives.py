@@ -31,7 +31,7 @@ def _offered(picture: Tensor, modality: Modality, network: NetworkSettings, scal
     try:
         if modality == "mr":
             picture = scale_mr(picture + 1, mr_top(picture + 1, scale.mr_percentile))
-        frame, head = find_frame(picture, modality, network.margin, scale=scale)
+        frame, head = find_frame(picture, modality, network.margin, scale=scale, around=network.frame)
     except InputRefused:
         return functional.interpolate(picture, (network.size, network.size), mode="bilinear", antialias=True)
     return into_frame(isolate(picture, head), frame, network.size)

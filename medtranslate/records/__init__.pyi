@@ -23,6 +23,7 @@ from .json_files import read_result as read_result
 from .json_files import to_json as to_json
 from .json_files import write_result as write_result
 from .translation import CALIBRATED as CALIBRATED
+from .translation import NO_HEAD as NO_HEAD
 from .translation import UNCALIBRATED as UNCALIBRATED
 from .translation import WINDOWED as WINDOWED
 from .translation import Conversion as Conversion

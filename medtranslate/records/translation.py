@@ -39,6 +39,7 @@ class ModelInfo:
         mr_percentile: percentile of a volume's foreground at the upper end of an MR's output range; None for
             CT.
         summary: one line of its card, such as its training data and limits of use.
+        anatomy: shown by its training images.
     """
 
     name: str
@@ -48,6 +49,7 @@ class ModelInfo:
     unit: str
     mr_percentile: float | None = None
     summary: str | None = None
+    anatomy: Literal["head", "other"] = "head"
 
 
 @dataclass(frozen=True, kw_only=True, config=FROZEN)
@@ -104,6 +106,12 @@ UNCALIBRATED = (
     "spread of the model's own posterior for this input; not the error of the translation, which can be"
     " large where the spread is small, and not calibrated"
 )
+
+NO_HEAD = (
+    "the model is not of heads: nothing outside the body was set to air, and the plausibility of the"
+    " translation was not measured"
+)
+"""Warning of every translation by a model of another anatomy."""
 
 WINDOWED = "windowed, not for dose"
 """Warning of every CT of a model whose range does not reach from air to bone."""
@@ -195,7 +203,7 @@ class Translation:
 
     Attributes:
         gate: verdict of the model's input gate on the source; None if not recorded.
-        plausibility: measures of implausible anatomy; None if not recorded.
+        plausibility: measures of implausible anatomy; None if not recorded, or if the model is not of heads.
         saturated: share of source voxels in the frame outside the model's input window.
         seams: mean absolute second difference along the axis, {"source": ..., "output": ...},
             each relative to its own range; None for pictures.

@@ -61,7 +61,7 @@ class Drawn(Dataset[dict[str, Tensor]]):
 
     def __init__(self, settings: TrainSettings, sources: Mapping[str, Source], process: int) -> None:
         self.settings, self.sources, self.process = settings, sources, process
-        self.anchors = open_anchors(settings, sources) if settings.loss.anchor > 0 else None
+        self.anchors = open_anchors(settings, sources)
 
     def __getitem__(self, step: int) -> dict[str, Tensor]:
         settings, random = self.settings, seeds(self.settings.seed, step, self.process)
@@ -106,7 +106,7 @@ def batches(
         if settings.unpaired and settings.augment.copy_each:
             copies.set_random_state(seed=random.copied)
             shown = copies(shown)
-        if settings.loss.anchor > 0:
+        if "anchor_ct" in shown:
             shown |= moved_anchor(settings, shown, random.anchored % ANCHOR_SEEDS)
         yield Batch(**shown)
 

@@ -161,7 +161,7 @@ def signs(scores: Mapping[str, float], latent_channels: int, share: float = 1.0)
     Args:
         scores: of one validation. For each SIDE that is translated those of its latent (`kl_SIDE`,
             `active_SIDE`, `prior_gap_SIDE`) and of the traps (`linear_SIDE`, `likeness_SIDE`, `bone_SIDE`,
-            `size_SIDE`); `discriminator` where there are discriminators.
+            `size_SIDE`; bone and size of heads alone); `discriminator` where there are discriminators.
         latent_channels: of the generators.
         share: of the run that lies behind.
     """
@@ -199,7 +199,8 @@ def _of_the_latent(side: str, scores: Mapping[str, float], latent_channels: int)
 
 
 def _of_the_traps(side: str, scores: Mapping[str, float]) -> dict[str, str]:
-    linear, likeness, bone, size = (scores[name] for name in ("linear", "likeness", "bone", "size"))
+    linear, likeness = scores["linear"], scores["likeness"]
+    bone, size = scores.get("bone", 0.0), scores.get("size", 1.0)
     failures = {}
     if bone > BRIGHT_BONE and likeness > LIKE_ITS_TARGET:
         failures["polarity"] = (

@@ -55,12 +55,18 @@ def require_keepable(settings: TrainSettings) -> None:
     """Refuse settings by which no model can be kept.
 
     Raises:
-        SettingsError: keep_every falls between validations, or keep_best needs a truth that is not given.
+        SettingsError: keep_every falls between validations, or keep_best needs a truth or digital heads
+            that are not there.
     """
     if settings.keep_every and settings.keep_every % settings.every:
         raise SettingsError(
             f"train: keep_every is {settings.keep_every}, but models are validated every {settings.every}"
             " images (--every); give a multiple of it"
+        )
+    if (settings.keep_best or "").startswith("phantom") and settings.anatomy == "other":
+        raise SettingsError(
+            f"train: keep_best {settings.keep_best} is scored on digital heads, and anatomy is other; take"
+            " truth, cycle or likeness"
         )
     if (settings.keep_best or "").startswith("truth") and not settings.val_paired:
         others = ", ".join(name for name in SCORES if not name.startswith("truth"))

@@ -19,9 +19,10 @@ from medtranslate.checkpoint import describe, load_model, save_gate
 from medtranslate.config import Modality, TrainSettings
 from medtranslate.data import Source, open_sources
 from medtranslate.errors import SettingsError
-from medtranslate.gate.fit import fit_gates
+from medtranslate.gate.fit import Trained, fit_gates
 from medtranslate.networks import MODALITIES
 from medtranslate.runtime import progress, stop_requests, warn
+from medtranslate.training.anatomy import require_no_heads
 from medtranslate.training.batches import batches, mean_slices, seeds
 from medtranslate.training.distributed import any_process, open_fabric, placed, together
 from medtranslate.training.journal import journal, require_tensorboard
@@ -165,10 +166,8 @@ def _keep_gates(settings: TrainSettings, state: State, sources: Mapping[str, Sou
     }
     given: dict[Modality, Source] = {which: sources[which] for which in MODALITIES if which in sources}
     gates = fit_gates(
-        given,
+        Trained(given, settings.network, settings.scale, settings.anatomy),
         list(weights.values()),
-        settings.network,
-        settings.scale,
         steps=settings.gate,
         seed=settings.seed,
         quiet=quiet,
@@ -189,5 +188,6 @@ def _require_sense(settings: TrainSettings) -> None:
             " or give --augment.no-copy-each"
         )
     require_keepable(settings)
+    require_no_heads(settings)
     if settings.tensorboard:
         require_tensorboard()

@@ -90,6 +90,7 @@ def keep_model(settings: TrainSettings, state: State, place: str = "model", kept
             summary=settings.notes or f"{settings.name}: {state.images} images seen",
             network=settings.network,
             scale=settings.scale,
+            anatomy=settings.anatomy,
             training={
                 "ct": settings.ct,
                 "mr": settings.mr,

@@ -43,7 +43,7 @@ def read_start(settings: TrainSettings) -> Start | None:
     """Read the model that the settings name to start from, if any.
 
     Raises:
-        SettingsError: network or scale differ from the model's; names them.
+        SettingsError: anatomy, network or scale differ from the model's; names them.
         ModelRefused: there is no such model, or its terms forbid it.
         Unreadable: the checkpoint of the run that it belongs to is damaged.
     """
@@ -52,6 +52,11 @@ def read_start(settings: TrainSettings) -> Start | None:
     folder = find_model(settings.parent)
     model = load_model(str(folder))
     description = model.description
+    if settings.anatomy != description.anatomy:
+        raise SettingsError(
+            f"train --from {description.name}: anatomy is {settings.anatomy}, and the model's is"
+            f" {description.anatomy}; leave --anatomy out, or train without --from"
+        )
     _require_same("network", settings.network, description.network, description.name)
     _require_same("scale", settings.scale, description.scale, description.name)
     parent, notice = as_parent(folder, description)

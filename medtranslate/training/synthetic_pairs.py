@@ -18,7 +18,7 @@ from torch import Tensor
 
 from medtranslate import phantom
 from medtranslate.config import Modality, TrainSettings
-from medtranslate.data import BRIGHTEST, Source, frame_pairs, render, scale_mr_each
+from medtranslate.data import BRIGHTEST, Source, StoredSlices, frame_pairs, render, scale_mr_each
 from medtranslate.transforms import augment, other_window, scale_mr
 
 VALIDATION_SEED = phantom.HELD_OUT - 1_000
@@ -31,15 +31,30 @@ NAMES = ("anchor_ct", "anchor_mr", "anchor_wanted")
 """Images of one head: CT, MR in a contrast of the settings, and MR in the contrast that the model makes."""
 
 
+class Drawable(Protocol):
+    """Draws slices [count, 1, S, S] in [-1, 1]."""
+
+    def draw(self, count: int, generator: torch.Generator) -> Tensor: ...
+
+
 class Anchors(Protocol):
     """Draws slices by `NAMES`, each [count, 1, S, S] in [-1, 1] as framed; equal states give equal slices."""
 
     def draw(self, count: int, generator: torch.Generator) -> dict[str, Tensor]: ...
 
 
-def open_anchors(settings: TrainSettings, sources: Mapping[str, Source]) -> Anchors:
-    """Open the anchor of the settings; processes that are forked later share the kept slices."""
-    fresh = FreshAnchors(settings, sources.get("ct"))
+def open_anchors(settings: TrainSettings, sources: Mapping[str, Source]) -> Anchors | None:
+    """Open the anchor that the settings ask for; processes that are forked later share what is kept.
+
+    Returns:
+        None where there is none: its weight is 0, or the images show no heads and no CT is in HU.
+    """
+    ct: Drawable | None = sources.get("ct")
+    if settings.anatomy == "other":
+        ct = SlicesInHU(ct) if isinstance(ct, StoredSlices) and len(ct.in_hu) else None
+    if settings.loss.anchor == 0 or (settings.anatomy == "other" and ct is None):
+        return None
+    fresh = FreshAnchors(settings, ct)
     return KeptAnchors(fresh, settings) if settings.anchor_kept else fresh
 
 
@@ -54,6 +69,18 @@ def anchor_slices(settings: TrainSettings, count: int, seed: int) -> dict[str, T
 
 
 @dataclass(frozen=True)
+class SlicesInHU:
+    """The slices of a source whose HU are known."""
+
+    source: StoredSlices
+
+    def draw(self, count: int, generator: torch.Generator) -> Tensor:
+        places = self.source.in_hu
+        chosen = places[torch.randint(len(places), (count,), generator=generator)]
+        return self.source.images[chosen].float()
+
+
+@dataclass(frozen=True)
 class FreshAnchors:
     """New slices at each draw.
 
@@ -62,7 +89,7 @@ class FreshAnchors:
     """
 
     settings: TrainSettings
-    ct: Source | None
+    ct: Drawable | None
 
     def draw(self, count: int, generator: torch.Generator) -> dict[str, Tensor]:
         rendered = round(count * self.settings.anchor_rendered)
@@ -138,7 +165,7 @@ def still_anchor(settings: TrainSettings, count: int, seed: int) -> dict[str, Te
 
 
 def rendered_anchor(
-    settings: TrainSettings, ct: Source, count: int, generator: torch.Generator
+    settings: TrainSettings, ct: Drawable, count: int, generator: torch.Generator
 ) -> dict[str, Tensor]:
     """Draw training CT by `NAMES`, with MR rendered from it."""
     slices = ct.draw(count, generator)

@@ -47,35 +47,28 @@ class Validation:
 def validate(settings: TrainSettings, generators: Generators, sources: Mapping[str, Source]) -> Validation:
     """Score cycles, latents and traps on validation slices, and translations of slices whose truth is known.
 
-    Phantom slices take the place of validation images that the settings do not name. `_ct` is of slices that
-    start as CT; where the truth is known, of slices that become CT.
+    Where the settings name no validation images, digital heads take their place, or training slices if the
+    anatomy is no head. `_ct` is of slices that start as CT; where the truth is known, of slices that become
+    CT.
     """
     device = next(generators.parameters()).device
-    # Whatever the anchor leaves out, heads that validate have it, so that runs can be compared.
-    whole = replace(settings, anchor_lesions=True, anchor_skull_base=True)
-    known = {
-        key: value.to(device)
-        for key, value in anchor_slices(whole, VALIDATION_SLICES, VALIDATION_SEED).items()
-    }
-    real: dict[Modality, Tensor] = {
-        side: sources[f"val_{side}"].fixed(VALIDATION_SLICES).to(device)
-        for side, _ in _DIRECTIONS
-        if f"val_{side}" in sources
-    }
+    known = _digital_heads(settings, device) if settings.anatomy == "head" else {}
+    given = _given(sources, device, trained=settings.anatomy == "other")
     # A phantom of a translation's own contrast stands for the target that there is no image of.
-    targets = {"ct": known["anchor_ct"], "mr": known["anchor_wanted"], **real}
+    targets = {side: known[name] for side, name in (("ct", "anchor_ct"), ("mr", "anchor_wanted")) if known}
+    targets |= {side: slices for side, (slices, _) in given.items()}
     results = Validation({}, [], {})
     for side, other in _DIRECTIONS:
-        given, kind = real.get(side), "digital head" if side not in real else "validation"
-        source = known[f"anchor_{side}"] if given is None else given
+        source, kind = given[side] if side in given else (known[f"anchor_{side}"], "digital head")
         there, back = _towards(generators, other), _towards(generators, side)
         translated = there(source)
         cycled = back(translated.image).image
         scores = {
             "cycle": _error(cycled, source),
             "likeness": target_likeness(source, translated.image, targets[other]),
-            "size": _size(source, translated.image, other, known),
-            **_traps(side, source, translated.image, settings.scale),
+            **({"size": _size(source, translated.image, other, known)} if known else {}),
+            "linear": linear_correlation(source, translated.image),
+            **({"bone": _bone(side, source, translated.image, settings.scale)} if known else {}),
             **latent_scores(translated.posterior),
         }
         results.scores.update({f"{name}_{side}": value for name, value in scores.items()})
@@ -86,10 +79,34 @@ def validate(settings: TrainSettings, generators: Generators, sources: Mapping[s
     if "pair_ct" in sources:
         ct, mr = (sources[f"pair_{side}"].fixed(VALIDATION_SLICES).to(device) for side in ("ct", "mr"))
         _score_pairs(results, "truth", generators, (ct, mr, mr))
-    _score_pairs(
-        results, "phantom", generators, (known["anchor_ct"], known["anchor_mr"], known["anchor_wanted"])
-    )
+    if known:
+        images = known["anchor_ct"], known["anchor_mr"], known["anchor_wanted"]
+        _score_pairs(results, "phantom", generators, images)
     return results
+
+
+def _digital_heads(settings: TrainSettings, device: torch.device) -> dict[str, Tensor]:
+    # Whatever the anchor leaves out, heads that validate have it, so that runs can be compared.
+    whole = replace(settings, anchor_lesions=True, anchor_skull_base=True)
+    slices = anchor_slices(whole, VALIDATION_SLICES, VALIDATION_SEED)
+    return {key: value.to(device) for key, value in slices.items()}
+
+
+def _given(
+    sources: Mapping[str, Source], device: torch.device, *, trained: bool
+) -> dict[Modality, tuple[Tensor, str]]:
+    """Give the slices of each modality that are validated on, with a word for them.
+
+    Args:
+        trained: take training slices where there are no others.
+    """
+    found: dict[Modality, tuple[Tensor, str]] = {}
+    for side, _ in _DIRECTIONS:
+        kinds = {"validation": f"val_{side}", **({"training": side} if trained else {})}
+        kind = next((kind for kind, key in kinds.items() if key in sources), None)
+        if kind:
+            found[side] = sources[kinds[kind]].fixed(VALIDATION_SLICES).to(device), kind
+    return found
 
 
 def _score_pairs(
@@ -113,10 +130,10 @@ def _towards(generators: Generators, to: Modality) -> torch.nn.Module:
     return generators.to_ct if to == "ct" else generators.to_mr
 
 
-def _traps(side: Modality, source: Tensor, translated: Tensor, scale: ScaleSettings) -> dict[str, float]:
-    """Measure how far a translation is its source in other grey values, and how bright it shows bone."""
+def _bone(side: Modality, source: Tensor, translated: Tensor, scale: ScaleSettings) -> float:
+    """Measure how bright a slice and its translation show bone in the MR of the two."""
     ct, mr = (source, translated) if side == "ct" else (translated, source)
-    return {"linear": linear_correlation(source, translated), "bone": bone_brightness(ct, mr, scale)}
+    return bone_brightness(ct, mr, scale)
 
 
 def _size(source: Tensor, translated: Tensor, to: Modality, known: Mapping[str, Tensor]) -> float:

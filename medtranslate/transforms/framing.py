@@ -188,7 +188,8 @@ def find_frame(
     head = find_head(coarse, modality)
     if head is None:
         raise InputRefused(
-            f"{where}: no head found: nothing connected above {VISIBLE:.0%} of the range in"
+            f"{where}: no {'head' if around == 'head' else 'body'} found: nothing connected above"
+            f" {VISIBLE:.0%} of the range in"
             f" {coarse.shape[0]} slices of {coarse.shape[1]} x {coarse.shape[2]}; check the modality and the"
             " window"
         )

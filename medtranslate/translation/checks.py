@@ -18,7 +18,9 @@ def check_input(settings: TranslateSettings) -> str:
     """
     path = settings.input
     require_input(path, settings.output)
-    require_apart([settings.output, settings.uncertainty, settings.report], [path, settings.reference])
+    require_apart(
+        [settings.output, settings.uncertainty, settings.report], [path, settings.reference, settings.mask]
+    )
     format = detect_format(path)
     if path.is_dir() and FORMATS[format].folder_from is None:
         raise Unreadable(

@@ -57,6 +57,7 @@ class Framed:
         head: its place.
         shown: indices of the slices in which the head is visible.
         saturated: share of voxels outside the model's input window.
+        mask: voxels of the source that a mask keeps; None for all.
     """
 
     source: Volume
@@ -68,6 +69,7 @@ class Framed:
     head: Head
     shown: Places
     saturated: float
+    mask: NDArray[np.bool_] | None = None
 
     @property
     def where(self) -> str:

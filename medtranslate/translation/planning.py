@@ -124,6 +124,8 @@ def _plan_pictures(settings: TranslateSettings) -> list[Job]:
             f"{spread if spread and spread.suffix else out}: a folder of pictures becomes a folder of"
             " pictures; name a folder, and give no --format"
         )
+    if settings.mask:
+        raise UsageError("--mask: a folder of pictures has one for each; give one picture or volume")
     if settings.preview:
         raise UsageError("--preview: pictures of a folder are seen as they are; leave it out")
     jobs, records = list[Job](), set[str]()

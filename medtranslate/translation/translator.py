@@ -21,6 +21,7 @@ from medtranslate.report import Sheet, draw
 from medtranslate.runtime import few, progress, staged
 from medtranslate.translation.burn import burned_in
 from medtranslate.translation.framed import Framed, frame
+from medtranslate.translation.mask import mask_of, masked, read_mask
 from medtranslate.translation.planning import Job, Outputs
 from medtranslate.translation.preview import preview
 from medtranslate.translation.uncertainty_files import check_slices, write_uncertainty
@@ -81,9 +82,12 @@ class Translator:
         """Read and frame the volume of a job.
 
         Raises:
-            InputRefused: it can't be read, or can't be written in the job's format; or no head is found.
+            InputRefused: it or its mask can't be read, it can't be written in the job's format, or no head is
+                found.
         """
-        return self.frame(read_source(job))
+        source = read_source(job)
+        mask = read_mask(job.settings.mask, source) if job.settings.mask else None
+        return replace(self.frame(source), mask=mask)
 
     def run(
         self, framed: Sequence[Framed], *, advance: Callable[[int], object] = lambda slices: None
@@ -106,16 +110,19 @@ class Translator:
             advance=advance,
         )
         return [
-            replace(one, record=pass_gate(one.record, one.framed.where, force=self.force)) for one in made
+            masked(replace(one, record=pass_gate(one.record, one.framed.where, force=self.force)))
+            for one in made
         ]
 
-    def translate(self, source: Volume) -> Translated:
-        """Translate one volume.
+    def translate(self, source: Volume, mask: Volume | None = None) -> Translated:
+        """Translate one volume; outside the mask's voxels above 0 the translation is air.
 
         Raises:
-            InputRefused: no head is found, or the model's gate refuses it and `force` is not set.
+            InputRefused: no head is found, the mask has another grid, or the model's gate refuses the
+                source and `force` is not set.
         """
-        (made,) = self.run([self.frame(source)])
+        kept = mask_of(mask, source) if mask else None
+        (made,) = self.run([replace(self.frame(source), mask=kept)])
         return made
 
 

@@ -27,7 +27,7 @@ from medtranslate.io.layout import to_slices
 from medtranslate.metrics import calibrated, head_mask
 from medtranslate.modality import OTHER
 from medtranslate.networks import Posterior
-from medtranslate.records import CALIBRATED, UNCALIBRATED, WINDOWED, Translation, Uncertainty
+from medtranslate.records import CALIBRATED, NO_HEAD, UNCALIBRATED, WINDOWED, Translation, Uncertainty
 from medtranslate.runtime import staged
 from medtranslate.translation.air import Outline, clear, examine, find_outline
 from medtranslate.translation.framed import Floats, Framed, Places, frame
@@ -96,8 +96,8 @@ def sample_volume(
 ) -> Translated:
     """Translate a volume by the posterior mean, with the standard deviation of samples on request.
 
-    Empty axial slices stay air (CT: the window's lower end; MR: zero of its range). Voxels outside the
-    source's head become air (`air`), with a deviation of zero.
+    Empty axial slices stay air (CT: the window's lower end; MR: zero of its range). If the model
+    is of heads, voxels outside the source's head become air (`air`), with a deviation of zero.
 
     Args:
         source: in physical units. If it is far from the patient's axes, it is resampled along them for the
@@ -161,7 +161,8 @@ def translate_framed(
 
     fast = torch.autocast(device.type, model.precision, enabled=model.precision is not torch.float32)
     with ThreadPoolExecutor(1, "beside") as beside:
-        begun = [_begin(seen, beside, samples) for seen in volumes]
+        heads = model.description.anatomy == "head"
+        begun = [_begin(seen, beside, samples, outlined=heads) for seen in volumes]
         with torch.inference_mode(), fast, closing(staged(batches, show, pass_through, put_back)) as passes:
             for done in passes:
                 advance(done)
@@ -177,7 +178,8 @@ class _Progress:
         made: slices [Z, Y, X] of the translation in [-1, 1]; air before they are put back.
         spread: standard deviations [Z, Y, X] of the samples; None without samples.
         judged: slices for the gate, and `looks` their scores.
-        seams: of the source, and `outline` of its head; both are computed beside the network.
+        seams: of the source, and `outline` of its head, None for a model that is not of heads; both are
+            computed beside the network.
     """
 
     seen: Framed
@@ -186,10 +188,10 @@ class _Progress:
     judged: Places
     looks: list[Tensor]
     seams: Future[float]
-    outline: Future[Outline]
+    outline: Future[Outline] | None
 
 
-def _begin(seen: Framed, beside: ThreadPoolExecutor, samples: int) -> _Progress:
+def _begin(seen: Framed, beside: ThreadPoolExecutor, samples: int, *, outlined: bool) -> _Progress:
     return _Progress(
         seen,
         made=seen.blank(),
@@ -197,7 +199,7 @@ def _begin(seen: Framed, beside: ThreadPoolExecutor, samples: int) -> _Progress:
         judged=seen.shown[:: -(-len(seen.shown) // JUDGED)],
         looks=[],
         seams=beside.submit(seen.seams),
-        outline=beside.submit(find_outline, seen),
+        outline=beside.submit(find_outline, seen) if outlined else None,
     )
 
 
@@ -220,30 +222,33 @@ def _batches(shown: Sequence[Places], batch: int) -> Iterator[Parts]:
 def _finish(
     work: _Progress, model: Model, to: Modality, samples: int, seed: int, seconds: float
 ) -> Translated:
-    """Clear the air around the head, make the record, and scale to the target's units.
+    """Clear the air around a head, make the record, and scale to the target's units.
 
     The memory of the slices is overwritten.
     """
-    seen, made, spread, outline = work.seen, work.made, work.spread, work.outline.result()
+    seen, made, spread = work.seen, work.made, work.spread
+    outline = work.outline and work.outline.result()
     scale, source = model.description.scale, seen.source
-    air_ml, inside = clear(made, outline), made[:, *seen.box]
+    air_ml = clear(made, outline) if outline else 0.0
+    inside = made[:, *seen.box]
     record = Translation(
         source=source.source(),
         model=model.info(to),
         output="",
-        gate=judge(work.looks, model.gate, source, OTHER[to]),
-        plausibility=examine(seen, made, outline, to, scale, air_ml),
+        gate=judge(work.looks, model.gate, source, OTHER[to], model.description.anatomy),
+        plausibility=examine(seen, made, outline, to, scale, air_ml) if outline else None,
         saturated=seen.saturated,
         seams={"source": work.seams.result(), "output": seams(inside)} if len(made) > 2 else None,
         precision="float32" if model.precision is torch.float32 else "bfloat16",
         seconds=round(seconds, 3),
-        warnings=[*seen.axial.meta.warnings, *_windowed(to, model)],
+        warnings=[*seen.axial.meta.warnings, *_windowed(to, model), *([] if outline else [NO_HEAD])],
     )
     if spread is None:
         return Translated(seen, seen.volume(made, to, scale), None, record)
-    clear(spread, outline, 0.0)
     unit = seen.unit()
-    clear(unit, outline)
+    if outline:
+        clear(spread, outline, 0.0)
+        clear(unit, outline)
     head = head_mask([to_slices(unit), to_slices(made)], [(-1.0, 1.0)] * 2).T
     if known := model.description.calibration.get(to):
         spread[~head] = 0.0
