@@ -20,7 +20,7 @@ from medtranslate.io.interface import Format
 from medtranslate.io.label import label
 from medtranslate.io.text_header import TextHeader, find_body, read_lines
 from medtranslate.io.volume import Volume
-from medtranslate.io.voxels import as_stored, write_voxels
+from medtranslate.io.voxels import type_to_write, write_voxels
 from medtranslate.records import Derivation
 
 _TYPES = {
@@ -128,12 +128,11 @@ def read_facts(path: Path, volume: int | None = None) -> Facts:
 
 
 def write(volume: Volume, path: Path, like: Volume | None, derivation: Derivation | None) -> None:
-    """Write header and voxels (as `as_stored` says) in one file, not compressed.
+    """Write header and voxels (as `type_to_write` says) in one file, not compressed.
 
     A translation says what it is in fields of its own, which ITK keeps (it drops `Comment`).
     """
-    values = as_stored(volume)
-    values = values.astype(values.dtype.newbyteorder("<"), copy=False)
+    dtype = type_to_write(volume).newbyteorder("<")
     lps = swap_lps_ras(volume.affine)
     sizes = spacing(lps)
     kinds = {np.dtype(code).name: name for name, code in reversed(_TYPES.items())}
@@ -146,13 +145,13 @@ def write(volume: Volume, path: Path, like: Volume | None, derivation: Derivatio
         "TransformMatrix": _words((lps[:3, :3] / sizes).T),
         "Offset": _words(lps[:3, 3]),
         "ElementSpacing": _words(sizes),
-        "DimSize": _words(np.array(values.shape)),
-        "ElementType": kinds[values.dtype.name],
+        "DimSize": _words(np.array(volume.shape)),
+        "ElementType": kinds[dtype.name],
         **(label(volume, derivation).fields if derivation else {}),
         "ElementDataFile": "LOCAL",
     }
     header = "".join(f"{name} = {text}\n" for name, text in fields.items())
-    write_voxels(path, header.encode("ascii"), values)
+    write_voxels(path, header.encode("ascii"), volume.values, dtype)
 
 
 def _read_header(path: Path) -> TextHeader:

@@ -18,7 +18,7 @@ from medtranslate.io.facts import Facts, choose_volume
 from medtranslate.io.inflate import is_gzipped, open_plain_or_gzipped, refusing_damage
 from medtranslate.io.interface import Format
 from medtranslate.io.volume import Volume
-from medtranslate.io.voxels import Body, as_stored, check_length, write_voxels
+from medtranslate.io.voxels import Body, check_length, type_to_write, write_voxels
 from medtranslate.records import Derivation
 
 DATA_OFFSET = 284
@@ -92,17 +92,17 @@ def read_facts(path: Path, volume: int | None = None) -> Facts:
 
 
 def write(volume: Volume, path: Path, like: Volume | None, derivation: Derivation | None) -> None:
-    """Write header and voxels, as `as_stored` says where the format has the type, else float32."""
-    values, affine = as_stored(volume), volume.affine
-    if values.dtype.name not in _WRITTEN:
-        values = values.astype(np.float32)
+    """Write header and voxels, as `type_to_write` says where the format has the type, else float32."""
+    affine, dtype = volume.affine, type_to_write(volume)
+    if dtype.name not in _WRITTEN:
+        dtype = np.dtype(np.float32)
     sizes, header = spacing(affine), np.zeros((), _HEADER)
-    header["version"], header["goodRASFlag"], header["type"] = 1, 1, _WRITTEN[values.dtype.name]
-    header["dims"] = *values.shape, 1
+    header["version"], header["goodRASFlag"], header["type"] = 1, 1, _WRITTEN[dtype.name]
+    header["dims"] = *volume.shape, 1
     header["delta"], header["Mdc"] = sizes, (affine[:3, :3] / sizes).T
-    header["Pxyz_c"] = affine[:3, 3] + affine[:3, :3] @ values.shape / 2
-    big = values.astype(values.dtype.newbyteorder(">"), copy=False)
-    write_voxels(path, header.tobytes().ljust(DATA_OFFSET, b"\0"), big, gzipped=path.suffix.lower() == ".mgz")
+    header["Pxyz_c"] = affine[:3, 3] + affine[:3, :3] @ volume.shape / 2
+    start, gzipped = header.tobytes().ljust(DATA_OFFSET, b"\0"), path.suffix.lower() == ".mgz"
+    write_voxels(path, start, volume.values, dtype.newbyteorder(">"), gzipped=gzipped)
 
 
 @np.errstate(over="ignore", invalid="ignore")

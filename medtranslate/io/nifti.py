@@ -26,7 +26,7 @@ from medtranslate.io.nifti_header import (
 )
 from medtranslate.io.shear import farthest
 from medtranslate.io.volume import Volume
-from medtranslate.io.voxels import Body, as_stored, check_length, write_voxels
+from medtranslate.io.voxels import Body, check_length, type_to_write, write_voxels
 from medtranslate.records import Derivation
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def voxel_file(path: Path) -> str | None:
 
 
 def write(volume: Volume, path: Path, like: Volume | None, derivation: Derivation | None) -> None:
-    """Write voxels as `as_stored` says; where `like` is NIfTI on the same grid, its geometry fields stay.
+    """Write voxels as `type_to_write` says; where `like` is NIfTI on the same grid, its geometry fields stay.
 
     So does its shape; lengths in metres or microns become mm. Otherwise sform and qform hold the volume's
     affine in mm with code 1 (scanner); the qform, which can only turn, is left away where the affine is
@@ -110,21 +110,21 @@ def write(volume: Volume, path: Path, like: Volume | None, derivation: Derivatio
     """
     from nibabel import Nifti1Header
 
-    values = as_stored(volume)
+    dtype = type_to_write(volume)
     header = Nifti1Header()
-    header.set_data_dtype(values.dtype)
+    header.set_data_dtype(dtype)
     if like is not None and like.meta.format == "nifti" and like.meta.path and _same_grid(volume, like):
         source = _source_header(like.meta.path)
         shape = source.get_data_shape()
-        header.set_data_shape(shape if math.prod(shape) == values.size else values.shape)
+        header.set_data_shape(shape if math.prod(shape) == volume.values.size else volume.shape)
         for name in _GEOMETRY_FIELDS:
             header[name] = source[name]
     else:
-        header.set_data_shape(values.shape)
+        header.set_data_shape(volume.shape)
         header.set_xyzt_units("mm")
         header.set_sform(volume.affine, "scanner")
         header.set_qform(volume.affine, "scanner")
-        if farthest(header.get_sform(), header.get_qform(), values.shape) > FORMS_MM:
+        if farthest(header.get_sform(), header.get_qform(), volume.shape) > FORMS_MM:
             header["qform_code"] = 0
     header["magic"], header["vox_offset"] = b"n+1", header.sizeof_hdr + len(_NO_EXTENSION)
     header.set_slope_inter(1, 0)
@@ -132,7 +132,8 @@ def write(volume: Volume, path: Path, like: Volume | None, derivation: Derivatio
         said = label(volume, derivation)
         header["descrip"], header["intent_name"] = said.text[:_DESCRIP].encode(), said.title.encode()
         header["cal_min"], header["cal_max"] = said.range
-    write_voxels(path, header.binaryblock + _NO_EXTENSION, values, gzipped=path.suffix.lower() == ".gz")
+    gzipped = path.suffix.lower() == ".gz"
+    write_voxels(path, header.binaryblock + _NO_EXTENSION, volume.values, dtype, gzipped=gzipped)
 
 
 def _number_type(header: Nifti1Header, path: Path) -> np.dtype[np.generic]:

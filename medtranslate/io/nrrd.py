@@ -17,7 +17,7 @@ from medtranslate.io.interface import Format
 from medtranslate.io.label import label
 from medtranslate.io.text_header import TextHeader, find_body, read_lines
 from medtranslate.io.volume import Volume
-from medtranslate.io.voxels import as_stored, write_voxels
+from medtranslate.io.voxels import type_to_write, write_voxels
 from medtranslate.records import Derivation
 
 _TYPES = {
@@ -135,18 +135,17 @@ def read_facts(path: Path, volume: int | None = None) -> Facts:
 
 
 def write(volume: Volume, path: Path, like: Volume | None, derivation: Derivation | None) -> None:
-    """Write header and voxels (as `as_stored` says) in one file, LPS, not compressed.
+    """Write header and voxels (as `type_to_write` says) in one file, LPS, not compressed.
 
     A translation says in `content`, and in key/value pairs, what it is.
     """
-    values = as_stored(volume)
-    values = values.astype(values.dtype.newbyteorder("<"), copy=False)
+    dtype = type_to_write(volume).newbyteorder("<")
     lps = swap_lps_ras(volume.affine)
     fields = {
-        "type": _TYPES[values.dtype.str[1:]][0],
+        "type": _TYPES[dtype.str[1:]][0],
         "dimension": "3",
         "space": "left-posterior-superior",
-        "sizes": " ".join(map(str, values.shape)),
+        "sizes": " ".join(map(str, volume.shape)),
         "space directions": " ".join(map(_vector, lps[:3, :3].T)),
         "kinds": "domain domain domain",
         "endian": "little",
@@ -157,7 +156,7 @@ def write(volume: Volume, path: Path, like: Volume | None, derivation: Derivatio
     if derivation is not None:
         said = label(volume, derivation)
         lines += [f"content: {said.text}", *(f"{key}:={text}" for key, text in said.fields.items())]
-    write_voxels(path, ("\n".join(lines) + "\n\n").encode("ascii"), values)
+    write_voxels(path, ("\n".join(lines) + "\n\n").encode("ascii"), volume.values, dtype)
 
 
 def _read_header(path: Path) -> TextHeader:

@@ -23,7 +23,9 @@ from medtranslate.io.volume import Volume
 _BLOCK_BYTES = 2**22
 _TAIL_BYTES = 2**20
 """Bytes that are read behind the voxels, such as the tags of an .mgz."""
-_SLICES = 16
+_SLICES = 4
+_CHECKED = 2**17
+"""Voxels that are checked at once, few enough for the processor's cache."""
 _LEVEL, _THREADS = 1, 4
 
 
@@ -128,30 +130,37 @@ def _read_voxels(
     return values.reshape(shape, order="F"), empty
 
 
-def as_stored(volume: Volume) -> NDArray[np.generic]:
-    """Give the voxels [X, Y, Z] in the type of their file (`stored` in meta), else float32.
+def type_to_write(volume: Volume) -> np.dtype[np.generic]:
+    """Choose the type of the file that was read (`stored` in meta), else float32.
 
     A type of whole numbers is taken only if it holds every voxel exactly; int16 where meta names none.
     """
     values, stored = volume.values, np.dtype(volume.meta.stored or "int16")
     if stored.kind not in "iu" or stored.itemsize > 4:
-        return values
+        return values.dtype
     limits, flat = np.iinfo(stored), values.ravel(order="K")
-    blocks = (flat[start : start + _BLOCK_BYTES] for start in range(0, flat.size, _BLOCK_BYTES))
+    blocks = (flat[start : start + _CHECKED] for start in range(0, flat.size, _CHECKED))
     exact = all(
         (np.rint(block) == block).all()
         and limits.min <= float(block.min())
         and float(block.max()) <= limits.max
         for block in blocks
     )
-    return values.astype(stored) if exact else values
+    return stored if exact else values.dtype
 
 
-def write_voxels(path: Path, header: bytes, values: NDArray[np.generic], *, gzipped: bool = False) -> None:
-    """Write a header and voxels [X, Y, Z], first axis fastest; gzip gets neither name nor date."""
+def write_voxels(
+    path: Path,
+    header: bytes,
+    values: NDArray[np.float32],
+    dtype: np.dtype[np.generic],
+    *,
+    gzipped: bool = False,
+) -> None:
+    """Write a header and voxels [X, Y, Z] as `dtype`, first axis fastest; gzip gets neither name nor date."""
     opened = igzip_threaded.open(path, "wb", _LEVEL, threads=_THREADS) if gzipped else path.open("wb")
     with opened as file:
         file.write(header)
         # Several slices at a time: where the last axis is the fastest in memory, one by one is slow.
         for start in range(0, values.shape[2], _SLICES):
-            file.write(np.ascontiguousarray(values[:, :, start : start + _SLICES].T).data)
+            file.write(np.ascontiguousarray(values[:, :, start : start + _SLICES].T, dtype).data)
