@@ -49,7 +49,8 @@ class ModelInfo:
     unit: str
     mr_percentile: float | None = None
     summary: str | None = None
-    anatomy: Literal["head", "other"] = "head"
+    # Not in the repr, from which the UIDs of derived series follow.
+    anatomy: Literal["head", "other"] = field(default="head", repr=False)
 
 
 @dataclass(frozen=True, kw_only=True, config=FROZEN)

@@ -569,3 +569,17 @@ def test_a_full_disk_leaves_nothing(series: Path, made: Callable[..., Derivation
     with pytest.raises(DiskFull, match="file system is full"):
         write_volume(big, small_disk / "mr", like=source, derivation=made("mr"))
     assert sorted(small_disk.iterdir()) == before
+
+
+def test_uids_of_a_derived_series_stay_the_same_from_release_to_release(tmp_path: Path) -> None:
+    """Golden UID of medtranslate at commit 307a544: a PACS must not take a new release's series for another."""
+    values = np.arange(240, dtype=np.float32).reshape(8, 6, 5)
+    source = Volume(values, np.diag([1.0, 2.0, 3.0, 1.0]), Meta(modality="mr", study="a"))
+    write_volume(source, tmp_path / "mr")
+    read = read_volume(tmp_path / "mr")
+    model = ModelInfo(name="m", sha256="0" * 64, to="ct", output_range=(-20.0, 100.0), unit="HU")
+    derivation = Derivation(model=model, source="mr")
+    write_volume(read.with_values(read.values / 3), tmp_path / "ct", like=read, derivation=derivation)
+    first = dcmread(min((tmp_path / "ct").iterdir()))
+    assert first.SeriesInstanceUID == "2.25.194446269044759896121460800403896527002"
+    assert first.SOPInstanceUID == "2.25.314310068776615861959968592909331702403"
