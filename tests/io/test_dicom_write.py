@@ -36,7 +36,7 @@ from medtranslate.io.dicom_header import derived_header
 from medtranslate.io.dicom_modules import AIR_TO_BONE_HU, WINDOWED, describe_ct, describe_plane
 from medtranslate.io.dicom_texts import FILED_BY
 from medtranslate.io.dicom_write import _write_slices
-from medtranslate.records import Derivation
+from medtranslate.records import Derivation, ModelInfo
 
 FREE = (
     *("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID"),
@@ -572,7 +572,7 @@ def test_a_full_disk_leaves_nothing(series: Path, made: Callable[..., Derivation
 
 
 def test_uids_of_a_derived_series_stay_the_same_from_release_to_release(tmp_path: Path) -> None:
-    """Golden UID of medtranslate at commit 307a544: a PACS must not take a new release's series for another."""
+    """Golden UIDs of commit 307a544: a PACS must not take the series of a new release for another."""
     values = np.arange(240, dtype=np.float32).reshape(8, 6, 5)
     source = Volume(values, np.diag([1.0, 2.0, 3.0, 1.0]), Meta(modality="mr", study="a"))
     write_volume(source, tmp_path / "mr")
