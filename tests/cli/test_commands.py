@@ -114,7 +114,9 @@ class TestJson:
         known: dict[str, Any] = {key: {} for key in ("input", "output", "parameters", "digests")}
         known |= {
             "summary": "red \x1b[31m",
-            "network": {"size": 32},
+            "anatomy": "head",
+            "licence": None,
+            "network": {"size": 32, "frame": "head"},
             "training": {"score": 1},
             "calibrated": {"ct": "two heads"},
             "card": "# card \x1b[2J",

@@ -32,10 +32,10 @@ def test_a_folder_has_one_run_at_a_time_until_its_gate_is_fitted(settings, monke
         seen.append("step")
         return step(*arguments)
 
-    def in_the_gate(sources, several, network, *_, **more):
+    def in_the_gate(trained, several, **more):
         refused(settings, resume=True)
         seen.append(("gate", more["quiet"]))
-        return [SliceGate(network) for _ in several]
+        return [SliceGate(trained.network) for _ in several]
 
     monkeypatch.setattr(loop, "train_step", in_a_step)
     monkeypatch.setattr(loop, "fit_gates", in_the_gate)
