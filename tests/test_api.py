@@ -87,6 +87,13 @@ def test_images_of_all_libraries_give_the_same_translation(head: Study, model: P
     assert made["volume"].source is head.mr or np.array_equal(made["volume"].source.values, values)
 
 
+def test_numpy_takes_a_volume_as_its_values(head: Study) -> None:
+    assert np.array_equal(np.asarray(head.mr), head.mr.values)
+    assert np.mean(head.mr) == pytest.approx(head.mr.values.mean())
+    without_channel = MetaTensor(from_numpy(head.mr.values.copy()), affine=from_numpy(head.mr.affine.copy()))
+    assert np.array_equal(mt.read(without_channel).affine, head.mr.affine)
+
+
 def test_what_is_written_is_what_the_command_writes(head: Study, model: Path, tmp_path: Path) -> None:
     mt.write(head.mr, tmp_path / "mr.nii.gz")
     made = mt.translate(tmp_path / "mr.nii.gz", to="ct", model=model)

@@ -17,7 +17,7 @@ def as_volume(image: Any, affine: ArrayLike | None = None, modality: Modality | 
     """Take an image of another library as a volume.
 
     Args:
-        image: a `Volume`, MONAI `MetaTensor` [1, X, Y, Z], nibabel image, or array [X, Y, Z].
+        image: a `Volume`, MONAI `MetaTensor` [1, X, Y, Z] or [X, Y, Z], nibabel image, or array [X, Y, Z].
         affine: [4, 4], array index to RAS+ mm; arrays need it, others have their own.
         modality: what the image has to be, where it says it.
 
@@ -48,10 +48,11 @@ def _taken(image: Any, affine: ArrayLike | None) -> Volume:
         return Volume(np.asarray(image.get_fdata(dtype=np.float32)), image.affine, Meta(format="nifti"))
     own, meta = getattr(image, "affine", None), getattr(image, "meta", {})
     values = np.asarray(image, np.float32)
-    if own is not None and values.ndim == 4 and values.shape[0] == 1:  # MONAI's channel first
+    if own is not None:
         modality = meta.get("modality")
         known = Meta(modality=modality if modality in ("ct", "mr") else None, levels=meta.get("levels"))
-        return Volume(values[0], np.asarray(own, np.float64), known)
+        channel_first = values.ndim == 4 and values.shape[0] == 1  # as MONAI has it
+        return Volume(values[0] if channel_first else values, np.asarray(own, np.float64), known)
     if affine is None:
         raise UsageError("an array does not say where it lies; give affine=, from array index to RAS+ mm")
     return Volume(values, np.asarray(affine, np.float64))

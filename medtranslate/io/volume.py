@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from medtranslate.errors import GeometryRefused
 from medtranslate.geometry import Floats, SliceGeometry, require_grid, spacing
@@ -85,6 +85,10 @@ class Volume:
                 f"{self.where}: a volume has three axes and an affine of 4 x 4, not {self.values.shape}"
                 f" and {self.affine.shape}"
             )
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[np.generic]:
+        """Give the values to numpy, so that its functions take a volume."""
+        return np.array(self.values, dtype, copy=copy)
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -122,6 +122,7 @@ class TestJson:
             "card": "# card \x1b[2J",
             "foreign": ["weights.pt"],
         }
+        stub("checkpoint.card", FRAMES={"head": "framed to the head"})
         stub("checkpoint", list_models=lambda: [Model], facts=lambda name: known | {"name": name})
         assert self.parsed(["models", "list"], capsys) == {"models": {"phantom": "digital heads"}}
         assert self.parsed(["models", "show", "phantom"], capsys) == known | {"name": "phantom"}
