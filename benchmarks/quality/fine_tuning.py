@@ -116,7 +116,7 @@ def make_hospital(options: argparse.Namespace) -> TrainSettings:
         anchor_rendered=1.0,
         phantom_contrast="t2",
         gate=0,
-        keep_every=1,
+        keep_every=options.every,
         network=describe(find_model(options.parent)).network if options.parent else NETWORK,
         loss=LossSettings(),
     )
