@@ -6,8 +6,8 @@ A made hospital has CT of `--heads` digital heads and T2 of as many others, as v
 from a parent or from noise, with the anchor rendered from the hospital's CT alone, so that no digital head is
 shown beside its truth. The parent is a model at hand (`--parent phantom`, which knows T1), or a small one
 that first learns T1 here. Errors are against the truth of other heads of the hospital, as a share of the
-range (`truth_ct`, `truth_mr` of validation.csv); `dice` is that of bone, the upper end of the window, in whole
-CT of these heads. Digital heads are easier than patients: the ranking is meant, not the values.
+range (`truth_ct`, `truth_mr` of validation.csv); `dice` is that of bone, the upper end of the window, in
+whole CT of these heads. Digital heads are easier than patients: the ranking is meant, not the values.
 """
 
 from __future__ import annotations
