@@ -146,7 +146,7 @@ def bone_dice(model: Path, hospital: TrainSettings) -> float:
         made = translate_volume(read_volume(path, modality="mr"), loaded, "ct")[0].values >= limit
         truth = read_volume(Path(str(hospital.val_ct)) / path.name, modality="ct").values >= limit
         found.append(2 * np.count_nonzero(made & truth) / (np.count_nonzero(made) + np.count_nonzero(truth)))
-    return mean(found)
+    return float(mean(found))
 
 
 def print_table(curves: dict[str, list[Curve]]) -> None:
