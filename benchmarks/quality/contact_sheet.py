@@ -1,0 +1,74 @@
+"""Contact sheets: slices of each case as source, translations and truth, one set and direction below another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from medtranslate.metrics import Values
+
+SHOWN = 3
+"""Slices of a case."""
+
+HEADER = 14
+"""Height of a line of text in pixels."""
+
+
+@dataclass(frozen=True)
+class Strip:
+    """Rows of slices under one title.
+
+    Attributes:
+        title: names set, direction and the images of a slice.
+        rows: for each case its name, and the images [rows, columns] of its slices from left to right.
+    """
+
+    title: str
+    rows: list[tuple[str, list[NDArray[np.uint8]]]]
+
+
+def strip_of(title: str, names: Sequence[str], images: Mapping[str, Sequence[Values]]) -> Strip:
+    """Choose slices of each case, evenly spaced.
+
+    Args:
+        names: of the pictures; the first two characters are the case.
+        images: slices [X, Y, 1] in grey values by what they are, in the order of `names`.
+    """
+    cases: dict[str, list[int]] = {}
+    for index, name in enumerate(names):
+        cases.setdefault(name[:2], []).append(index)
+    rows = []
+    for case, places in cases.items():
+        # The outermost slices show little.
+        chosen = [places[round(share * (len(places) - 1))] for share in np.linspace(0.2, 0.8, SHOWN)]
+        label = f"{case}: " + ", ".join(names[index].removesuffix(".png") for index in chosen)
+        rows.append((label, [as_picture(kind[index]) for index in chosen for kind in images.values()]))
+    return Strip(f"{title}: {', '.join(images)}", rows)
+
+
+def as_picture(values: Values) -> NDArray[np.uint8]:
+    """Turn a slice [X, Y, 1] of grey values into rows and columns."""
+    picture: NDArray[np.uint8] = values[:, :, 0].T.round().clip(0, 255).astype(np.uint8)
+    return picture
+
+
+def write_sheet(strips: Sequence[Strip], path: Path) -> None:
+    """Write the strips below each other, each row under its name."""
+    lines = []
+    for strip in strips:
+        for index, (label, row) in enumerate(strip.rows):
+            lines.append((f"{strip.title} - {label}" if index == 0 else label, np.concatenate(row, axis=1)))
+    width = max(row.shape[1] for _, row in lines)
+    sheet = Image.new("L", (width, sum(row.shape[0] + HEADER for _, row in lines)))
+    top = 0
+    for label, row in lines:
+        ImageDraw.Draw(sheet).text((2, top + 1), label, fill=255)
+        sheet.paste(Image.fromarray(row), (0, top + HEADER))
+        top += HEADER + row.shape[0]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sheet.save(path)
