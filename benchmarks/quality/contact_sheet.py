@@ -1,4 +1,4 @@
-"""Contact sheets: slices of each case as source, translations and truth, one set and direction below another."""
+"""Contact sheets: slices of each case as source, translations and truth, set below set."""
 
 from __future__ import annotations
 
@@ -59,16 +59,17 @@ def as_picture(values: Values) -> NDArray[np.uint8]:
 
 def write_sheet(strips: Sequence[Strip], path: Path) -> None:
     """Write the strips below each other, each row under its name."""
-    lines = []
-    for strip in strips:
-        for index, (label, row) in enumerate(strip.rows):
-            lines.append((f"{strip.title} - {label}" if index == 0 else label, np.concatenate(row, axis=1)))
-    width = max(row.shape[1] for _, row in lines)
-    sheet = Image.new("L", (width, sum(row.shape[0] + HEADER for _, row in lines)))
+    lines = [
+        (f"{strip.title} - {label}" if label == strip.rows[0][0] else label, np.concatenate(images, axis=1))
+        for strip in strips
+        for label, images in strip.rows
+    ]
+    width = max(line.shape[1] for _, line in lines)
+    sheet = Image.new("L", (width, sum(line.shape[0] + HEADER for _, line in lines)))
     top = 0
-    for label, row in lines:
+    for label, line in lines:
         ImageDraw.Draw(sheet).text((2, top + 1), label, fill=255)
-        sheet.paste(Image.fromarray(row), (0, top + HEADER))
-        top += HEADER + row.shape[0]
+        sheet.paste(Image.fromarray(line), (0, top + HEADER))
+        top += HEADER + line.shape[0]
     path.parent.mkdir(parents=True, exist_ok=True)
     sheet.save(path)

@@ -18,6 +18,9 @@ WINDOW = (-20.0, 100.0)
 PICTURE_HU = (WINDOW[1] - WINDOW[0]) / 255, WINDOW[0]
 """Slope and offset from their grey values to HU."""
 
+FOLDERS: dict[Modality, str] = {"ct": "CT", "mr": "MRI"}
+"""Of a set with one MR contrast."""
+
 
 @dataclass(frozen=True)
 class PairSet:

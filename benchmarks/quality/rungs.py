@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from inspect import signature
 from itertools import chain
@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.ablation.appearance import sliced_wasserstein
+from benchmarks.ablation.appearance import apart, projected
 from benchmarks.quality.pair_measures import GREY, areas_of, blurred, shifted, slice_measures
 from benchmarks.quality.pair_sets import PICTURE_HU, PairSet
 from medtranslate.checkpoint import Model
@@ -59,9 +59,9 @@ class Rung:
         }
         return {name: fmean(values) for name, values in found.items() if values}
 
-    def summary(self, truth: list[Values]) -> dict[str, float]:
-        """Average over all slices, with the SWD of their patches."""
-        return self.means() | {"swd": 1000 * sliced_wasserstein(_tensor(truth), _tensor(self.slices))}
+    def summary(self, truth: Tensor) -> dict[str, float]:
+        """Average over all slices, with the SWD of their patches from those of the truth, `projections`."""
+        return self.means() | {"swd": 1000 * apart(truth, projections(self.slices))}
 
 
 def climb(
@@ -148,6 +148,6 @@ def with_mean(model: Model, to: Modality, mean: Tensor) -> Model:
     return Model(model.description, model.generators, {to: mean})
 
 
-def _tensor(slices: list[Values]) -> Tensor:
-    """Turn slices [X, Y, 1] in grey values into [B, 1, Y, X] in [-1, 1]."""
-    return torch.from_numpy(np.stack(slices)).permute(0, 3, 2, 1) / 127.5 - 1
+def projections(slices: Sequence[Values]) -> Tensor:
+    """Project the patches of slices [X, Y, 1] in grey values."""
+    return projected(torch.from_numpy(np.stack(slices)).permute(0, 3, 2, 1) / 127.5 - 1)

@@ -3,8 +3,8 @@
     python -m benchmarks.quality.scoreboard --model brain-2d --model RUN/model --data DATA --cases choosing
 
 DATA is the folder of `pair_sets`. `choosing` cases choose settings; `reporting` cases are looked at last.
---every 4 measures every fourth picture. --sheet draws some pictures of each case; most pairs may not be shown.
- Each set and direction has a table of models and rungs:
+--every 4 measures every fourth picture. --sheet draws pictures of each case; most pairs may not be shown.
+Each set and direction has a table of models and rungs:
 
 blurred N         the translation, blurred by a Gaussian of N pixels: a change that lowers MAE and bone
                   together has only blurred
@@ -34,9 +34,9 @@ from pathlib import Path
 import torch
 
 from benchmarks.quality.contact_sheet import Strip, strip_of, write_sheet
+from benchmarks.quality.pair_measures import interval
 from benchmarks.quality.pair_sets import PAIR_SETS
-from benchmarks.quality.paired_pictures import interval
-from benchmarks.quality.rungs import Rung, climb
+from benchmarks.quality.rungs import Rung, climb, projections
 from medtranslate.checkpoint import load_model
 from medtranslate.config import Modality
 
@@ -68,9 +68,13 @@ def main() -> None:
     rows, strips = list[Row](), list[Strip]()
     for pairs in PAIR_SETS:
         names = pairs.names(options.data, options.cases, options.every)
+        if not names:
+            print(f"\n**{pairs.name}**: no pictures in {options.data / pairs.folder}")
+            continue
         for to in TARGETS:
             truth, rungs = climb(pairs, options.data, names, to, models)
-            found = {name: rung.summary(truth) for name, rung in rungs.items()}
+            patches = projections(truth)
+            found = {name: rung.summary(patches) for name, rung in rungs.items()}
             cases = ", ".join(pairs.cases[options.cases])
             print(f"\n**{pairs.name}, to {to.upper()}** ({len(names)} pictures of cases {cases})\n")
             print("\n".join(table(found)), flush=True)
