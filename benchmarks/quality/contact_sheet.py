@@ -32,22 +32,19 @@ class Strip:
     rows: list[tuple[str, list[NDArray[np.uint8]]]]
 
 
-def strip_of(title: str, names: Sequence[str], images: Mapping[str, Sequence[Values]]) -> Strip:
+def strip_of(title: str, cases: Sequence[str], images: Mapping[str, Sequence[Values]]) -> Strip:
     """Choose slices of each case, evenly spaced.
 
     Args:
-        names: of the pictures; the first two characters are the case.
-        images: slices [X, Y, 1] in grey values by what they are, in the order of `names`.
+        cases: of the slices.
+        images: slices [X, Y, 1] in grey values by what they are, in the order of `cases`.
     """
-    cases: dict[str, list[int]] = {}
-    for index, name in enumerate(names):
-        cases.setdefault(name[:2], []).append(index)
     rows = []
-    for case, places in cases.items():
+    for case in dict.fromkeys(cases):
+        places = [index for index, name in enumerate(cases) if name == case]
         # The outermost slices show little.
         chosen = [places[round(share * (len(places) - 1))] for share in np.linspace(0.2, 0.8, SHOWN)]
-        label = f"{case}: " + ", ".join(names[index].removesuffix(".png") for index in chosen)
-        rows.append((label, [as_picture(kind[index]) for index in chosen for kind in images.values()]))
+        rows.append((case, [as_picture(kind[index]) for index in chosen for kind in images.values()]))
     return Strip(f"{title}: {', '.join(images)}", rows)
 
 

@@ -21,13 +21,13 @@ BONE = 235.0
 """Least grey value of bone: 91 HU in the brain window."""
 
 FLUID, SMOOTH = 20.0, 2.0
-"""Fluid is darker than the median inside the skull by this, in a picture smoothed by this sigma in pixels."""
+"""Fluid is darker than the median inside the skull by this, in a picture smoothed by this sigma in mm."""
 
-MARGIN = 12
-"""Pixels from bone to the inside of the skull, so that fluid is that of ventricles and wide cisterns."""
+MARGIN = 12.0
+"""Millimetres from bone to the inside of the skull, so that fluid is that of ventricles and wide cisterns."""
 
-LEAST_FLUID = 100
-"""Pixels of fluid in a slice that is measured."""
+LEAST_FLUID = 100.0
+"""Square millimetres of fluid in a slice that is measured."""
 
 
 @dataclass(frozen=True)
@@ -37,26 +37,28 @@ class Areas:
     inside: Voxels
     fluid: Voxels
     brain: Voxels
+    pixel_mm: float = 1.0
 
     @property
     def shows_fluid(self) -> bool:
         """Return True for a slice in which fluid is measured."""
-        return int(self.fluid.sum()) >= LEAST_FLUID and bool(self.brain.any())
+        return float(self.fluid.sum()) * self.pixel_mm**2 >= LEAST_FLUID and bool(self.brain.any())
 
 
-def areas_of(ct: Values) -> Areas:
-    """Find fluid and brain in a true CT."""
+def areas_of(ct: Values, pixel_mm: float = 1.0) -> Areas:
+    """Find fluid and brain in a true CT; a picture's pixels are taken for millimetres."""
     bone = ct >= BONE
-    inside = _filled(bone) & ~ndimage.binary_dilation(bone, _IN_PLANE, iterations=MARGIN)
-    fluid = fluid_in(ct, inside)
-    return Areas(inside, fluid, inside & ~fluid)
+    rim = ndimage.binary_dilation(bone, _IN_PLANE, iterations=max(1, round(MARGIN / pixel_mm)))
+    inside = _filled(bone) & ~rim
+    fluid = fluid_in(ct, inside, pixel_mm)
+    return Areas(inside, fluid, inside & ~fluid, pixel_mm)
 
 
-def fluid_in(ct: Values, inside: Voxels) -> Voxels:
+def fluid_in(ct: Values, inside: Voxels, pixel_mm: float) -> Voxels:
     """Select what is darker than the median inside the skull."""
     if not inside.any():
         return inside
-    found: Voxels = inside & (blurred(ct, SMOOTH) < np.median(ct[inside]) - FLUID)
+    found: Voxels = inside & (blurred(ct, SMOOTH / pixel_mm) < np.median(ct[inside]) - FLUID)
     return found
 
 
@@ -79,18 +81,18 @@ def slice_measures(made: Values, truth: Values, mask: Voxels, areas: Areas, *, c
         "gradient": gradient_correlation(made, truth, mask),
     }
     if areas.shows_fluid:
-        found["fluid"] = contrast(made, areas)
-        found["true fluid"] = contrast(truth, areas)
+        found["fluid"] = fluid_less_brain(made, areas)
+        found["true fluid"] = fluid_less_brain(truth, areas)
     if ct:
         found["bone"] = dice(made >= BONE, truth >= BONE)
         if areas.shows_fluid:
-            found["fluid dice"] = dice(fluid_in(made, areas.inside), areas.fluid)
+            found["fluid dice"] = dice(fluid_in(made, areas.inside, areas.pixel_mm), areas.fluid)
     return {name: float(value) for name, value in found.items() if value is not None}
 
 
-def contrast(values: Values, areas: Areas) -> float:
+def fluid_less_brain(values: Values, areas: Areas) -> float:
     """Subtract the mean of brain from that of fluid in the smoothed picture."""
-    values = blurred(values, SMOOTH)
+    values = blurred(values, SMOOTH / areas.pixel_mm)
     return float(values[areas.fluid].mean() - values[areas.brain].mean())
 
 

@@ -30,7 +30,7 @@ class PairSet:
         name: short, for tables.
         folder: of the data; it holds `CT` and `mr`.
         cases: by the use that is made of them.
-        contrasts: of the cases, where they are known.
+        contrasts: of the cases; those of the atlas are by eye (fluid is bright in all, some are near PD).
     """
 
     name: str
@@ -45,16 +45,17 @@ class PairSet:
         return [name for name in found if name[:2] in self.cases[use]][::every]
 
     def read(self, data: Path, name: str, modality: Modality) -> Volume:
-        """Read a picture; that of a CT has its HU noted."""
-        folder, hu = ("CT", PICTURE_HU) if modality == "ct" else (self.mr, None)
-        return read_volume(data / self.folder / folder / name, modality=modality, picture_hu=hu)
+        """Read a picture."""
+        folder = "CT" if modality == "ct" else self.mr
+        return read_volume(data / self.folder / folder / name, modality=modality)
 
 
-_THREE = {"choosing": ("71", "73"), "reporting": ("74", "75", "76", "77")}
+_ATLAS: dict[str, tuple[str, ...]] = {"choosing": ("16", "20", "28"), "reporting": ("32", "33", "41")}
+_THREE: dict[str, tuple[str, ...]] = {"choosing": ("71", "73"), "reporting": ("74", "75", "76", "77")}
 
 PAIR_SETS = (
     PairSet(
-        "atlas", "paired-ct-mr", "MRI", {"choosing": ("16", "20", "28"), "reporting": ("32", "33", "41")}, {}
+        "atlas", "paired-ct-mr", "MRI", _ATLAS, dict.fromkeys(("16", "20", "28", "32", "33", "41"), "t2")
     ),
     PairSet(
         "T1", "paired-three", "MRI-T1", _THREE, dict.fromkeys(("71", "73", "74", "75", "76", "77"), "t1")

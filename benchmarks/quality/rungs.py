@@ -16,14 +16,13 @@ from torch import Tensor
 
 from benchmarks.ablation.appearance import apart, projected
 from benchmarks.quality.pair_measures import GREY, areas_of, blurred, shifted, slice_measures
-from benchmarks.quality.pair_sets import PICTURE_HU, PairSet
+from benchmarks.quality.pair_sets import PICTURE_HU, WINDOW, PairSet
 from medtranslate.checkpoint import Model
 from medtranslate.config import Modality
 from medtranslate.evaluation.mean_image import mean_image
 from medtranslate.io import Volume
 from medtranslate.metrics import Values, head_mask, invented
 from medtranslate.modality import OTHER
-from medtranslate.transforms import denormalise
 from medtranslate.translation import translate_volume
 from medtranslate.translation.framed import frame
 
@@ -108,18 +107,34 @@ def images(
 
 def translated(source: Volume, model: Model, to: Modality, contrast: str | None = None) -> Volume:
     """Translate a volume, in a contrast if the model takes one."""
-    run: Callable[..., tuple[Volume, object]] = translate_volume
-    takes = to == "mr" and contrast and "contrast" in signature(run).parameters
-    return run(source, model, to, contrast=contrast)[0] if takes else run(source, model, to)[0]
+    if to == "mr" and source.is_picture and shown_hu(model) != WINDOW:
+        source = source.with_meta(hu=PICTURE_HU)
+    if contrast and to == "mr" and takes_contrast(model):
+        run: Callable[..., tuple[Volume, object]] = translate_volume
+        return run(source, model, to, contrast=contrast)[0]
+    return translate_volume(source, model, to)[0]
+
+
+def takes_contrast(model: Model) -> bool:
+    """Return True for a model that answers in the contrast that it is given."""
+    told = getattr(model.description.network, "told", 0)
+    return bool(told) and "contrast" in signature(translate_volume).parameters
+
+
+def shown_hu(model: Model) -> tuple[float, float]:
+    """Return the HU that are black and white in a model's CT pictures."""
+    scale = model.description.scale
+    ends: tuple[float, float] = getattr(scale, "ct_picture", None) or scale.ct_window
+    return ends
 
 
 def in_window(grey: Values, to: Modality, model: Model) -> Values:
-    """Bring the grey values of a CT from the model's scale to the pairs' window."""
-    if to == "mr":
+    """Bring the grey values of a CT picture from the model's window to the pairs' own."""
+    black, white = shown_hu(model)
+    if to == "mr" or (black, white) == WINDOW:
         return grey
-    hu = denormalise(grey / np.float32(127.5) - 1, "ct", model.description.scale)
     slope, offset = PICTURE_HU
-    made: Values = ((hu - offset) / slope).clip(*GREY).astype(np.float32)
+    made: Values = ((grey * (white - black) / 255 + black - offset) / slope).clip(*GREY).astype(np.float32)
     return made
 
 

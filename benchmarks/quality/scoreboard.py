@@ -27,78 +27,112 @@ SWD               sliced Wasserstein distance of 7 x 7 patches, in thousandths o
 from __future__ import annotations
 
 import argparse
-import csv
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 
+from benchmarks.quality import head_volumes
 from benchmarks.quality.contact_sheet import Strip, strip_of, write_sheet
+from benchmarks.quality.head_volumes import TO_CT, TO_MR, heads, to_ct, to_mr_and_back
 from benchmarks.quality.pair_measures import interval
 from benchmarks.quality.pair_sets import PAIR_SETS
-from benchmarks.quality.rungs import Rung, climb, projections
-from medtranslate.checkpoint import load_model
+from benchmarks.quality.rungs import Rung, climb, projections, takes_contrast
+from benchmarks.quality.tables import Row, table, write
+from medtranslate.checkpoint import Model, load_model
 from medtranslate.config import Modality
+from medtranslate.metrics import Values
 
 COLUMNS = ("mae", "mae matched", "ssim", "bone", "fluid", "true fluid", "fluid dice", "gradient", "swd")
-HEADINGS = {
-    "mae": "MAE",
-    "mae matched": "matched",
-    "ssim": "SSIM",
-    "true fluid": "truth",
-    "fluid dice": "fluid Dice",
-    "swd": "SWD",
-}
-DIGITS = {"mae": 1, "mae matched": 1, "fluid": 1, "true fluid": 1, "swd": 1}
-TARGETS: tuple[Modality, Modality] = ("ct", "mr")
+CONTRASTS = ("t1", "t2", "flair", "pd")
+"""Of the MR that is made of a CT without a true MR."""
 
-Row = dict[str, str | float]
+TARGETS: tuple[Modality, Modality] = ("ct", "mr")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--model", action="append", required=True)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--cases", choices=("choosing", "reporting"), default="choosing")
-    parser.add_argument("--every", type=int, default=1, help="measure every n-th picture")
+    parser.add_argument("--cases", choices=("choosing", "reporting"), help="of the pairs of pictures")
+    parser.add_argument("--heads", action="store_true", help="whole heads, in HU where there is a truth")
+    parser.add_argument(
+        "--every", type=int, default=1, help="measure every n-th picture, or slice of a truth"
+    )
     parser.add_argument("--csv", type=Path, help="write the rows, with intervals")
     parser.add_argument("--sheet", type=Path, help="PNG of source, translations and truth")
     options = parser.parse_args()
-    models = {name: load_model(name, torch.device("cpu")) for name in options.model}
-    rows, strips = list[Row](), list[Strip]()
+    if not (options.cases or options.heads):
+        parser.error("give --cases choosing, --cases reporting, --heads, or several")
+    board = Board({name: load_model(name, torch.device("cpu")) for name in options.model})
+    if options.cases:
+        of_pictures(board, options.data, options.cases, options.every)
+    if options.heads:
+        of_heads(board, options.data, options.every)
+    if options.csv:
+        write(options.csv, board.rows)
+    if options.sheet:
+        write_sheet(board.strips, options.sheet)
+
+
+@dataclass
+class Board:
+    """What was measured of some models: rows of the CSV, and strips of the sheet."""
+
+    models: dict[str, Model]
+    rows: list[Row] = field(default_factory=list)
+    strips: list[Strip] = field(default_factory=list)
+
+    def add(
+        self, name: str, to: Modality, truth: list[Values], rungs: dict[str, Rung], labels: list[str]
+    ) -> None:
+        """Print the table of a set and direction, and keep its rows and pictures."""
+        patches = projections(truth)
+        found = {name: rung.summary(patches) for name, rung in rungs.items()}
+        print(f"\n**{name}, to {to.upper()}** ({len(truth)} slices)\n")
+        print("\n".join(table(found, COLUMNS)), flush=True)
+        for rung, means in found.items():
+            self.rows += [{"set": name, "to": to, "row": rung, **row} for row in rows_of(rungs[rung], means)]
+        shown = {"source": rungs["copied"].slices, **{name: rungs[name].slices for name in self.models}}
+        self.strips.append(strip_of(f"{name}, to {to.upper()}", labels, shown | {"truth": truth}))
+
+    def list(self, name: str, found: dict[str, dict[str, float]], columns: Sequence[str]) -> None:
+        """Print a table of heads, and keep its rows."""
+        print(f"\n**{name}**\n")
+        print("\n".join(table(found, columns)), flush=True)
+        self.rows += [{"set": name, "row": row, **values} for row, values in found.items()]
+
+
+def of_pictures(board: Board, data: Path, use: str, every: int) -> None:
+    """Measure the pairs of pictures."""
     for pairs in PAIR_SETS:
-        names = pairs.names(options.data, options.cases, options.every)
+        names = pairs.names(data, use, every)
         if not names:
-            print(f"\n**{pairs.name}**: no pictures in {options.data / pairs.folder}")
+            print(f"\n**{pairs.name}**: no pictures in {data / pairs.folder}")
             continue
         for to in TARGETS:
-            truth, rungs = climb(pairs, options.data, names, to, models)
-            patches = projections(truth)
-            found = {name: rung.summary(patches) for name, rung in rungs.items()}
-            cases = ", ".join(pairs.cases[options.cases])
-            print(f"\n**{pairs.name}, to {to.upper()}** ({len(names)} pictures of cases {cases})\n")
-            print("\n".join(table(found)), flush=True)
-            about: Row = {"set": pairs.name, "to": to}
-            rows += [
-                about | {"row": name} | row for name in found for row in rows_of(rungs[name], found[name])
-            ]
-            shown = {"source": rungs["copied"].slices, **{name: rungs[name].slices for name in models}}
-            strips.append(strip_of(f"{pairs.name}, to {to.upper()}", names, shown | {"truth": truth}))
-    if options.csv:
-        write(options.csv, rows)
-    if options.sheet:
-        write_sheet(strips, options.sheet)
+            truth, rungs = climb(pairs, data, names, to, board.models)
+            board.add(f"{pairs.name}, {use}", to, truth, rungs, [name[:2] for name in names])
 
 
-def table(found: Mapping[str, Mapping[str, float]]) -> list[str]:
-    """Lay out rows in Markdown; columns without a value are left out."""
-    columns = [name for name in COLUMNS if any(name in row for row in found.values())]
-    lines = ["| | " + " | ".join(HEADINGS.get(name, name) for name in columns) + " |"]
-    lines.append("| --- |" + " --- |" * len(columns))
-    for name, row in found.items():
-        values = (f"{row[key]:.{DIGITS.get(key, 3)}f}" if key in row else "" for key in columns)
-        lines.append(f"| {name} | " + " | ".join(values) + " |")
-    return lines
+def of_heads(board: Board, data: Path, every: int) -> None:
+    """Measure whole heads."""
+    made, back = dict[str, dict[str, float]](), dict[str, dict[str, float]]()
+    for head in heads(data):
+        if head.mr and head.ct:
+            for to in TARGETS:
+                truth, rungs = head_volumes.climb(head, to, board.models, every)
+                board.add(head.name, to, truth, rungs, [head.name] * len(truth))
+        for name, model in board.models.items():
+            if head.mr:
+                made[f"{head.name}, {name}"] = to_ct(head, model)
+            else:
+                for kind in CONTRASTS if takes_contrast(model) else (None,):
+                    label = f"{head.name}, {name}" + (f" in {kind}" if kind else "")
+                    back[label] = to_mr_and_back(head, model, kind)
+    board.list("Heads, MR to CT", made, TO_CT)
+    board.list("Heads, CT to MR and back", back, TO_MR)
 
 
 def rows_of(rung: Rung, means: Mapping[str, float]) -> Iterator[Row]:
@@ -109,18 +143,6 @@ def rows_of(rung: Rung, means: Mapping[str, float]) -> Iterator[Row]:
     yield {"case": "all", **means, **ends}
     for case in rung.cases:
         yield {"case": case, **rung.means(case)}
-
-
-def write(path: Path, rows: list[Row]) -> None:
-    """Write rows with all columns that any has."""
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(
-            {key: f"{value:.5g}" if isinstance(value, float) else value for key, value in row.items()}
-            for row in rows
-        )
 
 
 if __name__ == "__main__":

@@ -15,8 +15,8 @@ from benchmarks.quality.pair_measures import (
     BONE,
     areas_of,
     blurred,
-    contrast,
     dice,
+    fluid_less_brain,
     gradient_correlation,
     slice_measures,
 )
@@ -61,9 +61,9 @@ def test_fluid_has_the_sign_of_the_picture_and_not_of_the_truth() -> None:
     truth = head()
     areas = areas_of(truth)
     assert areas.shows_fluid
-    assert contrast(truth, areas) == pytest.approx(VENTRICLE - BRAIN, abs=15)
-    assert contrast(head(fluid=160), areas) > 20
-    assert contrast(head(fluid=BRAIN), areas) == pytest.approx(0, abs=1)
+    assert fluid_less_brain(truth, areas) == pytest.approx(VENTRICLE - BRAIN, abs=15)
+    assert fluid_less_brain(head(fluid=160), areas) > 20
+    assert fluid_less_brain(head(fluid=BRAIN), areas) == pytest.approx(0, abs=1)
     mask = np.ones_like(truth, bool)
     right, wrong = (slice_measures(made, truth, mask, areas, ct=True) for made in (truth, head(fluid=160)))
     assert (right["fluid dice"], wrong["fluid dice"]) == (1, 0)
@@ -128,9 +128,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Pairs of two atlas cases, and of one further patient."""
     folder = tmp_path_factory.mktemp("pairs")
     cases = {"paired-ct-mr/MRI": ("16", "20"), "paired-three/MRI-T1": ("71",), "paired-three/MRI-T2": ("71",)}
-    mr = head(128, brain=150, bone=20, fluid=230)
+    mr = head(96, brain=150, bone=20, fluid=230)
     for place, names in cases.items():
-        for kind, picture in {folder / place: mr, (folder / place).parent / "CT": head(128)}.items():
+        for kind, picture in {folder / place: mr, (folder / place).parent / "CT": head(96)}.items():
             kind.mkdir(parents=True, exist_ok=True)
             for name, number in product(names, (1, 2, 3)):
                 pixels = np.roll(picture[:, :, 0].T, number, axis=1).astype(np.uint8)
@@ -142,22 +142,25 @@ def test_rows_of_made_pairs(
     data: Path, small_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows_path, sheet = tmp_path / "rows.csv", tmp_path / "sheet.png"
-    line = f"scoreboard --model {small_model} --data {data} --every 2 --csv {rows_path} --sheet {sheet}"
-    monkeypatch.setattr("sys.argv", line.split())
+    line = f"scoreboard --model {small_model} --data {data} --cases choosing --every 2"
+    monkeypatch.setattr("sys.argv", [*line.split(), "--csv", str(rows_path), "--sheet", str(sheet)])
     monkeypatch.setattr("benchmarks.ablation.appearance.DIRECTIONS", 4)
+    monkeypatch.setattr("benchmarks.ablation.appearance.PATCHES", 64)
     scoreboard.main()
     with rows_path.open(newline="") as file:
         rows = {(row["set"], row["to"], row["row"], row["case"]): row for row in csv.DictReader(file)}
-    assert {key[:2] for key in rows} == {(pairs.name, to) for pairs in PAIR_SETS for to in ("ct", "mr")}
-    of_atlas = [key[2:] for key in rows if key[:2] == ("atlas", "ct")]
+    assert {key[:2] for key in rows} == {
+        (f"{pairs.name}, choosing", to) for pairs in PAIR_SETS for to in ("ct", "mr")
+    }
+    of_atlas = [key[2:] for key in rows if key[:2] == ("atlas, choosing", "ct")]
     assert {case for name, case in of_atlas if name == "copied"} == {"all", "16", "20"}
     assert len({name for name, _ in of_atlas}) == 2 + len(WIDTHS) + 2
-    shifted = rows["atlas", "ct", "shifted", "all"]
-    assert float(shifted["bone"]) > 0.5 > float(rows["atlas", "ct", "copied", "all"]["bone"])
-    assert float(shifted["fluid"]) < 0 < float(rows["atlas", "ct", "copied", "all"]["fluid"])
-    assert ("T1", "mr", "mean of contrast", "71") not in rows  # there is no other patient
+    shifted = rows["atlas, choosing", "ct", "shifted", "all"]
+    assert float(shifted["bone"]) > 0.5 > float(rows["atlas, choosing", "ct", "copied", "all"]["bone"])
+    assert float(shifted["fluid"]) < 0 < float(rows["atlas, choosing", "ct", "copied", "all"]["fluid"])
+    assert ("T1, choosing", "mr", "mean of contrast", "71") not in rows  # there is no other patient
     with Image.open(sheet) as picture:
-        assert picture.size == (3 * 3 * 128, 8 * (128 + 14))
+        assert picture.size == (3 * 3 * 96, 8 * (96 + 14))
 
 
 def test_the_mean_of_a_contrast_is_that_of_other_cases(data: Path, model: Model) -> None:
