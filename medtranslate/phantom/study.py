@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from medtranslate.config import PhantomContrast, PhantomSettings, StreamContrast
 from medtranslate.io import Meta, Volume, write_volume
 from medtranslate.phantom.canvas import Plane, field
 from medtranslate.phantom.head import Head, draw_head, draw_waves
+from medtranslate.phantom.label_maps import LabelMap, draw_cut, paint_cut
 from medtranslate.phantom.paint import lesion_at, paint
-from medtranslate.phantom.tissues import TISSUES, Floats, ct_values, mr_values
+from medtranslate.phantom.tissues import TISSUES, TOLD, Floats, brightness, ct_values, mr_values
 from medtranslate.runtime import check_free, whole_output
 
 HELD_OUT = 900_000
 """Seeds from here on are never used in training."""
+
+
+_LEAST_HEAD = 0.03
+"""Share of a slice that shows the head, at least; a turned plane may pass above the vertex."""
 
 
 @dataclass(frozen=True)
@@ -50,12 +58,14 @@ class Slices:
         mr: arbitrary units, air near 0, the brightest tissue near 1000.
         head: True inside the head, its air included.
         wanted: a second MR in another contrast, None by default.
+        told: brightness of the tissues of `TOLD` in the last MR, [count, 7] in [-1, 1].
     """
 
     ct: torch.Tensor
     mr: torch.Tensor
     head: torch.Tensor
     wanted: torch.Tensor | None = None
+    told: torch.Tensor | None = None
 
 
 def _planes(size: int, spacing: float) -> list[Plane]:
@@ -155,6 +165,7 @@ def slices(
     wanted: StreamContrast | None = None,
     lesions: bool = True,
     skull_base: bool = True,
+    maps: Sequence[LabelMap] = (),
 ) -> Slices:
     """Draw axial slices, each of a new head at a random height.
 
@@ -170,26 +181,42 @@ def slices(
         lesions: False omits them from the same heads and the same planes.
         skull_base: False omits the base of the skull, the orbits and the sinuses; the vault
             stays closed below the brain.
+        maps: heads to cut the slices from, one at random for each, in place of painted heads.
     """
     contrasts = (contrast,) if wanted is None else (contrast, wanted)
     images = np.empty((1 + len(contrasts), count, 1, size, size), np.float32)
     inside = np.empty((count, 1, size, size), np.bool_)
+    told = np.empty((count, len(TOLD)), np.float32)
     for index in range(count):
-        images[:, index, 0], inside[index, 0] = _slice(seed, index, size, contrasts, lesions, skull_base)
+        rng = np.random.default_rng([seed, index, 2])
+        cut = partial(_cut, maps) if maps else partial(_painted_slice, skull_base)
+        streams = [np.random.default_rng([seed, index, 3 + which]) for which in range(len(contrasts))]
+        values = [mr_values(stream, contrast) for stream, contrast in zip(streams, contrasts, strict=True)]
+        drawn = cut(rng, values, size, lesions)
+        images[:, index, 0], inside[index, 0] = _with_noise(drawn, rng, streams), drawn.inside
+        told[index] = brightness(values[-1])
     ct, mr, *second = map(torch.from_numpy, images)
-    return Slices(ct, mr, torch.from_numpy(inside), second[0] if second else None)
+    heads, told_of = torch.from_numpy(inside), torch.from_numpy(told)
+    return Slices(ct, mr, heads, second[0] if second else None, told_of)
 
 
-def _slice(
-    seed: int,
-    index: int,
-    size: int,
-    contrasts: tuple[StreamContrast, ...],
-    lesions: bool,
-    skull_base: bool,
-) -> tuple[Floats, NDArray[np.bool_]]:
-    """Paint CT and MRs [1 + contrasts, size, size], and the mask of the head."""
-    rng = np.random.default_rng([seed, index, 2])
+@dataclass(frozen=True, eq=False)
+class _Drawn:
+    """CT and MRs of a slice [1 + contrasts, size, size] without noise, and where the head is.
+
+    `grain` is the noise of the CT in HU.
+    """
+
+    images: Floats
+    inside: NDArray[np.bool_]
+    plane: Plane
+    grain: float
+
+
+def _painted_slice(
+    skull_base: bool, rng: np.random.Generator, values: Sequence[Floats], size: int, lesions: bool
+) -> _Drawn:
+    """Paint a slice of a new head."""
     head = draw_head(int(rng.integers(2**62)))
     plane = _axial(rng, head, size)
     if not lesions:
@@ -197,18 +224,39 @@ def _slice(
     if not skull_base:
         head = replace(head, parts={name: head.parts[name] for name in ("face", "deep")})
     softness, grain = rng.uniform(0.9, 2.2), rng.uniform(1.0, 5.0)
-    streams = [np.random.default_rng([seed, index, 3 + which]) for which in range(len(contrasts))]
-    values = [mr_values(stream, contrast) for stream, contrast in zip(streams, contrasts, strict=True)]
     canvas = paint(head, plane, np.stack([ct_values(rng), *values]), softness)
-    images = canvas.images
-    images[0] += _ct_noise(rng, plane.shape, grain)
+    return _Drawn(canvas.images, canvas.head | (canvas.labels > 0), plane, grain)
+
+
+def _cut(
+    maps: Sequence[LabelMap],
+    rng: np.random.Generator,
+    values: Sequence[Floats],
+    size: int,
+    lesions: bool,
+) -> _Drawn:
+    """Cut a slice from one of the maps; CT and MR are blurred by different widths."""
+    head, tissues = maps[int(rng.integers(len(maps)))], np.stack([ct_values(rng), *values])
+    inside = np.zeros(1, np.bool_)
+    while inside.mean() < _LEAST_HEAD:
+        cut = draw_cut(head, rng, size, lesions=lesions)
+        images, inside = paint_cut(head, cut, tissues, rng)
+    for image in images:
+        ndimage.gaussian_filter(image, rng.uniform(0.0, 0.9) * size / 256, output=image)
+    return _Drawn(images, inside, cut.plane, rng.uniform(1.0, 5.0))
+
+
+def _with_noise(drawn: _Drawn, rng: np.random.Generator, streams: Sequence[np.random.Generator]) -> Floats:
+    """Add noise to a slice, and texture and the coils' shading to its MRs."""
+    images, plane = drawn.images, drawn.plane
+    images[0] += _ct_noise(rng, plane.shape, drawn.grain)
     texture = field(draw_waves(rng, 16, 6, 60, 1.0), plane)
     for stream, mr in zip(streams, images[1:], strict=True):
         bias = field(draw_waves(stream, 5, 120, 400, stream.uniform(0.0, 0.12)), plane)
         mr[:] = rician(
             mr * (1.0 + stream.uniform(0.0, 0.05) * texture + bias), stream, stream.uniform(2.0, 30.0)
         )
-    return images, canvas.head | (canvas.labels > 0)
+    return images
 
 
 def _axial(rng: np.random.Generator, head: Head, size: int) -> Plane:

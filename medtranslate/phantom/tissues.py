@@ -166,6 +166,16 @@ _BETWEEN = {
 """Position of a tissue between white (0) and grey matter (1)."""
 
 
+TOLD = ("fat", "muscle", "diploe", "csf", "grey matter", "white matter", "venous blood")
+"""Tissues whose brightness tells one contrast of MR from another; the last takes up contrast agent."""
+
+
+def brightness(values: Floats) -> Floats:
+    """Give the brightness in [-1, 1] of the tissues of `TOLD`, whose intensities are 0 to 1000."""
+    told: Floats = (values[..., [LABEL[name] for name in TOLD]] / 500.0 - 1.0).astype(np.float32)
+    return told
+
+
 def _draw_protocol(rng: np.random.Generator) -> Protocol:
     kind = rng.choice(len(_CLINICAL), p=[share for share, _, _ in _CLINICAL])
     _, low, high = _CLINICAL[kind]
