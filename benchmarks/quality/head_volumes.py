@@ -38,6 +38,9 @@ from medtranslate.translation.framed import frame
 BODY_HU = -500.0
 """A true CT's head lies above this, with its cavities."""
 
+DEEP_MM = 25.0
+"""Margin of the inside of the skull in volumes, whose truth is aligned: fluid is that of the ventricles."""
+
 WHOLE = (-1000.0, 1000.0)
 """HU that a model of the whole range can say, at least."""
 
@@ -124,7 +127,7 @@ def climb(
     rungs: dict[str, Rung] = defaultdict(Rung)
     shown = [index for index in range(0, mask.shape[2], every) if mask[:, :, index].any()]
     for at in (np.s_[:, :, index : index + 1] for index in shown):
-        areas, true = areas_of(truth["ct"][at], pixel), truth[to][at]
+        areas, true = areas_of(truth["ct"][at], pixel, DEEP_MM), truth[to][at]
         for name, image in images.items():
             counted = mask[at] | invented(image[at], true, GREY)
             rungs[name].add(
@@ -187,7 +190,7 @@ def in_hu(made: Values, truth: Values, spacing: Sequence[float], sayable: Range)
     whole = sayable[0] <= WHOLE[0] and sayable[1] >= WHOLE[1]
     tissues = tissue_scores(made, truth, mask, None if whole else sayable)
     return {
-        "head": mae(made, truth, mask),
+        "head": mae(made, truth, mask) if whole else None,
         "soft tissue": tissues["soft tissue"].mae,
         "bone HU": tissues["bone"].mae,
         "air": tissues["air"].mae,
@@ -204,7 +207,7 @@ def to_mr_and_back(head: Head, model: Model, contrast: str | None = None) -> dic
     pixel = float(np.mean(source.spacing[:2]))
     mask = head_mask([truth], [GREY])
     planes = [np.s_[:, :, index : index + 1] for index in range(mask.shape[2])]
-    shown = [(made[at], areas) for at in planes if (areas := areas_of(truth[at], pixel)).shows_fluid]
+    shown = [(made[at], areas) for at in planes if (areas := areas_of(truth[at], pixel, DEEP_MM)).shows_fluid]
     found = {
         "fluid": float(np.mean([fluid_less_brain(plane, areas) for plane, areas in shown]))
         if shown

@@ -45,10 +45,10 @@ class Areas:
         return float(self.fluid.sum()) * self.pixel_mm**2 >= LEAST_FLUID and bool(self.brain.any())
 
 
-def areas_of(ct: Values, pixel_mm: float = 1.0) -> Areas:
+def areas_of(ct: Values, pixel_mm: float = 1.0, margin_mm: float = MARGIN) -> Areas:
     """Find fluid and brain in a true CT; a picture's pixels are taken for millimetres."""
     bone = ct >= BONE
-    rim = ndimage.binary_dilation(bone, _IN_PLANE, iterations=max(1, round(MARGIN / pixel_mm)))
+    rim = ndimage.binary_dilation(bone, _IN_PLANE, iterations=max(1, round(margin_mm / pixel_mm)))
     inside = _filled(bone) & ~rim
     fluid = fluid_in(ct, inside, pixel_mm)
     return Areas(inside, fluid, inside & ~fluid, pixel_mm)

@@ -27,15 +27,17 @@ SWD               sliced Wasserstein distance of 7 x 7 patches, in thousandths o
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 import torch
 
 from benchmarks.quality import head_volumes
 from benchmarks.quality.contact_sheet import Strip, strip_of, write_sheet
-from benchmarks.quality.head_volumes import TO_CT, TO_MR, heads, to_ct, to_mr_and_back
+from benchmarks.quality.head_volumes import TO_CT, TO_MR, Head, heads, to_ct, to_mr_and_back
+from benchmarks.quality.label_heads import label_heads
 from benchmarks.quality.pair_measures import interval
 from benchmarks.quality.pair_sets import PAIR_SETS
 from benchmarks.quality.rungs import Rung, climb, projections, takes_contrast
@@ -63,13 +65,15 @@ def main() -> None:
     parser.add_argument("--csv", type=Path, help="write the rows, with intervals")
     parser.add_argument("--sheet", type=Path, help="PNG of source, translations and truth")
     options = parser.parse_args()
-    if not (options.cases or options.heads):
-        parser.error("give --cases choosing, --cases reporting, --heads, or several")
+    if not (options.cases or options.heads or options.labels):
+        parser.error("give --cases choosing, --cases reporting, --heads, --labels FILE, or several")
     board = Board({name: load_model(name, torch.device("cpu")) for name in options.model})
     if options.cases:
         of_pictures(board, options.data, options.cases, options.every)
     if options.heads:
-        of_heads(board, options.data, options.every)
+        of_heads(board, heads(options.data), options.every)
+    if options.labels:
+        of_heads(board, chain.from_iterable(map(label_heads, options.labels)), options.every)
     if options.csv:
         write(options.csv, board.rows)
     if options.sheet:
@@ -116,10 +120,10 @@ def of_pictures(board: Board, data: Path, use: str, every: int) -> None:
             board.add(f"{pairs.name}, {use}", to, truth, rungs, [name[:2] for name in names])
 
 
-def of_heads(board: Board, data: Path, every: int) -> None:
+def of_heads(board: Board, found: Iterable[Head], every: int) -> None:
     """Measure whole heads."""
     made, back = dict[str, dict[str, float]](), dict[str, dict[str, float]]()
-    for head in heads(data):
+    for head in found:
         if head.mr and head.ct:
             for to in TARGETS:
                 truth, rungs = head_volumes.climb(head, to, board.models, every)
@@ -132,7 +136,8 @@ def of_heads(board: Board, data: Path, every: int) -> None:
                     label = f"{head.name}, {name}" + (f" in {kind}" if kind else "")
                     back[label] = to_mr_and_back(head, model, kind)
     board.list("Heads, MR to CT", made, TO_CT)
-    board.list("Heads, CT to MR and back", back, TO_MR)
+    if back:
+        board.list("Heads, CT to MR and back", back, TO_MR)
 
 
 def rows_of(rung: Rung, means: Mapping[str, float]) -> Iterator[Row]:

@@ -16,7 +16,16 @@ HEADINGS = {
     "fluid dice": "fluid Dice",
     "swd": "SWD",
 }
-DIGITS = {"ssim": 3, "bone": 3, "bone 200": 3, "fluid dice": 3, "gradient": 3, "closed": 2, "seams": 2}
+DIGITS = {
+    "ssim": 3,
+    "bone": 3,
+    "bone 200": 3,
+    "bone back": 3,
+    "fluid dice": 3,
+    "gradient": 3,
+    "closed": 2,
+    "seams": 2,
+}
 """Of a column's values, otherwise one."""
 
 
