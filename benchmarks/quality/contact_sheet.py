@@ -48,6 +48,28 @@ def strip_of(title: str, cases: Sequence[str], images: Mapping[str, Sequence[Val
     return Strip(f"{title}: {', '.join(images)}", rows)
 
 
+def planes_of(values: Values, spacing: Sequence[float]) -> NDArray[np.uint8]:
+    """Draw the middle axial, coronal and sagittal plane of a head side by side, with pixels of 1 mm.
+
+    Args:
+        values: [X, Y, Z] in grey values, in axial layout (LPS).
+        spacing: in mm along X, Y and Z.
+    """
+    top_down = values[:, :, ::-1]
+    drawn = []
+    for axis, image in ((2, values), (1, top_down), (0, top_down)):
+        plane = np.take(image, values.shape[axis] // 2, axis)
+        mm = [round(length * spacing[other]) for other, length in enumerate(values.shape) if other != axis]
+        drawn.append(np.asarray(Image.fromarray(as_picture(plane[:, :, None])).resize((mm[0], mm[1]))))
+    return beside(drawn)
+
+
+def beside(pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """Put pictures in a row, black below the lower ones."""
+    height = max(len(picture) for picture in pictures)
+    return np.concatenate([np.pad(one, ((0, height - len(one)), (0, 0))) for one in pictures], axis=1)
+
+
 def as_picture(values: Values) -> NDArray[np.uint8]:
     """Turn a slice [X, Y, 1] of grey values into rows and columns."""
     picture: NDArray[np.uint8] = values[:, :, 0].T.round().clip(0, 255).astype(np.uint8)
@@ -57,7 +79,7 @@ def as_picture(values: Values) -> NDArray[np.uint8]:
 def write_sheet(strips: Sequence[Strip], path: Path) -> None:
     """Write the strips below each other, each row under its name."""
     lines = [
-        (f"{strip.title} - {label}" if label == strip.rows[0][0] else label, np.concatenate(images, axis=1))
+        (f"{strip.title} - {label}" if label == strip.rows[0][0] else label, beside(images))
         for strip in strips
         for label, images in strip.rows
     ]

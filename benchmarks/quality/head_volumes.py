@@ -149,8 +149,8 @@ def as_grey(volume: Volume, modality: Modality, model: Model) -> Values:
     return made
 
 
-def to_ct(head: Head, model: Model) -> dict[str, float]:
-    """Measure the CT of an MR, by its plausibility and by its truth, if there is one.
+def to_ct(head: Head, model: Model) -> tuple[dict[str, float], Values]:
+    """Measure the CT of an MR by its plausibility, and by its truth, if there is one; return its grey values.
 
     `bone outside` and `drawn outside` are the ml that the model draws in the air around the head before the
     air is cleared; the rest is of the CT as a user gets it. `loose bone` is bone in the brain, in ml,
@@ -177,10 +177,11 @@ def to_ct(head: Head, model: Model) -> dict[str, float]:
         "closed": kept.closed,
         "seams": seams(slices) / seen.seams(),
     }
+    made = denormalise(slices, "ct", scale).transpose(2, 1, 0)
     if head.ct:
-        made = denormalise(slices, "ct", scale).transpose(2, 1, 0)
         found |= in_hu(made, head.of("ct").values, source.spacing, scale.ct_window)
-    return {name: float(value) for name, value in found.items() if value is not None}
+    known = {name: float(value) for name, value in found.items() if value is not None}
+    return known, as_grey(source.with_values(made), "ct", model)
 
 
 def in_hu(made: Values, truth: Values, spacing: Sequence[float], sayable: Range) -> dict[str, float | None]:
@@ -198,8 +199,8 @@ def in_hu(made: Values, truth: Values, spacing: Sequence[float], sayable: Range)
     }
 
 
-def to_mr_and_back(head: Head, model: Model, contrast: str | None = None) -> dict[str, float]:
-    """Measure the MR of a CT in its grey values, and the CT of that MR in the pairs' window."""
+def to_mr_and_back(head: Head, model: Model, contrast: str | None = None) -> tuple[dict[str, float], Values]:
+    """Measure the MR of a CT, and the CT of that MR in the pairs' window; return the MR's grey values."""
     source = head.of("ct")
     mr = translated(source, model, "mr", contrast)
     back = as_grey(translated(mr.with_meta(modality="mr"), model, "ct"), "ct", model)
@@ -216,4 +217,4 @@ def to_mr_and_back(head: Head, model: Model, contrast: str | None = None) -> dic
         "mae back": mae(back, truth, mask),
         "bone back": dice((back >= BONE) & mask, (truth >= BONE) & mask),
     }
-    return {name: float(value) for name, value in found.items() if value is not None}
+    return {name: float(value) for name, value in found.items() if value is not None}, made

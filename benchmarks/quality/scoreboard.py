@@ -4,7 +4,10 @@
 
 DATA is the folder of `pair_sets`. `choosing` cases choose settings; `reporting` cases are looked at last.
 --every 4 measures every fourth picture. --sheet draws pictures of each case; most pairs may not be shown.
-Each set and direction has a table of models and rungs:
+--heads measures whole heads (`head_volumes`). --labels FILE ... measures heads from label maps in four contrasts,
+which the models should not have seen.
+
+Each set and direction with a truth has a table of models and rungs:
 
 blurred N         the translation, blurred by a Gaussian of N pixels: a change that lowers MAE and bone
                   together has only blurred
@@ -32,11 +35,13 @@ from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from benchmarks.quality import head_volumes
-from benchmarks.quality.contact_sheet import Strip, strip_of, write_sheet
-from benchmarks.quality.head_volumes import TO_CT, TO_MR, Head, heads, to_ct, to_mr_and_back
+from benchmarks.quality.contact_sheet import Strip, planes_of, strip_of, write_sheet
+from benchmarks.quality.head_volumes import TO_CT, TO_MR, Head, as_grey, heads, spoken, to_ct, to_mr_and_back
 from benchmarks.quality.label_heads import label_heads
 from benchmarks.quality.pair_measures import interval
 from benchmarks.quality.pair_sets import PAIR_SETS
@@ -59,9 +64,8 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--cases", choices=("choosing", "reporting"), help="of the pairs of pictures")
     parser.add_argument("--heads", action="store_true", help="whole heads, in HU where there is a truth")
-    parser.add_argument(
-        "--every", type=int, default=1, help="measure every n-th picture, or slice of a truth"
-    )
+    parser.add_argument("--labels", type=Path, nargs="*", default=[], help="label maps that no model saw")
+    parser.add_argument("--every", type=int, default=1, help="measure every n-th picture or slice")
     parser.add_argument("--csv", type=Path, help="write the rows, with intervals")
     parser.add_argument("--sheet", type=Path, help="PNG of source, translations and truth")
     options = parser.parse_args()
@@ -101,7 +105,7 @@ class Board:
         shown = {"source": rungs["copied"].slices, **{name: rungs[name].slices for name in self.models}}
         self.strips.append(strip_of(f"{name}, to {to.upper()}", labels, shown | {"truth": truth}))
 
-    def list(self, name: str, found: dict[str, dict[str, float]], columns: Sequence[str]) -> None:
+    def add_heads(self, name: str, found: dict[str, dict[str, float]], columns: Sequence[str]) -> None:
         """Print a table of heads, and keep its rows."""
         print(f"\n**{name}**\n")
         print("\n".join(table(found, columns)), flush=True)
@@ -123,21 +127,29 @@ def of_pictures(board: Board, data: Path, use: str, every: int) -> None:
 def of_heads(board: Board, found: Iterable[Head], every: int) -> None:
     """Measure whole heads."""
     made, back = dict[str, dict[str, float]](), dict[str, dict[str, float]]()
+    first, shown = next(iter(board.models.values())), list[tuple[str, list[NDArray[np.uint8]]]]()
     for head in found:
         if head.mr and head.ct:
             for to in TARGETS:
                 truth, rungs = head_volumes.climb(head, to, board.models, every)
                 board.add(head.name, to, truth, rungs, [head.name] * len(truth))
+        side: Modality = "mr" if head.mr else "ct"
+        source = head.of(side)
+        drawn = [as_grey(spoken(head, side, first), side, first)]
         for name, model in board.models.items():
             if head.mr:
-                made[f"{head.name}, {name}"] = to_ct(head, model)
-            else:
-                for kind in CONTRASTS if takes_contrast(model) else (None,):
-                    label = f"{head.name}, {name}" + (f" in {kind}" if kind else "")
-                    back[label] = to_mr_and_back(head, model, kind)
-    board.list("Heads, MR to CT", made, TO_CT)
-    if back:
-        board.list("Heads, CT to MR and back", back, TO_MR)
+                made[f"{head.name}, {name}"], image = to_ct(head, model)
+                drawn.append(image)
+                continue
+            for kind in CONTRASTS if takes_contrast(model) else (None,):
+                label = f"{head.name}, {name}" + (f" in {kind}" if kind else "")
+                back[label], image = to_mr_and_back(head, model, kind)
+                drawn.append(image)
+        shown.append((head.name, [planes_of(image, source.spacing) for image in drawn]))
+    board.strips.append(Strip(f"Heads: source, {', '.join(board.models)}", shown))
+    for title, rows, columns in (("MR to CT", made, TO_CT), ("CT to MR and back", back, TO_MR)):
+        if rows:
+            board.add_heads(f"Heads, {title}", rows, columns)
 
 
 def rows_of(rung: Rung, means: Mapping[str, float]) -> Iterator[Row]:

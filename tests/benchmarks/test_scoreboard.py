@@ -5,12 +5,16 @@ from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from benchmarks.quality import scoreboard
+from benchmarks.quality.contact_sheet import planes_of
+from benchmarks.quality.head_volumes import Head, climb, in_hu, to_ct, to_mr_and_back
+from benchmarks.quality.label_heads import label_heads
 from benchmarks.quality.pair_measures import (
     BONE,
     areas_of,
@@ -171,3 +175,65 @@ def test_the_mean_of_a_contrast_is_that_of_other_cases(data: Path, model: Model)
     assert set(means) == {"16", "20"}
     assert means["16"].shape == (1, 32, 32)
     assert alone == {}
+
+
+@pytest.fixture(scope="module")
+def label_map(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A map of a head of 96 mm with scalp, skull, fluid, brain and two ventricles."""
+    x, y, z = np.indices((96, 96, 96)) - 47.5
+    radius = np.sqrt(x**2 + y**2 + z**2)
+    labels = np.digitize(-radius, [-46, -42, -36, -34]).astype(np.uint8)
+    labels[np.hypot(np.hypot(abs(x) - 6, y / 2), z) < 4] = 3
+    path = tmp_path_factory.mktemp("map") / "ball.nii.gz"
+    nib.save(nib.Nifti1Image(labels, np.eye(4)), path)
+    names = ["air", "soft tissue", "skull", "csf", "white matter"]
+    lines = "\n".join(f"  {label}: {name}" for label, name in enumerate(names))
+    path.with_name("ball.yaml").write_text(f"tissues:\n{lines}\n")
+    return path
+
+
+def test_heads_of_a_label_map_have_its_tissues(label_map: Path) -> None:
+    found = {head.contrast: head for head in label_heads(label_map)}
+    assert list(found) == ["t1", "t2", "flair", "pd"]
+    ct = found["t1"].of("ct")
+    assert ct.shape == (96, 96, 32)
+    middle = ct.values[:, :, 16]
+    assert middle[0, 0] == pytest.approx(-1000, abs=30)
+    assert middle.max() > 1000
+    white, fluid = middle[44:51, 60:70].mean(), middle[40:43, 46:49].mean()
+    assert white - fluid == pytest.approx(29 - 7, abs=6)
+    for contrast, darker in (("t1", True), ("t2", False), ("flair", True)):
+        mr = found[contrast].of("mr").values[:, :, 16]
+        assert (mr[40:43, 46:49].mean() < mr[44:51, 60:70].mean()) == darker
+
+
+def test_a_ct_in_hu_is_scored_by_tissue() -> None:
+    truth = np.full((32, 32, 8), -1000, np.float32)
+    truth[4:28, 4:28], truth[8:24, 8:24] = 1000, 30
+    made = truth.copy()
+    made[8:24, 8:24] += 10
+    made[4:28, 4:6] = 30
+    found = in_hu(made, truth, (5, 5, 5), (-1000, 2000))
+    assert found["soft tissue"] == pytest.approx(10)
+    assert found["bone HU"] == pytest.approx(970 * 2 * 24 / (24**2 - 16**2))
+    assert found["bone 200"] == pytest.approx(2 * (320 - 48) / (320 + 320 - 48))
+    windowed = in_hu(made.clip(-20, 100), truth, (5, 5, 5), (-20, 100))
+    assert [windowed[name] for name in ("head", "bone HU", "air", "bone 200")] == [None] * 4
+
+
+def test_a_whole_head_is_measured_with_its_planes(label_map: Path, model: Model) -> None:
+    head = next(label_heads(label_map))
+    measured, grey = to_ct(head, model)
+    assert grey.shape == head.of("mr").shape
+    assert measured["drawn outside"] >= measured["bone outside"] >= 0
+    # An untrained network makes one grey, so that slices hardly differ.
+    assert measured["seams"] < 1
+    back, mr = to_mr_and_back(Head("ct", ct=head.ct), model)
+    assert mr.shape == grey.shape
+    assert back["mae back"] > 10
+    assert planes_of(grey, head.of("mr").spacing).shape == (96, 3 * 96)
+    truth, rungs = climb(head, "ct", {"small": model}, every=8)
+    assert len(truth) == 4
+    shifted, made = (rungs[name].means() for name in ("shifted", "small"))
+    assert shifted["bone"] > 0.5 > made["bone"]
+    assert shifted["mae"] < made["mae"]
