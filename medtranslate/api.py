@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from medtranslate import io
 from medtranslate.config import (
     PATIENTS,
+    Contrast,
     ConvertSettings,
     PhantomContrast,
     Precision,
@@ -81,6 +82,7 @@ def load(
     model: str | PathLike[str] = PATIENTS,
     *,
     to: Modality,
+    contrast: Contrast | None = None,
     samples: int = 0,
     seed: int = 0,
     batch: int | None = None,
@@ -93,6 +95,7 @@ def load(
     Args:
         model: name of a model at hand, or the folder of one.
         to: modality to make.
+        contrast: of an MR, for a model that has a choice: t1, t1c, t2, flair or pd.
         samples: draws of the posterior for the uncertainty, 0 or at least 2.
         seed: of the draws.
         batch: slices per pass (default: as many as suit the device).
@@ -106,7 +109,7 @@ def load(
     from medtranslate.translation import open_translator
 
     settings = {"to": to, "model": str(model), "samples": samples or None, "seed": seed, "batch": batch}
-    settings |= {"device": device, "precision": precision, "force": force}
+    settings |= {"contrast": contrast, "device": device, "precision": precision, "force": force}
     return open_translator(build(TranslateSettings, {"input": ".", "output": ".", **settings}))
 
 
@@ -115,6 +118,7 @@ def translate(
     *,
     to: Modality,
     model: str | PathLike[str] | Translator = PATIENTS,
+    contrast: Contrast | None = None,
     samples: int = 0,
     seed: int = 0,
     device: str = "auto",
@@ -126,7 +130,7 @@ def translate(
 
     Args:
         image: as `read` takes it.
-        to, model, samples, seed, device, force: as of `load`; a loaded model has its own.
+        to, model, contrast, samples, seed, device, force: as of `load`; a loaded model has its own.
         mask: on the grid of `image`; outside its voxels above 0 the translation is air.
         reading: further keywords of `read`.
 
@@ -140,7 +144,7 @@ def translate(
     from medtranslate.translation import Translator
 
     if not isinstance(model, Translator):
-        model = load(model, to=to, samples=samples, seed=seed, device=device, force=force)
+        model = load(model, to=to, contrast=contrast, samples=samples, seed=seed, device=device, force=force)
     elif model.to != to:
         raise SettingsError(f"to={to!r}: this model was loaded for to={model.to!r}; load it anew")
     source = read(image, modality=OTHER[to], **reading)

@@ -26,7 +26,7 @@ class Batch:
         anchor_ct, anchor_mr, anchor_wanted: CT whose MR is known, that MR in any contrast and in the contrast
             that the model makes.
         anchor_shown: that CT as it is given to be translated; where absent, as it is.
-        anchor_known: ends of the range in which the CT is the truth, [B, 2]; its window, where it is a picture.
+        anchor_known: ends of the range in which the CT is the truth, [B, 2]: a picture's window, say.
         anchor_told: brightness of the tissues in the wanted MR, [B, told], for a generator that is told it.
     """
 

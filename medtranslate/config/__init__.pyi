@@ -28,6 +28,7 @@ from .types import EXISTING as EXISTING
 from .types import PATIENTS as PATIENTS
 from .types import RARE as RARE
 from .types import Anatomy as Anatomy
+from .types import Contrast as Contrast
 from .types import Device as Device
 from .types import Ends as Ends
 from .types import Fraction as Fraction

@@ -222,7 +222,7 @@ class TrainSettings:
     """Draw lesions in the anchor's phantom heads."""
     anchor_skull_base: Rare[bool] = True
     """Draw the skull base, orbits and sinuses of the anchor's phantom heads."""
-    anchor_labels: Path | None = None
+    anchor_labels: Rare[Path | None] = None
     """Folder of label maps of heads; anchor slices are cut from them too (docs/data.md; default: none)."""
     anchor_labelled: Rare[Fraction] = 0.5
     """Share of the anchor's phantoms that are cut from label maps, where there are some."""

@@ -132,6 +132,31 @@ class VariationalGenerator(nn.Module):
         return Generated(self.decode(latent, brightness), posterior)
 
 
+class Told(nn.Module):
+    """A generator that is told one brightness of the tissues, whatever it translates.
+
+    Args:
+        generator: of MR.
+        brightness: of its tissues, [told] in [-1, 1].
+    """
+
+    brightness: Tensor
+
+    def __init__(self, generator: VariationalGenerator, brightness: Tensor) -> None:
+        super().__init__()
+        self.generator = generator
+        self.register_buffer("brightness", brightness)
+
+    def decode(self, latent: Tensor) -> Tensor:
+        """Slices from latents, as the generator's own."""
+        return self.generator.decode(latent, self.brightness.expand(len(latent), -1))
+
+    def forward(self, image: Tensor) -> Generated:
+        """Translate from the mean of the posterior."""
+        told: Generated = self.generator(image, self.brightness.expand(len(image), -1))
+        return told
+
+
 class Hourglass(nn.Module):
     """x + what is seen at half the resolution, and so on down the channels, with attention at the bottom.
 

@@ -2,17 +2,8 @@
 
 from medtranslate.phantom.head import Head, Lesion, draw_head
 from medtranslate.phantom.label_maps import LabelMap, read_label_map
-from medtranslate.phantom.study import (
-    HELD_OUT,
-    LesionFound,
-    Slices,
-    Study,
-    rician,
-    slices,
-    study,
-    volume,
-    write_study,
-)
+from medtranslate.phantom.stream import Slices, rician, slices
+from medtranslate.phantom.study import HELD_OUT, LesionFound, Study, study, volume, write_study
 from medtranslate.phantom.tissues import (
     LABEL,
     PROTOCOLS,
@@ -22,6 +13,7 @@ from medtranslate.phantom.tissues import (
     Tissue,
     brightness,
     mr_values,
+    nominal_brightness,
     signal,
 )
 
@@ -42,6 +34,7 @@ __all__ = [
     "brightness",
     "draw_head",
     "mr_values",
+    "nominal_brightness",
     "read_label_map",
     "rician",
     "signal",

@@ -24,6 +24,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from medtranslate.config import Modality, TrainSettings
 from medtranslate.data import Source
+from medtranslate.errors import MedtranslateError
 from medtranslate.model import Batch
 from medtranslate.training.synthetic_pairs import (
     ANCHOR_SEEDS,
@@ -78,7 +79,8 @@ class Drawn(Dataset[dict[str, Tensor] | Exception]):
         try:
             return self._draw(step)
         except Exception as error:
-            error.add_note(traceback.format_exc())
+            if not isinstance(error, MedtranslateError):
+                error.add_note(traceback.format_exc())
             return error
 
     def _draw(self, step: int) -> dict[str, Tensor]:
@@ -146,7 +148,8 @@ def batches(
             copies.set_random_state(seed=random.copied)
             shown = copies(shown)
         if "anchor_ct" in shown:
-            shown |= moved_anchor(settings, shown, random.anchored % ANCHOR_SEEDS)
+            unpaired = {key: shown[key] for key in ("ct", "mr") if key in shown}
+            shown = {**unpaired, **moved_anchor(settings, shown, random.anchored % ANCHOR_SEEDS)}
         yield Batch(**shown)
 
 

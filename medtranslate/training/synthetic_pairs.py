@@ -17,13 +17,13 @@ from typing import IO, Protocol
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from medtranslate import phantom
 from medtranslate.config import Modality, TrainSettings
-from medtranslate.data import BRIGHTEST, Source, StoredSlices, frame_pairs, render, scale_mr_each
+from medtranslate.data import Source, frame_pairs
 from medtranslate.errors import InputRefused
-from medtranslate.transforms import augment, other_window, picture_curve, scale_ct, scale_mr, unscale_ct
+from medtranslate.training.rendered import Rendered, as_picture, rendered_anchor, rendered_kinds
+from medtranslate.transforms import augment, other_window
 
 VALIDATION_SEED = phantom.HELD_OUT - 1_000
 """First seed of the phantom slices that validate."""
@@ -39,13 +39,7 @@ NAMES = ("anchor_ct", "anchor_mr", "anchor_wanted")
 
 
 EXTRAS = ("anchor_told", "anchor_known")
-"""Facts of one head, not moved with it: what the generator of MR is told, and the range in which CT is true."""
-
-
-class Drawable(Protocol):
-    """Draws slices [count, 1, S, S] in [-1, 1]."""
-
-    def draw(self, count: int, generator: torch.Generator) -> Tensor: ...
+"""Facts of a head, not moved with it: what the generator of MR is told, and the range where CT is true."""
 
 
 class Anchors(Protocol):
@@ -100,40 +94,6 @@ def anchor_count(settings: TrainSettings) -> int:
 def anchor_slices(settings: TrainSettings, count: int, seed: int) -> dict[str, Tensor]:
     """Draw phantom slices with their truth, framed alike and moved alike."""
     return moved_anchor(settings, still_anchor(settings, count, seed), seed)
-
-
-@dataclass(frozen=True)
-class Rendered:
-    """Slices of CT that MR is rendered from.
-
-    Attributes:
-        places: of the slices in a source of files; None for all of any source.
-        in_hu: their values are HU over the whole range of the scale, not those of a windowed picture.
-    """
-
-    source: Drawable
-    places: Tensor | None
-    in_hu: bool
-
-    def draw(self, count: int, generator: torch.Generator) -> Tensor:
-        if self.places is None or not isinstance(self.source, StoredSlices):
-            return self.source.draw(count, generator)
-        chosen = self.places[torch.randint(len(self.places), (count,), generator=generator)]
-        return self.source.images[chosen].float()
-
-
-def rendered_kinds(ct: Drawable | None, settings: TrainSettings) -> list[Rendered]:
-    """List the slices to render from: those in HU, and windowed ones, where the scale tells them apart."""
-    if ct is None:
-        return []
-    if not isinstance(ct, StoredSlices):
-        return [Rendered(ct, None, True)]
-    windowed = torch.ones(len(ct.images), dtype=torch.bool)
-    windowed[ct.in_hu] = False
-    places = {True: ct.in_hu, False: windowed.nonzero()[:, 0]}
-    if settings.scale.ct_picture is None and settings.anatomy == "head":
-        return [Rendered(ct, None, False)]
-    return [Rendered(ct, where, in_hu) for in_hu, where in places.items() if len(where)]
 
 
 @dataclass(frozen=True)
@@ -249,29 +209,6 @@ def still_anchor(
     }
 
 
-def rendered_anchor(
-    settings: TrainSettings, ct: Rendered, count: int, generator: torch.Generator
-) -> dict[str, Tensor]:
-    """Draw training CT by `NAMES`, with MR rendered from it."""
-    slices, scale = ct.draw(count, generator), settings.scale
-    if slices.shape[-1] != settings.network.size:
-        slices = functional.interpolate(slices, (settings.network.size,) * 2, mode="area")
-    window = scale.ct_window if ct.in_hu else (scale.ct_picture or scale.ct_window)
-    ends = torch.tensor(window) if scale.ct_picture and not ct.in_hu else torch.tensor(scale.ct_window)
-    hu = unscale_ct(slices, scale.ct_curve if ct.in_hu else picture_curve(scale, 1.0))
-    shown = scale_ct(hu, window if ct.in_hu else (0.0, 1.0))
-    seed = int(torch.randint(2**62, (), generator=generator))
-    contrasts = settings.anchor_contrast, settings.phantom_contrast
-    mr, wanted, told = render(shown, window, *contrasts, seed)
-    return {
-        "anchor_ct": slices,
-        "anchor_mr": scale_mr_each(mr, scale),
-        "anchor_wanted": scale_mr(wanted, BRIGHTEST),
-        "anchor_told": told,
-        "anchor_known": scale_ct(ends, scale.ct_curve).repeat(count, 1),
-    }
-
-
 def moved_anchor(settings: TrainSettings, still: Mapping[str, Tensor], seed: int) -> dict[str, Tensor]:
     """Rotate, scale, shift and mirror slices by `NAMES` alike, and add anchor_shown, the CT to translate.
 
@@ -298,10 +235,3 @@ def moved_anchor(settings: TrainSettings, still: Mapping[str, Tensor], seed: int
     needed = {"anchor_told": settings.network.told > 0, "anchor_known": settings.scale.ct_picture is not None}
     extras = {name: still[name] for name, used in needed.items() if used}
     return {**moved, **extras, "anchor_shown": shown}
-
-
-def as_picture(ct: Tensor, settings: TrainSettings) -> Tensor:
-    """Show CT in [-1, 1] as a picture in the window of the scale has it, likewise."""
-    scale = settings.scale
-    grey = scale_ct(unscale_ct(ct, scale.ct_curve), scale.ct_picture or scale.ct_window)
-    return scale_ct((grey + 1) / 2, picture_curve(scale, 1.0))

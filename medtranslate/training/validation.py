@@ -125,9 +125,8 @@ def _score_pairs(
         images: CT, MR, and the MR in the contrast that the model is to make.
     """
     ct, mr, wanted = images
-    made_ct, made_mr = (
-        _towards(generators, to, told, source).image for to, source in (("ct", mr), ("mr", ct))
-    )
+    made_ct = _towards(generators, "ct", told, mr).image
+    made_mr = _towards(generators, "mr", told, ct).image
     results.scores[f"{name}_ct"], results.scores[f"{name}_mr"] = _error(made_ct, ct), _error(made_mr, wanted)
     kind = "digital head" if name == "phantom" else "validation pair"
     labels = f"MR, {kind}", "MR to CT", "true CT", "CT to MR", "true MR"

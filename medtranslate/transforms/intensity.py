@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from medtranslate.config import Modality, ScaleSettings
@@ -171,7 +170,7 @@ def _in_levels(curve: tuple[float, ...], slope: float, offset: float) -> tuple[f
     return tuple((hu - offset) / slope for hu in curve)
 
 
-def _interpolated(values: Array, known: Sequence[float], wanted: Sequence[float]) -> Array:
+def _interpolated(values: Array, known: ArrayLike, wanted: ArrayLike) -> Array:
     """Interpolate linearly between knots; beyond their ends, saturate."""
     if isinstance(values, Tensor):
         found = np.interp(values.cpu().numpy(), known, wanted)
