@@ -13,7 +13,8 @@ from medtranslate.io import Volume
 from medtranslate.io.volume import Meta
 from medtranslate.metrics import Values
 from medtranslate.phantom import PROTOCOLS, Protocol, read_label_map, rician, signal
-from medtranslate.phantom.label_maps import LabelMap, draw_cut, paint_cut
+from medtranslate.phantom.label_cuts import draw_cut, paint_cut
+from medtranslate.phantom.label_maps import LabelMap
 from medtranslate.phantom.tissues import column
 
 PROTOCOL: dict[str, Protocol] = {str(name): times for name, times in PROTOCOLS.items()}
