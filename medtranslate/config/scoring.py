@@ -44,6 +44,8 @@ class EvaluateSettings:
     """Image whose voxels above 0 are scored (default: by the profile's rule)."""
     uncertainty: Existing[Path | None] = None
     """Standard deviation of the prediction, in its unit and on its grid; adds how it fits the errors."""
+    densities: Existing[Path | None] = None
+    """CSV of hu,density: electron densities relative to water for path lengths (default: Schneider's)."""
     range: tuple[float, float] | None = None
     """Output range that scores refer to (default: by the profile's rule)."""
     modality: Modality | None = None

@@ -16,12 +16,14 @@ from medtranslate.checkpoint import Description, describe, find_model
 from medtranslate.config import EvaluateSettings, Modality, plain
 from medtranslate.errors import InputRefused, ModelRefused, SettingsError
 from medtranslate.evaluation.alignment import align
+from medtranslate.evaluation.density_table import read_densities
 from medtranslate.evaluation.pair import compare
 from medtranslate.evaluation.records import nan_of
 from medtranslate.evaluation.registered import register_reference, with_registration
 from medtranslate.evaluation.rules import ScoringRules, warn_source
 from medtranslate.io import Volume, read_volume
 from medtranslate.io.layout import to_axial
+from medtranslate.metrics import SCHNEIDER
 from medtranslate.records import Evaluation, Provenance, Translation, read_result
 from medtranslate.records.places import record_of
 from medtranslate.report import Pictures
@@ -101,7 +103,11 @@ def _scaled(prediction: Volume, slope: float, offset: float) -> Volume:
 
 
 def rules_of(settings: EvaluateSettings) -> ScoringRules:
-    """Take the rules from the settings of the command."""
+    """Take the rules from the settings of the command.
+
+    Raises:
+        InputRefused: the table of densities cannot be read or used.
+    """
     return ScoringRules(
         profile=settings.profile,
         data_range=settings.range,
@@ -109,6 +115,7 @@ def rules_of(settings: EvaluateSettings) -> ScoringRules:
         register=settings.register,
         missing_is_air=settings.missing_is_air,
         unmasked=settings.unmasked,
+        densities=read_densities(settings.densities) if settings.densities else SCHNEIDER,
     )
 
 

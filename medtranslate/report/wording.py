@@ -156,6 +156,8 @@ def is_error(name: str) -> bool:
 def tissue_range(tissue: Tissue) -> str:
     """Format the HU range of a tissue."""
     low, high = tissue.range_hu
+    if low is None and high is None:
+        return "outline of the reference"
     if low is None:
         return f"below {high:g} HU"
     return f"above {low:g} HU" if high is None else f"{low:g} to {high:g} HU"
