@@ -35,7 +35,7 @@ class EvaluateSettings:
     """The true image or images, likewise, on the same grid unless --resample-reference or --register is
     given; none beside a CSV."""
     out: Path
-    """Folder for result.json, slices.csv, report.html and report.pdf."""
+    """Folder for result.json, slices.csv, cases.csv, methods.md, report.html and report.pdf."""
     profile: ProfileName = "image"
     """Definition of the scores (docs/metrics.md)."""
     source: Existing[Path | None] = None

@@ -23,7 +23,6 @@ from medtranslate.evaluation.registered import register_reference, with_registra
 from medtranslate.evaluation.rules import ScoringRules, warn_source
 from medtranslate.io import Volume, read_volume
 from medtranslate.io.layout import to_axial
-from medtranslate.metrics import SCHNEIDER
 from medtranslate.records import Evaluation, Provenance, Translation, read_result
 from medtranslate.records.places import record_of
 from medtranslate.report import Pictures
@@ -115,7 +114,7 @@ def rules_of(settings: EvaluateSettings) -> ScoringRules:
         register=settings.register,
         missing_is_air=settings.missing_is_air,
         unmasked=settings.unmasked,
-        densities=read_densities(settings.densities) if settings.densities else SCHNEIDER,
+        densities=read_densities(settings.densities),
     )
 
 

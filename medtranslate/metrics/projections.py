@@ -44,6 +44,8 @@ AIR_REACH, BONE_REACH = -900.0, 1000.0
 """HU that a table of densities has to include."""
 WATER_DENSITY = (0.9, 1.1)
 """Density of water, 0 HU, in a table of the right unit."""
+MOST_AIR = 0.15
+"""Largest density of the first knot, which is air."""
 SLAB = 16
 """Slices of a slab."""
 
@@ -71,7 +73,7 @@ def check_densities(table: Densities, where: str) -> None:
             f" ({AIR_REACH:g} HU or less) to bone ({BONE_REACH:g} HU or more)"
         )
     water = float(np.interp(0.0, hu, density))
-    if not WATER_DENSITY[0] <= water <= WATER_DENSITY[1] or density[0] < 0:
+    if not (WATER_DENSITY[0] <= water <= WATER_DENSITY[1] and 0 <= density[0] <= MOST_AIR):
         raise InputRefused(
             f"{where}: the density is {water:g} at 0 HU and {density[0]:g} at {hu[0]:g} HU; relative to water"
             " it is 1 and about 0; divide by the electron density of water, and count HU from water"
