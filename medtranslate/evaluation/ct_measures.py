@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from medtranslate.evaluation.comparison import Comparison
 from medtranslate.evaluation.rules import warn_windowed
 from medtranslate.geometry import spacing
@@ -55,7 +57,7 @@ def with_measures(pair: Comparison, found: Evaluation) -> tuple[Evaluation, Proj
         return found, None
     drawn = _projections(pair)
     lengths = {
-        beam: path_length(*drawn.paths[beam], crossing=(body & pair.mask).any(axis=axis))
+        beam: path_length(*drawn.paths[beam], crossing=np.asarray((body & pair.mask).any(axis=axis)))
         for beam, axis in BEAMS.items()
     }
     return replace(

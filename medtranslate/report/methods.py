@@ -69,9 +69,7 @@ def _made(items: Sequence[Evaluation], own: str) -> list[str]:
     records = [item.translation for item in items if item.translation]
     kind = kind_of(items[0])
     if not records:
-        return [
-            f"{_number(len(items), kind)} evaluated; describe here how it was made, which no record says."
-        ]
+        return [f"{_number(len(items), kind)} evaluated; describe here their origin, which no record says."]
     first = records[0]
     source = {"ct": "CT", "mr": "MR"}.get(first.source.modality or "", "source")
     sentences = [

@@ -75,7 +75,7 @@ def project(pictures: Pictures, beam: Beam, limit: float) -> dict[str, Image.Ima
     ours, theirs = pictures.projections.radiographs[beam]
     across = 1 - BEAMS[beam]
     spacing = pictures.spacing_mm[across], pictures.spacing_mm[2]
-    shadow = pictures.mask.any(axis=BEAMS[beam])
+    shadow = np.asarray(pictures.mask.any(axis=BEAMS[beam]))
     frame = _frame(shadow)
     low, high = 0.0, float(np.percentile(theirs[shadow], 99.8)) if shadow.any() else 1.0
     grey = {

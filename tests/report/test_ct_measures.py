@@ -189,7 +189,7 @@ def test_methods_name_model_data_scores_and_measures() -> None:
 
 def test_methods_of_a_prediction_without_a_record_say_so() -> None:
     found = methods(result(translation=None, tissues={}, anatomy=None, paths={}))
-    assert found.text.startswith("One CT image was evaluated; describe here how it was made")
+    assert found.text.startswith("One CT image was evaluated; describe here their origin")
     assert "tissue" not in found.text
 
 
