@@ -205,6 +205,7 @@ def score(
     register: Literal["none", "rigid"] = "none",
     resample_reference: bool = False,
     data_range: tuple[float, float] | None = None,
+    densities: str | PathLike[str] | None = None,
 ) -> Evaluation:
     """Score a prediction against the truth.
 
@@ -219,17 +220,19 @@ def score(
         register: "rigid" moves the reference onto the source or prediction first.
         resample_reference: bring reference and mask onto the prediction's grid where theirs differ.
         data_range: lowest and highest value that scores refer to.
+        densities: CSV of hu,density for water-equivalent path lengths (default: Schneider's table).
 
     Raises:
         GeometryRefused: the grids differ.
-        InputRefused: modalities differ, or a volume is not finite or has no range.
+        InputRefused: modalities differ, a volume is not finite or has no range, or densities do not rise.
     """
-    from medtranslate.evaluation import ScoringRules, score_pair
+    from medtranslate.evaluation import ScoringRules, read_densities, score_pair
 
     volumes, record = scored_volumes(prediction, reference, modality, source, mask, uncertainty)
     rules = ScoringRules(
-        profile=profile, data_range=data_range, resample_reference=resample_reference, register=register
-    )
+        profile=profile, data_range=data_range, densities=read_densities(densities),
+        resample_reference=resample_reference, register=register,
+    )  # fmt: skip
     return score_pair(**volumes, rules=rules, translation=record)
 
 

@@ -75,7 +75,7 @@ class TranslateSettings:
     reference: Existing[Path | None] = None
     """True image on the source's grid; adds the scores of the translation."""
     report: Path | None = None
-    """Folder for report.html and report.pdf; with a reference also result.json and slices.csv."""
+    """Folder for report.html and report.pdf; with a reference also result.json, methods.md and CSV."""
     device: Device = "auto"
     """auto, cpu, cuda or cuda:N."""
     precision: Precision = "auto"
