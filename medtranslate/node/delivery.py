@@ -191,7 +191,8 @@ def _association(files: Sequence[Path], peer: Peer, rules: NodeRules) -> Iterato
         entity.add_requested_context(kind, plain if syntax == ExplicitVRLittleEndian else [syntax])
     assert peer.port is not None
     tls = (client_context(rules), peer.address) if peer.tls else None
-    association = entity.associate(peer.address, peer.port, ae_title=peer.title, tls_args=tls)
+    with without_comment():  # of pynetdicom's own socket, which it does not close after a refused connection
+        association = entity.associate(peer.address, peer.port, ae_title=peer.title, tls_args=tls)
     if not association.is_established:
         why = "rejects the association" if association.is_rejected else "does not answer"
         raise Undelivered(f"{peer.title} {why}")

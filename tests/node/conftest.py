@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
+import gc
 import socket
 import threading
 import time
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from pydicom.uid import generate_uid
 pytest.importorskip("pynetdicom")
 
 from pynetdicom import AE, AllStoragePresentationContexts, evt
+from pynetdicom.transport import ThreadedAssociationServer
 
 from medtranslate.config import NodeSettings
 from medtranslate.node.reports import write_refusal
@@ -55,17 +57,21 @@ class Archive:
     def begin(self) -> None:
         entity = AE(ae_title=ARCHIVE)
         entity.supported_contexts = AllStoragePresentationContexts
-        self.server = entity.start_server(
+        self.server = entity.make_server(
             ("127.0.0.1", self.port),
-            block=False,
             evt_handlers=[(evt.EVT_C_STORE, self.take)],
             ssl_context=self.context,
+            server_class=ThreadedAssociationServer,
         )
+        entity._servers.append(self.server)
+        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
 
     def take(self, event: Any) -> int:
         self.tries += 1
         if self.status == 0:
-            self.received.append(event.dataset)
+            dataset = event.dataset
+            dataset.file_meta = event.file_meta
+            self.received.append(dataset)
         return self.status
 
     def end(self) -> None:
@@ -78,6 +84,18 @@ class Archive:
 
     def of(self, modality: str) -> list[Dataset]:
         return [each for each in self.received if each.Modality == modality]
+
+
+LOST_SOCKETS = pytest.mark.filterwarnings("ignore:unclosed <(socket|ssl):ResourceWarning")
+"""pynetdicom 3.0.4 leaves the sockets of lost connections to the garbage collector."""
+
+
+@pytest.fixture(autouse=True)
+def _lost_sockets() -> Iterator[None]:
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 @pytest.fixture
@@ -239,8 +257,3 @@ def series(tmp_path: Path, put_slices: Callable[..., object]) -> Callable[..., l
         return sorted(folder.iterdir())
 
     return make
-
-
-@pytest.fixture
-def remove() -> Callable[[Path], None]:
-    return lambda path: shutil.rmtree(path, ignore_errors=True)

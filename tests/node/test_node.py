@@ -19,15 +19,9 @@ from pydicom.uid import SecondaryCaptureImageStorage
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.dsutils import encode
 
-from .conftest import ARCHIVE, Archive, Running, called, copying_worker, free_port, send, until
+from .conftest import ARCHIVE, LOST_SOCKETS, Archive, Running, called, copying_worker, free_port, send, until
 
-# pynetdicom 3.0.4 leaves the socket of a refused connection to the garbage collector.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),
-    pytest.mark.filterwarnings(
-        "ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning"
-    ),
-]
+pytestmark = LOST_SOCKETS
 
 Begin = Callable[..., Running]
 Series = Callable[..., list[Path]]
