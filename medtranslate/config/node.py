@@ -54,8 +54,6 @@ class Peer:
     """Port on which it takes images; without one nothing can be sent to it."""
     tls: bool = False
     """Send to it by TLS."""
-    commit: bool = False
-    """Ask it for storage commitment, and keep the results until it has committed itself."""
 
 
 @dataclass(frozen=True, kw_only=True, config=FROZEN)

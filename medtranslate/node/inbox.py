@@ -113,7 +113,8 @@ class Inbox:
             path = series.folder / f"{_digest(instance_uid)}.dcm"
             known = path.is_file()
             if known and path.stat().st_size == len(file) and path.read_bytes() == file:
-                if series.state == "receiving":
+                if series.state == "receiving" or series.cut:
+                    series.state = "receiving"
                     self._hold(series, association)
                 return
             if shutil.disk_usage(self.folder).free < self.free + len(file):

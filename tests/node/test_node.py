@@ -174,6 +174,21 @@ def test_half_a_series_is_answered_by_a_report(
     assert node.said("cut after 1 images")
 
 
+def test_a_series_that_was_refused_as_cut_is_translated_when_it_comes_again(
+    begin: Begin, archive: Archive, series: Series
+) -> None:
+    """All images had come, but not the end of the association."""
+    node, files = begin(), series("one", 3)
+    with called(node.port, files) as association:
+        for path in files:
+            association.send_c_store(dcmread(path))
+        association.abort()
+    node.settled()
+    send(node.port, files)
+    node.settled(2)
+    assert [each.Modality for each in archive.received] == ["DOC", "CT"]
+
+
 def test_a_series_that_no_rule_fits_is_answered_by_a_report(
     begin: Begin, archive: Archive, series: Series, small_model: Path
 ) -> None:

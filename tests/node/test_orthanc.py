@@ -247,7 +247,7 @@ def test_storescu_sends_and_echoscu_is_answered(
     for path in files:
         header = dcmread(path)
         header.StudyInstanceUID = generate_uid(entropy_srcs=["storescu study"])
-        header.SOPInstanceUID = header.SOPInstanceUID + ".1"
+        header.SOPInstanceUID = generate_uid(entropy_srcs=["storescu", path.name])
         header.file_meta.MediaStorageSOPInstanceUID = header.SOPInstanceUID
         header.SeriesInstanceUID = generate_uid(entropy_srcs=["storescu"])
         header.save_as(path)
