@@ -210,7 +210,7 @@ def main() -> None:
     options = parser.parse_args()
     chance, kills = random.Random(options.seed), Counter[str]()
     site_of = LightSite if options.light else Site
-    LightSite.context.set_forkserver_preload(["benchmarks.quality.node_kills"])
+    LightSite.context.set_forkserver_preload(["benchmarks.speed.node_runs", "medtranslate.node"])
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         series = make_series(folder, options.series, slices=10, pixels=48)

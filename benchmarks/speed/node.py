@@ -19,7 +19,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 from benchmarks.speed.batch_runs import below
 from benchmarks.speed.node_runs import (
@@ -46,34 +48,37 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         series = make_series(folder, options.series, slices=options.slices, pixels=options.pixels)
-        rows = []
+        walls, spent = list[float](), list[float]()
         for turn in range(options.turns):
             batch = run_batch(folder / "series", folder / "out", options.workers)
             node = run_node(folder, series, options)
-            rows.append({"batch": batch, "node": node})
-            print(f"  turn {turn + 1}: {json.dumps(rows[-1])}", flush=True)
-    wall = sorted(row["batch"]["wall"] / row["node"]["wall"] for row in rows)
-    cpu = sorted(row["batch"]["cpu"] / row["node"]["cpu"] for row in rows)
-    middle = len(rows) // 2
-    print(json.dumps({"throughput_of_batch": round(wall[middle], 3), "by_cpu": round(cpu[middle], 3)}))
+            walls.append(batch.wall / node.wall)
+            spent.append(batch.cpu / node.cpu)
+            print(f"  turn {turn + 1}: batch {batch}, node {node}", flush=True)
+    told = {"throughput_of_batch": median(walls), "by_cpu": median(spent)}
+    print(json.dumps({name: round(value, 3) for name, value in told.items()}))
 
 
-def run_batch(source: Path, out: Path, workers: int) -> dict[str, float]:
+@dataclass(frozen=True)
+class Run:
+    """Seconds of the clock and of the CPU, and megabytes after each quarter of the series and at the end."""
+
+    wall: float
+    cpu: float
+    megabytes: tuple[int, ...] = ()
+
+
+def run_batch(source: Path, out: Path, workers: int) -> Run:
     shutil.rmtree(out, ignore_errors=True)
     before, started = cpu_of_children(), time.monotonic()
     command = [sys.executable, "-m", "medtranslate", "batch", str(source), str(out), "--to", "ct"]
     command += ["--model", "phantom", "--device", "cpu", "--workers", str(workers), "--quiet"]
     done = subprocess.run(command, stderr=subprocess.DEVNULL, check=False)
     assert done.returncode in (0, 4)  # doubtful: the slices are a part of a head
-    return {
-        "wall": round(time.monotonic() - started, 2),
-        "cpu": round(cpu_of_children() - before, 2),
-    }
+    return Run(round(time.monotonic() - started, 2), round(cpu_of_children() - before, 2))
 
 
-def run_node(
-    folder: Path, series: Sequence[Path], options: argparse.Namespace
-) -> dict[str, float | list[float]]:
+def run_node(folder: Path, series: Sequence[Path], options: argparse.Namespace) -> Run:
     port, archive_port, log = free_port(), free_port(), folder / "archive.jsonl"
     log.unlink(missing_ok=True)
     shutil.rmtree(folder / "work", ignore_errors=True)
@@ -100,7 +105,7 @@ def run_node(
     assert node.wait() == 0
     spent = cpu_of_children() - before
     archive.wait()
-    return {"wall": round(wall, 2), "cpu": round(spent, 2), "mb": [round(value) for value in memory]}
+    return Run(round(wall, 2), round(spent, 2), tuple(round(value) for value in memory))
 
 
 def cpu_of_children() -> float:

@@ -6,9 +6,11 @@ import hashlib
 from dataclasses import replace
 from pathlib import Path
 
+from pydicom.dataset import FileDataset
+
 from medtranslate.errors import InputRefused, SeriesRefused
 from medtranslate.evaluation.shown import shown_of
-from medtranslate.io.dicom_files import without_comment
+from medtranslate.io.dicom_files import file_of, without_comment
 from medtranslate.io.dicom_header import SOURCE_TAGS
 from medtranslate.io.dicom_identity import persons_of
 from medtranslate.io.dicom_objects import Study, open_study
@@ -35,19 +37,29 @@ def write_reports(record: Translation, made: Translated, folder: Path) -> None:
 
 
 def write_refusal(reason: str, source: Path, folder: Path) -> None:
-    """Write `report.dcm`, which says why a series was not translated; nothing if its study is not known."""
+    """Write `report.dcm`, which says why a series was not translated; nothing if its study is not known.
+
+    Files of the inbox have names that mean nothing elsewhere, so the report names images by their numbers.
+    """
     try:
-        study = _study_of(source)
+        headers = _images_of(source)
     except InputRefused:
         return
-    write_notice("Not translated", f"This series was not translated: {reason}", folder / _PDF)
-    file_report(folder / _PDF, "not translated", study, folder)
+    for header in headers:
+        number = header.get("InstanceNumber")
+        reason = reason.replace(file_of(header).name, f"image {number}" if number else "an image")
+    number = headers[0].get("SeriesNumber")
+    subject = f"Series {number}" if number else "This series"
+    write_notice("Not translated", f"{subject} was not translated: {reason}", folder / _PDF)
+    names = "/".join(sorted(str(header.get("SOPInstanceUID")) for header in headers))
+    digest = hashlib.sha256(names.encode()).hexdigest()
+    file_report(folder / _PDF, "not translated", Study(headers, None, digest, deidentify=False), folder)
     (folder / _PDF).unlink()
 
 
 @without_comment()
-def _study_of(folder: Path) -> Study:
-    """Open the study of images that need not be a readable series.
+def _images_of(folder: Path) -> list[FileDataset]:
+    """Read the headers of images that need not be a readable series.
 
     Raises:
         InputRefused: no image is readable, an identifier is missing, or the images are of several studies or
@@ -60,6 +72,5 @@ def _study_of(folder: Path) -> Study:
     check_named(headers[0])
     if len({header.get("StudyInstanceUID") for header in headers}) > 1 or len(persons_of(headers)) > 1:
         raise SeriesRefused(f"{folder}: holds images of several studies or persons")
-    names = "/".join(sorted(str(header.get("SOPInstanceUID")) for header in headers))
     with_bytes(headers[0])
-    return Study(headers, None, hashlib.sha256(names.encode()).hexdigest(), deidentify=False)
+    return headers

@@ -38,7 +38,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def until(true: Callable[[], object], seconds: float = 60.0) -> None:
+def until(true: Callable[[], object], seconds: float = 600.0) -> None:
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, "it did not happen"
@@ -167,7 +167,7 @@ class Running:
 
     def stop(self) -> None:
         self.over.set()
-        self.thread.join(60)
+        self.thread.join(600)
         assert not self.thread.is_alive()
 
     def said(self, words: str) -> bool:

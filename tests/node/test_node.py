@@ -369,14 +369,14 @@ def test_a_result_of_a_changed_series_is_dropped(begin: Begin, archive: Archive,
         def work(tasks: Any) -> Any:
             for made in serve(tasks):
                 working.set()
-                assert on.wait(30)
+                assert on.wait(600)
                 yield made
 
         return work
 
     node = begin({"open_worker": slow})
     send(node.port, files[:3])
-    assert working.wait(30)
+    assert working.wait(600)
     send(node.port, files[3:])
     on.set()
     node.settled()

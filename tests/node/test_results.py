@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -114,3 +115,4 @@ def test_a_refused_series_is_answered_by_a_report(
             ["pdftotext", tmp_path / "report.pdf", "-"], capture_output=True, text=True, check=True
         ).stdout
         assert wanted[fault] in " ".join(text.split())
+        assert not re.search("[0-9a-f]{32}", "".join(text.split()))  # names of files on the node
