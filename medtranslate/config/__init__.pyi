@@ -14,6 +14,11 @@ from .names import GeneratorName as GeneratorName
 from .names import OneOf as OneOf
 from .names import ProfileName as ProfileName
 from .names import ViewName as ViewName
+from .node import Certificates as Certificates
+from .node import NodeRules as NodeRules
+from .node import NodeSettings as NodeSettings
+from .node import Peer as Peer
+from .node import Rule as Rule
 from .scoring import CalibrateSettings as CalibrateSettings
 from .scoring import CycleSettings as CycleSettings
 from .scoring import EvaluateSettings as EvaluateSettings
