@@ -25,6 +25,7 @@ from benchmarks.quality.pair_sets import WINDOW
 from benchmarks.quality.rungs import WIDTHS, Rung, translated
 from medtranslate.checkpoint import Model
 from medtranslate.config import Modality
+from medtranslate.config.types import Contrast
 from medtranslate.evaluation.mean_image import mean_image
 from medtranslate.io import Volume, read_volume
 from medtranslate.io.layout import to_axial, to_slices
@@ -72,7 +73,7 @@ class Head:
     name: str
     mr: Volume | None = None
     ct: Volume | None = None
-    contrast: str | None = None
+    contrast: Contrast | None = None
 
     def of(self, modality: Modality) -> Volume:
         """Return the axial volume of a modality."""
@@ -92,7 +93,7 @@ def heads(data: Path) -> Iterator[Head]:
     )
     for path in sorted((data / "heads" / "ct-hu").glob("*.nii.gz")):
         yield Head(path.name.partition(".")[0], ct=read_volume(path, modality="ct"))
-    files = {
+    files: dict[Path, Contrast] = {
         nifti / "mr-t1-head.nii.gz": "t1",
         mr / "flair-3d-py_synthsr.nii.gz": "flair",
         mr / "flair-2d-torchio-fernando.nii.gz": "flair",
@@ -199,7 +200,9 @@ def in_hu(made: Values, truth: Values, spacing: Sequence[float], sayable: Range)
     }
 
 
-def to_mr_and_back(head: Head, model: Model, contrast: str | None = None) -> tuple[dict[str, float], Values]:
+def to_mr_and_back(
+    head: Head, model: Model, contrast: Contrast | None = None
+) -> tuple[dict[str, float], Values]:
     """Measure the MR of a CT, and the CT of that MR in the pairs' window; return the MR's grey values."""
     source = head.of("ct")
     mr = translated(source, model, "mr", contrast)

@@ -9,16 +9,16 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.quality.head_volumes import Head
+from medtranslate.config.types import Contrast
 from medtranslate.io import Volume
 from medtranslate.io.volume import Meta
 from medtranslate.metrics import Values
-from medtranslate.phantom import PROTOCOLS, Protocol, read_label_map, rician, signal
+from medtranslate.phantom import read_label_map, rician, signal
 from medtranslate.phantom.label_cuts import draw_cut, paint_cut
 from medtranslate.phantom.label_maps import LabelMap
-from medtranslate.phantom.tissues import column
+from medtranslate.phantom.tissues import CONTRASTS, column
 
-PROTOCOL: dict[str, Protocol] = {str(name): times for name, times in PROTOCOLS.items()}
-PROTOCOL["pd"] = Protocol(tr=2500.0, te=20.0)
+MADE: tuple[Contrast, ...] = ("t1", "t2", "flair", "pd")
 
 PIXEL_MM, SLICE_MM = 1.0, 3.0
 CT_NOISE, MR_NOISE = 4.0, 15.0
@@ -34,12 +34,12 @@ def label_heads(path: Path, seed: int = 0) -> Iterator[Head]:
     """
     rng = np.random.default_rng(seed)
     relaxation = column("pd"), column("t1"), column("t2")
-    values = [column("hu"), *(1000 * signal(protocol, *relaxation) for protocol in PROTOCOL.values())]
+    values = [column("hu"), *(1000 * signal(CONTRASTS[name], *relaxation) for name in MADE)]
     ct, *contrasts = painted(read_label_map(path), np.stack(values), rng)
     ct += rng.normal(0.0, CT_NOISE, ct.shape).astype(np.float32)
     affine, name = np.diag([PIXEL_MM, PIXEL_MM, SLICE_MM, 1.0]), path.name.partition(".nii")[0]
     true = Volume(ct, affine, Meta(modality="ct"))
-    for contrast, mr in zip(PROTOCOL, contrasts, strict=True):
+    for contrast, mr in zip(MADE, contrasts, strict=True):
         noisy = Volume(rician(mr, rng, MR_NOISE), affine, Meta(modality="mr"))
         yield Head(f"{name} {contrast}", noisy, true, contrast)
 

@@ -6,10 +6,12 @@ The folder of the data holds `paired-ct-mr/{CT,MRI}` and `paired-three/{CT,MRI-T
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from medtranslate.config import Modality
+from medtranslate.config.types import Contrast
 from medtranslate.io import Volume, read_volume
 
 WINDOW = (-20.0, 100.0)
@@ -36,8 +38,8 @@ class PairSet:
     name: str
     folder: str
     mr: str
-    cases: dict[str, tuple[str, ...]]
-    contrasts: dict[str, str]
+    cases: Mapping[str, tuple[str, ...]]
+    contrasts: Mapping[str, Contrast]
 
     def names(self, data: Path, use: str, every: int = 1) -> list[str]:
         """List every n-th picture of the cases that serve a use."""
@@ -50,21 +52,15 @@ class PairSet:
         return read_volume(data / self.folder / folder / name, modality=modality)
 
 
-_ATLAS: dict[str, tuple[str, ...]] = {"choosing": ("16", "20", "28"), "reporting": ("32", "33", "41")}
-_THREE: dict[str, tuple[str, ...]] = {"choosing": ("71", "73"), "reporting": ("74", "75", "76", "77")}
+_ATLAS = {"choosing": ("16", "20", "28"), "reporting": ("32", "33", "41")}
+_THREE = {"choosing": ("71", "73"), "reporting": ("74", "75", "76", "77")}
+
+_T1: dict[str, Contrast] = dict.fromkeys(("71", "73", "74", "75", "76", "77"), "t1")
+_FLAIR: dict[str, Contrast] = dict.fromkeys(("71", "73", "74", "75"), "flair")
+_T2: dict[str, Contrast] = dict.fromkeys(("16", "20", "28", "32", "33", "41", "76", "77"), "t2")
 
 PAIR_SETS = (
-    PairSet(
-        "atlas", "paired-ct-mr", "MRI", _ATLAS, dict.fromkeys(("16", "20", "28", "32", "33", "41"), "t2")
-    ),
-    PairSet(
-        "T1", "paired-three", "MRI-T1", _THREE, dict.fromkeys(("71", "73", "74", "75", "76", "77"), "t1")
-    ),
-    PairSet(
-        "FLAIR or T2",
-        "paired-three",
-        "MRI-T2",
-        _THREE,
-        dict.fromkeys(("71", "73", "74", "75"), "flair") | dict.fromkeys(("76", "77"), "t2"),
-    ),
+    PairSet("atlas", "paired-ct-mr", "MRI", _ATLAS, _T2),
+    PairSet("T1", "paired-three", "MRI-T1", _THREE, _T1),
+    PairSet("FLAIR or T2", "paired-three", "MRI-T2", _THREE, _FLAIR | _T2),
 )

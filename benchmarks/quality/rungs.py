@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from inspect import signature
 from itertools import chain
 from pathlib import Path
 from statistics import fmean
@@ -19,6 +18,7 @@ from benchmarks.quality.pair_measures import GREY, areas_of, blurred, shifted, s
 from benchmarks.quality.pair_sets import PICTURE_HU, WINDOW, PairSet
 from medtranslate.checkpoint import Model
 from medtranslate.config import Modality
+from medtranslate.config.types import Contrast
 from medtranslate.evaluation.mean_image import mean_image
 from medtranslate.io import Volume
 from medtranslate.metrics import Values, head_mask, invented
@@ -88,7 +88,7 @@ def images(
     truth: Values,
     to: Modality,
     models: dict[str, Model],
-    contrast: str | None,
+    contrast: Contrast | None,
     mean: Tensor | None,
 ) -> Iterator[tuple[str, Values]]:
     """Yield the translations of a source and their rungs by name, [X, Y, 1] in grey values."""
@@ -105,27 +105,19 @@ def images(
     yield "shifted", shifted(truth, 2)
 
 
-def translated(source: Volume, model: Model, to: Modality, contrast: str | None = None) -> Volume:
-    """Translate a volume, in a contrast if the model takes one."""
+def translated(source: Volume, model: Model, to: Modality, contrast: Contrast | None = None) -> Volume:
+    """Translate a volume, in a contrast if the model has a choice."""
     if to == "mr" and source.is_picture and shown_hu(model) != WINDOW:
         source = source.with_meta(hu=PICTURE_HU)
-    if contrast and to == "mr" and takes_contrast(model):
-        run: Callable[..., tuple[Volume, object]] = translate_volume
-        return run(source, model, to, contrast=contrast)[0]
+    if contrast and model.description.network.told:
+        model = Model(model.description, model.generators, model.means, contrast=contrast)
     return translate_volume(source, model, to)[0]
-
-
-def takes_contrast(model: Model) -> bool:
-    """Return True for a model that answers in the contrast that it is given."""
-    told = getattr(model.description.network, "told", 0)
-    return bool(told) and "contrast" in signature(translate_volume).parameters
 
 
 def shown_hu(model: Model) -> tuple[float, float]:
     """Return the HU that are black and white in a model's CT pictures."""
     scale = model.description.scale
-    ends: tuple[float, float] = getattr(scale, "ct_picture", None) or scale.ct_window
-    return ends
+    return scale.ct_picture or scale.ct_window
 
 
 def in_window(grey: Values, to: Modality, model: Model) -> Values:

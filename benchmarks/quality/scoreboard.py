@@ -4,8 +4,8 @@
 
 DATA is the folder of `pair_sets`. `choosing` cases choose settings; `reporting` cases are looked at last.
 --every 4 measures every fourth picture. --sheet draws pictures of each case; most pairs may not be shown.
---heads measures whole heads (`head_volumes`). --labels FILE ... measures heads from label maps in four contrasts,
-which the models should not have seen.
+--heads measures whole heads (`head_volumes`). --labels FILE ... measures heads from label maps in T1, T2,
+FLAIR and PD; the models should not have seen them.
 
 Each set and direction with a truth has a table of models and rungs:
 
@@ -45,14 +45,15 @@ from benchmarks.quality.head_volumes import TO_CT, TO_MR, Head, as_grey, heads, 
 from benchmarks.quality.label_heads import label_heads
 from benchmarks.quality.pair_measures import interval
 from benchmarks.quality.pair_sets import PAIR_SETS
-from benchmarks.quality.rungs import Rung, climb, projections, takes_contrast
+from benchmarks.quality.rungs import Rung, climb, projections
 from benchmarks.quality.tables import Row, table, write
 from medtranslate.checkpoint import Model, load_model
 from medtranslate.config import Modality
+from medtranslate.config.types import Contrast
 from medtranslate.metrics import Values
 
 COLUMNS = ("mae", "mae matched", "ssim", "bone", "fluid", "true fluid", "fluid dice", "gradient", "swd")
-CONTRASTS = ("t1", "t2", "flair", "pd")
+CONTRASTS: tuple[Contrast, ...] = ("t1", "t2", "flair", "pd")
 """Of the MR that is made of a CT without a true MR."""
 
 TARGETS: tuple[Modality, Modality] = ("ct", "mr")
@@ -141,7 +142,7 @@ def of_heads(board: Board, found: Iterable[Head], every: int) -> None:
                 made[f"{head.name}, {name}"], image = to_ct(head, model)
                 drawn.append(image)
                 continue
-            for kind in CONTRASTS if takes_contrast(model) else (None,):
+            for kind in CONTRASTS if model.description.network.told else (None,):
                 label = f"{head.name}, {name}" + (f" in {kind}" if kind else "")
                 back[label], image = to_mr_and_back(head, model, kind)
                 drawn.append(image)
