@@ -99,8 +99,7 @@ def load(
         samples: draws of the posterior for the uncertainty, 0 or at least 2.
         seed: of the draws.
         batch: slices per pass (default: as many as suit the device).
-        device: auto, cpu, cuda or cuda:N.
-        precision: auto, float32 or bfloat16.
+        device, precision: auto, cpu, cuda or cuda:N; auto, float32 or bfloat16.
         force: translate what the model's gate refuses, too; the record says so.
 
     Raises:

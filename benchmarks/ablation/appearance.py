@@ -42,10 +42,11 @@ def apart(real: Tensor, fake: Tensor) -> float:
 
 
 def _patches(slices: Tensor, random: torch.Generator) -> Tensor:
-    """Draw patches [PATCHES, SIDE^2] with replacement from those that show something."""
+    """Draw patches [PATCHES, SIDE^2] with replacement, from those that show something if any do."""
     every = slices[:, 0].float().unfold(1, SIDE, 1).unfold(2, SIDE, 1)
     # The patches are views: of all there are, only those that are drawn are copied.
-    places = (functional.max_pool2d(slices[:, 0].float(), SIDE, stride=1) > -0.94).nonzero()
+    shown = functional.max_pool2d(slices[:, 0].float(), SIDE, stride=1) > -0.94
+    places = (shown if shown.any() else torch.ones_like(shown)).nonzero()
     drawn = places[torch.randint(len(places), (PATCHES,), generator=random)]
     return every[tuple(drawn.T)].reshape(-1, SIDE**2)
 
