@@ -5,6 +5,7 @@ An image is given as a path, a `Volume`, a MONAI `MetaTensor`, a nibabel image, 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -96,8 +97,7 @@ def load(
         model: name of a model at hand, or the folder of one.
         to: modality to make.
         contrast: of an MR, for a model that has a choice: t1, t1c, t2, flair or pd.
-        samples: draws of the posterior for the uncertainty, 0 or at least 2.
-        seed: of the draws.
+        samples, seed: draws of the posterior for the uncertainty, 0 or at least 2; seed of the draws.
         batch: slices per pass (default: as many as suit the device).
         device, precision: auto, cpu, cuda or cuda:N; auto, float32 or bfloat16.
         force: translate what the model's gate refuses, too; the record says so.
@@ -228,10 +228,8 @@ def score(
     from medtranslate.evaluation import ScoringRules, read_densities, score_pair
 
     volumes, record = scored_volumes(prediction, reference, modality, source, mask, uncertainty)
-    rules = ScoringRules(
-        profile=profile, data_range=data_range, densities=read_densities(densities),
-        resample_reference=resample_reference, register=register,
-    )  # fmt: skip
+    rules = ScoringRules(profile, data_range, resample_reference, register)
+    rules = replace(rules, densities=read_densities(densities))
     return score_pair(**volumes, rules=rules, translation=record)
 
 
