@@ -147,6 +147,10 @@ class Told(nn.Module):
         self.generator = generator
         self.register_buffer("brightness", brightness)
 
+    def encode(self, image: Tensor) -> Posterior:
+        """Compute q(z|x), as the generator's own; it does not depend on the contrast."""
+        return self.generator.encode(image)
+
     def decode(self, latent: Tensor) -> Tensor:
         """Slices from latents, as the generator's own."""
         return self.generator.decode(latent, self.brightness.expand(len(latent), -1))

@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import nibabel
 import numpy as np
 import yaml
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from medtranslate.errors import InputRefused, SettingsError
+from medtranslate.io import read_volume
+from medtranslate.io.layout import to_axial
 from medtranslate.phantom.tissues import LABEL, TISSUES, Floats
 
 TABLES = Path(__file__).parent / "tables"
@@ -35,7 +36,6 @@ STEP_MM = 0.25
 _SPECK_MM3 = 1000.0
 DEPTHS = 256
 KINDS = len(TISSUES) + len(PARTS)
-_MOST_VOXELS = 2**27
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,26 +59,22 @@ class LabelMap:
 
 
 def read_label_map(path: Path, table: Path | None = None) -> LabelMap:
-    """Read a label map in NIfTI with its table.
+    """Read a label map with its table.
 
     Args:
-        path: of the map.
+        path: of the map, a volume of any format.
         table: YAML that names a tissue of `TISSUES`, or one of `PARTS`, for each label under `tissues`
             (default: `NAME.yaml` beside the map, else the table of that name in `TABLES`).
 
     Raises:
-        InputRefused: the map is no three-dimensional NIfTI of such labels.
+        InputRefused: the map is no volume of such labels.
         SettingsError: there is no table, or it names an unknown tissue.
     """
-    try:
-        image = nibabel.as_closest_canonical(nibabel.load(path))
-        if len(image.shape) != 3 or np.prod(image.shape) > _MOST_VOXELS:
-            raise InputRefused(f"{path}: a label map has three axes and at most {_MOST_VOXELS} voxels")
-        labels = np.asanyarray(image.dataobj)
-    except (OSError, ValueError, nibabel.filebasedimages.ImageFileError) as error:
-        raise InputRefused(f"{path}: no label map ({error}); give a NIfTI file") from None
-    kinds = _kinds(labels, read_table(path, table), path)
-    return divide(kinds, np.array(image.header.get_zooms()[:3], np.float32))
+    names = read_table(path, table)
+    axial = to_axial(read_volume(path))
+    # From LPS to RAS order.
+    kinds = _kinds(axial.values[::-1, ::-1], names, path)
+    return divide(kinds, np.array(axial.spacing, np.float32))
 
 
 def read_table(path: Path, table: Path | None = None) -> dict[int, str]:

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from torch import Tensor
 
 from medtranslate.config import Modality, ScaleSettings
@@ -35,7 +35,7 @@ def scale_ct(values: Array, curve: tuple[float, ...]) -> Array:
         curve: HU at equal steps from -1 to 1: the ends of a window, with the knots between them, if any.
     """
     if len(curve) > 2:
-        return _interpolated(values, curve, np.linspace(-1.0, 1.0, len(curve)))
+        return _interpolated(values, np.array(curve), np.linspace(-1.0, 1.0, len(curve)))
     lower, upper = curve
     scaled = values - lower
     scaled *= 2.0 / (upper - lower)
@@ -46,7 +46,7 @@ def scale_ct(values: Array, curve: tuple[float, ...]) -> Array:
 def unscale_ct(values: Array, curve: tuple[float, ...]) -> Array:
     """Scale [-1, 1] to HU: the exact inverse of `scale_ct` inside the window."""
     if len(curve) > 2:
-        return _interpolated(values, np.linspace(-1.0, 1.0, len(curve)), curve)
+        return _interpolated(values, np.linspace(-1.0, 1.0, len(curve)), np.array(curve))
     lower, upper = curve
     hu = values + 1.0
     hu *= (upper - lower) / 2.0
@@ -170,7 +170,7 @@ def _in_levels(curve: tuple[float, ...], slope: float, offset: float) -> tuple[f
     return tuple((hu - offset) / slope for hu in curve)
 
 
-def _interpolated(values: Array, known: ArrayLike, wanted: ArrayLike) -> Array:
+def _interpolated(values: Array, known: NDArray[np.float64], wanted: NDArray[np.float64]) -> Array:
     """Interpolate linearly between knots; beyond their ends, saturate."""
     if isinstance(values, Tensor):
         found = np.interp(values.cpu().numpy(), known, wanted)
