@@ -178,8 +178,8 @@ def test_the_mean_of_a_contrast_is_that_of_other_cases(data: Path, model: Model)
 
 
 @pytest.fixture(scope="module")
-def label_map(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A map of a head of 96 mm with scalp, skull, fluid, brain and two ventricles."""
+def balls(tmp_path_factory: pytest.TempPathFactory) -> list[Head]:
+    """Heads of the map of a ball of 96 mm with scalp, skull, fluid, brain and two ventricles."""
     x, y, z = np.indices((96, 96, 96)) - 47.5
     radius = np.sqrt(x**2 + y**2 + z**2)
     labels = np.digitize(-radius, [-46, -42, -36, -34]).astype(np.uint8)
@@ -189,11 +189,11 @@ def label_map(tmp_path_factory: pytest.TempPathFactory) -> Path:
     names = ["air", "soft tissue", "skull", "csf", "white matter"]
     lines = "\n".join(f"  {label}: {name}" for label, name in enumerate(names))
     path.with_name("ball.yaml").write_text(f"tissues:\n{lines}\n")
-    return path
+    return list(label_heads(path))
 
 
-def test_heads_of_a_label_map_have_its_tissues(label_map: Path) -> None:
-    found = {head.contrast: head for head in label_heads(label_map)}
+def test_heads_of_a_label_map_have_its_tissues(balls: list[Head]) -> None:
+    found = {head.contrast: head for head in balls}
     assert list(found) == ["t1", "t2", "flair", "pd"]
     ct = found["t1"].of("ct")
     assert ct.shape == (96, 96, 32)
@@ -221,8 +221,8 @@ def test_a_ct_in_hu_is_scored_by_tissue() -> None:
     assert [windowed[name] for name in ("head", "bone HU", "air", "bone 200")] == [None] * 4
 
 
-def test_a_whole_head_is_measured_with_its_planes(label_map: Path, model: Model) -> None:
-    head = next(label_heads(label_map))
+def test_a_whole_head_is_measured_with_its_planes(balls: list[Head], model: Model) -> None:
+    head = balls[0]
     measured, grey = to_ct(head, model)
     assert grey.shape == head.of("mr").shape
     assert measured["drawn outside"] >= measured["bone outside"] >= 0
