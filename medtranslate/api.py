@@ -228,8 +228,8 @@ def score(
     from medtranslate.evaluation import ScoringRules, read_densities, score_pair
 
     volumes, record = scored_volumes(prediction, reference, modality, source, mask, uncertainty)
-    rules = ScoringRules(profile, data_range, resample_reference, register)
-    rules = replace(rules, densities=read_densities(densities))
+    rules = ScoringRules(profile=profile, data_range=data_range, register=register)
+    rules = replace(rules, densities=read_densities(densities), resample_reference=resample_reference)
     return score_pair(**volumes, rules=rules, translation=record)
 
 
