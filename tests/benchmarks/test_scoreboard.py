@@ -25,10 +25,11 @@ from benchmarks.quality.pair_measures import (
     slice_measures,
 )
 from benchmarks.quality.pair_sets import PAIR_SETS
-from benchmarks.quality.rungs import WIDTHS, in_window, means_of_contrasts
+from benchmarks.quality.rungs import WIDTHS, in_window, means_of_contrasts, translated
 from medtranslate.checkpoint import Model, load_model
 from medtranslate.config import ScaleSettings
 from medtranslate.metrics import Values
+from medtranslate.model import Generators
 
 AIR, BRAIN, SKULL, VENTRICLE = 0.0, 110.0, 255.0, 60.0
 
@@ -125,6 +126,18 @@ def test_a_model_of_other_hu_is_windowed(model: Model) -> None:
     # 85 is 0 HU, which is 42.5 in the brain window.
     assert in_window(np.float32([0, 85, 255]), "ct", wide) == pytest.approx([0, 42.5, 255], abs=0.1)
     assert in_window(grey, "mr", wide) is grey
+
+
+def test_a_model_with_a_choice_is_asked_for_the_contrast(data: Path, model: Model) -> None:
+    network = replace(model.description.network, told=7)
+    torch.manual_seed(0)
+    told = Model(replace(model.description, network=network), Generators(network).eval(), model.means)
+    source = PAIR_SETS[0].read(data, "16001.png", "ct")
+    made = [translated(source, told, "mr", contrast).values for contrast in ("t1", "t2", "t1")]
+    assert np.array_equal(made[0], made[2])
+    assert not np.array_equal(made[0], made[1])
+    alone = [translated(source, model, "mr", contrast).values for contrast in ("t1", "t2")]
+    assert np.array_equal(*alone)
 
 
 @pytest.fixture(scope="module")
