@@ -28,6 +28,7 @@ from .intensity import scale_ct as scale_ct
 from .intensity import scale_mr as scale_mr
 from .intensity import units_per_step as units_per_step
 from .intensity import unscale_ct as unscale_ct
+from .intensity import windowed_curve as windowed_curve
 from .layout import from_axial as from_axial
 from .layout import from_slices as from_slices
 from .layout import pixel_mm as pixel_mm

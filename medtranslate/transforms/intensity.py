@@ -127,13 +127,18 @@ def picture_curve(scale: ScaleSettings, levels: float) -> tuple[float, ...]:
     Black means air as well as anything below the window. It becomes -1, and the darkest grey values, up to
     `VISIBLE` of the levels, take the part of the range that lies below the window.
     """
-    black, white = scale.ct_picture or scale.ct_window
-    curve = _in_levels(scale.ct_curve, (white - black) / levels, black)
+    curve = windowed_curve(scale, levels)
     below = [grey for grey in curve if grey <= 0.0]
     if len(below) == 1:
         return curve
     dark = np.linspace(0.0, VISIBLE * levels, len(below))
     return (*dark.tolist(), *(max(grey, 1.01 * dark[-1]) for grey in curve[len(below) :]))
+
+
+def windowed_curve(scale: ScaleSettings, levels: float) -> tuple[float, ...]:
+    """Find the grey values that equal steps become in a windowed picture; beyond 0 to `levels`, it saturates."""
+    black, white = scale.ct_picture or scale.ct_window
+    return _in_levels(scale.ct_curve, (white - black) / levels, black)
 
 
 def as_shown(scale: ScaleSettings, *, picture: bool) -> ScaleSettings:

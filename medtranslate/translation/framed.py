@@ -29,10 +29,10 @@ from medtranslate.transforms import (
     into_frame,
     isolate,
     out_of_frame,
-    picture_curve,
     scale_ct,
     units_per_step,
     unscale_ct,
+    windowed_curve,
 )
 from medtranslate.translation.seams import seams
 
@@ -150,7 +150,7 @@ class Framed:
         """Find the values of a translation that are equal steps from -1 to +1."""
         if not self.axial.is_picture:
             return scale.ct_curve if modality == "ct" else scale.mr_range
-        return picture_curve(scale, GREY_LEVELS) if modality == "ct" else (0.0, GREY_LEVELS)
+        return windowed_curve(scale, GREY_LEVELS) if modality == "ct" else (0.0, GREY_LEVELS)
 
     def on_source(self, slices: Floats, **meta: Any) -> Volume:
         """Make a volume of slices [Z, Y, X] in the source's array layout; `meta` may name its modality."""

@@ -31,7 +31,8 @@ def preview(framed: Framed, translation: Volume, record: Translation) -> Sheet:
     grey = source.is_picture
     ranges = framed.ends, (0.0, float(GREY_LEVELS)) if grey else model.output_range
     if not grey:
-        ranges = tuple(map(_shown, ranges, ("ct", "mr") if model.to == "mr" else ("mr", "ct")))
+        modalities = ("ct", "mr") if model.to == "mr" else ("mr", "ct")
+        ranges = _shown(ranges[0], modalities[0]), _shown(ranges[1], modalities[1])
     depth = source.shape[2]
     if source.meta.slices is not None or depth == 1:
         views = own_slices(
