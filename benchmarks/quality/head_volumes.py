@@ -190,13 +190,14 @@ def in_hu(made: Values, truth: Values, spacing: Sequence[float], sayable: Range)
     across, along, up = spacing
     mask = outline((truth > BODY_HU).T, (up, along, across)).T
     whole = sayable[0] <= WHOLE[0] and sayable[1] >= WHOLE[1]
-    tissues = tissue_scores(made, truth, mask, None if whole else sayable)
+    tissues = tissue_scores(made, truth, mask, mask, None if whole else sayable)
+    errors = {name: tissue.mae for name, tissue in tissues.items()}
     return {
         "head": mae(made, truth, mask) if whole else None,
-        "soft tissue": tissues["soft tissue"].mae,
-        "bone HU": tissues["bone"].mae,
-        "air": tissues["air"].mae,
-        "bone 200": tissues["bone"].dice,
+        "soft tissue": errors.get("soft tissue"),
+        "bone HU": errors.get("bone"),
+        "air": errors.get("air"),
+        "bone 200": tissues["bone"].dice if "bone" in tissues else None,
     }
 
 
