@@ -191,13 +191,13 @@ def in_hu(made: Values, truth: Values, spacing: Sequence[float], sayable: Range)
     mask = outline((truth > BODY_HU).T, (up, along, across)).T
     whole = sayable[0] <= WHOLE[0] and sayable[1] >= WHOLE[1]
     tissues = tissue_scores(made, truth, mask, mask, None if whole else sayable)
-    errors = {name: tissue.mae for name, tissue in tissues.items()}
+    errors = {name: tissue.mae for name, tissue in tissues.items() if whole or name == "soft tissue"}
     return {
         "head": mae(made, truth, mask) if whole else None,
         "soft tissue": errors.get("soft tissue"),
         "bone HU": errors.get("bone"),
         "air": errors.get("air"),
-        "bone 200": tissues["bone"].dice if "bone" in tissues else None,
+        "bone 200": tissues["bone"].dice if whole else None,
     }
 
 
