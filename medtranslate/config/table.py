@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from medtranslate.config.batches import BatchSettings
 from medtranslate.config.commands import ConvertSettings, InfoSettings, TranslateSettings
+from medtranslate.config.engines import MercureSettings
 from medtranslate.config.making import DemoSettings, PhantomSettings, PrepareSettings
 from medtranslate.config.scoring import CalibrateSettings, CycleSettings, EvaluateSettings, ReportSettings
 from medtranslate.config.training import TrainSettings
@@ -16,6 +17,7 @@ COMMANDS: dict[str, type] = {
     "demo": DemoSettings,
     "evaluate": EvaluateSettings,
     "info": InfoSettings,
+    "mercure": MercureSettings,
     "phantom": PhantomSettings,
     "prepare": PrepareSettings,
     "report": ReportSettings,
