@@ -21,13 +21,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from medtranslate import __version__
+from medtranslate.batch.folder import part_of, settings_of, wait_for_workers
 from medtranslate.batch.items import Item
 from medtranslate.batch.worker import (
     WORKER_BYTES,
     WORKERS_OF_A_DEVICE,
     WorkOnItems,
     open_worker,
-    wait_for_workers,
 )
 from medtranslate.checkpoint import describe, find_model
 from medtranslate.config import BatchSettings
@@ -78,7 +78,7 @@ def cluster_crew(
     finally:
         # An actor that was killed on another machine may still be at its last item.
         with suppress(UsageError):
-            wait_for_workers(settings.out, _LAST_WORDS)
+            wait_for_workers(settings.out, _LAST_WORDS, part_of(settings))
 
 
 def ray_crew(
@@ -163,7 +163,7 @@ def _places(node: Mapping[str, float], share: Mapping[str, float]) -> int:
 
 def signs(settings: BatchSettings) -> dict[str, object]:
     """Collect what has to be equal on all machines."""
-    written = settings.out / "settings.yaml"
+    written = settings_of(settings)
     return {
         "version of medtranslate": __version__,
         "SOURCE": settings.source.exists(),

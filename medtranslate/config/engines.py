@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from medtranslate.config.types import (
@@ -60,9 +59,6 @@ class ModuleSettings:
     """auto, cpu, cuda or cuda:N."""
 
 
-Label = Annotated[str, Field(pattern=r"^\s*(\w+-)?[A-Za-z0-9]+\s*$")]
-
-
 @dataclass(frozen=True, kw_only=True, config=FROZEN)
 class BidsAppSettings:
     """Settings of `bids-app`."""
@@ -73,9 +69,9 @@ class BidsAppSettings:
     """Folder for the derivative dataset."""
     analysis_level: Literal["participant", "group"]
     """participant translates; group writes summary.csv and overview.html of all participants."""
-    participant_label: tuple[Label, ...] = ()
+    participant_label: tuple[str, ...] = ()
     """Participants to translate, separated by spaces or commas, with or without sub- (default: all)."""
-    session_id: tuple[Label, ...] = ()
+    session_id: tuple[str, ...] = ()
     """Sessions to translate, separated by spaces or commas, with or without ses- (default: all)."""
     bids_filter_file: Path | None = None
     """JSON of entities that images must have, as for fMRIPrep (docs/batches.md)."""

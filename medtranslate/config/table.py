@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from medtranslate.config.batches import BatchSettings
 from medtranslate.config.commands import ConvertSettings, InfoSettings, TranslateSettings
-from medtranslate.config.engines import MercureSettings
+from medtranslate.config.engines import BidsAppSettings, MercureSettings
 from medtranslate.config.making import DemoSettings, PhantomSettings, PrepareSettings
 from medtranslate.config.scoring import CalibrateSettings, CycleSettings, EvaluateSettings, ReportSettings
 from medtranslate.config.training import TrainSettings
 
 COMMANDS: dict[str, type] = {
     "batch": BatchSettings,
+    "bids-app": BidsAppSettings,
     "calibrate": CalibrateSettings,
     "convert": ConvertSettings,
     "cycle": CycleSettings,

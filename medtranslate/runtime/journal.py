@@ -39,9 +39,8 @@ class Journal:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
 
 
-@contextmanager
-def journal(path: Path) -> Iterator[Journal]:
-    """Open the journal at `path`, made if there is none; at the end an empty one is removed.
+def read_journal(path: Path) -> dict[str, Any]:
+    """Read the finished pieces of a journal, by key; there are none where it does not exist.
 
     A line that was truncated, by a full disk or a kill, counts as not done.
     """
@@ -53,6 +52,13 @@ def journal(path: Path) -> Iterator[Journal]:
                 done[str(entry["key"])] = entry["value"]
             except (ValueError, TypeError, KeyError):
                 continue
+    return done
+
+
+@contextmanager
+def journal(path: Path) -> Iterator[Journal]:
+    """Open the journal at `path`, made if there is none; at the end an empty one is removed."""
+    done = read_journal(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     # A new line first: the last one may have been cut short.
     with path.open("ab", buffering=0) as file:
