@@ -37,9 +37,7 @@ def test_the_limits_on_the_page_are_those_of_the_code() -> None:
     assert dict(rows[2:]) == LIMITS
 
 
-@pytest.mark.parametrize(
-    "form", FORMS, ids=lambda form: form.name
-)
+@pytest.mark.parametrize("form", FORMS, ids=lambda form: form.name)
 def test_a_form_for_issues_has_what_github_requires(form: Path) -> None:
     """GitHub's syntax for issue forms: top keys, types, and ids that are unique."""
     told = yaml.safe_load(form.read_text(encoding="utf-8"))

@@ -7,7 +7,9 @@ import re
 import subprocess
 import sys
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 _ASKING = 60.0
 
@@ -42,9 +44,8 @@ def take_token(place: str) -> None:
         return
     os.environ["RAY_AUTH_MODE"] = "token" if _wants_token(place) else "disabled"
     with suppress(ImportError, AttributeError):
-        from ray._raylet import Config
-
-        Config.initialize("")  # Ray keeps what it read when it was imported
+        raylet: Any = import_module("ray._raylet")
+        raylet.Config.initialize("")  # Ray keeps what it read when it was imported
 
 
 def has_token() -> bool:
