@@ -175,12 +175,12 @@ def test_a_token_is_taken_where_the_cluster_wants_one(
     try:
         wait_until_it_listens(address, head)
         with begin(settings(), address, account) as batch:
-            _, complained = batch.communicate(timeout=300)
+            _, complained = batch.communicate(timeout=600)
         assert batch.returncode == 0, complained
         if head_has_it:
             (tmp_path / ".ray" / "auth_token").unlink()
             with begin(settings(out=tmp_path / "other"), address, account) as batch:
-                _, complained = batch.communicate(timeout=300)
+                _, complained = batch.communicate(timeout=600)
             assert batch.returncode == 2
             assert "wants an authentication token" in complained
     finally:
