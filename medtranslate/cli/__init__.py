@@ -28,6 +28,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "batch": ("medtranslate.cli.batch", "Translate many volumes; go on where it was left."),
     "bids-app": ("medtranslate.cli.bids_app", "Translate a BIDS dataset, called as a BIDS App."),
     "mercure": ("medtranslate.cli.mercure", "Translate DICOM series, called as a module of mercure."),
+    "node": ("medtranslate.cli.node", "Take series from an archive, translate them, send results back."),
     "evaluate": ("medtranslate.cli.evaluate", "Score a translation against the truth."),
     "report": ("medtranslate.cli.report", "Show what was recorded: pages, a PDF, DICOM for the study."),
     "calibrate": ("medtranslate.cli.calibrate", "Fit a model's uncertainty to the errors on known pairs."),

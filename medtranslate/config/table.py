@@ -6,6 +6,7 @@ from medtranslate.config.batches import BatchSettings
 from medtranslate.config.commands import ConvertSettings, InfoSettings, TranslateSettings
 from medtranslate.config.engines import BidsAppSettings, MercureSettings
 from medtranslate.config.making import DemoSettings, PhantomSettings, PrepareSettings
+from medtranslate.config.node import NodeSettings
 from medtranslate.config.scoring import CalibrateSettings, CycleSettings, EvaluateSettings, ReportSettings
 from medtranslate.config.training import TrainSettings
 
@@ -19,6 +20,7 @@ COMMANDS: dict[str, type] = {
     "evaluate": EvaluateSettings,
     "info": InfoSettings,
     "mercure": MercureSettings,
+    "node": NodeSettings,
     "phantom": PhantomSettings,
     "prepare": PrepareSettings,
     "report": ReportSettings,
