@@ -26,6 +26,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("medtranslate.cli.train", "Train on CT and MR images without pairs."),
     "translate": ("medtranslate.cli.translate", "Translate CT to MR or MR to CT."),
     "batch": ("medtranslate.cli.batch", "Translate many volumes; go on where it was left."),
+    "bids-app": ("medtranslate.cli.bids_app", "Translate a BIDS dataset, called as a BIDS App."),
+    "mercure": ("medtranslate.cli.mercure", "Translate DICOM series, called as a module of mercure."),
     "node": ("medtranslate.cli.node", "Take series from an archive, translate them, send results back."),
     "evaluate": ("medtranslate.cli.evaluate", "Score a translation against the truth."),
     "report": ("medtranslate.cli.report", "Show what was recorded: pages, a PDF, DICOM for the study."),

@@ -4,6 +4,9 @@ from .commands import ConvertSettings as ConvertSettings
 from .commands import InfoSettings as InfoSettings
 from .commands import TranslateSettings as TranslateSettings
 from .commands import stack_spacing as stack_spacing
+from .engines import BidsAppSettings as BidsAppSettings
+from .engines import MercureSettings as MercureSettings
+from .engines import ModuleSettings as ModuleSettings
 from .making import DemoSettings as DemoSettings
 from .making import PhantomSettings as PhantomSettings
 from .making import PrepareSettings as PrepareSettings

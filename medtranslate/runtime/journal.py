@@ -42,14 +42,10 @@ class Journal:
             os.fsync(self._file.fileno())
 
 
-@contextmanager
-def journal(path: Path, *, durable: bool = False) -> Iterator[Journal]:
-    """Open the journal at `path`, made if there is none; at the end an empty one is removed.
+def read_journal(path: Path) -> dict[str, Any]:
+    """Read the finished pieces of a journal, by key; there are none where it does not exist.
 
     A line that was truncated, by a full disk or a kill, counts as not done.
-
-    Args:
-        durable: wait until each piece is on the disk, so that it survives a loss of power, too.
     """
     done: dict[str, Any] = {}
     if path.is_file():
@@ -59,6 +55,17 @@ def journal(path: Path, *, durable: bool = False) -> Iterator[Journal]:
                 done[str(entry["key"])] = entry["value"]
             except (ValueError, TypeError, KeyError):
                 continue
+    return done
+
+
+@contextmanager
+def journal(path: Path, *, durable: bool = False) -> Iterator[Journal]:
+    """Open the journal at `path`, made if there is none; at the end an empty one is removed.
+
+    Args:
+        durable: wait until each piece is on the disk, so that it survives a loss of power, too.
+    """
+    done = read_journal(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     # A new line first: the last one may have been cut short.
     with path.open("ab", buffering=0) as file:
