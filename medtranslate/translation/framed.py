@@ -81,8 +81,9 @@ class Framed:
 
     @property
     def ends(self) -> tuple[float, float]:
-        """Values of the source that become -1 and +1."""
-        return self.curve[0], self.curve[-1]
+        """Values of the source between which its contrast lies; of a picture, its grey levels at most."""
+        lower, upper, levels = self.curve[0], self.curve[-1], self.axial.meta.levels
+        return (lower, upper) if levels is None else (max(lower, 0.0), min(upper, float(levels)))
 
     @property
     def slices(self) -> Floats:

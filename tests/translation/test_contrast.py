@@ -104,6 +104,8 @@ def test_a_windowed_picture_is_read_and_written_in_its_own_window(told, head, tm
     ct = np.asarray(Image.open(run(tmp_path / "mr.png", tmp_path / "made_ct.png", told, "ct")))
     assert mr.dtype == ct.dtype == np.uint8
     assert ct[0, 0] == mr[0, 0] == 0
+    head = np.kron(grey, np.ones((3, 3))) > 30
+    assert (mr[head] > 0).mean() > 0.9
     # Brain and fat: what lies below the window is black.
     grey_of = unscale_ct(np.array([0.0, -0.7], np.float32), windowed_curve(SCALE, 255.0)).clip(0, 255)
     np.testing.assert_allclose(grey_of, [(52 + 20) * 255 / 120, 0], atol=1e-3)
