@@ -208,8 +208,7 @@ class _Door:
 
     def requested(self, event: evt.Event) -> None:
         """Reject a caller whose title is not known, or known from another address."""
-        requestor = event.assoc.requestor
-        address = _plain(requestor.address or "")
+        address = _plain(event.assoc.requestor.address or "")
         if address in self.addresses.get(_caller(event.assoc), ()):
             self.numbers[event.assoc] = next(self.count)
             return

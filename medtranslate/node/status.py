@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from html import escape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 from medtranslate.errors import UsageError
@@ -16,13 +17,7 @@ from medtranslate.errors import UsageError
 Report = Mapping[str, Any]
 """Counts, peers and series of a node, as JSON holds them."""
 
-_STYLE = (
-    "body{font:15px/1.5 system-ui,sans-serif;color:#1f2629;max-width:70rem;margin:2rem auto;padding:0 1rem}"
-    "h1{font-size:1.4rem}table{border-collapse:collapse;width:100%;margin:1rem 0}caption{text-align:left;"
-    "font-weight:600}th,td{text-align:left;padding:.3rem .8rem .3rem 0;border-bottom:1px solid #d5dad8;"
-    "vertical-align:top}.counts td{font-size:1.6rem}.refused td:nth-child(4),.retry td:nth-child(4)"
-    "{color:#b03a2e}small{color:#566166}"
-)
+_STYLE = Path(__file__).with_name("status.css")
 
 
 @contextmanager
@@ -85,7 +80,7 @@ def draw(report: Report) -> str:
     before = f"<table><caption>Refused on arrival</caption>{refused}</table>" if refused else ""
     return (
         '<!doctype html><html lang="en-GB"><meta charset="utf-8"><meta http-equiv="refresh" content="5">'
-        f"<title>{escape(report['title'])}</title><style>{_STYLE}</style>"
+        f"<title>{escape(report['title'])}</title><style>{_STYLE.read_text(encoding='utf-8')}</style>"
         f"<h1>{escape(report['title'])}</h1>"
         f'<table class="counts"><caption>Series</caption><tr>{heads}</tr><tr>{cells}</tr></table>'
         "<table><caption>Latest series</caption><tr><th>Received</th><th>From</th><th>Images</th>"

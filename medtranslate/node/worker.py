@@ -88,6 +88,9 @@ def open_worker(settings: NodeSettings, rules: tuple[Rule, ...], number: int) ->
     }
 
     def read(task: Task) -> _Step:
+        if task.out.exists():  # made by a worker that was killed before it could say so
+            return _Step(task, _made_before(task))
+
         def act(_: object) -> tuple[Job, Framed]:
             if task.refused or task.rule is None:
                 raise InputRefused(task.refused or "no rule of this node is for such a series")
@@ -106,7 +109,7 @@ def open_worker(settings: NodeSettings, rules: tuple[Rule, ...], number: int) ->
     def write(step: _Step) -> Made:
         found = step.then(lambda given: _write(step.task, *given)).found
         assert isinstance(found, Made)
-        if found.state == "refused":
+        if found.state == "refused" and not step.task.out.exists():
             found = _Step(step.task, None).then(lambda _: _refuse(step.task, found.reason)).found
             assert isinstance(found, Made)
         return found
@@ -129,6 +132,11 @@ class _Step:
             return _Step(self.task, act(self.found))
         except Exception as error:
             return _Step(self.task, _failure(error, self.task))
+
+
+def _made_before(task: Task) -> Made:
+    told = json.loads((task.out / DELIVERY).read_text(encoding="utf-8"))
+    return Made(told["state"], told["reason"], len(list(task.out.glob("*.dcm"))))
 
 
 def _failure(error: Exception, task: Task) -> Made:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ import pytest
 from pydicom.dataset import Dataset
 
 from medtranslate.config import NodeRules, Peer, Rule
-from medtranslate.errors import SettingsError
+from medtranslate.errors import SettingsError, UsageError
 from medtranslate.node.plan import choose_rule, read_rules
 
 PEER = {"title": "ARCHIVE", "address": "127.0.0.1", "port": 104}
@@ -77,3 +79,12 @@ def test_the_first_rule_that_fits_counts(header: dict[str, str], chosen: int | N
     assert choose_rule(rules, "A", shown) == (None if chosen is None else rules.rules[chosen])
     other = choose_rule(rules, "B", shown)
     assert other == (None if chosen in (None, 2) else rules.rules[chosen])
+
+
+def test_without_pynetdicom_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(sys.modules):
+        if name.startswith(("medtranslate.node", "pynetdicom")):
+            monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "pynetdicom", None)
+    with pytest.raises(UsageError, match=r'pip install "medtranslate\[node\]"'):
+        importlib.import_module("medtranslate.node")

@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 from pydicom import dcmread
 
-from medtranslate.config import TranslateSettings
+from medtranslate.config import NodeSettings, TranslateSettings
 from medtranslate.io import read_volume, write_volume
-from medtranslate.node.worker import open_worker
+from medtranslate.node.worker import Task, open_worker
 from medtranslate.phantom import HELD_OUT, study
 from medtranslate.translation import Translator, open_translator
 
-from .conftest import LOST_SOCKETS, Archive, Running, send
+from .conftest import ARCHIVE, LOST_SOCKETS, Archive, Running, send
 
 pytestmark = LOST_SOCKETS
 
@@ -70,6 +70,18 @@ def test_result_report_measures_and_map_come_back(
         command = [str(Path(sys.executable).parent / "dciodvfy"), "-new", str(tmp_path / "x.dcm")]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert "Error" not in done.stderr, done.stderr
+
+
+def test_a_result_that_is_there_is_not_made_again(head: list[Path], tmp_path: Path) -> None:
+    """As after the end of a worker that had put it in place, and could not say so."""
+    settings = NodeSettings(rules=tmp_path / "node.yaml", folder=tmp_path, device="cpu")
+    serve = open_worker(settings, (), 0)
+    task = Task("name", head[0].parent, tmp_path / "out", None, (ARCHIVE,))
+    (first,) = serve([task])
+    states = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "out").iterdir()}
+    assert (first.state, first.files, set(states)) == ("refused", 1, {"report.dcm", "delivery.json"})
+    assert [*serve([task])] == [first]
+    assert {path.name: path.stat().st_mtime_ns for path in (tmp_path / "out").iterdir()} == states
 
 
 @pytest.mark.parametrize("fault", ["no head", "a slice is missing", "a bug"])
