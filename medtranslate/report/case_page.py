@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from medtranslate.errors import InputRefused
-from medtranslate.records import Cycle, Evaluation, SliceScores, worst_slices
+from medtranslate.records import Cycle, Evaluation, SliceScores, Translation, worst_slices
 from medtranslate.report import wording
 from medtranslate.report.charts import draw_histograms
 from medtranslate.report.doubts import evaluation_doubts, measures
@@ -24,9 +24,10 @@ from medtranslate.report.drawing import (
     uncertainty_limit,
 )
 from medtranslate.report.grades import judge, judge_cycle
+from medtranslate.report.key_planes import key_of_pair
 from medtranslate.report.limitations import chosen, how_far, method, provenance
 from medtranslate.report.measures import inputs, secondary_measures
-from medtranslate.report.page import render
+from medtranslate.report.page import VIEWER_SCRIPTS, render
 from medtranslate.report.pictures import Pictures
 from medtranslate.report.viewer import Grid, Image, Viewer, build_viewer, offered_windows
 from medtranslate.report.wording import Words, number
@@ -81,11 +82,13 @@ def case_page(result: Evaluation | Cycle, pictures: Pictures | None, home: str |
     )
     return render(
         "case.html",
-        "viewer.js" if drawn else None,
+        *(VIEWER_SCRIPTS if drawn else ()),
         title=item.name or "Translation",
         kind=words.kind,
+        about=about(item.translation),
         home=home,
         home_many=words.many,
+        key=drawn and key_of_pair(item, drawn, words),
         doubts=doubts,
         verdict=verdict,
         against="" if isinstance(result, Cycle) else verdict.sentence,
@@ -116,6 +119,14 @@ def case_page(result: Evaluation | Cycle, pictures: Pictures | None, home: str |
         where=where,
         scores=wording.score_names([item]),
     )
+
+
+def about(record: Translation | None) -> list[tuple[str, str]]:
+    """List series description and model, for the line under the title."""
+    if record is None:
+        return []
+    description = record.source.description
+    return [*([("Series", description)] if description else []), ("Model", record.model.name)]
 
 
 def pair_viewer(item: Evaluation, pictures: Pictures, words: Words) -> Viewer:

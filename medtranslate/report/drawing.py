@@ -112,7 +112,7 @@ def error_colours(steps: int = 9) -> list[str]:
 
 def draw_plane(pictures: Pictures, cut: Cut, limit: float) -> Plane:
     """Draw a plane with `compare_plane`, as data URIs."""
-    drawn = {name: _png(image) for name, image in compare_plane(pictures, cut, limit).items()}
+    drawn = {name: encode_png(image) for name, image in compare_plane(pictures, cut, limit).items()}
     return Plane(drawn.get("source"), drawn["prediction"], drawn["reference"], drawn["error"])
 
 
@@ -122,7 +122,7 @@ def compare_plane(
     """Draw source, prediction, reference, error and uncertainty of a plane, if present, by name.
 
     The scale of the error ends at `limit`, that of the uncertainty at `uncertainty_limit` or also at `limit`.
-    The error is black outside the mask. All are cropped to the mask with a margin (`width_mm`). The patient's
+    The error is black outside the mask. All are cropped to the mask with a margin (`size_mm`). The patient's
     right is on the left; in a sagittal plane, the front is.
     """
     inside, fake, real = (
@@ -148,7 +148,7 @@ def compare_plane(
 
 def draw_shown(shown: Shown, cut: Cut, limit: float) -> list[str]:
     """Draw a plane with `show_plane`, as data URIs."""
-    return [_png(image) for image in show_plane(shown, cut, limit)]
+    return [encode_png(image) for image in show_plane(shown, cut, limit)]
 
 
 def show_plane(shown: Shown, cut: Cut, limit: float) -> list[Image.Image]:
@@ -162,13 +162,13 @@ def show_plane(shown: Shown, cut: Cut, limit: float) -> list[Image.Image]:
     return [_picture(plane, _spacing(shown, cut)) for plane in planes]
 
 
-def width_mm(pictures: Pictures | Shown, cut: Cut) -> float:
-    """Return the width of a picture of a plane."""
-    columns = cut.sides[0]
-    return (
-        len(range(pictures.mask.shape[columns])[_extent(pictures.mask, columns)])
-        * pictures.spacing_mm[columns]
+def size_mm(pictures: Pictures | Shown, cut: Cut) -> tuple[float, float]:
+    """Return width and height of a picture of a plane."""
+    shape, spacing = pictures.mask.shape, pictures.spacing_mm
+    width, height = (
+        len(range(shape[axis])[_extent(pictures.mask, axis)]) * spacing[axis] for axis in cut.sides
     )
+    return width, height
 
 
 def draw_differences(pictures: Pictures, folder: Path, name: str) -> None:
@@ -283,7 +283,7 @@ def _picture(
     return picture.resize((max(1, round(size_mm[0] * per_mm)), max(1, round(size_mm[1] * per_mm))))
 
 
-def _png(picture: Image.Image) -> str:
+def encode_png(picture: Image.Image) -> str:
     """Encode a picture as a data URI."""
     file = io.BytesIO()
     picture.save(file, "PNG", optimize=True)

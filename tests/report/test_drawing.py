@@ -17,7 +17,7 @@ from medtranslate.report.drawing import (
     error_limit,
     middle_cuts,
     spread_planes,
-    width_mm,
+    size_mm,
 )
 
 
@@ -110,7 +110,7 @@ def test_coronal_and_sagittal_pictures_stand_upright() -> None:
         drawn = decode(draw_plane(box, cut, 100.0).reference)
         assert drawn.shape == shape_drawn
         assert (drawn[2, 2], drawn[2, -3], drawn[-3, 2]) == (255, 0, 0)
-        assert width_mm(box, cut) == wide
+        assert size_mm(box, cut)[0] == wide
     assert (Cut(1, 0).left, Cut(0, 0).left, Cut(2, 0).left) == ("R", "A", "R")
 
 

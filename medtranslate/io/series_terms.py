@@ -1,0 +1,44 @@
+"""Series descriptions that cannot name a patient.
+
+Staff type SeriesDescription (0008,103E) by hand, and PS3.15 Table E.1-1 has it cleaned or removed. A
+description is kept only if each of its words is a term of the list below, a short number or a kernel.
+"""
+
+from __future__ import annotations
+
+import re
+
+MOST_LETTERS = 64
+"""Length of an LO value, PS3.5."""
+
+_TERMS = frozenset(
+    """
+    2d 3d adc angio arms arterial ax axial axi b0 base bold bone bones brain bravo cap cerebral cerebro ce
+    cisternography cm contrast contraste cor coronal coro cranial crane crâne craneo cranio cranium ct cta cube
+    dark deep delayed difusion diff diffusion dir dixon dual dwi echo enhanced ep epi fa fast fat fatsat ffe fgre
+    fiesta fin fine fl flair flash fluid fov fs fse fspgr gad gadolinium gd ge gr gradient gre grappa hd head
+    helical high hirn hr in inv inversion iq ir iso isotropic kernel km knochen kopf late loc localizer low lung
+    mag mdc medium mean min mip mixed mm mp2rage mpr mprage mr mra mri mrt nativ native nc neck no non normal obl
+    oblique of opp opposed orbit orbits out over pd pdw perfusion pha phase planning plain plane plus post pre
+    prep propeller prot protocol pw qsm quick recon rec reco reformat repeat research res rest routine rt rtp sag
+    sagittal sagital sans sb scan schaedel schadel schädel scout se seq sequence sense sharp short sinus
+    skull slab slice slices smooth soft space spair spc spgr spin spiral spir stand standard std stealth ste stir
+    survey swan swi t1 t1w t2 t2w test tf tfe tfl thick thin time tir tirm tof tra trans transversal transverse tse
+    turbo u ueber uncorrected und vasc vein venous vibe view vista volume vol w water weichteil weighted whole
+    window with without wo wi x y z
+    """.split()
+)  # English, German, French and Spanish scanners
+_NUMBER = re.compile(r"\d{1,3}(mm|cm|hu|st|nd|deg)?|[tb]\d{1,4}|[hbjuq][a-z]?\d{2}[a-z]?", re.ASCII)
+_WORD = re.compile(r"[^\W_]+")
+
+
+def plain_description(text: str) -> str | None:
+    """Return a series description on one line if each of its words is a known term; None otherwise.
+
+    Numbers have at most three digits, as birthdays and record numbers have more.
+    """
+    line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+    words = [word.lower() for word in _WORD.findall(line)]
+    known = all(word in _TERMS or _NUMBER.fullmatch(word) for word in words)
+    digits = sum(letter.isdigit() for letter in line)
+    return line[:MOST_LETTERS] if words and known and digits <= 8 else None
