@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from medtranslate.errors import InputRefused
+from medtranslate.metrics import score_info
 from medtranslate.records import Cycle, Evaluation, SliceScores, Translation, worst_slices
 from medtranslate.report import wording
 from medtranslate.report.charts import draw_histograms
@@ -205,7 +206,12 @@ def origin(result: Evaluation | Cycle, item: Evaluation) -> list[tuple[str, str]
 
 
 def plot(
-    title: str, planes: Sequence[tuple[int, float | None]], values: Sequence[float], *, high: bool
+    title: str,
+    planes: Sequence[tuple[int, float | None]],
+    values: Sequence[float],
+    *,
+    high: bool,
+    most: float | None = None,
 ) -> Chart:
     """Draw a curve along the stack.
 
@@ -213,12 +219,14 @@ def plot(
         planes: index and height of each slice.
         values: one for each slice.
         high: True if the highest value is the worst.
+        most: largest possible value.
     """
     heights = [mm for _, mm in planes if mm is not None]
     known = len(heights) == len(planes)
     label = "position along the stack in mm, feet to head" if known else "slice"
     x = heights if known else [float(index) for index, _ in planes]
-    return Chart(title, label, draw_curve(x, values, highest_is_worst=high), [index for index, _ in planes])
+    curve = draw_curve(x, values, highest_is_worst=high, most=most)
+    return Chart(title, label, curve, [index for index, _ in planes])
 
 
 def _summary(result: Evaluation | Cycle, item: Evaluation, sentence: str) -> list[tuple[str, list[str]]]:
@@ -247,7 +255,8 @@ def _curves(result: Evaluation) -> list[Chart]:
         values = [plane.scores[score] for plane in drawn if score in plane.scores]
         if len(values) > 2 and len(values) == len(drawn):
             title = wording.with_direction(wording.chart_title(score, result, " per slice"), score)
-            charts.append(plot(title + note, planes, values, high=wording.is_error(score)))
+            high, most = wording.is_error(score), score_info(score).highest
+            charts.append(plot(title + note, planes, values, high=high, most=most))
     return charts
 
 

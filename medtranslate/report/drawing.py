@@ -210,16 +210,19 @@ def spread_planes(mask: Voxels, count: int) -> list[int]:
     ]
 
 
-def draw_curve(x: Sequence[float], y: Sequence[float], *, highest_is_worst: bool) -> Curve:
+def draw_curve(
+    x: Sequence[float], y: Sequence[float], *, highest_is_worst: bool, most: float | None = None
+) -> Curve:
     """Draw a curve of scores per slice, scaled to its box, with round ticks.
 
     Args:
         x: position of each slice, ascending.
         y: its score.
         highest_is_worst: the worst slice has the highest score.
+        most: largest possible score, where the axis ends.
     """
     width, height = 420, 150
-    rows = round_ticks(min(0.0, *y), max(y)) if highest_is_worst else round_ticks(min(y), max(y))
+    rows = round_ticks(min(0.0, *y) if highest_is_worst else min(y), max(y), most=most)
     across = np.interp(x, (x[0], x[-1]), (0, width))
     down = np.interp(y, (rows[0], rows[-1]), (height, 0))
     worst = int(np.argmax(y) if highest_is_worst else np.argmin(y))
@@ -235,13 +238,20 @@ def draw_curve(x: Sequence[float], y: Sequence[float], *, highest_is_worst: bool
     )
 
 
-def round_ticks(low: float, high: float, count: int = 4) -> list[float]:
-    """Choose round numbers that enclose low and high; from 0 to 1 or beyond if these are equal."""
+def round_ticks(low: float, high: float, count: int = 4, most: float | None = None) -> list[float]:
+    """Choose round numbers that enclose low and high; from 0 to 1 or beyond if these are equal.
+
+    Args:
+        most: largest possible value, such as 1 for SSIM; ticks beyond it are replaced by it.
+    """
     if low == high:
         low, high = min(low, 0.0), max(high, 1.0)
     from matplotlib.ticker import MaxNLocator
 
-    return [round(float(tick), 10) for tick in MaxNLocator(count).tick_values(low, high)]
+    ticks = [round(float(tick), 10) for tick in MaxNLocator(count).tick_values(low, high)]
+    if most is None or ticks[-1] <= most or high > most:
+        return ticks
+    return [*(tick for tick in ticks if tick < most), most]
 
 
 def _extent(mask: Voxels, axis: int) -> slice:

@@ -71,7 +71,7 @@ def _bundle(names: tuple[str, ...]) -> str:
 
 
 def _day() -> str:
-    """Return the day of the page (UTC), or that of SOURCE_DATE_EPOCH, for pages that are equal byte by byte."""
+    """Return the day of the page (UTC), or that of SOURCE_DATE_EPOCH, which makes pages reproducible."""
     fixed = os.environ.get("SOURCE_DATE_EPOCH", "")
     moment = datetime.fromtimestamp(int(fixed), UTC) if fixed.isdecimal() else datetime.now(UTC)
     return f"{moment:%Y-%m-%d}"

@@ -24,8 +24,8 @@ from medtranslate.report.drawing import (
     uncertainty_limit,
 )
 from medtranslate.report.grades import Verdict
-from medtranslate.report.limitations import chosen, provenance, what_it_lacks
 from medtranslate.report.key_planes import key_of_translation
+from medtranslate.report.limitations import chosen, provenance, what_it_lacks
 from medtranslate.report.page import VIEWER_SCRIPTS, render
 from medtranslate.report.pictures import Shown
 from medtranslate.report.viewer import Grid, Image, Viewer, build_viewer, offered_windows

@@ -39,7 +39,10 @@ function savePage() {
   page.querySelectorAll("[style]").forEach((part) => part.removeAttribute("style"));
   page.querySelectorAll(".filled").forEach((part) => part.replaceChildren());
   page.querySelector("#viewer-title").after(opening.cloneNode(true));
-  page.querySelector("#viewer").removeAttribute("data-ready");
+  const viewer = page.querySelector("#viewer");
+  for (const name of Object.keys(viewer.dataset)) delete viewer.dataset[name];
+  viewer.classList.remove("signed");
+  page.querySelector("#told").textContent = "";
   page.querySelector("#kept").textContent = JSON.stringify(kept(false)).replaceAll("<", "\\u003c");
   const text = `<!DOCTYPE html>\n${page.outerHTML}\n`;
   download(new Blob([text], { type: "text/html" }), fileName(".html"));
