@@ -49,7 +49,7 @@ class KeyPlane:
     """One plane of all images, as a column of the figure.
 
     Attributes:
-        title: name and place of the plane.
+        title: name and place of the plane, or name of the image if there is one row.
         left: side of the patient at the left edge; empty for pictures, which have no place.
         pictures: one for each image.
     """
@@ -62,7 +62,7 @@ class KeyPlane:
 
 @dataclass(frozen=True)
 class KeyFigure:
-    """Rows of images, columns of planes.
+    """Rows of images, columns of planes; of a picture, one row with a column for each image.
 
     Attributes:
         rows: names of the images.
@@ -139,17 +139,19 @@ def _lay_out(
     caption: str,
     worst: Cut | None = None,
 ) -> KeyFigure:
-    """Place pictures [plane][row] side by side, centred in their rows."""
+    """Place pictures [plane][row] side by side, centred in their rows; those of one plane in one row."""
+    if len(cuts) == 1:  # side by side, as columns
+        cuts, images, titles, rows = list(cuts) * len(rows), [[one] for one in images[0]], rows, [""]
+    else:
+        titles = [f"{cut.name.capitalize()} {cut.index}{', worst' * (cut == worst)}" for cut in cuts]
     sizes = [size_mm(pictures, cut) for cut in cuts]
     tall = max(height for _, height in sizes)
     planes, left = [], 0.0
-    for cut, (width, height), column in zip(cuts, sizes, images, strict=True):
+    for cut, (width, height), column, title in zip(cuts, sizes, images, titles, strict=True):
         places = [
             KeyPicture(image, left, row * (tall + GAP_MM) + (tall - height) / 2, width, height)
             for row, image in enumerate(column)
         ]
-        lone = pictures.mask.shape[2] == 1
-        title = "" if lone else f"{cut.name.capitalize()} {cut.index}{', worst' if cut == worst else ''}"
         planes.append(KeyPlane(cut, title, cut.left if pictures.affine is not None else "", places))
         left += width + GAP_MM
     return KeyFigure(rows, planes, left - GAP_MM, len(rows) * (tall + GAP_MM) - GAP_MM, caption)

@@ -136,20 +136,22 @@ class Browser:
         return said + [url for url in asked if not url.startswith(OURS)]
 
 
-@pytest.fixture
-def open_browser(tmp_path: Path) -> Iterator[Callable[..., Browser]]:
-    """Start browsers of any size, which end with the test."""
+@pytest.fixture(scope="module")
+def open_browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Browser]]:
+    """Start browsers of any size; all end with the module's tests."""
     pytest.importorskip("selenium", reason="`make test-browser` installs selenium")
     if not (shutil.which("chromium") and shutil.which("chromedriver")):
         pytest.skip("needs Chromium and its driver: `make test-browser` installs them")
-    started: list[Browser] = []
+    started: dict[tuple[int, int], Browser] = {}
 
     def start(width: int = 1600, height: int = 1000) -> Browser:
-        started.append(Browser(tmp_path / f"profile{len(started)}", width, height))
-        return started[-1]
+        if (width, height) not in started:
+            started[width, height] = Browser(tmp_path_factory.mktemp("profile"), width, height)
+        started[width, height].driver.get_log("browser")
+        return started[width, height]
 
     yield start
-    for browser in started:
+    for browser in started.values():
         browser.driver.quit()
 
 

@@ -66,7 +66,9 @@ def test_pictures_have_one_plane_and_tilted_slices_their_own() -> None:
     assert "as acquired" in caption
     volume = np.zeros((20, 20, 1), np.float32)
     figure = key_of_translation(Shown(volume, volume, None, flat, (0.0, 1.0), (0.0, 1.0), (1.0, 1.0, 1.0)))
-    assert [plane.left for plane in figure.planes] == [""], "a picture has no sides"
+    assert [plane.title for plane in figure.planes] == ["Source", "Translation"]
+    assert [plane.left for plane in figure.planes] == ["", ""], "a picture has no sides"
+    assert figure.width > 2 * figure.height, "side by side"
 
 
 def test_a_page_shows_them_before_any_prose_and_opens_without_them(tmp_path: Path) -> None:

@@ -208,6 +208,7 @@ def test_images_are_laid_over_each_other(opened: Browser) -> None:
     panes = opened.find("#panes")
     lower, upper = (opened.pixels(name)[..., 0].astype(int) for name in ("reference", "translation"))
     panes.send_keys("o")
+    opened.drawn()
     assert not opened.frame("translation").is_displayed()
 
     def pair(amount: float | None = None) -> Any:
@@ -252,6 +253,7 @@ def test_images_are_laid_over_each_other(opened: Browser) -> None:
         outside & np.roll(outside, 2, 0) & np.roll(outside, -2, 0) & np.roll(outside, 2, 1)
     ].any()
     panes.send_keys("o")
+    opened.drawn()
     assert opened.frame("translation").is_displayed()
     assert opened.complaints() == []
 
@@ -388,7 +390,10 @@ def test_the_first_screen_has_the_verdict_and_the_planes(
     assert screen.complaints() == []
 
 
-def test_dark_and_print(opened: Browser) -> None:
+def test_dark_and_print(open_browser: Callable[..., Browser], tmp_path: Path) -> None:
+    opened = open_browser(1000, 800)
+    opened.open(page(tmp_path))
+
     def colour() -> int:
         text = opened.driver.execute_script("return getComputedStyle(document.body).backgroundColor")
         return sum(int(part) for part in text.strip("rgb()").split(",")[:3])

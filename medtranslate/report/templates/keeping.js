@@ -44,7 +44,7 @@ function savePage() {
   viewer.classList.remove("signed");
   page.querySelector("#told").textContent = "";
   page.querySelector("#kept").textContent = JSON.stringify(kept(false)).replaceAll("<", "\\u003c");
-  const text = `<!DOCTYPE html>\n${page.outerHTML}\n`;
+  const text = `<!DOCTYPE html>\n${page.outerHTML}`;
   download(new Blob([text], { type: "text/html" }), fileName(".html"));
   tell(`Saved with ${regions.length} regions and the comment.`);
 }
