@@ -46,7 +46,7 @@ class Browser:
         self.wait(lambda: not self.driver.find_elements("id", "opening"))
 
     def wait(self, done: Callable[[], object]) -> None:
-        for _ in range(300):
+        for _ in range(3000):  # a busy machine is slow
             if done():
                 return
             time.sleep(0.05)
