@@ -76,6 +76,7 @@ def board(browser: Browser) -> None:
 
 def drag(browser: Browser, image: str, plane: str, *places: tuple[float, float]) -> None:
     """Press at the first place of a pane, in shares of its sides, and release at the last."""
+    browser.drawn()
     frame = browser.frame(image, plane)
     chain = ActionChains(browser.driver, duration=10)
     for k, (x, y) in enumerate(places):
