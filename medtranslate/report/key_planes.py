@@ -11,7 +11,6 @@ from PIL.Image import Image
 from medtranslate.metrics import Voxels
 from medtranslate.records import Evaluation
 from medtranslate.report.drawing import (
-    FAIR_SHARE,
     Cut,
     compare_plane,
     encode_png,
@@ -25,7 +24,9 @@ from medtranslate.report.wording import Words
 
 GAP_MM = 4.0
 """Space between pictures."""
-WORST_RULE = f"the worst slice by MAE of those that show at least {FAIR_SHARE:.0%} of the head’s largest"
+KEY_SHARE = 0.5
+"""Least area of the head in the worst slice, as a share of its largest; crown and neck show too little."""
+WORST_RULE = f"the worst slice by MAE of those with at least {KEY_SHARE:.0%} of the head’s largest area"
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ def worst_fair_slice(result: Evaluation, mask: Voxels) -> int | None:
     fair = [
         plane
         for plane in result.slices
-        if "mae" in plane.scores and plane.index < len(area) and area[plane.index] >= FAIR_SHARE * area.max()
+        if "mae" in plane.scores and plane.index < len(area) and area[plane.index] >= KEY_SHARE * area.max()
     ]
     return max(fair, key=lambda plane: plane.scores["mae"]).index if fair else None
 
