@@ -13,10 +13,11 @@ from pydicom.dataset import FileDataset
 from medtranslate.geometry import Stack
 from medtranslate.io.dicom_files import file_of, refusing_damage, without_comment
 from medtranslate.io.dicom_pixels import stored_values, used_bits
-from medtranslate.io.dicom_series import MODALITIES, name_of
+from medtranslate.io.dicom_series import MODALITIES, name_of, text_of
 from medtranslate.io.dicom_stack import read_headers
 from medtranslate.io.dicom_texts import notes_of, why_no_source
 from medtranslate.io.dicom_values import Values, check_values, is_padding
+from medtranslate.io.series_terms import plain_description
 from medtranslate.io.volume import Meta, Volume
 from medtranslate.modality import PADDING, Modality
 
@@ -60,6 +61,7 @@ def read(
     meta = Meta(
         modality=modality,
         series=str(first.SeriesInstanceUID),
+        description=plain_description(text_of(first, "SeriesDescription")),
         select=select,
         measures=checked.measures or None,
         identity=tuple(notes_of(first)),

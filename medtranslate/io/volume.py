@@ -26,6 +26,7 @@ class Meta:
         digest: SHA-256 of values and geometry as they were read.
         warnings: sentences for the user.
         series: SeriesInstanceUID (DICOM only).
+        description: SeriesDescription, if all its words are terms of acquisitions (DICOM only).
         select: acquisition that was taken of a DICOM series, such as "echo=2".
         measures: sentence on what the values are, where a DICOM header says neither HU nor MR signal.
         identity: sentences on invalid identifiers of a DICOM source; names of attributes only.
@@ -44,6 +45,7 @@ class Meta:
     digest: str | None = None
     warnings: tuple[str, ...] = ()
     series: str | None = None
+    description: str | None = None
     select: str | None = None
     measures: str | None = None
     identity: tuple[str, ...] = ()
@@ -145,4 +147,5 @@ class Volume:
             shape=self.shape,
             spacing_mm=self.spacing,
             affine=tuple(tuple(row) for row in self.affine.tolist()),
+            description=self.meta.description,
         )

@@ -24,6 +24,7 @@ class ScoreInfo:
         better: direction of improvement; None if there is none.
         digits: format of a number on the console.
         short: format of a number on a page; None for about three digits.
+        highest: largest possible value, where an axis ends; None without one.
         charted: pages draw it slice by slice and case by case.
     """
 
@@ -34,6 +35,7 @@ class ScoreInfo:
     better: Literal["lower", "higher"] | None
     digits: str = ".3f"
     short: str | None = ".3f"
+    highest: float | None = None
     charted: bool = True
 
     def unit_on(self, images: str) -> str:
@@ -63,9 +65,15 @@ SCORES: MutableMapping[str, ScoreInfo] = plugins.load(
             short=".1f",
             charted=False,  # it is the squared error, near enough to the MAE
         ),
-        "ssim": ScoreInfo(title="SSIM", meaning="Structural similarity", code="SSIM", better="higher"),
+        "ssim": ScoreInfo(
+            title="SSIM", meaning="Structural similarity", code="SSIM", better="higher", highest=1.0
+        ),
         "ms_ssim": ScoreInfo(
-            title="MS-SSIM", meaning="Multi-scale structural similarity", code="MSSSIM", better="higher"
+            title="MS-SSIM",
+            meaning="Multi-scale structural similarity",
+            code="MSSSIM",
+            better="higher",
+            highest=1.0,
         ),
     },
 )

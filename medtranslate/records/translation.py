@@ -20,6 +20,7 @@ class Source:
         shape: voxels along the array's axes.
         spacing_mm: voxel size along the array's axes.
         affine: array index to RAS+ millimetres, 4 x 4, row by row.
+        description: SeriesDescription of a DICOM source, if all its words are terms of acquisitions.
     """
 
     digest: str | None = None
@@ -28,6 +29,7 @@ class Source:
     shape: tuple[int, int, int]
     spacing_mm: tuple[float, float, float]
     affine: tuple[tuple[float, float, float, float], ...]
+    description: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True, config=FROZEN)

@@ -17,6 +17,7 @@ from medtranslate.report.ct_measures import path_sentences, structures
 from medtranslate.report.doubts import DOUBTFUL, doubts_of, measures
 from medtranslate.report.drawing import draw_curve
 from medtranslate.report.grades import Verdict, judge, judge_cycle
+from medtranslate.report.key_planes import KeyFigure, key_of_pair, key_of_translation
 from medtranslate.report.limitations import (
     chosen,
     how_far,
@@ -28,6 +29,7 @@ from medtranslate.report.limitations import (
 )
 from medtranslate.report.measures import inputs, secondary_measures
 from medtranslate.report.pdf_figures import Chart, curve_chart, histogram_chart
+from medtranslate.report.pdf_key import Signature, key_planes
 from medtranslate.report.pdf_layout import (
     JUDGED,
     SOFT,
@@ -90,7 +92,9 @@ def write(result: Evaluation | Cohort | Cycle, pictures: Mapping[str, Pictures],
         subject = say_pairs(items)
         verdict = judge(scores, result.baselines, first, doubtful=bool(doubts))
     trust = how_far(lone) if lone else models_limits(items)
-    story = _opening(words.kind, title, subject, doubts, verdict, trust, result.warnings)
+    drawn = pictures.get(lone.name) if lone else None
+    key = key_of_pair(lone, drawn, words) if lone and drawn is not None and drawn.mask.any() else None
+    story = _opening(words.kind, title, subject, doubts, verdict, trust, result.warnings, key)
     own = words.own if lone else f"Mean over the {words.many}"
     story += _scores(result, items, scores, own)
     if lone and (measured := measures(lone.translation)):
@@ -99,10 +103,10 @@ def write(result: Evaluation | Cohort | Cycle, pictures: Mapping[str, Pictures],
     story += section("How this was measured", facts(method(items)))
     story += section("Where it came from", facts(_origin(result, items)))
     if lone:
-        story += slices_of_pair(lone, words, pictures.get(lone.name))
+        story += slices_of_pair(lone, words, drawn)
     else:
         story += slices_by_rank(items, words, pictures)
-    write_pages(story, folder / "report.pdf", title=title, subject=subject, maker=MAKER)
+    write_pages([*story, Signature()], folder / "report.pdf", title=title, subject=subject, maker=MAKER)
 
 
 def write_translation(
@@ -122,12 +126,14 @@ def write_translation(
     warnings = [words if lone else f"{words} ({count})" for words, count in counts.items()]
     trust = what_it_lacks(first) if lone else limits(first.model)
     kind = "medtranslate translation"
-    story = _opening(kind, title, subject, doubts_of(records), UNSCORED, trust, warnings)
+    view = shown[0][1] if lone and shown else None
+    key = key_of_translation(view) if view is not None and view.mask.any() else None
+    story = _opening(kind, title, subject, doubts_of(records), UNSCORED, trust, warnings, key)
     if lone and (measured := [*measures(first), *about_translation(first)]):
         story += section("What the translation itself shows", facts(measured))
     story += section("Where it came from", facts(_made(first)))
     story += slices_of_translation(shown, first)
-    write_pages(story, folder / "report.pdf", title=title, subject=subject, maker=MAKER)
+    write_pages([*story, Signature()], folder / "report.pdf", title=title, subject=subject, maker=MAKER)
 
 
 def _opening(
@@ -138,16 +144,19 @@ def _opening(
     verdict: Verdict,
     trust: Sequence[str],
     warnings: Sequence[str],
+    key: KeyFigure | None,
 ) -> list[Flowable]:
-    """Lay out the first page: subject, doubts, verdict, limitations and warnings."""
+    """Lay out the first page: subject, doubts, verdict, key planes, limitations and warnings."""
     parts: list[Flowable] = [text(kind, "kind"), text(title, "title"), text(subject), Spacer(1, 4)]
     if doubts:
         doubted = [text(DOUBTFUL, "doubtful"), *points(_some(doubts))]
         parts += [boxed(JUDGED["doubtful"], *doubted, fill=True), Spacer(1, 6)]
-    rule = [text(verdict.rule, "soft")] if verdict.rule else []
     caution = text("A translated image can show what is not there and miss what is.", "soft")
-    summary = [text(verdict.headline, "verdict"), *rule, text(verdict.sentence), *points(trust), caution]
-    parts.append(boxed(JUDGED.get(verdict.kind, SOFT), *summary))
+    summary = [text(verdict.headline, "verdict"), text(verdict.sentence), caution]
+    parts += [boxed(JUDGED.get(verdict.kind, SOFT), *summary), Spacer(1, 4), *key_planes(key)]
+    if trust:
+        rule = [text(verdict.rule, "soft")] if verdict.rule else []
+        parts += section("How far to trust it", *points(trust), *rule)
     return [*parts, *section("To bear in mind", *points(_some(warnings)))] if warnings else parts
 
 
@@ -231,7 +240,8 @@ def _curve(title: str, label: str, x: list[float], y: Sequence[float | None], sc
     if len(known) < 3 or x != sorted(x):
         return None
     places, values = zip(*known, strict=True)
-    return curve_chart(title, label, draw_curve(places, values, highest_is_worst=is_error(score)))
+    curve = draw_curve(places, values, highest_is_worst=is_error(score), most=score_info(score).highest)
+    return curve_chart(title, label, curve)
 
 
 def _all_items(items: Sequence[Evaluation]) -> list[Flowable]:

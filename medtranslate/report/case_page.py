@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from medtranslate.errors import InputRefused
-from medtranslate.records import Cycle, Evaluation, SliceScores, worst_slices
+from medtranslate.metrics import score_info
+from medtranslate.records import Cycle, Evaluation, SliceScores, Translation, worst_slices
 from medtranslate.report import wording
 from medtranslate.report.charts import draw_histograms
 from medtranslate.report.ct_measures import ct_section
@@ -25,10 +26,11 @@ from medtranslate.report.drawing import (
     uncertainty_limit,
 )
 from medtranslate.report.grades import judge, judge_cycle
+from medtranslate.report.key_planes import key_of_pair
 from medtranslate.report.limitations import chosen, how_far, method, provenance
 from medtranslate.report.measures import inputs, secondary_measures
 from medtranslate.report.methods import methods
-from medtranslate.report.page import render
+from medtranslate.report.page import VIEWER_SCRIPTS, render
 from medtranslate.report.pictures import Pictures
 from medtranslate.report.radiographs import draw_projections
 from medtranslate.report.viewer import Grid, Image, Viewer, build_viewer, offered_windows
@@ -84,11 +86,13 @@ def case_page(result: Evaluation | Cycle, pictures: Pictures | None, home: str |
     )
     return render(
         "case.html",
-        "viewer.js" if drawn else None,
+        *(VIEWER_SCRIPTS if drawn else ()),
         title=item.name or "Translation",
         kind=words.kind,
+        about=about(item.translation),
         home=home,
         home_many=words.many,
+        key=drawn and key_of_pair(item, drawn, words),
         doubts=doubts,
         verdict=verdict,
         against="" if isinstance(result, Cycle) else verdict.sentence,
@@ -121,6 +125,14 @@ def case_page(result: Evaluation | Cycle, pictures: Pictures | None, home: str |
         where=where,
         scores=wording.score_names([item]),
     )
+
+
+def about(record: Translation | None) -> list[tuple[str, str]]:
+    """List series description and model, for the line under the title."""
+    if record is None:
+        return []
+    description = record.source.description
+    return [*([("Series", description)] if description else []), ("Model", record.model.name)]
 
 
 def pair_viewer(item: Evaluation, pictures: Pictures, words: Words) -> Viewer:
@@ -199,7 +211,12 @@ def origin(result: Evaluation | Cycle, item: Evaluation) -> list[tuple[str, str]
 
 
 def plot(
-    title: str, planes: Sequence[tuple[int, float | None]], values: Sequence[float], *, high: bool
+    title: str,
+    planes: Sequence[tuple[int, float | None]],
+    values: Sequence[float],
+    *,
+    high: bool,
+    most: float | None = None,
 ) -> Chart:
     """Draw a curve along the stack.
 
@@ -207,12 +224,14 @@ def plot(
         planes: index and height of each slice.
         values: one for each slice.
         high: True if the highest value is the worst.
+        most: largest possible value.
     """
     heights = [mm for _, mm in planes if mm is not None]
     known = len(heights) == len(planes)
     label = "position along the stack in mm, feet to head" if known else "slice"
     x = heights if known else [float(index) for index, _ in planes]
-    return Chart(title, label, draw_curve(x, values, highest_is_worst=high), [index for index, _ in planes])
+    curve = draw_curve(x, values, highest_is_worst=high, most=most)
+    return Chart(title, label, curve, [index for index, _ in planes])
 
 
 def _summary(result: Evaluation | Cycle, item: Evaluation, sentence: str) -> list[tuple[str, list[str]]]:
@@ -241,7 +260,8 @@ def _curves(result: Evaluation) -> list[Chart]:
         values = [plane.scores[score] for plane in drawn if score in plane.scores]
         if len(values) > 2 and len(values) == len(drawn):
             title = wording.with_direction(wording.chart_title(score, result, " per slice"), score)
-            charts.append(plot(title + note, planes, values, high=wording.is_error(score)))
+            high, most = wording.is_error(score), score_info(score).highest
+            charts.append(plot(title + note, planes, values, high=high, most=most))
     return charts
 
 

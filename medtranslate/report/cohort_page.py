@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from medtranslate.metrics import score_info
 from medtranslate.records import Cohort, Cycle, Evaluation
 from medtranslate.report import wording
 from medtranslate.report.case_page import MOST_WARNINGS, Gallery, across, gallery
@@ -114,7 +115,12 @@ def _distributions(result: Cohort | Cycle) -> list[tuple[str, Strips]]:
         rows |= {name: _by_case(items, score, name) for name in result.baselines}
         if rows[own]:
             title = wording.with_direction(wording.heading(score, first), score)
-            drawn.append((title, draw_strips({name: row for name, row in rows.items() if row})))
+            drawn.append(
+                (
+                    title,
+                    draw_strips({name: row for name, row in rows.items() if row}, score_info(score).highest),
+                )
+            )
     return drawn
 
 

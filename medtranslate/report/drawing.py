@@ -112,7 +112,7 @@ def error_colours(steps: int = 9) -> list[str]:
 
 def draw_plane(pictures: Pictures, cut: Cut, limit: float) -> Plane:
     """Draw a plane with `compare_plane`, as data URIs."""
-    drawn = {name: as_png(image) for name, image in compare_plane(pictures, cut, limit).items()}
+    drawn = {name: encode_png(image) for name, image in compare_plane(pictures, cut, limit).items()}
     return Plane(drawn.get("source"), drawn["prediction"], drawn["reference"], drawn["error"])
 
 
@@ -122,7 +122,7 @@ def compare_plane(
     """Draw source, prediction, reference, error and uncertainty of a plane, if present, by name.
 
     The scale of the error ends at `limit`, that of the uncertainty at `uncertainty_limit` or also at `limit`.
-    The error is black outside the mask. All are cropped to the mask with a margin (`width_mm`). The patient's
+    The error is black outside the mask. All are cropped to the mask with a margin (`size_mm`). The patient's
     right is on the left; in a sagittal plane, the front is.
     """
     inside, fake, real = (
@@ -148,7 +148,7 @@ def compare_plane(
 
 def draw_shown(shown: Shown, cut: Cut, limit: float) -> list[str]:
     """Draw a plane with `show_plane`, as data URIs."""
-    return [as_png(image) for image in show_plane(shown, cut, limit)]
+    return [encode_png(image) for image in show_plane(shown, cut, limit)]
 
 
 def show_plane(shown: Shown, cut: Cut, limit: float) -> list[Image.Image]:
@@ -162,13 +162,13 @@ def show_plane(shown: Shown, cut: Cut, limit: float) -> list[Image.Image]:
     return [square_pixels(plane, _spacing(shown, cut)) for plane in planes]
 
 
-def width_mm(pictures: Pictures | Shown, cut: Cut) -> float:
-    """Return the width of a picture of a plane."""
-    columns = cut.sides[0]
-    return (
-        len(range(pictures.mask.shape[columns])[_extent(pictures.mask, columns)])
-        * pictures.spacing_mm[columns]
+def size_mm(pictures: Pictures | Shown, cut: Cut) -> tuple[float, float]:
+    """Return width and height of a picture of a plane."""
+    shape, spacing = pictures.mask.shape, pictures.spacing_mm
+    width, height = (
+        len(range(shape[axis])[_extent(pictures.mask, axis)]) * spacing[axis] for axis in cut.sides
     )
+    return width, height
 
 
 def draw_differences(pictures: Pictures, folder: Path, name: str) -> None:
@@ -210,16 +210,19 @@ def spread_planes(mask: Voxels, count: int) -> list[int]:
     ]
 
 
-def draw_curve(x: Sequence[float], y: Sequence[float], *, highest_is_worst: bool) -> Curve:
+def draw_curve(
+    x: Sequence[float], y: Sequence[float], *, highest_is_worst: bool, most: float | None = None
+) -> Curve:
     """Draw a curve of scores per slice, scaled to its box, with round ticks.
 
     Args:
         x: position of each slice, ascending.
         y: its score.
         highest_is_worst: the worst slice has the highest score.
+        most: largest possible score, where the axis ends.
     """
     width, height = 420, 150
-    rows = round_ticks(min(0.0, *y), max(y)) if highest_is_worst else round_ticks(min(y), max(y))
+    rows = round_ticks(min(0.0, *y) if highest_is_worst else min(y), max(y), most=most)
     across = np.interp(x, (x[0], x[-1]), (0, width))
     down = np.interp(y, (rows[0], rows[-1]), (height, 0))
     worst = int(np.argmax(y) if highest_is_worst else np.argmin(y))
@@ -235,13 +238,20 @@ def draw_curve(x: Sequence[float], y: Sequence[float], *, highest_is_worst: bool
     )
 
 
-def round_ticks(low: float, high: float, count: int = 4) -> list[float]:
-    """Choose round numbers that enclose low and high; from 0 to 1 or beyond if these are equal."""
+def round_ticks(low: float, high: float, count: int = 4, most: float | None = None) -> list[float]:
+    """Choose round numbers that enclose low and high; from 0 to 1 or beyond if these are equal.
+
+    Args:
+        most: largest possible value, such as 1 for SSIM; ticks beyond it are replaced by it.
+    """
     if low == high:
         low, high = min(low, 0.0), max(high, 1.0)
     from matplotlib.ticker import MaxNLocator
 
-    return [round(float(tick), 10) for tick in MaxNLocator(count).tick_values(low, high)]
+    ticks = [round(float(tick), 10) for tick in MaxNLocator(count).tick_values(low, high)]
+    if most is None or ticks[-1] <= most or high > most:
+        return ticks
+    return [*(tick for tick in ticks if tick < most), most]
 
 
 def _extent(mask: Voxels, axis: int) -> slice:
@@ -283,7 +293,7 @@ def square_pixels(
     return picture.resize((max(1, round(size_mm[0] * per_mm)), max(1, round(size_mm[1] * per_mm))))
 
 
-def as_png(picture: Image.Image) -> str:
+def encode_png(picture: Image.Image) -> str:
     """Encode a picture as a data URI."""
     file = io.BytesIO()
     picture.save(file, "PNG", optimize=True)

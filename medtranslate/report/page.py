@@ -1,9 +1,11 @@
-"""Renders a page as one file: template, style and at most one script; a policy forbids all else."""
+"""Renders a page as one file: template, style and the scripts of one page; a policy forbids all else."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import os
+from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
 from importlib.resources import files
@@ -12,6 +14,20 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 _TEMPLATES = "templates"
+VIEWER_SCRIPTS = (
+    "volumes.js",
+    "drawing.js",
+    "compare.js",
+    "regions.js",
+    "measuring.js",
+    "zooming.js",
+    "moving.js",
+    "scales.js",
+    "curves.js",
+    "keeping.js",
+    "viewer.js",
+)
+"""Scripts of a page with a viewer; the last one starts it."""
 _PAGES = Environment(
     loader=PackageLoader("medtranslate.report", _TEMPLATES),
     autoescape=True,
@@ -22,7 +38,7 @@ _PAGES = Environment(
 _PAGES.policies["json.dumps_kwargs"] = {"sort_keys": False}
 
 
-def render(template: str, script: str | None = None, **values: object) -> str:
+def render(template: str, *scripts: str, **values: object) -> str:
     """Render a template.
 
     Every text among `values` is escaped. The page's Content-Security-Policy allows its embedded pictures, and
@@ -30,20 +46,35 @@ def render(template: str, script: str | None = None, **values: object) -> str:
 
     Args:
         template: name of a file in `templates`.
-        script: name of a file in `templates`, or None for a page without a script.
-        values: variables of the template.
+        scripts: names of files in `templates`, which run as one script in one scope, in this order.
+        values: variables of the template. `about` holds terms and texts under the title.
     """
-    style, code = _text("report.css"), _text(script) if script else ""
+    style, code = _text("report.css"), _bundle(scripts)
     policy = f"default-src 'none'; img-src data:; style-src '{_digest(style)}'"
-    if script:
+    if code:
         policy += f"; script-src '{_digest(code)}'"
     return _PAGES.get_template(template).render(
         policy=Markup(policy),
         style=Markup(style),
         script=Markup(code),
         version=version("medtranslate"),
-        **values,
+        day=_day(),
+        **{"about": (), **values},
     )
+
+
+@cache
+def _bundle(names: tuple[str, ...]) -> str:
+    """Join scripts to one: their functions see each other, and nothing else does."""
+    parts = "".join(_text(name) for name in names)
+    return f'"use strict";\n(() => {{\n{parts}}})();\n' if parts else ""
+
+
+def _day() -> str:
+    """Return the day of the page (UTC), or that of SOURCE_DATE_EPOCH, which makes pages reproducible."""
+    fixed = os.environ.get("SOURCE_DATE_EPOCH", "")
+    moment = datetime.fromtimestamp(int(fixed), UTC) if fixed.isdecimal() else datetime.now(UTC)
+    return f"{moment:%Y-%m-%d}"
 
 
 @cache

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from matplotlib.ticker import MaxNLocator
 from PIL import Image
 from reportlab.lib.colors import Color, HexColor, black, white
 from reportlab.lib.utils import ImageReader
@@ -14,6 +12,7 @@ from reportlab.pdfbase import pdfmetrics
 from reportlab.platypus import Flowable
 
 from medtranslate.records import Histograms
+from medtranslate.report.charts import draw_histograms
 from medtranslate.report.drawing import Curve
 from medtranslate.report.pdf_layout import ACCENT, BOLD, INK, LINE, PLAIN, SOFT, WIDTH, WORST, embed_fonts
 from medtranslate.runtime import one_line
@@ -56,7 +55,7 @@ class Chart(Flowable):
 
     def draw(self) -> None:
         pen, axes, scale = self.canv, self.axes, self.scale
-        pen.setFont(BOLD, 8)
+        pen.setFont(BOLD, min(8.0, 8 * self.width / pdfmetrics.stringWidth(self.title, BOLD, 8)))
         pen.setFillColor(INK)
         pen.drawString(0, self.height - 9, self.title)
         self._legend()
@@ -107,36 +106,11 @@ def curve_chart(title: str, label: str, curve: Curve) -> Chart:
 
 
 def histogram_chart(histograms: Histograms, names: Mapping[str, str], unit: str) -> Chart:
-    """Draw histograms on a square-root scale, so that rare values remain visible.
-
-    Args:
-        histograms: counts by key.
-        names: of the keys in the legend.
-        unit: of the values.
-    """
-    edges, box = np.asarray(histograms.edges), (420.0, 150.0)
-    total = {
-        key: sum(counts) + histograms.below[key] + histograms.above[key]
-        for key, counts in histograms.counts.items()
-    }
-    shares = {key: np.divide(counts, total[key] or 1) for key, counts in histograms.counts.items()}
-    top = max((float(share.max()) for share in shares.values()), default=0.0) or 1.0
-    x = np.repeat(np.interp(edges, (edges[0], edges[-1]), (0, box[0])), 2)[1:-1]
-    lines = {
-        names.get(key, key): " ".join(
-            f"{a:.1f},{b:.1f}"
-            for a, b in zip(x, np.repeat(box[1] * (1 - np.sqrt(share / top)), 2), strict=True)
-        )
-        for key, share in shares.items()
-    }
-    ticks = [t for t in MaxNLocator(6).tick_values(edges[0], edges[-1]) if edges[0] <= t <= edges[-1]]
-    axes = Axes(
-        f"{unit}; share of the scored voxels on a square-root scale",
-        *box,
-        [(float(np.interp(t, (edges[0], edges[-1]), (0, box[0]))), f"{t:g}") for t in ticks],
-        [(box[1] * (1 - part), f"{top * part * part:.2%}") for part in (0.0, 0.5, 1.0)],
-    )
-    return Chart("Histograms", axes, lines)
+    """Draw the histograms of the page."""
+    drawn = draw_histograms(histograms, names)
+    label = f"{unit}; the end bins hold the values beyond"
+    axes = Axes(label, drawn.width, drawn.height, drawn.x_ticks, [(drawn.height, "0")])
+    return Chart("Histograms", axes, drawn.outlines)
 
 
 @dataclass(frozen=True)

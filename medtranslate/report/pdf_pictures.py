@@ -17,9 +17,9 @@ from medtranslate.report.drawing import (
     error_limit,
     middle_cuts,
     show_plane,
+    size_mm,
     spread_planes,
     uncertainty_limit,
-    width_mm,
 )
 from medtranslate.report.limitations import ranked_slices
 from medtranslate.report.pdf_figures import Scale, Shot, Strip
@@ -121,7 +121,7 @@ def _across(pictures: Pictures, limit: float, before: str = "") -> list[Flowable
 
 def _shots(pictures: Pictures, cut: Cut, limit: float, *, known: bool) -> list[Shot]:
     own = None if pictures.uncertainty is None else uncertainty_limit([pictures.uncertainty[pictures.mask]])
-    span_mm = width_mm(pictures, cut) if known else None
+    span_mm = size_mm(pictures, cut)[0] if known else None
     images = compare_plane(pictures, cut, limit, own).values()
     return [Shot(image, span_mm, cut.left) for image in images]
 
@@ -156,7 +156,7 @@ def slices_of_translation(shown: Sequence[tuple[str, Shown]], first: Translation
 
 
 def _translation_strip(caption: str, view: Shown, cut: Cut, limit: float) -> Strip:
-    span_mm = None if view.affine is None else width_mm(view, cut)
+    span_mm = None if view.affine is None else size_mm(view, cut)[0]
     return Strip(
         caption, [Shot(image, span_mm, cut.left) for image in show_plane(view, cut, limit or 1.0)], STRIP
     )

@@ -11,7 +11,7 @@ from PIL import Image
 
 from medtranslate.metrics import BEAMS
 from medtranslate.records import Beam
-from medtranslate.report.drawing import MARGIN, as_png, round_ticks, square_pixels
+from medtranslate.report.drawing import MARGIN, encode_png, round_ticks, square_pixels
 from medtranslate.report.pictures import Pictures, Projected
 
 LONGER, SHORTER = (255, 150, 40), (70, 150, 255)
@@ -51,7 +51,7 @@ def draw_projections(pictures: Pictures | None) -> list[Projection]:
     limit = _limit(pictures.projections.paths)
     drawn = []
     for beam in BEAMS:
-        images = {name: as_png(image) for name, image in project(pictures, beam, limit).items()}
+        images = {name: encode_png(image) for name, image in project(pictures, beam, limit).items()}
         drawn.append(
             Projection(
                 beam, TITLES[beam], images["prediction"], images["reference"], images["difference"], limit

@@ -13,7 +13,7 @@ from medtranslate.io.names import pair_name
 from medtranslate.metrics import Values
 from medtranslate.records import Translation
 from medtranslate.report.as_html import CASES, case_place
-from medtranslate.report.case_page import MOST_PLANES, Chart, middle_of, plot
+from medtranslate.report.case_page import MOST_PLANES, Chart, about, middle_of, plot
 from medtranslate.report.doubts import MOST_DOUBTS, doubts_of, measures
 from medtranslate.report.drawing import (
     Cut,
@@ -24,8 +24,9 @@ from medtranslate.report.drawing import (
     uncertainty_limit,
 )
 from medtranslate.report.grades import Verdict
+from medtranslate.report.key_planes import key_of_translation
 from medtranslate.report.limitations import chosen, provenance, what_it_lacks
-from medtranslate.report.page import render
+from medtranslate.report.page import VIEWER_SCRIPTS, render
 from medtranslate.report.pictures import Shown
 from medtranslate.report.viewer import Grid, Image, Viewer, build_viewer, offered_windows
 from medtranslate.report.wording import about_translation, number, say_made, say_model, span
@@ -76,9 +77,11 @@ def translation_page(record: Translation, name: str, shown: Shown | None, home: 
     limit = uncertainty_limit(_uncertainties([shown] if shown else []))
     return render(
         "translation.html",
-        "viewer.js" if shown else None,
+        *(VIEWER_SCRIPTS if shown else ()),
         title=name,
         **_common([record], limit, shown),
+        about=about(record),
+        key=key_of_translation(shown) if shown and shown.mask.any() else None,
         home=home,
         home_many="translations",
         warnings=record.warnings,
@@ -103,6 +106,7 @@ def _many(records: Sequence[Translation], shown: Sequence[tuple[str, Shown]], fo
         "cohort.js",
         title=f"{len(records)} translations",
         **_common(records, limit, shown[0][1] if shown else None),
+        key=None,
         home=None,
         warnings=[f"{text} ({count})" for text, count in counts.items()],
         viewer=None,

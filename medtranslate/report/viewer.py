@@ -134,6 +134,7 @@ def build_viewer(
     middle = [int(np.mean(np.flatnonzero(mask.any(axis=rest)) if mask.any() else 0)) for rest in _OTHERS]
     facts: dict[str, object] = {
         "shape": [math.ceil(mask.shape[0] / stride), math.ceil(mask.shape[1] / stride), mask.shape[2]],
+        "full": list(mask.shape),
         "stride": [stride, stride, 1],
         "spacing": [grid.spacing_mm[0] * stride, grid.spacing_mm[1] * stride, grid.spacing_mm[2]],
         "sides": grid.affine is not None,

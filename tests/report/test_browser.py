@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import re
 import shutil
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -17,107 +15,17 @@ from medtranslate.evaluation.translate_and_score import translate_and_score
 from medtranslate.io import read_volume
 from medtranslate.io.layout import to_axial
 
-webdriver = pytest.importorskip("selenium.webdriver", reason="`make test-browser` installs selenium")
-from selenium.webdriver.common.action_chains import ActionChains  # noqa: E402
-from selenium.webdriver.common.actions.wheel_input import ScrollOrigin  # noqa: E402
-from selenium.webdriver.common.by import By  # noqa: E402
-from selenium.webdriver.common.keys import Keys  # noqa: E402
-from selenium.webdriver.support.select import Select  # noqa: E402
+pytest.importorskip("selenium.webdriver", reason="`make test-browser` installs selenium")
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.actions.wheel_input import ScrollOrigin
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.select import Select
+
+if TYPE_CHECKING:
+    from conftest import Browser
 
 pytestmark = pytest.mark.browser
-
-SWITCHES = (
-    *("headless", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run"),
-    *("disable-background-networking", "disable-component-update", "disable-sync"),
-)
-OURS = ("file:", "data:", "about:", "blob:")
-
-
-class Browser:
-    """A Chromium of its own, whose console and requests are read."""
-
-    def __init__(self, profile: Path, width: int = 1600, height: int = 1000) -> None:
-        options = webdriver.ChromeOptions()
-        options.binary_location = shutil.which("chromium") or "chromium"
-        for switch in (*SWITCHES, f"user-data-dir={profile}", f"window-size={width},{height}"):
-            options.add_argument(f"--{switch}")
-        options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-        service = webdriver.ChromeService(shutil.which("chromedriver"))
-        self.driver = webdriver.Chrome(options=options, service=service)
-        screen = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
-        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
-
-    def open(self, page: Path) -> None:
-        self.driver.get(page.resolve().as_uri())
-        self.wait(lambda: not self.driver.find_elements(By.ID, "opening"))
-
-    def wait(self, done: Callable[[], object]) -> None:
-        for _ in range(300):
-            if done():
-                return
-            time.sleep(0.05)
-        raise TimeoutError(self.driver.find_element(By.TAG_NAME, "body").text[:400])
-
-    def find(self, selector: str) -> webdriver.remote.webelement.WebElement:
-        return self.driver.find_element(By.CSS_SELECTOR, selector)
-
-    def frame(self, image: str, plane: str = "axial") -> webdriver.remote.webelement.WebElement:
-        return self.find(f'.pane[data-plane="{plane}"][data-image="{image}"] .frame')
-
-    def value(self, image: str) -> float:
-        text = self.find(f'.pane[data-plane="axial"] output[data-value="{image}"]').text
-        return float(text.split()[0].replace("\u2212", "-"))
-
-    def slice(self) -> int:
-        self.drawn()
-        return int(self.find("#slice").get_property("value"))
-
-    def voxel(self) -> tuple[int, int, int]:
-        self.drawn()
-        x, y, z = re.search(r"voxel (\d+), (\d+), (\d+)", self.find("#cross").text).groups()
-        return int(x), int(y), int(z)
-
-    def drawn(self) -> None:
-        """Wait for the frame after the next."""
-        self.driver.execute_async_script(
-            "const done = arguments[0]; requestAnimationFrame(() => requestAnimationFrame(done));"
-        )
-
-    def grey(self, image: str) -> float:
-        """Mean red of a pane, as it is drawn."""
-        self.drawn()
-        return self.driver.execute_script(
-            "const c = arguments[0].querySelector('canvas');"
-            "const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;"
-            "let sum = 0; for (let k = 0; k < d.length; k += 4) sum += d[k]; return sum / d.length * 4;",
-            self.frame(image),
-        )
-
-    def click(self, image: str, across: float, down: float) -> None:
-        frame = self.frame(image)
-        self.driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", frame)
-        x, y = ((share - 0.5) * frame.size[side] for share, side in ((across, "width"), (down, "height")))
-        ActionChains(self.driver).move_to_element_with_offset(frame, int(x), int(y)).click().perform()
-
-    def complaints(self) -> list[str]:
-        """Errors of the console, and every request of a page that is not for the page itself."""
-        said = [str(entry) for entry in self.driver.get_log("browser") if entry["level"] == "SEVERE"]
-        events = [json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance")]
-        asked = [
-            event["params"]["request"]["url"]
-            for event in events
-            if event["method"] == "Network.requestWillBeSent"
-            and event["params"]["documentURL"].startswith("file:")
-        ]
-        assert asked
-        return said + [url for url in asked if not url.startswith(OURS)]
-
-
-@pytest.fixture
-def browser(tmp_path: Path) -> Iterator[Browser]:
-    browser = Browser(tmp_path / "profile")
-    yield browser
-    browser.driver.quit()
 
 
 def translated(folder: Path, source: Path, **more: object) -> Path:
@@ -311,24 +219,21 @@ def test_a_cohort_and_its_cases(pairs: Path, browser: Browser) -> None:
     assert browser.complaints() == []
 
 
-def test_a_phone(template: Path, pairs: Path, tmp_path: Path) -> None:
-    phone = Browser(tmp_path / "phone", width=420, height=850)
-    try:
-        for page in (pairs, template):
-            phone.open(page)
-            assert phone.driver.execute_script("return document.documentElement.scrollWidth") <= 420
-        start = phone.slice()
-        frame = phone.frame("translation")
-        phone.driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", frame)
-        box = phone.driver.execute_script("return arguments[0].getBoundingClientRect().toJSON()", frame)
-        x, y = box["x"] + 30, box["y"] + 60
-        for kind, points in (
-            ("touchStart", [{"x": x, "y": y}]),
-            *(("touchMove", [{"x": x + step, "y": y}]) for step in range(6, 90, 6)),
-            ("touchEnd", []),
-        ):
-            phone.driver.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
-        assert phone.slice() > start
-        assert phone.complaints() == []
-    finally:
-        phone.driver.quit()
+def test_a_phone(template: Path, pairs: Path, open_browser: Callable[..., Browser]) -> None:
+    phone = open_browser(width=420, height=850)
+    for page in (pairs, template):
+        phone.open(page)
+        assert phone.driver.execute_script("return document.documentElement.scrollWidth") <= 420
+    start = phone.slice()
+    frame = phone.frame("translation")
+    phone.driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", frame)
+    box = phone.driver.execute_script("return arguments[0].getBoundingClientRect().toJSON()", frame)
+    x, y = box["x"] + 30, box["y"] + 60
+    for kind, points in (
+        ("touchStart", [{"x": x, "y": y}]),
+        *(("touchMove", [{"x": x + step, "y": y}]) for step in range(6, 90, 6)),
+        ("touchEnd", []),
+    ):
+        phone.driver.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+    assert phone.slice() > start
+    assert phone.complaints() == []

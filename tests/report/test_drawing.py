@@ -5,10 +5,12 @@ import io
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
 from medtranslate.report import Pictures
+from medtranslate.report.charts import draw_strips, without_comb
 from medtranslate.report.drawing import (
     LONGEST_SIDE,
     Cut,
@@ -16,8 +18,9 @@ from medtranslate.report.drawing import (
     draw_plane,
     error_limit,
     middle_cuts,
+    round_ticks,
+    size_mm,
     spread_planes,
-    width_mm,
 )
 
 
@@ -110,7 +113,7 @@ def test_coronal_and_sagittal_pictures_stand_upright() -> None:
         drawn = decode(draw_plane(box, cut, 100.0).reference)
         assert drawn.shape == shape_drawn
         assert (drawn[2, 2], drawn[2, -3], drawn[-3, 2]) == (255, 0, 0)
-        assert width_mm(box, cut) == wide
+        assert size_mm(box, cut)[0] == wide
     assert (Cut(1, 0).left, Cut(0, 0).left, Cut(2, 0).left) == ("R", "A", "R")
 
 
@@ -119,3 +122,28 @@ def test_other_planes_run_through_the_middle_of_what_was_scored() -> None:
     mask[10:21, 20:31, 5:15] = True
     assert middle_cuts(mask) == [Cut(1, 25), Cut(0, 15)]
     assert middle_cuts(mask[..., 7:8]) == []
+
+
+def test_an_axis_of_similarity_ends_at_one() -> None:
+    curve = draw_curve([0.0, 1.0, 2.0], [0.5, 0.98, 0.7], highest_is_worst=False, most=1.0)
+    assert curve.y_ticks[-1] == (0.0, "1")
+    assert round_ticks(0.45, 0.93, most=1.0)[-1] <= 1.0
+    assert round_ticks(0.45, 1.2, most=1.0)[-1] >= 1.2, "a value beyond is drawn"
+    strips = draw_strips({"intermediate matched": {"a": 0.96, "b": 0.98}}, 1.0)
+    assert strips.x_ticks[-1] == (strips.width, "1")
+    assert strips.margin > 20 * 6.5, "the name is not cut"
+
+
+def test_a_comb_of_grey_levels_is_smoothed_and_other_counts_stay() -> None:
+    """256 levels scaled to HU fill three bins of four; true peaks and sparse images stay as they are."""
+    levels = np.unique(np.rint(np.arange(-20, 100, 1.37)))
+    smooth = 1000 * np.exp(-(((levels - 40) / 25) ** 2))
+    counts = np.zeros(121, int)
+    counts[(levels + 20).astype(int)] = smooth.round()
+    drawn = np.array(without_comb(counts.tolist()))
+    steps = np.abs(np.diff(drawn[3:-3])) / drawn.max()
+    assert steps.max() < 0.12
+    assert drawn[1:-1].sum() == pytest.approx(counts[1:-1].sum(), rel=0.02)
+    assert 55 <= int(np.argmax(drawn)) <= 65
+    for other in ([5, 900, 3, 7, 2, 400, 1, 5], [9, *[0] * 60, 40, *[0] * 60, 9], [3] * 40):
+        assert without_comb(other) == other

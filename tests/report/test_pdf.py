@@ -257,5 +257,5 @@ def test_a_translation_without_reference_claims_no_score(tmp_path: Path) -> None
         "no dose",
     ):
         assert words in text, words
-    assert document.images == 15
+    assert document.images == 17
     assert "MAE" not in text
