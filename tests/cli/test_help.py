@@ -121,7 +121,7 @@ def test_defaults_choices_and_groups_are_shown(capsys: pytest.CaptureFixture[str
     assert "[default: 0.0005]" in words
     assert "[auto|float32|bfloat16]" in words
     assert "[default: -20.0, 100.0]" in words
-    assert "[html|pdf|csv|json|dicom],..." in help_of("report", capsys)
+    assert "[html|pdf|csv|cases|json|methods|dicom],..." in help_of("report", capsys)
 
 
 @pytest.mark.parametrize("given", [[], ["-h"], ["models"], ["models", "-h"]])
