@@ -5,6 +5,7 @@ from .commands import InfoSettings as InfoSettings
 from .commands import TranslateSettings as TranslateSettings
 from .commands import stack_spacing as stack_spacing
 from .making import DemoSettings as DemoSettings
+from .making import ExportSettings as ExportSettings
 from .making import PhantomSettings as PhantomSettings
 from .making import PrepareSettings as PrepareSettings
 from .names import BUILTIN as BUILTIN

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from medtranslate.config.batches import BatchSettings
 from medtranslate.config.commands import ConvertSettings, InfoSettings, TranslateSettings
-from medtranslate.config.making import DemoSettings, PhantomSettings, PrepareSettings
+from medtranslate.config.making import DemoSettings, ExportSettings, PhantomSettings, PrepareSettings
 from medtranslate.config.scoring import CalibrateSettings, CycleSettings, EvaluateSettings, ReportSettings
 from medtranslate.config.training import TrainSettings
 
@@ -15,6 +15,7 @@ COMMANDS: dict[str, type] = {
     "cycle": CycleSettings,
     "demo": DemoSettings,
     "evaluate": EvaluateSettings,
+    "export": ExportSettings,
     "info": InfoSettings,
     "phantom": PhantomSettings,
     "prepare": PrepareSettings,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from medtranslate import plugins
 from medtranslate.config import NetworkSettings
 from medtranslate.networks.gate import HIGHEST, KINDS, MODALITIES, SliceGate, pooled, shrink
-from medtranslate.networks.generator import Generated, Posterior, VariationalGenerator
+from medtranslate.networks.generator import Generated, Posterior, VariationalGenerator, input_channels
 
 if TYPE_CHECKING:
     from medtranslate.networks.discriminator import MultiScaleDiscriminator
@@ -38,6 +38,7 @@ __all__ = [
     "Posterior",
     "SliceGate",
     "VariationalGenerator",
+    "input_channels",
     "pooled",
     "shrink",
 ]

@@ -17,6 +17,7 @@ RECORDS = (
     *("translation.json", "conversion.json", "result.json", "settings.yaml", "phantom.json", "model.json"),
     "prepared.json",
     "report.html",
+    "export.json",
 )
 """Names of records; every folder that a command writes holds one of them.
 
