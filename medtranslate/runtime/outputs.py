@@ -176,7 +176,7 @@ def _put(fresh: Path, place: Path, aside: Path, undone: ExitStack) -> None:
 def _keep(fresh: Path, place: Path, aside: Path) -> None:
     if not (fresh.is_dir() or place.is_dir()):
         # A hard link keeps a file in place until the rename that replaces it.
-        with suppress(OSError):
+        with suppress(OSError, NotImplementedError):  # a system without links, or without this option
             os.link(place, aside, follow_symlinks=False)
             return
     if os.path.lexists(place):
