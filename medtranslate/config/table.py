@@ -5,6 +5,7 @@ from __future__ import annotations
 from medtranslate.config.batches import BatchSettings
 from medtranslate.config.commands import ConvertSettings, InfoSettings, TranslateSettings
 from medtranslate.config.making import DemoSettings, ExportSettings, PhantomSettings, PrepareSettings
+from medtranslate.config.node import NodeSettings
 from medtranslate.config.scoring import CalibrateSettings, CycleSettings, EvaluateSettings, ReportSettings
 from medtranslate.config.training import TrainSettings
 
@@ -17,6 +18,7 @@ COMMANDS: dict[str, type] = {
     "evaluate": EvaluateSettings,
     "export": ExportSettings,
     "info": InfoSettings,
+    "node": NodeSettings,
     "phantom": PhantomSettings,
     "prepare": PrepareSettings,
     "report": ReportSettings,

@@ -20,6 +20,7 @@ from monai.transforms import MapTransform
 from torch import Tensor, nn
 
 from medtranslate.checkpoint import Model
+from medtranslate.checkpoint.folder import DEFAULT_CONTRAST
 from medtranslate.config import Modality, NetworkSettings, build
 from medtranslate.errors import UsageError
 from medtranslate.gate import judge, look
@@ -28,6 +29,8 @@ from medtranslate.io.dicom_values import require_signal
 from medtranslate.io.names import synthetic_name
 from medtranslate.modality import MODALITIES, OTHER
 from medtranslate.model import Generators
+from medtranslate.networks import Told
+from medtranslate.phantom import nominal_brightness
 from medtranslate.records import NO_HEAD, Derivation, GateVerdict, Translation, write_result
 from medtranslate.records.places import record_of, stem_of
 from medtranslate.runtime import whole_outputs
@@ -50,19 +53,28 @@ Data = Mapping[Hashable, Any]
 class BundleNetwork(nn.Module):
     """Both generators of a model; translates framed slices [B, C, S, S] in [-1, 1] to [B, 1, S, S].
 
+    A generator that is told the contrast of its MR is told `DEFAULT_CONTRAST`.
+
     Args:
         settings: values of `NetworkSettings`.
         target: modality of the translation.
     """
 
+    brightness: Tensor
+
     def __init__(self, settings: Mapping[str, Any], target: Modality) -> None:
         super().__init__()
-        generators = Generators(build(NetworkSettings, settings, "network_def"))
+        known = build(NetworkSettings, settings, "network_def")
+        generators = Generators(known)
         self.to_ct, self.to_mr = generators.to_ct, generators.to_mr
         self.target = _modality(target)
+        told = nominal_brightness(DEFAULT_CONTRAST)[: known.told]
+        self.register_buffer("brightness", torch.from_numpy(told), persistent=False)
 
     def forward(self, image: Tensor) -> Tensor:
         """Translate by the posterior mean."""
+        if self.target == "mr" and len(self.brightness):
+            return Told(self.to_mr, self.brightness)(image).image
         made: Tensor = (self.to_ct if self.target == "ct" else self.to_mr)(image).image
         return made
 
@@ -158,7 +170,7 @@ class OntoSourced(MapTransform):
         air_ml = clear(slices, outline) if outline else 0.0
         record = Translation(
             source=seen.source.source(),
-            model=known.info(to),
+            model=self.model.info(to),
             output="",
             gate=step.gate,
             plausibility=examine(seen, slices, outline, to, known.scale, air_ml) if outline else None,

@@ -32,7 +32,7 @@ from medtranslate.errors import ModelRefused, RunFailed
 from medtranslate.export.index import copy_files, read_bounded
 from medtranslate.gate import look
 from medtranslate.modality import MODALITIES, OTHER
-from medtranslate.networks import SliceGate, VariationalGenerator, input_channels
+from medtranslate.networks import SliceGate, Told, VariationalGenerator, input_channels
 
 MEANS = "means.safetensors"
 """Mean training slices of both modalities, in half precision."""
@@ -52,7 +52,9 @@ Arrays = list[NDArray[np.float32]]
 class _Graph(nn.Module):
     """The computation of an ONNX file."""
 
-    def __init__(self, generator: VariationalGenerator, gate: SliceGate | None, source: Modality) -> None:
+    def __init__(
+        self, generator: VariationalGenerator | Told, gate: SliceGate | None, source: Modality
+    ) -> None:
         super().__init__()
         self.generator, self.gate, self.source = generator, gate, source
 
@@ -124,9 +126,10 @@ def read_weights(path: Path, to: Modality) -> tuple[dict[str, Tensor], str]:
         raise ModelRefused(f"{path}: is no ONNX file that medtranslate wrote to make {to.upper()}")
     weights = {}
     for tensor in proto.graph.initializer:
-        name = tensor.name.removeprefix("generator.")
+        # One prefix is that of `_Graph`; the other that of a generator that is told the contrast.
+        name = tensor.name.removeprefix("generator.").removeprefix("generator.")
         # Data in other files, anywhere on the disk, are not followed.
-        if name != tensor.name and not tensor.external_data:
+        if name not in (tensor.name, "brightness") and not tensor.external_data:
             weights[name] = torch.from_numpy(numpy_helper.to_array(tensor).copy())
     return weights, texts[f"{_PREFIX}meaning"]
 

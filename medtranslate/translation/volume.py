@@ -2,8 +2,7 @@
 
     volume --axial layout--> normalise --frame--> generator --frame back--> target scale --layout back-->
 
-Memory holds the source and the output; slices are normalised and pass through the network in batches. While
-the network works on one, the next is framed, the last put back, and the source's seams and outline are found.
+Memory holds the source and the output. While the network works on a batch of slices, others are framed.
 """
 
 from __future__ import annotations
@@ -253,7 +252,8 @@ def _finish(
     if known := model.description.calibration.get(to):
         spread[~head] = 0.0
         spread[head] = calibrated(spread[head], known)
-    spread *= seen.gain(to, scale)
+    for deviation, plane in zip(spread, made, strict=True):
+        deviation *= seen.gain(plane, to, scale)
     uncertainty = Uncertainty(
         samples=samples,
         seed=seed,
