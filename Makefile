@@ -5,7 +5,7 @@ STAMP := .venv/.installed
 
 SUDO := $(shell test $$(id -u) = 0 || echo sudo)
 
-.PHONY: demo test test-browser test-cluster test-pacs check clean
+.PHONY: demo test test-browser test-cluster test-pacs check image sbom release-check clean
 
 demo: $(STAMP)
 	$(BIN)/medtranslate demo demo-out --overwrite
@@ -41,6 +41,25 @@ check: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/codespell -D - -D .codespell-american
+
+# Goes through release/check.py; it builds and installs, which takes minutes and 2 GB in /tmp.
+release-check: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[release]'
+	$(BIN)/python release/check.py
+
+# A list of the packages in .venv, in CycloneDX; `release-check` makes the one of an empty environment.
+sbom: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[release]'
+	mkdir -p dist
+	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
+		--output-file dist/sbom.cdx.json $(BIN)/python
+
+# DEVICE=cuda for one that computes on a GPU.
+DEVICE ?= cpu
+BUILDER ?= podman
+image: $(STAMP)
+	$(BUILDER) build -f containers/Containerfile -t medtranslate:$(DEVICE) --build-arg DEVICE=$(DEVICE) \
+		--build-arg VERSION="$$($(BIN)/medtranslate --version | sed 's/.* //')" .
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=...")'

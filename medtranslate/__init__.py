@@ -15,7 +15,10 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+try:
+    from medtranslate._version import __version__
+except ImportError:  # a checkout that was never built
+    __version__ = "0.1.0.dev0"
 
 _HOMES = {
     "Volume": "io",

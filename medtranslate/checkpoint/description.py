@@ -109,6 +109,11 @@ def find_model(name_or_folder: str) -> Path:
     """
     shipped = {path.parent.name: path.parent for path in SHIPPED.glob("*/model.json")}
     folder = shipped.get(name_or_folder, Path(name_or_folder))
+    if (folder / "export.json").is_file() and (folder / "model.json").is_file():
+        raise ModelRefused(
+            f"{folder}: holds a model as ONNX files; make a model folder of it:"
+            f" medtranslate models import {folder} OUTPUT"
+        )
     if (folder / "model.json").is_file():
         return folder
     names = ", ".join(shipped) or "none"
@@ -118,8 +123,9 @@ def find_model(name_or_folder: str) -> Path:
         raise ModelRefused(
             f"{folder}: is a file, and --model takes the folder of a model, or one at hand: {names}"
         )
-    if (folder / "model" / "model.json").is_file():
-        return folder / "model"
+    for below in ("model", "models"):  # of a training run, of a MONAI bundle
+        if (folder / below / "model.json").is_file():
+            return folder / below
     if (folder / "checkpoint.pt").is_file():
         raise ModelRefused(
             f"{folder}: is a training run that has no model yet; it keeps one at its first validation"

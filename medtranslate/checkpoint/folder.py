@@ -103,11 +103,7 @@ def save_model(
     tensors = {f"generators.{key}": value for key, value in generators.state_dict().items()}
     tensors |= {f"means.{modality}": mean for modality, mean in means.items()}
     meaning = {"network": plain(description["network"]), "scale": plain(description["scale"])}
-    weights = safetensors.torch.save(
-        {key: value.detach().cpu().half().contiguous() for key, value in tensors.items()},
-        # One entry: safetensors writes several in an order of its own, and the digest would differ.
-        metadata={"meaning": json.dumps(meaning)},
-    )
+    weights = pack(tensors, json.dumps(meaning))
     saved = Description(**description, sha256=hashlib.sha256(weights).hexdigest())
     (folder / "weights.safetensors").write_bytes(weights)
     write_description(folder, saved)
@@ -115,6 +111,19 @@ def save_model(
     if notice:
         (folder / "notice.md").write_text(notice, encoding="utf-8")
     return saved
+
+
+def pack(tensors: Mapping[str, Tensor], meaning: str) -> bytes:
+    """Write weights.safetensors in memory, in half precision.
+
+    Args:
+        meaning: network and scale as JSON, for the header.
+    """
+    return safetensors.torch.save(
+        {key: value.detach().cpu().half().contiguous() for key, value in tensors.items()},
+        # One entry: safetensors writes several in an order of its own, and the digest would differ.
+        metadata={"meaning": meaning},
+    )
 
 
 def save_gate(folder: Path, gate: SliceGate) -> None:

@@ -36,6 +36,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "convert": ("medtranslate.cli.convert", "Convert files between formats, geometry kept."),
     "phantom": ("medtranslate.cli.phantom", "Write a digital head in both modalities."),
     "run": ("medtranslate.cli.run", "Run a command with the settings of a YAML file."),
+    "export": ("medtranslate.cli.export", "Write a model as a MONAI bundle or as ONNX files."),
     "models": ("medtranslate.cli.models", "List the models at hand, show a model's card."),
 }
 """Command to its module, which holds it as `command`, and its line in the help."""

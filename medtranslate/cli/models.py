@@ -52,6 +52,15 @@ def _show(name: str, json: bool, quiet: bool) -> None:
     Answer(known, [*_lines(known), "", *_printable(known["card"])], foreign).show(as_json=json, quiet=quiet)
 
 
+def _import(export: Path, output: Path, overwrite: bool, json: bool, quiet: bool) -> None:
+    from medtranslate.export import import_model
+
+    known = import_model(export, output, overwrite=overwrite)
+    answer = {"name": known.name, "sha256": known.sha256, "output": str(output)}
+    lines = [f"{known.name}: weights with SHA-256 {known.sha256}", f"written: {output}"]
+    Answer(answer, lines).show(as_json=json, quiet=quiet)
+
+
 def _lines(known: Mapping[str, Any]) -> list[str]:
     """Write a model's facts one a line; nested ones as dotted names."""
     from medtranslate.checkpoint.card import FRAMES
@@ -106,6 +115,17 @@ command = Group(
             callback=_show,
             params=[click.Argument(["name"], metavar="NAME"), *SHARED],
             help="What a model takes, gives and was trained on, its digests, and its card.",
+        ),
+        click.Command(
+            "import",
+            callback=_import,
+            params=[
+                click.Argument(["export"], metavar="EXPORT", type=click.Path(path_type=Path)),
+                click.Argument(["output"], metavar="OUTPUT", type=click.Path(path_type=Path)),
+                click.Option(["--overwrite"], is_flag=True, help="Replace an existing output."),
+                *SHARED,
+            ],
+            help="Make a model folder OUTPUT of EXPORT, the output of `medtranslate export`.",
         ),
     ],
     help="The models at hand and their cards.",

@@ -8,6 +8,7 @@ from .engines import BidsAppSettings as BidsAppSettings
 from .engines import MercureSettings as MercureSettings
 from .engines import ModuleSettings as ModuleSettings
 from .making import DemoSettings as DemoSettings
+from .making import ExportSettings as ExportSettings
 from .making import PhantomSettings as PhantomSettings
 from .making import PrepareSettings as PrepareSettings
 from .names import BUILTIN as BUILTIN

@@ -1,4 +1,4 @@
-"""Settings of `phantom`, `demo` and `prepare`, which make data."""
+"""Settings of `phantom`, `demo` and `prepare`, which make data, and of `export`."""
 
 from __future__ import annotations
 
@@ -53,6 +53,20 @@ class PrepareSettings:
     """Seed of the split."""
     link: bool = False
     """Link to the pictures instead of copying them."""
+    overwrite: bool = False
+    """Replace an existing output."""
+
+
+@dataclass(frozen=True, kw_only=True, config=FROZEN)
+class ExportSettings:
+    """Settings of `export`."""
+
+    model: str
+    """Name of a model, or its folder."""
+    output: Path
+    """Folder to write."""
+    to: Literal["bundle", "onnx"]
+    """bundle: for MONAI's `bundle run`; onnx: a file for each direction."""
     overwrite: bool = False
     """Replace an existing output."""
 

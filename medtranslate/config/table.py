@@ -5,7 +5,7 @@ from __future__ import annotations
 from medtranslate.config.batches import BatchSettings
 from medtranslate.config.commands import ConvertSettings, InfoSettings, TranslateSettings
 from medtranslate.config.engines import BidsAppSettings, MercureSettings
-from medtranslate.config.making import DemoSettings, PhantomSettings, PrepareSettings
+from medtranslate.config.making import DemoSettings, ExportSettings, PhantomSettings, PrepareSettings
 from medtranslate.config.node import NodeSettings
 from medtranslate.config.scoring import CalibrateSettings, CycleSettings, EvaluateSettings, ReportSettings
 from medtranslate.config.training import TrainSettings
@@ -18,6 +18,7 @@ COMMANDS: dict[str, type] = {
     "cycle": CycleSettings,
     "demo": DemoSettings,
     "evaluate": EvaluateSettings,
+    "export": ExportSettings,
     "info": InfoSettings,
     "mercure": MercureSettings,
     "node": NodeSettings,

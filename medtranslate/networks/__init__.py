@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 from medtranslate import plugins
 from medtranslate.config import NetworkSettings
 from medtranslate.networks.gate import HIGHEST, KINDS, MODALITIES, SliceGate, pooled, shrink
-from medtranslate.networks.generator import Generated, Posterior, Told, VariationalGenerator
+from medtranslate.networks.generator import (
+    Generated,
+    Posterior,
+    Told,
+    VariationalGenerator,
+    input_channels,
+)
 
 if TYPE_CHECKING:
     from medtranslate.networks.discriminator import MultiScaleDiscriminator
@@ -39,6 +45,7 @@ __all__ = [
     "SliceGate",
     "Told",
     "VariationalGenerator",
+    "input_channels",
     "pooled",
     "shrink",
 ]

@@ -161,6 +161,15 @@ class Told(nn.Module):
         return told
 
 
+def input_channels(generator: nn.Module) -> int:
+    """Count the channels of a generator's input by its first layer; 1 for a network of another form."""
+    if not isinstance(generator, VariationalGenerator):
+        return 1
+    first = generator.encoder[0]
+    assert isinstance(first, Convolution)
+    return first.conv.in_channels // generator.fold**2 - 2 * generator.coordinates
+
+
 class Hourglass(nn.Module):
     """x + what is seen at half the resolution, and so on down the channels, with attention at the bottom.
 

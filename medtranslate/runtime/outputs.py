@@ -17,6 +17,7 @@ RECORDS = (
     *("translation.json", "conversion.json", "result.json", "settings.yaml", "phantom.json", "model.json"),
     "prepared.json",
     "report.html",
+    "export.json",
 )
 """Names of records; every folder that a command writes holds one of them.
 
@@ -175,7 +176,7 @@ def _put(fresh: Path, place: Path, aside: Path, undone: ExitStack) -> None:
 def _keep(fresh: Path, place: Path, aside: Path) -> None:
     if not (fresh.is_dir() or place.is_dir()):
         # A hard link keeps a file in place until the rename that replaces it.
-        with suppress(OSError):
+        with suppress(OSError, NotImplementedError):  # a system without links, or without this option
             os.link(place, aside, follow_symlinks=False)
             return
     if os.path.lexists(place):

@@ -2,8 +2,7 @@
 
     volume --axial layout--> normalise --frame--> generator --frame back--> target scale --layout back-->
 
-Memory holds the source and the output; slices are normalised and pass through the network in batches. While
-the network works on one, the next is framed, the last put back, and the source's seams and outline are found.
+Memory holds the source and the output. While the network works on a batch of slices, others are framed.
 """
 
 from __future__ import annotations
@@ -241,7 +240,7 @@ def _finish(
         seams={"source": work.seams.result(), "output": seams(inside)} if len(made) > 2 else None,
         precision="float32" if model.precision is torch.float32 else "bfloat16",
         seconds=round(seconds, 3),
-        warnings=[*seen.axial.meta.warnings, *_windowed(to, model), *([] if outline else [NO_HEAD])],
+        warnings=[*seen.axial.meta.warnings, *windowed(to, model), *([] if outline else [NO_HEAD])],
     )
     if spread is None:
         return Translated(seen, seen.volume(made, to, scale), None, record)
@@ -293,7 +292,8 @@ def framed_alone(source: Volume, modality: Modality, model: Model) -> Volume:
     return seen.volume(made, modality, model.description.scale)
 
 
-def _windowed(to: Modality, model: Model) -> list[str]:
+def windowed(to: Modality, model: Model) -> list[str]:
+    """Warn of a CT whose range leaves out air or bone."""
     lower, upper = model.description.scale.ct_window
     if to == "mr" or (lower <= -1000 and upper >= 1000):
         return []
