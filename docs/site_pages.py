@@ -35,7 +35,7 @@ LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^)#\s]+)(#[^)\s]*)?\)")
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages, and the views that the notebook shows."""
     texts = {page: (ROOT / source).read_text(encoding="utf-8") for source, page in MOVED.items()}
-    texts["index.md"] = texts["index.md"].replace("# medtranslate", "# medtranslate\n{: .home }", 1)
+
     texts["examples.md"] = examples()
     texts["findings.md"] = findings()
     texts["licence.md"] = f"# Licence\n\n```text\n{(ROOT / 'LICENSE').read_text(encoding='utf-8')}```\n"
@@ -52,14 +52,19 @@ def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
 
     def led(match: re.Match[str]) -> str:
         path = posixpath.normpath(posixpath.join(posixpath.dirname(source), match[1]))
-        target = BECOME.get(path, path.removeprefix("docs/"))
-        return f"]({posixpath.relpath(target, posixpath.dirname(uri) or '.')}{match[2] or ''})"
+        target, anchor = BECOME.get(path, path.removeprefix("docs/")), match[2] or ""
+        if path.startswith("findings/"):
+            target, anchor = (
+                "findings.md",
+                "#" + posixpath.basename(path).removesuffix(".sh").replace("_", "-"),
+            )
+        return f"]({posixpath.relpath(target, posixpath.dirname(uri) or '.')}{anchor})"
 
     return LINK.sub(led, markdown)
 
 
 def examples() -> str:
-    """Every script of `examples/`, under the first line of its docstring."""
+    """Write every script of `examples/`, under the first line of its docstring."""
     text = "# Examples\n\nEach script is run by the tests.\n"
     for path in sorted((ROOT / "examples").glob("*.py")):
         code = path.read_text(encoding="utf-8")
@@ -69,16 +74,18 @@ def examples() -> str:
 
 
 def findings() -> str:
-    """The head of every script of `findings/`, which describes what it shows."""
+    """Write the head of every script of `findings/`, which describes what it shows."""
     text = (
-        "# Findings\n\nBehaviour of other tools that surprised us. Each script of `findings/` installs pinned versions in a"
-        " temporary folder, makes its input, shows the behaviour, and fails if it has changed. None needs medtranslate."
-        " The table of [other tools](interop.md) has more.\n"
+        "# Findings\n\nBehaviour of other tools that surprised us. Each script of `findings/` installs pinned"
+        " versions in a temporary folder, makes its input, shows the behaviour, and fails if it has changed."
+        " None needs medtranslate. The page on [other tools](interop.md) has more.\n"
     )
     for path in sorted((ROOT / "findings").glob("*_*.sh")):
         comment = list(head(path))
         title = path.stem.replace("_", " ")
-        text += f"\n## {title[0].upper()}{title[1:]}\n\n" + "\n".join(comment) + f"\n\n`findings/{path.name}`\n"
+        text += (
+            f"\n## {title[0].upper()}{title[1:]}\n\n" + "\n".join(comment) + f"\n\n`findings/{path.name}`\n"
+        )
     return text
 
 
@@ -108,7 +115,8 @@ def notebook(path: Path) -> dict[str, str]:
         if isinstance(shown, View):
             name = f"notebook-view-{len(made) + 1}.html"
             made[name] = shown.page
-            text += f'<iframe class="view" src="{name}" title="Slices in three planes" loading="lazy"></iframe>\n\n'
+            frame = f'class="view" src="{name}" title="Slices in three planes" loading="lazy"'
+            text += f"<iframe {frame}></iframe>\n\n"
         else:
             text += f"```text\n{shown}\n```\n\n"
     text += f"`examples/{path.name}`, run when this page was built.\n"
