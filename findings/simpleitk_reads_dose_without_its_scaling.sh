@@ -32,9 +32,9 @@ for scaling in (0.01, 0.002):
     itk = SimpleITK.ReadImage(f"{scaling}/a.dcm")
     command = ["plastimatch", "convert", "--input", f"{scaling}/a.dcm", "--output-dose-img", "dose.nrrd"]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    gray = round(float(SimpleITK.ReadImage("dose.nrrd")[4, 4, 0]), 4)
-    found[scaling] = itk[4, 4, 0], gray
+    in_gy = round(float(SimpleITK.ReadImage("dose.nrrd")[4, 4, 0]), 4)
+    found[scaling] = itk[4, 4, 0], in_gy
     kind = itk.GetPixelIDTypeAsString()
-    print(f"20 Gy, DoseGridScaling {scaling}: SimpleITK {itk[4, 4, 0]:g} ({kind}), plastimatch {gray:g}")
+    print(f"20 Gy, DoseGridScaling {scaling}: SimpleITK {itk[4, 4, 0]:g} ({kind}), plastimatch {in_gy:g}")
 settle(found == {0.01: (2000, 20), 0.002: (10000, 20)})
 PYTHON
