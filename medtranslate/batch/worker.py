@@ -71,7 +71,8 @@ def open_worker(settings: BatchSettings, number: int) -> WorkOnItems:
     device = choose_device(settings.device)
     if settings.device == "auto" and device.type == "cuda":
         device = torch.device("cuda", number % torch.cuda.device_count())
-    model = load_model(settings.model, device, fast_precision(settings.precision, device))
+    precision = fast_precision(settings.precision, device)
+    model = load_model(settings.model, device, precision, settings.contrast)
     translator = Translator(model, settings.to, force=settings.force)
 
     def serve(items: Iterable[Item]) -> Iterator[Outcome]:

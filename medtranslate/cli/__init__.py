@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("medtranslate.cli.train", "Train on CT and MR images without pairs."),
     "translate": ("medtranslate.cli.translate", "Translate CT to MR or MR to CT."),
     "batch": ("medtranslate.cli.batch", "Translate many volumes; go on where it was left."),
+    "node": ("medtranslate.cli.node", "Take series from an archive, translate them, send results back."),
     "evaluate": ("medtranslate.cli.evaluate", "Score a translation against the truth."),
     "report": ("medtranslate.cli.report", "Show what was recorded: pages, a PDF, DICOM for the study."),
     "calibrate": ("medtranslate.cli.calibrate", "Fit a model's uncertainty to the errors on known pairs."),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from medtranslate.config.batches import BatchSettings
 from medtranslate.config.commands import ConvertSettings, InfoSettings, TranslateSettings
 from medtranslate.config.making import DemoSettings, PhantomSettings, PrepareSettings
+from medtranslate.config.node import NodeSettings
 from medtranslate.config.scoring import CalibrateSettings, CycleSettings, EvaluateSettings, ReportSettings
 from medtranslate.config.training import TrainSettings
 
@@ -16,6 +17,7 @@ COMMANDS: dict[str, type] = {
     "demo": DemoSettings,
     "evaluate": EvaluateSettings,
     "info": InfoSettings,
+    "node": NodeSettings,
     "phantom": PhantomSettings,
     "prepare": PrepareSettings,
     "report": ReportSettings,

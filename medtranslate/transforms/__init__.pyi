@@ -18,12 +18,15 @@ from .framing import out_of_frame as out_of_frame
 from .framing import overview as overview
 from .intensity import AIR as AIR
 from .intensity import VISIBLE as VISIBLE
+from .intensity import as_shown as as_shown
 from .intensity import denormalise as denormalise
-from .intensity import input_range as input_range
+from .intensity import input_curve as input_curve
 from .intensity import mr_top as mr_top
 from .intensity import normalise as normalise
+from .intensity import picture_curve as picture_curve
 from .intensity import scale_ct as scale_ct
 from .intensity import scale_mr as scale_mr
+from .intensity import units_per_step as units_per_step
 from .intensity import unscale_ct as unscale_ct
 from .layout import from_axial as from_axial
 from .layout import from_slices as from_slices
