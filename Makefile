@@ -5,10 +5,16 @@ STAMP := .venv/.installed
 
 SUDO := $(shell test $$(id -u) = 0 || echo sudo)
 
-.PHONY: demo test test-browser test-cluster test-pacs check image sbom release-check clean
+.PHONY: demo docs test test-browser test-cluster test-pacs check image sbom release-check clean
 
 demo: $(STAMP)
 	$(BIN)/medtranslate demo demo-out --overwrite
+
+# The site, in build/site; a warning is an error.
+docs: export NO_MKDOCS_2_WARNING := 1
+docs: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	$(BIN)/mkdocs build --quiet --strict
 
 test: export OMP_NUM_THREADS := 1
 test: $(STAMP)

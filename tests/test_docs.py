@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pkgutil
 import re
 import shlex
 import subprocess
@@ -9,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from medtranslate import cli
 
@@ -104,3 +106,41 @@ def sentences(page: Path) -> list[str]:
 def test_no_sentence_is_long(page: Path) -> None:
     """CONTRIBUTING asks for 30 words; the ten more are for lists of names and numbers."""
     assert [each for each in sentences(page) if len(re.findall(r"\w\S*", each)) > 40] == []
+
+
+def entries(nav: object) -> list[str]:
+    """Pages of a site's `nav`, which nests lists and titles."""
+    if isinstance(nav, str):
+        return [nav]
+    return [page for part in (nav.values() if isinstance(nav, dict) else nav) for page in entries(part)]
+
+
+def test_each_page_has_one_place_on_the_site() -> None:
+    """A page without a line in `nav` of mkdocs.yml can be found by search alone."""
+    text = re.sub(r"!!python\S+.*", "", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"))
+    listed = entries(yaml.safe_load(text)["nav"])
+    pages = {path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")}
+    assert len(listed) == len(set(listed))
+    assert pages - set(listed) == set()
+    code = (ROOT / "docs" / "site_pages.py").read_text(encoding="utf-8")
+    assert {page for page in set(listed) - pages if f'"{page}"' not in code} == set()
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs" / "api").glob("*.md")), ids=lambda page: page.name)
+def test_the_names_of_an_api_page_exist(page: Path) -> None:
+    for name in re.findall(r"^::: (\S+)$", page.read_text(encoding="utf-8"), re.MULTILINE):
+        assert pkgutil.resolve_name(name)
+
+
+FINDINGS = sorted((ROOT / "findings").glob("*_*.sh"))
+
+
+@pytest.mark.parametrize("script", FINDINGS, ids=lambda path: path.stem)
+def test_a_finding_is_in_the_table_and_runs_alone(script: Path) -> None:
+    text = script.read_text(encoding="utf-8")
+    assert f"(../findings/{script.name})" in (ROOT / "docs" / "interop.md").read_text(encoding="utf-8")
+    assert "import medtranslate" not in text
+    versions = re.findall(r"[\w.-]+==[\w.]+", text)
+    assert versions
+    assert f"bash findings/{script.name}" in text
+    assert "the behaviour has changed" in text or "settle(" in text
