@@ -22,6 +22,7 @@ from medtranslate.metrics.masks import (
     shows,
 )
 from medtranslate.metrics.outline import outline, with_rim
+from medtranslate.metrics.patients import FEW, by_patient, estimate
 from medtranslate.metrics.plausibility import bone_from, doubts, look_at_brain
 from medtranslate.metrics.profiles import PROFILES, WHOLE_CT, Definition, Grading, Profile, score
 from medtranslate.metrics.score_table import OF_IMAGES, SCORES, ScoreInfo, score_info
@@ -29,6 +30,7 @@ from medtranslate.metrics.scores import SSIM_WINDOW, Pair, Scored, by_slice, mae
 from medtranslate.metrics.ssim3d import ms_ssim, ssim_map_3d
 
 __all__ = [
+    "FEW",
     "INVENTED",
     "OF_IMAGES",
     "PROFILES",
@@ -50,11 +52,13 @@ __all__ = [
     "blank_slices",
     "body_mask",
     "bone_from",
+    "by_patient",
     "by_slice",
     "calibrated",
     "coverage",
     "covers",
     "doubts",
+    "estimate",
     "fit_calibration",
     "foreground_top",
     "head_mask",

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from medtranslate.records import Histograms
 from medtranslate.report.drawing import round_ticks
+from medtranslate.report.scatter import thin
 
 WIDTH, HEIGHT = 420, 150
 ROW = 44
@@ -84,20 +85,23 @@ def draw_histograms(histograms: Histograms, names: Mapping[str, str]) -> Histogr
 
 
 def draw_strips(scores: Mapping[str, Mapping[str, float]]) -> Strips:
-    """Draw scores, {method: {case: score}}, as a row of dots for each method."""
+    """Draw scores, {method: {case: score}}, as a row of dots for each method.
+
+    Of very many cases, evenly chosen ones and the outliers are drawn (`thin`).
+    """
     everything = [value for row in scores.values() for value in row.values()]
     ticks = round_ticks(min(0.0, *everything), max(everything), 6)
     ends = ticks[0], ticks[-1]
     rows = []
     for index, (name, row) in enumerate(scores.items()):
         middle = (index + 0.5) * ROW
-        odd = outliers(row)
+        odd = set(outliers(row))
         values = list(row.values())
-        x = np.interp(values, ends, (0, WIDTH))
-        lanes = _lanes(x)
+        cases, x = list(row), np.interp(values, ends, (0, WIDTH)).round(1)
+        drawn = thin(values, range(len(cases)), [k for k, case in enumerate(cases) if case in odd])
         dots = [
-            Dot(case, value, float(x[k]), middle + lanes[k] * 5.0, case in odd)
-            for k, (case, value) in enumerate(row.items())
+            Dot(cases[k], values[k], float(x[k]), middle + lane * 5.0, cases[k] in odd)
+            for k, lane in zip(drawn, _lanes(x[drawn]), strict=True)
         ]
         first, second, third = (
             float(q) for q in np.interp(np.percentile(values, (25, 50, 75)), ends, (0, WIDTH))

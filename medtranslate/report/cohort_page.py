@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from math import isfinite, nan
 
 from medtranslate.records import Cohort, Cycle, Evaluation
 from medtranslate.report import wording
@@ -14,8 +15,13 @@ from medtranslate.report.drawing import error_colours, error_limit
 from medtranslate.report.grades import judge, judge_cycle
 from medtranslate.report.limitations import chosen, method, models_limits
 from medtranslate.report.page import render
+from medtranslate.report.patients import view_patients
 from medtranslate.report.pictures import Pictures
+from medtranslate.report.scatter import MOST_DOTS
 from medtranslate.report.wording import number
+
+MOST_OUTLIERS = 50
+"""Outliers that are listed; the table marks all."""
 
 
 def cohort_page(result: Cohort | Cycle, pictures: Mapping[str, Pictures], links: Mapping[str, str]) -> str:
@@ -56,7 +62,10 @@ def cohort_page(result: Cohort | Cycle, pictures: Mapping[str, Pictures], links:
         unit=first.unit,
         unit_of=wording.unit_of(first),
         distributions=_distributions(result),
+        patients=view_patients(result, links) if isinstance(result, Cohort) else None,
         odd=odd,
+        most_odd=MOST_OUTLIERS,
+        most_dots=MOST_DOTS,
         links=links,
         galleries=_galleries(items, pictures, links),
         words=words,
@@ -119,7 +128,7 @@ def _by_case(items: Sequence[Evaluation], score: str, baseline: str | None = Non
     by_name = {
         item.name: item.volume if baseline is None else item.baselines.get(baseline, {}) for item in items
     }
-    return {name: scores[score] for name, scores in by_name.items() if score in scores}
+    return {name: scores[score] for name, scores in by_name.items() if isfinite(scores.get(score, nan))}
 
 
 def _odd(items: Sequence[Evaluation]) -> dict[str, list[str]]:
