@@ -74,7 +74,7 @@ class TableOfFacts:
             notes.append(f"{where}: the first {MOST_COLUMNS} of {len(open_)} columns are drawn.")
         columns = {}
         for key in open_[:MOST_COLUMNS]:
-            column, note = read_column({name: row[key] for name, row in found.items()})
+            column, note = read_column({name: row[key] for name, row in found.items()}, len(self.rows))
             notes += [f"{where}: {key}: {note}."] if note else []
             columns |= {key: column} if column else {}
         return columns, notes
@@ -100,8 +100,12 @@ def read_facts(path: Path) -> TableOfFacts:
     return TableOfFacts(path, rows, subjects)
 
 
-def read_column(cells: Mapping[str, str]) -> tuple[Column, str]:
-    """Read the cells of a column as numbers, or as texts if most are none; say what cannot be drawn.
+def read_column(cells: Mapping[str, str], rows: int) -> tuple[Column, str]:
+    """Read the cells of a column as numbers, or as texts if most are none; state what cannot be drawn.
+
+    Args:
+        cells: by pair.
+        rows: of the table. A text that differs in each is a name, and no fact to compare.
 
     Returns:
         The values by the names of `cells`, empty if they cannot be drawn, and a remark or nothing.
@@ -116,8 +120,9 @@ def read_column(cells: Mapping[str, str]) -> tuple[Column, str]:
         remark = f"{len(odd)} cells are no numbers ({few(list(dict.fromkeys(odd)))})" if odd else ""
     else:
         column, remark = dict(filled), ""
-        if (kinds := len(set(filled.values()))) > MOST_KINDS:
-            return {}, f"not drawn, because it has {kinds} different texts (at most {MOST_KINDS})"
+        kinds = len(set(filled.values()))
+        if kinds > MOST_KINDS or kinds == rows > 2:
+            return {}, f"not drawn, because it has {kinds} different texts in {rows} rows"
     if len(set(column.values())) == 1:
         return {}, f"not drawn, because all its values are {next(iter(column.values()))}"
     missing = len(cells) - len(filled)
@@ -130,7 +135,7 @@ def header_facts(headers: Mapping[str, Dataset]) -> dict[str, Column]:
     columns = {}
     for keyword, title in SCAN.items():
         cells = {name: _text(header, keyword) for name, header in headers.items()}
-        if column := read_column(cells)[0]:
+        if column := read_column(cells, len(cells))[0]:
             columns[title] = column
     return columns
 

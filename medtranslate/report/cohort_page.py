@@ -20,8 +20,12 @@ from medtranslate.report.pictures import Pictures
 from medtranslate.report.scatter import MOST_DOTS
 from medtranslate.report.wording import number
 
-MOST_OUTLIERS = 50
+SHOWN = 3
+"""Doubts and warnings that are open at first; a click opens the others."""
+MOST_OUTLIERS = 20
 """Outliers that are listed; the table marks all."""
+OPEN_ROWS = 300
+"""Rows of the table that are laid out at once, which opens a page of thousands quickly."""
 
 
 def cohort_page(result: Cohort | Cycle, pictures: Mapping[str, Pictures], links: Mapping[str, str]) -> str:
@@ -49,6 +53,8 @@ def cohort_page(result: Cohort | Cycle, pictures: Mapping[str, Pictures], links:
         home=None,
         doubts=doubts[:MOST_DOUBTS],
         more_doubts=max(0, len(doubts) - MOST_DOUBTS),
+        shown=SHOWN,
+        open_rows=OPEN_ROWS,
         doubtful={item.name for item in items if evaluation_doubts(item)},
         verdict=verdict,
         against="" if isinstance(result, Cycle) else verdict.sentence,
@@ -63,6 +69,7 @@ def cohort_page(result: Cohort | Cycle, pictures: Mapping[str, Pictures], links:
         unit_of=wording.unit_of(first),
         distributions=_distributions(result),
         patients=view_patients(result, links) if isinstance(result, Cohort) else None,
+        of=_several_of_one(result),
         odd=odd,
         most_odd=MOST_OUTLIERS,
         most_dots=MOST_DOTS,
@@ -121,6 +128,12 @@ def _distributions(result: Cohort | Cycle) -> list[tuple[str, Strips]]:
             title = wording.with_direction(wording.heading(score, first), score)
             drawn.append((title, draw_strips({name: row for name, row in rows.items() if row})))
     return drawn
+
+
+def _several_of_one(result: Cohort | Cycle) -> dict[str, str]:
+    """Give the patient of each pair where a patient has several; otherwise nothing."""
+    known = result.patients if isinstance(result, Cohort) else None
+    return known.subjects if known and known.count < len(known.subjects) else {}
 
 
 def _by_case(items: Sequence[Evaluation], score: str, baseline: str | None = None) -> dict[str, float]:

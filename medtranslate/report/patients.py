@@ -114,7 +114,7 @@ def _cell(value: Estimate | None, score: str) -> tuple[str, str]:
     """Format an estimate: mean and standard deviation, and the interval."""
     if value is None:
         return "n/a", ""
-    form = score_info(score).short
+    form = score_info(score).short or (".1f" if abs(value.mean) >= 10 else ".2f")
     mean = number(value.mean, form)
     if value.sd is None or value.interval is None:
         return mean, ""
