@@ -15,7 +15,7 @@ from medtranslate.report.drawing import error_colours, error_limit
 from medtranslate.report.grades import judge, judge_cycle
 from medtranslate.report.limitations import chosen, method, models_limits
 from medtranslate.report.page import render
-from medtranslate.report.patients import view_patients
+from medtranslate.report.patients import say_count, view_patients
 from medtranslate.report.pictures import Pictures
 from medtranslate.report.scatter import MOST_DOTS
 from medtranslate.report.wording import number
@@ -48,7 +48,7 @@ def cohort_page(result: Cohort | Cycle, pictures: Mapping[str, Pictures], links:
     return render(
         "cohort.html",
         "cohort.js",
-        title=f"{len(items)} {words.many}",
+        title=f"{say_count(result)}{len(items)} {words.many}",
         kind=words.kind,
         home=None,
         doubts=doubts[:MOST_DOUBTS],

@@ -9,7 +9,7 @@ from typing import cast
 import numpy as np
 
 from medtranslate.metrics import FEW, by_patient, score_info
-from medtranslate.records import Cohort, Estimate, Evaluation, Patients
+from medtranslate.records import Cohort, Cycle, Estimate, Evaluation, Patients
 from medtranslate.report import wording
 from medtranslate.report.charts import Strips, draw_strips
 from medtranslate.report.scatter import Scatter, draw_scatter
@@ -84,6 +84,12 @@ def say_patients(result: Cohort) -> str:
         return f"{text}; one patient has neither standard deviation nor interval"
     low, high = error.interval
     return f"{text}, SD {error.sd:.2f}, 95 % bootstrap interval {low:.2f} to {high:.2f}"
+
+
+def say_count(result: Cohort | Cycle) -> str:
+    """Begin a title with the number of patients: "7 patients, "; empty where each pair is one, or unknown."""
+    known = result.patients if isinstance(result, Cohort) else None
+    return f"{_count(known)}, " if known and 0 < known.count < len(result.items) else ""
 
 
 def _count(known: Patients) -> str:
