@@ -70,7 +70,7 @@ def _page(
     drawn: tuple[list[Strip], list[str]],
 ) -> str:
     counts = {state: len(batch.of(state)) for state in ("failed", "doubtful", "done", "skipped")}
-    strips, absent = drawn
+    strips, remarks = drawn
     return render(
         "batch.html",
         "cohort.js",
@@ -80,7 +80,7 @@ def _page(
         counts=counts,
         batch=batch,
         strips=strips,
-        absent=absent,
+        remarks=remarks,
         most_dots=MOST_DOTS,
         first=part.start,
         rows=list(_rows([items[k] for k in part], pictures)),

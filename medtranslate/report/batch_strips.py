@@ -60,18 +60,24 @@ def draw_measures(items: Sequence[Outcome], addresses: Sequence[str]) -> tuple[l
         addresses: of their rows.
 
     Returns:
-        The plots, and the titles of measures that no item has.
+        The plots, and sentences on measures without one: no item has them, or all have the same value.
     """
-    strips, absent = [], []
+    strips, constant, absent = [], [], []
     for name, measure in MEASURES.items():
         if not measure.plotted:
             continue
         rows = [k for k, item in enumerate(items) if name in item.measures]
-        if rows:
+        values = {items[k].measures[name] for k in rows}
+        if len(values) > 1:
             strips.append(_draw(measure, name, [items[k] for k in rows], [addresses[k] for k in rows]))
+        elif values:
+            constant.append(f"{measure.title}: {values.pop() * measure.scale:.3g}")
         else:
             absent.append(measure.title)
-    return strips, absent
+    return strips, [
+        *([f"The same in all: {'; '.join(constant)}."] if constant else []),
+        *([f"Not measured in any: {'; '.join(absent)}."] if absent else []),
+    ]
 
 
 def _draw(measure: Measure, name: str, items: Sequence[Outcome], addresses: Sequence[str]) -> Strip:

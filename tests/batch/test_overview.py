@@ -136,7 +136,7 @@ def test_each_dot_leads_to_the_row_of_its_item_and_doubtful_ones_to_the_first(tm
         )
     assert "doubtful above 1.3" in text["overview.html"]
     assert "<circle" not in text["overview-2.html"]
-    assert "Bone outside the head, ml" in text["overview.html"].partition("Not measured in any of them")[2]
+    assert "Bone outside the head, ml" in text["overview.html"].partition("Not measured in any")[2]
 
 
 def test_a_summary_has_a_column_for_each_measure(tmp_path: Path) -> None:
@@ -150,6 +150,14 @@ def test_a_summary_has_a_column_for_each_measure(tmp_path: Path) -> None:
     assert set(MEASURES) < set(rows[0])
     assert (rows[0]["contrast_hu"], rows[0]["closed"], rows[0]["black"]) == ("13.5", "0.123457", "")
     assert not any(rows[1][name] for name in MEASURES)
+
+
+def test_a_measure_that_is_the_same_in_all_is_a_sentence(tmp_path: Path) -> None:
+    items = [outcome(f"{k}.nii", measures={"black": 0.01, "closed": 0.5 + k / 10}) for k in range(3)]
+    write_overview(Batch(items=items, seconds=3.0), tmp_path)
+    text = (tmp_path / "overview.html").read_text(encoding="utf-8")
+    assert "The same in all: Black inside the skull, % of the brain: 1." in text
+    assert text.count("<circle") == 3
 
 
 def test_a_batch_without_measures_has_no_plots(tmp_path: Path) -> None:
