@@ -72,7 +72,7 @@ class TableOfFacts:
         open_ = [key for key in headings if key not in private]
         if len(open_) > MOST_COLUMNS:
             notes.append(f"{where}: the first {MOST_COLUMNS} of {len(open_)} columns are drawn.")
-        columns = {}
+        columns: dict[str, Column] = {}
         for key in open_[:MOST_COLUMNS]:
             column, note = read_column({name: row[key] for name, row in found.items()}, len(self.rows))
             notes += [f"{where}: {key}: {note}."] if note else []

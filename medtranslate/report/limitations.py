@@ -169,5 +169,6 @@ _PATHS = (
         "report",
         "uncertainty",
         "model",
+        "table",
     ),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -140,3 +141,9 @@ def test_a_page_of_five_thousand_stays_small(tmp_path: Path) -> None:
     assert page.tags.count("tr") > 5000  # all are in the table
     assert page.tags.count("circle") < 5000
     assert re.search(r"rank correlation -?0\.0", page.text)
+
+
+def test_no_path_of_a_table_is_on_the_page(tmp_path: Path) -> None:
+    settings = {"table": "/home/doe^jane/facts.csv", "prediction": "/home/doe^jane/made", "profile": "image"}
+    result = replace(cohort({"a": "P", "b": "Q"}, [1.0, 2.0]), settings=settings)
+    assert "doe" not in Page(result, tmp_path).text
