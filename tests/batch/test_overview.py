@@ -130,7 +130,7 @@ def test_each_dot_leads_to_the_row_of_its_item_and_doubtful_ones_to_the_first(tm
     for address, _, name in dots:
         page, _, row = address.partition("#")
         assert re.search(
-            rf'<tr id="{row}"[^>]*>(?:(?!</tr>).)*>{re.escape(name)}</a>',
+            rf'<tr[^>]* id="{row}">(?:(?!</tr>).)*>{re.escape(name)}</a>',
             text[page or "overview.html"],
             re.DOTALL,
         )
