@@ -5,6 +5,7 @@ An image is given as a path, a `Volume`, a MONAI `MetaTensor`, a nibabel image, 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,6 +15,7 @@ from numpy.typing import ArrayLike
 from medtranslate import io
 from medtranslate.config import (
     PATIENTS,
+    Contrast,
     ConvertSettings,
     PhantomContrast,
     Precision,
@@ -81,6 +83,7 @@ def load(
     model: str | PathLike[str] = PATIENTS,
     *,
     to: Modality,
+    contrast: Contrast | None = None,
     samples: int = 0,
     seed: int = 0,
     batch: int | None = None,
@@ -93,11 +96,10 @@ def load(
     Args:
         model: name of a model at hand, or the folder of one.
         to: modality to make.
-        samples: draws of the posterior for the uncertainty, 0 or at least 2.
-        seed: of the draws.
+        contrast: of an MR, for a model that has a choice: t1, t1c, t2, flair or pd.
+        samples, seed: draws of the posterior for the uncertainty, 0 or at least 2; seed of the draws.
         batch: slices per pass (default: as many as suit the device).
-        device: auto, cpu, cuda or cuda:N.
-        precision: auto, float32 or bfloat16.
+        device, precision: auto, cpu, cuda or cuda:N; auto, float32 or bfloat16.
         force: translate what the model's gate refuses, too; the record says so.
 
     Raises:
@@ -106,7 +108,7 @@ def load(
     from medtranslate.translation import open_translator
 
     settings = {"to": to, "model": str(model), "samples": samples or None, "seed": seed, "batch": batch}
-    settings |= {"device": device, "precision": precision, "force": force}
+    settings |= {"contrast": contrast, "device": device, "precision": precision, "force": force}
     return open_translator(build(TranslateSettings, {"input": ".", "output": ".", **settings}))
 
 
@@ -115,6 +117,7 @@ def translate(
     *,
     to: Modality,
     model: str | PathLike[str] | Translator = PATIENTS,
+    contrast: Contrast | None = None,
     samples: int = 0,
     seed: int = 0,
     device: str = "auto",
@@ -126,7 +129,7 @@ def translate(
 
     Args:
         image: as `read` takes it.
-        to, model, samples, seed, device, force: as of `load`; a loaded model has its own.
+        to, model, contrast, samples, seed, device, force: as of `load`; a loaded model has its own.
         mask: on the grid of `image`; outside its voxels above 0 the translation is air.
         reading: further keywords of `read`.
 
@@ -140,7 +143,7 @@ def translate(
     from medtranslate.translation import Translator
 
     if not isinstance(model, Translator):
-        model = load(model, to=to, samples=samples, seed=seed, device=device, force=force)
+        model = load(model, to=to, contrast=contrast, samples=samples, seed=seed, device=device, force=force)
     elif model.to != to:
         raise SettingsError(f"to={to!r}: this model was loaded for to={model.to!r}; load it anew")
     source = read(image, modality=OTHER[to], **reading)
@@ -201,6 +204,7 @@ def score(
     register: Literal["none", "rigid"] = "none",
     resample_reference: bool = False,
     data_range: tuple[float, float] | None = None,
+    densities: str | PathLike[str] | None = None,
 ) -> Evaluation:
     """Score a prediction against the truth.
 
@@ -215,17 +219,17 @@ def score(
         register: "rigid" moves the reference onto the source or prediction first.
         resample_reference: bring reference and mask onto the prediction's grid where theirs differ.
         data_range: lowest and highest value that scores refer to.
+        densities: CSV of hu,density for water-equivalent path lengths (default: Schneider's table).
 
     Raises:
         GeometryRefused: the grids differ.
-        InputRefused: modalities differ, or a volume is not finite or has no range.
+        InputRefused: modalities differ, a volume is not finite or has no range, or densities do not rise.
     """
-    from medtranslate.evaluation import ScoringRules, score_pair
+    from medtranslate.evaluation import ScoringRules, read_densities, score_pair
 
     volumes, record = scored_volumes(prediction, reference, modality, source, mask, uncertainty)
-    rules = ScoringRules(
-        profile=profile, data_range=data_range, resample_reference=resample_reference, register=register
-    )
+    rules = ScoringRules(profile=profile, data_range=data_range, register=register)
+    rules = replace(rules, densities=read_densities(densities), resample_reference=resample_reference)
     return score_pair(**volumes, rules=rules, translation=record)
 
 

@@ -25,9 +25,10 @@ WARMED = ("cycle", "identity", "kl")
 
 @dataclass
 class Anchor:
-    """Slices of digital heads [B, 1, S, S] with their truth and their translations.
+    """Slices of heads [B, 1, S, S] with their truth and their translations.
 
-    The source MR may have any contrast; the target MR has the model's one output contrast.
+    The source MR may have any contrast; the target MR has the contrast that the model is to make. `known` has
+    the ends of the range in which the CT is the truth, [B, 2]; beyond, a windowed picture does not tell it.
     """
 
     ct: Tensor
@@ -35,6 +36,7 @@ class Anchor:
     mr_wanted: Tensor
     fake_ct: Tensor
     fake_mr: Tensor
+    known: Tensor | None = None
 
 
 @dataclass
@@ -134,7 +136,11 @@ def anchor(passes: Passes) -> Tensor:
     known = passes.anchor
     if known is None:
         return torch.zeros(())
-    return _l1((known.fake_ct, known.ct), (known.fake_mr, known.mr_wanted))
+    made, truth = known.fake_ct, known.ct
+    if known.known is not None:
+        lower, upper = known.known[:, :, None, None, None].unbind(1)
+        made, truth = (torch.clamp(image, lower, upper) for image in (made, truth))
+    return _l1((made, truth), (known.fake_mr, known.mr_wanted))
 
 
 LOSSES: Mapping[str, Callable[[Passes], Tensor]] = plugins.load(

@@ -7,7 +7,7 @@ phantom ct --to_mr--> fake, phantom mr --to_ct--> fake, both with a known truth
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +26,8 @@ class Batch:
         anchor_ct, anchor_mr, anchor_wanted: CT whose MR is known, that MR in any contrast and in the contrast
             that the model makes.
         anchor_shown: that CT as it is given to be translated; where absent, as it is.
+        anchor_known: ends of the range in which the CT is the truth, [B, 2]: a picture's window, say.
+        anchor_told: brightness of the tissues in the wanted MR, [B, told], for a generator that is told it.
     """
 
     ct: Tensor | None = None
@@ -34,6 +36,8 @@ class Batch:
     anchor_mr: Tensor | None = None
     anchor_wanted: Tensor | None = None
     anchor_shown: Tensor | None = None
+    anchor_known: Tensor | None = None
+    anchor_told: Tensor | None = None
 
 
 @dataclass
@@ -50,14 +54,15 @@ class Generators(nn.Module):
 
     def __init__(self, settings: NetworkSettings) -> None:
         super().__init__()
-        self.to_ct = GENERATORS[settings.generator](settings)
+        self.to_ct = GENERATORS[settings.generator](replace(settings, told=0))
         self.to_mr = GENERATORS[settings.generator](settings)
 
     def forward(self, batch: Batch, passes: PassSettings) -> Passes:
         # What can go through a generator together does: one call, the same arithmetic.
         into_ct = self.to_ct(_joined(batch.mr, batch.anchor_mr), draw=True)
         anchor_ct = batch.anchor_ct if batch.anchor_shown is None else batch.anchor_shown
-        into_mr = self.to_mr(_joined(batch.ct, anchor_ct), draw=True)
+        told = () if batch.anchor_told is None else (batch.anchor_told,)
+        into_mr = self.to_mr(_joined(batch.ct, anchor_ct), *told, draw=True)
         posteriors: dict[str, Posterior] = {"mr": into_ct.posterior, "ct": into_mr.posterior}
         unpaired = 0 if batch.ct is None else batch.ct.shape[0]
         anchor = None
@@ -68,6 +73,7 @@ class Generators(nn.Module):
                 mr_wanted=batch.anchor_wanted,
                 fake_ct=into_ct.image[unpaired:],
                 fake_mr=into_mr.image[unpaired:],
+                known=batch.anchor_known,
             )
         if batch.ct is None or batch.mr is None:
             return Passes(posteriors=posteriors, anchor=anchor)

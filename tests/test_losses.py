@@ -43,6 +43,17 @@ def test_mind_sees_edges_and_not_contrast():
     assert (mind(image) - mind(-image)).abs().mean() < 0.2 * (mind(image) - mind(other)).abs().mean()
 
 
+def test_the_anchor_asks_nothing_beyond_what_a_windowed_truth_tells():
+    truth = torch.tensor([[[[-1.0, -0.6, 0.0, 0.4]]]])
+    made = torch.tensor([[[[-0.7, -0.8, 0.1, 0.9]]]])
+    mr = torch.zeros_like(truth)
+    known = torch.tensor([[-0.6, 0.4]])
+    passes = [Passes(anchor=Anchor(truth, mr, mr, made, mr, ends)) for ends in (known, None)]
+    windowed, whole = (LOSSES["anchor"](one).item() for one in passes)
+    assert windowed == pytest.approx(0.1 / 4)
+    assert whole == pytest.approx((0.3 + 0.2 + 0.1 + 0.5) / 4)
+
+
 def _step(unpaired: bool = True) -> tuple[VAECycleGAN, Passes]:
     torch.manual_seed(0)
     model = VAECycleGAN(SMALL)

@@ -19,7 +19,7 @@ from medtranslate.config import PhantomContrast, PhantomSettings, StreamContrast
 from medtranslate.errors import OutputExists
 from medtranslate.io import read_volume
 from medtranslate.phantom import PROTOCOLS, TISSUES, Head, Protocol, Study, signal
-from medtranslate.phantom.study import _axial
+from medtranslate.phantom.stream import _axial
 from medtranslate.phantom.tissues import LABEL, column
 
 SIZE, SPACING = 96, 2.5

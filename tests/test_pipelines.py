@@ -28,9 +28,15 @@ def test_the_networks_of_a_training_pipeline_build_and_run(name: str) -> None:
         return
     settings = config.build(config.TrainSettings, values, name)
     model = VAECycleGAN(settings.network)
-    batch = Batch(
-        **{key: torch.zeros(1, 1, settings.network.size, settings.network.size) for key in ("ct", "mr")}
-    )
+    shape = 1, 1, settings.network.size, settings.network.size
+    if not settings.unpaired:
+        names = ("anchor_ct", "anchor_mr", "anchor_wanted")
+        anchor = Batch(**{name: torch.zeros(shape) for name in names}, anchor_told=torch.zeros(1, 7))
+        made = model.generators(anchor, PassSettings(cycle=False, identity=False, noise=0.0))
+        assert made.anchor is not None
+        assert made.anchor.fake_mr.shape == shape
+        return
+    batch = Batch(**{key: torch.zeros(shape) for key in ("ct", "mr")})
     passes = model.generators(batch, PassSettings(cycle=True, identity=False, noise=settings.cycle_noise))
     assert passes.cycled_ct is not None
     assert passes.cycled_ct.shape == passes.ct.shape

@@ -27,6 +27,7 @@ from medtranslate.transforms import (
     scale_ct,
     to_axial,
     to_slices,
+    units_per_step,
     unscale_ct,
 )
 
@@ -53,6 +54,54 @@ def test_the_ct_scale_is_exact_inside_the_window_and_saturates_outside(value, wi
     assert -1 <= scaled.item() <= 1
     expected = min(max(value, window[0]), window[1])
     assert unscale_ct(scaled, window).item() == pytest.approx(expected, abs=1e-6)
+
+
+CURVED = ScaleSettings(
+    ct_window=(-1000, 2000),
+    ct_knots=(-150, -20, 4, 28, 52, 76, 100, 300, 1000),
+    ct_picture=(-20, 100),
+)
+
+
+@given(st.lists(st.integers(-1500, 3000), min_size=3, max_size=12, unique=True), st.floats(-3000, 4000))
+def test_a_curve_of_hu_rises_saturates_and_has_an_exact_inverse(knots, value):
+    curve = tuple(sorted(float(knot) for knot in knots))
+    scaled = scale_ct(np.array([value, value + 1.0]), curve)
+    assert -1 <= scaled[0] <= scaled[1] <= 1
+    expected = min(max(value, curve[0]), curve[-1])
+    assert unscale_ct(scaled, curve)[0] == pytest.approx(expected, abs=1e-6)
+    steps = scale_ct(np.array(curve), curve)
+    np.testing.assert_allclose(np.diff(steps), 2 / (len(curve) - 1), atol=1e-6)
+
+
+def test_a_curve_gives_the_brain_window_half_of_the_range():
+    ends = scale_ct(np.array([-20.0, 100.0]), CURVED.ct_curve)
+    assert ends[1] - ends[0] == pytest.approx(1.0)
+    slopes = units_per_step(np.array([-0.9, 0.0, 0.9], np.float32), CURVED.ct_curve)
+    np.testing.assert_allclose(slopes, [850 / 0.2, 24 / 0.2, 1000 / 0.2], rtol=1e-5)
+
+
+def test_knots_that_do_not_rise_inside_the_window_are_refused():
+    for knots in ((-30.0,), (50.0, 50.0), (120.0,)):
+        with pytest.raises(ValueError, match="rise"):
+            ScaleSettings(ct_knots=knots)
+
+
+def test_black_of_a_windowed_picture_is_air_where_the_scale_reaches_it():
+    grey = np.arange(256, dtype=np.float32)
+    unit = normalise(grey, "ct", CURVED, levels=255)
+    assert unit[0] == -1
+    assert (np.diff(unit) > 0).all()
+    hu = unscale_ct(unit, CURVED.ct_curve)
+    window = -20 + grey * 120 / 255
+    np.testing.assert_allclose(hu[60:], window[60:], atol=1e-3)  # the dark tenth leads down to air
+    assert hu[255] == pytest.approx(100)
+
+
+def test_a_picture_of_known_hu_is_scaled_as_a_volume_is():
+    hu = np.array([-1000.0, -60.0, 40.0, 700.0], np.float32)
+    as_picture = normalise(hu + 1024, "ct", CURVED, levels=65535, hu=(1.0, -1024.0))
+    np.testing.assert_allclose(as_picture, normalise(hu, "ct", CURVED), atol=1e-5)
 
 
 def test_arrays_and_tensors_are_scaled_alike():

@@ -22,22 +22,25 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from skimage.exposure import match_histograms
 from torch import Tensor, nn
 
 from benchmarks.ablation.anatomy import Twins, displacement, lesions, twins
 from benchmarks.ablation.appearance import checkerboard, sliced_wasserstein
 from benchmarks.ablation.methods.train import BASELINES, translated
-from benchmarks.quality import paired_pictures
+from benchmarks.quality.pair_measures import interval, matched
+from benchmarks.quality.pair_sets import FOLDERS
 from benchmarks.quality.uncertainty_measures import binned_spread, interval_width, sampled, sparsification
 from medtranslate import phantom
 from medtranslate.checkpoint import Model
 from medtranslate.config import Modality, TrainSettings
 from medtranslate.data import open_sources
-from medtranslate.evaluation import SourceImage, baselines
+from medtranslate.evaluation import SourceImage, baselines, score_pair
+from medtranslate.evaluation.mean_image import mean_image
+from medtranslate.io import read_volume
 from medtranslate.metrics import head_mask, mae, score
 from medtranslate.modality import OTHER
 from medtranslate.networks import VariationalGenerator
+from medtranslate.translation import translate_volume
 
 SCORED_SEED = phantom.HELD_OUT + 6_000
 
@@ -80,13 +83,13 @@ def summed(table: Table, method: str) -> dict[str, float]:
     """Average over slices; a baseline's scores are found beside those of any other method."""
     of = f" {method}" if method in BASELINES else ""
     scores = {name: _mean(table[name + of]) for name in ("mae", "psnr", "ssim")}
-    _, low, high = paired_pictures.interval(table["mae" + of])
-    matched = nan if of else _mean(table["mae matched"])
+    _, low, high = interval(table["mae" + of])
+    after_match = nan if of else _mean(table["mae matched"])
     return {
         **scores,
         "mae_low": low,
         "mae_high": high,
-        "mae_matched": matched,
+        "mae_matched": after_match,
         "mae_floor": _mean(table["mae floor"]),
     }
 
@@ -120,7 +123,7 @@ def slice_scores(
     made: NDArray[np.float32],
     mean: NDArray[np.float32],
 ) -> dict[str, float]:
-    """Score one translated slice and the baselines, with the names of `paired_pictures.one`.
+    """Score one translated slice and the baselines, with the names of `picture_scores`.
 
     Args:
         truth, source, made, mean: [S, S, 1] in grey values; no translation changes the mask.
@@ -133,10 +136,8 @@ def slice_scores(
         for of, scores in scored.items()
         for name in ("mae", "psnr", "ssim")
     }
-    matched = made.copy()
-    matched[mask] = match_histograms(made[mask], truth[mask])
     found |= {
-        "mae matched": mae(matched, truth, mask),
+        "mae matched": mae(matched(made, truth, mask), truth, mask),
         "mae floor": mae(np.roll(truth, 2, axis=0), truth, mask),
     }
     return {name: nan if value is None else float(value) for name, value in found.items()}
@@ -188,11 +189,28 @@ def real_tables(model: Model, settings: TrainSettings, data: Path | None, to: Mo
         table: Table = defaultdict(lambda: defaultdict(list))
         for path in sorted((pairs / "CT").glob("*.png")):
             if path.name[:2] in cases:
-                scores, _ = paired_pictures.one(pairs, path.name, to, model)
-                for name, value in scores.items():
+                for name, value in picture_scores(pairs, path.name, to, model).items():
                     table[name][path.name[:2]].append(value)
         found[dataset] = table
     return found
+
+
+def picture_scores(pairs: Path, name: str, to: Modality, model: Model) -> dict[str, float]:
+    """Score one picture and the baselines, with the MAE of the truth shifted by two pixels."""
+    source, truth = (read_volume(pairs / FOLDERS[side] / name, modality=side) for side in (OTHER[to], to))
+    made, _ = translate_volume(source, model, to)
+    result = score_pair(made, truth, source=source, mean_image=mean_image(source, model, to))
+    mask = head_mask([volume.values for volume in (truth, source, made)], [GREY] * 3)
+    found = {
+        f"{score} {of}".strip(): scored.get(score)
+        for of, scored in {"": result.volume, **result.baselines}.items()
+        for score in ("mae", "psnr", "ssim")
+    }
+    found |= {
+        "mae matched": mae(matched(made.values, truth.values, mask), truth.values, mask),
+        "mae floor": mae(np.roll(truth.values, 2, axis=0), truth.values, mask),
+    }
+    return {key: float(value) for key, value in found.items() if value is not None}
 
 
 def real_anatomy(model: Model, settings: TrainSettings, to: Modality) -> dict[str, float]:

@@ -33,7 +33,7 @@ from torch import Tensor
 from benchmarks.ablation.anatomy import twins
 from benchmarks.ablation.datasets import CASES, DIRECTIONS, SCORED_SEED
 from benchmarks.ablation.rows import REPORTING
-from benchmarks.quality.paired_pictures import FOLDERS
+from benchmarks.quality.pair_sets import FOLDERS
 from benchmarks.quality.uncertainty_measures import (
     Numbers,
     binned_spread,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 from torch import Tensor
 
-from medtranslate.networks import VariationalGenerator
+from medtranslate.networks import Told, VariationalGenerator
 
 Numbers = NDArray[np.floating]
 
@@ -20,7 +20,7 @@ STEPS = 50
 
 
 @torch.no_grad()
-def sampled(generator: VariationalGenerator, source: Tensor, samples: int) -> tuple[Tensor, Tensor]:
+def sampled(generator: VariationalGenerator | Told, source: Tensor, samples: int) -> tuple[Tensor, Tensor]:
     """Translate slices [B, 1, S, S], and return the standard deviation of samples too, on the CPU."""
     torch.manual_seed(0)
     posterior = generator.encode(source.to(next(generator.parameters()).device))

@@ -16,14 +16,22 @@ from importlib.metadata import version
 from pathlib import Path
 
 from medtranslate.config import Modality
+from medtranslate.runtime import whole_outputs
 
 DESCRIPTION = "dataset_description.json"
 IGNORE, README = ".bidsignore", "README"
 _VERSION = "1.10.0"
-_SUFFIXES = {"mr": "T1w|T2w|PDw|T2starw|FLAIR", "ct": "ct|CT"}
+SUFFIXES = {"mr": "T1w|T2w|PDw|T2starw|FLAIR", "ct": "ct|CT"}
 _FOLDERS = {"mr": "anat", "ct": "ct"}
 _OURS = (
-    *("*.translation.json", "*.preview.png", "batch.jsonl", "overview*.html", "summary.csv", "settings.yaml"),
+    *(
+        "*.translation.json",
+        "*.preview.png",
+        "batch*.jsonl",
+        "overview*.html",
+        "summary*.csv",
+        "settings*.yaml",
+    ),
     *("**/ct", "*_MR.*"),
 )
 """What the standard has no names for. `**/ct/` would leave the folders themselves as errors."""
@@ -47,7 +55,7 @@ def derived(path: Path, modality: Modality) -> Path | None:
         modality: of the images that are translated.
     """
     *above, folder, name = ("", "", *path.parts)[-4:] if len(path.parts) in (3, 4) else ("", "", "", "")
-    pattern = rf"(sub-[A-Za-z0-9]+(?:_[a-z]+-[A-Za-z0-9]+)*)_({_SUFFIXES[modality]})(\.nii(?:\.gz)?)"
+    pattern = rf"(sub-[A-Za-z0-9]+(?:_[a-z]+-[A-Za-z0-9]+)*)_({SUFFIXES[modality]})(\.nii(?:\.gz)?)"
     match = re.fullmatch(pattern, name)
     places = [part for part in above if part]
     if not match or folder not in ("anat", "ct") or not places or not places[0].startswith("sub-"):
@@ -97,16 +105,18 @@ def write_description(source: Path, out: Path, model: str, to: Modality) -> None
         ],
         "DatasetLinks": {"raw": os.path.relpath(source, out)},
     }
-    (out / DESCRIPTION).write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
-    (out / IGNORE).write_text("".join(f"{name}\n" for name in _OURS), encoding="utf-8")
+    texts = {DESCRIPTION: json.dumps(told, indent=2) + "\n", IGNORE: "".join(f"{name}\n" for name in _OURS)}
     if not (out / README).exists():
-        readme = (
+        texts[README] = (
             f"Synthetic {to.upper()} images, translated from those of the dataset {name} by the model {model}"
             " of medtranslate. They were not acquired by a scanner, and are not for diagnosis, treatment or"
             " dose. The record beside each image (*.translation.json) says how it was made and what speaks"
             " against it.\n"
         )
-        (out / README).write_text(readme, encoding="utf-8")
+    # Whole, for batches of other participants may write or read them.
+    with whole_outputs({out / name: False for name in texts}, overwrite=True) as fresh:
+        for name, text in texts.items():
+            fresh[out / name].write_text(text, encoding="utf-8")
 
 
 def sidecar(source: Path, origin: str, to: Modality) -> str:

@@ -21,13 +21,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from medtranslate import __version__
+from medtranslate.batch.cluster_access import resolved, take_token, why_not
+from medtranslate.batch.folder import part_of, settings_of, wait_for_workers
 from medtranslate.batch.items import Item
 from medtranslate.batch.worker import (
     WORKER_BYTES,
     WORKERS_OF_A_DEVICE,
     WorkOnItems,
     open_worker,
-    wait_for_workers,
 )
 from medtranslate.checkpoint import describe, find_model
 from medtranslate.config import BatchSettings
@@ -39,7 +40,7 @@ from medtranslate.runtime.worker_pool import Serve, Worker, answer, give_out
 T = TypeVar("T")
 R = TypeVar("R")
 
-_ANSWERS = 10.0
+_ANSWERS = 5.0
 _LAST_WORDS = 10.0
 
 
@@ -78,7 +79,7 @@ def cluster_crew(
     finally:
         # An actor that was killed on another machine may still be at its last item.
         with suppress(UsageError):
-            wait_for_workers(settings.out, _LAST_WORDS)
+            wait_for_workers(settings.out, _LAST_WORDS, part_of(settings))
 
 
 def ray_crew(
@@ -133,16 +134,14 @@ def joined(settings: BatchSettings) -> Iterator[Any]:
     # Ray takes the signal for itself; here it is the command's.
     former = signal.getsignal(signal.SIGTERM)
     try:
-        if address != "auto":
+        if place := resolved(address):
+            host, _, port = place.rpartition(":")
             # Ray would try for many minutes.
-            host, _, port = address.rpartition(":")
             socket.create_connection((host.strip("[]"), int(port)), _ANSWERS).close()
+            take_token(place)
         ray.init(address=address, log_to_driver=False, configure_logging=False, logging_level="ERROR")
-    except (OSError, OverflowError, RuntimeError, ValueError) as error:
-        raise UsageError(
-            f"--cluster {address}: no Ray cluster was joined ({str(error).strip().partition(chr(10))[0]});"
-            " begin one with `ray start --head`, and the batch on one of its machines"
-        ) from error
+    except (OSError, OverflowError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+        raise UsageError(f"--cluster {address}: {why_not(error)}") from error
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, former)
     # Of lost nodes Ray tells on stdout, whatever it was asked, and again in the end; stdout is the answer's.
@@ -163,7 +162,7 @@ def _places(node: Mapping[str, float], share: Mapping[str, float]) -> int:
 
 def signs(settings: BatchSettings) -> dict[str, object]:
     """Collect what has to be equal on all machines."""
-    written = settings.out / "settings.yaml"
+    written = settings_of(settings)
     return {
         "version of medtranslate": __version__,
         "SOURCE": settings.source.exists(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+from medtranslate.batch.folder import own
 from medtranslate.batch.preview import thumbnail_of
 from medtranslate.records import Batch
 from medtranslate.report import write_batch_pages
@@ -16,16 +17,20 @@ FILES = (SUMMARY, OVERVIEW, "settings.yaml")
 """Files of a batch at the top of its folder, beside the journal."""
 
 
-def write_overview(batch: Batch, out: Path) -> None:
+def write_overview(batch: Batch, out: Path, part: str = "") -> None:
     """Write both into the batch's folder.
+
+    Args:
+        part: the participant whose batch it is, such as sub-01, which is added to the names.
 
     Raises:
         DiskFull: the file system is full.
     """
-    with whole_outputs({out / SUMMARY: False}, overwrite=True) as fresh:
-        _write_summary(batch, fresh[out / SUMMARY])
+    summary = out / own(SUMMARY, part)
+    with whole_outputs({summary: False}, overwrite=True) as fresh:
+        _write_summary(batch, fresh[summary])
     pictures = {item.name: out / thumbnail_of(Path(item.output)) for item in batch.items}
-    write_batch_pages(batch, pictures, out / OVERVIEW)
+    write_batch_pages(batch, pictures, out / own(OVERVIEW, part))
 
 
 def _write_summary(batch: Batch, path: Path) -> None:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from collections import deque
 from collections.abc import Generator, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,23 +17,24 @@ from natsort import natsorted
 
 from medtranslate.batch import bids
 from medtranslate.batch.cluster import cluster_crew, joined
+from medtranslate.batch.folder import clear, held, own, part_of, settings_of, wait_for_workers
 from medtranslate.batch.items import Item, find_items
 from medtranslate.batch.overview import write_overview
 from medtranslate.batch.sources import notes_on, require_listed
-from medtranslate.batch.tree import JOURNAL, LOCK, is_of_a_batch
+from medtranslate.batch.tree import JOURNAL, is_of_a_batch
 from medtranslate.batch.watch import arriving
 from medtranslate.batch.worker import (
     WORKER_BYTES,
     WORKERS_OF_A_DEVICE,
     failed,
     open_worker,
-    wait_for_workers,
 )
 from medtranslate.checkpoint import describe, find_model
 from medtranslate.config import BatchSettings, plain, write_yaml
 from medtranslate.device import choose_device, free_memory
 from medtranslate.errors import DiskFull, Interrupted, OutputExists, Unreadable, UsageError
 from medtranslate.io.trees import is_pattern
+from medtranslate.modality import OTHER
 from medtranslate.records import Batch, Outcome, to_json
 from medtranslate.runtime import (
     Journal,
@@ -48,7 +48,6 @@ from medtranslate.runtime import (
     require_input,
     warn,
 )
-from medtranslate.runtime.locks import locked
 
 DEVICE_BYTES = 2**32
 """Memory of a CUDA device that a worker is reckoned with."""
@@ -56,8 +55,6 @@ _LOST = (
     "the process that worked on it was ended from outside, several times; it takes too much memory perhaps:"
     " give fewer --workers"
 )
-_LAST_WORKERS = 60.0
-_TEMPORARY = ".medtranslate-*"
 
 
 def run_batch(settings: BatchSettings, *, quiet: bool = False) -> Batch:
@@ -89,10 +86,11 @@ def run_batch(settings: BatchSettings, *, quiet: bool = False) -> Batch:
     require_listed(settings)
     items = find_items(settings)
     if not (items or settings.watch):
-        raise Unreadable(f"{settings.source}: no image found in it; check the path")
+        raise Unreadable(f"{settings.source}: no image found in it{_wanted(settings)}; check the path")
     interrupted = False
-    with joined(settings) as ray, _held(settings), journal(settings.out / JOURNAL) as kept:
-        write_yaml(settings, settings.out / "settings.yaml")
+    part = part_of(settings)
+    with joined(settings) as ray, held(settings), journal(settings.out / own(JOURNAL, part)) as kept:
+        write_yaml(settings, settings_of(settings))
         if bids.is_dataset(settings.source):
             bids.write_description(settings.source, settings.out, model.name, settings.to)
         warn(notes_on(settings))
@@ -103,8 +101,8 @@ def run_batch(settings: BatchSettings, *, quiet: bool = False) -> Batch:
             interrupted = True
         finally:
             with suppress(UsageError):  # what still works removes its own
-                wait_for_workers(settings.out, 0.0)
-            _clear(settings.out)
+                wait_for_workers(settings.out, 0.0, part)
+            clear(settings.out, part)
         batch = run.tell()
     if interrupted and not settings.watch:
         raise Interrupted(
@@ -207,11 +205,20 @@ class _Run:
             settings=plain(self.settings),
         )
         try:
-            write_overview(batch, self.settings.out)
+            write_overview(batch, self.settings.out, part_of(self.settings))
         except DiskFull as full:
             warn([str(full)])
         self.untold = False
         return batch
+
+
+def _wanted(settings: BatchSettings) -> str:
+    """Say what images of a BIDS dataset are translated, for a message; empty for other sources."""
+    if not bids.is_dataset(settings.source):
+        return ""
+    people = ", ".join(settings.participant_label)
+    kinds = bids.SUFFIXES[OTHER[settings.to]].replace("|", ", ")
+    return f"{f' of {people}' if people else ''} that --to {settings.to} takes ({kinds} in anat or ct)"
 
 
 def _check_out(settings: BatchSettings) -> None:
@@ -235,24 +242,3 @@ def _check_out(settings: BatchSettings) -> None:
             f"{out}: holds {few(foreign)}, which no batch wrote; name a new folder, such as {out / 'NAME'},"
             " or give --overwrite"
         )
-
-
-@contextmanager
-def _held(settings: BatchSettings) -> Iterator[None]:
-    """Lock the output's folder for this batch, and remove what a killed one left half written.
-
-    Raises:
-        UsageError: another batch works on it.
-    """
-    out = settings.out
-    out.mkdir(parents=True, exist_ok=True)
-    with locked(out / LOCK):
-        wait_for_workers(out, _LAST_WORKERS)
-        _clear(out)
-        yield
-
-
-def _clear(out: Path) -> None:
-    """Remove what killed workers left half written."""
-    for path in list(out.rglob(_TEMPORARY)):
-        shutil.rmtree(path, ignore_errors=True)

@@ -10,15 +10,14 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Generic, Literal, TypeVar
 
 import torch
 
 from medtranslate.batch import bids
 from medtranslate.batch.digests import digest_of_output, is_whole, key_of, recorded
+from medtranslate.batch.folder import worker_lock
 from medtranslate.batch.items import Item, printable
 from medtranslate.batch.preview import thumbnail_of, write_thumbnail
 from medtranslate.checkpoint import load_model
@@ -48,8 +47,6 @@ WORKER_BYTES = 2**31
 """Memory that a worker is reckoned with: programs, model, and the volumes that are under way."""
 WORKERS_OF_A_DEVICE = 4
 """Workers that share a CUDA device: reading and writing a volume take longer than its network there."""
-_WORKER_LOCK = ".batch.worker-{name}.lock"
-"""Held by each worker on a folder, so that a batch begins when those of a killed one have ended."""
 
 Given = TypeVar("Given")
 Made = TypeVar("Made")
@@ -72,29 +69,15 @@ def open_worker(settings: BatchSettings, number: int) -> WorkOnItems:
     device = choose_device(settings.device)
     if settings.device == "auto" and device.type == "cuda":
         device = torch.device("cuda", number % torch.cuda.device_count())
-    model = load_model(settings.model, device, fast_precision(settings.precision, device))
+    precision = fast_precision(settings.precision, device)
+    model = load_model(settings.model, device, precision, settings.contrast)
     translator = Translator(model, settings.to, force=settings.force)
 
     def serve(items: Iterable[Item]) -> Iterator[Outcome]:
-        own = f"{socket.gethostname()}-{os.getpid()}"
-        with locked(settings.out / _WORKER_LOCK.format(name=own), wait=1.0):
+        with locked(worker_lock(settings, f"{socket.gethostname()}-{os.getpid()}"), wait=1.0):
             yield from translate_items(settings, translator, items)
 
     return serve
-
-
-def wait_for_workers(out: Path, seconds: float) -> None:
-    """Wait until no worker of an earlier batch writes into a folder, and remove their lock files.
-
-    Raises:
-        UsageError: one still works after that time.
-    """
-    end = time.monotonic() + seconds
-    for path in sorted(out.glob(_WORKER_LOCK.format(name="*"))):
-        with locked(path, wait=max(0.0, end - time.monotonic())):
-            pass
-        with suppress(OSError):  # Windows removes no file that another process looks at
-            path.unlink()
 
 
 def translate_items(

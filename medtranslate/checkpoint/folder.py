@@ -24,14 +24,19 @@ from medtranslate.checkpoint.description import (
     read_declared,
     write_description,
 )
-from medtranslate.config import Modality, plain
+from medtranslate.config import Contrast, Modality, plain
 from medtranslate.errors import ModelRefused
 from medtranslate.model import Generators
-from medtranslate.networks import SliceGate, VariationalGenerator
+from medtranslate.networks import SliceGate, Told, VariationalGenerator
+from medtranslate.phantom import nominal_brightness
 from medtranslate.records import Calibration, ModelInfo
 from medtranslate.runtime import whole_output
 
 _MODALITIES: tuple[Modality, Modality] = ("ct", "mr")
+
+
+DEFAULT_CONTRAST: Contrast = "t2"
+"""Contrast of a translated MR, where the model has a choice and nobody chose."""
 
 
 class Model:
@@ -41,6 +46,7 @@ class Model:
         means: mean framed training slice [1, size, size] of each modality in [-1, 1].
         precision: arithmetic of the generators' convolutions; their posterior is in float32 in any.
         gate: judges what is to be translated, on the generators' device; None where the model has none.
+        contrast: of the MR that it makes; None where it has no choice.
     """
 
     def __init__(
@@ -50,25 +56,31 @@ class Model:
         means: Mapping[Modality, Tensor],
         precision: torch.dtype = torch.float32,
         gate: SliceGate | None = None,
+        contrast: Contrast | None = None,
     ) -> None:
         self.description = description
         self.generators = generators
         self.means = means
         self.precision = precision
         self.gate = gate
+        self.contrast = contrast
 
     @property
     def device(self) -> torch.device:
         """Return the device of the generators."""
         return next(self.generators.parameters()).device
 
-    def translator(self, to: Modality) -> VariationalGenerator:
-        """Return the generator into a modality."""
-        return self.generators.to_ct if to == "ct" else self.generators.to_mr
+    def translator(self, to: Modality) -> VariationalGenerator | Told:
+        """Return the generator into a modality, which is told the contrast where it has a choice."""
+        if to == "ct" or self.contrast is None:
+            return self.generators.to_ct if to == "ct" else self.generators.to_mr
+        told = torch.from_numpy(nominal_brightness(self.contrast))
+        return Told(self.generators.to_mr, told[: self.description.network.told].to(self.device))
 
     def info(self, to: Modality) -> ModelInfo:
         """Describe this model in a record."""
-        return self.description.info(to)
+        known = self.description.info(to)
+        return replace(known, contrast=self.contrast) if to == "mr" else known
 
 
 def save_model(
@@ -123,16 +135,27 @@ def save_calibration(folder: Path, calibration: Mapping[Modality, Calibration]) 
 
 
 def load_model(
-    name_or_folder: str, device: torch.device | None = None, precision: torch.dtype = torch.float32
+    name_or_folder: str,
+    device: torch.device | None = None,
+    precision: torch.dtype = torch.float32,
+    contrast: Contrast | None = None,
 ) -> Model:
     """Load the model of a name at hand or of a folder, on a device, to compute in a precision.
 
+    Args:
+        contrast: of the MR that it shall make (default: `DEFAULT_CONTRAST`, where it has a choice).
+
     Raises:
         ModelRefused: there is no such model, its weights are not those that its description
-            declares, or it is of a form that this version does not know.
+            declares, it is of a form that this version does not know, or it makes one contrast alone.
     """
     folder = find_model(name_or_folder)
     description = describe(folder)
+    if contrast is not None and not description.network.told:
+        raise ModelRefused(
+            f"{description.name}: makes MR of one contrast alone, and --contrast {contrast} is given; leave"
+            " it out, or name a model that is told the contrast"
+        )
     path = folder / "weights.safetensors"
     weights, header = _read_tensors(path, description.sha256)
     check_meaning(header, description, path)
@@ -153,7 +176,9 @@ def load_model(
     generators.load_state_dict(parts["generators"], assign=True)
     means: dict[Modality, Tensor] = {"ct": parts["means"]["ct"], "mr": parts["means"]["mr"]}
     generators = generators.eval().requires_grad_(False).to(device)
-    return Model(description, generators, means, precision, _load_gate(folder, description, device))
+    gate = _load_gate(folder, description, device)
+    chosen = contrast or (DEFAULT_CONTRAST if description.network.told else None)
+    return Model(description, generators, means, precision, gate, chosen)
 
 
 def _load_gate(folder: Path, description: Description, device: torch.device | None) -> SliceGate | None:

@@ -33,7 +33,7 @@ command = SettingsCommand(
     name. Writes result.json, slices.csv, report.html and report.pdf.""",
     arguments=("prediction", "reference"),
     sections={
-        "Score options": ("profile", "mask", "range", "unmasked"),
+        "Score options": ("profile", "mask", "range", "densities", "unmasked"),
         "Folder options": ("subjects", "table"),
         "Alignment options": ("resample_reference", "missing_is_air", "register"),
         "Input options": (

@@ -15,6 +15,7 @@ from medtranslate.records import (
     Translation,
     worst_slices,
 )
+from medtranslate.report.ct_measures import structures
 from medtranslate.report.doubts import MOST_DOUBTS, doubts_of
 from medtranslate.report.patients import say_patients
 from medtranslate.report.wording import clipping, say_mae, score_names, unit_of
@@ -47,7 +48,7 @@ def lines(result: Evaluation | Cohort | Cycle) -> list[str]:
         table.insert(1, over)
     return [
         *table,
-        *(_where_it_errs(result) if isinstance(result, Evaluation) else _by_tissue(result.tissues)),
+        *(_where_it_errs(result) if isinstance(result, Evaluation) else _by_tissue(result.tissues, first)),
     ]
 
 
@@ -59,13 +60,12 @@ def _doubted(items: Sequence[Translation | Evaluation]) -> list[str]:
 
 def _where_it_errs(result: Evaluation) -> list[str]:
     remarks = [f"reference {result.reference[0]}"] if result.registration else []
-    remarks += _by_tissue(result.tissues)
+    remarks += [*_by_tissue(result.tissues, result), *_structures(result)]
     if result.agreement:
         bias, (low, high) = result.agreement.bias, result.agreement.limits
         remarks.append(
             f"bias {bias:+.2f} {result.unit}, limits of agreement {low:+.2f} to {high:+.2f}, Wasserstein"
-            f" distance of the histograms {result.agreement.wasserstein:.2f} {result.unit}"
-            + (f"; values {clipping(result)}" if result.clipped else "")
+            f" distance of the histograms {result.agreement.wasserstein:.2f} {result.unit}" + _clipped(result)
         )
     if coverage := result.coverage:
         one, two = coverage.expected
@@ -80,8 +80,14 @@ def _where_it_errs(result: Evaluation) -> list[str]:
     return remarks
 
 
-def _by_tissue(tissues: Mapping[str, Tissue]) -> list[str]:
-    return [", ".join(_tissue(name, tissue) for name, tissue in tissues.items())] if tissues else []
+def _by_tissue(tissues: Mapping[str, Tissue], first: Evaluation) -> list[str]:
+    if not tissues:
+        return []
+    return [", ".join(_tissue(name, tissue) for name, tissue in tissues.items()) + _clipped(first)]
+
+
+def _clipped(item: Evaluation) -> str:
+    return f"; values {clipping(item)}" if item.clipped else ""
 
 
 def _tissue(name: str, tissue: Tissue) -> str:
@@ -89,7 +95,22 @@ def _tissue(name: str, tissue: Tissue) -> str:
         error = "not representable"
     else:
         error = "none" if tissue.mae is None else f"MAE {tissue.mae:.2f} HU"
+        error += "" if tissue.me is None else f" ({tissue.me:+.2f})"
     return f"{name} {error}" + ("" if tissue.dice is None else f", Dice {tissue.dice:.3f}")
+
+
+def _structures(result: Evaluation) -> list[str]:
+    """Format structures and path lengths, and the reasons for those that are missing."""
+    lines = []
+    if found := structures(result.anatomy):
+        lines.append("; ".join(row.line for row in found) + _clipped(result))
+    if result.paths:
+        beams = (
+            f"{beam} {length.mean_mm:+.2f} (SD {length.sd_mm:.2f}) mm"
+            for beam, length in result.paths.items()
+        )
+        lines.append(f"water-equivalent path length, prediction minus reference: {', '.join(beams)}")
+    return [*lines, *(f"not measured: {name}: {reason}" for name, reason in result.unmeasured.items())]
 
 
 def _line(title: str, scores: Scores, first: Evaluation) -> str:

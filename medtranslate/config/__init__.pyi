@@ -4,6 +4,9 @@ from .commands import ConvertSettings as ConvertSettings
 from .commands import InfoSettings as InfoSettings
 from .commands import TranslateSettings as TranslateSettings
 from .commands import stack_spacing as stack_spacing
+from .engines import BidsAppSettings as BidsAppSettings
+from .engines import MercureSettings as MercureSettings
+from .engines import ModuleSettings as ModuleSettings
 from .making import DemoSettings as DemoSettings
 from .making import PhantomSettings as PhantomSettings
 from .making import PrepareSettings as PrepareSettings
@@ -14,6 +17,11 @@ from .names import GeneratorName as GeneratorName
 from .names import OneOf as OneOf
 from .names import ProfileName as ProfileName
 from .names import ViewName as ViewName
+from .node import Certificates as Certificates
+from .node import NodeRules as NodeRules
+from .node import NodeSettings as NodeSettings
+from .node import Peer as Peer
+from .node import Rule as Rule
 from .scoring import CalibrateSettings as CalibrateSettings
 from .scoring import CycleSettings as CycleSettings
 from .scoring import EvaluateSettings as EvaluateSettings
@@ -28,6 +36,7 @@ from .types import EXISTING as EXISTING
 from .types import PATIENTS as PATIENTS
 from .types import RARE as RARE
 from .types import Anatomy as Anatomy
+from .types import Contrast as Contrast
 from .types import Device as Device
 from .types import Ends as Ends
 from .types import Fraction as Fraction

@@ -12,6 +12,7 @@ from medtranslate.config.names import FormatName
 from medtranslate.config.types import (
     FROZEN,
     PATIENTS,
+    Contrast,
     Device,
     Existing,
     Modality,
@@ -36,6 +37,8 @@ class BatchSettings:
     """Target modality: ct or mr."""
     model: str = PATIENTS
     """Name of a model, or its folder."""
+    contrast: Contrast | None = None
+    """Contrast of a translated MR: t1, t1c, t2, flair or pd (default: t2, where the model has a choice)."""
     format: FormatName | None = None
     """Format to write (default: the format of each input)."""
     select: str | None = None

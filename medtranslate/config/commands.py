@@ -12,6 +12,7 @@ from medtranslate.config.names import FormatName
 from medtranslate.config.types import (
     FROZEN,
     PATIENTS,
+    Contrast,
     Device,
     Existing,
     Modality,
@@ -39,6 +40,8 @@ class TranslateSettings:
     """Target modality: ct or mr."""
     model: str = PATIENTS
     """Name of a model, or its folder."""
+    contrast: Contrast | None = None
+    """Contrast of a translated MR: t1, t1c, t2, flair or pd (default: t2, where the model has a choice)."""
     series: str | None = None
     """SeriesInstanceUID to read if the folder holds several series."""
     select: str | None = None
@@ -72,7 +75,7 @@ class TranslateSettings:
     reference: Existing[Path | None] = None
     """True image on the source's grid; adds the scores of the translation."""
     report: Path | None = None
-    """Folder for report.html and report.pdf; with a reference also result.json and slices.csv."""
+    """Folder for report.html and report.pdf; with a reference also result.json, methods.md and CSV."""
     device: Device = "auto"
     """auto, cpu, cuda or cuda:N."""
     precision: Precision = "auto"

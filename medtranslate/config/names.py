@@ -21,7 +21,7 @@ BUILTIN: dict[str, tuple[str, ...]] = {
     "medtranslate.discriminators": ("multiscale",),
     "medtranslate.losses": ("adversarial", "cycle", "identity", "kl", "structure", "anchor"),
     "medtranslate.profiles": ("image", "synthrad2023", "synthrad2025"),
-    "medtranslate.views": ("html", "pdf", "csv", "json", "dicom"),
+    "medtranslate.views": ("html", "pdf", "csv", "cases", "json", "methods", "dicom"),
 }
 """Built-in names by group of entry points, in the order of `--help`."""
 

@@ -35,7 +35,7 @@ class EvaluateSettings:
     """The true image or images, likewise, on the same grid unless --resample-reference or --register is
     given; none beside a CSV."""
     out: Path
-    """Folder for result.json, slices.csv, report.html and report.pdf."""
+    """Folder for result.json, slices.csv, cases.csv, methods.md, report.html and report.pdf."""
     profile: ProfileName = "image"
     """Definition of the scores (docs/metrics.md)."""
     source: Existing[Path | None] = None
@@ -44,6 +44,8 @@ class EvaluateSettings:
     """Image whose voxels above 0 are scored (default: by the profile's rule)."""
     uncertainty: Existing[Path | None] = None
     """Standard deviation of the prediction, in its unit and on its grid; adds how it fits the errors."""
+    densities: Existing[Path | None] = None
+    """CSV of hu,density: electron densities relative to water for path lengths (default: Schneider's)."""
     range: tuple[float, float] | None = None
     """Output range that scores refer to (default: by the profile's rule)."""
     modality: Modality | None = None

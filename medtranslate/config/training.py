@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import field
+from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
@@ -40,10 +41,26 @@ class ScaleSettings:
 
     ct_window: Ends = (-20.0, 100.0)
     """Lowest and highest CT value in HU; values outside saturate. (-20, 100) is the brain window 40/120."""
+    ct_knots: Rare[tuple[float, ...]] = ()
+    """HU between the ends of the window that cut the networks' range into equal parts, so that close knots
+    give their tissues more of it (default: none, a linear scale)."""
+    ct_picture: Rare[Ends | None] = None
+    """HU that are black and white in a CT picture (default: the ends of `ct_window`)."""
     mr_percentile: Rare[Annotated[float, Field(gt=50.0, le=100.0)]] = 99.5
     """Percentile of an MR volume's foreground that becomes +1 (zero becomes -1)."""
     mr_range: Rare[Ends] = (0.0, 1000.0)
     """Lowest and highest value of a translated MR, in arbitrary units."""
+
+    @property
+    def ct_curve(self) -> tuple[float, ...]:
+        """HU at equal steps of the networks' range, from its lower to its upper end."""
+        return (self.ct_window[0], *self.ct_knots, self.ct_window[1])
+
+    @model_validator(mode="after")
+    def _rises(self) -> Self:
+        if any(low >= high for low, high in pairwise(self.ct_curve)):
+            raise ValueError(f"ct_knots: {self.ct_curve} do not rise from end to end of ct_window")
+        return self
 
 
 @dataclass(frozen=True, kw_only=True, config=FROZEN)
@@ -69,6 +86,9 @@ class NetworkSettings:
     """Channels of the posterior q(z|x), which has the folded resolution."""
     coordinates: Rare[bool] = True
     """Give the generators the position of each pixel in the frame; bone and bright CSF differ by it alone."""
+    told: Rare[Annotated[int, Field(ge=0, le=7)]] = 0
+    """Tissues whose brightness the generator of MR is told: 7, so that it can answer in any contrast, or
+    none."""
     attention: Rare[bool] = True
     """Use self-attention at the coarsest level, so that it sees the whole head."""
     discriminator: Rare[DiscriminatorName] = "multiscale"
@@ -202,6 +222,13 @@ class TrainSettings:
     """Draw lesions in the anchor's phantom heads."""
     anchor_skull_base: Rare[bool] = True
     """Draw the skull base, orbits and sinuses of the anchor's phantom heads."""
+    anchor_labels: Rare[Path | None] = None
+    """Folder of label maps of heads; anchor slices are cut from them too (docs/data.md; default: none)."""
+    anchor_labelled: Rare[Fraction] = 0.5
+    """Share of the anchor's phantoms that are cut from label maps, where there are some."""
+    smaller: Rare[tuple[Annotated[int, Field(ge=32, multiple_of=16)], ...]] = ()
+    """Sides of the slices in the first nine tenths of the run, in equal parts, as 64 128: a network learns
+    most of its anatomy from small ones, at a fraction of the work (default: `network.size` throughout)."""
     phantom_contrast: StreamContrast = "t1"
     """Contrast of the translated phantom MR, and of MR slices that come from `phantom:`."""
     unpaired: Rare[bool] = True

@@ -24,6 +24,9 @@ Precision = Literal["auto", "float32", "bfloat16"]
 FrameName = Literal["head", "slice"]
 Anatomy = Literal["head", "other"]
 PhantomContrast = Literal["t1", "t2", "flair", "random"]
+Contrast = Literal["t1", "t1c", "t2", "flair", "pd"]
+"""Contrasts that a translated MR can be asked for."""
+
 StreamContrast = Literal["t1", "t2", "flair", "physics", "random", "both"]
 
 ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._+-]{0,63}$")]

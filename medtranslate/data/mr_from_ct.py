@@ -19,7 +19,7 @@ from scipy import ndimage
 from torch import Tensor
 
 from medtranslate.config import StreamContrast
-from medtranslate.phantom import LABEL, mr_values, rician
+from medtranslate.phantom import LABEL, brightness, mr_values, rician
 from medtranslate.transforms import SCALP, VISIBLE
 
 Floats = NDArray[np.float32]
@@ -40,6 +40,9 @@ _KNOTS = {
 _BONE = (90.0, 100.0)
 """HU from which on, and at which fully, a voxel is bone; clotted blood is below."""
 
+_SHOWS_FAT = -200.0
+"""HU of the lower end of a window from which on it shows fat as fat, and hides nothing."""
+
 _HIDDEN = 17.0
 """HU above the window's lower end over which what is hidden fades; CSF in a brain window is above."""
 
@@ -56,31 +59,30 @@ def render(
     contrast: StreamContrast,
     wanted: StreamContrast,
     seed: int,
-) -> tuple[Tensor, Tensor]:
-    """MR of the heads that slices of CT show.
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Render MR of the heads that slices of CT show.
 
     Args:
         ct: framed slices [B, 1, S, S] in [-1, 1] over the window.
-        window: in HU.
+        window: in HU; where it shows fat, nothing is hidden and nothing is guessed.
         contrast: of the first MR, as `phantom.slices` takes it; noise and shading vary.
         wanted: of the second, which has little of either.
         seed: of everything random.
 
     Returns:
-        Both, [B, 1, S, S] in arbitrary units, air near 0, brightest tissue near 1000.
+        Both, [B, 1, S, S] in arbitrary units, air near 0, brightest tissue near 1000; and the brightness of
+        tissues in the second (`phantom.brightness`), [B, 7].
     """
     rng = np.random.default_rng(seed)
-    made = []
+    made, told = [], []
     for values in ct[:, 0].numpy():
         parts = _find_parts(values, window, rng)
-        made.append(
-            (
-                _image(parts, mr_values(rng, contrast), rng, rng.uniform(2.0, 30.0), rng.uniform(0.0, 0.15)),
-                _image(parts, mr_values(rng, wanted), rng, 8.0, 0.04),
-            )
-        )
-    first, second = (torch.from_numpy(np.stack(images))[:, None] for images in zip(*made, strict=True))
-    return first, second
+        first = _image(parts, mr_values(rng, contrast), rng, rng.uniform(2.0, 30.0), rng.uniform(0.0, 0.15))
+        intensities = mr_values(rng, wanted)
+        made.append((first, _image(parts, intensities, rng, 8.0, 0.04)))
+        told.append(brightness(intensities))
+    both = [torch.from_numpy(np.stack(images))[:, None] for images in zip(*made, strict=True)]
+    return both[0], both[1], torch.from_numpy(np.stack(told))
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,14 +111,15 @@ def _find_parts(values: Floats, window: tuple[float, float], rng: np.random.Gene
     millimetre = side / 256
     share = (values + 1) / 2
     hu = (share * (upper - lower) + lower).astype(np.float32)
-    shown = share > VISIBLE
+    hides = lower > _SHOWS_FAT
+    shown = share > VISIBLE if hides else hu > _KNOTS["air"]
     outline = _outline(shown, round(_GAP * side))
-    beyond = ndimage.distance_transform_edt(~outline)
-    head = beyond <= rng.uniform(0.0, SCALP) * side
+    rim = rng.uniform(0.0, SCALP) * side if hides else 0.0
+    head = ndimage.distance_transform_edt(~outline) <= rim
     depth = ndimage.distance_transform_edt(head).astype(np.float32)
     bone = np.clip((hu - _BONE[0]) / (min(_BONE[1], upper) - _BONE[0]), 0, 1)
-    hidden = np.clip((lower + _HIDDEN + 5.0 - hu) / _HIDDEN, 0, 1)
-    fat = head & ~shown & _joins(head & ~shown, ~outline | (depth <= 1.5), rng)
+    hidden = np.clip((lower + _HIDDEN + 5.0 - hu) / _HIDDEN, 0, 1) * hides
+    fat = head & ~shown & hides & _joins(head & ~shown, ~outline | (depth <= 1.5), rng)
     air = ~(shown | fat)
     near = [ndimage.gaussian_filter(part.astype(np.float32), 1.0) for part in (fat, air)]
     thick = ndimage.distance_transform_edt(bone > 0.5) - 3.0 * millimetre - 0.5
@@ -126,7 +129,7 @@ def _find_parts(values: Floats, window: tuple[float, float], rng: np.random.Gene
         marrow=np.clip(thick, 0, 1) * (rng.random() < 0.6),
         hidden=hidden,
         fat=near[0] / np.maximum(near[0] + near[1], 1e-6),
-        skin=np.clip(2.5 * millimetre + 0.5 - depth, 0, 1) * ~shown,
+        skin=np.clip(2.5 * millimetre + 0.5 - depth, 0, 1) * (~shown if hides else shown & (hu < _BONE[0])),
         head=head,
         blur=rng.uniform(0.3, 0.8) * side / 128,
     )

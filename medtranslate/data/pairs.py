@@ -16,7 +16,7 @@ from medtranslate.errors import GeometryRefused, InputRefused, SettingsError
 from medtranslate.io import Volume, read_volume
 from medtranslate.io.dicom_values import require_signal
 from medtranslate.io.layout import pixel_mm, to_axial, to_slices
-from medtranslate.transforms import find_frame, into_frame, isolate, normalise
+from medtranslate.transforms import as_shown, find_frame, into_frame, isolate, normalise
 
 PAIRED_SLICES = 32
 """Slices that are scored, spread over all pairs."""
@@ -99,8 +99,9 @@ def _framed(
         )
     first, second = (to_axial(volume) for volume in volumes)
     shown = _slices(first, "ct", scale), _slices(second, "mr", scale)
+    windowed = as_shown(scale, picture=first.meta.levels is not None and first.meta.hu is None)
     frame, head = find_frame(
-        shown[0], "ct", network.margin, pixel_mm(first), first.where, scale, network.frame
+        shown[0], "ct", network.margin, pixel_mm(first), first.where, windowed, network.frame
     )
     framed = [into_frame(isolate(slices, head), frame, network.size) for slices in shown]
     visible = ((framed[0] > -0.8).float().mean(dim=(1, 2, 3)) > MIN_VISIBLE).nonzero()[:, 0]

@@ -39,7 +39,7 @@ class PhantomSlices:
     def _slices(self, seed: int, count: int) -> Tensor:
         heads = phantom.slices(seed, count, self.network.size, contrast=self.contrast)
         if self.modality == "ct":
-            images = scale_ct(heads.ct, self.scale.ct_window)
+            images = scale_ct(heads.ct, self.scale.ct_curve)
             if self.network.frame == "slice":
                 images = _in_wider_field(images)
         else:
@@ -70,7 +70,7 @@ def frame_pairs(
             bright in one slice as in the other, as in a volume, and can be foretold.
     """
     images = torch.stack(
-        [scale_ct(ct, scale.ct_window), scale_mr_each(mr, scale), scale_mr(wanted, BRIGHTEST)], 1
+        [scale_ct(ct, scale.ct_curve), scale_mr_each(mr, scale), scale_mr(wanted, BRIGHTEST)], 1
     )
     framed = [_framed(three[:1], three, "ct", network, scale) for three in images]
     first, second, third = torch.stack(framed).unbind(1)

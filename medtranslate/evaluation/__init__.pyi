@@ -1,5 +1,6 @@
 from .baselines import SourceImage as SourceImage
 from .baselines import baselines as baselines
+from .density_table import read_densities as read_densities
 from .evaluate_files import evaluate as evaluate
 from .evaluate_files import evaluate_into as evaluate_into
 from .pair import score_pair as score_pair

@@ -47,8 +47,11 @@ def mean_tissues(items: Sequence[Evaluation]) -> dict[str, Tissue]:
             range_hu=tissues[0].range_hu,
             share=sum(tissue.share for tissue in tissues) / len(tissues),
             mae=mean(tissue.mae for tissue in tissues),
+            me=mean(tissue.me for tissue in tissues),
+            rmse=mean(tissue.rmse for tissue in tissues),
             dice=mean(tissue.dice for tissue in tissues),
             representable=all(tissue.representable for tissue in tissues),
+            saturated=any(tissue.saturated for tissue in tissues),
         )
     return found
 

@@ -163,6 +163,7 @@ def _known(kept: Journal, key: str) -> Evaluation | None:
 def _key(settings: EvaluateSettings, paths: Paths) -> str:
     """Digest of all that the scores of a pair depend on: its files, records, model, settings, versions."""
     files = dict(paths) | {"record": record_of(paths["prediction"]), "model": record_of(settings.prediction)}
+    files |= {"densities": settings.densities} if settings.densities else {}
     model = ""
     if settings.model:
         with suppress(ModelRefused):

@@ -9,7 +9,7 @@ from pathlib import Path
 from medtranslate.config import EvaluateSettings, write_yaml
 from medtranslate.errors import InputRefused, SettingsError, UsageError
 from medtranslate.evaluation.cohort import forget, score_folders
-from medtranslate.evaluation.evaluate_pair import score_paths
+from medtranslate.evaluation.evaluate_pair import rules_of, score_paths
 from medtranslate.evaluation.pairing import find_members, notes_on, pair_up
 from medtranslate.evaluation.patients import score_patients
 from medtranslate.evaluation.subjects import find_subjects
@@ -35,7 +35,8 @@ def evaluate(settings: EvaluateSettings, *, quiet: bool = False) -> Evaluation |
 
     Raises:
         GeometryRefused: the grids of a pair differ.
-        InputRefused: a file can't be read or scored, or the folders' names differ.
+        InputRefused: a file can't be read or scored, the folders' names differ, or a table of densities does
+            not rise.
         OutputExists: `settings.out` is there and `overwrite` is not set.
         ModelRefused: `settings.model` is no model, or another than made the prediction.
         Interrupted: Ctrl-C; says how far it came.
@@ -59,7 +60,8 @@ def evaluate(settings: EvaluateSettings, *, quiet: bool = False) -> Evaluation |
         "uncertainty": settings.uncertainty,
     }
     paths = {role: path for role, path in inputs.items() if path is not None}
-    require_apart([settings.out], paths.values())
+    require_apart([settings.out], [*paths.values(), *([settings.densities] if settings.densities else [])])
+    rules_of(settings)  # a table of densities is refused before any pair is scored
     with whole_output(settings.out, overwrite=settings.overwrite, folder=True) as folder:
         result = evaluate_into(folder, settings, paths, quiet=quiet)
     if isinstance(result, Cohort) and not result.failed:

@@ -16,6 +16,7 @@ from medtranslate.checkpoint import Description, describe, find_model
 from medtranslate.config import EvaluateSettings, Modality, plain
 from medtranslate.errors import InputRefused, ModelRefused, SettingsError
 from medtranslate.evaluation.alignment import align
+from medtranslate.evaluation.density_table import read_densities
 from medtranslate.evaluation.pair import compare
 from medtranslate.evaluation.records import nan_of
 from medtranslate.evaluation.registered import register_reference, with_registration
@@ -101,7 +102,11 @@ def _scaled(prediction: Volume, slope: float, offset: float) -> Volume:
 
 
 def rules_of(settings: EvaluateSettings) -> ScoringRules:
-    """Take the rules from the settings of the command."""
+    """Take the rules from the settings of the command.
+
+    Raises:
+        InputRefused: the table of densities cannot be read or used.
+    """
     return ScoringRules(
         profile=settings.profile,
         data_range=settings.range,
@@ -109,6 +114,7 @@ def rules_of(settings: EvaluateSettings) -> ScoringRules:
         register=settings.register,
         missing_is_air=settings.missing_is_air,
         unmasked=settings.unmasked,
+        densities=read_densities(settings.densities),
     )
 
 

@@ -8,6 +8,7 @@ from typing import Unpack
 from medtranslate.evaluation.alignment import Aligned, Others, align
 from medtranslate.evaluation.beside import doubted, say_beside
 from medtranslate.evaluation.comparison import Comparison, prepare, with_mask
+from medtranslate.evaluation.ct_measures import projections, with_measures
 from medtranslate.evaluation.registered import register_reference, with_registration
 from medtranslate.evaluation.rules import ScoringRules
 from medtranslate.evaluation.scoring import explain, pictures, score, stray_ml
@@ -85,14 +86,15 @@ def compare(
         InputRefused, SettingsError: as `score_pair`.
     """
     pair = _prepared(aligned, rules, translation, model)
-    result, stray = explain(pair, score(pair)), stray_ml(pair)
+    result, drawn = with_measures(pair, explain(pair, score(pair)))
+    stray = stray_ml(pair)
     result = replace(
         result,
         name=name,
         translation=doubted(translation, stray),
         warnings=[*result.warnings, *say_beside(stray)],
     )
-    return result, pictures(pair)
+    return result, pictures(pair, drawn)
 
 
 def scored_arrays(aligned: Aligned, rules: ScoringRules, translation: Translation | None) -> Pictures:
@@ -101,7 +103,8 @@ def scored_arrays(aligned: Aligned, rules: ScoringRules, translation: Translatio
     Raises:
         InputRefused, SettingsError: as `score_pair`.
     """
-    return pictures(_prepared(aligned, rules, translation, None))
+    pair = _prepared(aligned, rules, translation, None)
+    return pictures(pair, projections(pair))
 
 
 def _prepared(

@@ -28,7 +28,7 @@ from medtranslate.io import Volume
 from medtranslate.io.grids import mismatch
 from medtranslate.io.layout import to_axial
 from medtranslate.io.trees import is_pattern
-from medtranslate.metrics import INVENTED, PROFILES, head_mask, percentile_range, shows
+from medtranslate.metrics import INVENTED, PROFILES, SCHNEIDER, head_mask, percentile_range, shows
 from medtranslate.modality import OTHER, UNITS
 from medtranslate.records import Cohort, Cycle, Evaluation, Registration, Translation
 from medtranslate.registration import moved
@@ -198,7 +198,11 @@ def _pictures(record: Evaluation, volumes: Mapping[str, Volume], notes: list[str
     resample = bool(record.settings.get("resample_reference"))
     if record.registration and record.registration.applied:
         volumes, resample = _in_place(volumes, record.registration), True
-    rules = ScoringRules(profile=record.profile, data_range=None if fixed else record.data_range)
+    rules = ScoringRules(
+        profile=record.profile,
+        data_range=None if fixed else record.data_range,
+        densities=record.densities or SCHNEIDER,
+    )
     aligned = align(volumes, resample_reference=resample)
     return scored_arrays(aligned, rules, record.translation)
 

@@ -12,6 +12,7 @@ from medtranslate.errors import InputRefused, SettingsError
 from medtranslate.io import Volume
 from medtranslate.metrics import (
     PROFILES,
+    SCHNEIDER,
     SSIM_WINDOW,
     WHOLE_CT,
     Range,
@@ -22,7 +23,7 @@ from medtranslate.metrics import (
     onto_range,
     percentile_range,
 )
-from medtranslate.records import ModelInfo, Scores, Translation
+from medtranslate.records import Densities, ModelInfo, Scores, Translation
 
 PILED_UP = 0.01
 """Share of the voxels that a window piles up at each of its ends."""
@@ -42,6 +43,7 @@ class ScoringRules:
         register: "rigid" finds the reference's place by mutual information and resamples it there.
         missing_is_air: what a smaller prediction leaves out of the reference is scored as air.
         unmasked: score every voxel beside those in the mask.
+        densities: relative electron densities of the water-equivalent path lengths.
     """
 
     profile: str = "image"
@@ -50,6 +52,7 @@ class ScoringRules:
     register: Literal["none", "rigid"] = "none"
     missing_is_air: bool = False
     unmasked: bool = False
+    densities: Densities = SCHNEIDER
 
 
 def check_pair(volumes: Mapping[str, Volume], rules: ScoringRules, model: ModelInfo | None) -> None:

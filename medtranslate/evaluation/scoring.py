@@ -21,11 +21,10 @@ from medtranslate.metrics import (
     covers,
     histograms,
     seams,
-    tissue_scores,
 )
 from medtranslate.metrics import score as score_arrays
 from medtranslate.records import Evaluation, Mask, Scores, SliceScores
-from medtranslate.report import Pictures
+from medtranslate.report import Pictures, Projections
 
 
 def score(pair: Comparison) -> Evaluation:
@@ -68,7 +67,7 @@ def score(pair: Comparison) -> Evaluation:
 
 
 def explain(pair: Comparison, found: Evaluation) -> Evaluation:
-    """Add where and how the prediction errs: tissues, agreement, histograms, seams, uncertainty."""
+    """Add how the prediction errs: agreement, histograms, seams, uncertainty."""
     prediction, reference, mask = pair.prediction, pair.reference, pair.mask
     images = {"prediction": prediction, "reference": reference}
     jumps = {name: seams(image, mask, pair.ends) for name, image in images.items()}
@@ -78,7 +77,6 @@ def explain(pair: Comparison, found: Evaluation) -> Evaluation:
         fit = coverage(pair.arrays["uncertainty"], np.abs(prediction - reference), mask)
     return replace(
         found,
-        tissues=tissue_scores(prediction, pair.unclipped, mask, pair.limits) if pair.unit == "HU" else {},
         agreement=agreement(prediction, reference, mask),
         histograms=histograms(images, mask),
         seams=None if pair.picture else known_jumps or None,
@@ -93,8 +91,8 @@ def stray_ml(pair: Comparison) -> float:
     return beside_head(pair.prediction, pair.reference, pair.ends, list(spacing(pair.affine)))
 
 
-def pictures(pair: Comparison) -> Pictures:
-    """Take the arrays as they were scored, for drawing."""
+def pictures(pair: Comparison, drawn: Projections | None = None) -> Pictures:
+    """Take the arrays as they were scored, and projections of them, for drawing."""
     across, along, up = (float(length) for length in spacing(pair.affine))
     return Pictures(
         pair.prediction,
@@ -108,6 +106,7 @@ def pictures(pair: Comparison) -> Pictures:
         unclipped=None if np.array_equal(pair.reference, pair.unclipped) else pair.unclipped,
         uncertainty=pair.arrays.get("uncertainty"),
         affine=None if pair.picture else pair.affine,
+        projections=drawn,
     )
 
 

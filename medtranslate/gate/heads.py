@@ -66,7 +66,7 @@ def _volumes(modality: Modality, scale: ScaleSettings, first: int) -> Iterator[V
         contrast = CONTRASTS[int(rng.integers(len(CONTRASTS)))]
         study = phantom.study(seed, size=VOLUME, spacing=240 / VOLUME, contrast=contrast)
         values = torch.from_numpy((study.ct if modality == "ct" else study.mr).values)
-        ends = scale.ct_window if modality == "ct" else (0.0, mr_top(values, scale.mr_percentile))
+        ends = scale.ct_curve if modality == "ct" else (0.0, mr_top(values, scale.mr_percentile))
         tissue = np.isin(study.labels.values, [LABEL[name] for name in BRAIN])
         yield scale_ct(values, ends), tissue, rng
 

@@ -126,7 +126,8 @@ def derived_header(sources: Sequence[Dataset], derivation: Derivation, key: str)
         if (taken := valid(lossy, keyword)) is not None:
             setattr(header, keyword, taken)
     name = basic(model.name)
-    what = f"SYNTHETIC {modality.upper()}, RESEARCH ONLY"
+    kind = f"{modality} {model.contrast or ''}".strip().upper()
+    what = f"SYNTHETIC {kind}, RESEARCH ONLY"
     made = f"Computed from {derivation.source.upper()} by model {name} (sha256 {model.sha256})"
     header.SeriesNumber = series_number(first, 9000)
     header.SeriesDescription = f"{what}, {name}"

@@ -55,13 +55,13 @@ class Study:
 
     Attributes:
         sources: headers of the series' slices along their normal.
-        stack: their grid.
+        stack: their grid; None for images that are no stack.
         digest: of its voxels.
         deidentify: the headers have lost what identifies the patient, and objects are not dated.
     """
 
     sources: Sequence[Dataset]
-    stack: Stack
+    stack: Stack | None
     digest: str
     deidentify: bool
 
@@ -153,6 +153,7 @@ def write_map(spread: Volume, unit: str, meaning: str, study: Study, path: Path)
     Raises:
         GeometryRefused: the map is not on the source's grid.
     """
+    assert study.stack is not None
     check_grid(spread, study.stack, len(study.sources), path)
     planes = np.ascontiguousarray(spread.values.T, np.float32)
     header = _header(

@@ -112,7 +112,7 @@ def read_table(
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise Unreadable(f"{path}: no CSV in UTF-8 ({error}); name an existing one") from None
     if not rows:
-        raise Unreadable(f"{path}: holds no row below its header; list at least one image")
+        raise Unreadable(f"{path}: holds no row below its header; add one")
     known = {*required, *optional}
     return Table(
         path,

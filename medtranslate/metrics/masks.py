@@ -76,12 +76,21 @@ def body_mask(volumes: Sequence[Values], ranges: Sequence[Range]) -> Voxels:
     """
     from skimage.morphology import isotropic_dilation  # slow to load
 
-    outline = _largest_filled(volumes[0] > BODY_HU)
+    outline = body_outline(volumes[0])
     # An empty slice has no outline from which to measure distances.
     planes = [
         isotropic_dilation(plane, BODY_RIM) if plane.any() else plane for plane in np.moveaxis(outline, -1, 0)
     ]
     return np.stack(planes, axis=-1)
+
+
+def body_outline(volume: Values) -> Voxels:
+    """Find the body in a CT: above `BODY_HU`, holes filled in each axial slice, the largest component.
+
+    Args:
+        volume: HU [X, Y, Z].
+    """
+    return _largest_filled(volume > BODY_HU)
 
 
 def _largest_filled(above: Voxels) -> Voxels:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from medtranslate import plugins
 from medtranslate.config import NetworkSettings
 from medtranslate.networks.gate import HIGHEST, KINDS, MODALITIES, SliceGate, pooled, shrink
-from medtranslate.networks.generator import Generated, Posterior, VariationalGenerator
+from medtranslate.networks.generator import Generated, Posterior, Told, VariationalGenerator
 
 if TYPE_CHECKING:
     from medtranslate.networks.discriminator import MultiScaleDiscriminator
@@ -37,6 +37,7 @@ __all__ = [
     "MultiScaleDiscriminator",
     "Posterior",
     "SliceGate",
+    "Told",
     "VariationalGenerator",
     "pooled",
     "shrink",

@@ -25,6 +25,13 @@ FIRST_LOG_VARIANCE = -4.0
 """log sigma^2 before training."""
 
 
+_SHARES = 8
+"""Last features of a generator that is told brightness."""
+
+_MIXING = 32
+"""Width of the layer that turns brightness into their weights."""
+
+
 @dataclass
 class Posterior:
     """q(z|x) = N(mean, diag exp(log_variance)), both [B, latent, h, w] in float32."""
@@ -65,6 +72,9 @@ def coordinates(image: Tensor) -> Tensor:
 class VariationalGenerator(nn.Module):
     """Translates slices [B, 1, S, S] in [-1, 1] into the other modality, likewise.
 
+    A generator that is told the brightness of some tissues (`settings.told`) has it beside the latent, and
+    mixes its last features by it: a tissue's share of a pixel times its brightness.
+
     The slice is folded `fold` x `fold` pixels into channels first, so that no layer of the encoder
     works at full resolution. Encoder and decoder work at that scale, where the latent lies too, so that
     detail need not squeeze through a coarser grid; each looks at the whole head once, in an hourglass.
@@ -83,8 +93,13 @@ class VariationalGenerator(nn.Module):
         self.posterior = nn.Conv2d(width, 2 * latent, kernel_size=1)
         # A sure posterior to begin with: at sigma = 1 the noise would bury what the mean has to say.
         nn.init.constant_(_bias(self.posterior)[latent:], FIRST_LOG_VARIANCE)
-        self.decoder = nn.Sequential(Convolution(latent, width), *_body(settings), _norm(width), nn.SiLU())
-        self.unfold = _unfold(width, settings.fold)
+        self.told = settings.told
+        self.decoder = nn.Sequential(
+            Convolution(latent + self.told, width), *_body(settings), _norm(width), nn.SiLU()
+        )
+        self.unfold = _unfold(width, settings.fold, _SHARES if self.told else 1)
+        if self.told:
+            self.mix = nn.Sequential(nn.Linear(self.told, _MIXING), nn.SiLU(), nn.Linear(_MIXING, _SHARES))
 
     def encode(self, image: Tensor) -> Posterior:
         """q(z|x) of slices [B, 1, S, S] in [-1, 1]; computed in float32 whatever the precision."""
@@ -96,14 +111,54 @@ class VariationalGenerator(nn.Module):
             log_variance = LOG_VARIANCE_BOUND * torch.tanh(raw / LOG_VARIANCE_BOUND)
         return Posterior(mean, log_variance)
 
-    def decode(self, latent: Tensor) -> Tensor:
-        """Slices [B, 1, S, S] in [-1, 1] from latents [B, latent, S / fold, S / fold]."""
-        return torch.tanh(self.unfold(self.decoder(latent)).float())
+    def decode(self, latent: Tensor, brightness: Tensor | None = None) -> Tensor:
+        """Slices [B, 1, S, S] in [-1, 1] from latents [B, latent, S / fold, S / fold].
 
-    def forward(self, image: Tensor, *, draw: bool = False) -> Generated:
+        Args:
+            latent: drawn from a posterior, or its mean.
+            brightness: of the tissues that the generator is told, [B, told] in [-1, 1].
+        """
+        if brightness is None:
+            return torch.tanh(self.unfold(self.decoder(latent)).float())
+        planes = brightness[:, :, None, None].expand(-1, -1, *latent.shape[2:]).to(latent.dtype)
+        shares = self.unfold(self.decoder(torch.cat([latent, planes], dim=1)))
+        mixed = (shares * self.mix(brightness)[:, :, None, None]).sum(dim=1, keepdim=True)
+        return torch.tanh(mixed.float())
+
+    def forward(self, image: Tensor, brightness: Tensor | None = None, *, draw: bool = False) -> Generated:
         """Translate; from one draw of the posterior (training) or from its mean (inference)."""
         posterior = self.encode(image)
-        return Generated(self.decode(posterior.draw() if draw else posterior.mean), posterior)
+        latent = posterior.draw() if draw else posterior.mean
+        return Generated(self.decode(latent, brightness), posterior)
+
+
+class Told(nn.Module):
+    """A generator that is told one brightness of the tissues, whatever it translates.
+
+    Args:
+        generator: of MR.
+        brightness: of its tissues, [told] in [-1, 1].
+    """
+
+    brightness: Tensor
+
+    def __init__(self, generator: VariationalGenerator, brightness: Tensor) -> None:
+        super().__init__()
+        self.generator = generator
+        self.register_buffer("brightness", brightness)
+
+    def encode(self, image: Tensor) -> Posterior:
+        """Compute q(z|x), as the generator's own; it does not depend on the contrast."""
+        return self.generator.encode(image)
+
+    def decode(self, latent: Tensor) -> Tensor:
+        """Slices from latents, as the generator's own."""
+        return self.generator.decode(latent, self.brightness.expand(len(latent), -1))
+
+    def forward(self, image: Tensor) -> Generated:
+        """Translate from the mean of the posterior."""
+        told: Generated = self.generator(image, self.brightness.expand(len(image), -1))
+        return told
 
 
 class Hourglass(nn.Module):
@@ -150,7 +205,7 @@ def _norm(channels: int) -> nn.GroupNorm:
     return nn.GroupNorm(GROUPS, channels)
 
 
-def _unfold(channels: int, fold: int) -> nn.Sequential:
+def _unfold(channels: int, fold: int, outputs: int) -> nn.Sequential:
     layers: list[nn.Module] = []
     while fold > 1:
         narrower = max(channels // 2, 8)
@@ -160,4 +215,4 @@ def _unfold(channels: int, fold: int) -> nn.Sequential:
             nn.SiLU(),
         ]
         channels, fold = narrower, fold // 2
-    return nn.Sequential(*layers, nn.Conv2d(channels, 1, kernel_size=3, padding=1))
+    return nn.Sequential(*layers, nn.Conv2d(channels, outputs, kernel_size=3, padding=1))

@@ -1,20 +1,20 @@
-"""Images of heads: a paired CT and MR study, and a stream of slices."""
+"""A study: paired CT and MR volumes of one head."""
 
 from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from medtranslate.config import PhantomContrast, PhantomSettings, StreamContrast
+from medtranslate.config import PhantomContrast, PhantomSettings
 from medtranslate.io import Meta, Volume, write_volume
 from medtranslate.phantom.canvas import Plane, field
 from medtranslate.phantom.head import Head, draw_head, draw_waves
 from medtranslate.phantom.paint import lesion_at, paint
+from medtranslate.phantom.stream import ct_noise, rician
 from medtranslate.phantom.tissues import TISSUES, Floats, ct_values, mr_values
 from medtranslate.runtime import check_free, whole_output
 
@@ -39,23 +39,6 @@ class Study:
     mr: Volume
     labels: Volume
     lesions: tuple[LesionFound, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class Slices:
-    """Axial slices of random heads, [count, 1, size, size]; rows front to back, columns right to left.
-
-    Attributes:
-        ct: HU.
-        mr: arbitrary units, air near 0, the brightest tissue near 1000.
-        head: True inside the head, its air included.
-        wanted: a second MR in another contrast, None by default.
-    """
-
-    ct: torch.Tensor
-    mr: torch.Tensor
-    head: torch.Tensor
-    wanted: torch.Tensor | None = None
 
 
 def _planes(size: int, spacing: float) -> list[Plane]:
@@ -108,7 +91,7 @@ def study(seed: int, *, size: int = 256, spacing: float = 1.0, contrast: Phantom
     bias = draw_waves(rng, 6, 150, 400, rng.uniform(0.03, 0.12))
     level = rng.uniform(8.0, 20.0)
     for k, plane in enumerate(planes):
-        ct[:, :, k] += _ct_noise(rng, (size, size), rng.uniform(3.0, 4.0) if k == 0 else 3.5)
+        ct[:, :, k] += ct_noise(rng, (size, size), rng.uniform(3.0, 4.0) if k == 0 else 3.5)
         mr[:, :, k] = rician(mr[:, :, k] * (1.0 + field(bias, plane)), rng, level)
     affine = np.diag([spacing, spacing, spacing, 1.0])
     affine[:3, 3] = planes[0].origin
@@ -124,114 +107,6 @@ def study(seed: int, *, size: int = 256, spacing: float = 1.0, contrast: Phantom
 
 def _volume(values: Floats, affine: NDArray[np.float64], meta: Meta) -> Volume:
     return Volume(np.ascontiguousarray(values), affine, meta)
-
-
-def _ct_noise(rng: np.random.Generator, shape: tuple[int, int], spread: float) -> Floats:
-    """Draw the noise of a reconstruction, in which neighbours are correlated."""
-    white = rng.standard_normal(shape, np.float32)
-    smooth = 0.5 * white
-    smooth[1:] += 0.25 * white[:-1]
-    smooth[:-1] += 0.25 * white[1:]
-    grain = 0.5 * smooth
-    grain[:, 1:] += 0.25 * smooth[:, :-1]
-    grain[:, :-1] += 0.25 * smooth[:, 1:]
-    grain *= np.float32(spread / 0.375)
-    return grain
-
-
-def rician(image: Floats, rng: np.random.Generator, level: float) -> Floats:
-    """Compute the magnitude of a complex image with normal noise (Gudbjartsson, Patz, MRM 34 (1995) 910)."""
-    noise = rng.standard_normal((2, *image.shape), np.float32) * np.float32(level)
-    magnitude: Floats = np.sqrt((image + noise[0]) ** 2 + noise[1] ** 2)
-    return magnitude
-
-
-def slices(
-    seed: int,
-    count: int,
-    size: int,
-    *,
-    contrast: StreamContrast = "both",
-    wanted: StreamContrast | None = None,
-    lesions: bool = True,
-    skull_base: bool = True,
-) -> Slices:
-    """Draw axial slices, each of a new head at a random height.
-
-    Heads, planes and CT depend on the seed alone, so calls with other contrasts show the same slices.
-
-    Args:
-        seed: seed of all random numbers; item i of a seed does not depend on `count`.
-        count: number of slices.
-        size: pixels along both sides.
-        contrast: contrast of the MR: a sequence; "physics" (clinical sequences at random), "random" (per
-            tissue) or "both" (half and half).
-        wanted: contrast of a second MR of the same slices.
-        lesions: False omits them from the same heads and the same planes.
-        skull_base: False omits the base of the skull, the orbits and the sinuses; the vault
-            stays closed below the brain.
-    """
-    contrasts = (contrast,) if wanted is None else (contrast, wanted)
-    images = np.empty((1 + len(contrasts), count, 1, size, size), np.float32)
-    inside = np.empty((count, 1, size, size), np.bool_)
-    for index in range(count):
-        images[:, index, 0], inside[index, 0] = _slice(seed, index, size, contrasts, lesions, skull_base)
-    ct, mr, *second = map(torch.from_numpy, images)
-    return Slices(ct, mr, torch.from_numpy(inside), second[0] if second else None)
-
-
-def _slice(
-    seed: int,
-    index: int,
-    size: int,
-    contrasts: tuple[StreamContrast, ...],
-    lesions: bool,
-    skull_base: bool,
-) -> tuple[Floats, NDArray[np.bool_]]:
-    """Paint CT and MRs [1 + contrasts, size, size], and the mask of the head."""
-    rng = np.random.default_rng([seed, index, 2])
-    head = draw_head(int(rng.integers(2**62)))
-    plane = _axial(rng, head, size)
-    if not lesions:
-        head = replace(head, lesions=())
-    if not skull_base:
-        head = replace(head, parts={name: head.parts[name] for name in ("face", "deep")})
-    softness, grain = rng.uniform(0.9, 2.2), rng.uniform(1.0, 5.0)
-    streams = [np.random.default_rng([seed, index, 3 + which]) for which in range(len(contrasts))]
-    values = [mr_values(stream, contrast) for stream, contrast in zip(streams, contrasts, strict=True)]
-    canvas = paint(head, plane, np.stack([ct_values(rng), *values]), softness)
-    images = canvas.images
-    images[0] += _ct_noise(rng, plane.shape, grain)
-    texture = field(draw_waves(rng, 16, 6, 60, 1.0), plane)
-    for stream, mr in zip(streams, images[1:], strict=True):
-        bias = field(draw_waves(stream, 5, 120, 400, stream.uniform(0.0, 0.12)), plane)
-        mr[:] = rician(
-            mr * (1.0 + stream.uniform(0.0, 0.05) * texture + bias), stream, stream.uniform(2.0, 30.0)
-        )
-    return images, canvas.head | (canvas.labels > 0)
-
-
-def _axial(rng: np.random.Generator, head: Head, size: int) -> Plane:
-    """Draw a plane across the head: mostly brain, one in eight through face and neck, lesions favoured."""
-    height = rng.uniform(-58.0, 74.0) if rng.random() < 0.87 else rng.uniform(-98.0, -58.0)
-    if head.lesions and rng.random() < 0.25:
-        lesion = head.lesions[0]
-        height = lesion.centre[2] + rng.uniform(-0.7, 0.7) * lesion.radii[2]
-    share = np.sqrt(1.0 - (max(height - 9.0, 0.0) / 85.0) ** 2)
-    centre = (
-        head.rotation.T @ (np.array([0.0, -17.0 if height > -15.0 else -7.0, height]) * head.scale)
-        + head.shift
-    )
-    side = 205.0 * share * float(head.scale[1]) * rng.uniform(1.04, 1.3)
-    step = side / size
-    middle = centre + np.array([rng.uniform(-5, 5), rng.uniform(-5, 5), 0.0])
-    origin = middle + np.array([0.5, 0.5, 0.0]) * (side - step)
-    return Plane(
-        origin.astype(np.float32),
-        np.array([0, -step, 0], np.float32),
-        np.array([-step, 0, 0], np.float32),
-        (size, size),
-    )
 
 
 def write_study(settings: PhantomSettings) -> None:

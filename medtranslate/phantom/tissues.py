@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from medtranslate.config import PhantomContrast, StreamContrast
+from medtranslate.config import Contrast, StreamContrast
 
 Floats = NDArray[np.float32]
 
@@ -89,12 +89,19 @@ class Protocol:
     ti: float | None = None
 
 
-PROTOCOLS: dict[PhantomContrast, Protocol] = {
+PROTOCOLS: dict[str, Protocol] = {
     "t1": Protocol(tr=2000.0, te=3.5, ti=1000.0),
     "t2": Protocol(tr=4500.0, te=95.0),
     "flair": Protocol(tr=9000.0, te=110.0, ti=2500.0),
 }
 """Sequences of `study`, typical of 1.5 T."""
+
+CONTRASTS: dict[str, Protocol] = {
+    **PROTOCOLS,
+    "t1c": PROTOCOLS["t1"],
+    "pd": Protocol(tr=3000.0, te=20.0),
+}
+"""Sequences that a translated MR can be asked for; t1c is after contrast agent."""
 
 _CLINICAL: tuple[tuple[float, Protocol, Protocol], ...] = (
     (0.22, Protocol(400.0, 8.0), Protocol(750.0, 18.0)),
@@ -156,6 +163,9 @@ def mr_values(rng: np.random.Generator, contrast: StreamContrast) -> Floats:
 
 
 _ENHANCING = [LABEL[name] for name in ("venous blood", "dura", "mucosa", "tumour")]
+_ENHANCED = 0.35
+"""Factor of the T1 of tissues that take up contrast agent, in the middle of the range that is drawn."""
+
 _BETWEEN = {
     "deep nuclei": 0.7,
     "pallidum": 0.4,
@@ -164,6 +174,25 @@ _BETWEEN = {
     "optic nerve": 0.2,
 }
 """Position of a tissue between white (0) and grey matter (1)."""
+
+
+TOLD = ("fat", "muscle", "diploe", "csf", "grey matter", "white matter", "venous blood")
+"""Tissues whose brightness tells one contrast of MR from another; the last takes up contrast agent."""
+
+
+def nominal_brightness(contrast: Contrast) -> Floats:
+    """Give the brightness of the tissues of `TOLD` in a contrast, without the variation between heads."""
+    t1 = column("t1")
+    if contrast == "t1c":
+        t1[_ENHANCING] *= _ENHANCED
+    values = signal(CONTRASTS[contrast], column("pd"), t1, column("t2"))
+    return brightness(values * (1000.0 / values.max()))
+
+
+def brightness(values: Floats) -> Floats:
+    """Give the brightness in [-1, 1] of the tissues of `TOLD`, whose intensities are 0 to 1000."""
+    told: Floats = (values[..., [LABEL[name] for name in TOLD]] / 500.0 - 1.0).astype(np.float32)
+    return told
 
 
 def _draw_protocol(rng: np.random.Generator) -> Protocol:

@@ -1,3 +1,7 @@
+from .anatomy import Anatomy as Anatomy
+from .anatomy import Beam as Beam
+from .anatomy import Densities as Densities
+from .anatomy import PathLength as PathLength
 from .batch import Batch as Batch
 from .batch import Outcome as Outcome
 from .calibration import Calibration as Calibration

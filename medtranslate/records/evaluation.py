@@ -14,6 +14,7 @@ from pydantic import (
 )
 from pydantic.dataclasses import dataclass
 
+from medtranslate.records.anatomy import Anatomy, Beam, Densities, PathLength
 from medtranslate.records.translation import FROZEN, Source, Translation
 
 
@@ -74,16 +75,22 @@ class Tissue:
     Attributes:
         range_hu: lower and upper HU; None for an open end.
         share: of the scored voxels that are of this tissue.
-        mae: in HU; None without such voxels, or if it is not representable.
+        mae: mean absolute error in HU; None without such voxels, or if it is not representable.
+        me: mean error, prediction minus reference, in HU.
+        rmse: root mean square error in HU.
         dice: overlap of prediction and reference (bone only), between 0 and 1.
         representable: the prediction can have every value of the tissue.
+        saturated: values beyond the model's range count as its end, in prediction and reference.
     """
 
     range_hu: tuple[float | None, float | None]
     share: float
     mae: float | None = None
+    me: float | None = None
+    rmse: float | None = None
     dice: float | None = None
     representable: bool = True
+    saturated: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, config=FROZEN)
@@ -189,6 +196,10 @@ class Evaluation:
             whole range of CT.
         baselines: scores without a translation, on the same voxels, by name.
         tissues: errors by tissue; only for CT in HU.
+        anatomy: structures of the head in both images; only for CT in HU.
+        paths: water-equivalent path lengths by beam; only where the prediction has HU from air to bone.
+        densities: table of the path lengths.
+        unmeasured: reason for each measure of CT that is missing, by its name.
         unmasked: scores over every voxel, on request.
         reference: preparation of the reference before the scores, in sentences.
         histograms: of prediction and reference.
@@ -211,6 +222,10 @@ class Evaluation:
     slices: list[SliceScores] = field(default_factory=list)
     baselines: dict[str, Scores] = field(default_factory=dict)
     tissues: dict[str, Tissue] = field(default_factory=dict)
+    anatomy: Anatomy | None = None
+    paths: dict[Beam, PathLength] = field(default_factory=dict)
+    densities: Densities | None = None
+    unmeasured: dict[str, str] = field(default_factory=dict)
     agreement: Agreement | None = None
     unmasked: Scores | None = None
     mask: Mask | None = None

@@ -40,6 +40,7 @@ class ModelInfo:
             CT.
         summary: one line of its card, such as its training data and limits of use.
         anatomy: shown by its training images.
+        contrast: of the MR, as it was asked for; None for CT, and for a model that has no choice.
     """
 
     name: str
@@ -51,6 +52,7 @@ class ModelInfo:
     summary: str | None = None
     # Not in the repr, from which the UIDs of derived series follow.
     anatomy: Literal["head", "other"] = field(default="head", repr=False)
+    contrast: Literal["t1", "t1c", "t2", "flair", "pd"] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True, config=FROZEN)

@@ -3,6 +3,7 @@ from .as_html import write_case as write_case
 from .batch_page import write_batch_pages as write_batch_pages
 from .drawing import draw_differences as draw_differences
 from .pictures import Pictures as Pictures
+from .pictures import Projections as Projections
 from .pictures import Shown as Shown
 from .planes import Sheet as Sheet
 from .planes import draw as draw

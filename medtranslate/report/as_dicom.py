@@ -91,10 +91,12 @@ def file_scores(result: Evaluation, study: Study, about: Sequence[Dataset], fold
         about: headers of the scored images, or of their source if they are no DICOM.
     """
     title = basic(result.translation.model.name if result.translation else result.profile)
-    write_scores(_report(result, study, about), about, title, study, folder / "scores.dcm")
+    report = measurement_report(list(_groups(result, study, about)))
+    write_scores(report, about, title, study, folder / "scores.dcm")
 
 
-def _report(result: Evaluation, study: Study, about: Sequence[Dataset]) -> MeasurementReport:
+def measurement_report(groups: Sequence[MeasurementsAndQualitativeEvaluations]) -> MeasurementReport:
+    """Make a report of measurements, observed by this package as a device."""
     device = DeviceObserverIdentifyingAttributes(
         uid=uid("device", software_version()),
         name="medtranslate",
@@ -105,7 +107,7 @@ def _report(result: Evaluation, study: Study, about: Sequence[Dataset]) -> Measu
     return MeasurementReport(
         observation_context=ObservationContext(observer_device_context=observer),
         procedure_reported=codes.SCT.ImagingProcedure,
-        imaging_measurements=list(_groups(result, study, about)),
+        imaging_measurements=groups,
         title=codes.DCM.ImagingMeasurementReport,
     )
 

@@ -13,6 +13,7 @@ from medtranslate import __version__
 from medtranslate.metrics import score_info
 from medtranslate.records import Cohort, Cycle, Evaluation, Scores, Translation, worst_slices
 from medtranslate.report.case_page import thinned, where
+from medtranslate.report.ct_measures import path_sentences, structures
 from medtranslate.report.doubts import DOUBTFUL, doubts_of, measures
 from medtranslate.report.drawing import draw_curve
 from medtranslate.report.grades import Verdict, judge, judge_cycle
@@ -61,7 +62,8 @@ from medtranslate.report.wording import (
     say_pairs,
     score_names,
     short,
-    tissue_error,
+    signed,
+    tissue_note,
     tissue_range,
     unit_of,
 )
@@ -176,10 +178,20 @@ def _where_it_errs(result: Evaluation) -> list[Flowable]:
         rows = []
         for name, tissue in result.tissues.items():
             dice = "" if tissue.dice is None else number(tissue.dice, ".3f")
-            rows.append((name, tissue_range(tissue), [f"{tissue.share:.1%}", tissue_error(tissue), dice]))
-        parts.append(
-            table(["Tissue of the reference", "Share of the scored voxels", "MAE, HU", "Dice"], rows)
-        )
+            errors = [number(tissue.mae), signed(tissue.me), number(tissue.rmse)]
+            note = tissue_range(tissue) + ("" if tissue.representable else ", not representable")
+            rows.append((name, note, [f"{tissue.share:.1%}", *errors, dice]))
+        heads = ["Tissue of the reference", "Share", "MAE, HU", "ME, HU", "RMSE, HU", "Dice"]
+        parts += [table(heads, rows), text(tissue_note(result.tissues, result), "soft")]
+    if found := structures(result.anatomy):
+        heads = ["Structure", "Translation", "Reference", "Difference"]
+        cells = [(row.name, "", [row.prediction, row.reference, row.difference]) for row in found]
+        parts += [Spacer(1, 5), table(heads, cells)]
+    lengths = path_sentences(result).items()
+    named = [(f"Path length from the {beam}", sentence) for beam, sentence in lengths]
+    named += [("Not measured", f"{name}: {reason}") for name, reason in result.unmeasured.items()]
+    if named:
+        parts += [Spacer(1, 5), KeepTogether(facts(named))]
     if measured := secondary_measures(result):
         parts += [Spacer(1, 5), KeepTogether(facts(measured))]
     return section("Where it errs", *parts) if parts else []

@@ -10,6 +10,7 @@ from medtranslate.errors import InputRefused
 from medtranslate.records import Cycle, Evaluation, SliceScores, worst_slices
 from medtranslate.report import wording
 from medtranslate.report.charts import draw_histograms
+from medtranslate.report.ct_measures import ct_section
 from medtranslate.report.doubts import evaluation_doubts, measures
 from medtranslate.report.drawing import (
     Curve,
@@ -26,8 +27,10 @@ from medtranslate.report.drawing import (
 from medtranslate.report.grades import judge, judge_cycle
 from medtranslate.report.limitations import chosen, how_far, method, provenance
 from medtranslate.report.measures import inputs, secondary_measures
+from medtranslate.report.methods import methods
 from medtranslate.report.page import render
 from medtranslate.report.pictures import Pictures
+from medtranslate.report.radiographs import draw_projections
 from medtranslate.report.viewer import Grid, Image, Viewer, build_viewer, offered_windows
 from medtranslate.report.wording import Words, number
 
@@ -102,6 +105,8 @@ def case_page(result: Evaluation | Cycle, pictures: Pictures | None, home: str |
         and draw_histograms(item.histograms, {"prediction": words.prediction, "reference": words.reference}),
         secondary=secondary_measures(item),
         measures=measures(item.translation),
+        ct=ct_section(item, draw_projections(drawn)),
+        methods=methods(result),
         gallery=drawn and gallery(item, drawn, "", MOST_PLANES, error_limit(drawn)),
         across=drawn and across(item, drawn, error_limit(drawn)),
         words=words,

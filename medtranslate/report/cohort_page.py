@@ -10,10 +10,12 @@ from medtranslate.records import Cohort, Cycle, Evaluation
 from medtranslate.report import wording
 from medtranslate.report.case_page import MOST_WARNINGS, Gallery, across, gallery
 from medtranslate.report.charts import Strips, draw_strips, outliers
+from medtranslate.report.ct_measures import case_table
 from medtranslate.report.doubts import MOST_DOUBTS, doubts_of, evaluation_doubts
 from medtranslate.report.drawing import error_colours, error_limit
 from medtranslate.report.grades import judge, judge_cycle
 from medtranslate.report.limitations import chosen, method, models_limits
+from medtranslate.report.methods import methods
 from medtranslate.report.page import render
 from medtranslate.report.patients import say_count, view_patients
 from medtranslate.report.pictures import Pictures
@@ -67,6 +69,8 @@ def cohort_page(result: Cohort | Cycle, pictures: Mapping[str, Pictures], links:
         failed=result.failed if isinstance(result, Cohort) else {},
         unit=first.unit,
         unit_of=wording.unit_of(first),
+        cases=case_table(items),
+        methods=methods(result),
         distributions=_distributions(result),
         patients=view_patients(result, links) if isinstance(result, Cohort) else None,
         of=_several_of_one(result),

@@ -112,7 +112,7 @@ def error_colours(steps: int = 9) -> list[str]:
 
 def draw_plane(pictures: Pictures, cut: Cut, limit: float) -> Plane:
     """Draw a plane with `compare_plane`, as data URIs."""
-    drawn = {name: _png(image) for name, image in compare_plane(pictures, cut, limit).items()}
+    drawn = {name: as_png(image) for name, image in compare_plane(pictures, cut, limit).items()}
     return Plane(drawn.get("source"), drawn["prediction"], drawn["reference"], drawn["error"])
 
 
@@ -143,12 +143,12 @@ def compare_plane(
         planes["uncertainty"] = _heat(
             cut.of(pictures.uncertainty, pictures.mask) / (uncertainty_limit or limit)
         )
-    return {name: _picture(plane, _spacing(pictures, cut)) for name, plane in planes.items()}
+    return {name: square_pixels(plane, _spacing(pictures, cut)) for name, plane in planes.items()}
 
 
 def draw_shown(shown: Shown, cut: Cut, limit: float) -> list[str]:
     """Draw a plane with `show_plane`, as data URIs."""
-    return [_png(image) for image in show_plane(shown, cut, limit)]
+    return [as_png(image) for image in show_plane(shown, cut, limit)]
 
 
 def show_plane(shown: Shown, cut: Cut, limit: float) -> list[Image.Image]:
@@ -159,7 +159,7 @@ def show_plane(shown: Shown, cut: Cut, limit: float) -> list[Image.Image]:
     ]
     if shown.uncertainty is not None:
         planes.append(_heat(cut.of(shown.uncertainty, shown.mask) / limit))
-    return [_picture(plane, _spacing(shown, cut)) for plane in planes]
+    return [square_pixels(plane, _spacing(shown, cut)) for plane in planes]
 
 
 def width_mm(pictures: Pictures | Shown, cut: Cut) -> float:
@@ -189,7 +189,7 @@ def draw_differences(pictures: Pictures, folder: Path, name: str) -> None:
             _grey(pictures.prediction[..., index], pictures.data_range),
         ]
         drawn = [*(np.stack([plane] * 3, axis=-1) for plane in planes), _heat(errors / (high - low) * 4)]
-        strip = _picture(np.concatenate(drawn), pictures.spacing_mm, LONGEST_SIDE * len(drawn))
+        strip = square_pixels(np.concatenate(drawn), pictures.spacing_mm, LONGEST_SIDE * len(drawn))
         strip.save(folder / (f"{name}-{index:03}.png" if several else f"{name}.png"))
 
 
@@ -273,7 +273,7 @@ def _heat(shares: npt.NDArray[np.floating]) -> npt.NDArray[np.uint8]:
     return colours
 
 
-def _picture(
+def square_pixels(
     plane: npt.NDArray[np.uint8], spacing_mm: Sequence[float], longest: int = LONGEST_SIDE
 ) -> Image.Image:
     """Draw [X, Y] or [X, Y, 3] with square pixels and rows along Y; the spacing is that along X and Y."""
@@ -283,7 +283,7 @@ def _picture(
     return picture.resize((max(1, round(size_mm[0] * per_mm)), max(1, round(size_mm[1] * per_mm))))
 
 
-def _png(picture: Image.Image) -> str:
+def as_png(picture: Image.Image) -> str:
     """Encode a picture as a data URI."""
     file = io.BytesIO()
     picture.save(file, "PNG", optimize=True)

@@ -168,6 +168,7 @@ _PATHS = (
         "mask",
         "report",
         "uncertainty",
+        "densities",
         "model",
         "table",
     ),

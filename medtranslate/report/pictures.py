@@ -2,10 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 
 from medtranslate.geometry import Floats
 from medtranslate.metrics import Range, Values, Voxels
+from medtranslate.records import Beam
+
+Projected = NDArray[np.float64]
+
+
+Maps = Mapping[Beam, tuple[Projected, Projected]]
+"""Projections of prediction and reference by beam, [X, Z] from the front and [Y, Z] from the side."""
+
+
+@dataclass(frozen=True)
+class Projections:
+    """Projections of a CT and its reference along parallel beams.
+
+    Attributes:
+        paths: water-equivalent path lengths in mm.
+        radiographs: line integrals of the linear attenuation.
+    """
+
+    paths: Maps
+    radiographs: Maps
 
 
 @dataclass(frozen=True)
@@ -24,6 +48,7 @@ class Pictures:
         unclipped: the truth before clipping, or None without clipping.
         uncertainty: standard deviation in the result's unit, or None.
         affine: array index to RAS+ mm, or None for pictures, which have no place.
+        projections: of prediction and reference, or None.
     """
 
     prediction: Values
@@ -37,6 +62,7 @@ class Pictures:
     unclipped: Values | None = None
     uncertainty: Values | None = None
     affine: Floats | None = None
+    projections: Projections | None = None
 
 
 @dataclass(frozen=True)

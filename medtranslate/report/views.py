@@ -17,8 +17,10 @@ VIEWS: MutableMapping[str, View] = plugins.load(
     {
         "json": "medtranslate.report.as_json:write",
         "csv": "medtranslate.report.as_csv:write",
+        "cases": "medtranslate.report.as_cases:write",
         "html": "medtranslate.report.as_html:write",
         "pdf": "medtranslate.report.as_pdf:write",
+        "methods": "medtranslate.report.as_methods:write",
     },
 )
 """Views of scores, by name."""

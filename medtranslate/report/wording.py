@@ -156,9 +156,26 @@ def is_error(name: str) -> bool:
 def tissue_range(tissue: Tissue) -> str:
     """Format the HU range of a tissue."""
     low, high = tissue.range_hu
+    if low is None and high is None:
+        return "outline of the reference"
     if low is None:
         return f"below {high:g} HU"
     return f"above {low:g} HU" if high is None else f"{low:g} to {high:g} HU"
+
+
+def tissue_note(tissues: Mapping[str, Tissue], item: Evaluation) -> str:
+    """Explain sign, clipping and saturation in a table of tissues."""
+    note = "ME is the mean error, translation minus reference."
+    if item.clipped:
+        note += f" Values are {clipping(item)}."
+    if saturated := [name for name, tissue in tissues.items() if tissue.saturated]:
+        note += f" Beyond that range, {' and '.join(saturated)} count as its end."
+    return note
+
+
+def signed(value: float | None) -> str:
+    """Format a number with its sign; empty without one."""
+    return "" if value is None else number(value, "+.1f" if abs(value) >= 10 else "+.2f")
 
 
 def tissue_error(tissue: Tissue) -> str:
@@ -169,13 +186,18 @@ def tissue_error(tissue: Tissue) -> str:
 def say_pairs(items: list[Evaluation]) -> str:
     """Describe the compared images in one sentence."""
     first = items[0]
-    kind = _KINDS.get(first.unit, "image")
+    kind = kind_of(first)
     models = sorted({item.translation.model.name for item in items if item.translation})
     by = f", made by the model {' and '.join(models)}," if models else ""
     if len(items) > 1:
         return f"{len(items)} translated images{by} scored against their references, pair by pair."
     planes = f"{len(first.slices)} axial slices" if len(first.slices) != 1 else "one slice"
     return f"A translated {kind}{by} scored against its reference on {planes}."
+
+
+def kind_of(item: Evaluation) -> str:
+    """Name the modality that was scored, by its unit; "image" if it is not known."""
+    return _KINDS.get(item.unit, "image")
 
 
 def say_model(model: ModelInfo) -> str:
@@ -197,7 +219,7 @@ def say_made(record: Translation) -> str:
 
 def say_compared(result: Evaluation) -> str:
     """Describe the reference in one sentence."""
-    truth = f"the true {_KINDS.get(result.unit, 'image')}"
+    truth = f"the true {kind_of(result)}"
     planes = f"on {len(result.slices)} axial slices" if len(result.slices) != 1 else "on one slice"
     return f"It was compared with {truth} of the same head, voxel by voxel, {planes}."
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from medtranslate.runtime.error_text import advice, reason
-from medtranslate.runtime.journal import Journal, journal
+from medtranslate.runtime.journal import Journal, journal, read_journal
 from medtranslate.runtime.outputs import (
     RECORDS,
     check_free,
@@ -34,6 +34,7 @@ __all__ = [
     "journal",
     "one_line",
     "progress",
+    "read_journal",
     "reason",
     "require_apart",
     "require_input",

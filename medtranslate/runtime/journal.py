@@ -25,6 +25,7 @@ class Journal:
     path: Path
     done: Mapping[str, Any]
     _file: FileIO
+    _durable: bool = False
 
     def keep(self, key: str, value: Any) -> None:
         """Write a finished piece at once.
@@ -37,11 +38,12 @@ class Journal:
         if self._file.write(line) < len(line):
             self._file.truncate(end)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
+        if self._durable:
+            os.fsync(self._file.fileno())
 
 
-@contextmanager
-def journal(path: Path) -> Iterator[Journal]:
-    """Open the journal at `path`, made if there is none; at the end an empty one is removed.
+def read_journal(path: Path) -> dict[str, Any]:
+    """Read the finished pieces of a journal, by key; there are none where it does not exist.
 
     A line that was truncated, by a full disk or a kill, counts as not done.
     """
@@ -53,12 +55,23 @@ def journal(path: Path) -> Iterator[Journal]:
                 done[str(entry["key"])] = entry["value"]
             except (ValueError, TypeError, KeyError):
                 continue
+    return done
+
+
+@contextmanager
+def journal(path: Path, *, durable: bool = False) -> Iterator[Journal]:
+    """Open the journal at `path`, made if there is none; at the end an empty one is removed.
+
+    Args:
+        durable: wait until each piece is on the disk, so that it survives a loss of power, too.
+    """
+    done = read_journal(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     # A new line first: the last one may have been cut short.
     with path.open("ab", buffering=0) as file:
         file.write(b"\n" if done else b"")
         try:
-            yield Journal(path, done, file)
+            yield Journal(path, done, file, durable)
         finally:
             if not path.stat().st_size:
                 path.unlink()

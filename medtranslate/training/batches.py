@@ -10,16 +10,21 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Generator, Mapping
+from dataclasses import replace
+from math import ceil
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
 from medtranslate.config import Modality, TrainSettings
 from medtranslate.data import Source
+from medtranslate.errors import MedtranslateError
 from medtranslate.model import Batch
 from medtranslate.training.synthetic_pairs import (
     ANCHOR_SEEDS,
@@ -32,6 +37,9 @@ from medtranslate.transforms import AugmentedCopyd
 
 MEAN_SLICES = 128
 """Training slices, spread over the source, whose mean is the baseline of knowing only the frame."""
+
+FIRST_PART = 0.9
+"""Share of a run in which slices are smaller, where the settings ask for it."""
 
 _AHEAD = 8
 """Most processes that draw ahead for one device."""
@@ -52,7 +60,7 @@ def seeds(seed: int, step: int, process: int) -> Seeds:
     return Seeds(*(int(word) for word in np.random.SeedSequence((seed, step, process)).generate_state(5)))
 
 
-class Drawn(Dataset[dict[str, Tensor]]):
+class Drawn(Dataset[dict[str, Tensor] | Exception]):
     """The slices of each step before augmentation: item n is that of step n, in half precision.
 
     Args:
@@ -61,18 +69,49 @@ class Drawn(Dataset[dict[str, Tensor]]):
 
     def __init__(self, settings: TrainSettings, sources: Mapping[str, Source], process: int) -> None:
         self.settings, self.sources, self.process = settings, sources, process
-        self.anchors = open_anchors(settings, sources)
+        self.anchors = {
+            side: open_anchors(_of_side(settings, side), sources)
+            for side in (*settings.smaller, settings.network.size)
+        }
 
-    def __getitem__(self, step: int) -> dict[str, Tensor]:
+    def __getitem__(self, step: int) -> dict[str, Tensor] | Exception:
+        """Draw the slices of a step; an error is returned, since raising it would end the process midway."""
+        try:
+            return self._draw(step)
+        except Exception as error:
+            if not isinstance(error, MedtranslateError):
+                error.add_note(traceback.format_exc())
+            return error
+
+    def _draw(self, step: int) -> dict[str, Tensor]:
         settings, random = self.settings, seeds(self.settings.seed, step, self.process)
         generator = torch.Generator().manual_seed(random.drawn)
         drawn: dict[str, Tensor] = {}
         if settings.unpaired:
             fresh = settings.batch // 2 if settings.augment.copy_each else settings.batch
             drawn |= {key: self.sources[key].draw(fresh, generator) for key in ("ct", "mr")}
-        if self.anchors:
-            drawn |= self.anchors.draw(anchor_count(settings), generator)
+        side = side_at(settings, step)
+        if side != settings.network.size:
+            drawn = {
+                key: functional.interpolate(value, (side, side), mode="area") for key, value in drawn.items()
+            }
+        if anchors := self.anchors[side]:
+            drawn |= anchors.draw(anchor_count(settings), generator)
         return {key: value.half() for key, value in drawn.items()}
+
+
+def side_at(settings: TrainSettings, step: int) -> int:
+    """Give the side of the slices of a step; the smaller ones share the first nine tenths of the run."""
+    steps = ceil(settings.images / (settings.batch * settings.devices * settings.nodes))
+    part = int(step / max(1, steps) / FIRST_PART * len(settings.smaller))
+    return (*settings.smaller, settings.network.size)[min(part, len(settings.smaller))]
+
+
+def _of_side(settings: TrainSettings, side: int) -> TrainSettings:
+    """Give the settings of anchors of a side; small ones are made anew, since they cost little."""
+    if side == settings.network.size:
+        return settings
+    return replace(settings, network=replace(settings.network, size=side), anchor_kept=0)
 
 
 def batches(
@@ -101,13 +140,16 @@ def batches(
     )
     copies = AugmentedCopyd({"ct": "ct", "mr": "mr"}, settings.augment)
     for step, drawn in zip(steps, loader, strict=True):
+        if isinstance(drawn, Exception):
+            raise drawn
         random = seeds(settings.seed, step, process)
         shown = {key: value.to(device, non_blocking=True).float() for key, value in drawn.items()}
         if settings.unpaired and settings.augment.copy_each:
             copies.set_random_state(seed=random.copied)
             shown = copies(shown)
         if "anchor_ct" in shown:
-            shown |= moved_anchor(settings, shown, random.anchored % ANCHOR_SEEDS)
+            unpaired = {key: shown[key] for key in ("ct", "mr") if key in shown}
+            shown = {**unpaired, **moved_anchor(settings, shown, random.anchored % ANCHOR_SEEDS)}
         yield Batch(**shown)
 
 

@@ -19,7 +19,7 @@ WARM_UP = 3
 
 
 class Captured(Generic[Made]):
-    """A function of tensors on a device that is called with the same shapes every time.
+    """A function of tensors on a device, recorded anew where their shapes differ from the last call's.
 
     What it returns lies in the same memory at each call: take what you need of it before the next. So do the
     gradients that it leaves: nothing else may replace or drop them.
@@ -32,11 +32,15 @@ class Captured(Generic[Made]):
     def __init__(self, act: Callable[..., Made]) -> None:
         self.act = act
         self.calls = 0
+        self.shapes: list[torch.Size | None] = []
         self.graph = torch.cuda.CUDAGraph()
         self.given: list[Tensor | None] = []
         self.made: Made
 
     def __call__(self, *given: Tensor | None) -> Made:
+        shapes = [None if tensor is None else tensor.shape for tensor in given]
+        if shapes != self.shapes:
+            self.shapes, self.calls, self.graph = shapes, 0, torch.cuda.CUDAGraph()
         self.calls += 1
         if self.calls <= WARM_UP:
             return self._aside(*given)

@@ -120,7 +120,8 @@ def bone_brightness(ct: Tensor, mr: Tensor, scale: ScaleSettings) -> float:
         The chance; 0 where no slice shows bone.
     """
     lower, upper = scale.ct_window
-    level = float(scale_ct(torch.tensor(min(BONE_HU, lower + BONE_SHARE * (upper - lower))), (lower, upper)))
+    bone = torch.tensor(min(BONE_HU, lower + BONE_SHARE * (upper - lower)))
+    level = float(scale_ct(bone, scale.ct_curve))
     chances = []
     for hu, signal in zip(ct[:, 0].float().cpu().numpy(), mr[:, 0].float().cpu().numpy(), strict=True):
         head = np.maximum(hu, signal) > VISIBLE

@@ -187,6 +187,11 @@ def _require_sense(settings: TrainSettings) -> None:
             f"train: batch is {settings.batch}, but holds each slice as it is and augmented; make it even,"
             " or give --augment.no-copy-each"
         )
+    if settings.unpaired and settings.network.told:
+        raise SettingsError(
+            "train: network.told is for slices whose contrast is known, which unpaired MR are not; give"
+            " --no-unpaired, or --network.told 0"
+        )
     require_keepable(settings)
     require_no_heads(settings)
     if settings.tensorboard:

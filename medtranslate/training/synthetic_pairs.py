@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import IO, Protocol
 
 import numpy as np
@@ -18,8 +20,10 @@ from torch import Tensor
 
 from medtranslate import phantom
 from medtranslate.config import Modality, TrainSettings
-from medtranslate.data import BRIGHTEST, Source, StoredSlices, frame_pairs, render, scale_mr_each
-from medtranslate.transforms import augment, other_window, scale_mr
+from medtranslate.data import Source, frame_pairs
+from medtranslate.errors import InputRefused
+from medtranslate.training.rendered import Rendered, as_picture, rendered_anchor, rendered_kinds
+from medtranslate.transforms import augment, other_window
 
 VALIDATION_SEED = phantom.HELD_OUT - 1_000
 """First seed of the phantom slices that validate."""
@@ -27,18 +31,22 @@ VALIDATION_SEED = phantom.HELD_OUT - 1_000
 ANCHOR_SEEDS = VALIDATION_SEED - 1_000
 """The anchor's seeds end here."""
 
+PICTURED = 0.3
+"""Share of the CT that is shown to the network as a windowed picture, where its scale reaches further."""
+
 NAMES = ("anchor_ct", "anchor_mr", "anchor_wanted")
 """Images of one head: CT, MR in a contrast of the settings, and MR in the contrast that the model makes."""
 
 
-class Drawable(Protocol):
-    """Draws slices [count, 1, S, S] in [-1, 1]."""
-
-    def draw(self, count: int, generator: torch.Generator) -> Tensor: ...
+EXTRAS = ("anchor_told", "anchor_known")
+"""Facts of a head, not moved with it: what the generator of MR is told, and the range where CT is true."""
 
 
 class Anchors(Protocol):
-    """Draws slices by `NAMES`, each [count, 1, S, S] in [-1, 1] as framed; equal states give equal slices."""
+    """Draws slices by `NAMES`, each [count, 1, S, S] in [-1, 1] as framed, with `EXTRAS`.
+
+    Equal states give equal slices.
+    """
 
     def draw(self, count: int, generator: torch.Generator) -> dict[str, Tensor]: ...
 
@@ -49,13 +57,33 @@ def open_anchors(settings: TrainSettings, sources: Mapping[str, Source]) -> Anch
     Returns:
         None where there is none: its weight is 0, or the images show no heads and no CT is in HU.
     """
-    ct: Drawable | None = sources.get("ct")
+    kinds = rendered_kinds(sources.get("ct"), settings)
     if settings.anatomy == "other":
-        ct = SlicesInHU(ct) if isinstance(ct, StoredSlices) and len(ct.in_hu) else None
-    if settings.loss.anchor == 0 or (settings.anatomy == "other" and ct is None):
+        kinds = kinds[:1] if kinds and kinds[0].in_hu else []
+    if settings.loss.anchor == 0 or (settings.anatomy == "other" and not kinds):
         return None
-    fresh = FreshAnchors(settings, ct)
+    fresh = FreshAnchors(settings, kinds, read_maps(settings))
     return KeptAnchors(fresh, settings) if settings.anchor_kept else fresh
+
+
+@cache
+def _read_map(path: Path) -> phantom.LabelMap:
+    return phantom.read_label_map(path)
+
+
+def read_maps(settings: TrainSettings) -> tuple[phantom.LabelMap, ...]:
+    """Read the label maps that the settings name, each once.
+
+    Raises:
+        InputRefused: the folder has none, or one is no label map.
+        SettingsError: one has no table.
+    """
+    if settings.anchor_labels is None:
+        return ()
+    paths = sorted(settings.anchor_labels.glob("*.nii.gz")) + sorted(settings.anchor_labels.glob("*.nii"))
+    if not paths:
+        raise InputRefused(f"{settings.anchor_labels}: holds no label map (*.nii.gz, *.nii)")
+    return tuple(_read_map(path) for path in paths)
 
 
 def anchor_count(settings: TrainSettings) -> int:
@@ -69,27 +97,17 @@ def anchor_slices(settings: TrainSettings, count: int, seed: int) -> dict[str, T
 
 
 @dataclass(frozen=True)
-class SlicesInHU:
-    """The slices of a source whose HU are known."""
-
-    source: StoredSlices
-
-    def draw(self, count: int, generator: torch.Generator) -> Tensor:
-        places = self.source.in_hu
-        chosen = places[torch.randint(len(places), (count,), generator=generator)]
-        return self.source.images[chosen].float()
-
-
-@dataclass(frozen=True)
 class FreshAnchors:
     """New slices at each draw.
 
     Attributes:
-        ct: source of the rendered ones.
+        kinds: CT of the rendered ones; equally many of each kind are drawn on average.
+        maps: heads that a share of the phantoms is cut from.
     """
 
     settings: TrainSettings
-    ct: Drawable | None
+    kinds: Sequence[Rendered]
+    maps: Sequence[phantom.LabelMap] = ()
 
     def draw(self, count: int, generator: torch.Generator) -> dict[str, Tensor]:
         rendered = round(count * self.settings.anchor_rendered)
@@ -98,11 +116,20 @@ class FreshAnchors:
     def mixed(self, phantoms: int, rendered: int, generator: torch.Generator) -> dict[str, Tensor]:
         """Draw so many of each kind."""
         seed = int(torch.randint(ANCHOR_SEEDS, (), generator=generator))
-        parts = [still_anchor(self.settings, phantoms, seed)] if phantoms else []
+        cut = round(phantoms * self.settings.anchor_labelled) if self.maps else 0
+        parts = [
+            still_anchor(self.settings, number, seed, maps)
+            for number, maps in ((phantoms - cut, ()), (cut, self.maps))
+            if number
+        ]
         if rendered:
-            assert self.ct is not None
-            parts.append(rendered_anchor(self.settings, self.ct, rendered, generator))
-        return {name: torch.cat([part[name] for part in parts]) for name in NAMES}
+            of_kind = torch.randint(len(self.kinds), (rendered,), generator=generator)
+            parts += [
+                rendered_anchor(self.settings, kind, number, generator)
+                for index, kind in enumerate(self.kinds)
+                if (number := int((of_kind == index).sum()))
+            ]
+        return {name: torch.cat([part[name] for part in parts]) for name in (*NAMES, *EXTRAS)}
 
 
 class KeptAnchors:
@@ -112,14 +139,22 @@ class KeptAnchors:
     so at once.
     """
 
+    _FACTS = len(phantom.TOLD) + 2
+
     def __init__(self, fresh: FreshAnchors, settings: TrainSettings) -> None:
         self.fresh, self.seed, self.places = fresh, settings.seed, settings.anchor_kept
         self.phantoms = self.places - round(self.places * settings.anchor_rendered)
         size = settings.network.size
         shape = (self.places, len(NAMES), 1, size, size)
-        with tempfile.TemporaryFile() as images, tempfile.TemporaryFile() as filled:
+        with (
+            tempfile.TemporaryFile() as images,
+            tempfile.TemporaryFile() as facts,
+            tempfile.TemporaryFile() as filled,
+        ):
             _allocate(images, 2 * int(np.prod(shape)))
+            _allocate(facts, 2 * self.places * self._FACTS)
             _allocate(filled, self.places)
+            self.facts = np.memmap(facts, np.float16, "r+", shape=(self.places, self._FACTS))
             self.images = np.memmap(images, np.float16, "r+", shape=shape)
             self.filled = np.memmap(filled, np.bool_, "r+", shape=self.places)
 
@@ -129,7 +164,8 @@ class KeptAnchors:
             if not self.filled[place]:
                 self._fill(place)
         images = torch.from_numpy(self.images[places])
-        return dict(zip(NAMES, images.unbind(1), strict=True))
+        told, known = torch.from_numpy(self.facts[places]).split((len(phantom.TOLD), 2), dim=1)
+        return {**dict(zip(NAMES, images.unbind(1), strict=True)), "anchor_told": told, "anchor_known": known}
 
     def _fill(self, place: int) -> None:
         words = np.random.SeedSequence((self.seed, place)).generate_state(1, np.uint64)
@@ -137,6 +173,7 @@ class KeptAnchors:
         phantoms = int(place < self.phantoms)
         drawn = self.fresh.mixed(phantoms, 1 - phantoms, generator)
         self.images[place] = torch.cat([drawn[name] for name in NAMES]).half().numpy()
+        self.facts[place] = torch.cat([drawn[name] for name in EXTRAS], dim=1).half().numpy()
         self.filled[place] = True
 
 
@@ -148,8 +185,10 @@ def _allocate(file: IO[bytes], size: int) -> None:
         file.truncate(size)
 
 
-def still_anchor(settings: TrainSettings, count: int, seed: int) -> dict[str, Tensor]:
-    """Draw phantom slices by `NAMES`, framed and not moved."""
+def still_anchor(
+    settings: TrainSettings, count: int, seed: int, maps: Sequence[phantom.LabelMap] = ()
+) -> dict[str, Tensor]:
+    """Draw phantom slices by `NAMES`, framed and not moved, from digital heads or from label maps."""
     heads = phantom.slices(
         seed,
         count,
@@ -158,23 +197,16 @@ def still_anchor(settings: TrainSettings, count: int, seed: int) -> dict[str, Te
         wanted=settings.phantom_contrast,
         lesions=settings.anchor_lesions,
         skull_base=settings.anchor_skull_base,
+        maps=maps,
     )
     assert heads.wanted is not None
+    assert heads.told is not None
     framed = frame_pairs(heads.ct, heads.mr, heads.wanted, settings.network, settings.scale)
-    return dict(zip(NAMES, framed, strict=True))
-
-
-def rendered_anchor(
-    settings: TrainSettings, ct: Drawable, count: int, generator: torch.Generator
-) -> dict[str, Tensor]:
-    """Draw training CT by `NAMES`, with MR rendered from it."""
-    slices = ct.draw(count, generator)
-    seed = int(torch.randint(2**62, (), generator=generator))
-    contrasts = settings.anchor_contrast, settings.phantom_contrast
-    mr, wanted = render(slices, settings.scale.ct_window, *contrasts, seed)
-    return dict(
-        zip(NAMES, (slices, scale_mr_each(mr, settings.scale), scale_mr(wanted, BRIGHTEST)), strict=True)
-    )
+    return {
+        **dict(zip(NAMES, framed, strict=True)),
+        "anchor_told": heads.told,
+        "anchor_known": torch.tensor([[-1.0, 1.0]]).repeat(count, 1),
+    }
 
 
 def moved_anchor(settings: TrainSettings, still: Mapping[str, Tensor], seed: int) -> dict[str, Tensor]:
@@ -192,6 +224,14 @@ def moved_anchor(settings: TrainSettings, still: Mapping[str, Tensor], seed: int
         )
         for name in NAMES
     }
-    ct, largest = moved["anchor_ct"], settings.augment.ct_window
-    windowed = other_window(ct, largest, torch.Generator().manual_seed(seed)) if largest > 0 else ct
-    return {**moved, "anchor_shown": windowed}
+    shown, largest = moved["anchor_ct"], settings.augment.ct_window
+    if largest > 0:
+        shown = other_window(shown, largest, torch.Generator().manual_seed(seed))
+    if settings.scale.ct_picture:
+        pictured = torch.rand(len(shown), generator=torch.Generator().manual_seed(seed)) < PICTURED
+        shown = torch.where(
+            pictured.reshape(-1, 1, 1, 1).to(shown.device), as_picture(shown, settings), shown
+        )
+    needed = {"anchor_told": settings.network.told > 0, "anchor_known": settings.scale.ct_picture is not None}
+    extras = {name: still[name] for name, used in needed.items() if used}
+    return {**moved, **extras, "anchor_shown": shown}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -11,7 +12,7 @@ from torch import Tensor
 from medtranslate.config import Modality, ScaleSettings, TrainSettings
 from medtranslate.data import Source
 from medtranslate.model import Generators
-from medtranslate.networks import Posterior
+from medtranslate.networks import Generated, Posterior
 from medtranslate.training.diagnostics import (
     VISIBLE,
     bone_brightness,
@@ -57,10 +58,11 @@ def validate(settings: TrainSettings, generators: Generators, sources: Mapping[s
     # A phantom of a translation's own contrast stands for the target that there is no image of.
     targets = {side: known[name] for side, name in (("ct", "anchor_ct"), ("mr", "anchor_wanted")) if known}
     targets |= {side: slices for side, (slices, _) in given.items()}
+    told = known.get("anchor_told")
     results = Validation({}, [], {})
     for side, other in _DIRECTIONS:
         source, kind = given[side] if side in given else (known[f"anchor_{side}"], "digital head")
-        there, back = _towards(generators, other), _towards(generators, side)
+        there, back = (partial(_towards, generators, to, told) for to in (other, side))
         translated = there(source)
         cycled = back(translated.image).image
         scores = {
@@ -78,10 +80,10 @@ def validate(settings: TrainSettings, generators: Generators, sources: Mapping[s
         results.rows.extend(map(Row, labels, (source, translated.image, cycled)))
     if "pair_ct" in sources:
         ct, mr = (sources[f"pair_{side}"].fixed(VALIDATION_SLICES).to(device) for side in ("ct", "mr"))
-        _score_pairs(results, "truth", generators, (ct, mr, mr))
+        _score_pairs(results, "truth", generators, (ct, mr, mr), told)
     if known:
         images = known["anchor_ct"], known["anchor_mr"], known["anchor_wanted"]
-        _score_pairs(results, "phantom", generators, images)
+        _score_pairs(results, "phantom", generators, images, told)
     return results
 
 
@@ -110,7 +112,11 @@ def _given(
 
 
 def _score_pairs(
-    results: Validation, name: str, generators: Generators, images: tuple[Tensor, Tensor, Tensor]
+    results: Validation,
+    name: str,
+    generators: Generators,
+    images: tuple[Tensor, Tensor, Tensor],
+    told: Tensor | None,
 ) -> None:
     """Add to a validation both translations of slices whose truth is known.
 
@@ -119,15 +125,23 @@ def _score_pairs(
         images: CT, MR, and the MR in the contrast that the model is to make.
     """
     ct, mr, wanted = images
-    made_ct, made_mr = generators.to_ct(mr).image, generators.to_mr(ct).image
+    made_ct = _towards(generators, "ct", told, mr).image
+    made_mr = _towards(generators, "mr", told, ct).image
     results.scores[f"{name}_ct"], results.scores[f"{name}_mr"] = _error(made_ct, ct), _error(made_mr, wanted)
     kind = "digital head" if name == "phantom" else "validation pair"
     labels = f"MR, {kind}", "MR to CT", "true CT", "CT to MR", "true MR"
     results.rows.extend(map(Row, labels, (mr, made_ct, ct, made_mr, wanted)))
 
 
-def _towards(generators: Generators, to: Modality) -> torch.nn.Module:
-    return generators.to_ct if to == "ct" else generators.to_mr
+def _towards(generators: Generators, to: Modality, told: Tensor | None, slices: Tensor) -> Generated:
+    """Translate slices; a generator of MR that is told brightness gets that of the digital heads in turn."""
+    if to == "ct":
+        made: Generated = generators.to_ct(slices)
+    elif told is None:
+        made = generators.to_mr(slices)
+    else:
+        made = generators.to_mr(slices, told.repeat(-(-len(slices) // len(told)), 1)[: len(slices)])
+    return made
 
 
 def _bone(side: Modality, source: Tensor, translated: Tensor, scale: ScaleSettings) -> float:

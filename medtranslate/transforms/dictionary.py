@@ -14,7 +14,7 @@ from torch import Tensor
 from medtranslate.config import AugmentSettings, FrameName, Modality, ScaleSettings
 from medtranslate.transforms.augmentation import augment
 from medtranslate.transforms.framing import find_frame, into_frame, isolate, out_of_frame
-from medtranslate.transforms.intensity import denormalise, normalise
+from medtranslate.transforms.intensity import as_shown, denormalise, normalise
 from medtranslate.transforms.layout import from_axial, from_slices, pixel_mm, to_axial, to_slices
 
 Data = Mapping[Hashable, MetaTensor]
@@ -99,8 +99,10 @@ class FrameHeadd(MapTransform, InvertibleTransform):
         for key in self.key_iterator(data):
             volume = data[key]
             slices = to_slices(volume.as_tensor())
+            windowed = volume.meta.get("levels") is not None and volume.meta.get("hu") is None
+            shown = as_shown(self.scale, picture=windowed)
             frame, head = find_frame(
-                slices, self.modality, self.margin, pixel_mm(volume), _where(volume), self.scale, self.around
+                slices, self.modality, self.margin, pixel_mm(volume), _where(volume), shown, self.around
             )
             framed[key] = _like(volume, from_slices(into_frame(isolate(slices, head), frame, self.size)))
             self.push_transform(  # type: ignore[no-untyped-call]

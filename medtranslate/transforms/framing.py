@@ -197,8 +197,8 @@ def find_frame(
         _, height, width = coarse.shape
         head, margin = Head(np.ones_like(head.mask), coarse.steps, (0, height), (0, width)), 0.0
     (top, bottom), (left, right) = head.rows, head.columns
-    lower, upper = scale.ct_window
-    scalp_is_hidden = around == "head" and modality == "ct" and lower + VISIBLE * (upper - lower) > _FAT_HU
+    least = float(np.interp(2 * VISIBLE - 1, np.linspace(-1, 1, len(scale.ct_curve)), scale.ct_curve))
+    scalp_is_hidden = around == "head" and modality == "ct" and least > _FAT_HU
     hidden = 1 + 2 * SCALP if scalp_is_hidden else 1.0
     side = max((bottom - top) * pixel_mm[0], (right - left) * pixel_mm[1]) * hidden / (1 - 2 * margin)
     height, width = max(2, round(side / pixel_mm[0])), max(2, round(side / pixel_mm[1]))

@@ -21,15 +21,18 @@ from medtranslate.transforms import (
     Frame,
     Head,
     Overview,
+    as_shown,
     coarse_steps,
     coarsen,
-    denormalise,
     find_frame,
-    input_range,
+    input_curve,
     into_frame,
     isolate,
     out_of_frame,
     scale_ct,
+    units_per_step,
+    unscale_ct,
+    windowed_curve,
 )
 from medtranslate.translation.seams import seams
 
@@ -52,7 +55,7 @@ class Framed:
         modality: of the source.
         level: the source, resampled if its own slices are far from axial (`io.layout.upright`).
         axial: the same in axial layout, in its own units.
-        ends: values of the source that become -1 and +1.
+        curve: values of the source that become equal steps from -1 to +1.
         frame: square around the head, the same for all slices.
         head: its place.
         shown: indices of the slices in which the head is visible.
@@ -64,7 +67,7 @@ class Framed:
     modality: Modality
     level: Volume
     axial: Volume
-    ends: tuple[float, float]
+    curve: tuple[float, ...]
     frame: Frame
     head: Head
     shown: Places
@@ -75,6 +78,11 @@ class Framed:
     def where(self) -> str:
         """Path of the source, for messages."""
         return self.source.where
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """Values of the source that become -1 and +1."""
+        return self.curve[0], self.curve[-1]
 
     @property
     def slices(self) -> Floats:
@@ -96,18 +104,18 @@ class Framed:
         """Normalise the slices [Z, Y, X] to [-1, 1]."""
         unit = self.blank()
         for plane, own in zip(unit, self.slices, strict=True):
-            plane[...] = scale_ct(own, self.ends)
+            plane[...] = scale_ct(own, self.curve)
         return unit
 
     def seams(self) -> float:
         """Compute the seams of the source."""
-        return seams(scale_ct(plane, self.ends) for plane in self.slices)
+        return seams(scale_ct(plane, self.curve) for plane in self.slices)
 
     def framed(self, places: Places, size: int) -> Tensor:
         """Crop slices to the frame, [B, 1, size, size] in [-1, 1], with the head alone."""
         rows, columns = self.box
         slices = np.ascontiguousarray(self.slices[places, rows, columns])
-        unit = scale_ct(torch.from_numpy(slices)[:, None], self.ends)
+        unit = scale_ct(torch.from_numpy(slices)[:, None], self.curve)
         head = isolate(unit, self.head, (places, np.r_[rows], np.r_[columns]))
         return into_frame(head, self.frame.seen_from(*self.box), size).contiguous()
 
@@ -126,18 +134,23 @@ class Framed:
 
         The slices [Z, Y, X] are overwritten: the volume takes their memory.
         """
-        if self.axial.is_picture:
-            slices += 1
-            slices *= GREY_LEVELS / 2
-            return self.on_source(slices, modality=modality, levels=GREY_LEVELS)
+        curve = self._units(modality, scale)
         for plane in slices:
-            plane[...] = denormalise(plane, modality, scale)
-        return self.on_source(slices, modality=modality)
+            plane[...] = unscale_ct(plane, curve)
+        if not self.axial.is_picture:
+            return self.on_source(slices, modality=modality)
+        np.clip(slices, 0, GREY_LEVELS, out=slices)
+        return self.on_source(slices, modality=modality, levels=GREY_LEVELS)
 
-    def gain(self, modality: Modality, scale: ScaleSettings) -> float:
-        """Return the units of `volume` per unit of [-1, 1]."""
-        lower, upper = scale.ct_window if modality == "ct" else scale.mr_range
-        return (GREY_LEVELS if self.axial.is_picture else upper - lower) / 2
+    def gain(self, slices: Floats, modality: Modality, scale: ScaleSettings) -> Floats:
+        """Compute the units of `volume` per unit of [-1, 1] at each voxel of slices in [-1, 1]."""
+        return units_per_step(slices, self._units(modality, scale))
+
+    def _units(self, modality: Modality, scale: ScaleSettings) -> tuple[float, ...]:
+        """Find the values of a translation that are equal steps from -1 to +1."""
+        if not self.axial.is_picture:
+            return scale.ct_curve if modality == "ct" else scale.mr_range
+        return windowed_curve(scale, GREY_LEVELS) if modality == "ct" else (0.0, GREY_LEVELS)
 
     def on_source(self, slices: Floats, **meta: Any) -> Volume:
         """Make a volume of slices [Z, Y, X] in the source's array layout; `meta` may name its modality."""
@@ -162,7 +175,7 @@ def frame(source: Volume, modality: Modality, model: Model) -> Framed:
     axial = to_axial(level)
     where = str(source.meta.path or "image")
     known = axial.meta
-    ends = input_range(axial.values, modality, scale, levels=known.levels, hu=known.hu, where=where)
+    curve = input_curve(axial.values, modality, scale, levels=known.levels, hu=known.hu, where=where)
     slices = to_slices(axial.values)
     depth, rows, columns = slices.shape
     steps = coarse_steps(slices.shape)
@@ -170,12 +183,13 @@ def frame(source: Volume, modality: Modality, model: Model) -> Framed:
     thick = max(1, SLAB // (rows * columns * steps[0])) * steps[0]
     for start in range(0, depth, thick):
         slab = np.ascontiguousarray(slices[start : start + thick])
-        saturated += int(np.count_nonzero((slab < ends[0]) | (slab > ends[1])))
-        unit = torch.from_numpy(scale_ct(slab, ends))[:, None]
+        saturated += int(np.count_nonzero((slab < curve[0]) | (slab > curve[-1])))
+        unit = torch.from_numpy(scale_ct(slab, curve))[:, None]
         coarse.append(coarsen(unit, steps))
         brightest.append(functional.max_pool2d(unit, steps[1:], ceil_mode=True)[:, 0].numpy())
     seen = Overview(np.concatenate(coarse), steps, (depth, rows, columns))
-    found, head = find_frame(seen, modality, network.margin, pixel_mm(axial), where, scale, network.frame)
+    shows = as_shown(scale, picture=known.levels is not None and known.hu is None)
+    found, head = find_frame(seen, modality, network.margin, pixel_mm(axial), where, shows, network.frame)
     near = head.mask[np.arange(depth) // steps[0]]
     shown = np.flatnonzero((near & (np.concatenate(brightest) > 2 * VISIBLE - 1)).any(axis=(1, 2)))
-    return Framed(source, modality, level, axial, ends, found, head, shown, saturated / slices.size)
+    return Framed(source, modality, level, axial, curve, found, head, shown, saturated / slices.size)

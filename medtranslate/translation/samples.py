@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from medtranslate.networks import Posterior, VariationalGenerator
+from medtranslate.networks import Posterior, Told, VariationalGenerator
 from medtranslate.translation.framed import Floats, Framed, Places
 
 
 def spread_of(
-    generator: VariationalGenerator,
+    generator: VariationalGenerator | Told,
     posterior: Posterior,
     seen: Framed,
     places: Places,

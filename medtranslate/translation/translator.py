@@ -173,7 +173,7 @@ def open_translator(settings: TranslateSettings) -> Translator:
     """
     device = choose_device(settings.device)
     return Translator(
-        load_model(settings.model, device, fast_precision(settings.precision, device)),
+        load_model(settings.model, device, fast_precision(settings.precision, device), settings.contrast),
         settings.to,
         samples=settings.samples or (DRAWS if settings.uncertainty else 0),
         seed=settings.seed,

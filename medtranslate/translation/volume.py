@@ -253,7 +253,8 @@ def _finish(
     if known := model.description.calibration.get(to):
         spread[~head] = 0.0
         spread[head] = calibrated(spread[head], known)
-    spread *= seen.gain(to, scale)
+    for deviation, plane in zip(spread, made, strict=True):
+        deviation *= seen.gain(plane, to, scale)
     uncertainty = Uncertainty(
         samples=samples,
         seed=seed,

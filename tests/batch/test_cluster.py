@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -14,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from medtranslate.batch import cluster, run_batch
+from medtranslate.batch import cluster, cluster_access, run_batch
 from medtranslate.config import BatchSettings, write_yaml
 from medtranslate.errors import RunFailed, UsageError
 from medtranslate.runtime.worker_pool import LIVES
@@ -40,10 +41,12 @@ def nodes() -> Iterator[Any]:
     nodes.shutdown()
 
 
-def begin(settings: BatchSettings, address: str) -> subprocess.Popen[str]:
+def begin(
+    settings: BatchSettings, address: str, account: dict[str, str] | None = None
+) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "medtranslate", "batch", settings.source, settings.out, "--to", "mr"]
     command += ["--model", settings.model, "--device", "cpu", "--cluster", address]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=account)
 
 
 def images(out: Path) -> dict[str, bytes]:
@@ -126,6 +129,129 @@ def test_where_no_cluster_answers_nothing_is_written(
     with pytest.raises(UsageError, match="no Ray cluster was joined"):
         run_batch(settings(cluster="127.0.0.1:1"), quiet=True)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.cluster
+def test_a_stale_record_of_a_cluster_is_answered_soon(
+    place: Place, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("ray", reason="ray is not installed: make test-cluster")
+    from ray._private import services
+
+    place("a.nii")
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr(services, "find_gcs_addresses", set)
+    monkeypatch.setattr(services, "find_bootstrap_address", lambda _: "127.0.0.1:1")
+    with pytest.raises(UsageError, match=r"--cluster auto: no Ray cluster was joined .*refused"):
+        run_batch(settings(cluster="auto"), quiet=True)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize("head_has_it", [True, False])
+def test_a_token_is_taken_where_the_cluster_wants_one(
+    place: Place, settings: Settings, tmp_path: Path, head_has_it: bool
+) -> None:
+    """Of the account whose token started the head, and of one whose head has no authentication."""
+    pytest.importorskip("ray", reason="ray is not installed: make test-cluster")
+    place("a.nii")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    account = {
+        key: value for key, value in os.environ.items() if not key.startswith(("RAY_AUTH", "RAY_ADDR"))
+    }
+    account |= {"HOME": str(tmp_path), "RAY_TMPDIR": str(tmp_path / "ray"), "RAY_USAGE_STATS_ENABLED": "0"}
+    (tmp_path / ".ray").mkdir()
+    (tmp_path / ".ray" / "auth_token").write_text("0123456789abcdef" * 4)
+    ray = [sys.executable, "-m", "ray.scripts.scripts"]
+    start = ["start", "--head", "--num-cpus=1", "--include-dashboard=false", f"--port={address[10:]}"]
+    mode = {} if head_has_it else {"RAY_AUTH_MODE": "disabled"}
+    head = subprocess.Popen(
+        [*ray, *start, f"--object-store-memory={STORE}", "--block"],
+        env=account | mode,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_until_it_listens(address, head)
+        with begin(settings(), address, account) as batch:
+            _, complained = batch.communicate(timeout=600)
+        assert batch.returncode == 0, complained
+        if head_has_it:
+            (tmp_path / ".ray" / "auth_token").unlink()
+            with begin(settings(out=tmp_path / "other"), address, account) as batch:
+                _, complained = batch.communicate(timeout=600)
+            assert batch.returncode == 2
+            assert "wants an authentication token" in complained
+    finally:
+        head.terminate()
+        head.wait()
+
+
+def wait_until_it_listens(address: str, head: subprocess.Popen[bytes]) -> None:
+    host, port = address.split(":")
+    while head.poll() is None:
+        try:
+            socket.create_connection((host, int(port)), 1.0).close()
+            return
+        except OSError:
+            time.sleep(0.1)
+    pytest.skip(f"ray start ended with {head.returncode}: Ray gives up on a machine that is too busy")
+
+
+class Refused(Exception):
+    """As Ray's AuthenticationError, which is only a cause of what it raises."""
+
+    def __str__(self) -> str:
+        return "ray.exceptions.AuthenticationError: InvalidAuthToken"
+
+
+def test_authentication_is_named_where_it_is_the_cause() -> None:
+    error = ConnectionError("Failed to connect to Ray cluster at 10.0.0.1:6379")
+    assert "begin one with `ray start --head`" in cluster_access.why_not(error)
+    error.__cause__ = RuntimeError("Failed to connect to GCS")
+    error.__cause__.__context__ = Refused()
+    assert "wants an authentication token" in cluster_access.why_not(error)
+
+
+@pytest.mark.parametrize("place", ["RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "file", ""])
+@pytest.mark.parametrize(("mode", "wanted"), [(None, True), (None, False), ("disabled", True)])
+def test_a_token_is_taken_from_where_ray_keeps_it_and_a_mode_that_is_set_stays(
+    place: str, mode: str | None, wanted: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_AUTH_MODE"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)  # so that what is set here is undone
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".ray").mkdir()
+    file = tmp_path / ".ray" / "auth_token" if place == "file" else tmp_path / "token"
+    file.write_text("secret")
+    if place.startswith("RAY"):
+        monkeypatch.setenv(place, str(file))
+    if mode:
+        monkeypatch.setenv("RAY_AUTH_MODE", mode)
+    monkeypatch.setitem(sys.modules, "ray._raylet", None)
+    monkeypatch.setattr(cluster_access, "_wants_token", lambda _: wanted)
+    assert cluster_access.has_token() == bool(place)
+    cluster_access.take_token("127.0.0.1:6379")
+    found = "token" if wanted else "disabled"
+    assert os.environ.get("RAY_AUTH_MODE") == (mode or (found if place else None))
+
+
+@pytest.mark.parametrize(
+    ("address", "variable", "found"),
+    [
+        ("10.0.0.1:6379", "10.0.0.2:6379", "10.0.0.1:6379"),
+        ("auto", "10.0.0.2:6379", "10.0.0.2:6379"),
+        ("auto", "ray://10.0.0.2:10001", ""),
+        ("[::1]:6379", "", "[::1]:6379"),
+    ],
+)
+def test_the_address_of_auto_is_found_without_ray_where_a_variable_names_it(
+    address: str, variable: str, found: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", variable)
+    assert cluster_access.resolved(address) == found
 
 
 def known(folder: Path) -> dict[str, Any]:

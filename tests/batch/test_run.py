@@ -24,7 +24,7 @@ from PIL import Image
 from pydicom import DataElement, Dataset, dcmread
 
 from medtranslate import cli
-from medtranslate.batch import find_items, run_batch, translate_items, worker
+from medtranslate.batch import find_items, folder, run_batch, translate_items
 from medtranslate.batch.tree import JOURNAL
 from medtranslate.checkpoint import load_model
 from medtranslate.config import BatchSettings, TranslateSettings
@@ -308,8 +308,8 @@ def test_a_batch_waits_for_the_workers_of_a_killed_one(tmp_path: Path) -> None:
         locked(tmp_path / names[1]),
         pytest.raises(UsageError, match=f"process {os.getpid()} of"),
     ):
-        worker.wait_for_workers(tmp_path, 0.1)
-    worker.wait_for_workers(tmp_path, 0.0)
+        folder.wait_for_workers(tmp_path, 0.1)
+    folder.wait_for_workers(tmp_path, 0.0)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -40,7 +40,7 @@ def test_the_program_answers_without_heavy_imports(arguments: list[str]) -> None
 def test_a_commands_help_needs_no_torch(name: str) -> None:
     modules = imported([name, "--help"])
     assert not modules & {"torch", "monai", "numpy"}
-    assert f"medtranslate.cli.{name}" in modules
+    assert f"medtranslate.cli.{name.replace('-', '_')}" in modules
 
 
 @pytest.mark.parametrize("name", config.COMMANDS)

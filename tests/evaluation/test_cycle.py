@@ -83,7 +83,8 @@ def test_what_a_cycle_writes(head, settings, tmp_path):
     found = cycle(settings(tmp_path / "mr", "mri"), quiet=True)
     out = tmp_path / "out"
     assert {path.name for path in out.iterdir()} == {
-        "result.json", "slices.csv", "report.html", "report.pdf", "settings.yaml", "differences",
+        "result.json", "slices.csv", "cases.csv", "methods.md", "report.html", "report.pdf", "settings.yaml",
+        "differences",
     }  # fmt: skip
     assert read_result(Cycle, out / "result.json") == found
     assert found.path == ("mr", "ct", "mr")

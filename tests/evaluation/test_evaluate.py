@@ -271,6 +271,8 @@ def test_evaluate_writes_what_it_returns(settings: Callable[..., EvaluateSetting
     assert {file.name for file in out.iterdir()} == {
         "result.json",
         "slices.csv",
+        "cases.csv",
+        "methods.md",
         "report.html",
         "report.pdf",
         "settings.yaml",

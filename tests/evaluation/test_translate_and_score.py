@@ -87,7 +87,8 @@ def test_samples_are_held_against_the_error(study_folder, settings):
     assert np.allclose(std.affine, source.affine)
     assert std.values.min() == 0 < std.values.max()
     page = study_folder / "page"
-    assert names(page) == {"report.html", "report.pdf", "result.json", "slices.csv", "settings.yaml"}
+    tables = {"slices.csv", "cases.csv", "methods.md"}
+    assert names(page) == {"report.html", "report.pdf", "result.json", "settings.yaml", *tables}
     assert not (study_folder / "fake.result.json").exists()
     assert "within two (95%)" in (page / "report.html").read_text()
 

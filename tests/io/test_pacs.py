@@ -78,9 +78,9 @@ class Archive:
                 time.sleep(0.2)
         raise TimeoutError("Orthanc does not answer")
 
-    def ask(self, path: str, body: bytes | None = None, **headers: str) -> bytes:
+    def ask(self, path: str, body: bytes | None = None, method: str | None = None, **headers: str) -> bytes:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        request = urllib.request.Request(f"http://127.0.0.1:{self.web}{path}", body, named)
+        request = urllib.request.Request(f"http://127.0.0.1:{self.web}{path}", body, named, method=method)
         with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.read()
 

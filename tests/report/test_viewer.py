@@ -223,7 +223,7 @@ def test_outliers_are_named(tmp_path: Path) -> None:
     VIEWS["html"](found, {}, tmp_path)
     page = (tmp_path / "report.html").read_text()
     assert "<li>lost: is &lt;empty&gt;</li>" in page
-    assert "<td>12.3 %</td><td>77.7</td><td>0.800</td>" in page
+    assert "<td>12.3 %</td><td>77.7</td><td></td><td></td><td>0.800</td>" in page
     assert "<li>odd: MAE 60.0 HU; SSIM 0.200</li>" in page
     assert "1 of 10 stand out" in page
     assert "<li>case" not in page

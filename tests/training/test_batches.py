@@ -1,19 +1,23 @@
 from __future__ import annotations
 
 from dataclasses import astuple, replace
+from multiprocessing import active_children
 
 import pytest
 import torch
 
 from medtranslate.data import open_sources
-from medtranslate.training.batches import batches, seeds, worker_count
+from medtranslate.errors import InputRefused
+from medtranslate.training import batches as batches_module
+from medtranslate.training.batches import batches, seeds, side_at, worker_count
 
 CPU = torch.device("cpu")
 
 
 def shown(settings, steps: range, process: int = 0) -> list[tuple[torch.Tensor, ...]]:
     sources = open_sources(settings, quiet=True).sources
-    return [astuple(batch) for batch in batches(settings, sources, steps, process, CPU)]
+    made = [astuple(batch) for batch in batches(settings, sources, steps, process, CPU)]
+    return [tuple(part for part in batch if part is not None) for batch in made]
 
 
 def test_what_a_step_is_shown_does_not_depend_on_who_draws_it_and_when(settings):
@@ -41,6 +45,33 @@ def test_what_the_anchor_leaves_out_changes_its_slices_alone(settings):
         for one, other in zip(whole, poorer, strict=True):
             assert all(map(torch.equal, one[:2], other[:2]))
         assert any(not torch.equal(one[2], other[2]) for one, other in zip(whole, poorer, strict=True))
+
+
+def test_slices_are_small_in_the_first_nine_tenths(settings):
+    growing = replace(
+        settings, images=80, smaller=(32, 48), network=replace(settings.network, size=64), unpaired=False
+    )
+    sides = [side_at(growing, step) for step in range(20)]
+    assert sides == [32] * 9 + [48] * 9 + [64] * 2
+    assert [side_at(replace(growing, smaller=()), step) for step in (0, 19)] == [64, 64]
+    for step in (0, 9, 18):
+        ((ct, *_),) = shown(growing, range(step, step + 1))
+        assert ct.shape[-2:] == (sides[step],) * 2
+    ((unpaired, *_),) = shown(replace(growing, unpaired=True), range(1))
+    assert unpaired.shape[-2:] == (32, 32)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_image_that_is_refused_while_drawing_ends_the_run_with_its_own_sentence(
+    settings, workers, monkeypatch
+):
+    def refuse(*_):
+        raise InputRefused("head.png: no head found")
+
+    monkeypatch.setattr(batches_module.Drawn, "_draw", refuse)
+    with pytest.raises(InputRefused, match=r"^head.png: no head found$"):
+        shown(replace(settings, workers=workers), range(2))
+    assert not active_children()
 
 
 def test_each_slice_comes_as_it_is_and_augmented(settings):

@@ -6,9 +6,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from medtranslate.config import AugmentSettings
+from medtranslate import phantom
+from medtranslate.config import AugmentSettings, ScaleSettings
 from medtranslate.data import open_sources
+from medtranslate.io import Meta, Volume, write_volume
+from medtranslate.phantom import TOLD
+from medtranslate.training.rendered import as_picture, rendered_anchor, rendered_kinds
 from medtranslate.training.synthetic_pairs import (
     NAMES,
     FreshAnchors,
@@ -17,6 +22,7 @@ from medtranslate.training.synthetic_pairs import (
     moved_anchor,
     open_anchors,
 )
+from medtranslate.transforms import scale_ct
 
 
 @pytest.fixture
@@ -34,9 +40,11 @@ def drawn(anchors, count=12, seed=0):
 
 def test_what_is_kept_is_shown_again(kept):
     first = drawn(opened(kept))
-    assert {name: tuple(images.shape) for name, images in first.items()} == dict.fromkeys(
-        NAMES, (12, 1, 32, 32)
-    )
+    assert {name: tuple(images.shape) for name, images in first.items()} == {
+        **dict.fromkeys(NAMES, (12, 1, 32, 32)),
+        "anchor_told": (12, len(TOLD)),
+        "anchor_known": (12, 2),
+    }
     different = {image.numpy().tobytes() for image in first["anchor_mr"]}
     assert len(different) == 3
 
@@ -89,12 +97,37 @@ def test_a_tissue_is_as_bright_in_one_slice_as_in_the_other(settings):
         anchor_rendered=0.0,
         network=replace(settings.network, size=96),
     )
-    images = drawn(FreshAnchors(t2, None), 24)
+    images = drawn(FreshAnchors(t2, []), 24)
     ct, wanted = images["anchor_ct"], images["anchor_wanted"]
     brain = (ct > -0.3) & (ct < 0.0)  # 22 to 40 HU
     medians = torch.stack([w[b].median() for w, b in zip(wanted, brain, strict=True) if b.sum() > 500])
     assert len(medians) > 8
     assert medians.std() < 0.12
+
+
+def test_a_picture_and_a_volume_teach_what_each_of_them_tells(settings, tmp_path):
+    """A picture in the brain window tells nothing beyond it; a volume in HU tells all."""
+    hu = phantom.slices(3, 4, 64, contrast="t1").ct[:, 0].numpy()
+    volume = Volume(np.ascontiguousarray(hu.T), np.diag([3.0, 3.0, 3.0, 1.0]), Meta(modality="ct"))
+    write_volume(volume, tmp_path / "ct" / "head.nii.gz")
+    grey = ((hu[1].clip(-20, 100) + 20) * 255 / 120).astype(np.uint8)
+    Image.fromarray(grey).save(tmp_path / "ct" / "head.png")
+    (tmp_path / "ct.csv").write_text("path\nct/head.nii.gz\nct/head.png\n")
+    scale = ScaleSettings(
+        ct_window=(-1000, 2000), ct_knots=(-150, -20, 4, 28, 52, 76, 100, 300), ct_picture=(-20, 100)
+    )
+    both = replace(settings, ct=str(tmp_path / "ct.csv"), unpaired=False, anchor_rendered=1.0, scale=scale)
+    kinds = rendered_kinds(open_sources(both, quiet=True).sources["ct"], both)
+    assert [kind.in_hu for kind in kinds] == [True, False]
+    in_hu, windowed = (rendered_anchor(both, kind, 4, torch.Generator().manual_seed(1)) for kind in kinds)
+    assert in_hu["anchor_known"].tolist() == [[-1, 1]] * 4
+    ends = scale_ct(torch.tensor([-20.0, 100.0]), scale.ct_curve)
+    torch.testing.assert_close(windowed["anchor_known"], ends.repeat(4, 1))
+    assert in_hu["anchor_ct"].max() > windowed["anchor_ct"].max() > ends[1] - 0.02
+    shown = as_picture(in_hu["anchor_ct"], both)
+    assert shown.max() <= ends[1] + 1e-5
+    inside = (in_hu["anchor_ct"] > ends[0] + 0.25) & (in_hu["anchor_ct"] < ends[1])
+    torch.testing.assert_close(shown[inside], in_hu["anchor_ct"][inside], atol=1e-3, rtol=0)
 
 
 def test_ct_is_shown_in_another_window_and_asked_for_in_its_own(settings):

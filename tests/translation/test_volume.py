@@ -21,7 +21,7 @@ from medtranslate.transforms import (
     VISIBLE,
     denormalise,
     find_frame,
-    input_range,
+    input_curve,
     into_frame,
     isolate,
     normalise,
@@ -148,7 +148,7 @@ def whole(source, model, to):
     for places in shown.split(7):
         image = model.translator(to)(into_frame(seen[places], found, description.network.size)).image
         made[places] = out_of_frame(image, found, tuple(slices.shape[2:])).clamp(-1, 1)
-    lower, upper = input_range(axial.values, modality, description.scale)
+    lower, upper = input_curve(axial.values, modality, description.scale)
     saturated = float(((axial.values < lower) | (axial.values > upper)).mean())
     planes = made[:, 0].numpy()
     planes[~allowed(frame(source, modality, model))] = AIR

@@ -1,0 +1,151 @@
+"""Measures of a translated slice beside its truth, in grey values of the pair's window, 0 to 255.
+
+Arrays are [X, Y, 1], as `read_volume` gives a picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from skimage.exposure import match_histograms
+
+from medtranslate.metrics import Values, Voxels, mae, score
+
+GREY = (0.0, 255.0)
+
+BONE = 235.0
+"""Least grey value of bone: 91 HU in the brain window."""
+
+FLUID, SMOOTH = 20.0, 2.0
+"""Fluid is darker than the median inside the skull by this, in a picture smoothed by this sigma in mm."""
+
+MARGIN = 12.0
+"""Millimetres from bone to the inside of the skull, so that fluid is that of ventricles and wide cisterns."""
+
+LEAST_FLUID = 100.0
+"""Square millimetres of fluid in a slice that is measured."""
+
+
+@dataclass(frozen=True)
+class Areas:
+    """Parts of the true CT: the inside of the skull, its fluid, and its brain, which is the rest."""
+
+    inside: Voxels
+    fluid: Voxels
+    brain: Voxels
+    pixel_mm: float = 1.0
+
+    @property
+    def shows_fluid(self) -> bool:
+        """Return True for a slice in which fluid is measured."""
+        return float(self.fluid.sum()) * self.pixel_mm**2 >= LEAST_FLUID and bool(self.brain.any())
+
+
+def areas_of(ct: Values, pixel_mm: float = 1.0, margin_mm: float = MARGIN) -> Areas:
+    """Find fluid and brain in a true CT; a picture's pixels are taken for millimetres."""
+    bone = ct >= BONE
+    rim = ndimage.binary_dilation(bone, _IN_PLANE, iterations=max(1, round(margin_mm / pixel_mm)))
+    inside = _filled(bone) & ~rim
+    fluid = fluid_in(ct, inside, pixel_mm)
+    return Areas(inside, fluid, inside & ~fluid, pixel_mm)
+
+
+def fluid_in(ct: Values, inside: Voxels, pixel_mm: float) -> Voxels:
+    """Select what is darker than the median inside the skull."""
+    if not inside.any():
+        return inside
+    found: Voxels = inside & (blurred(ct, SMOOTH / pixel_mm) < np.median(ct[inside]) - FLUID)
+    return found
+
+
+def slice_measures(made: Values, truth: Values, mask: Voxels, areas: Areas, *, ct: bool) -> dict[str, float]:
+    """Measure one slice.
+
+    Args:
+        made: a translation or a rung.
+        truth: the scan that it stands for.
+        mask: the scored pixels, without what `made` invents (`medtranslate.evaluation.masking`).
+        areas: of the true CT, whatever the direction.
+        ct: both are CT, so bone and the extent of fluid are measured.
+
+    Returns:
+        Measures by name; those that the slice has not are missing.
+    """
+    found: dict[str, float | None] = {
+        **{name: value for name, value in score(made, truth, mask, GREY)[0].items() if name != "psnr"},
+        "mae matched": mae(matched(made, truth, mask), truth, mask),
+        "gradient": gradient_correlation(made, truth, mask),
+    }
+    if areas.shows_fluid:
+        found["fluid"] = fluid_less_brain(made, areas)
+        found["true fluid"] = fluid_less_brain(truth, areas)
+    if ct:
+        found["bone"] = dice(made >= BONE, truth >= BONE)
+        if areas.shows_fluid:
+            found["fluid dice"] = dice(fluid_in(made, areas.inside, areas.pixel_mm), areas.fluid)
+    return {name: float(value) for name, value in found.items() if value is not None}
+
+
+def fluid_less_brain(values: Values, areas: Areas) -> float:
+    """Subtract the mean of brain from that of fluid in the smoothed picture."""
+    values = blurred(values, SMOOTH / areas.pixel_mm)
+    return float(values[areas.fluid].mean() - values[areas.brain].mean())
+
+
+def dice(ours: Voxels, theirs: Voxels) -> float | None:
+    """Compute 2 |A and B| / (|A| + |B|); None if both are empty."""
+    total = int(ours.sum() + theirs.sum())
+    return 2 * int((ours & theirs).sum()) / total if total else None
+
+
+def matched(made: Values, truth: Values, mask: Voxels) -> Values:
+    """Give a translation the truth's histogram inside the mask, which parts anatomy from contrast."""
+    found = made.copy()
+    found[mask] = match_histograms(made[mask], truth[mask])
+    return found
+
+
+def gradient_correlation(made: Values, truth: Values, mask: Voxels) -> float | None:
+    """Correlate the gradients along each axis of the plane, and average the two.
+
+    Penney et al., "A comparison of similarity measures for use in 2-D-3-D medical image registration", IEEE
+    TMI 17(4), 1998; Sobel filters. None if an image is constant along an axis.
+    """
+    found = []
+    for axis in (0, 1):
+        ours, theirs = (ndimage.sobel(values[:, :, 0], axis)[mask[:, :, 0]] for values in (made, truth))
+        if not (np.ptp(ours) and np.ptp(theirs)):
+            return None
+        found.append(float(np.corrcoef(ours, theirs)[0, 1]))
+    return float(np.mean(found))
+
+
+def blurred(values: Values, sigma: float) -> Values:
+    """Blur a slice by a Gaussian, sigma in pixels."""
+    made: Values = ndimage.gaussian_filter(values, (sigma, sigma, 0))
+    return made
+
+
+def shifted(values: Values, pixels: int) -> Values:
+    """Shift a slice along its rows."""
+    return np.roll(values, pixels, axis=0)
+
+
+def interval(cases: Mapping[str, Sequence[float]]) -> list[float]:
+    """Return the mean over slices, and 95 % of 2,000 bootstraps in which whole cases are drawn."""
+    sums, counts = (np.array([size(values) for values in cases.values()]) for size in (sum, len))
+    drawn = np.random.default_rng(0).integers(len(sums), size=(2_000, len(sums)))
+    low, high = np.percentile(sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1), (2.5, 97.5))
+    return [round(float(value), 3) for value in (sums.sum() / counts.sum(), low, high)]
+
+
+_IN_PLANE: NDArray[np.bool_] = ndimage.generate_binary_structure(2, 1)[:, :, None]
+
+
+def _filled(bone: Voxels) -> Voxels:
+    filled: Voxels = ndimage.binary_fill_holes(bone[:, :, 0])[:, :, None]
+    return filled

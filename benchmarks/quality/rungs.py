@@ -1,0 +1,160 @@
+"""The rows of the scoreboard: translations, their rungs, and what is measured of each."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+from statistics import fmean
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from benchmarks.ablation.appearance import apart, projected
+from benchmarks.quality.pair_measures import GREY, areas_of, blurred, shifted, slice_measures
+from benchmarks.quality.pair_sets import PICTURE_HU, WINDOW, PairSet
+from medtranslate.checkpoint import Model
+from medtranslate.config import Modality
+from medtranslate.config.types import Contrast
+from medtranslate.evaluation.mean_image import mean_image
+from medtranslate.io import Volume
+from medtranslate.metrics import Values, head_mask, invented
+from medtranslate.modality import OTHER
+from medtranslate.translation import translate_volume
+from medtranslate.translation.framed import frame
+
+WIDTHS = (1, 2, 4, 8)
+"""Sigmas in pixels of the blurred copies."""
+
+
+@dataclass
+class Rung:
+    """Measures of one row: by name, the values of the slices of each case; and the slices themselves."""
+
+    measures: dict[str, dict[str, list[float]]] = field(
+        default_factory=lambda: defaultdict(lambda: defaultdict(list))
+    )
+    slices: list[Values] = field(default_factory=list)
+
+    def add(self, case: str, image: Values, found: dict[str, float]) -> None:
+        """Add a slice [X, Y, 1]."""
+        self.slices.append(image)
+        for name, value in found.items():
+            self.measures[name][case].append(value)
+
+    @property
+    def cases(self) -> list[str]:
+        """Cases in their order."""
+        return list(self.measures["mae"])
+
+    def means(self, case: str | None = None) -> dict[str, float]:
+        """Average over the slices of a case, or over all."""
+        found = {
+            name: list(chain(*cases.values())) if case is None else cases.get(case, [])
+            for name, cases in self.measures.items()
+        }
+        return {name: fmean(values) for name, values in found.items() if values}
+
+    def summary(self, truth: Tensor) -> dict[str, float]:
+        """Average over all slices, with the SWD of their patches from those of the truth, `projections`."""
+        return self.means() | {"swd": 1000 * apart(truth, projections(self.slices))}
+
+
+def climb(
+    pairs: PairSet, data: Path, names: list[str], to: Modality, models: dict[str, Model]
+) -> tuple[list[Values], dict[str, Rung]]:
+    """Measure models and rungs on the pictures of a set; returns the truth and the rows."""
+    rungs: dict[str, Rung] = defaultdict(Rung)
+    true = []
+    means = means_of_contrasts(pairs, data, names, next(iter(models.values()))) if to == "mr" else {}
+    for name in names:
+        source, truth = (pairs.read(data, name, side) for side in (OTHER[to], to))
+        ct, case = (truth if to == "ct" else source).values, name[:2]
+        areas, head = areas_of(ct), head_mask([truth.values, source.values], [GREY, GREY])
+        true.append(truth.values)
+        for rung, image in images(
+            source, truth.values, to, models, pairs.contrasts.get(case), means.get(case)
+        ):
+            mask = head | invented(image, truth.values, GREY)
+            rungs[rung].add(case, image, slice_measures(image, truth.values, mask, areas, ct=to == "ct"))
+    return true, rungs
+
+
+def images(
+    source: Volume,
+    truth: Values,
+    to: Modality,
+    models: dict[str, Model],
+    contrast: Contrast | None,
+    mean: Tensor | None,
+) -> Iterator[tuple[str, Values]]:
+    """Yield the translations of a source and their rungs by name, [X, Y, 1] in grey values."""
+    for name, model in models.items():
+        made = in_window(translated(source, model, to, contrast).values, to, model)
+        yield name, made
+        for width in WIDTHS:
+            yield f"{name}, blurred {width}", blurred(made, width)
+        yield f"{name}, mean", in_window(mean_image(source, model, to).values, to, model)
+    if mean is not None:
+        model = next(iter(models.values()))
+        yield "mean of contrast", mean_image(source, with_mean(model, to, mean), to).values
+    yield "copied", source.values
+    yield "shifted", shifted(truth, 2)
+
+
+def translated(source: Volume, model: Model, to: Modality, contrast: Contrast | None = None) -> Volume:
+    """Translate a volume, in a contrast if the model has a choice."""
+    if to == "mr" and source.is_picture and shown_hu(model) != WINDOW:
+        source = source.with_meta(hu=PICTURE_HU)
+    if contrast and model.description.network.told:
+        model = Model(model.description, model.generators, model.means, contrast=contrast)
+    return translate_volume(source, model, to)[0]
+
+
+def shown_hu(model: Model) -> tuple[float, float]:
+    """Return the HU that are black and white in a model's CT pictures."""
+    scale = model.description.scale
+    return scale.ct_picture or scale.ct_window
+
+
+def in_window(grey: Values, to: Modality, model: Model) -> Values:
+    """Bring the grey values of a CT picture from the model's window to the pairs' own."""
+    black, white = shown_hu(model)
+    if to == "mr" or (black, white) == WINDOW:
+        return grey
+    slope, offset = PICTURE_HU
+    made: Values = ((grey * (white - black) / 255 + black - offset) / slope).clip(*GREY).astype(np.float32)
+    return made
+
+
+def means_of_contrasts(pairs: PairSet, data: Path, names: list[str], model: Model) -> dict[str, Tensor]:
+    """Average for each case the framed MR [1, S, S] of the other cases with the same contrast."""
+    framed: dict[str, list[Tensor]] = defaultdict(list)
+    for name in names:
+        seen = frame(pairs.read(data, name, "mr"), "mr", model)
+        framed[name[:2]].append(seen.framed(np.arange(1), model.description.network.size)[0])
+    found = {}
+    for case in framed:
+        kind = pairs.contrasts.get(case)
+        others = [
+            slices
+            for other in framed
+            if other != case and pairs.contrasts.get(other) == kind
+            for slices in framed[other]
+        ]
+        if others:
+            found[case] = torch.stack(others).mean(dim=0)
+    return found
+
+
+def with_mean(model: Model, to: Modality, mean: Tensor) -> Model:
+    """Put a mean slice in place of the model's own."""
+    return Model(model.description, model.generators, {to: mean})
+
+
+def projections(slices: Sequence[Values]) -> Tensor:
+    """Project the patches of slices [X, Y, 1] in grey values."""
+    return projected(torch.from_numpy(np.stack(slices)).permute(0, 3, 2, 1) / 127.5 - 1)

@@ -1,0 +1,167 @@
+"""Scores models on all pairs of CT and MR pictures at hand, in both directions, beside their rungs.
+
+    python -m benchmarks.quality.scoreboard --model brain-2d --model RUN/model --data DATA --cases choosing
+
+DATA is the folder of `pair_sets`. `choosing` cases choose settings; `reporting` cases are looked at last.
+--every 4 measures every fourth picture. --sheet draws pictures of each case; most pairs may not be shown.
+--heads measures whole heads (`head_volumes`). --labels FILE ... measures heads from label maps in T1, T2,
+FLAIR and PD; the models should not have seen them.
+
+Each set and direction with a truth has a table of models and rungs:
+
+blurred N         the translation, blurred by a Gaussian of N pixels: a change that lowers MAE and bone
+                  together has only blurred
+mean              the model's mean training image
+mean of contrast  the mean of the other cases' MR of the truth's contrast, where there are any
+copied            the source
+shifted           the truth, shifted by 2 pixels
+
+Columns are means over pictures. The CSV has intervals (95 % of a bootstrap over cases), and a row for a case:
+
+MAE, SSIM         masked, profile `image`, of 255 over the pair's window
+matched           MAE with the truth's histogram, which parts anatomy from contrast
+bone              Dice of 235 and more
+fluid, truth      fluid less brain, in grey values; the areas are those of the true CT
+fluid Dice        overlap of dark parts inside the skull
+gradient          correlation of gradients
+SWD               sliced Wasserstein distance of 7 x 7 patches, in thousandths of [-1, 1]
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from benchmarks.quality import head_volumes
+from benchmarks.quality.contact_sheet import Strip, planes_of, strip_of, write_sheet
+from benchmarks.quality.head_volumes import TO_CT, TO_MR, Head, as_grey, heads, spoken, to_ct, to_mr_and_back
+from benchmarks.quality.label_heads import label_heads
+from benchmarks.quality.pair_measures import interval
+from benchmarks.quality.pair_sets import PAIR_SETS
+from benchmarks.quality.rungs import Rung, climb, projections
+from benchmarks.quality.tables import Row, table, write
+from medtranslate.checkpoint import Model, load_model
+from medtranslate.config import Modality
+from medtranslate.config.types import Contrast
+from medtranslate.metrics import Values
+
+COLUMNS = ("mae", "mae matched", "ssim", "bone", "fluid", "true fluid", "fluid dice", "gradient", "swd")
+CONTRASTS: tuple[Contrast, ...] = ("t1", "t2", "flair", "pd")
+"""Of the MR that is made of a CT without a true MR."""
+
+TARGETS: tuple[Modality, Modality] = ("ct", "mr")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--model", action="append", required=True)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--cases", choices=("choosing", "reporting"), help="of the pairs of pictures")
+    parser.add_argument("--heads", action="store_true", help="whole heads, in HU where there is a truth")
+    parser.add_argument("--labels", type=Path, nargs="*", default=[], help="label maps that no model saw")
+    parser.add_argument("--every", type=int, default=1, help="measure every n-th picture or slice")
+    parser.add_argument("--csv", type=Path, help="write the rows, with intervals")
+    parser.add_argument("--sheet", type=Path, help="PNG of source, translations and truth")
+    options = parser.parse_args()
+    if not (options.cases or options.heads or options.labels):
+        parser.error("give --cases choosing, --cases reporting, --heads, --labels FILE, or several")
+    board = Board({name: load_model(name, torch.device("cpu")) for name in options.model})
+    if options.cases:
+        of_pictures(board, options.data, options.cases, options.every)
+    if options.heads:
+        of_heads(board, heads(options.data), options.every)
+    if options.labels:
+        of_heads(board, chain.from_iterable(map(label_heads, options.labels)), options.every)
+    if options.csv:
+        write(options.csv, board.rows)
+    if options.sheet:
+        write_sheet(board.strips, options.sheet)
+
+
+@dataclass
+class Board:
+    """What was measured of some models: rows of the CSV, and strips of the sheet."""
+
+    models: dict[str, Model]
+    rows: list[Row] = field(default_factory=list)
+    strips: list[Strip] = field(default_factory=list)
+
+    def add(
+        self, name: str, to: Modality, truth: list[Values], rungs: dict[str, Rung], labels: list[str]
+    ) -> None:
+        """Print the table of a set and direction, and keep its rows and pictures."""
+        patches = projections(truth)
+        found = {name: rung.summary(patches) for name, rung in rungs.items()}
+        print(f"\n**{name}, to {to.upper()}** ({len(truth)} slices)\n")
+        print("\n".join(table(found, COLUMNS)), flush=True)
+        for rung, means in found.items():
+            self.rows += [{"set": name, "to": to, "row": rung, **row} for row in rows_of(rungs[rung], means)]
+        shown = {"source": rungs["copied"].slices, **{name: rungs[name].slices for name in self.models}}
+        self.strips.append(strip_of(f"{name}, to {to.upper()}", labels, shown | {"truth": truth}))
+
+    def add_heads(self, name: str, found: dict[str, dict[str, float]], columns: Sequence[str]) -> None:
+        """Print a table of heads, and keep its rows."""
+        print(f"\n**{name}**\n")
+        print("\n".join(table(found, columns)), flush=True)
+        self.rows += [{"set": name, "row": row, **values} for row, values in found.items()]
+
+
+def of_pictures(board: Board, data: Path, use: str, every: int) -> None:
+    """Measure the pairs of pictures."""
+    for pairs in PAIR_SETS:
+        names = pairs.names(data, use, every)
+        if not names:
+            print(f"\n**{pairs.name}**: no pictures in {data / pairs.folder}")
+            continue
+        for to in TARGETS:
+            truth, rungs = climb(pairs, data, names, to, board.models)
+            board.add(f"{pairs.name}, {use}", to, truth, rungs, [name[:2] for name in names])
+
+
+def of_heads(board: Board, found: Iterable[Head], every: int) -> None:
+    """Measure whole heads."""
+    made, back = dict[str, dict[str, float]](), dict[str, dict[str, float]]()
+    first, shown = next(iter(board.models.values())), list[tuple[str, list[NDArray[np.uint8]]]]()
+    for head in found:
+        if head.mr and head.ct:
+            for to in TARGETS:
+                truth, rungs = head_volumes.climb(head, to, board.models, every)
+                board.add(head.name, to, truth, rungs, [head.name] * len(truth))
+        side: Modality = "mr" if head.mr else "ct"
+        source = head.of(side)
+        drawn = [as_grey(spoken(head, side, first), side, first)]
+        for name, model in board.models.items():
+            if head.mr:
+                made[f"{head.name}, {name}"], image = to_ct(head, model)
+                drawn.append(image)
+                continue
+            for kind in CONTRASTS if model.description.network.told else (None,):
+                label = f"{head.name}, {name}" + (f" in {kind}" if kind else "")
+                back[label], image = to_mr_and_back(head, model, kind)
+                drawn.append(image)
+        shown.append((head.name, [planes_of(image, source.spacing) for image in drawn]))
+    board.strips.append(Strip(f"Heads: source, {', '.join(board.models)}", shown))
+    for title, rows, columns in (("MR to CT", made, TO_CT), ("CT to MR and back", back, TO_MR)):
+        if rows:
+            board.add_heads(f"Heads, {title}", rows, columns)
+
+
+def rows_of(rung: Rung, means: Mapping[str, float]) -> Iterator[Row]:
+    """Yield the means with their intervals, then the means of each case."""
+    ends: Row = {}
+    for name, values in rung.measures.items():
+        _, ends[f"{name} low"], ends[f"{name} high"] = interval(values)
+    yield {"case": "all", **means, **ends}
+    for case in rung.cases:
+        yield {"case": case, **rung.means(case)}
+
+
+if __name__ == "__main__":
+    main()

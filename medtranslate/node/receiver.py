@@ -1,0 +1,298 @@
+"""The application entity that takes C-STORE and C-ECHO, by pynetdicom."""
+
+from __future__ import annotations
+
+import itertools
+import socket
+import ssl
+import threading
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from io import BytesIO
+from typing import Any, cast
+
+from pydicom import dcmread
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_file_meta_info
+from pydicom.uid import UID, AllTransferSyntaxes, DeflatedExplicitVRLittleEndian, EnhancedMRImageStorage
+from pynetdicom import AE, evt
+from pynetdicom.association import Association
+from pynetdicom.dimse_primitives import C_STORE
+from pynetdicom.dsutils import create_file_meta
+from pynetdicom.sop_class import (  # type: ignore[attr-defined]  # made when the module is imported
+    CTImageStorage,
+    EnhancedCTImageStorage,
+    LegacyConvertedEnhancedCTImageStorage,
+    LegacyConvertedEnhancedMRImageStorage,
+    MRImageStorage,
+    Verification,
+)
+from pynetdicom.transport import AssociationSocket, RequestHandler, ThreadedAssociationServer
+
+from medtranslate.config import NodeRules
+from medtranslate.errors import UsageError
+from medtranslate.io.dicom_files import without_comment
+from medtranslate.node.inbox import Inbox
+from medtranslate.node.tls import server_context
+
+IMAGES = (
+    *(CTImageStorage, EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage),
+    *(MRImageStorage, EnhancedMRImageStorage, LegacyConvertedEnhancedMRImageStorage),
+)
+"""Objects that are taken; others, such as secondary captures, are refused when an association is made."""
+SYNTAXES = [
+    syntax
+    for syntax in AllTransferSyntaxes
+    if syntax != DeflatedExplicitVRLittleEndian and not syntax.startswith("1.2.840.10008.1.2.4.1")
+]
+"""Transfer syntaxes that are taken: no video, and no data set that may inflate to any size."""
+PDU_BYTES = 2**17
+"""Largest unit of data that a peer is asked to send."""
+SILENCE = 60.0
+"""Seconds after which a silent association is cut."""
+
+SUCCESS, NO_ROOM, MISMATCH, NOT_UNDERSTOOD = 0x0000, 0xA700, 0xA900, 0xC000
+"""Answers to C-STORE (PS3.4 B.2.3)."""
+_NO_CALLER = (0x01, 0x01, 0x03)
+"""Answer to an unknown caller: rejected for good, by the service user, calling AE title not recognised."""
+
+
+class Refusals:
+    """Counts what was refused before it was an image, by reason; for the status page."""
+
+    def __init__(self) -> None:
+        self.lock, self.counts = threading.Lock(), Counter[str]()
+
+    def add(self, reason: str) -> None:
+        with self.lock:
+            self.counts[reason] += 1
+
+
+class _BoundedSocket(AssociationSocket):
+    """Socket that closes when a peer sends units or objects far beyond the bounds."""
+
+    most = 2**62
+    held = 0
+
+    def recv(self, nr_bytes: int) -> bytearray:
+        self.held += nr_bytes
+        if nr_bytes > 4 * PDU_BYTES or self.held > self.most:
+            raise OSError("larger than the bounds of this node")
+        return super().recv(nr_bytes)
+
+
+class _Handler(RequestHandler):
+    server: _Server
+
+    def _create_association(self) -> Association:
+        association = super()._create_association()
+        # A second socket would open the association twice (its constructor reports a connection).
+        bounded = association.dul.socket
+        bounded.__class__ = _BoundedSocket
+        assert isinstance(bounded, _BoundedSocket)
+        bounded.most = self.server.most
+        return association
+
+
+class _Server(ThreadedAssociationServer):
+    """Server that speaks with known addresses alone, and makes the TLS handshake in a thread of its own.
+
+    pynetdicom makes it where it accepts connections, so that one silent caller would hold up all others.
+    """
+
+    daemon_threads = True
+
+    def __init__(
+        self,
+        *args: Any,
+        tls: ssl.SSLContext | None,
+        known: set[str],
+        most: int,
+        refusals: Refusals,
+        **named: Any,
+    ) -> None:
+        self.tls, self.known, self.most, self.refusals = tls, known, most, refusals
+        named["request_handler"] = _Handler
+        super().__init__(*args, **named)
+
+    def verify_request(self, request: Any, client_address: Any) -> bool:
+        if _plain(client_address[0]) in self.known:
+            return True
+        self.refusals.add("connection from an unknown address")
+        return False
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        request.settimeout(SILENCE)
+        if self.tls:
+            request = self.tls.wrap_socket(request, server_side=True)
+        super().finish_request(request, client_address)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        self.refusals.add("connection without a valid TLS certificate" if self.tls else "broken connection")
+
+
+@contextmanager
+def receiving(rules: NodeRules, inbox: Inbox, refusals: Refusals) -> Iterator[int]:
+    """Take images for the block, in threads of their own; give the port.
+
+    Raises:
+        UsageError: the port is taken, the host is none of this machine, or a peer's name has no address.
+    """
+    entity = AE(ae_title=rules.title)
+    entity.require_called_aet = True
+    entity.maximum_associations = rules.associations
+    entity.maximum_pdu_size = PDU_BYTES
+    entity.acse_timeout = entity.network_timeout = entity.dimse_timeout = SILENCE
+    entity.add_supported_context(Verification)
+    for kind in IMAGES:
+        entity.add_supported_context(kind, SYNTAXES)
+    addresses = {peer.title: _resolve(peer.address) for peer in rules.peers}
+    try:
+        server = entity.make_server(
+            (rules.host, rules.port),
+            evt_handlers=_Door(rules, addresses, inbox, refusals).handlers(),
+            server_class=_Server,
+            tls=server_context(rules.tls) if rules.tls else None,
+            known=set().union(*addresses.values()),
+            most=2 * rules.object_mb * 10**6,
+            refusals=refusals,
+        )
+    except OSError as error:
+        raise UsageError(
+            f"{rules.host}:{rules.port}: cannot listen there ({(error.strerror or 'failed').lower()});"
+            " choose another host or port"
+        ) from error
+    entity._servers.append(server)
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
+    try:
+        yield server.server_address[1]
+    finally:
+        entity.shutdown()
+        server.server_close()
+
+
+def _resolve(name: str) -> set[str]:
+    """Give the IP addresses of a peer.
+
+    Raises:
+        UsageError: the name has none.
+    """
+    try:
+        return {str(info[4][0]) for info in socket.getaddrinfo(name, None)}
+    except OSError as error:
+        raise UsageError(f"peer {name}: has no address ({error.strerror}); check the name") from error
+
+
+class _Door:
+    """Answers to what happens in associations."""
+
+    def __init__(
+        self, rules: NodeRules, addresses: Mapping[str, set[str]], inbox: Inbox, refusals: Refusals
+    ) -> None:
+        self.rules, self.addresses, self.inbox, self.refusals = rules, addresses, inbox, refusals
+        self.numbers: dict[Association, int] = {}
+        self.count = itertools.count(1)
+
+    def handlers(self) -> list[Any]:
+        """Bind the answers to pynetdicom's events."""
+        return [
+            (evt.EVT_REQUESTED, self.requested),
+            (evt.EVT_REJECTED, self.rejected),
+            (evt.EVT_ESTABLISHED, self.established),
+            (evt.EVT_C_STORE, self.stored),
+            (evt.EVT_RELEASED, self.ended, [True]),
+            (evt.EVT_ABORTED, self.ended, [False]),
+            (evt.EVT_CONN_CLOSE, self.ended, [False]),
+        ]
+
+    def requested(self, event: evt.Event) -> None:
+        """Reject a caller whose title is not known, or known from another address."""
+        requestor = event.assoc.requestor
+        address = _plain(requestor.address or "")
+        if address in self.addresses.get(_caller(event.assoc), ()):
+            self.numbers[event.assoc] = next(self.count)
+            return
+        self.refusals.add("association of an unknown caller")
+        event.assoc.acse.send_reject(*_NO_CALLER)
+        event.assoc.kill()
+
+    def rejected(self, event: evt.Event) -> None:
+        self.numbers.pop(event.assoc, None)
+        self.refusals.add("association for another title, or too many at a time")
+
+    def established(self, event: evt.Event) -> None:
+        if event.assoc.rejected_contexts:
+            self.refusals.add("association that offers objects that are no CT or MR images")
+
+    def stored(self, event: evt.Event) -> int:
+        try:
+            status = self._store(event)
+        except OSError:
+            status = NO_ROOM
+        if status != SUCCESS:
+            self.refusals.add(_REASONS[status])
+        return status
+
+    def _store(self, event: evt.Event) -> int:
+        """Put an image into the inbox, and give the status of the answer."""
+        request, bounded = cast(C_STORE, event.request), event.assoc.dul.socket
+        assert isinstance(bounded, _BoundedSocket)
+        bounded.held = 0
+        data = request.DataSet.getvalue() if request.DataSet else b""
+        if len(data) > self.rules.object_mb * 10**6:
+            return NO_ROOM
+        caller = _caller(event.assoc)
+        file = _file(request, UID(event.context.transfer_syntax), caller, data)
+        try:
+            with without_comment():
+                header = dcmread(BytesIO(file), stop_before_pixels=True, specific_tags=[*_NAMES])
+                instance, series = (str(header[name].value or "") for name in _NAMES)
+        except Exception:  # nearly any, of a damaged header
+            return NOT_UNDERSTOOD
+        if not (instance and series):
+            return NOT_UNDERSTOOD
+        if instance != request.AffectedSOPInstanceUID:
+            return MISMATCH
+        self.inbox.store(caller, self.numbers[event.assoc], series, instance, file)
+        return SUCCESS
+
+    def ended(self, event: evt.Event, released: bool) -> None:
+        if (number := self.numbers.pop(event.assoc, None)) is not None:
+            self.inbox.end(number, released=released)
+
+
+_NAMES = ("SOPInstanceUID", "SeriesInstanceUID")
+_REASONS = {
+    NO_ROOM: "image without room: too large, or the disk is full",
+    MISMATCH: "image whose data set is of another object than was announced",
+    NOT_UNDERSTOOD: "image whose header is damaged or names no series",
+}
+
+
+def _caller(association: Association) -> str:
+    primitive = association.requestor.primitive
+    return (primitive.calling_ae_title or "").strip() if primitive else ""
+
+
+def _plain(address: str) -> str:
+    """Give an IPv4 address that is mapped into IPv6 its usual form."""
+    return address.removeprefix("::ffff:")
+
+
+def _file(request: C_STORE, syntax: UID, caller: str, data: bytes) -> bytes:
+    """Make the DICOM file of a request.
+
+    It names the entity that it came from (PS3.10 7.1), which a node that begins again reads there.
+    """
+    assert request.AffectedSOPClassUID
+    assert request.AffectedSOPInstanceUID
+    meta = create_file_meta(
+        sop_class_uid=request.AffectedSOPClassUID,
+        sop_instance_uid=request.AffectedSOPInstanceUID,
+        transfer_syntax=syntax,
+    )
+    meta.SourceApplicationEntityTitle = caller
+    head = DicomBytesIO()
+    write_file_meta_info(head, meta)
+    return bytes(128) + b"DICM" + head.getvalue() + data

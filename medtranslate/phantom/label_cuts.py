@@ -1,0 +1,154 @@
+"""Planes cut from label maps: turned, stretched, bent and perhaps mirrored, and painted as any contrast."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medtranslate.phantom.canvas import Plane, field
+from medtranslate.phantom.head import draw_waves
+from medtranslate.phantom.label_maps import DEPTHS, KINDS, STEP_MM, LabelMap
+from medtranslate.phantom.tissues import LABEL, TISSUES, Floats
+
+_LESIONS = ("tumour", "oedema", "haemorrhage", "infarct", "calcification")
+_BRAIN = [LABEL[name] for name in ("grey matter", "white matter", "deep nuclei", "pallidum", "brainstem")]
+
+
+@dataclass(frozen=True, eq=False)
+class Cut:
+    """One plane through a head, and what is drawn in it.
+
+    Attributes:
+        voxels: [3, size, size], places of the pixels in the map.
+        step: from one of the planes that make up a thick slice to the next, in voxels.
+        tissues: [variants, kinds, depths], the label of `TISSUES` for each code.
+        variant: [size, size], which of the variants holds.
+        plane: without the bends, in mm.
+        lesion: label of a lesion, and where it is; in the brain alone.
+    """
+
+    voxels: Floats
+    step: Floats
+    tissues: NDArray[np.uint8]
+    variant: NDArray[np.int64]
+    plane: Plane
+    lesion: tuple[int, NDArray[np.bool_]] | None
+
+
+def draw_cut(head: LabelMap, rng: np.random.Generator, size: int, *, lesions: bool = True) -> Cut:
+    """Draw a nearly axial plane of a head that is turned, stretched, bent and perhaps mirrored.
+
+    Rows run from front to back, columns from right to left, or the reverse in a mirrored head.
+    """
+    extent = np.array(head.codes.shape, np.float32) * head.spacing
+    height = rng.uniform(head.lowest, head.highest) * head.spacing[2]
+    side = max(extent[:2]) * rng.uniform(1.0, 1.15)
+    pixel = side / size
+    mirror = 1.0 if rng.random() < 0.5 else -1.0
+    turn = _rotation(np.radians(rng.normal(0.0, [8.0, 3.0, 4.0]).clip(-20, 20)))
+    stretch = np.exp(rng.normal(0.0, [0.06, 0.06, 0.06])).clip(0.85, 1.18)
+    rows = (turn @ (np.array([0.0, -pixel, 0.0]) * stretch)).astype(np.float32)
+    columns = (turn @ (np.array([-pixel * mirror, 0.0, 0.0]) * stretch)).astype(np.float32)
+    normal = turn @ (np.array([0.0, 0.0, rng.choice([1.0, 3.0, 5.0])]) * stretch)
+    middle = np.array([*(head.centre[:2] * head.spacing[:2]), height], np.float32)
+    plane = Plane(
+        (middle - (size - 1) / 2 * (rows + columns)).astype(np.float32), rows, columns, (size, size)
+    )
+    points = np.stack(np.meshgrid(np.arange(size), np.arange(size), indexing="ij")).astype(np.float32)
+    places = plane.origin[:, None, None] + np.einsum("ac,ahw->chw", np.stack([rows, columns]), points)
+    for axis in range(3):
+        places[axis] += field(draw_waves(rng, 5, 70, 200, rng.uniform(0.0, 3.5)), plane)
+        places[axis] += field(draw_waves(rng, 6, 18, 50, rng.uniform(0.0, 0.8)), plane)
+    patchy = field(draw_waves(rng, 10, 12, 40, 1.0), plane)
+    return Cut(
+        places / head.spacing[:, None, None],
+        (normal / head.spacing).astype(np.float32),
+        _tissues(rng),
+        (patchy > rng.uniform(0.2, 1.2)).astype(np.int64),
+        plane,
+        _draw_lesion(rng, head, places, plane) if lesions and rng.random() < 0.3 else None,
+    )
+
+
+def _rotation(angles: NDArray[np.float64]) -> NDArray[np.float64]:
+    (a, b, c), (x, y, z) = np.cos(angles), np.sin(angles)
+    about_x = np.array([[1, 0, 0], [0, a, -x], [0, x, a]])
+    about_y = np.array([[b, 0, y], [0, 1, 0], [-y, 0, b]])
+    about_z = np.array([[c, -z, 0], [z, c, 0], [0, 0, 1]])
+    turned: NDArray[np.float64] = about_z @ about_y @ about_x
+    return turned
+
+
+def _tissues(rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Draw which tissue lies at which depth of each part, [variants, kinds, depths].
+
+    In the second variant, muscle is streaked with fat, and diploe is dense.
+    """
+    depth = np.arange(DEPTHS) * STEP_MM
+    found = np.empty((2, KINDS, DEPTHS), np.uint8)
+    found[:] = np.arange(KINDS)[:, None].clip(max=len(TISSUES) - 1)
+    skin, fat, table = rng.uniform(0.8, 2.5), rng.uniform(1.5, 7.0), rng.uniform(0.9, 2.4)
+    lost = rng.uniform(0.2, 1.8) if rng.random() < 0.5 else 0.0
+    soft, skull, grey, white = range(len(TISSUES), KINDS)
+    for variant, (inner, core) in enumerate((("muscle", "diploe"), ("fat", "cortical bone"))):
+        found[variant, soft] = np.where(
+            depth < skin, LABEL["skin"], np.where(depth < skin + fat, LABEL["fat"], LABEL[inner])
+        )
+        found[variant, skull] = np.where(depth <= table, LABEL["cortical bone"], LABEL[core])
+        found[variant, grey] = np.where(depth < lost, LABEL["csf"], LABEL["grey matter"])
+        found[variant, white] = np.where(depth < lost, LABEL["csf"], LABEL["white matter"])
+    return found
+
+
+def _draw_lesion(
+    rng: np.random.Generator, head: LabelMap, places: Floats, plane: Plane
+) -> tuple[int, NDArray[np.bool_]]:
+    """Draw a rough ellipse about a pixel of the plane; what of it lies outside the brain is not shown."""
+    size = plane.shape[0]
+    centre = places[:, *rng.integers(size // 4, 3 * size // 4, 2)]
+    radii = rng.uniform(3.0, 25.0) * rng.uniform(0.5, 1.0, 3)
+    away = (places - centre[:, None, None]) / radii[:, None, None]
+    rough = 0.35 * field(draw_waves(rng, 6, 10, 40, 1.0), plane)
+    label = LABEL[_LESIONS[int(rng.integers(len(_LESIONS)))]]
+    return label, (away**2).sum(axis=0) < 1.0 + rough
+
+
+def paint_cut(
+    head: LabelMap, cut: Cut, values: Floats, rng: np.random.Generator, planes: int = 4
+) -> tuple[Floats, NDArray[np.bool_]]:
+    """Paint images of a cut: the mean of planes across its thickness, between whose pixels lie random steps.
+
+    A pixel has the mean of several voxels near it, which is the partial volume of a real one.
+
+    Args:
+        values: value of each tissue in each image, [channels, tissues].
+
+    Returns:
+        Images [channels, size, size], and True where the first plane shows the head.
+    """
+    brain = np.isin(np.arange(len(TISSUES)), _BRAIN)
+    shape = np.array(head.codes.shape)[:, None, None]
+    images = np.zeros((len(values), *cut.variant.shape), np.float32)
+    pixel = np.abs(cut.voxels[:, 1:, 1:] - cut.voxels[:, :-1, :-1]).mean(axis=(1, 2))
+    flat = head.codes.ravel()
+    tissues = cut.tissues.reshape(2, -1)
+    inside = None
+    for index in range(planes):
+        jitter = rng.uniform(-0.5, 0.5, (3, *cut.variant.shape)) * np.maximum(pixel, 0.7)[:, None, None]
+        across = ((index + 0.5) / planes - 0.5) * cut.step[:, None, None]
+        voxels = np.rint(cut.voxels + jitter + across).astype(np.int64)
+        beyond = ((voxels < 0) | (voxels >= shape)).any(axis=0)
+        voxels = voxels.clip(0, shape - 1)
+        code = flat[(voxels[0] * shape[1] + voxels[1]) * shape[2] + voxels[2]]
+        tissue = tissues[cut.variant, code]
+        tissue[beyond] = 0
+        if cut.lesion is not None:
+            label, where = cut.lesion
+            tissue[where & brain[tissue]] = label
+        images += values[:, tissue]
+        inside = tissue > 0 if inside is None else inside
+    images /= planes
+    assert inside is not None
+    return images, inside

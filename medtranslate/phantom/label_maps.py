@@ -1,0 +1,148 @@
+"""Heads from label maps: real anatomy, of which the tissue at each voxel is known.
+
+A map tells fewer tissues apart than a digital head is painted with. So a table names for each of its labels
+a tissue of `tissues`, or a part of the head that is divided by depth: soft tissue into skin, fat and muscle,
+the skull into its tables and the diploe, brain into what stays and what atrophy turns into fluid. The depths
+differ from head to head, and so does the shape, which is turned, stretched and bent (as Billot et al. do,
+"SynthSeg", Medical Image Analysis 86, 2023).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from medtranslate.errors import InputRefused, SettingsError
+from medtranslate.io import read_volume
+from medtranslate.io.layout import to_axial
+from medtranslate.phantom.tissues import LABEL, TISSUES, Floats
+
+TABLES = Path(__file__).parent / "tables"
+"""Tables of public maps, by the name of the map's file without its suffix."""
+
+PARTS = ("soft tissue", "skull", "grey matter", "white matter")
+"""Labels of a table that are divided by depth."""
+
+STEP_MM = 0.25
+"""Depths are kept as multiples of this, up to 255 of them."""
+
+_SPECK_MM3 = 1000.0
+DEPTHS = 256
+KINDS = len(TISSUES) + len(PARTS)
+
+
+@dataclass(frozen=True, eq=False)
+class LabelMap:
+    """One head.
+
+    Attributes:
+        codes: [X, Y, Z] in RAS order; 256 times the kind of tissue plus its depth. Kinds are the labels of
+            `TISSUES`, and then `PARTS`. Depth is that below the air in soft tissue, below its surface in the
+            skull, and the distance to fluid in grey and white matter.
+        spacing: of the voxels in mm.
+        lowest, highest: planes between which the head's slices are drawn.
+        centre: of the head in those planes, in voxels.
+    """
+
+    codes: NDArray[np.uint16]
+    spacing: Floats
+    lowest: float
+    highest: float
+    centre: Floats
+
+
+def read_label_map(path: Path, table: Path | None = None) -> LabelMap:
+    """Read a label map with its table.
+
+    Args:
+        path: of the map, a volume of any format.
+        table: YAML that names a tissue of `TISSUES`, or one of `PARTS`, for each label under `tissues`
+            (default: `NAME.yaml` beside the map, else the table of that name in `TABLES`).
+
+    Raises:
+        InputRefused: the map is no volume of such labels.
+        SettingsError: there is no table, or it names an unknown tissue.
+    """
+    names = read_table(path, table)
+    axial = to_axial(read_volume(path))
+    # From LPS to RAS order.
+    kinds = _kinds(axial.values[::-1, ::-1], names, path)
+    return divide(kinds, np.array(axial.spacing, np.float32))
+
+
+def read_table(path: Path, table: Path | None = None) -> dict[int, str]:
+    """Read the table of a label map: the tissue or part that each of its labels is.
+
+    Raises:
+        SettingsError: there is none, or it names an unknown tissue.
+    """
+    name = path.name.removesuffix(".gz").removesuffix(".nii") + ".yaml"
+    found = table or next((one for one in (path.parent / name, TABLES / name) if one.is_file()), None)
+    if found is None:
+        raise SettingsError(
+            f"{path}: no table of its labels; write {name} beside it with `tissues: {{0: air, 1: csf, ...}}`"
+        )
+    try:
+        content: Any = yaml.safe_load(found.read_text(encoding="utf-8"))
+        tissues = {int(label): str(tissue) for label, tissue in content["tissues"].items()}
+    except (OSError, KeyError, TypeError, ValueError, AttributeError, yaml.YAMLError) as error:
+        raise SettingsError(f"{found}: no table of labels ({error}); see docs/data.md") from None
+    if unknown := sorted(set(tissues.values()) - LABEL.keys() - set(PARTS)):
+        raise SettingsError(
+            f"{found}: unknown tissues {', '.join(unknown)}; known are {', '.join([*LABEL, *PARTS[:2]])}"
+        )
+    return tissues
+
+
+def _kinds(labels: NDArray[Any], table: Mapping[int, str], path: Path) -> NDArray[np.uint8]:
+    present = np.unique(labels)
+    if missing := sorted(set(present.tolist()) - table.keys()):
+        raise InputRefused(f"{path}: its table lacks the labels {', '.join(map(str, missing[:8]))}")
+    number = {name: LABEL.get(name, 0) for name in table.values()}
+    number |= {part: len(TISSUES) + index for index, part in enumerate(PARTS)}
+    names = [table[int(label)] for label in present]
+    kinds = np.array([number[name] for name in names], np.uint8)
+    found: NDArray[np.uint8] = kinds[np.searchsorted(present, labels)]
+    return found
+
+
+def divide(kinds: NDArray[np.uint8], spacing: Floats) -> LabelMap:
+    """Measure the depth of each voxel in its part, after loose pieces beside the head are removed."""
+    pieces, count = ndimage.label(kinds > 0)
+    if count > 1:
+        kinds = np.where(pieces == 1 + int(np.argmax(np.bincount(pieces.ravel())[1:])), kinds, 0)
+    bones, _ = ndimage.label(kinds == len(TISSUES) + PARTS.index("skull"))
+    sizes = np.bincount(bones.ravel())
+    # Specks of bone in the sulci are errors of the map.
+    kinds = np.where((bones > 0) & (sizes < _SPECK_MM3 / np.prod(spacing))[bones], LABEL["csf"], kinds)
+    soft, skull, grey, white = (kinds == len(TISSUES) + index for index in range(len(PARTS)))
+    # Sinuses and the mouth are air, but the skin is on the outside.
+    outside = ~ndimage.binary_fill_holes(kinds > 0)
+    depth = np.zeros(kinds.shape, np.float32)
+    for where, origin in (
+        (soft, outside),
+        (skull, ~skull),
+        (grey | white, kinds == LABEL["csf"]),
+    ):
+        if where.any() and origin.any():
+            near = ndimage.distance_transform_edt(~origin, sampling=spacing).astype(np.float32)
+            depth[where] = near[where]
+    steps = np.clip(depth / STEP_MM, 0, DEPTHS - 1).astype(np.uint16)
+    places = np.argwhere(kinds > 0)
+    brain = np.flatnonzero((grey | white).any(axis=(0, 1)))
+    low, high = places.min(axis=0), places.max(axis=0)
+    lowest = brain[0] if len(brain) else low[2]
+    return LabelMap(
+        kinds.astype(np.uint16) * DEPTHS + steps,
+        spacing,
+        float(max(low[2], lowest - 25.0 / spacing[2])),
+        float(high[2]),
+        ((low + high) / 2).astype(np.float32),
+    )

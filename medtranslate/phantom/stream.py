@@ -1,0 +1,193 @@
+"""A stream of slices: axial planes of random heads, painted or cut from label maps, with noise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from medtranslate.config import StreamContrast
+from medtranslate.phantom.canvas import Plane, field
+from medtranslate.phantom.head import Head, draw_head, draw_waves
+from medtranslate.phantom.label_cuts import draw_cut, paint_cut
+from medtranslate.phantom.label_maps import LabelMap
+from medtranslate.phantom.paint import paint
+from medtranslate.phantom.tissues import TOLD, Floats, brightness, ct_values, mr_values
+
+_LEAST_HEAD = 0.03
+"""Share of a slice that shows the head, at least; a turned plane may pass above the vertex."""
+
+
+_SEEN_HU = -100.0
+"""HU of what counts as seen there."""
+
+
+@dataclass(frozen=True, eq=False)
+class Slices:
+    """Axial slices of random heads, [count, 1, size, size]; rows front to back, columns right to left.
+
+    Attributes:
+        ct: HU.
+        mr: arbitrary units, air near 0, the brightest tissue near 1000.
+        head: True inside the head, its air included.
+        wanted: a second MR in another contrast, None by default.
+        told: brightness of the tissues of `TOLD` in the last MR, [count, 7] in [-1, 1].
+    """
+
+    ct: torch.Tensor
+    mr: torch.Tensor
+    head: torch.Tensor
+    wanted: torch.Tensor | None = None
+    told: torch.Tensor | None = None
+
+
+def slices(
+    seed: int,
+    count: int,
+    size: int,
+    *,
+    contrast: StreamContrast = "both",
+    wanted: StreamContrast | None = None,
+    lesions: bool = True,
+    skull_base: bool = True,
+    maps: Sequence[LabelMap] = (),
+) -> Slices:
+    """Draw axial slices, each of a new head at a random height.
+
+    Heads, planes and CT depend on the seed alone, so calls with other contrasts show the same slices.
+
+    Args:
+        seed: seed of all random numbers; item i of a seed does not depend on `count`.
+        count: number of slices.
+        size: pixels along both sides.
+        contrast: contrast of the MR: a sequence; "physics" (clinical sequences at random), "random" (per
+            tissue) or "both" (half and half).
+        wanted: contrast of a second MR of the same slices.
+        lesions: False omits them from the same heads and the same planes.
+        skull_base: False omits the base of the skull, the orbits and the sinuses; the vault
+            stays closed below the brain.
+        maps: heads to cut the slices from, one at random for each, in place of painted heads.
+    """
+    contrasts = (contrast,) if wanted is None else (contrast, wanted)
+    images = np.empty((1 + len(contrasts), count, 1, size, size), np.float32)
+    inside = np.empty((count, 1, size, size), np.bool_)
+    told = np.empty((count, len(TOLD)), np.float32)
+    for index in range(count):
+        rng = np.random.default_rng([seed, index, 2])
+        cut = partial(_cut, maps) if maps else partial(_painted_slice, skull_base)
+        streams = [np.random.default_rng([seed, index, 3 + which]) for which in range(len(contrasts))]
+        values = [mr_values(stream, contrast) for stream, contrast in zip(streams, contrasts, strict=True)]
+        drawn = cut(rng, values, size, lesions)
+        images[:, index, 0], inside[index, 0] = _with_noise(drawn, rng, streams), drawn.inside
+        told[index] = brightness(values[-1])
+    ct, mr, *second = map(torch.from_numpy, images)
+    heads, told_of = torch.from_numpy(inside), torch.from_numpy(told)
+    return Slices(ct, mr, heads, second[0] if second else None, told_of)
+
+
+@dataclass(frozen=True, eq=False)
+class _Drawn:
+    """CT and MRs of a slice [1 + contrasts, size, size] without noise, and where the head is.
+
+    `grain` is the noise of the CT in HU.
+    """
+
+    images: Floats
+    inside: NDArray[np.bool_]
+    plane: Plane
+    grain: float
+
+
+def _painted_slice(
+    skull_base: bool, rng: np.random.Generator, values: Sequence[Floats], size: int, lesions: bool
+) -> _Drawn:
+    """Paint a slice of a new head."""
+    head = draw_head(int(rng.integers(2**62)))
+    plane = _axial(rng, head, size)
+    if not lesions:
+        head = replace(head, lesions=())
+    if not skull_base:
+        head = replace(head, parts={name: head.parts[name] for name in ("face", "deep")})
+    softness, grain = rng.uniform(0.9, 2.2), rng.uniform(1.0, 5.0)
+    canvas = paint(head, plane, np.stack([ct_values(rng), *values]), softness)
+    return _Drawn(canvas.images, canvas.head | (canvas.labels > 0), plane, grain)
+
+
+def _cut(
+    maps: Sequence[LabelMap],
+    rng: np.random.Generator,
+    values: Sequence[Floats],
+    size: int,
+    lesions: bool,
+) -> _Drawn:
+    """Cut a slice from one of the maps; CT and MR are blurred by different widths."""
+    head, tissues = maps[int(rng.integers(len(maps)))], np.stack([ct_values(rng), *values])
+    seen = np.zeros(1, np.bool_)
+    while seen.mean() < _LEAST_HEAD:
+        cut = draw_cut(head, rng, size, lesions=lesions)
+        images, inside = paint_cut(head, cut, tissues, rng)
+        seen = ndimage.binary_opening(images[0] > _SEEN_HU, np.ones((5, 5), np.bool_))
+    for image in images:
+        ndimage.gaussian_filter(image, rng.uniform(0.0, 0.9) * size / 256, output=image)
+    return _Drawn(images, inside, cut.plane, rng.uniform(1.0, 5.0))
+
+
+def _with_noise(drawn: _Drawn, rng: np.random.Generator, streams: Sequence[np.random.Generator]) -> Floats:
+    """Add noise to a slice, and texture and the coils' shading to its MRs."""
+    images, plane = drawn.images, drawn.plane
+    images[0] += ct_noise(rng, plane.shape, drawn.grain)
+    texture = field(draw_waves(rng, 16, 6, 60, 1.0), plane)
+    for stream, mr in zip(streams, images[1:], strict=True):
+        bias = field(draw_waves(stream, 5, 120, 400, stream.uniform(0.0, 0.12)), plane)
+        mr[:] = rician(
+            mr * (1.0 + stream.uniform(0.0, 0.05) * texture + bias), stream, stream.uniform(2.0, 30.0)
+        )
+    return images
+
+
+def _axial(rng: np.random.Generator, head: Head, size: int) -> Plane:
+    """Draw a plane across the head: mostly brain, one in eight through face and neck, lesions favoured."""
+    height = rng.uniform(-58.0, 74.0) if rng.random() < 0.87 else rng.uniform(-98.0, -58.0)
+    if head.lesions and rng.random() < 0.25:
+        lesion = head.lesions[0]
+        height = lesion.centre[2] + rng.uniform(-0.7, 0.7) * lesion.radii[2]
+    share = np.sqrt(1.0 - (max(height - 9.0, 0.0) / 85.0) ** 2)
+    centre = (
+        head.rotation.T @ (np.array([0.0, -17.0 if height > -15.0 else -7.0, height]) * head.scale)
+        + head.shift
+    )
+    side = 205.0 * share * float(head.scale[1]) * rng.uniform(1.04, 1.3)
+    step = side / size
+    middle = centre + np.array([rng.uniform(-5, 5), rng.uniform(-5, 5), 0.0])
+    origin = middle + np.array([0.5, 0.5, 0.0]) * (side - step)
+    return Plane(
+        origin.astype(np.float32),
+        np.array([0, -step, 0], np.float32),
+        np.array([-step, 0, 0], np.float32),
+        (size, size),
+    )
+
+
+def ct_noise(rng: np.random.Generator, shape: tuple[int, int], spread: float) -> Floats:
+    """Draw the noise of a reconstruction, in which neighbours are correlated."""
+    white = rng.standard_normal(shape, np.float32)
+    smooth = 0.5 * white
+    smooth[1:] += 0.25 * white[:-1]
+    smooth[:-1] += 0.25 * white[1:]
+    grain = 0.5 * smooth
+    grain[:, 1:] += 0.25 * smooth[:, :-1]
+    grain[:, :-1] += 0.25 * smooth[:, 1:]
+    grain *= np.float32(spread / 0.375)
+    return grain
+
+
+def rician(image: Floats, rng: np.random.Generator, level: float) -> Floats:
+    """Compute the magnitude of a complex image with normal noise (Gudbjartsson, Patz, MRM 34 (1995) 910)."""
+    noise = rng.standard_normal((2, *image.shape), np.float32) * np.float32(level)
+    magnitude: Floats = np.sqrt((image + noise[0]) ** 2 + noise[1] ** 2)
+    return magnitude

@@ -1,0 +1,252 @@
+"""The scoreboard's measures on pairs with a known answer, and its rows on made pictures."""
+
+import csv
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from benchmarks.quality import scoreboard
+from benchmarks.quality.contact_sheet import planes_of
+from benchmarks.quality.head_volumes import Head, climb, in_hu, to_ct, to_mr_and_back
+from benchmarks.quality.label_heads import label_heads
+from benchmarks.quality.pair_measures import (
+    BONE,
+    areas_of,
+    blurred,
+    dice,
+    fluid_less_brain,
+    gradient_correlation,
+    slice_measures,
+)
+from benchmarks.quality.pair_sets import PAIR_SETS
+from benchmarks.quality.rungs import WIDTHS, in_window, means_of_contrasts, translated
+from medtranslate.checkpoint import Model, load_model
+from medtranslate.config import ScaleSettings
+from medtranslate.metrics import Values
+from medtranslate.model import Generators
+
+AIR, BRAIN, SKULL, VENTRICLE = 0.0, 110.0, 255.0, 60.0
+
+
+def head(size: int = 128, *, brain: float = BRAIN, bone: float = SKULL, fluid: float = VENTRICLE) -> Values:
+    """A slice [X, Y, 1]: a skull of 6 % of the side around brain with two ventricles; some noise."""
+    x, y = np.mgrid[:size, :size] / size - 0.5
+    radius = np.hypot(x, y / 1.2)
+    values = np.where(radius < 0.4, bone, AIR)
+    values[radius < 0.34] = brain
+    values[np.hypot(abs(x) - 0.07, y / 2.5) < 0.04] = fluid
+    values += np.random.default_rng(0).normal(0, 2, values.shape)
+    return values.clip(0, 255).astype(np.float32)[:, :, None]
+
+
+@pytest.fixture(scope="module")
+def model(small_model: Path) -> Model:
+    return load_model(small_model, torch.device("cpu"))
+
+
+def test_bone_of_a_known_overlap() -> None:
+    truth, made = np.zeros((32, 32, 1), np.float32), np.zeros((32, 32, 1), np.float32)
+    truth[4:14, 4:14], made[9:19, 4:14] = BONE, BONE
+    everywhere = np.ones_like(truth, bool)
+    found = slice_measures(made, truth, everywhere, areas_of(truth), ct=True)
+    assert found["bone"] == pytest.approx(0.5)
+    assert found["mae"] == pytest.approx(BONE * 100 / 1024)
+    assert slice_measures(made - 1, truth, everywhere, areas_of(truth), ct=True)["bone"] == 0
+    assert "bone" not in slice_measures(made, truth, everywhere, areas_of(truth), ct=False)
+    assert dice(np.zeros(3, bool), np.zeros(3, bool)) is None
+
+
+def test_fluid_has_the_sign_of_the_picture_and_not_of_the_truth() -> None:
+    truth = head()
+    areas = areas_of(truth)
+    assert areas.shows_fluid
+    assert fluid_less_brain(truth, areas) == pytest.approx(VENTRICLE - BRAIN, abs=15)
+    assert fluid_less_brain(head(fluid=160), areas) > 20
+    assert fluid_less_brain(head(fluid=BRAIN), areas) == pytest.approx(0, abs=1)
+    mask = np.ones_like(truth, bool)
+    right, wrong = (slice_measures(made, truth, mask, areas, ct=True) for made in (truth, head(fluid=160)))
+    assert (right["fluid dice"], wrong["fluid dice"]) == (1, 0)
+    assert right["true fluid"] == wrong["true fluid"]
+
+
+@pytest.mark.parametrize(
+    "picture", [head(bone=BRAIN), np.zeros((32, 32, 1), np.float32)], ids=["no skull", "air"]
+)
+def test_without_a_skull_there_is_no_fluid(picture: Values) -> None:
+    areas = areas_of(picture)
+    assert not areas.shows_fluid
+    assert "fluid" not in slice_measures(picture, picture, np.ones_like(picture, bool), areas, ct=True)
+
+
+def test_a_wider_blur_has_less_bone_and_fewer_edges() -> None:
+    truth = head()
+    mask, areas = np.ones_like(truth, bool), areas_of(truth)
+    found = [
+        slice_measures(made, truth, mask, areas, ct=True)
+        for made in (truth, *(blurred(truth, width) for width in WIDTHS))
+    ]
+    for measure in ("bone", "gradient", "ssim"):
+        values = [measures[measure] for measures in found]
+        assert values[0] == pytest.approx(1)
+        assert values == sorted(values, reverse=True)
+    errors = [measures["mae"] for measures in found]
+    assert errors == sorted(errors)
+    assert found[0]["fluid"] < found[-1]["fluid"] < 0
+
+
+def test_gradients_turn_their_sign_with_the_contrast() -> None:
+    truth = head()
+    mask = np.ones_like(truth, bool)
+    assert gradient_correlation(truth, truth, mask) == pytest.approx(1)
+    assert gradient_correlation(255 - truth, truth, mask) == pytest.approx(-1)
+    assert gradient_correlation(0.5 * truth + 20, truth, mask) == pytest.approx(1)
+    assert gradient_correlation(np.zeros_like(truth), truth, mask) is None
+
+
+def test_matching_takes_the_contrast_out_of_the_error() -> None:
+    truth = head()
+    found = slice_measures(0.5 * truth + 20, truth, np.ones_like(truth, bool), areas_of(truth), ct=False)
+    assert found["mae matched"] < 0.2 < found["mae"]
+
+
+def test_a_model_of_other_hu_is_windowed(model: Model) -> None:
+    grey = np.float32([0, 100, 255])
+    assert in_window(grey, "ct", model) == pytest.approx(grey, abs=1e-3)
+    wide = Model(
+        replace(model.description, scale=ScaleSettings(ct_window=(-1000.0, 2000.0))),
+        model.generators,
+        model.means,
+    )
+    # 85 is 0 HU, which is 42.5 in the brain window.
+    assert in_window(np.float32([0, 85, 255]), "ct", wide) == pytest.approx([0, 42.5, 255], abs=0.1)
+    assert in_window(grey, "mr", wide) is grey
+
+
+def test_a_model_with_a_choice_is_asked_for_the_contrast(data: Path, model: Model) -> None:
+    network = replace(model.description.network, told=7)
+    torch.manual_seed(0)
+    told = Model(replace(model.description, network=network), Generators(network).eval(), model.means)
+    source = PAIR_SETS[0].read(data, "16001.png", "ct")
+    made = [translated(source, told, "mr", contrast).values for contrast in ("t1", "t2", "t1")]
+    assert np.array_equal(made[0], made[2])
+    assert not np.array_equal(made[0], made[1])
+    alone = [translated(source, model, "mr", contrast).values for contrast in ("t1", "t2")]
+    assert np.array_equal(*alone)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Pairs of two atlas cases, and of one further patient."""
+    folder = tmp_path_factory.mktemp("pairs")
+    cases = {"paired-ct-mr/MRI": ("16", "20"), "paired-three/MRI-T1": ("71",), "paired-three/MRI-T2": ("71",)}
+    mr = head(96, brain=150, bone=20, fluid=230)
+    for place, names in cases.items():
+        for kind, picture in {folder / place: mr, (folder / place).parent / "CT": head(96)}.items():
+            kind.mkdir(parents=True, exist_ok=True)
+            for name, number in product(names, (1, 2, 3)):
+                pixels = np.roll(picture[:, :, 0].T, number, axis=1).astype(np.uint8)
+                Image.fromarray(pixels).save(kind / f"{name}{number:03}.png")
+    return folder
+
+
+def test_rows_of_made_pairs(
+    data: Path, small_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows_path, sheet = tmp_path / "rows.csv", tmp_path / "sheet.png"
+    line = f"scoreboard --model {small_model} --data {data} --cases choosing --every 2"
+    monkeypatch.setattr("sys.argv", [*line.split(), "--csv", str(rows_path), "--sheet", str(sheet)])
+    monkeypatch.setattr("benchmarks.ablation.appearance.DIRECTIONS", 4)
+    monkeypatch.setattr("benchmarks.ablation.appearance.PATCHES", 64)
+    scoreboard.main()
+    with rows_path.open(newline="") as file:
+        rows = {(row["set"], row["to"], row["row"], row["case"]): row for row in csv.DictReader(file)}
+    assert {key[:2] for key in rows} == {
+        (f"{pairs.name}, choosing", to) for pairs in PAIR_SETS for to in ("ct", "mr")
+    }
+    of_atlas = [key[2:] for key in rows if key[:2] == ("atlas, choosing", "ct")]
+    assert {case for name, case in of_atlas if name == "copied"} == {"all", "16", "20"}
+    assert len({name for name, _ in of_atlas}) == 2 + len(WIDTHS) + 2
+    shifted = rows["atlas, choosing", "ct", "shifted", "all"]
+    assert float(shifted["bone"]) > 0.5 > float(rows["atlas, choosing", "ct", "copied", "all"]["bone"])
+    assert float(shifted["fluid"]) < 0 < float(rows["atlas, choosing", "ct", "copied", "all"]["fluid"])
+    assert ("T1, choosing", "mr", "mean of contrast", "71") not in rows  # there is no other patient
+    with Image.open(sheet) as picture:
+        assert picture.size == (3 * 3 * 96, 8 * (96 + 14))
+
+
+def test_the_mean_of_a_contrast_is_that_of_other_cases(data: Path, model: Model) -> None:
+    atlas = PAIR_SETS[0]
+    names = atlas.names(data, "choosing")
+    means = means_of_contrasts(atlas, data, names, model)
+    alone = means_of_contrasts(atlas, data, [name for name in names if not name.startswith("16")], model)
+    assert set(means) == {"16", "20"}
+    assert means["16"].shape == (1, 32, 32)
+    assert alone == {}
+
+
+@pytest.fixture(scope="module")
+def balls(tmp_path_factory: pytest.TempPathFactory) -> list[Head]:
+    """Heads of the map of a ball of 96 mm with scalp, skull, fluid, brain and two ventricles."""
+    x, y, z = np.indices((96, 96, 96)) - 47.5
+    radius = np.sqrt(x**2 + y**2 + z**2)
+    labels = np.digitize(-radius, [-46, -42, -36, -34]).astype(np.uint8)
+    labels[np.hypot(np.hypot(abs(x) - 6, y / 2), z) < 4] = 3
+    path = tmp_path_factory.mktemp("map") / "ball.nii.gz"
+    nib.save(nib.Nifti1Image(labels, np.eye(4)), path)
+    names = ["air", "soft tissue", "skull", "csf", "white matter"]
+    lines = "\n".join(f"  {label}: {name}" for label, name in enumerate(names))
+    path.with_name("ball.yaml").write_text(f"tissues:\n{lines}\n")
+    return list(label_heads(path))
+
+
+def test_heads_of_a_label_map_have_its_tissues(balls: list[Head]) -> None:
+    found = {head.contrast: head for head in balls}
+    assert list(found) == ["t1", "t2", "flair", "pd"]
+    ct = found["t1"].of("ct")
+    assert ct.shape == (96, 96, 32)
+    middle = ct.values[:, :, 16]
+    assert middle[0, 0] == pytest.approx(-1000, abs=30)
+    assert middle.max() > 1000
+    white, fluid = middle[44:51, 60:70].mean(), middle[40:43, 46:49].mean()
+    assert white - fluid == pytest.approx(29 - 7, abs=6)
+    for contrast, darker in (("t1", True), ("t2", False), ("flair", True)):
+        mr = found[contrast].of("mr").values[:, :, 16]
+        assert (mr[40:43, 46:49].mean() < mr[44:51, 60:70].mean()) == darker
+
+
+def test_a_ct_in_hu_is_scored_by_tissue() -> None:
+    truth = np.full((32, 32, 8), -1000, np.float32)
+    truth[4:28, 4:28], truth[8:24, 8:24] = 1000, 30
+    made = truth.copy()
+    made[8:24, 8:24] += 10
+    made[4:28, 4:6] = 30
+    found = in_hu(made, truth, (5, 5, 5), (-1000, 2000))
+    assert found["soft tissue"] == pytest.approx(10)
+    assert found["bone HU"] == pytest.approx(970 * 2 * 24 / (24**2 - 16**2))
+    assert found["bone 200"] == pytest.approx(2 * (320 - 48) / (320 + 320 - 48))
+    windowed = in_hu(made.clip(-20, 100), truth, (5, 5, 5), (-20, 100))
+    assert [windowed[name] for name in ("head", "bone HU", "air", "bone 200")] == [None] * 4
+
+
+def test_a_whole_head_is_measured_with_its_planes(balls: list[Head], model: Model) -> None:
+    head = balls[0]
+    measured, grey = to_ct(head, model)
+    assert grey.shape == head.of("mr").shape
+    assert measured["drawn outside"] >= measured["bone outside"] >= 0
+    # An untrained network makes one grey, so that slices hardly differ.
+    assert measured["seams"] < 1
+    back, mr = to_mr_and_back(Head("ct", ct=head.ct), model)
+    assert mr.shape == grey.shape
+    assert back["mae back"] > 10
+    assert planes_of(grey, head.of("mr").spacing).shape == (96, 3 * 96)
+    truth, rungs = climb(head, "ct", {"small": model}, every=8)
+    assert len(truth) == 4
+    shifted, made = (rungs[name].means() for name in ("shifted", "small"))
+    assert shifted["bone"] > 0.5 > made["bone"]
+    assert shifted["mae"] < made["mae"]

@@ -1,0 +1,165 @@
+"""Heads cut from label maps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+import yaml
+
+from medtranslate.errors import InputRefused, SettingsError
+from medtranslate.phantom import LABEL, TISSUES, TOLD, read_label_map, slices
+from medtranslate.phantom.label_cuts import draw_cut, paint_cut
+from medtranslate.phantom.label_maps import DEPTHS, PARTS, STEP_MM, TABLES, read_table
+
+NAMES = {0: "air", 1: "soft tissue", 2: "skull", 3: "csf", 4: "grey matter", 5: "white matter"}
+RADII = {5: 34, 4: 44, 3: 50, 2: 58, 1: 70}
+"""Radius in mm of the ball that each label ends with: white matter inside, soft tissue outside."""
+
+
+@pytest.fixture(scope="module")
+def shells(tmp_path_factory) -> Path:
+    """A head of nested balls, 2 mm, in LPS order, with a loose piece beside it and a speck in its brain."""
+    folder = tmp_path_factory.mktemp("labels")
+    places = np.indices((80, 80, 80)) * 2.0
+    radius = np.sqrt(((places - 80.0) ** 2).sum(axis=0))
+    labels = np.zeros((80, 80, 80), np.uint8)
+    for label, limit in sorted(RADII.items(), key=lambda pair: -pair[1]):
+        labels[radius < limit] = label
+    labels[2:5, 2:5, 2:5] = 1
+    labels[45, 40, 40] = 2
+    affine = np.diag([-2.0, -2.0, 2.0, 1.0])
+    nibabel.save(nibabel.Nifti1Image(labels, affine), folder / "shells.nii.gz")
+    (folder / "shells.yaml").write_text(yaml.safe_dump({"tissues": NAMES}))
+    return folder / "shells.nii.gz"
+
+
+def test_depths_are_those_of_the_anatomy(shells):
+    head = read_label_map(shells)
+    kind, depth = np.divmod(head.codes, DEPTHS)
+    ray = np.arange(80 // 2, 80)  # from the middle outward, along one axis
+    along, mm = kind[ray, 40, 40], depth[ray, 40, 40] * STEP_MM
+    radius = np.abs(ray * 2.0 - 80.0 + 2.0)  # canonical order turns the first axis round
+    parts = {part: len(TISSUES) + index for index, part in enumerate(PARTS)}
+    soft, skull, white = (along == parts[name] for name in ("soft tissue", "skull", "white matter"))
+    assert soft.any()
+    np.testing.assert_allclose(mm[soft], 70 - radius[soft], atol=2.5)  # from the air
+    np.testing.assert_allclose(mm[skull], np.minimum(58 - radius, radius - 50)[skull], atol=2.5)
+    white &= radius > 24  # nearer to the fluid around than to the speck, which became fluid
+    np.testing.assert_allclose(mm[white], 44 - radius[white], atol=2.5)
+
+
+def test_loose_pieces_and_specks_of_bone_are_removed(shells):
+    kind = read_label_map(shells).codes // DEPTHS
+    assert not kind[-6:, -6:, :6].any()
+    skull = len(TISSUES) + PARTS.index("skull")
+    inside = np.sqrt(((np.indices(kind.shape) - 40.0) ** 2).sum(axis=0)) < 20
+    assert not (kind[inside] == skull).any()
+
+
+def test_a_cut_has_every_layer_and_the_values_of_its_tissues(shells):
+    head = read_label_map(shells)
+    values = np.stack([np.array([tissue.hu for tissue in TISSUES], np.float32)] * 2)
+    found = set()
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        (hu, other), inside = paint_cut(head, draw_cut(head, rng, 96, lesions=False), values, rng, planes=1)
+        np.testing.assert_array_equal(hu, other)
+        assert inside[hu > -1000].all()
+        found |= set(np.unique(hu))
+    expected = (
+        "air",
+        "skin",
+        "fat",
+        "muscle",
+        "cortical bone",
+        "diploe",
+        "csf",
+        "grey matter",
+        "white matter",
+    )
+    assert found == {TISSUES[LABEL[name]].hu for name in expected}
+
+
+def test_lesions_lie_in_the_brain(shells):
+    head = read_label_map(shells)
+    marked = np.zeros((1, len(TISSUES)), np.float32)
+    marked[0, [LABEL[name] for name in ("tumour", "oedema", "haemorrhage", "infarct", "calcification")]] = 1
+    brain = np.zeros((1, len(TISSUES)), np.float32)
+    brain[0, [LABEL["grey matter"], LABEL["white matter"]]] = 1
+    shown = 0
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        cut = draw_cut(head, rng, 64)
+        if cut.lesion is None:
+            continue
+        painted, _ = paint_cut(head, cut, np.concatenate([marked, brain]), np.random.default_rng(1), planes=1)
+        beside, _ = paint_cut(
+            head,
+            type(cut)(**{**vars(cut), "lesion": None}),
+            np.concatenate([marked, brain]),
+            np.random.default_rng(1),
+            planes=1,
+        )
+        assert not beside[0].any()
+        assert (beside[1][painted[0] > 0] > 0).all()
+        shown += bool(painted[0].any())
+    assert shown
+
+
+def test_slices_of_maps_follow_from_their_seed_and_say_their_contrast(shells):
+    maps = [read_label_map(shells)]
+    first, again, other = (slices(seed, 2, 64, contrast="t2", maps=maps) for seed in (5, 5, 6))
+    assert (first.ct == again.ct).all()
+    assert (first.mr == again.mr).all()
+    assert not (first.ct == other.ct).all()
+    assert first.told is not None
+    told = dict(zip(TOLD, first.told[0].tolist(), strict=True))
+    fluid = (first.ct[0] > 0) & (first.ct[0] < 12)
+    assert float(first.mr[0][fluid].median()) == pytest.approx((told["csf"] + 1) * 500, abs=150)
+
+
+def test_every_table_that_ships_names_known_tissues():
+    tables = sorted(TABLES.glob("*.yaml"))
+    assert len(tables) == 6
+    for table in tables:
+        assert read_table(Path("any.nii"), table)[0] == "air"
+
+
+def test_the_public_maps_are_read_with_the_tables_that_ship(shared_data):
+    for path in sorted((shared_data / "heads" / "labels").glob("*.nii.gz"))[:2]:
+        head = read_label_map(path)
+        made = slices(1, 1, 128, contrast="t1", maps=[head])
+        assert (made.ct > 300).float().mean() > 0.02
+        assert 0.1 < made.head.float().mean() < 0.9
+
+
+@pytest.mark.parametrize(
+    ("table", "error", "says"),
+    [
+        (None, SettingsError, "no table of its labels"),
+        ("tissues: {0: air, 1: sofa}", SettingsError, "unknown tissues sofa"),
+        ("tissues: [air]", SettingsError, "no table of labels"),
+        ("tissues: {0: air}", InputRefused, "lacks the labels 1"),
+    ],
+)
+def test_a_map_without_its_whole_table_is_refused(tmp_path, table, error, says):
+    labels = np.zeros((8, 8, 8), np.uint8)
+    labels[2:6, 2:6, 2:6] = 1
+    nibabel.save(nibabel.Nifti1Image(labels, np.eye(4)), tmp_path / "head.nii")
+    if table:
+        (tmp_path / "head.yaml").write_text(table)
+    with pytest.raises(error, match=says):
+        read_label_map(tmp_path / "head.nii")
+
+
+def test_what_is_no_map_is_refused(tmp_path):
+    (tmp_path / "head.yaml").write_text("tissues: {0: air}")
+    (tmp_path / "head.nii").write_bytes(b"no image")
+    with pytest.raises(InputRefused, match=r"head\.nii"):
+        read_label_map(tmp_path / "head.nii")
+    nibabel.save(nibabel.Nifti1Image(np.zeros((4, 4, 4, 2), np.uint8), np.eye(4)), tmp_path / "head.nii")
+    with pytest.raises(InputRefused, match="volumes"):
+        read_label_map(tmp_path / "head.nii")

@@ -1,0 +1,121 @@
+"""A model of whole heads: CT along a curve from air to bone, and MR in the contrast that is asked for."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from pydicom import dcmread
+
+from medtranslate.checkpoint import load_model, save_model
+from medtranslate.config import NetworkSettings, ScaleSettings, TranslateSettings
+from medtranslate.errors import ModelRefused
+from medtranslate.io import read_volume, write_volume
+from medtranslate.model import Generators
+from medtranslate.phantom import study
+from medtranslate.transforms import unscale_ct, windowed_curve
+from medtranslate.translation import Translator, translate
+from medtranslate.translation.translator import sheet_of
+
+SCALE = ScaleSettings(
+    ct_window=(-1000, 2000), ct_knots=(-150, -20, 4, 28, 52, 76, 100, 300, 1000), ct_picture=(-20, 100)
+)
+NETWORK = NetworkSettings(size=32, channels=(8, 8), latent_channels=4, told=7)
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory) -> Path:
+    """A model of random weights that is told the contrast."""
+    torch.manual_seed(1)
+    folder = tmp_path_factory.mktemp("told")
+    means = {"ct": torch.zeros(1, 32, 32), "mr": torch.zeros(1, 32, 32)}
+    save_model(
+        folder, Generators(NETWORK), means, name="told", summary="Random.", network=NETWORK, scale=SCALE
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def head(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("head")
+    made = study(910_000, size=40, spacing=6.0)
+    write_volume(made.ct, folder / "ct.nii.gz")
+    write_volume(made.mr, folder / "mr.nii.gz")
+    write_volume(made.ct, folder / "series", format="dicom")
+    return folder
+
+
+def run(source: Path, output: Path, model: Path, to: str, **more) -> Path:
+    settings = {"input": source, "output": output, "to": to, "model": str(model), **more}
+    translate(TranslateSettings(**settings), quiet=True)
+    return output
+
+
+def test_an_mr_has_the_contrast_that_is_asked_for_and_says_so(told, head, tmp_path):
+    asked = (None, "t2", "flair")
+    made = [run(head / "series", tmp_path / str(name), told, "mr", contrast=name) for name in asked]
+    default, t2, flair = (read_volume(path).values for path in made)
+    assert np.array_equal(default, t2)
+    assert not np.array_equal(t2, flair)
+    headers = [dcmread(next(path.glob("*.dcm"))) for path in made]
+    assert [header.SeriesDescription for header in headers] == [
+        f"SYNTHETIC MR {name}, RESEARCH ONLY, told" for name in ("T2", "T2", "FLAIR")
+    ]
+    series = [header.SeriesInstanceUID for header in headers]
+    assert series[0] == series[1] != series[2]
+    record = json.loads((tmp_path / "flair" / "translation.json").read_text())
+    assert record["model"]["contrast"] == "flair"
+
+
+def test_a_model_of_one_contrast_refuses_the_option(small_model, head, tmp_path):
+    with pytest.raises(ModelRefused, match="one contrast alone"):
+        run(head / "ct.nii.gz", tmp_path / "mr.nii.gz", small_model, "mr", contrast="t1")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_ct_is_in_hu_along_the_curve_and_so_is_its_uncertainty(told, head, tmp_path):
+    out = run(
+        head / "mr.nii.gz", tmp_path / "ct.nii.gz", told, "ct", samples=3, uncertainty=tmp_path / "sd.nii.gz"
+    )
+    ct, spread = read_volume(out).values, read_volume(tmp_path / "sd.nii.gz").values
+    assert ct.min() == -1000
+    assert ct.max() <= 2000
+    record = json.loads((tmp_path / "ct.translation.json").read_text())
+    assert record["model"]["output_range"] == [-1000, 2000]
+    assert record["model"].get("contrast") is None
+    # A network's spread is a few hundredths of its range: a few HU where the curve is steep.
+    inside = spread > 0
+    steep, flat = (inside & part for part in ((ct > 0) & (ct < 70), ct < -200))
+    assert spread[inside].mean() > 0
+    if steep.any() and flat.any():
+        assert np.median(spread[flat]) > np.median(spread[steep])
+
+
+def test_a_windowed_picture_is_read_and_written_in_its_own_window(told, head, tmp_path):
+    hu = read_volume(head / "ct.nii.gz").values[:, ::-1, 24].T
+    grey = ((hu.clip(-20, 100) + 20) * 255 / 120).astype(np.uint8)
+    Image.fromarray(np.kron(grey, np.ones((3, 3), np.uint8))).save(tmp_path / "ct.png")
+    Image.fromarray(np.kron(grey, np.ones((3, 3), np.uint8))).save(tmp_path / "mr.png")
+    mr = np.asarray(Image.open(run(tmp_path / "ct.png", tmp_path / "made_mr.png", told, "mr")))
+    ct = np.asarray(Image.open(run(tmp_path / "mr.png", tmp_path / "made_ct.png", told, "ct")))
+    assert mr.dtype == ct.dtype == np.uint8
+    assert ct[0, 0] == mr[0, 0] == 0
+    # Brain and fat: what lies below the window is black.
+    grey_of = unscale_ct(np.array([0.0, -0.7], np.float32), windowed_curve(SCALE, 255.0)).clip(0, 255)
+    np.testing.assert_allclose(grey_of, [(52 + 20) * 255 / 120, 0], atol=1e-3)
+
+
+def test_the_preview_shows_soft_tissue(told, head):
+    made = Translator(load_model(str(told)), "ct").translate(read_volume(head / "mr.nii.gz"))
+    assert "from -160 to 240 HU" in repr(sheet_of(made))
+
+
+def test_it_is_loaded_with_its_curve_and_told_in_python(told):
+    model = load_model(str(told), contrast="pd")
+    assert model.description.scale == SCALE
+    assert model.info("mr").contrast == "pd"
+    assert model.info("ct").contrast is None
