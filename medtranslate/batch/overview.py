@@ -9,6 +9,7 @@ from medtranslate.batch.folder import own
 from medtranslate.batch.preview import thumbnail_of
 from medtranslate.records import Batch
 from medtranslate.report import write_batch_pages
+from medtranslate.report.item_measures import MEASURES
 from medtranslate.runtime import whole_outputs
 
 SUMMARY, OVERVIEW = "summary.csv", "overview.html"
@@ -35,7 +36,8 @@ def write_overview(batch: Batch, out: Path, part: str = "") -> None:
 def _write_summary(batch: Batch, path: Path) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
-        table.writerow(["name", "state", "slices", "seconds", "output", "reason", "warnings"])
+        table.writerow(["name", "state", "slices", "seconds", "output", "reason", "warnings", *MEASURES])
         for item in batch.items:
             told = [item.reason or "", "; ".join(item.warnings)]
-            table.writerow([item.name, item.state, item.slices, item.seconds, item.output, *told])
+            measured = [f"{item.measures[name]:.6g}" if name in item.measures else "" for name in MEASURES]
+            table.writerow([item.name, item.state, item.slices, item.seconds, item.output, *told, *measured])

@@ -26,6 +26,7 @@ from medtranslate.device import choose_device, fast_precision
 from medtranslate.errors import InputRefused, OutputExists
 from medtranslate.records import Finished, Outcome, Translation, write_result
 from medtranslate.report.doubts import say_doubts
+from medtranslate.report.item_measures import measures_of
 from medtranslate.runtime import reason, staged, whole_outputs
 from medtranslate.runtime.locks import locked
 from medtranslate.translation import (
@@ -154,6 +155,7 @@ def _finished(item: Item, record: Translation, state: Literal["done", "skipped"]
         slices=record.source.shape[2],
         reason=" ".join(doubts) or None,
         warnings=record.warnings,
+        measures=measures_of(record),
     )
 
 

@@ -34,6 +34,7 @@ command = SettingsCommand(
     arguments=("prediction", "reference"),
     sections={
         "Score options": ("profile", "mask", "range", "densities", "unmasked"),
+        "Folder options": ("subjects", "table"),
         "Alignment options": ("resample_reference", "missing_is_air", "register"),
         "Input options": (
             *("source", "uncertainty", "prediction_scale", "modality", "model", "series", "select", "nan_to"),

@@ -17,6 +17,7 @@ from medtranslate.records import (
 )
 from medtranslate.report.ct_measures import structures
 from medtranslate.report.doubts import MOST_DOUBTS, doubts_of
+from medtranslate.report.patients import say_patients
 from medtranslate.report.wording import clipping, say_mae, score_names, unit_of
 
 
@@ -43,6 +44,8 @@ def lines(result: Evaluation | Cohort | Cycle) -> list[str]:
     if result.unmasked:
         rows["unmasked, background included"] = result.unmasked
     table = [_line(name, row, first) for name, row in rows.items()]
+    if isinstance(result, Cohort) and (over := say_patients(result)):
+        table.insert(1, over)
     return [
         *table,
         *(_where_it_errs(result) if isinstance(result, Evaluation) else _by_tissue(result.tissues, first)),

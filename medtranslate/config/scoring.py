@@ -69,6 +69,11 @@ class EvaluateSettings:
     """SLOPE OFFSET that bring the prediction to the reference's unit, such as 1 -1024 for HU + 1024."""
     unmasked: bool = False
     """Also score every voxel, background included."""
+    subjects: str | None = None
+    """Of a folder: regular expression for the part of a pair's name that is the patient, such as '^P[0-9]+'
+    (default: a column `subject`, BIDS, DICOM headers, folders)."""
+    table: Existing[Path | None] = None
+    """Of a folder: CSV with facts about the pairs by `name` or `subject`, such as age, vendor, contrast."""
     workers: Positive | None = None
     """Processes for the pairs of a folder (default: up to one a core)."""
     overwrite: bool = False

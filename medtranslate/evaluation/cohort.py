@@ -26,7 +26,7 @@ Paths = Mapping[str, Path]
 """The files of a pair by role."""
 WORTH_SECONDS = 10.0
 """Work for one process below which starting several is not worth it."""
-UNTOLD = ("overwrite", "workers")
+UNTOLD = ("overwrite", "workers", "subjects", "table")
 """Settings that change no score."""
 
 

@@ -11,6 +11,8 @@ from medtranslate.errors import InputRefused, SettingsError, UsageError
 from medtranslate.evaluation.cohort import forget, score_folders
 from medtranslate.evaluation.evaluate_pair import rules_of, score_paths
 from medtranslate.evaluation.pairing import find_members, notes_on, pair_up
+from medtranslate.evaluation.patients import score_patients
+from medtranslate.evaluation.subjects import find_subjects
 from medtranslate.io.tables import is_table
 from medtranslate.records import Cohort, Evaluation
 from medtranslate.records.places import stem_of
@@ -40,7 +42,7 @@ def evaluate(settings: EvaluateSettings, *, quiet: bool = False) -> Evaluation |
         Interrupted: Ctrl-C; says how far it came.
         SettingsError: the range is empty or not the user's to give; a model's target is not known.
         UsageError: `settings.out` is an input, or a folder around it; or a reference is missing, or given
-            beside a CSV.
+            beside a CSV; or `subjects` or `table` is set for one pair.
     """
     end_if_imported()
     if settings.range and not settings.range[0] < settings.range[1]:
@@ -80,8 +82,15 @@ def evaluate_into(
     members = find_members(paths, settings.modality)
     result: Evaluation | Cohort
     if any(members.values()):
-        result, pictures = score_folders(settings, pair_up(paths, members), folder, quiet=quiet)
-        result = replace(result, warnings=[*notes_on(paths), *result.warnings])
+        pairs = pair_up(paths, members)
+        known = find_subjects(settings, pairs)
+        cohort, pictures = score_folders(settings, pairs, folder, quiet=quiet)
+        notes = [*notes_on(paths), *cohort.warnings]
+        result = replace(cohort, patients=score_patients(cohort.items, known), warnings=notes)
+    elif settings.subjects or settings.table:
+        raise UsageError(
+            f"{paths['prediction']}: is one pair; --subjects and --table are for folders of pairs"
+        )
     else:
         name = stem_of(paths["prediction"])
         result, picture = score_paths(settings, paths, name)

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
 
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.tag import Tag
 
-from medtranslate.io.dicom_files import raw_of
+from medtranslate.errors import Unreadable
+from medtranslate.io.dicom_files import is_dicom, list_files, raw_of, read_dicom, without_comment
 
 PERSON = ("PatientID", "PatientName", "PatientBirthDate")
 _TAGS = tuple(Tag(keyword) for keyword in PERSON)
@@ -38,6 +41,21 @@ def persons_of(headers: Iterable[FileDataset]) -> dict[Person, FileDataset]:
     for header in seen.values():
         persons.setdefault(person_of(header), header)
     return persons
+
+
+@without_comment()
+def first_header(path: Path, keywords: Iterable[str]) -> FileDataset | None:
+    """Read PERSON and some more attributes of the first DICOM file of a folder, a .zip, or a file.
+
+    Returns:
+        None if there is no DICOM that can be read.
+    """
+    with suppress(Unreadable, OSError):
+        for file in list_files(path):
+            with suppress(Unreadable):
+                if is_dicom(file):
+                    return read_dicom(file, [*PERSON, *keywords])
+    return None
 
 
 def difference(one: Person, other: Person) -> str:

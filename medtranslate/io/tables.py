@@ -73,11 +73,19 @@ def is_table(path: Path) -> bool:
     return path.suffix.lower() == ".csv"
 
 
-def read_table(path: Path, required: Sequence[str], optional: Sequence[str] = ()) -> Table:
+def read_table(
+    path: Path, required: Sequence[str], optional: Sequence[str] = (), *, whole: bool = False
+) -> Table:
     """Read a CSV (UTF-8, a header, commas or semicolons) whose `required` cells are all filled.
 
     Columns may stand in any order and in any case, others beside them. Rows of empty cells are left out, as
     spreadsheets append them.
+
+    Args:
+        path: of the CSV.
+        required: columns.
+        optional: columns.
+        whole: keep the other columns, too.
 
     Raises:
         Unreadable: no CSV, a missing or doubled column, a row of another length, no rows.
@@ -90,6 +98,11 @@ def read_table(path: Path, required: Sequence[str], optional: Sequence[str] = ()
             file.seek(0)
             lines = csv.reader(file, strict=True, delimiter=mark)
             names = [name.strip().lower() for name in next(lines, [])]
+            if whole:
+                optional = [
+                    *optional,
+                    *(name for name in names if name and name not in (*required, *optional)),
+                ]
             _check_columns(path, names, required, optional)
             rows = [
                 _row(path, lines.line_num, names, cells, required)

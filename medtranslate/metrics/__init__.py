@@ -24,6 +24,7 @@ from medtranslate.metrics.masks import (
     shows,
 )
 from medtranslate.metrics.outline import outline, with_rim
+from medtranslate.metrics.patients import FEW, by_patient, estimate
 from medtranslate.metrics.plausibility import bone_from, doubts, look_at_brain
 from medtranslate.metrics.profiles import PROFILES, WHOLE_CT, Definition, Grading, Profile, score
 from medtranslate.metrics.projections import (
@@ -49,6 +50,7 @@ __all__ = [
     "BEAMS",
     "BONE_REACH",
     "BRAIN_TISSUES",
+    "FEW",
     "INVENTED",
     "OF_IMAGES",
     "PROFILES",
@@ -75,6 +77,7 @@ __all__ = [
     "bone_from",
     "bone_limit",
     "bone_of",
+    "by_patient",
     "by_slice",
     "calibrated",
     "check_densities",
@@ -82,6 +85,7 @@ __all__ = [
     "coverage",
     "covers",
     "doubts",
+    "estimate",
     "find_middle",
     "fit_calibration",
     "foreground_top",

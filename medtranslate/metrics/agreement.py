@@ -31,6 +31,7 @@ def agreement(prediction: Values, reference: Values, mask: Voxels) -> Agreement 
         bias=bias,
         limits=(bias - spread, bias + spread),
         wasserstein=float(np.mean(np.abs(np.subtract(*ranked, dtype=np.float64)))),
+        reference_mean=float(ranked[1].mean(dtype=np.float64)),
     )
 
 

@@ -26,6 +26,8 @@ from .json_files import from_json as from_json
 from .json_files import read_result as read_result
 from .json_files import to_json as to_json
 from .json_files import write_result as write_result
+from .patients import Estimate as Estimate
+from .patients import Patients as Patients
 from .translation import CALIBRATED as CALIBRATED
 from .translation import NO_HEAD as NO_HEAD
 from .translation import UNCALIBRATED as UNCALIBRATED

@@ -22,6 +22,8 @@ class Outcome:
         slices: of the volume; 1 for a picture.
         seconds: of work on it: reading, network, writing.
         reason: of a failure or a doubt, in a sentence.
+        measures: of the translation, by the names of `report.item_measures.MEASURES`; without those that
+            were not measured.
     """
 
     name: str
@@ -31,6 +33,7 @@ class Outcome:
     seconds: float = 0.0
     reason: str | None = None
     warnings: list[str] = field(default_factory=list)
+    measures: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, config=FROZEN)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic.dataclasses import dataclass
 
 from medtranslate.records.evaluation import Evaluation, Scores, Tissue
+from medtranslate.records.patients import Patients
 from medtranslate.records.translation import FROZEN, ModelInfo
 
 
@@ -35,10 +36,12 @@ class Cohort(Summary):
 
     Attributes:
         failed: reason for each pair that could not be scored, by name.
+        patients: scores over patients; None if not computed.
     """
 
     schema: Literal["medtranslate/cohort/1"] = "medtranslate/cohort/1"
     failed: dict[str, str] = field(default_factory=dict)
+    patients: Patients | None = None
 
 
 @dataclass(frozen=True, kw_only=True, config=FROZEN)

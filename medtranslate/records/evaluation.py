@@ -101,11 +101,13 @@ class Agreement:
         bias: their mean.
         limits: limits of agreement, bias -+ 1.96 standard deviations.
         wasserstein: first Wasserstein distance of the two histograms.
+        reference_mean: mean of the reference.
     """
 
     bias: float
     limits: tuple[float, float]
     wasserstein: float
+    reference_mean: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, config=FROZEN)

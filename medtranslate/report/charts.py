@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from medtranslate.records import Histograms
 from medtranslate.report.drawing import round_ticks
+from medtranslate.report.scatter import thin
 
 WIDTH, HEIGHT = 420, 150
 ROW = 44
@@ -130,6 +131,8 @@ def without_comb(counts: Sequence[int]) -> list[float]:
 def draw_strips(scores: Mapping[str, Mapping[str, float]], most: float | None = None) -> Strips:
     """Draw scores, {method: {case: score}}, as a row of dots for each method.
 
+    Of very many cases, evenly chosen ones and the outliers are drawn (`thin`).
+
     Args:
         most: largest possible score, where the axis ends.
     """
@@ -139,13 +142,13 @@ def draw_strips(scores: Mapping[str, Mapping[str, float]], most: float | None = 
     rows = []
     for index, (name, row) in enumerate(scores.items()):
         middle = (index + 0.5) * ROW
-        odd = outliers(row)
+        odd = set(outliers(row))
         values = list(row.values())
-        x = np.interp(values, ends, (0, WIDTH))
-        lanes = _lanes(x)
+        cases, x = list(row), np.interp(values, ends, (0, WIDTH)).round(1)
+        drawn = thin(values, range(len(cases)), [k for k, case in enumerate(cases) if case in odd])
         dots = [
-            Dot(case, value, float(x[k]), middle + lanes[k] * 5.0, case in odd)
-            for k, (case, value) in enumerate(row.items())
+            Dot(cases[k], values[k], float(x[k]), middle + lane * 5.0, cases[k] in odd)
+            for k, lane in zip(drawn, lay_out(x[drawn]), strict=True)
         ]
         first, second, third = (
             float(q) for q in np.interp(np.percentile(values, (25, 50, 75)), ends, (0, WIDTH))
@@ -168,14 +171,19 @@ def outliers(scores: Mapping[str, float]) -> list[str]:
     return [case for case, value in scores.items() if not first - reach <= value <= third + reach]
 
 
-def _lanes(x: Sequence[float] | npt.NDArray[np.floating]) -> list[int]:
-    """Choose a line for each dot, -2 to 2, so that neighbours lie on different lines."""
+def lay_out(x: Sequence[float] | npt.NDArray[np.floating], count: int = LANES) -> list[int]:
+    """Choose a line for each dot, 0 in the middle, so that neighbours lie on different lines.
+
+    Args:
+        x: place of each dot.
+        count: of the lines, odd.
+    """
     order = np.argsort(x)
     lanes = [0] * len(order)
-    last = [-np.inf] * LANES
-    by_nearness = (0, 1, -1, 2, -2)
+    last = [-np.inf] * count
+    by_nearness = sorted(range(-(count // 2), count // 2 + 1), key=lambda lane: (abs(lane), -lane))
     for k in order:
-        free = next((lane for lane in range(LANES) if x[k] - last[lane] >= 7), int(np.argmin(last)))
+        free = next((lane for lane in range(count) if x[k] - last[lane] >= 7), int(np.argmin(last)))
         last[free] = x[k]
         lanes[k] = by_nearness[free]
     return lanes

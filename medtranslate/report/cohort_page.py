@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from math import isfinite, nan
 
 from medtranslate.metrics import score_info
 from medtranslate.records import Cohort, Cycle, Evaluation
@@ -17,8 +18,17 @@ from medtranslate.report.grades import judge, judge_cycle
 from medtranslate.report.limitations import chosen, method, models_limits
 from medtranslate.report.methods import methods
 from medtranslate.report.page import render
+from medtranslate.report.patients import say_count, view_patients
 from medtranslate.report.pictures import Pictures
+from medtranslate.report.scatter import MOST_DOTS
 from medtranslate.report.wording import number
+
+SHOWN = 3
+"""Doubts and warnings that are open at first; a click opens the others."""
+MOST_OUTLIERS = 20
+"""Outliers that are listed; the table marks all."""
+OPEN_ROWS = 300
+"""Rows of the table that are laid out at once, which opens a page of thousands quickly."""
 
 
 def cohort_page(result: Cohort | Cycle, pictures: Mapping[str, Pictures], links: Mapping[str, str]) -> str:
@@ -41,11 +51,13 @@ def cohort_page(result: Cohort | Cycle, pictures: Mapping[str, Pictures], links:
     return render(
         "cohort.html",
         "cohort.js",
-        title=f"{len(items)} {words.many}",
+        title=f"{say_count(result)}{len(items)} {words.many}",
         kind=words.kind,
         home=None,
         doubts=doubts[:MOST_DOUBTS],
         more_doubts=max(0, len(doubts) - MOST_DOUBTS),
+        shown=SHOWN,
+        open_rows=OPEN_ROWS,
         doubtful={item.name for item in items if evaluation_doubts(item)},
         verdict=verdict,
         against="" if isinstance(result, Cycle) else verdict.sentence,
@@ -61,7 +73,11 @@ def cohort_page(result: Cohort | Cycle, pictures: Mapping[str, Pictures], links:
         cases=case_table(items),
         methods=methods(result),
         distributions=_distributions(result),
+        patients=view_patients(result, links) if isinstance(result, Cohort) else None,
+        of=_several_of_one(result),
         odd=odd,
+        most_odd=MOST_OUTLIERS,
+        most_dots=MOST_DOTS,
         links=links,
         galleries=_galleries(items, pictures, links),
         words=words,
@@ -124,12 +140,18 @@ def _distributions(result: Cohort | Cycle) -> list[tuple[str, Strips]]:
     return drawn
 
 
+def _several_of_one(result: Cohort | Cycle) -> dict[str, str]:
+    """Give the patient of each pair where a patient has several; otherwise nothing."""
+    known = result.patients if isinstance(result, Cohort) else None
+    return known.subjects if known and known.count < len(known.subjects) else {}
+
+
 def _by_case(items: Sequence[Evaluation], score: str, baseline: str | None = None) -> dict[str, float]:
     """Collect a score of each item, or of its baseline, by the item's name."""
     by_name = {
         item.name: item.volume if baseline is None else item.baselines.get(baseline, {}) for item in items
     }
-    return {name: scores[score] for name, scores in by_name.items() if score in scores}
+    return {name: scores[score] for name, scores in by_name.items() if isfinite(scores.get(score, nan))}
 
 
 def _odd(items: Sequence[Evaluation]) -> dict[str, list[str]]:

@@ -170,5 +170,6 @@ _PATHS = (
         "uncertainty",
         "densities",
         "model",
+        "table",
     ),
 )

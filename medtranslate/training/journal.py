@@ -1,4 +1,4 @@
-"""The journal of a run: CSV files, pictures and, where asked for, TensorBoard's log."""
+"""The journal of a run: CSV files, pictures, its page and, where asked for, TensorBoard's log."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, TextIO
 import numpy as np
 
 from medtranslate.config import TrainSettings
-from medtranslate.errors import RunFailed
+from medtranslate.errors import Interrupted, RunFailed
 from medtranslate.runtime import whole_output
 from medtranslate.training.latent import channels, latent_figure
-from medtranslate.training.pictures import draw_sheet
+from medtranslate.training.pictures import draw_sheet, save_sheet
 from medtranslate.training.validation import Validation
+from medtranslate.training.watch import Watch
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -42,21 +43,39 @@ class Journal:
     validations: TextIO
     latents: TextIO
     board: SummaryWriter | None
+    watch: Watch
 
     def write_step(self, images: int, seconds: float, values: Mapping[str, float]) -> None:
         """Append the losses of a step."""
         write_row(self.steps, {"images": images, "seconds": round(seconds, 1), **values})
         self._show("training", images, values)
+        self.watch.see_step(images, seconds, values)
 
     def write_validation(
-        self, images: int, seconds: float, scores: Mapping[str, float], signs: str, results: Validation
+        self,
+        images: int,
+        seconds: float,
+        scores: Mapping[str, float],
+        signs: str,
+        warnings: Mapping[str, str],
+        results: Validation,
     ) -> None:
-        """Append the scores of a validation and the names of its signs, and draw its latents and pictures."""
+        """Append the scores of a validation and the names of its signs, and draw its latents and pictures.
+
+        Args:
+            images: seen so far.
+            seconds: of training.
+            scores: of the validation.
+            signs: names of its signs of failure.
+            warnings: of the run so far, by name.
+            results: of the validation.
+        """
         timed = {"images": images, "seconds": round(seconds, 1)}
         write_row(self.validations, {**timed, **scores, "warnings": signs})
         for side, posterior in results.posteriors.items():
             for index, values in enumerate(channels(posterior)):
                 write_row(self.latents, {"images": images, "side": side, "channel": index, **values})
+        self.watch.see_validation(images, seconds, scores, warnings)
         self.write_picture(images, results)
         with whole_output(self.pictures / "latent.png", overwrite=True, folder=False) as path:
             latent_figure(results.posteriors).savefig(path, format="png")
@@ -68,9 +87,11 @@ class Journal:
         """Draw the slices of a validation, with a label for each row and the moment of the run."""
         sheet = draw_sheet(results.rows, f"after {images:,} of {self.total:,} images")
         with whole_output(self.pictures / f"{images:08d}.png", overwrite=True, folder=False) as path:
-            sheet.save(path)
+            save_sheet(sheet, path)
         if self.board:
             self.board.add_image("validation", np.asarray(sheet), images, dataformats="HW")
+        self.watch.see_picture(images, sheet)
+        self.watch.write("running")
 
     def _show(self, group: str, images: int, values: Mapping[str, float]) -> None:
         if self.board:
@@ -79,15 +100,28 @@ class Journal:
 
 
 @contextmanager
-def journal(settings: TrainSettings, images: int) -> Iterator[Journal]:
-    """Open the journal of a run that has seen `images`; existing files are appended to."""
+def journal(settings: TrainSettings, images: int, warnings: Mapping[str, str]) -> Iterator[Journal]:
+    """Open the journal of a run that has seen `images`; existing files are appended to.
+
+    The page of the run is written at both ends, also where an error ends the run.
+    """
     out = settings.out
     with ExitStack() as files:
         steps, validations, latents = (
             files.enter_context((out / name).open("a", newline="", encoding="utf-8")) for name in TABLES
         )
         board = files.enter_context(closing(_board(out, images))) if settings.tensorboard else None
-        yield Journal(settings.images, out / "pictures", steps, validations, latents, board)
+        watch = Watch(settings, images, warnings)
+        watch.write("running")
+        end = "ended by an error"
+        try:
+            yield Journal(settings.images, out / "pictures", steps, validations, latents, board, watch)
+            end = "all images seen"
+        except (Interrupted, KeyboardInterrupt):
+            end = "interrupted"
+            raise
+        finally:
+            watch.write(end)
 
 
 def write_row(file: TextIO, row: Row) -> None:

@@ -45,7 +45,7 @@ def fit(settings: TrainSettings, *, quiet: bool = False) -> dict[str, Any]:
     """Train by the settings, into the folder `settings.out`.
 
     The folder holds settings.yaml, data.json (the images read), log.csv (losses), validation.csv,
-    latent.csv, pictures/, checkpoint.pt (to go on from), model/ and kept/ (models). It is put in
+    latent.csv, report.html, pictures/, checkpoint.pt (to go on from), model/ and kept/ (models). It is put in
     place when the images have been read, and grows while the run lasts. Signs of failure are printed on
     stderr when they are first met.
 
@@ -122,7 +122,7 @@ def _train(
     steps = range(state.images // per_step, ceil(settings.images / per_step))
     started = time.monotonic() - state.seconds
     bar = progress(settings.images, "image", "training", done=state.images, quiet=quiet)
-    writes = journal(settings, state.images) if fabric.is_global_zero else nullcontext()
+    writes = journal(settings, state.images, state.warnings) if fabric.is_global_zero else nullcontext()
     drawn = batches(settings, sources, steps, fabric.global_rank, fabric.device)
     # Closed even where an error is kept: processes that draw ahead would keep this one from ending.
     with bar, writes as notes, stop_requests() as stop_is_asked, closing(drawn) as given:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
+from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 from torch.nn import functional
+
+from medtranslate.report.training_page import ROWS, describe_rows
 
 COLUMNS = 12
 """Slices of a row; a row of fewer ends in black."""
@@ -46,7 +50,15 @@ def draw_sheet(rows: Sequence[Row], title: str) -> Image.Image:
         place = top + index * step
         sheet.paste(Image.fromarray(strip), (left, place))
         draw.text((_EDGE, place + step / 2), row.label, fill=255, font=font, anchor="lm")
+    sheet.info[ROWS] = describe_rows([row.label for row in rows], left, top, step, side)
     return sheet
+
+
+def save_sheet(sheet: Image.Image, path: Path) -> None:
+    """Write a sheet as PNG, with the places of its rows, by which the page of a run cuts it."""
+    text = PngInfo()
+    text.add_text(ROWS, sheet.info[ROWS])
+    sheet.save(path, format="png", pnginfo=text)
 
 
 def _strip(slices: Tensor) -> NDArray[np.uint8]:

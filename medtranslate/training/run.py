@@ -79,7 +79,10 @@ class Run:
                     del state.warnings[name]
             state.warnings |= {name: f"after {state.images} images {text}" for name, text in fresh.items()}
             warn_by_name({name: state.warnings[name] for name in fresh})
-            self.notes.write_validation(state.images, state.seconds, scores, " ".join(failures), results)
+            signs_now = " ".join(failures)
+            self.notes.write_validation(
+                state.images, state.seconds, scores, signs_now, state.warnings, results
+            )
             keep_model(settings, state)
             step = settings.batch * self.fabric.world_size
             keep_models(settings, state, scores, step, doubtful=bool(failures))

@@ -132,6 +132,35 @@ def test_other_settings_start_anew(
     assert scored == NAMES
 
 
+def test_patients_and_facts_change_no_score_and_are_of_the_scored_pairs_alone(
+    settings: Callable[..., EvaluateSettings],
+    scored: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    table = tmp_path / "facts.csv"
+    table.write_text("name,age\n" + "".join(f"{name},{40 + k}\n" for k, name in enumerate(NAMES)))
+    chosen = settings(workers=1)
+    Image.fromarray(picture(3)[1:]).save(tmp_path / "real" / "slice-5.png")  # refused
+    first = cohort(chosen)
+    assert first.patients is not None
+    assert (first.patients.subjects, first.patients.scores) == ({}, {})
+    scored.clear()
+    command = ["evaluate", str(tmp_path / "fake"), str(tmp_path / "real"), "--out", str(tmp_path / "out")]
+    code = cli.invoke([*command, "--overwrite", "--subjects", "slice-[0-2]|slice", "--table", str(table)])
+    assert code == 4
+    assert scored == ["slice-5"]
+    assert "over 4 patients: MAE" in capsys.readouterr().out
+    found = read_result(Cohort, tmp_path / "out" / "result.json").patients
+    assert found is not None
+    assert list(found.subjects.values()) == ["slice-0", "slice-1", "slice-2", "slice", "slice"]
+    assert found.columns["age"] == {name: 40.0 + k for k, name in enumerate(NAMES[:5])}
+    assert cli.invoke([*command, "--overwrite", "--subjects", "("]) == 2
+    one = [str(tmp_path / folder / "slice-0.png") for folder in ("fake", "real")]
+    assert cli.invoke(["evaluate", *one, "--out", str(tmp_path / "one"), "--subjects", "x"]) == 2
+    assert "are for folders of pairs" in capsys.readouterr().err
+
+
 def test_a_refused_pair_is_listed_and_the_others_are_scored(
     settings: Callable[..., EvaluateSettings], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
