@@ -24,6 +24,8 @@ MOVED = {
     "CHANGELOG.md": "changelog.md",
     "CONTRIBUTING.md": "contributing.md",
     "pipelines/README.md": "pipelines.md",
+    "SECURITY.md": "security.md",
+    "CODE_OF_CONDUCT.md": "conduct.md",
     "medtranslate/models/brain-2d/notice.md": "models/brain-2d-terms.md",
 }
 """Page of each Markdown file that is shown as it is."""

@@ -73,9 +73,10 @@ class BundleNetwork(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Translate by the posterior mean."""
+        generator: nn.Module = self.to_ct if self.target == "ct" else self.to_mr
         if self.target == "mr" and len(self.brightness):
-            return Told(self.to_mr, self.brightness)(image).image
-        made: Tensor = (self.to_ct if self.target == "ct" else self.to_mr)(image).image
+            generator = Told(self.to_mr, self.brightness)
+        made: Tensor = generator(image).image
         return made
 
     def filled(self, model: Model) -> BundleNetwork:
