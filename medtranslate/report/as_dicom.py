@@ -28,12 +28,12 @@ from pydicom.sr.codedict import codes
 
 from medtranslate.io import Volume
 from medtranslate.io.dicom_header import MANUFACTURER, basic, software_version, uid
+from medtranslate.io.dicom_map import write_map
 from medtranslate.io.dicom_objects import (
     SCHEME,
     Study,
     images_of,
     unit_code,
-    write_map,
     write_pdf,
     write_scores,
 )

@@ -112,6 +112,7 @@ def build_viewer(
     error: Mapping[str, object] | None = None,
     slices: Mapping[int, float] | None = None,
     colours: Sequence[str] = (),
+    digest: str | None = None,
 ) -> Viewer:
     """Build the viewer of volumes on one grid.
 
@@ -123,6 +124,7 @@ def build_viewer(
             reference. If it is given, the script shows translation - reference.
         slices: MAE by axial slice.
         colours: of the error's scale, from zero to its end.
+        digest: SHA-256 of the image (`image_digest`), for exported regions.
 
     Raises:
         InputRefused: a volume holds a value that is not finite.
@@ -135,6 +137,7 @@ def build_viewer(
     facts: dict[str, object] = {
         "shape": [math.ceil(mask.shape[0] / stride), math.ceil(mask.shape[1] / stride), mask.shape[2]],
         "full": list(mask.shape),
+        "digest": digest,
         "stride": [stride, stride, 1],
         "spacing": [grid.spacing_mm[0] * stride, grid.spacing_mm[1] * stride, grid.spacing_mm[2]],
         "sides": grid.affine is not None,
