@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from statistics import stdev
 
 from medtranslate.records import Anatomy, Evaluation
 from medtranslate.report.radiographs import Projection
@@ -163,6 +164,22 @@ def case_table(items: Sequence[Evaluation]) -> CaseTable | None:
         means.append(number(sum(values) / len(values) if values else None))
     heads = [f"{column.title}, {column.unit}".removesuffix(", ") for column in columns.values()]
     return CaseTable(heads, rows, means, max(0, len(found) - MOST_ROWS))
+
+
+def tissue_spreads(items: Sequence[Evaluation]) -> dict[str, dict[str, float]]:
+    """Compute standard deviations (divisor n - 1) between cases, by tissue and by MAE, ME and RMSE.
+
+    Args:
+        items: of a cohort; a measure that fewer than two of them have is left out.
+    """
+    spreads: dict[str, dict[str, float]] = {}
+    for tissue in dict.fromkeys(name for item in items for name in item.tissues):
+        of_cases = [item.tissues[tissue] for item in items if tissue in item.tissues]
+        for field in ("mae", "me", "rmse"):
+            values = [value for one in of_cases if (value := getattr(one, field)) is not None]
+            if len(values) > 1:
+                spreads.setdefault(tissue, {})[field] = stdev(values)
+    return spreads
 
 
 def _compared(name: str, sides: dict[str, float], unit: str, difference: str) -> Structure:
