@@ -19,6 +19,7 @@ from highdicom.sr import (
     MeasurementsAndQualitativeEvaluations,
     ObservationContext,
     ObserverContext,
+    PlanarROIMeasurementsAndQualitativeEvaluations,
     QualitativeEvaluation,
     SourceImageForMeasurementGroup,
     TrackingIdentifier,
@@ -95,7 +96,9 @@ def file_scores(result: Evaluation, study: Study, about: Sequence[Dataset], fold
     write_scores(report, about, title, study, folder / "scores.dcm")
 
 
-def measurement_report(groups: Sequence[MeasurementsAndQualitativeEvaluations]) -> MeasurementReport:
+def measurement_report(
+    groups: Sequence[MeasurementsAndQualitativeEvaluations | PlanarROIMeasurementsAndQualitativeEvaluations],
+) -> MeasurementReport:
     """Make a report of measurements, observed by this package as a device."""
     device = DeviceObserverIdentifyingAttributes(
         uid=uid("device", software_version()),

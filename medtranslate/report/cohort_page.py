@@ -11,7 +11,7 @@ from medtranslate.records import Cohort, Cycle, Evaluation
 from medtranslate.report import wording
 from medtranslate.report.case_page import MOST_WARNINGS, Gallery, across, gallery
 from medtranslate.report.charts import Strips, draw_strips, outliers
-from medtranslate.report.ct_measures import case_table, tissue_spreads
+from medtranslate.report.ct_measures import case_table
 from medtranslate.report.doubts import MOST_DOUBTS, doubts_of, evaluation_doubts
 from medtranslate.report.drawing import error_colours, error_limit
 from medtranslate.report.grades import judge, judge_cycle
@@ -71,7 +71,6 @@ def cohort_page(result: Cohort | Cycle, pictures: Mapping[str, Pictures], links:
         unit=first.unit,
         unit_of=wording.unit_of(first),
         cases=case_table(items),
-        spreads=tissue_spreads(items),
         methods=methods(result),
         distributions=_distributions(result),
         patients=view_patients(result, links) if isinstance(result, Cohort) else None,

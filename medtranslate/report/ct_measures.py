@@ -68,12 +68,21 @@ class CtSection:
 
 @dataclass(frozen=True)
 class CaseTable:
-    """Measures of many cases: heads of the columns, rows of cells by name, and the mean of each column."""
+    """Measures of many cases.
+
+    Attributes:
+        heads: of the columns.
+        rows: of cells, by name.
+        means: of the columns.
+        more: number of cases without a row.
+        spreads: standard deviations of the errors by tissue (`tissue_spreads`).
+    """
 
     heads: list[str]
     rows: list[tuple[str, list[str]]]
     means: list[str]
     more: int
+    spreads: dict[str, dict[str, float]]
 
 
 def case_measures(item: Evaluation) -> Iterator[Measure]:
@@ -163,7 +172,7 @@ def case_table(items: Sequence[Evaluation]) -> CaseTable | None:
         values = [value for value in known if value is not None]
         means.append(number(sum(values) / len(values) if values else None))
     heads = [f"{column.title}, {column.unit}".removesuffix(", ") for column in columns.values()]
-    return CaseTable(heads, rows, means, max(0, len(found) - MOST_ROWS))
+    return CaseTable(heads, rows, means, max(0, len(found) - MOST_ROWS), tissue_spreads(items))
 
 
 def tissue_spreads(items: Sequence[Evaluation]) -> dict[str, dict[str, float]]:

@@ -93,7 +93,7 @@ def _inside(region: Region, first: Values, shape: tuple[int, int]) -> Voxels:
         (a, b), (c, d) = region.points
         with np.errstate(divide="ignore", invalid="ignore"):
             outward = ((2 * u - a - c) / (c - a))[:, None] ** 2 + ((2 * v - b - d) / (d - b)) ** 2
-        return outward <= 1
+        return np.asarray(outward <= 1)
     # Even-odd rule: a ray to the right crosses the outline an odd number of times.
     starts = np.array(region.points)
     (a, b), (c, d) = starts.T, np.roll(starts, -1, axis=0).T

@@ -144,19 +144,7 @@ def build_viewer(
         "affine": grid.affine.tolist() if grid.affine is not None and grid.regular else None,
         "regular": grid.regular and mask.shape[2] > 1,
         "start": [middle[0] // stride, middle[1] // stride, middle[2]],
-        "images": [
-            {
-                "key": image.key,
-                "title": image.title,
-                "unit": image.unit,
-                "window": image.window,
-                "windows": dict(image.windows or {}),
-                "low": steps[image.key].low,
-                "step": steps[image.key].step,
-                "wide": steps[image.key].wide,
-            }
-            for image in images
-        ],
+        "images": [_image_facts(image, steps[image.key]) for image in images],
         "error": error,
         "slices": {str(index): mae for index, mae in (slices or {}).items()},
         "colours": list(colours),
@@ -166,6 +154,19 @@ def build_viewer(
         {key: volume.text for key, volume in packed.items()},
         _notes(images, steps, stride, grid.regular),
     )
+
+
+def _image_facts(image: Image, held: Packed) -> dict[str, object]:
+    return {
+        "key": image.key,
+        "title": image.title,
+        "unit": image.unit,
+        "window": image.window,
+        "windows": dict(image.windows or {}),
+        "low": held.low,
+        "step": held.step,
+        "wide": held.wide,
+    }
 
 
 _OTHERS = ((1, 2), (0, 2), (0, 1))
