@@ -165,6 +165,8 @@ class ReportSettings:
     """Mask of the scores, if one was given."""
     uncertainty: Existing[Path | None] = None
     """Standard deviation that `translate --uncertainty` wrote."""
+    regions: Existing[Path | None] = None
+    """Regions that a page exported, to be written as SR by the view dicom."""
     series: str | None = None
     """SeriesInstanceUID to read if the source's folder holds several series."""
     select: str | None = None

@@ -13,6 +13,7 @@ from medtranslate.config import ReportSettings, write_yaml
 from medtranslate.errors import GeometryRefused, InputRefused, UsageError
 from medtranslate.evaluation.alignment import align
 from medtranslate.evaluation.averages import representative_cases
+from medtranslate.evaluation.filing import file_objects
 from medtranslate.evaluation.pair import scored_arrays
 from medtranslate.evaluation.pairing import find_members, members_of
 from medtranslate.evaluation.records import (
@@ -74,7 +75,7 @@ def render(settings: ReportSettings) -> Rendered:
         OutputExists: `settings.out` is there and `overwrite` is not set.
     """
     path, record = open_record(settings.result)
-    require_apart([settings.out], [path, *_given(settings).values()])
+    require_apart([settings.out], [path, settings.regions, *_given(settings).values()])
     check_free(settings.out, overwrite=settings.overwrite)
     if isinstance(record, Translation):
         found = _of_translation(record, path, settings)
@@ -82,6 +83,8 @@ def render(settings: ReportSettings) -> Rendered:
         found = _of_pair(record, settings)
     else:
         found = _of_several(record, settings)
+    if settings.regions and "dicom" not in settings.view:
+        raise UsageError("--regions: the view dicom writes them; add it to --view")
     offered = [*found.views, *(["dicom"] if isinstance(record, Evaluation | Translation) else [])]
     for view in settings.view:
         if view == "dicom" and isinstance(record, Cohort):
@@ -95,7 +98,7 @@ def render(settings: ReportSettings) -> Rendered:
         for view in dict.fromkeys(settings.view):
             if view == "dicom":
                 assert isinstance(record, Evaluation | Translation)
-                _file(record, found, settings, folder / "dicom")
+                found.notes.extend(_file(record, found, settings, folder / "dicom"))
             else:
                 found.views[view](folder)
         written = sorted(str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file())
@@ -248,29 +251,12 @@ def _shown(record: Translation, volumes: Mapping[str, Volume], notes: list[str])
     )
 
 
-def _file(record: Evaluation | Translation, found: Material, settings: ReportSettings, folder: Path) -> None:
-    """Write the DICOM objects of a report: the PDF, the scores and the uncertainty, as far as there are."""
-    from medtranslate.io.dicom_objects import open_study
-    from medtranslate.report import as_dicom
-
-    if "source" not in found.volumes:
-        raise UsageError(
-            "--view dicom: needs the headers of the DICOM series that was translated; name it with --source"
-        )
-    deidentify = settings.deidentify or bool(record.settings.get("deidentify"))
-    study = open_study(found.volumes["source"], deidentify=deidentify)
-    made = record if isinstance(record, Translation) else record.translation
+def _file(
+    record: Evaluation | Translation, found: Material, settings: ReportSettings, folder: Path
+) -> list[str]:
+    """Write the DICOM objects of a report, its PDF among them."""
     folder.mkdir()
     found.views["pdf"](folder)
-    title = f"{made.model.name}, to {made.model.to.upper()}" if made else "scores"
-    as_dicom.file_report(folder / "report.pdf", title, study, folder)
+    notes = file_objects(record, found.volumes, settings, folder / "report.pdf", folder)
     (folder / "report.pdf").unlink()
-    if isinstance(record, Evaluation):
-        prediction = found.volumes.get("prediction")
-        scored = prediction is not None and prediction.meta.format == "dicom"
-        about = study
-        if prediction is not None and scored:
-            about = open_study(prediction, deidentify=deidentify)
-        as_dicom.file_scores(record, study, about.sources, folder)
-    if (uncertainty := found.volumes.get("uncertainty")) is not None:
-        as_dicom.file_uncertainty(uncertainty, record, study, folder)
+    return notes

@@ -1,31 +1,28 @@
-"""DICOM objects beside a derived series in the patient's study: a document, scores, a map of real numbers.
+"""DICOM objects beside a derived series in the patient's study: a document, scores, a reader's regions.
 
 Each is one file. Patient and study are the source's, read again and checked as for a derived series; UIDs
-follow the same rule (`dicom_header.uid`). Encapsulated PDF: PS3.3 A.45.1; Enhanced SR: A.35.2; Parametric
-Map: A.75. The last two are put together by highdicom.
+follow the same rule (`dicom_header.uid`). Encapsulated PDF: PS3.3 A.45.1; Enhanced SR: A.35.2; Comprehensive
+3D SR: A.35.13. highdicom puts the reports together.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
-import numpy as np
-from highdicom import VOILUTTransformation, pm, sr
+from highdicom import sr
 from highdicom.coding_schemes import CodingSchemeIdentificationItem
 from highdicom.sr import CodedConcept
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.sr.codedict import codes
 from pydicom.uid import (
     UID,
-    CTImageStorage,
+    Comprehensive3DSRStorage,
     EncapsulatedPDFStorage,
     EnhancedSRStorage,
     ExplicitVRLittleEndian,
-    MRImageStorage,
-    ParametricMapStorage,
 )
 
 from medtranslate.errors import UsageError
@@ -39,12 +36,17 @@ from medtranslate.io.dicom_header import (
     uid,
 )
 from medtranslate.io.dicom_texts import PATIENT_AND_STUDY, take_over
-from medtranslate.io.dicom_write import check_grid, sources_of
+from medtranslate.io.dicom_write import sources_of
 from medtranslate.io.volume import Volume
 from medtranslate.modality import UCUM
 
 SCHEME = "99MEDTRANSLATE"
 """Designator of the codes that no public scheme has; 99 is for private ones (PS3.3 8.2)."""
+_REPORTS: dict[str, tuple[type[sr.EnhancedSR | sr.Comprehensive3DSR], UID, int]] = {
+    "scores": (sr.EnhancedSR, EnhancedSRStorage, 7000),
+    "regions": (sr.Comprehensive3DSR, Comprehensive3DSRStorage, 5000),
+}
+"""Class of highdicom, SOP class and number of the series, by kind of a measurement report."""
 _NO_DATE, _NO_TIME = "19000101", "000000"
 """Date and time of the standard for required values that must not be given (PS3.15 E.1)."""
 
@@ -91,7 +93,9 @@ def unit_code(unit: str) -> CodedConcept:
 @without_comment()
 def write_pdf(document: bytes, title: str, study: Study, path: Path) -> None:
     """Write a PDF as an Encapsulated PDF (PS3.3 C.24)."""
-    header = _header(study, "DOC", EncapsulatedPDFStorage, document, f"REPORT, RESEARCH ONLY, {title}", 6000)
+    header = object_header(
+        study, "DOC", EncapsulatedPDFStorage, document, f"REPORT, RESEARCH ONLY, {title}", 6000
+    )
     header.ConversionType = "SYN"
     header.BurnedInAnnotation = "NO"
     header.AcquisitionDateTime = None
@@ -101,28 +105,35 @@ def write_pdf(document: bytes, title: str, study: Study, path: Path) -> None:
     header.ConceptNameCodeSequence = []
     header.VerificationFlag = "UNVERIFIED"
     header.MIMETypeOfEncapsulatedDocument = "application/pdf"
-    header.SourceInstanceSequence = [_reference(image) for image in images_of(study.sources)]
+    header.SourceInstanceSequence = [reference_to(image) for image in images_of(study.sources)]
     header.EncapsulatedDocument = document + bytes(len(document) % 2)
     header.EncapsulatedDocumentLength = len(document)
-    _save(header, path)
+    save_object(header, path)
 
 
 @without_comment()
 def write_scores(
-    content: sr.MeasurementReport, about: Sequence[Dataset], title: str, study: Study, path: Path
+    content: sr.MeasurementReport,
+    about: Sequence[Dataset],
+    title: str,
+    study: Study,
+    path: Path,
+    kind: Literal["scores", "regions"] = "scores",
 ) -> None:
-    """Write a measurement report (PS3.16 TID 1500) as an Enhanced SR.
+    """Write a measurement report (PS3.16 TID 1500): scores as Enhanced SR, regions as Comprehensive 3D SR.
 
     Args:
         content: made by highdicom.
         about: headers of the images that it refers to.
         title: of the series.
+        kind: of the content; only regions have coordinates in space.
     """
     key = content[0].to_json().encode()
-    header = _header(study, "SR", EnhancedSRStorage, key, f"SCORES, RESEARCH ONLY, {title}", 7000)
-    _date(header)
-    made = sr.EnhancedSR(
-        evidence=[_bare(image, header.SeriesInstanceUID) for image in images_of(about)],
+    form, storage, base = _REPORTS[kind]
+    header = object_header(study, "SR", storage, key, f"{kind.upper()}, RESEARCH ONLY, {title}", base)
+    add_dates(header)
+    made = form(
+        evidence=[bare_slice(image, header.SeriesInstanceUID) for image in images_of(about)],
         content=content,
         series_instance_uid=header.SeriesInstanceUID,
         series_number=header.SeriesNumber,
@@ -138,68 +149,12 @@ def write_scores(
     )
     made.update(header)
     _separate(made)
-    _save(made, path)
+    save_object(made, path)
 
 
-@without_comment()
-def write_map(spread: Volume, unit: str, meaning: str, study: Study, path: Path) -> None:
-    """Write standard deviations as a Parametric Map of 32-bit floats, one frame per slice of the source.
-
-    Args:
-        spread: on the source's grid.
-        unit: a result's.
-        meaning: of the map, in a few words.
-
-    Raises:
-        GeometryRefused: the map is not on the source's grid.
-    """
-    assert study.stack is not None
-    check_grid(spread, study.stack, len(study.sources), path)
-    planes = np.ascontiguousarray(spread.values.T, np.float32)
-    header = _header(
-        study, "OT", ParametricMapStorage, planes.tobytes(), f"UNCERTAINTY, RESEARCH ONLY, {meaning}", 8000
-    )
-    _date(header)
-    header.SyntheticData = "YES"
-    frame = uid(header.SOPInstanceUID, "frame")
-    places = [uid(header.SOPInstanceUID, str(index)) for index in range(len(planes))]
-    top = max(float(planes.max()), 1e-6)
-    made = pm.ParametricMap(
-        source_images=[
-            _as_slice(_bare(source, frame), place)
-            for source, place in zip(study.sources, places, strict=True)
-        ],
-        pixel_array=planes,
-        series_instance_uid=header.SeriesInstanceUID,
-        series_number=header.SeriesNumber,
-        sop_instance_uid=header.SOPInstanceUID,
-        instance_number=1,
-        manufacturer=header.Manufacturer,
-        manufacturer_model_name=header.ManufacturerModelName,
-        software_versions=header.SoftwareVersions,
-        device_serial_number="none",
-        contains_recognizable_visual_features=True,
-        real_world_value_mappings=[
-            pm.RealWorldValueMapping(
-                lut_label="SD",
-                lut_explanation=basic(meaning)[:64],
-                unit=unit_code(unit),
-                value_range=(float(planes.min()), float(planes.max())),
-                slope=1.0,
-                intercept=0.0,
-                quantity_definition=codes.DCM.StandardDeviation,
-            )
-        ],
-        voi_lut_transformations=[VOILUTTransformation(top / 2, top, voi_lut_function="LINEAR_EXACT")],
-        content_label="UNCERTAINTY",
-        content_description=basic(meaning)[:64],
-    )
-    _refer(made, dict(zip(places, study.sources, strict=True)))
-    made.update(header)
-    _save(made, path)
-
-
-def _header(study: Study, modality: str, kind: UID, content: bytes, description: str, base: int) -> Dataset:
+def object_header(
+    study: Study, modality: str, kind: UID, content: bytes, description: str, base: int
+) -> Dataset:
     """Patient, study, series and equipment of an object; its UIDs follow from content and source."""
     first = study.sources[0]
     key = f"{hashlib.sha256(content).hexdigest()}/{study.digest}/{first.SeriesInstanceUID}/{kind}"
@@ -213,7 +168,7 @@ def _header(study: Study, modality: str, kind: UID, content: bytes, description:
     return header
 
 
-def _date(header: Dataset) -> None:
+def add_dates(header: Dataset) -> None:
     """Dates where the standard wants them and highdicom would put today's."""
     for keyword in ("InstanceCreation", "Content"):
         header.setdefault(f"{keyword}Date", _NO_DATE)
@@ -233,27 +188,15 @@ def _separate(item: Dataset) -> None:
         _separate(child)
 
 
-def _reference(image: Dataset) -> Dataset:
+def reference_to(image: Dataset) -> Dataset:
+    """Make an item that refers to an image."""
     item = Dataset()
     item.ReferencedSOPClassUID = image.SOPClassUID
     item.ReferencedSOPInstanceUID = image.SOPInstanceUID
     return item
 
 
-def _refer(made: Dataset, sources: Mapping[str, Dataset]) -> None:
-    """Put real references, with the frame of an enhanced image, in the place of those to `sources`."""
-    for element in made:
-        for item in element.value if element.VR == "SQ" else ():
-            source = sources.get(item.get("ReferencedSOPInstanceUID", ""))
-            if source is None:
-                _refer(item, sources)
-                continue
-            item.update(_reference(source))
-            if "ReferencedFrameNumber" in source:
-                item.ReferencedFrameNumber = source.ReferencedFrameNumber
-
-
-def _bare(source: Dataset, frame: UID) -> Dataset:
+def bare_slice(source: Dataset, frame: UID) -> Dataset:
     """Copy what highdicom reads of a slice, without identity, which the object's own header has.
 
     Args:
@@ -270,13 +213,6 @@ def _bare(source: Dataset, frame: UID) -> Dataset:
     return bare
 
 
-def _as_slice(bare: Dataset, instance: UID) -> Dataset:
-    """Present a frame as a slice: highdicom takes one enhanced image, or slices, but no frames."""
-    bare.SOPClassUID = CTImageStorage if bare.Modality == "CT" else MRImageStorage
-    bare.SOPInstanceUID = instance
-    return bare
-
-
 _IDENTITY = (
     *("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID"),
     *("AccessionNumber", "ReferringPhysicianName"),
@@ -288,7 +224,7 @@ _PLACE = (
 )
 
 
-def _save(made: Dataset, path: Path) -> None:
+def save_object(made: Dataset, path: Path) -> None:
     """Write with a file header of our own, and what was copied as bytes as such."""
     made.set_original_encoding(False, True, made._character_set)
     made.file_meta = FileMetaDataset()

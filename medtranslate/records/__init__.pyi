@@ -28,6 +28,9 @@ from .json_files import to_json as to_json
 from .json_files import write_result as write_result
 from .patients import Estimate as Estimate
 from .patients import Patients as Patients
+from .regions import Region as Region
+from .regions import Regions as Regions
+from .regions import read_regions as read_regions
 from .translation import CALIBRATED as CALIBRATED
 from .translation import NO_HEAD as NO_HEAD
 from .translation import UNCALIBRATED as UNCALIBRATED

@@ -18,7 +18,7 @@ from medtranslate.records.translation import Conversion, Translation
 
 Record = Translation | Conversion | Evaluation | Cohort | Cycle | Batch | Outcome | CalibrationReport
 
-R = TypeVar("R", Translation, Conversion, Evaluation, Cohort, Cycle, Batch, Outcome)
+R = TypeVar("R")
 
 
 def to_json(result: Record) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from highdicom.sr import (
     MeasurementsAndQualitativeEvaluations,
     ObservationContext,
     ObserverContext,
+    PlanarROIMeasurementsAndQualitativeEvaluations,
     QualitativeEvaluation,
     SourceImageForMeasurementGroup,
     TrackingIdentifier,
@@ -28,12 +29,12 @@ from pydicom.sr.codedict import codes
 
 from medtranslate.io import Volume
 from medtranslate.io.dicom_header import MANUFACTURER, basic, software_version, uid
+from medtranslate.io.dicom_map import write_map
 from medtranslate.io.dicom_objects import (
     SCHEME,
     Study,
     images_of,
     unit_code,
-    write_map,
     write_pdf,
     write_scores,
 )
@@ -95,7 +96,9 @@ def file_scores(result: Evaluation, study: Study, about: Sequence[Dataset], fold
     write_scores(report, about, title, study, folder / "scores.dcm")
 
 
-def measurement_report(groups: Sequence[MeasurementsAndQualitativeEvaluations]) -> MeasurementReport:
+def measurement_report(
+    groups: Sequence[MeasurementsAndQualitativeEvaluations | PlanarROIMeasurementsAndQualitativeEvaluations],
+) -> MeasurementReport:
     """Make a report of measurements, observed by this package as a device."""
     device = DeviceObserverIdentifyingAttributes(
         uid=uid("device", software_version()),

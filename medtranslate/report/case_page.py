@@ -33,6 +33,7 @@ from medtranslate.report.methods import methods
 from medtranslate.report.page import VIEWER_SCRIPTS, render
 from medtranslate.report.pictures import Pictures
 from medtranslate.report.radiographs import draw_projections
+from medtranslate.report.regions import image_digest
 from medtranslate.report.viewer import Grid, Image, Viewer, build_viewer, offered_windows
 from medtranslate.report.wording import Words, number
 
@@ -168,6 +169,7 @@ def pair_viewer(item: Evaluation, pictures: Pictures, words: Words) -> Viewer:
         },
         slices={plane.index: plane.scores["mae"] for plane in item.slices if "mae" in plane.scores},
         colours=error_colours(),
+        digest=image_digest(item),
     )
 
 

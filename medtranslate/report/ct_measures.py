@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from statistics import stdev
 
 from medtranslate.records import Anatomy, Evaluation
 from medtranslate.report.radiographs import Projection
@@ -67,12 +68,21 @@ class CtSection:
 
 @dataclass(frozen=True)
 class CaseTable:
-    """Measures of many cases: heads of the columns, rows of cells by name, and the mean of each column."""
+    """Measures of many cases.
+
+    Attributes:
+        heads: of the columns.
+        rows: of cells, by name.
+        means: of the columns.
+        more: number of cases without a row.
+        spreads: standard deviations of the errors by tissue (`tissue_spreads`).
+    """
 
     heads: list[str]
     rows: list[tuple[str, list[str]]]
     means: list[str]
     more: int
+    spreads: dict[str, dict[str, float]]
 
 
 def case_measures(item: Evaluation) -> Iterator[Measure]:
@@ -162,7 +172,23 @@ def case_table(items: Sequence[Evaluation]) -> CaseTable | None:
         values = [value for value in known if value is not None]
         means.append(number(sum(values) / len(values) if values else None))
     heads = [f"{column.title}, {column.unit}".removesuffix(", ") for column in columns.values()]
-    return CaseTable(heads, rows, means, max(0, len(found) - MOST_ROWS))
+    return CaseTable(heads, rows, means, max(0, len(found) - MOST_ROWS), tissue_spreads(items))
+
+
+def tissue_spreads(items: Sequence[Evaluation]) -> dict[str, dict[str, float]]:
+    """Compute standard deviations (divisor n - 1) between cases, by tissue and by MAE, ME and RMSE.
+
+    Args:
+        items: of a cohort; a measure that fewer than two of them have is left out.
+    """
+    spreads: dict[str, dict[str, float]] = {}
+    for tissue in dict.fromkeys(name for item in items for name in item.tissues):
+        of_cases = [item.tissues[tissue] for item in items if tissue in item.tissues]
+        for field in ("mae", "me", "rmse"):
+            values = [value for one in of_cases if (value := getattr(one, field)) is not None]
+            if len(values) > 1:
+                spreads.setdefault(tissue, {})[field] = stdev(values)
+    return spreads
 
 
 def _compared(name: str, sides: dict[str, float], unit: str, difference: str) -> Structure:

@@ -28,6 +28,7 @@ from medtranslate.report.key_planes import key_of_translation
 from medtranslate.report.limitations import chosen, provenance, what_it_lacks
 from medtranslate.report.page import VIEWER_SCRIPTS, render
 from medtranslate.report.pictures import Shown
+from medtranslate.report.regions import image_digest
 from medtranslate.report.viewer import Grid, Image, Viewer, build_viewer, offered_windows
 from medtranslate.report.wording import about_translation, number, say_made, say_model, span
 
@@ -85,7 +86,7 @@ def translation_page(record: Translation, name: str, shown: Shown | None, home: 
         home=home,
         home_many="translations",
         warnings=record.warnings,
-        viewer=_viewer(shown, limit) if shown else None,
+        viewer=_viewer(record, shown, limit) if shown else None,
         curves=_curves(shown) if shown else [],
         rows=[],
         links={},
@@ -193,7 +194,7 @@ def _uncertainties(shown: Sequence[Shown]) -> list[Values]:
     return [view.uncertainty[view.mask] for view in shown if view.uncertainty is not None]
 
 
-def _viewer(shown: Shown, limit: float) -> Viewer:
+def _viewer(record: Translation, shown: Shown, limit: float) -> Viewer:
     source, translation = shown.source, shown.translation
     own = offered_windows(shown.source_unit, source, shown.mask, shown.source_range, "standard")
     other = offered_windows(shown.unit, translation, shown.mask, shown.range, "model's range")
@@ -208,6 +209,7 @@ def _viewer(shown: Shown, limit: float) -> Viewer:
         shown.mask,
         Grid(shown.spacing_mm, shown.affine, shown.regular),
         colours=error_colours(),
+        digest=image_digest(record),
     )
 
 

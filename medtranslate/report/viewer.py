@@ -112,6 +112,7 @@ def build_viewer(
     error: Mapping[str, object] | None = None,
     slices: Mapping[int, float] | None = None,
     colours: Sequence[str] = (),
+    digest: str | None = None,
 ) -> Viewer:
     """Build the viewer of volumes on one grid.
 
@@ -123,6 +124,7 @@ def build_viewer(
             reference. If it is given, the script shows translation - reference.
         slices: MAE by axial slice.
         colours: of the error's scale, from zero to its end.
+        digest: SHA-256 of the image (`image_digest`), for exported regions.
 
     Raises:
         InputRefused: a volume holds a value that is not finite.
@@ -135,25 +137,14 @@ def build_viewer(
     facts: dict[str, object] = {
         "shape": [math.ceil(mask.shape[0] / stride), math.ceil(mask.shape[1] / stride), mask.shape[2]],
         "full": list(mask.shape),
+        "digest": digest,
         "stride": [stride, stride, 1],
         "spacing": [grid.spacing_mm[0] * stride, grid.spacing_mm[1] * stride, grid.spacing_mm[2]],
         "sides": grid.affine is not None,
         "affine": grid.affine.tolist() if grid.affine is not None and grid.regular else None,
         "regular": grid.regular and mask.shape[2] > 1,
         "start": [middle[0] // stride, middle[1] // stride, middle[2]],
-        "images": [
-            {
-                "key": image.key,
-                "title": image.title,
-                "unit": image.unit,
-                "window": image.window,
-                "windows": dict(image.windows or {}),
-                "low": steps[image.key].low,
-                "step": steps[image.key].step,
-                "wide": steps[image.key].wide,
-            }
-            for image in images
-        ],
+        "images": [_image_facts(image, steps[image.key]) for image in images],
         "error": error,
         "slices": {str(index): mae for index, mae in (slices or {}).items()},
         "colours": list(colours),
@@ -163,6 +154,19 @@ def build_viewer(
         {key: volume.text for key, volume in packed.items()},
         _notes(images, steps, stride, grid.regular),
     )
+
+
+def _image_facts(image: Image, held: Packed) -> dict[str, object]:
+    return {
+        "key": image.key,
+        "title": image.title,
+        "unit": image.unit,
+        "window": image.window,
+        "windows": dict(image.windows or {}),
+        "low": held.low,
+        "step": held.step,
+        "wide": held.wide,
+    }
 
 
 _OTHERS = ((1, 2), (0, 2), (0, 1))

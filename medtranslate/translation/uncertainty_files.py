@@ -67,7 +67,8 @@ def write_uncertainty(
         own = replace(derivation, uncertainty=True)
         write_volume(spread, path, like=source, derivation=own, overwrite=True)
         return
-    from medtranslate.io.dicom_objects import open_study, write_map
+    from medtranslate.io.dicom_map import write_map
+    from medtranslate.io.dicom_objects import open_study
 
     study = open_study(source, deidentify=derivation.deidentify)
     write_map(spread, uncertainty.unit, uncertainty.quantity, study, path)

@@ -15,7 +15,8 @@ from pydicom import dcmread
 from medtranslate.errors import GeometryRefused, UsageError
 from medtranslate.geometry import swap_lps_ras
 from medtranslate.io import Volume, read_volume, write_volume
-from medtranslate.io.dicom_objects import Study, open_study, write_map, write_pdf
+from medtranslate.io.dicom_map import write_map
+from medtranslate.io.dicom_objects import Study, open_study, write_pdf
 from medtranslate.records import (
     Agreement,
     Evaluation,

@@ -25,7 +25,7 @@ from medtranslate.records import (
     Translation,
 )
 from medtranslate.report import VIEWS, Pictures, Projections
-from medtranslate.report.ct_measures import MOST_ROWS, case_table
+from medtranslate.report.ct_measures import MOST_ROWS, case_table, tissue_spreads
 from medtranslate.report.methods import methods
 from medtranslate.report.radiographs import project
 
@@ -211,6 +211,18 @@ def test_a_long_table_is_cut_and_its_means_are_of_all() -> None:
     means = dict(zip(found.heads, found.means, strict=True))
     assert means["Path length, front, mean error, mm"] == "-1.5"
     assert case_table([result(tissues={}, anatomy=None, paths={})]) is None
+
+
+def test_means_of_tissues_have_the_spread_between_cases(tmp_path: Path) -> None:
+    errors = (20.0, 26.0, 41.0)
+    soft = [
+        result(f"case{k}", tissues={"body": Tissue(range_hu=(None, None), share=0.9, mae=mae)})
+        for k, mae in enumerate(errors)
+    ]
+    lone = result("lone")  # the only case with bone
+    spreads = tissue_spreads([*soft, lone])
+    assert spreads == {"body": {"mae": pytest.approx(np.std([*errors, 60.0], ddof=1))}}
+    assert tissue_spreads([lone]) == {}
 
 
 def test_the_citation_file_is_of_this_version() -> None:

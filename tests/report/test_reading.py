@@ -318,6 +318,7 @@ def placed(**changes: object) -> dict[str, object]:
         ("{", "the file is no JSON"),
         ({"schema": "another/2", "regions": []}, "holds no regions of the form"),
         ({"shape": [9, 9, 9]}, "of an image of 9,9,9 voxels"),
+        ({"digest": "0" * 64}, "are of another image"),
         (placed(points=[[1, 1], [70, 5]]), "region 1 has points outside"),
         (placed(points=[[1, 1], [None, 5]]), "region 1 has points outside"),
         (placed(points=[[1, 1]]), "region 1 does not have the points"),

@@ -19,6 +19,7 @@ function kept(withNumbers) {
   return {
     schema: REGIONS,
     shape: facts.full,
+    digest: facts.digest,
     comment: find("comment").value,
     regions: regions.map(({ kind, plane, slices, points, name, measured }) =>
       ({ kind, plane, slices, points, name, ...(withNumbers ? { measured } : {}) })),

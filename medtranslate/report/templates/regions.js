@@ -155,6 +155,9 @@ function checkedRegions(given) {
   if (JSON.stringify(given.shape) !== JSON.stringify(facts.full)) {
     throw new Error(`the regions are of an image of ${given.shape} voxels, this one has ${facts.full}`);
   }
+  if ((given.digest ?? null) !== facts.digest) {
+    throw new Error("the regions are of another image, whose digest is not that of this one");
+  }
   if (given.regions.length > MOST_REGIONS) throw new Error(`more than ${MOST_REGIONS} regions`);
   return given.regions.map(checkedRegion);
 }
