@@ -27,6 +27,7 @@ MOVED = {
     "SECURITY.md": "security.md",
     "CODE_OF_CONDUCT.md": "conduct.md",
     "medtranslate/models/brain-2d/notice.md": "models/brain-2d-terms.md",
+    "medtranslate/models/head-ct/notice.md": "models/head-ct-terms.md",
 }
 """Page of each Markdown file that is shown as it is."""
 BECOME = {**MOVED, "examples": "examples.md", "findings": "findings.md", "LICENSE": "licence.md"}

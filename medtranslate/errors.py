@@ -11,7 +11,8 @@
     │   └── ModelRefused             a model folder is foreign, altered or of another version
     ├── RunFailed               5    the run stopped for a reason that the user can mend
     │   ├── DiskFull                 the output's file system is full
-    │   └── Diverged                 training produced values that are not finite
+    │   ├── Diverged                 training produced values that are not finite
+    │   └── Undelivered              another node has not taken a file
     └── Interrupted           130    a signal ended the run; what it had reached is kept
 
 A message is one line that says what is wrong, in which file, with which numbers, and what to do.
@@ -74,6 +75,10 @@ class DiskFull(RunFailed):
 
 
 class Diverged(RunFailed):
+    pass
+
+
+class Undelivered(RunFailed):
     pass
 
 

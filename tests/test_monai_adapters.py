@@ -32,6 +32,7 @@ META = Meta(
     "ab" * 32,
     ("a warning",),
     "1.2",
+    "T1 axial",
     "echo=2",
     "a map",
     ("a name",),

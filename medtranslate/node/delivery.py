@@ -22,7 +22,7 @@ from pynetdicom import AE
 from pynetdicom.association import Association
 
 from medtranslate.config import NodeRules, Peer
-from medtranslate.errors import MedtranslateError
+from medtranslate.errors import Undelivered
 from medtranslate.io.dicom_files import without_comment
 from medtranslate.node.durable import append
 from medtranslate.node.tls import client_context
@@ -31,10 +31,6 @@ from medtranslate.node.worker import DELIVERY
 _TIMEOUT = 60.0
 _CONTEXTS = 128
 """Most presentation contexts of an association (PS3.8 9.3.2.2)."""
-
-
-class Undelivered(MedtranslateError):
-    """A peer has not taken a file; the text says which peer, and its answer."""
 
 
 @dataclass(frozen=True)

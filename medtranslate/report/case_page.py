@@ -25,7 +25,7 @@ from medtranslate.report.drawing import (
     spread_planes,
     uncertainty_limit,
 )
-from medtranslate.report.grades import judge, judge_cycle
+from medtranslate.report.grades import Verdict, judge, judge_cycle
 from medtranslate.report.key_planes import key_of_pair
 from medtranslate.report.limitations import chosen, how_far, method, provenance
 from medtranslate.report.measures import inputs, secondary_measures
@@ -79,11 +79,7 @@ def case_page(result: Evaluation | Cycle, pictures: Pictures | None, home: str |
     drawn = pictures if pictures is not None and pictures.mask.any() else None
     _check_same(item, drawn)
     doubts = evaluation_doubts(item)
-    verdict = (
-        judge_cycle(result)
-        if isinstance(result, Cycle)
-        else judge(item.volume, item.baselines, item, doubtful=bool(doubts))
-    )
+    verdict = _verdict(result, item, doubts)
     return render(
         "case.html",
         *(VIEWER_SCRIPTS if drawn else ()),
@@ -125,6 +121,12 @@ def case_page(result: Evaluation | Cycle, pictures: Pictures | None, home: str |
         where=where,
         scores=wording.score_names([item]),
     )
+
+
+def _verdict(result: Evaluation | Cycle, item: Evaluation, doubts: Sequence[str]) -> Verdict:
+    if isinstance(result, Cycle):
+        return judge_cycle(result)
+    return judge(item.volume, item.baselines, item, doubtful=bool(doubts))
 
 
 def about(record: Translation | None) -> list[tuple[str, str]]:
