@@ -98,7 +98,9 @@ def write_onnx(model: Model, folder: Path, out: Path) -> None:
     for to in MODALITIES:
         graph = _Graph(model.translator(to), model.gate, OTHER[to]).eval()
         proto = _traced(graph, model)
-        _label(proto, model, {"to": to, "meaning": meaning})
+        contrast = model.info(to).contrast
+        told = {"contrast": contrast} if contrast else {}
+        _label(proto, model, {"to": to, "meaning": meaning, **told})
         (out / file_of(to)).write_bytes(proto.SerializeToString(deterministic=True))
         _compare(graph, model, out / file_of(to))
 

@@ -153,11 +153,12 @@ class Told(nn.Module):
 
     def decode(self, latent: Tensor) -> Tensor:
         """Slices from latents, as the generator's own."""
-        return self.generator.decode(latent, self.brightness.expand(len(latent), -1))
+        # A length would be a constant of a traced graph; a shape is one of its dimensions.
+        return self.generator.decode(latent, self.brightness.expand(latent.shape[0], -1))
 
     def forward(self, image: Tensor) -> Generated:
         """Translate from the mean of the posterior."""
-        told: Generated = self.generator(image, self.brightness.expand(len(image), -1))
+        told: Generated = self.generator(image, self.brightness.expand(image.shape[0], -1))
         return told
 
 

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 import torch
 
-from medtranslate.checkpoint import save_gate
-from medtranslate.config import ExportSettings
+from medtranslate.checkpoint import save_gate, save_model
+from medtranslate.config import ExportSettings, NetworkSettings, ScaleSettings
 from medtranslate.export import export_model, onnx_files
+from medtranslate.model import Generators
 from medtranslate.networks import SliceGate
 from tests.conftest import SMALL
 
@@ -34,8 +35,21 @@ def bundle(gated_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def onnx_folder(gated_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Export whose files have the weights, but no computation: torch's exporter takes many seconds."""
+def told_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a random model of whole heads: CT along a curve, MR in the contrast that it is told."""
+    torch.manual_seed(2)
+    folder = tmp_path_factory.mktemp("told")
+    network = NetworkSettings(size=32, channels=(8, 8), latent_channels=4, told=7)
+    means = {"ct": torch.zeros(1, 32, 32), "mr": torch.zeros(1, 32, 32)}
+    knots = (-150, -20, 4, 28, 52, 76, 100, 300, 1000)
+    scale = ScaleSettings(ct_window=(-1000, 2000), ct_knots=knots, ct_picture=(-20, 100))
+    known = {"name": "told", "summary": "Random.", "network": network, "scale": scale}
+    save_model(folder, Generators(network), means, **known)
+    return folder
+
+
+def export_weights(model: Path, out: Path) -> None:
+    """Write ONNX files that have the weights, but no computation: torch's exporter takes many seconds."""
     onnx = pytest.importorskip("onnx")
 
     def weights_alone(graph: torch.nn.Module, model: object) -> Any:
@@ -43,11 +57,16 @@ def onnx_folder(gated_model: Path, tmp_path_factory: pytest.TempPathFactory) -> 
         tensors = [onnx.numpy_helper.from_array(array, name) for name, array in arrays.items()]
         return onnx.helper.make_model(onnx.helper.make_graph([], "weights", [], [], tensors))
 
-    folder = tmp_path_factory.mktemp("exports") / "onnx"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(onnx_files, "_traced", weights_alone)
         patch.setattr(onnx_files, "_compare", lambda *given: None)
-        export_model(ExportSettings(model=str(gated_model), output=folder, to="onnx"))
+        export_model(ExportSettings(model=str(model), output=out, to="onnx"))
+
+
+@pytest.fixture(scope="session")
+def onnx_folder(gated_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("exports") / "onnx"
+    export_weights(gated_model, folder)
     return folder
 
 

@@ -83,6 +83,22 @@ def test_monai_translates_to_the_voxels_of_translate(bundle, gated_model, source
     assert record.plausibility.air_ml == pytest.approx(known.plausibility.air_ml, rel=1e-3)
 
 
+@pytest.mark.parametrize("to", ["ct", "mr"])
+def test_a_bundle_of_a_model_that_is_told_its_contrast_makes_the_default(told_model, sources, tmp_path, to):
+    folder, back = tmp_path / "bundle", tmp_path / "model"
+    assert invoke(["export", str(told_model), str(folder), "--to", "bundle", "--quiet"]) == 0
+    source = sources[OTHER[to]]
+    run(folder, to=to, force=True, **put(source, tmp_path))
+    made = nib.load(tmp_path / "out" / f"{OTHER[to]}_synthetic-{to}.nii.gz").get_fdata()
+    assert invoke(["models", "import", str(folder), str(back), "--quiet"]) == 0
+    translator = Translator(load_model(str(back)), to, force=True)
+    wanted = translator.translate(read_volume(source, modality=OTHER[to]))
+    extent = np.ptp(wanted.record.model.output_range)
+    np.testing.assert_allclose(made, wanted.volume.values, atol=1e-4 * extent)
+    record = read_result(Translation, tmp_path / "out" / f"{OTHER[to]}_synthetic-{to}.translation.json")
+    assert record.model == wanted.record.model
+
+
 def test_monai_verifies_the_network_and_loads_its_weights(bundle, gated_model):
     places = {name: str(bundle / "configs" / f"{name}.json") for name in ("metadata", "inference")}
     monai_bundle.verify_net_in_out(

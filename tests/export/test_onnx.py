@@ -15,7 +15,8 @@ from medtranslate.config import ExportSettings
 from medtranslate.errors import RunFailed
 from medtranslate.export import export_model, onnx_files
 from medtranslate.gate import look
-from medtranslate.modality import OTHER
+from medtranslate.modality import MODALITIES, OTHER
+from tests.export.conftest import export_weights
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -100,6 +101,35 @@ def test_an_import_is_the_model_that_was_exported(kind, request, gated_model, tm
     assert invoke(["models", "import", str(request.getfixturevalue(kind)), str(out), "--quiet"]) == 0
     for name in ("model.json", "weights.safetensors", "gate.safetensors", "card.md"):
         assert (out / name).read_bytes() == (gated_model / name).read_bytes()
+
+
+def test_an_import_of_a_model_that_is_told_its_contrast_is_that_model(told_model, tmp_path):
+    export_weights(told_model, tmp_path / "onnx")
+    assert invoke(["models", "import", str(tmp_path / "onnx"), str(tmp_path / "model"), "--quiet"]) == 0
+    for name in ("model.json", "weights.safetensors"):
+        assert (tmp_path / "model" / name).read_bytes() == (told_model / name).read_bytes()
+
+
+@pytest.mark.slow
+def test_onnx_runtime_makes_mr_in_the_default_contrast(told_model, tmp_path):
+    out = tmp_path / "onnx"
+    export_model(ExportSettings(model=str(told_model), output=out, to="onnx"))
+    image, noise = torch.rand(3, 1, 32, 32) * 2 - 1, torch.randn(3, 4, 8, 8)
+    for to in MODALITIES:
+        session = onnxruntime.InferenceSession(out / f"to_{to}.onnx", providers=["CPUExecutionProvider"])
+        made = session.run(["translation"], {"image": image.numpy(), "noise": noise.numpy()})[0]
+        with torch.inference_mode():
+            wanted, other = (
+                load_model(str(told_model), contrast=name).translator(to)(image).image.numpy()
+                for name in (None, "flair")
+            )
+        np.testing.assert_allclose(made, wanted, rtol=1e-4, atol=1e-4)
+        assert np.array_equal(wanted, other) == (to == "ct")
+        stated = session.get_modelmeta().custom_metadata_map.get("medtranslate.contrast")
+        assert stated == ("t2" if to == "mr" else None)
+    assert invoke(["models", "import", str(out), str(tmp_path / "model"), "--quiet"]) == 0
+    weights = "weights.safetensors"
+    assert (tmp_path / "model" / weights).read_bytes() == (told_model / weights).read_bytes()
 
 
 def test_an_altered_file_is_refused(altered, tmp_path, capsys):
