@@ -12,6 +12,7 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.uid import EnhancedMRImageStorage, MRImageStorage, generate_uid
 from pynetdicom import AE, AllStoragePresentationContexts, build_role, evt
+from pynetdicom.transport import ThreadedAssociationServer
 
 from medtranslate.node.commitment import INSTANCE, MODEL
 
@@ -58,7 +59,12 @@ class Committing(Archive):
             (evt.EVT_N_ACTION, self.request),
             (evt.EVT_N_EVENT_REPORT, self.report),
         ]
-        self.server = entity.start_server(("127.0.0.1", self.port), block=False, evt_handlers=handlers)
+        address = ("127.0.0.1", self.port)
+        self.server = entity.make_server(
+            address, evt_handlers=handlers, server_class=ThreadedAssociationServer
+        )
+        entity._servers.append(self.server)
+        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
 
     def report(self, event: Any) -> tuple[int, None]:
         if self.refuse:
@@ -88,6 +94,7 @@ class Committing(Archive):
             report.FailedSOPSequence[0].FailureReason = 0x0110
         kind = 2 if answer == "failure" else 1
         if answer == "here":
+            until(lambda: not here._is_paused)  # it has sent the answer to the request
             here.send_n_event_report(report, kind, MODEL, INSTANCE)
             return
         entity = AE(ae_title=ARCHIVE)
