@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -80,7 +81,8 @@ class Commitments:
             return NOT_AUTHORISED, None
         if event.action_type != REQUEST:
             return ACTION, None
-        if _size(event.request) > MOST_BYTES:
+        request: Any = event.request
+        if size_of(request.ActionInformation) > MOST_BYTES:
             return NO_ROOM, None
         try:
             with without_comment():
@@ -199,6 +201,6 @@ def references(data: Dataset) -> list[Reference]:
     return [Reference(str(each.ReferencedSOPClassUID), str(each.ReferencedSOPInstanceUID)) for each in found]
 
 
-def _size(request: Any) -> int:
-    data = request.ActionInformation
-    return len(data.getvalue()) if data else 0
+def size_of(encoded: BytesIO | None) -> int:
+    """Give the number of bytes of an encoded data set."""
+    return len(encoded.getvalue()) if encoded else 0

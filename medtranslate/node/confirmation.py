@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
@@ -29,6 +29,7 @@ from medtranslate.node.commitment import (
     Reference,
     item,
     references,
+    size_of,
 )
 from medtranslate.node.server import caller_of
 
@@ -103,10 +104,9 @@ class Confirmations:
             while not asked.reported.wait(0.05) and time.monotonic() < end and not stop():
                 pass
         if not sent.confirmed(peer.title) and not stop():
-            why = (
-                "not to all" if asked.reported.is_set() else f"within {self.rules.confirm_within:g} s to none"
-            )
-            raise Undelivered(f"{peer.title} committed itself {why} of {len(objects)} files")
+            if asked.reported.is_set():
+                raise Undelivered(f"{peer.title} does not commit itself to all {len(objects)} files")
+            raise Undelivered(f"{peer.title} did not report within {self.rules.confirm_within:g} seconds")
 
     def reported(self, event: evt.Event, title: str | None = None) -> tuple[int, None]:
         """Take a report (N-EVENT-REPORT), and give the status of the answer.
@@ -114,8 +114,8 @@ class Confirmations:
         Args:
             title: of the peer, if the node made the association.
         """
-        data = event.request.EventInformation  # type: ignore[union-attr]
-        if data and len(data.getvalue()) > MOST_BYTES:
+        request: Any = event.request
+        if size_of(request.EventInformation) > MOST_BYTES:
             return NO_ROOM, None
         try:
             with without_comment():

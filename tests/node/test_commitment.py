@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -102,8 +103,10 @@ class Committing(Archive):
         association = entity.associate(
             "127.0.0.1", self.node, ae_title=TITLE, ext_neg=[build_role(MODEL, scp_role=True)]
         )
-        association.send_n_event_report(report, kind, MODEL, INSTANCE)
-        association.release()
+        if association.is_established:
+            with suppress(RuntimeError):  # the node has ended
+                association.send_n_event_report(report, kind, MODEL, INSTANCE)
+            association.release()
 
 
 @pytest.fixture
