@@ -32,7 +32,8 @@ from medtranslate.node.delivery import Delivery, Parcel, delivering, open_parcel
 from medtranslate.node.durable import append
 from medtranslate.node.inbox import Inbox, Series
 from medtranslate.node.plan import choose_rule, read_rules
-from medtranslate.node.receiver import Refusals, receiving
+from medtranslate.node.receiver import receiving
+from medtranslate.node.server import Refusals
 from medtranslate.node.status import Report, status_page
 from medtranslate.node.worker import Made, Serve, Task, open_worker
 from medtranslate.runtime import Journal, crew, end_if_imported, journal, stop_requests
