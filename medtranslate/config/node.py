@@ -54,6 +54,10 @@ class Peer:
     """Port on which it takes images; without one nothing can be sent to it."""
     tls: bool = False
     """Send to it by TLS."""
+    commit: bool = False
+    """Answer its requests for storage commitment; docs/node.md says what the node commits itself to."""
+    confirm: bool = False
+    """Ask it for storage commitment; a result counts as delivered when its report says so."""
 
 
 @dataclass(frozen=True, kw_only=True, config=FROZEN)
@@ -126,6 +130,8 @@ class NodeRules:
     """Seconds before the second try to send; each further wait is twice as long."""
     retry_most: Seconds = 600.0
     """Longest wait between two tries to send."""
+    confirm_within: Seconds = 60.0
+    """Seconds to wait for a report on storage commitment; then the peer is asked again, later."""
     associations: Annotated[int, Field(ge=1, le=200)] = 32
     """Most associations at a time."""
     object_mb: Annotated[int, Field(ge=1, le=4096)] = 256

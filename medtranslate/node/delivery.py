@@ -1,4 +1,4 @@
-"""Sends results by C-STORE, one thread for each peer, until the peer has taken them.
+"""Sends results by C-STORE, one thread for each peer, until the peer has taken them, and confirmed if asked.
 
 A result is a folder of DICOM files. Its `sent-NAME.txt` lists the files that a peer has taken, NAME being a
 digest of the peer's title, so that a node that was killed goes on where it was.
@@ -9,28 +9,25 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from pydicom import dcmread
 from pydicom.filereader import read_file_meta_info
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
-from pynetdicom import AE
-from pynetdicom.association import Association
 
 from medtranslate.config import NodeRules, Peer
 from medtranslate.errors import Undelivered
 from medtranslate.io.dicom_files import without_comment
-from medtranslate.node.durable import append
-from medtranslate.node.tls import client_context
+from medtranslate.node.calls import PLAIN, TIMEOUT, association
+from medtranslate.node.commitment import Reference
+from medtranslate.node.confirmation import Confirmations
+from medtranslate.node.durable import append, put
 from medtranslate.node.worker import DELIVERY
 
-_TIMEOUT = 60.0
-_CONTEXTS = 128
-"""Most presentation contexts of an association (PS3.8 9.3.2.2)."""
+_CONFIRMED = "confirmed"
+"""Line about a peer that has committed itself to all files."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +40,7 @@ class Parcel:
         to: titles of the peers that get it.
         state: of its source: done or refused.
         reason: of a refusal; doubts of a translation.
+        images: digests of the source's SOPInstanceUIDs.
     """
 
     folder: Path
@@ -50,22 +48,56 @@ class Parcel:
     to: tuple[str, ...]
     state: str
     reason: str
+    images: tuple[str, ...]
 
     def left(self, title: str) -> list[Path]:
         """List the files that a peer has not taken."""
-        taken = self.folder / f"sent-{hashlib.sha256(title.encode()).hexdigest()[:16]}.txt"
-        names = set(taken.read_text(encoding="utf-8").split()) if taken.exists() else set()
-        return [path for path in sorted(self.folder.glob("*.dcm")) if path.name not in names]
+        names = self._noted(title)
+        return [path for path in self._files() if path.name not in names]
 
     def note(self, title: str, path: Path) -> None:
         """Write down that a peer has taken a file."""
-        append(self.folder / f"sent-{hashlib.sha256(title.encode()).hexdigest()[:16]}.txt", path.name)
+        append(self._notes(title), path.name)
+
+    def objects(self) -> list[Reference]:
+        """List the objects in its files."""
+        return [_reference(path) for path in self._files()]
+
+    def settle(self, title: str, committed: set[str]) -> None:
+        """Write down that a peer has committed itself to objects; others are to be sent again."""
+        if not self.folder.exists():
+            return
+        kept = [path.name for path in self._files() if _reference(path).instance in committed]
+        if len(kept) == len(self._files()):
+            kept.append(_CONFIRMED)
+        put(self._notes(title), "".join(f"{name}\n" for name in kept).encode())
+
+    def confirmed(self, title: str) -> bool:
+        """Check if a peer has committed itself to all files; it has if there are none."""
+        return _CONFIRMED in self._noted(title) or not self._files()
+
+    def _files(self) -> list[Path]:
+        return sorted(self.folder.glob("*.dcm"))
+
+    def _notes(self, title: str) -> Path:
+        return self.folder / f"sent-{hashlib.sha256(title.encode()).hexdigest()[:16]}.txt"
+
+    def _noted(self, title: str) -> set[str]:
+        notes = self._notes(title)
+        return set(notes.read_text(encoding="utf-8").split()) if notes.exists() else set()
 
 
 def open_parcel(folder: Path) -> Parcel:
     """Read what a worker wrote into the folder of a result."""
     told = json.loads((folder / DELIVERY).read_text(encoding="utf-8"))
-    return Parcel(folder, told["series"], tuple(told["to"]), told["state"], told["reason"])
+    return Parcel(
+        folder, told["series"], tuple(told["to"]), told["state"], told["reason"], tuple(told["images"])
+    )
+
+
+def _reference(path: Path) -> Reference:
+    meta = read_file_meta_info(path)
+    return Reference(str(meta.MediaStorageSOPClassUID), str(meta.MediaStorageSOPInstanceUID))
 
 
 class Delivery:
@@ -81,6 +113,7 @@ class Delivery:
     ) -> None:
         self.rules, self.delivered, self.failed = rules, delivered, failed
         self.peers = {peer.title: peer for peer in rules.peers if peer.port}
+        self.confirmations = Confirmations(rules)
         self.waiting: dict[str, list[Parcel]] = {title: [] for title in self.peers}
         self.changed = threading.Condition()
         self.ending = threading.Event()
@@ -90,13 +123,19 @@ class Delivery:
         if gone := [title for title in parcel.to if title not in self.peers]:
             self.failed(parcel, f"{gone[0]} is no peer of this node with a port; add it to `peers`")
             return
-        if not any(parcel.left(title) for title in parcel.to):
+        waits = [title for title in parcel.to if self._waits(parcel, self.peers[title])]
+        if not waits:
             self.delivered(parcel)
             return
         with self.changed:
-            for title in filter(parcel.left, parcel.to):
+            for title in waits:
                 self.waiting[title].append(parcel)
             self.changed.notify_all()
+
+    @staticmethod
+    def _waits(parcel: Parcel, peer: Peer) -> bool:
+        """Check if a peer has still to take a file, or to commit itself."""
+        return bool(parcel.left(peer.title)) or (peer.confirm and not parcel.confirmed(peer.title))
 
     def serve(self, peer: Peer) -> None:
         """Send the parcels of one peer in order; after a failure wait, twice as long each time."""
@@ -109,6 +148,8 @@ class Delivery:
                 parcel = self.waiting[peer.title][0]
             try:
                 send(parcel, peer, self.rules, self.ending.is_set)
+                if peer.confirm and not self.ending.is_set():
+                    self.confirmations.ask(parcel, peer, self.ending.is_set)
             except Exception as error:
                 self.failed(parcel, str(error) if isinstance(error, Undelivered) else type(error).__name__)
                 pause = min(self.rules.retry_most, self.rules.retry_first * 2.0 ** min(tries, 30))
@@ -120,7 +161,7 @@ class Delivery:
                 continue
             tries = 0
             with self.changed:
-                if self.ending.is_set() and parcel.left(peer.title):
+                if self.ending.is_set() and self._waits(parcel, peer):
                     return
                 self.waiting[peer.title].remove(parcel)
                 whole = not any(parcel in self.waiting[title] for title in parcel.to)
@@ -143,7 +184,7 @@ def delivering(delivery: Delivery) -> Iterator[None]:
             delivery.ending.set()
             delivery.changed.notify_all()
         for thread in threads:
-            thread.join(_TIMEOUT)
+            thread.join(TIMEOUT)
 
 
 def send(parcel: Parcel, peer: Peer, rules: NodeRules, stop: Callable[[], bool] = lambda: False) -> None:
@@ -152,14 +193,19 @@ def send(parcel: Parcel, peer: Peer, rules: NodeRules, stop: Callable[[], bool] 
     Raises:
         Undelivered: the peer does not answer, or does not take a file.
     """
-    files = parcel.left(peer.title)
-    with _association(files, peer, rules) as association:
+    if not (files := parcel.left(peer.title)):
+        return
+    kinds = dict.fromkeys(
+        (meta.MediaStorageSOPClassUID, meta.TransferSyntaxUID) for meta in map(read_file_meta_info, files)
+    )
+    contexts = [(kind, PLAIN if syntax == PLAIN[0] else [syntax]) for kind, syntax in kinds]
+    with association(peer, rules, contexts) as made:
         for number, path in enumerate(files, start=1):
             if stop():
                 return
             with without_comment():
                 try:
-                    answer = association.send_c_store(dcmread(path))
+                    answer = made.send_c_store(dcmread(path))
                 except (ValueError, RuntimeError) as error:
                     # No presentation context, or the association has ended.
                     kind = read_file_meta_info(path).MediaStorageSOPClassUID.name
@@ -171,29 +217,3 @@ def send(parcel: Parcel, peer: Peer, rules: NodeRules, stop: Callable[[], bool] 
             if status != 0 and status >> 12 != 0xB:
                 raise Undelivered(f"{peer.title} answered 0x{status:04X} to file {number} of {len(files)}")
             parcel.note(peer.title, path)
-
-
-@contextmanager
-def _association(files: Sequence[Path], peer: Peer, rules: NodeRules) -> Iterator[Association]:
-    entity = AE(ae_title=rules.title)
-    entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = _TIMEOUT
-    entity.connection_timeout = min(_TIMEOUT, 10.0)
-    kinds: dict[tuple[Any, Any], None] = {}
-    for path in files:
-        meta = read_file_meta_info(path)
-        kinds[meta.MediaStorageSOPClassUID, meta.TransferSyntaxUID] = None
-    for kind, syntax in list(kinds)[:_CONTEXTS]:
-        plain = [ExplicitVRLittleEndian, ImplicitVRLittleEndian]
-        entity.add_requested_context(kind, plain if syntax == ExplicitVRLittleEndian else [syntax])
-    assert peer.port is not None
-    tls = (client_context(rules), peer.address) if peer.tls else None
-    with without_comment():  # of pynetdicom's own socket, which it does not close after a refused connection
-        association = entity.associate(peer.address, peer.port, ae_title=peer.title, tls_args=tls)
-    if not association.is_established:
-        why = "rejects the association" if association.is_rejected else "does not answer"
-        raise Undelivered(f"{peer.title} {why}")
-    try:
-        yield association
-    finally:
-        if association.is_established:
-            association.release()

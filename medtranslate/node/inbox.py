@@ -105,12 +105,12 @@ class Inbox:
         Raises:
             OSError: the disk is full.
         """
-        name = _digest(f"{caller}\0{series_uid}")
+        name = digest_of(f"{caller}\0{series_uid}")
         with self.lock:
             series = self.series.get(name)
             if series is None:
                 series = self.series[name] = Series(name, self.folder / name, caller)
-            path = series.folder / f"{_digest(instance_uid)}.dcm"
+            path = series.folder / f"{digest_of(instance_uid)}.dcm"
             known = path.is_file()
             if known and path.stat().st_size == len(file) and path.read_bytes() == file:
                 if series.state == "receiving" or series.cut:
@@ -183,5 +183,6 @@ class Inbox:
                     del self.series[series.name]
 
 
-def _digest(text: str) -> str:
+def digest_of(text: str) -> str:
+    """Give the name of a file or a folder for a text from a header."""
     return hashlib.sha256(text.encode()).hexdigest()[:32]

@@ -20,7 +20,7 @@ def read_rules(path: Path) -> NodeRules:
 
     Raises:
         SettingsError: a value is wrong; two peers share a title; a rule names no peer, or a result could be
-            sent to none; TLS is wanted without certificates.
+            sent to none; storage commitment is wanted of a peer without a port, or TLS without certificates.
     """
     rules = build(NodeRules, read_yaml(path), str(path))
     titles = Counter(peer.title for peer in rules.peers)
@@ -36,6 +36,8 @@ def read_rules(path: Path) -> NodeRules:
                     f"{path}: rule {index}: its result may go to {peer.title}, which has no port; give it a"
                     " port, or the rule `send_to`"
                 )
+    if lost := [peer.title for peer in rules.peers if (peer.commit or peer.confirm) and not peer.port]:
+        raise SettingsError(f"{path}: peer {lost[0]}: commit and confirm need its port; add it")
     if rules.tls is None and (wants := [peer.title for peer in rules.peers if peer.tls]):
         raise SettingsError(f"{path}: peer {wants[0]}: tls needs the certificates of `tls`; add them")
     if rules.tls:

@@ -1,13 +1,11 @@
-"""The application entity that takes C-STORE and C-ECHO, by pynetdicom."""
+"""The application entity that takes C-STORE, C-ECHO and requests for storage commitment, by pynetdicom."""
 
 from __future__ import annotations
 
 import itertools
 import socket
-import ssl
 import threading
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from typing import Any, cast
@@ -26,14 +24,15 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]  # made when th
     LegacyConvertedEnhancedCTImageStorage,
     LegacyConvertedEnhancedMRImageStorage,
     MRImageStorage,
+    StorageCommitmentPushModel,
     Verification,
 )
-from pynetdicom.transport import AssociationSocket, RequestHandler, ThreadedAssociationServer
 
 from medtranslate.config import NodeRules
 from medtranslate.errors import UsageError
 from medtranslate.io.dicom_files import without_comment
 from medtranslate.node.inbox import Inbox
+from medtranslate.node.server import PDU_BYTES, SILENCE, BoundedSocket, Refusals, Server, caller_of, plain
 from medtranslate.node.tls import server_context
 
 IMAGES = (
@@ -47,10 +46,6 @@ SYNTAXES = [
     if syntax != DeflatedExplicitVRLittleEndian and not syntax.startswith("1.2.840.10008.1.2.4.1")
 ]
 """Transfer syntaxes that are taken: no video, and no data set that may inflate to any size."""
-PDU_BYTES = 2**17
-"""Largest unit of data that a peer is asked to send."""
-SILENCE = 60.0
-"""Seconds after which a silent association is cut."""
 
 SUCCESS, NO_ROOM, MISMATCH, NOT_UNDERSTOOD = 0x0000, 0xA700, 0xA900, 0xC000
 """Answers to C-STORE (PS3.4 B.2.3)."""
@@ -58,83 +53,14 @@ _NO_CALLER = (0x01, 0x01, 0x03)
 """Answer to an unknown caller: rejected for good, by the service user, calling AE title not recognised."""
 
 
-class Refusals:
-    """Counts what was refused before it was an image, by reason; for the status page."""
-
-    def __init__(self) -> None:
-        self.lock, self.counts = threading.Lock(), Counter[str]()
-
-    def add(self, reason: str) -> None:
-        with self.lock:
-            self.counts[reason] += 1
-
-
-class _BoundedSocket(AssociationSocket):
-    """Socket that closes when a peer sends units or objects far beyond the bounds."""
-
-    most = 2**62
-    held = 0
-
-    def recv(self, nr_bytes: int) -> bytearray:
-        self.held += nr_bytes
-        if nr_bytes > 4 * PDU_BYTES or self.held > self.most:
-            raise OSError("larger than the bounds of this node")
-        return super().recv(nr_bytes)
-
-
-class _Handler(RequestHandler):
-    server: _Server
-
-    def _create_association(self) -> Association:
-        association = super()._create_association()
-        # A second socket would open the association twice (its constructor reports a connection).
-        bounded = association.dul.socket
-        bounded.__class__ = _BoundedSocket
-        assert isinstance(bounded, _BoundedSocket)
-        bounded.most = self.server.most
-        return association
-
-
-class _Server(ThreadedAssociationServer):
-    """Server that speaks with known addresses alone, and makes the TLS handshake in a thread of its own.
-
-    pynetdicom makes it where it accepts connections, so that one silent caller would hold up all others.
-    """
-
-    daemon_threads = True
-
-    def __init__(
-        self,
-        *args: Any,
-        tls: ssl.SSLContext | None,
-        known: set[str],
-        most: int,
-        refusals: Refusals,
-        **named: Any,
-    ) -> None:
-        self.tls, self.known, self.most, self.refusals = tls, known, most, refusals
-        named["request_handler"] = _Handler
-        super().__init__(*args, **named)
-
-    def verify_request(self, request: Any, client_address: Any) -> bool:
-        if _plain(client_address[0]) in self.known:
-            return True
-        self.refusals.add("connection from an unknown address")
-        return False
-
-    def finish_request(self, request: Any, client_address: Any) -> None:
-        request.settimeout(SILENCE)
-        if self.tls:
-            request = self.tls.wrap_socket(request, server_side=True)
-        super().finish_request(request, client_address)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        self.refusals.add("connection without a valid TLS certificate" if self.tls else "broken connection")
-
-
 @contextmanager
-def receiving(rules: NodeRules, inbox: Inbox, refusals: Refusals) -> Iterator[int]:
+def receiving(
+    rules: NodeRules, inbox: Inbox, refusals: Refusals, handlers: Sequence[Any] = ()
+) -> Iterator[int]:
     """Take images for the block, in threads of their own; give the port.
+
+    Args:
+        handlers: of messages about storage commitment.
 
     Raises:
         UsageError: the port is taken, the host is none of this machine, or a peer's name has no address.
@@ -147,12 +73,14 @@ def receiving(rules: NodeRules, inbox: Inbox, refusals: Refusals) -> Iterator[in
     entity.add_supported_context(Verification)
     for kind in IMAGES:
         entity.add_supported_context(kind, SYNTAXES)
+    if any(peer.commit or peer.confirm for peer in rules.peers):
+        entity.add_supported_context(StorageCommitmentPushModel, scu_role=True, scp_role=True)
     addresses = {peer.title: _resolve(peer.address) for peer in rules.peers}
     try:
         server = entity.make_server(
             (rules.host, rules.port),
-            evt_handlers=_Door(rules, addresses, inbox, refusals).handlers(),
-            server_class=_Server,
+            evt_handlers=[*_Door(rules, addresses, inbox, refusals).handlers(), *handlers],
+            server_class=Server,
             tls=server_context(rules.tls) if rules.tls else None,
             known=set().union(*addresses.values()),
             most=2 * rules.object_mb * 10**6,
@@ -208,8 +136,8 @@ class _Door:
 
     def requested(self, event: evt.Event) -> None:
         """Reject a caller whose title is not known, or known from another address."""
-        address = _plain(event.assoc.requestor.address or "")
-        if address in self.addresses.get(_caller(event.assoc), ()):
+        address = plain(event.assoc.requestor.address or "")
+        if address in self.addresses.get(caller_of(event.assoc), ()):
             self.numbers[event.assoc] = next(self.count)
             return
         self.refusals.add("association of an unknown caller")
@@ -236,12 +164,12 @@ class _Door:
     def _store(self, event: evt.Event) -> int:
         """Put an image into the inbox, and give the status of the answer."""
         request, bounded = cast(C_STORE, event.request), event.assoc.dul.socket
-        assert isinstance(bounded, _BoundedSocket)
+        assert isinstance(bounded, BoundedSocket)
         bounded.held = 0
         data = request.DataSet.getvalue() if request.DataSet else b""
         if len(data) > self.rules.object_mb * 10**6:
             return NO_ROOM
-        caller = _caller(event.assoc)
+        caller = caller_of(event.assoc)
         file = _file(request, UID(event.context.transfer_syntax), caller, data)
         try:
             with without_comment():
@@ -267,16 +195,6 @@ _REASONS = {
     MISMATCH: "image whose data set is of another object than was announced",
     NOT_UNDERSTOOD: "image whose header is damaged or names no series",
 }
-
-
-def _caller(association: Association) -> str:
-    primitive = association.requestor.primitive
-    return (primitive.calling_ae_title or "").strip() if primitive else ""
-
-
-def _plain(address: str) -> str:
-    """Give an IPv4 address that is mapped into IPv6 its usual form."""
-    return address.removeprefix("::ffff:")
 
 
 def _file(request: C_STORE, syntax: UID, caller: str, data: bytes) -> bytes:

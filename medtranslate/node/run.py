@@ -21,15 +21,19 @@ from typing import Any
 
 from pydicom import dcmread
 from pydicom.dataset import Dataset
+from pynetdicom import evt
 
 from medtranslate.checkpoint import describe, find_model
 from medtranslate.config import NodeRules, NodeSettings, Rule, plain
 from medtranslate.device import choose_device
 from medtranslate.io.dicom_files import without_comment
+from medtranslate.node.commitment import TRANSLATED, Commitments, committing
 from medtranslate.node.delivery import Delivery, Parcel, delivering, open_parcel
+from medtranslate.node.durable import append
 from medtranslate.node.inbox import Inbox, Series
 from medtranslate.node.plan import choose_rule, read_rules
-from medtranslate.node.receiver import Refusals, receiving
+from medtranslate.node.receiver import receiving
+from medtranslate.node.server import Refusals
 from medtranslate.node.status import Report, status_page
 from medtranslate.node.worker import Made, Serve, Task, open_worker
 from medtranslate.runtime import Journal, crew, end_if_imported, journal, stop_requests
@@ -81,8 +85,9 @@ def run_node(
         with (
             stop_requests() as signalled,
             delivering(node.delivery),
+            committing(node.commitments),
             status_page(rules.status_port, node.report),
-            receiving(rules, node.inbox, node.refusals) as port,
+            receiving(rules, node.inbox, node.refusals, node.handlers()) as port,
         ):
             say(f"{rules.title} listens on {rules.host}:{port}")
             begin = partial(open_worker, settings, rules.rules)
@@ -119,12 +124,20 @@ class Node:
         self.refusals, self.lock = Refusals(), threading.Lock()
         self.settled: dict[str, str] = {key: str(value.get("state")) for key, value in kept.done.items()}
         self.refusal: dict[str, str] = {}
+        self.commitments = Commitments(rules, settings.folder.absolute(), say)
         self.delivery = Delivery(rules, self._delivered, self._undelivered)
         for folder in sorted(self.outgoing.iterdir()):
             if folder.name.startswith("."):  # half written by a worker that was killed
                 shutil.rmtree(folder)
             else:
                 self.delivery.add(open_parcel(folder))
+
+    def handlers(self) -> list[Any]:
+        """Bind the answers about storage commitment to pynetdicom's events."""
+        return [
+            (evt.EVT_N_ACTION, self.commitments.asked),
+            (evt.EVT_N_EVENT_REPORT, self.delivery.confirmations.reported),
+        ]
 
     def tasks(self, stopped: Callable[[], bool]) -> Iterator[Task | None]:
         """Yield series that are complete; None if there is none at the moment."""
@@ -205,6 +218,8 @@ class Node:
         """Write down that a result has arrived, and remove it."""
         key = parcel.folder.name
         with self.lock:
+            if self.commitments.peers and parcel.state == "done":
+                append(self.outgoing.parent / TRANSLATED, " ".join(parcel.images))
             self.kept.keep(key, {"state": parcel.state, "reason": parcel.reason, "at": time.time()})
             self.settled[key] = parcel.state
             shutil.rmtree(parcel.folder)

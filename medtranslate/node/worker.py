@@ -202,7 +202,8 @@ def _refuse(task: Task, reason: str) -> Made:
 def seal(folder: Path, task: Task, made: Made) -> Made:
     """Write down whose a result is and where it goes, and wait until all of it is on the disk."""
     made = replace(made, files=len(list(folder.glob("*.dcm"))))
-    told = {"series": task.name, "to": task.to, "state": made.state, "reason": made.reason}
+    images = sorted(path.stem for path in task.source.glob("*.dcm"))
+    told = {"series": task.name, "to": task.to, "state": made.state, "reason": made.reason, "images": images}
     (folder / DELIVERY).write_text(json.dumps(told), encoding="utf-8")
     sync_tree(folder)
     return made

@@ -169,7 +169,13 @@ def node(archive: Archive, small_model: Path, tmp_path_factory: Any) -> Iterator
         "title": "NODE",
         "port": port,
         "peers": [
-            {"title": "ORTHANC", "address": "127.0.0.1", "port": archive.dicom},
+            {
+                "title": "ORTHANC",
+                "address": "127.0.0.1",
+                "port": archive.dicom,
+                "commit": True,
+                "confirm": True,
+            },
             {"title": "STORESCU", "address": "127.0.0.1"},
         ],
         "rules": [
@@ -236,6 +242,60 @@ def test_a_series_that_orthanc_sends_comes_back_into_its_study(
         json.loads(archive.ask(f"/instances/{instances[0]}/patient"))["ID"] for instances in found.values()
     }
     assert len(patients) == 1
+
+
+@pytest.mark.parametrize("name", ["ct-head-ge-tilt", "mr-t1-sagittal-siemens"])
+def test_a_real_series_comes_back_into_its_study(
+    archive: Archive,  # noqa: F811
+    node: int,
+    tmp_path: Path,
+    shared_data: Path,
+    name: str,
+) -> None:
+    """A slice of the result for each slice of the source, at the same positions."""
+    shutil.unpack_archive(shared_data / "dicom" / f"{name}.tar.xz", tmp_path, filter="data")
+    files = sorted(tmp_path.rglob("*.dcm"))
+    told = upload(archive, files)
+    archive.ask("/modalities/NODE/store", told["ParentSeries"].encode())
+    until(lambda: {"DOC", "SR"} <= set(series_of(archive, told["ParentStudy"])))
+    found = series_of(archive, told["ParentStudy"])
+    places = {
+        modality: sorted(
+            tuple(map(float, tags["ImagePositionPatient"].split("\\")))
+            for tags in (
+                json.loads(archive.ask(f"/instances/{one}/simplified-tags")) for one in found[modality]
+            )
+        )
+        for modality in ("CT", "MR")
+    }
+    assert len(places["CT"]) == len(files)
+    assert np.allclose(places["CT"], places["MR"], atol=1e-3)
+
+
+def test_orthanc_asks_the_node_for_storage_commitment(
+    archive: Archive,  # noqa: F811
+    node: int,
+    tmp_path: Path,
+) -> None:
+    """The results go the other way: the node asks Orthanc for each (`confirm`)."""
+    files = make("oblique MR", tmp_path / "source")[:3]
+    for path in files:
+        header = dcmread(path)
+        header.SeriesInstanceUID = generate_uid(entropy_srcs=["commitment"])
+        header.SOPInstanceUID = generate_uid(entropy_srcs=["commitment", path.name])
+        header.file_meta.MediaStorageSOPInstanceUID = header.SOPInstanceUID
+        header.save_as(path)
+    told = upload(archive, files)
+    archive.ask("/modalities/NODE/store", told["ParentSeries"].encode())
+    headers = [dcmread(path) for path in files]
+    wanted = [[str(header.SOPClassUID), str(header.SOPInstanceUID)] for header in headers]
+    for extra, status in ([], "Success"), ([[wanted[0][0], "1.2.3.4"]], "Failure"):
+        body = json.dumps({"DicomInstances": wanted + extra}).encode()
+        asked = json.loads(archive.ask("/modalities/NODE/storage-commitment", body))
+        report = f"/storage-commitment/{asked['ID']}"
+        until(lambda place=report: json.loads(archive.ask(place))["Status"] != "Pending")
+        answer = json.loads(archive.ask(report))
+        assert (answer["Status"], len(answer["Success"]), len(answer["Failures"])) == (status, 3, len(extra))
 
 
 def test_storescu_sends_and_echoscu_is_answered(

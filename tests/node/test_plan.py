@@ -40,6 +40,10 @@ def test_what_is_given_is_read(rules: Callable[..., Path]) -> None:
         ({"rules": [{"to": "ct", "calling": "ELSEWHERE"}]}, "rule 1: ELSEWHERE is no peer"),
         ({"peers": [{"title": "ARCHIVE", "address": "h"}]}, "may go to ARCHIVE, which has no port"),
         ({"peers": [PEER | {"tls": True}]}, "peer ARCHIVE: tls needs the certificates"),
+        (
+            {"peers": [{"title": "A", "address": "h", "commit": True}], "rules": [{"description": "x"}]},
+            "need its port",
+        ),
     ],
 )
 def test_a_wrong_file_is_refused_in_a_line(

@@ -1,0 +1,67 @@
+"""Associations that the node makes with its peers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pynetdicom import AE
+from pynetdicom.association import Association
+
+from medtranslate.config import NodeRules, Peer
+from medtranslate.errors import Undelivered
+from medtranslate.io.dicom_files import without_comment
+from medtranslate.node.tls import client_context
+
+TIMEOUT = 60.0
+"""Seconds to wait for an answer."""
+PLAIN = [ExplicitVRLittleEndian, ImplicitVRLittleEndian]
+_CONTEXTS = 128
+"""Most presentation contexts of an association (PS3.8 9.3.2.2)."""
+
+
+@contextmanager
+def association(
+    peer: Peer,
+    rules: NodeRules,
+    contexts: Sequence[tuple[UID, list[UID]]],
+    *,
+    roles: Sequence[Any] = (),
+    handlers: Sequence[Any] = (),
+) -> Iterator[Association]:
+    """Make an association for the block.
+
+    Args:
+        contexts: SOP classes, each with its transfer syntaxes.
+        roles: proposed roles, if they are not those of an ordinary caller.
+        handlers: of what the peer sends.
+
+    Raises:
+        Undelivered: the peer does not answer, or rejects it.
+    """
+    entity = AE(ae_title=rules.title)
+    entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = TIMEOUT
+    entity.connection_timeout = min(TIMEOUT, 10.0)
+    for kind, syntaxes in contexts[:_CONTEXTS]:
+        entity.add_requested_context(kind, syntaxes)
+    assert peer.port is not None
+    tls = (client_context(rules), peer.address) if peer.tls else None
+    with without_comment():  # of pynetdicom's own socket, which it does not close after a refused connection
+        made = entity.associate(
+            peer.address,
+            peer.port,
+            ae_title=peer.title,
+            tls_args=tls,
+            ext_neg=[*roles],
+            evt_handlers=[*handlers],
+        )
+    if not made.is_established:
+        why = "rejects the association" if made.is_rejected else "does not answer"
+        raise Undelivered(f"{peer.title} {why}")
+    try:
+        yield made
+    finally:
+        if made.is_established:
+            made.release()

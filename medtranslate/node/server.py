@@ -1,0 +1,101 @@
+"""Server of known addresses alone, with bounds on what a peer may send, by pynetdicom."""
+
+from __future__ import annotations
+
+import ssl
+import threading
+from collections import Counter
+from typing import Any
+
+from pynetdicom.association import Association
+from pynetdicom.transport import AssociationSocket, RequestHandler, ThreadedAssociationServer
+
+PDU_BYTES = 2**17
+"""Largest unit of data that a peer is asked to send."""
+SILENCE = 60.0
+"""Seconds after which a silent association is cut."""
+
+
+class Refusals:
+    """Counts what was refused before it was an image, by reason; for the status page."""
+
+    def __init__(self) -> None:
+        self.lock, self.counts = threading.Lock(), Counter[str]()
+
+    def add(self, reason: str) -> None:
+        with self.lock:
+            self.counts[reason] += 1
+
+
+class BoundedSocket(AssociationSocket):
+    """Socket that closes when a peer sends units or objects far beyond the bounds."""
+
+    most = 2**62
+    held = 0
+
+    def recv(self, nr_bytes: int) -> bytearray:
+        self.held += nr_bytes
+        if nr_bytes > 4 * PDU_BYTES or self.held > self.most:
+            raise OSError("larger than the bounds of this node")
+        return super().recv(nr_bytes)
+
+
+class _Handler(RequestHandler):
+    server: Server
+
+    def _create_association(self) -> Association:
+        association = super()._create_association()
+        # A second socket would open the association twice (its constructor reports a connection).
+        bounded = association.dul.socket
+        bounded.__class__ = BoundedSocket
+        assert isinstance(bounded, BoundedSocket)
+        bounded.most = self.server.most
+        return association
+
+
+class Server(ThreadedAssociationServer):
+    """Server that speaks with known addresses alone, and makes the TLS handshake in a thread of its own.
+
+    pynetdicom makes it where it accepts connections, so that one silent caller would hold up all others.
+    """
+
+    daemon_threads = True
+
+    def __init__(
+        self,
+        *args: Any,
+        tls: ssl.SSLContext | None,
+        known: set[str],
+        most: int,
+        refusals: Refusals,
+        **named: Any,
+    ) -> None:
+        self.tls, self.known, self.most, self.refusals = tls, known, most, refusals
+        named["request_handler"] = _Handler
+        super().__init__(*args, **named)
+
+    def verify_request(self, request: Any, client_address: Any) -> bool:
+        if plain(client_address[0]) in self.known:
+            return True
+        self.refusals.add("connection from an unknown address")
+        return False
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        request.settimeout(SILENCE)
+        if self.tls:
+            request = self.tls.wrap_socket(request, server_side=True)
+        super().finish_request(request, client_address)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        self.refusals.add("connection without a valid TLS certificate" if self.tls else "broken connection")
+
+
+def caller_of(association: Association) -> str:
+    """Give the AE title of the entity that made an association."""
+    primitive = association.requestor.primitive
+    return (primitive.calling_ae_title or "").strip() if primitive else ""
+
+
+def plain(address: str) -> str:
+    """Give an IPv4 address that is mapped into IPv6 its usual form."""
+    return address.removeprefix("::ffff:")
