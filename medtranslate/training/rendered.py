@@ -62,7 +62,6 @@ def rendered_anchor(
     if slices.shape[-1] != settings.network.size:
         slices = functional.interpolate(slices, (settings.network.size,) * 2, mode="area")
     window = scale.ct_window if ct.in_hu else (scale.ct_picture or scale.ct_window)
-    ends = torch.tensor(window) if scale.ct_picture and not ct.in_hu else torch.tensor(scale.ct_window)
     hu = unscale_ct(slices, scale.ct_curve if ct.in_hu else picture_curve(scale, 1.0))
     shown = scale_ct(hu, window if ct.in_hu else (0.0, 1.0))
     seed = int(torch.randint(2**62, (), generator=generator))
@@ -73,12 +72,12 @@ def rendered_anchor(
         "anchor_mr": scale_mr_each(mr, scale),
         "anchor_wanted": scale_mr(wanted, BRIGHTEST),
         "anchor_told": told,
-        "anchor_known": scale_ct(ends, scale.ct_curve).repeat(count, 1),
+        "anchor_known": scale_ct(torch.tensor(window), scale.ct_curve).repeat(count, 1),
     }
 
 
 def as_picture(ct: Tensor, settings: TrainSettings) -> Tensor:
-    """Show CT in [-1, 1] as a picture in the window of the scale has it, likewise."""
+    """Show CT in [-1, 1] as a picture in the scale's window does, in [-1, 1] too."""
     scale = settings.scale
     grey = scale_ct(unscale_ct(ct, scale.ct_curve), scale.ct_picture or scale.ct_window)
     return scale_ct((grey + 1) / 2, picture_curve(scale, 1.0))
