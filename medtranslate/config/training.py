@@ -227,8 +227,8 @@ class TrainSettings:
     anchor_labelled: Rare[Fraction] = 0.5
     """Share of the anchor's phantoms that are cut from label maps, where there are some."""
     smaller: Rare[tuple[Annotated[int, Field(ge=32, multiple_of=16)], ...]] = ()
-    """Sides of the slices in the first nine tenths of the run, in equal parts, as 64 128: a network learns
-    most of its anatomy from small ones, at a fraction of the work (default: `network.size` throughout)."""
+    """Sides of the slices in the first nine tenths of the run, in equal parts, as 64 128, which cost a
+    fraction of the work; what was learnt fits the next larger size in part (default: none)."""
     phantom_contrast: StreamContrast = "t1"
     """Contrast of the translated phantom MR, and of MR slices that come from `phantom:`."""
     unpaired: Rare[bool] = True
