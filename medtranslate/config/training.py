@@ -90,8 +90,8 @@ class NetworkSettings:
     """Tissues whose brightness the generator of MR is told: 7, so that it can answer in any contrast, or
     none."""
     seen: Rare[Annotated[int, Field(ge=0, le=7)]] = 0
-    """Tissues whose brightness the generator of CT estimates in the MR that it is given: 7, so that a contrast
-    can be named and met again, or none."""
+    """Tissues whose brightness the generator of CT estimates in the MR that it is given: 7, so that a
+    contrast can be named and met again, or none."""
     attention: Rare[bool] = True
     """Use self-attention at the coarsest level, so that it sees the whole head."""
     discriminator: Rare[DiscriminatorName] = "multiscale"

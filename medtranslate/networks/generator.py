@@ -93,7 +93,8 @@ class VariationalGenerator(nn.Module):
         inputs = (1 + 2 * settings.coordinates) * settings.fold**2
         self.encoder = nn.Sequential(Convolution(inputs, width), *_body(settings), _norm(width), nn.SiLU())
         self.posterior = nn.Conv2d(width, 2 * latent, kernel_size=1)
-        if settings.seen:
+        self.sees = settings.seen > 0
+        if self.sees:
             self.see = nn.Sequential(
                 nn.Linear(2 * width, _MIXING), nn.SiLU(), nn.Linear(_MIXING, settings.seen), nn.Tanh()
             )
@@ -152,7 +153,7 @@ class VariationalGenerator(nn.Module):
         features = self._features(image)
         posterior = self._posterior(features)
         latent = posterior.draw() if draw else posterior.mean
-        seen = self._seen(features) if hasattr(self, "see") else None
+        seen = self._seen(features) if self.sees else None
         return Generated(self.decode(latent, brightness), posterior, seen)
 
 

@@ -13,7 +13,7 @@ from medtranslate.phantom.label_maps import DEPTHS, KINDS, STEP_MM, LabelMap
 from medtranslate.phantom.tissues import LABEL, TISSUES, Floats
 
 _FLUID = 0.35
-"""Share of the lesions that are collections of fluid: cysts, cavities and hygromas, often against the skull."""
+"""Share of the lesions that are collections of fluid: cysts, cavities, hygromas, often beside the skull."""
 
 _LESIONS = ("tumour", "oedema", "haemorrhage", "infarct", "calcification")
 _BRAIN = [

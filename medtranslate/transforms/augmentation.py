@@ -73,8 +73,8 @@ def other_window(slices: Tensor, largest: float, generator: torch.Generator) -> 
 def shown_otherwise(slices: Tensor, strength: float, generator: torch.Generator) -> Tensor:
     """Show MR slices [B, 1, S, S] in [-1, 1] as other coils, matrices and screens would.
 
-    Each is shaded smoothly, half of them are brighter towards the edge of the frame (surface coils), a third is
-    coarser, and all have another window (black level, saturation) and another gamma.
+    Each is shaded smoothly, half of them are brighter towards the edge of the frame (surface coils), a third
+    is coarser, and all have another window (black level, saturation) and another gamma.
 
     Args:
         strength: 0 for no change, 1 for all that pictures of patients have.
@@ -115,7 +115,9 @@ def noisy_ct(slices: Tensor, largest: float, curve: tuple[float, ...], generator
     """
     count, _, side, _ = slices.shape
     spread = largest * 10 ** (torch.rand(count, 1, 1, 1, generator=generator) - 1)
-    noise = torch.randn(count, 1, side + 1, side + 1, generator=generator).to(slices.device, non_blocking=True)
+    noise = torch.randn(count, 1, side + 1, side + 1, generator=generator).to(
+        slices.device, non_blocking=True
+    )
     # The mean of four has half their spread.
     noise = functional.avg_pool2d(noise, 2, stride=1) * 2 * spread.to(slices.device, non_blocking=True)
     return scale_ct(unscale_ct(slices.clone(), curve) + noise, curve)
