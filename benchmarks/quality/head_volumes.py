@@ -227,7 +227,9 @@ def ventricle_dice(made: Values, truth: Values, fluid: Values, spacing: Sequence
         fluid: share of each voxel that is fluid in the label map.
         spacing: in mm.
     """
-    deep = ndimage.distance_transform_edt(truth < BONE_LIMITS[1], sampling=spacing) > DEEP_MM
+    bone = truth >= BONE_LIMITS[1]
+    skull = np.stack([ndimage.binary_fill_holes(plane) for plane in bone.T]).T
+    deep = skull & (ndimage.distance_transform_edt(~bone, sampling=spacing) > DEEP_MM)
     reach = [round(NARROW_MM / side) for side in spacing[:2]]
     disc = np.hypot(*np.ogrid[-reach[0] : reach[0] + 1, -reach[1] : reach[1] + 1]) <= max(reach)
     ours, theirs = (

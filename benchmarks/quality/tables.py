@@ -26,6 +26,8 @@ DIGITS = {
     "bone back": 3,
     "fluid dice": 3,
     "gradient": 3,
+    "clear": 0,
+    "slices": 0,
     "closed": 2,
     "seams": 2,
 }

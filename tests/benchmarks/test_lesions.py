@@ -81,7 +81,7 @@ def test_surroundings_are_brain_beside_the_lesion(site: Site) -> None:
 def test_fluid_that_is_made_as_bone_is_counted_without_its_edge(site: Site) -> None:
     truth, x = ct((disc(6), 7.0)), np.indices((64, 64))[0]
     half = ct((disc(6), 7.0), (disc(6) & (x > 32), 500.0))
-    rim = ct((disc(6), 500.0), (disc(4), 7.0))
+    rim = ct((disc(6), 500.0), (disc(5), 7.0))
     assert found_in(half, truth, truth, site, PIXEL).bone == pytest.approx(0.5, abs=0.08)
     assert found_in(rim, truth, truth, site, PIXEL).bone == 0
 
@@ -155,7 +155,7 @@ def test_lesions_of_each_kind_lie_in_the_brain(plain: Slice) -> None:
         changed = with_lesion(plain, kind.tissue, cover).images != plain.images
         assert not changed[:, (cover == 0) | (plain.brain_share == 0)].any(), name
         hu = plain.tissues[0, LABEL[kind.tissue]]
-        solid = lesion & (plain.brain_share > 0.99) & (cover == 1)
+        solid = lesion & (plain.brain_share > 0.9999) & (cover == 1)
         np.testing.assert_allclose(
             with_lesion(plain, kind.tissue, cover).images[0][solid], hu, atol=0.1, err_msg=name
         )
@@ -170,7 +170,7 @@ def test_the_noise_is_the_same_beside_a_lesion(plain: Slice) -> None:
     with_it, without = (one.mr("t2").values[:, :, 0] for one in (scene.slice, plain))
     assert np.array_equal(with_it[:40], without[:40])
     assert not np.array_equal(with_it, without)
-    assert scene.site.contrast(scene.slice.truth) > 20
+    assert scene.site.contrast(scene.slice.truth) > 10
     assert (plain.brain_share[scene.site.around] > BRAIN).all()
 
 
@@ -194,4 +194,4 @@ def test_rows_of_a_digital_head(
     assert float(blood["doubt"]) < 2
     assert rows["no lesion", "t1"]["slices"] == "1"
     assert (tmp_path / "sheet-digital.png").is_file()
-    assert "| haemorrhage, t1 | 1.0 |" in capsys.readouterr().out
+    assert "| haemorrhage, t1 | 1 |" in capsys.readouterr().out

@@ -232,16 +232,18 @@ def test_pairs_of_a_label_map_can_calibrate(
 
 
 def test_ventricles_are_wide_and_deep_fluid() -> None:
-    truth = np.full((100, 100, 2), 30, np.float32)
-    truth[:4], truth[-4:], truth[:, :4], truth[:, -4:] = 1000, 1000, 1000, 1000
+    # A skull around brain; the air beside it is as far from bone as the ventricles.
+    truth = np.full((164, 164, 2), -1000, np.float32)
+    truth[32:132, 32:132] = 1000
+    truth[36:128, 36:128] = 30
     share, made = np.zeros_like(truth), truth.copy()
-    share[40:50, 40:60] = 1
-    made[40:50, 45:65] = 7
+    share[72:82, 72:92] = 1
+    made[72:82, 77:97] = 7
     spacing = (1.0, 1.0, 5.0)
-    assert ventricle_dice(made, truth, share, spacing) == pytest.approx(0.75, abs=0.01)
+    assert ventricle_dice(made, truth, share, spacing) == pytest.approx(0.75, abs=0.02)
     before = ventricle_dice(made, truth, share, spacing)
     # Sulci, and fluid beside bone, belong to no ventricle.
-    share[60:63, 30:70], made[8:20, 30:70] = 1, 7
+    share[92:95, 65:95], made[40:52, 62:102] = 1, 7
     assert ventricle_dice(made, truth, share, spacing) == before
 
 
