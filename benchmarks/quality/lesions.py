@@ -195,6 +195,7 @@ class Board:
                 cells["all kinds", contrast] = summary(
                     one for kind in KINDS for one in self.found[name, kind, contrast]
                 )
+            for contrast in MADE:
                 blobs = self.blobs[name, contrast]
                 cells["no lesion", contrast] = {
                     "slices": float(len(blobs)),
