@@ -57,9 +57,8 @@ def read(
         image: a path, `Volume`, MONAI `MetaTensor` [1, X, Y, Z], nibabel image, or array [X, Y, Z].
         modality: "ct" or "mr", where the image does not say it; DICOM does, and has to agree.
         affine: [4, 4], array index to RAS+ mm; arrays need it.
-        series: SeriesInstanceUID, or the end of one, where a folder holds several.
+        series, volume: SeriesInstanceUID, or number from 1, of the one to take of several.
         select: NAME=VALUE of an acquisition, such as "echo=2", where a series holds several.
-        volume: number, from 1, of the one to take where a file holds several.
         regrid: resample tilted, uneven or sheared slices onto a regular grid.
         spacing: take a folder of pictures as one volume; mm between columns, rows and pictures.
         nan_to: value for voxels that are NaN; without it they are refused.
@@ -97,9 +96,8 @@ def load(
     Args:
         model: name of a model at hand, or the folder of one.
         to: modality to make.
-        contrast: of an MR, for a model that has a choice: t1, t1c, t2, flair or pd.
-        like: file of an MR whose contrast is to be met, in place of `contrast`.
-        samples, seed: draws of the posterior for the uncertainty, 0 or at least 2; seed of the draws.
+        contrast, like: t1, t1c, t2, flair or pd, or a file with an MR whose contrast is to be met.
+        samples, seed: draws of the posterior for the uncertainty, 0 or at least 2, and their seed.
         batch: slices per pass (default: as many as suit the device).
         device, precision: auto, cpu, cuda or cuda:N; auto, float32 or bfloat16.
         force: translate what the model's gate refuses, too; the record says so.
@@ -109,15 +107,10 @@ def load(
     """
     from medtranslate.translation import open_translator
 
-    settings = {"to": to, "model": str(model), "samples": samples or None, "seed": seed, "batch": batch}
-    settings |= {
-        "contrast": contrast,
-        "like": None if like is None else str(like),
-        "device": device,
-        "precision": precision,
-        "force": force,
-    }
-    return open_translator(build(TranslateSettings, {"input": ".", "output": ".", **settings}))
+    chosen: dict[str, Any] = {"to": to, "model": str(model), "contrast": contrast, "like": like}
+    chosen |= {"samples": samples or None, "seed": seed, "batch": batch, "device": device}
+    chosen |= {"precision": precision, "force": force, "input": ".", "output": "."}
+    return open_translator(build(TranslateSettings, chosen))
 
 
 def translate(
@@ -126,7 +119,6 @@ def translate(
     to: Modality,
     model: str | PathLike[str] | Translator = PATIENTS,
     contrast: Contrast | None = None,
-    like: str | PathLike[str] | None = None,
     samples: int = 0,
     seed: int = 0,
     device: str = "auto",
@@ -138,7 +130,7 @@ def translate(
 
     Args:
         image: as `read` takes it.
-        to, model, contrast, like, samples, seed, device, force: as of `load`; a loaded model has its own.
+        to, model, contrast, samples, seed, device, force: as of `load`; a loaded model has its own.
         mask: on the grid of `image`; outside its voxels above 0 the translation is air.
         reading: further keywords of `read`.
 
@@ -152,16 +144,7 @@ def translate(
     from medtranslate.translation import Translator
 
     if not isinstance(model, Translator):
-        model = load(
-            model,
-            to=to,
-            contrast=contrast,
-            like=like,
-            samples=samples,
-            seed=seed,
-            device=device,
-            force=force,
-        )
+        model = load(model, to=to, contrast=contrast, samples=samples, seed=seed, device=device, force=force)
     elif model.to != to:
         raise SettingsError(f"to={to!r}: this model was loaded for to={model.to!r}; load it anew")
     source = read(image, modality=OTHER[to], **reading)
@@ -302,8 +285,7 @@ def digital_head(
 
     Args:
         seed: of head, tissues, lesions and noise; those of 900000 and above are never trained on.
-        size: voxels along each axis.
-        spacing: voxel size in mm.
+        size, spacing: voxels along each axis, and their size in mm.
         contrast: of the MR.
     """
     from medtranslate.phantom import study

@@ -18,6 +18,8 @@ from .names import GeneratorName as GeneratorName
 from .names import OneOf as OneOf
 from .names import ProfileName as ProfileName
 from .names import ViewName as ViewName
+from .network import NetworkSettings as NetworkSettings
+from .network import ScaleSettings as ScaleSettings
 from .node import Certificates as Certificates
 from .node import NodeRules as NodeRules
 from .node import NodeSettings as NodeSettings
@@ -30,8 +32,6 @@ from .scoring import ReportSettings as ReportSettings
 from .table import COMMANDS as COMMANDS
 from .training import AugmentSettings as AugmentSettings
 from .training import LossSettings as LossSettings
-from .training import NetworkSettings as NetworkSettings
-from .training import ScaleSettings as ScaleSettings
 from .training import TrainSettings as TrainSettings
 from .types import EXISTING as EXISTING
 from .types import PATIENTS as PATIENTS

@@ -19,7 +19,10 @@ BUILTIN: dict[str, tuple[str, ...]] = {
     "medtranslate.formats": ("dicom", "nifti", "mha", "nrrd", "mgh", "png"),
     "medtranslate.generators": ("vae",),
     "medtranslate.discriminators": ("multiscale",),
-    "medtranslate.losses": ("adversarial", "cycle", "identity", "kl", "structure", "anchor"),
+    "medtranslate.losses": (
+        *("adversarial", "cycle", "identity", "kl", "structure"),
+        *("anchor", "edges", "contrast"),
+    ),
     "medtranslate.profiles": ("image", "synthrad2023", "synthrad2025"),
     "medtranslate.views": ("html", "pdf", "csv", "cases", "json", "methods", "dicom"),
 }

@@ -30,13 +30,8 @@ from medtranslate.translation.translator import (
     write_translation,
 )
 from medtranslate.translation.uncertainty_files import is_map
-from medtranslate.translation.volume import (
-    Translated,
-    as_spoken,
-    framed_alone,
-    sample_volume,
-    translate_volume,
-)
+from medtranslate.translation.untranslated import as_spoken, framed_alone
+from medtranslate.translation.volume import Translated, sample_volume, translate_volume
 
 __all__ = [
     "PREVIEW",

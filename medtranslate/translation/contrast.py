@@ -1,4 +1,4 @@
-"""The contrast of an MR as a model sees it, and MR made in the contrast of another."""
+"""The contrast of an MR: as a model sees it, and as it is asked for."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from medtranslate.checkpoint import Model
-from medtranslate.errors import ModelRefused
-from medtranslate.io import Volume
+from medtranslate.checkpoint import Model, load_model
+from medtranslate.config import TranslateSettings
+from medtranslate.device import choose_device, fast_precision
+from medtranslate.errors import ModelRefused, UsageError
+from medtranslate.io import Volume, read_volume
 from medtranslate.phantom import named_brightness, nearest_contrast
 from medtranslate.records import SeenContrast
 from medtranslate.translation.framed import Floats, frame
@@ -23,6 +25,24 @@ def seen_contrast(slices: Sequence[Tensor]) -> SeenContrast:
     """Describe a contrast by what a model saw in some slices, [B, 7] each."""
     brightness = _median(slices)
     return SeenContrast(nearest=nearest_contrast(brightness), brightness=named_brightness(brightness))
+
+
+def open_model(settings: TranslateSettings) -> Model:
+    """Load the model that the settings name, with the contrast of the MR that it shall make.
+
+    Raises:
+        ModelRefused, RunFailed: the model or the device is not there, or it has no choice of contrast.
+        InputRefused: the MR whose contrast is to be met is refused.
+        UsageError: two contrasts are asked for.
+    """
+    device = choose_device(settings.device)
+    precision = fast_precision(settings.precision, device)
+    model = load_model(settings.model, device, precision, settings.contrast)
+    if settings.like is None:
+        return model
+    if settings.contrast:
+        raise UsageError("translate: --contrast and --like name two contrasts; leave one out")
+    return told_like(model, read_volume(settings.like, modality="mr"))
 
 
 @torch.inference_mode()

@@ -275,32 +275,6 @@ def _finish(
     return Translated(seen, volume, seen.on_source(spread), replace(record, uncertainty=uncertainty))
 
 
-def as_spoken(source: Volume, modality: Modality, model: Model) -> Volume:
-    """Scale an image like the model's output: CT inside its window, MR by its percentile.
-
-    The scale of an MR is arbitrary, so a translation into MR can be compared with a reference only on this
-    scale.
-
-    Raises:
-        InputRefused: no head is found.
-    """
-    seen = frame(source, modality, model)
-    return seen.volume(seen.unit(), modality, model.description.scale)
-
-
-def framed_alone(source: Volume, modality: Modality, model: Model) -> Volume:
-    """Pass the source through the model's frame and back without a network, which shows the frame's errors.
-
-    Raises:
-        InputRefused: no head is found.
-    """
-    seen = frame(source, modality, model)
-    made, size = seen.blank(), model.description.network.size
-    for ((_, places),) in _batches([seen.shown], 16):
-        made[places, *seen.box] = seen.unframed(seen.framed(places, size))
-    return seen.volume(made, modality, model.description.scale)
-
-
 def windowed(to: Modality, model: Model) -> list[str]:
     """Warn of a CT whose range leaves out air or bone."""
     lower, upper = model.description.scale.ct_window
