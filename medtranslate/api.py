@@ -84,6 +84,7 @@ def load(
     *,
     to: Modality,
     contrast: Contrast | None = None,
+    like: str | PathLike[str] | None = None,
     samples: int = 0,
     seed: int = 0,
     batch: int | None = None,
@@ -97,6 +98,7 @@ def load(
         model: name of a model at hand, or the folder of one.
         to: modality to make.
         contrast: of an MR, for a model that has a choice: t1, t1c, t2, flair or pd.
+        like: file of an MR whose contrast is to be met, in place of `contrast`.
         samples, seed: draws of the posterior for the uncertainty, 0 or at least 2; seed of the draws.
         batch: slices per pass (default: as many as suit the device).
         device, precision: auto, cpu, cuda or cuda:N; auto, float32 or bfloat16.
@@ -108,7 +110,13 @@ def load(
     from medtranslate.translation import open_translator
 
     settings = {"to": to, "model": str(model), "samples": samples or None, "seed": seed, "batch": batch}
-    settings |= {"contrast": contrast, "device": device, "precision": precision, "force": force}
+    settings |= {
+        "contrast": contrast,
+        "like": None if like is None else str(like),
+        "device": device,
+        "precision": precision,
+        "force": force,
+    }
     return open_translator(build(TranslateSettings, {"input": ".", "output": ".", **settings}))
 
 
@@ -118,6 +126,7 @@ def translate(
     to: Modality,
     model: str | PathLike[str] | Translator = PATIENTS,
     contrast: Contrast | None = None,
+    like: str | PathLike[str] | None = None,
     samples: int = 0,
     seed: int = 0,
     device: str = "auto",
@@ -129,7 +138,7 @@ def translate(
 
     Args:
         image: as `read` takes it.
-        to, model, contrast, samples, seed, device, force: as of `load`; a loaded model has its own.
+        to, model, contrast, like, samples, seed, device, force: as of `load`; a loaded model has its own.
         mask: on the grid of `image`; outside its voxels above 0 the translation is air.
         reading: further keywords of `read`.
 
@@ -143,7 +152,16 @@ def translate(
     from medtranslate.translation import Translator
 
     if not isinstance(model, Translator):
-        model = load(model, to=to, contrast=contrast, samples=samples, seed=seed, device=device, force=force)
+        model = load(
+            model,
+            to=to,
+            contrast=contrast,
+            like=like,
+            samples=samples,
+            seed=seed,
+            device=device,
+            force=force,
+        )
     elif model.to != to:
         raise SettingsError(f"to={to!r}: this model was loaded for to={model.to!r}; load it anew")
     source = read(image, modality=OTHER[to], **reading)

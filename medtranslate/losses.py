@@ -29,6 +29,7 @@ class Anchor:
 
     The source MR may have any contrast; the target MR has the contrast that the model is to make. `known` has
     the ends of the range in which the CT is the truth, [B, 2]; beyond, a windowed picture does not tell it.
+    `brightness` is that of the tissues in the source MR, and `seen` its estimate, both [B, seen].
     """
 
     ct: Tensor
@@ -37,6 +38,8 @@ class Anchor:
     fake_ct: Tensor
     fake_mr: Tensor
     known: Tensor | None = None
+    brightness: Tensor | None = None
+    seen: Tensor | None = None
 
 
 @dataclass
@@ -133,14 +136,34 @@ def mind(image: Tensor, distance: int = 2) -> Tensor:
 
 def anchor(passes: Passes) -> Tensor:
     """Compute the L1 distance to the known truth of the anchor, both directions."""
+    return _l1(*_anchor_pairs(passes.anchor))
+
+
+def edges(passes: Passes) -> Tensor:
+    """Compute the L1 distance of finite differences to those of the known truth, both directions.
+
+    The gradient difference loss of Mathieu, Couprie and LeCun, "Deep multi-scale video prediction beyond mean
+    square error" (2016), with signed differences.
+    """
+    pairs = _anchor_pairs(passes.anchor)
+    return _l1(*((image.diff(dim=axis), truth.diff(dim=axis)) for image, truth in pairs for axis in (2, 3)))
+
+
+def contrast(passes: Passes) -> Tensor:
+    """Compute the L1 distance of the seen brightness of the tissues to the known one."""
     known = passes.anchor
+    return torch.zeros(()) if known is None else _l1((known.seen, known.brightness))
+
+
+def _anchor_pairs(known: Anchor | None) -> list[tuple[Tensor, Tensor]]:
+    """Pair translations with their truth; CT is compared where the truth is known."""
     if known is None:
-        return torch.zeros(())
+        return []
     made, truth = known.fake_ct, known.ct
     if known.known is not None:
         lower, upper = known.known[:, :, None, None, None].unbind(1)
         made, truth = (torch.clamp(image, lower, upper) for image in (made, truth))
-    return _l1((made, truth), (known.fake_mr, known.mr_wanted))
+    return [(made, truth), (known.fake_mr, known.mr_wanted)]
 
 
 LOSSES: Mapping[str, Callable[[Passes], Tensor]] = plugins.load(
@@ -152,6 +175,8 @@ LOSSES: Mapping[str, Callable[[Passes], Tensor]] = plugins.load(
         "kl": kl,
         "structure": structure,
         "anchor": anchor,
+        "edges": edges,
+        "contrast": contrast,
     },
 )
 

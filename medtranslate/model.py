@@ -28,6 +28,7 @@ class Batch:
         anchor_shown: that CT as it is given to be translated; where absent, as it is.
         anchor_known: ends of the range in which the CT is the truth, [B, 2]: a picture's window, say.
         anchor_told: brightness of the tissues in the wanted MR, [B, told], for a generator that is told it.
+        anchor_seen: that in the MR to be translated, [B, seen], for a generator that estimates it.
     """
 
     ct: Tensor | None = None
@@ -38,6 +39,7 @@ class Batch:
     anchor_shown: Tensor | None = None
     anchor_known: Tensor | None = None
     anchor_told: Tensor | None = None
+    anchor_seen: Tensor | None = None
 
 
 @dataclass
@@ -55,7 +57,7 @@ class Generators(nn.Module):
     def __init__(self, settings: NetworkSettings) -> None:
         super().__init__()
         self.to_ct = GENERATORS[settings.generator](replace(settings, told=0))
-        self.to_mr = GENERATORS[settings.generator](settings)
+        self.to_mr = GENERATORS[settings.generator](replace(settings, seen=0))
 
     def forward(self, batch: Batch, passes: PassSettings) -> Passes:
         # What can go through a generator together does: one call, the same arithmetic.
@@ -74,6 +76,8 @@ class Generators(nn.Module):
                 fake_ct=into_ct.image[unpaired:],
                 fake_mr=into_mr.image[unpaired:],
                 known=batch.anchor_known,
+                brightness=batch.anchor_seen,
+                seen=None if into_ct.seen is None else into_ct.seen[unpaired:],
             )
         if batch.ct is None or batch.mr is None:
             return Passes(posteriors=posteriors, anchor=anchor)

@@ -10,7 +10,9 @@ from medtranslate.losses import LOSSES, Anchor, Passes, kl, kl_map, least_square
 from medtranslate.model import Batch, PassSettings, VAECycleGAN
 from medtranslate.networks import Posterior
 
-SMALL = NetworkSettings(size=32, channels=(8, 16), latent_channels=4, discriminator_channels=(8, 8, 8))
+SMALL = NetworkSettings(
+    size=32, channels=(8, 16), latent_channels=4, discriminator_channels=(8, 8, 8), seen=7
+)
 
 
 def test_kl_of_a_standard_normal_is_zero():
@@ -63,7 +65,9 @@ def _step(unpaired: bool = True) -> tuple[VAECycleGAN, Passes]:
     }
     if unpaired:
         images |= {name: torch.rand(2, 1, 32, 32) * 2 - 1 for name in ("ct", "mr")}
-    made = model.generators(Batch(**images), PassSettings(cycle=True, identity=True, noise=0.0))
+    made = model.generators(
+        Batch(**images, anchor_seen=torch.zeros(2, 7)), PassSettings(cycle=True, identity=True, noise=0.0)
+    )
     if unpaired:
         made.judged_ct, made.judged_mr = model.discriminators(made.fake_ct, made.fake_mr)
     return model, made
@@ -73,18 +77,20 @@ def _step(unpaired: bool = True) -> tuple[VAECycleGAN, Passes]:
 def test_every_term_moves_both_generators(name):
     model, made = _step()
     LOSSES[name](made).backward()
-    for generator in (model.generators.to_ct, model.generators.to_mr):
+    both = (model.generators.to_ct, model.generators.to_mr)
+    # The contrast of an MR is seen by one generator, without its decoder.
+    for generator in both[:1] if name == "contrast" else both:
         moved = [float(p.grad.abs().max()) for p in generator.encoder.parameters() if p.grad is not None]
         assert max(moved) > 0
         decoded = any(p.grad is not None and p.grad.abs().max() > 0 for p in generator.unfold.parameters())
         # The first posterior of each generator comes before its decoder, the second behind the other's.
-        assert decoded or name == "kl"
+        assert decoded or name in ("kl", "contrast")
 
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_a_term_without_its_passes_is_zero(name):
     _, made = _step(unpaired=False)
-    alone = {"kl": made.posteriors, "anchor": made.anchor}
+    alone = ("kl", "anchor", "edges", "contrast")
     assert LOSSES[name](Passes()) == 0
     assert (LOSSES[name](made) > 0) == (name in alone)
 
@@ -93,6 +99,14 @@ def test_the_anchor_is_l1_to_the_truth():
     ones, zeros = torch.ones(1, 1, 4, 4), torch.zeros(1, 1, 4, 4)
     known = Anchor(ct=ones, mr=zeros, mr_wanted=ones, fake_ct=zeros, fake_mr=0.5 * ones)
     assert LOSSES["anchor"](Passes(anchor=known)).item() == pytest.approx(1.5)
+
+
+def test_edges_are_differences_of_neighbours_and_not_of_grey():
+    truth = torch.zeros(1, 1, 4, 4)
+    truth[..., 2:] = 1.0
+    known = Anchor(ct=truth, mr=truth, mr_wanted=truth, fake_ct=truth + 0.5, fake_mr=0.5 * truth)
+    # One of three differences along the rows lacks a half.
+    assert LOSSES["edges"](Passes(anchor=known)).item() == pytest.approx(0.5 / 3)
 
 
 def test_weights_of_zero_take_a_term_away_and_warm_up_from_zero():

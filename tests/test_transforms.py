@@ -22,9 +22,11 @@ from medtranslate.transforms import (
     from_slices,
     into_frame,
     isolate,
+    noisy_ct,
     normalise,
     out_of_frame,
     scale_ct,
+    shown_otherwise,
     to_axial,
     to_slices,
     units_per_step,
@@ -271,3 +273,27 @@ def test_a_share_of_the_copies_is_shown_far_away():
     assert 0.18 < small.float().mean() < 0.32
     assert filled[small].min() < 0.08  # a fifth of the side
     assert filled[small].max() > 0.35  # two thirds of it
+
+
+def test_mr_shown_otherwise_keeps_air_and_the_order_of_tissues():
+    images = torch.full((64, 1, 32, 32), AIR)
+    images[..., 8:24, 8:16], images[..., 8:24, 16:24] = -0.4, 0.4
+    shown = shown_otherwise(images, 1.0, torch.Generator().manual_seed(0))
+    assert shown.abs().max() <= 1
+    assert (shown[..., :2, :] == AIR).all()
+    dark, bright = shown[..., 14:18, 10:14].mean((1, 2, 3)), shown[..., 14:18, 18:22].mean((1, 2, 3))
+    assert (bright > dark).all()
+    assert dark.std() > 0.1
+    unchanged = shown_otherwise(images[:8], 0.0, torch.Generator().manual_seed(0))
+    # It is as bright as its window allows.
+    torch.testing.assert_close((unchanged + 1) / 2, (images[:8] + 1) / 2 / 0.7)
+
+
+def test_noise_of_ct_is_as_large_in_hu_as_it_says():
+    curve = (-1000.0, -150.0, 0.0, 100.0, 2000.0)
+    flat = scale_ct(torch.full((400, 1, 32, 32), 50.0), curve)
+    noisy = noisy_ct(flat, 8.0, curve, torch.Generator().manual_seed(0))
+    spread = unscale_ct(noisy, curve).std(dim=(1, 2, 3))
+    assert spread.min() == pytest.approx(0.8, rel=0.1)
+    assert spread.max() == pytest.approx(8.0, rel=0.1)
+    assert torch.log10(spread).mean() == pytest.approx(np.log10(8) - 0.5, abs=0.05)

@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+from scipy import ndimage
 
 from benchmarks.quality.pair_measures import (
     BONE,
@@ -42,6 +43,12 @@ BODY_HU = -500.0
 DEEP_MM = 25.0
 """Margin of the inside of the skull in volumes, whose truth is aligned: fluid is that of the ventricles."""
 
+FLUID_HU, NARROW_MM = 18.0, 2.0
+"""Halfway between fluid and white matter; fluid narrower than twice this is in a sulcus, not a ventricle."""
+
+BONE_LIMITS = (91.0, 300.0)
+"""HU of bone in a brain window, and of bone without diploe and partial volume."""
+
 WHOLE = (-1000.0, 1000.0)
 """HU that a model of the whole range can say, at least."""
 
@@ -56,7 +63,7 @@ TO_CT = (
         "closed",
         "seams",
     ),
-    *("head", "soft tissue", "bone HU", "air", "bone 200"),
+    *("head", "soft tissue", "bone HU", "air", "bone 200", "bone 91", "bone 300", "ventricles"),
 )
 TO_MR = ("fluid", "seams", "mae back", "bone back")
 
@@ -68,12 +75,14 @@ class Head:
     Attributes:
         mr: in arbitrary units, `contrast` its contrast.
         ct: in HU, on the same grid if there are both.
+        fluid: share of each voxel that is fluid, on the same grid; of label maps.
     """
 
     name: str
     mr: Volume | None = None
     ct: Volume | None = None
     contrast: Contrast | None = None
+    fluid: Volume | None = None
 
     def of(self, modality: Modality) -> Volume:
         """Return the axial volume of a modality."""
@@ -181,6 +190,9 @@ def to_ct(head: Head, model: Model) -> tuple[dict[str, float], Values]:
     made = denormalise(slices, "ct", scale).transpose(2, 1, 0)
     if head.ct:
         found |= in_hu(made, head.of("ct").values, source.spacing, scale.ct_window)
+    if head.ct and head.fluid:
+        share = to_axial(head.fluid).values
+        found["ventricles"] = ventricle_dice(made, head.of("ct").values, share, source.spacing)
     known = {name: float(value) for name, value in found.items() if value is not None}
     return known, as_grey(source.with_values(made), "ct", model)
 
@@ -192,13 +204,38 @@ def in_hu(made: Values, truth: Values, spacing: Sequence[float], sayable: Range)
     whole = sayable[0] <= WHOLE[0] and sayable[1] >= WHOLE[1]
     tissues = tissue_scores(made, truth, mask, mask, None if whole else sayable)
     errors = {name: tissue.mae for name, tissue in tissues.items() if whole or name == "soft tissue"}
-    return {
+    bones = {
+        f"bone {limit:.0f}": dice((made >= limit) & mask, (truth >= limit) & mask)
+        for limit in BONE_LIMITS
+        if limit < sayable[1]
+    }
+    return bones | {
         "head": mae(made, truth, mask) if whole else None,
         "soft tissue": errors.get("soft tissue"),
         "bone HU": errors.get("bone"),
         "air": errors.get("air"),
         "bone 200": tissues["bone"].dice if whole else None,
     }
+
+
+def ventricle_dice(made: Values, truth: Values, fluid: Values, spacing: Sequence[float]) -> float | None:
+    """Compute the Dice of fluid deep in the head, without sulci: in a CT in HU, and in the label map.
+
+    Args:
+        made: CT [X, Y, Z].
+        truth: CT that shows where bone is.
+        fluid: share of each voxel that is fluid in the label map.
+        spacing: in mm.
+    """
+    bone = truth >= BONE_LIMITS[1]
+    skull = np.stack([ndimage.binary_fill_holes(plane) for plane in bone.T]).T
+    deep = skull & (ndimage.distance_transform_edt(~bone, sampling=spacing) > DEEP_MM)
+    reach = [round(NARROW_MM / side) for side in spacing[:2]]
+    disc = np.hypot(*np.ogrid[-reach[0] : reach[0] + 1, -reach[1] : reach[1] + 1]) <= max(reach)
+    ours, theirs = (
+        ndimage.binary_opening(found, disc[:, :, None]) & deep for found in (made < FLUID_HU, fluid > 0.5)
+    )
+    return dice(ours, theirs)
 
 
 def to_mr_and_back(

@@ -1,7 +1,18 @@
-"""Whole heads from label maps, as they lie: CT in HU and MR in several contrasts, whose truth is known."""
+"""Paints whole heads from label maps: CT in HU and MR in several contrasts, whose truth is known.
+
+    python -m benchmarks.quality.label_heads MAP.nii.gz --write FOLDER --heads 4
+    medtranslate calibrate MODEL --to ct --pairs FOLDER/pairs.csv --out CALIBRATED
+
+The first command writes pairs of CT and MR, with which the second calibrates a model. --heads are painted
+from each map, with other proportions, tissues and noise; each counts as a subject. `pairs.csv` lists all
+contrasts, `t1.csv` T1 alone: use that for the direction to MR, because a model makes T1 unless it is asked
+for another contrast. No model should have been trained on the map.
+"""
 
 from __future__ import annotations
 
+import argparse
+import csv
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,13 +21,13 @@ import numpy as np
 
 from benchmarks.quality.head_volumes import Head
 from medtranslate.config.types import Contrast
-from medtranslate.io import Volume
+from medtranslate.io import Volume, write_volume
 from medtranslate.io.volume import Meta
 from medtranslate.metrics import Values
-from medtranslate.phantom import read_label_map, rician, signal
+from medtranslate.phantom import LABEL, TISSUES, read_label_map, rician, signal
 from medtranslate.phantom.label_cuts import draw_cut, paint_cut
 from medtranslate.phantom.label_maps import LabelMap
-from medtranslate.phantom.tissues import CONTRASTS, column
+from medtranslate.phantom.tissues import CONTRASTS, column, ct_values
 
 MADE: tuple[Contrast, ...] = ("t1", "t2", "flair", "pd")
 
@@ -24,44 +35,105 @@ PIXEL_MM, SLICE_MM = 1.0, 3.0
 CT_NOISE, MR_NOISE = 4.0, 15.0
 """In HU, and in thousandths of the fully relaxed signal."""
 
+PROPORTION = 0.05
+"""Standard deviation of the length of each axis of a varied head."""
 
-def label_heads(path: Path, seed: int = 0) -> Iterator[Head]:
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("maps", type=Path, nargs="+")
+    parser.add_argument(
+        "--write", type=Path, required=True, help="folder for CT, MR and tables of their pairs"
+    )
+    parser.add_argument("--heads", type=int, default=4, help="heads that are painted from each map")
+    parser.add_argument("--slice-mm", type=float, default=6.0)
+    parser.add_argument("--seed", type=int, default=0, help="of the first head")
+    options = parser.parse_args()
+    options.write.mkdir(parents=True)
+    rows = []
+    for path in options.maps:
+        for seed in range(options.seed, options.seed + options.heads):
+            subject = f"{path.name.partition('.nii')[0]}-{seed}"
+            for head in label_heads(path, seed, options.slice_mm, vary=True):
+                ct, mr = f"{subject}-ct.nii.gz", f"{subject}-{head.contrast}.nii.gz"
+                if not (options.write / ct).exists():
+                    write_volume(head.of("ct"), options.write / ct)
+                write_volume(head.of("mr"), options.write / mr)
+                rows.append({"ct": ct, "mr": mr, "subject": subject, "contrast": head.contrast})
+    for name, some in ("pairs", rows), ("t1", [row for row in rows if row["contrast"] == "t1"]):
+        with (options.write / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
+            table = csv.DictWriter(file, ("ct", "mr", "subject"), extrasaction="ignore", lineterminator="\n")
+            table.writeheader()
+            table.writerows(some)
+    print(f"{options.write / 'pairs.csv'}: {len(rows)} pairs")
+
+
+def label_heads(
+    path: Path, seed: int = 0, slice_mm: float = SLICE_MM, *, vary: bool = False
+) -> Iterator[Head]:
     """Yield a head in each contrast, with the same CT.
 
     Args:
         path: label map in NIfTI with a table (`medtranslate.phantom.read_label_map`).
         seed: of the depths of skin, fat and tables of the skull, and of the noise.
+        slice_mm: thickness of the slices.
+        vary: draw proportions and the values of tissues, too; otherwise they are nominal.
     """
     rng = np.random.default_rng(seed)
-    relaxation = column("pd"), column("t1"), column("t2")
-    values = [column("hu"), *(1000 * signal(CONTRASTS[name], *relaxation) for name in MADE)]
-    ct, *contrasts = painted(read_label_map(path), np.stack(values), rng)
+    hu = ct_values(rng) if vary else column("hu")
+    fluid = np.isin(np.arange(len(TISSUES)), LABEL["csf"]).astype(np.float32)
+    values = np.stack([hu, fluid, *(intensities(contrast, rng if vary else None) for contrast in MADE)])
+    stretch = np.exp(rng.normal(0.0, PROPORTION, 3)) if vary else np.ones(3)
+    ct, share, *contrasts = painted(read_label_map(path), values, rng, slice_mm, stretch.astype(np.float32))
     ct += rng.normal(0.0, CT_NOISE, ct.shape).astype(np.float32)
-    affine, name = np.diag([PIXEL_MM, PIXEL_MM, SLICE_MM, 1.0]), path.name.partition(".nii")[0]
+    affine, name = np.diag([PIXEL_MM, PIXEL_MM, slice_mm, 1.0]), path.name.partition(".nii")[0]
     true = Volume(ct, affine, Meta(modality="ct"))
     for contrast, mr in zip(MADE, contrasts, strict=True):
         noisy = Volume(rician(mr, rng, MR_NOISE), affine, Meta(modality="mr"))
-        yield Head(f"{name} {contrast}", noisy, true, contrast)
+        yield Head(f"{name} {contrast}", noisy, true, contrast, Volume(share, affine))
 
 
-def painted(head: LabelMap, values: Values, rng: np.random.Generator) -> Values:
+def intensities(contrast: Contrast, rng: np.random.Generator | None = None) -> Values:
+    """Compute the intensity of every tissue in a contrast, in thousandths of the fully relaxed signal.
+
+    Args:
+        rng: varies proton density and relaxation by 6 %; None leaves them nominal.
+    """
+    pd, t1, t2 = (
+        column(name) * (1 if rng is None else np.exp(0.06 * rng.standard_normal(len(TISSUES))))
+        for name in ("pd", "t1", "t2")
+    )
+    made: Values = 1000 * signal(CONTRASTS[contrast], pd, t1, t2)
+    return made
+
+
+def painted(
+    head: LabelMap, values: Values, rng: np.random.Generator, slice_mm: float, stretch: Values
+) -> Values:
     """Paint axial slices of a whole map, neither turned nor bent: [images, X, Y, Z] in RAS order.
 
     Args:
         values: of each tissue in each image, [images, tissues].
+        slice_mm: thickness of the slices.
+        stretch: factors on the head's lengths, [3].
     """
-    across, along, up = np.array(head.codes.shape) * head.spacing
+    spacing = head.spacing * stretch
+    across, along, up = np.array(head.codes.shape) * spacing
     shape = round(across / PIXEL_MM), round(along / PIXEL_MM)
     places = np.indices(shape, np.float32) * PIXEL_MM
     drawn = draw_cut(head, rng, 32, lesions=False)
     slices = []
-    for height in np.arange(SLICE_MM / 2, up, SLICE_MM):
+    for height in np.arange(slice_mm / 2, up, slice_mm):
         points = np.stack([*places, np.full(shape, height, np.float32)])
         cut = replace(
             drawn,
-            voxels=(points / head.spacing[:, None, None]).astype(np.float32),
-            step=np.array([0, 0, SLICE_MM / head.spacing[2]], np.float32),
+            voxels=(points / spacing[:, None, None]).astype(np.float32),
+            step=np.array([0, 0, slice_mm / spacing[2]], np.float32),
             variant=np.zeros(shape, np.int64),
         )
         slices.append(paint_cut(head, cut, values, rng)[0])
     return np.stack(slices, axis=-1)
+
+
+if __name__ == "__main__":
+    main()

@@ -9,8 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import safetensors.torch
 import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 from torch import Tensor
 
@@ -28,7 +30,7 @@ from medtranslate.config import Contrast, Modality, plain
 from medtranslate.errors import ModelRefused
 from medtranslate.model import Generators
 from medtranslate.networks import SliceGate, Told, VariationalGenerator
-from medtranslate.phantom import nominal_brightness
+from medtranslate.phantom import named_brightness, nominal_brightness
 from medtranslate.records import Calibration, ModelInfo
 from medtranslate.runtime import whole_output
 
@@ -46,7 +48,8 @@ class Model:
         means: mean framed training slice [1, size, size] of each modality in [-1, 1].
         precision: arithmetic of the generators' convolutions; their posterior is in float32 in any.
         gate: judges what is to be translated, on the generators' device; None where the model has none.
-        contrast: of the MR that it makes; None where it has no choice.
+        contrast: of the MR that it makes; None where it has no choice, or `brightness` says it.
+        brightness: of the tissues of `phantom.TOLD` in that MR; None where it has no choice.
     """
 
     def __init__(
@@ -57,6 +60,7 @@ class Model:
         precision: torch.dtype = torch.float32,
         gate: SliceGate | None = None,
         contrast: Contrast | None = None,
+        brightness: NDArray[np.float32] | None = None,
     ) -> None:
         self.description = description
         self.generators = generators
@@ -64,6 +68,7 @@ class Model:
         self.precision = precision
         self.gate = gate
         self.contrast = contrast
+        self.brightness = nominal_brightness(contrast) if contrast else brightness
 
     @property
     def device(self) -> torch.device:
@@ -72,15 +77,30 @@ class Model:
 
     def translator(self, to: Modality) -> VariationalGenerator | Told:
         """Return the generator into a modality, which is told the contrast where it has a choice."""
-        if to == "ct" or self.contrast is None:
+        if to == "ct" or self.brightness is None:
             return self.generators.to_ct if to == "ct" else self.generators.to_mr
-        told = torch.from_numpy(nominal_brightness(self.contrast))
+        told = torch.from_numpy(self.brightness)
         return Told(self.generators.to_mr, told[: self.description.network.told].to(self.device))
 
     def info(self, to: Modality) -> ModelInfo:
         """Describe this model in a record."""
         known = self.description.info(to)
-        return replace(known, contrast=self.contrast) if to == "mr" else known
+        if to == "ct" or self.brightness is None:
+            return known
+        if self.contrast:
+            return replace(known, contrast=self.contrast)
+        return replace(known, brightness=named_brightness(self.brightness))
+
+    def told(self, brightness: NDArray[np.float32]) -> Model:
+        """Return this model, told the brightness of the tissues in the MR that it makes."""
+        return Model(
+            self.description,
+            self.generators,
+            self.means,
+            self.precision,
+            self.gate,
+            brightness=brightness,
+        )
 
 
 def save_model(

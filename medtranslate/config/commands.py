@@ -42,6 +42,8 @@ class TranslateSettings:
     """Name of a model, or its folder."""
     contrast: Contrast | None = None
     """Contrast of a translated MR: t1, t1c, t2, flair or pd (default: t2, where the model has a choice)."""
+    like: Existing[Path | None] = None
+    """MR whose contrast a translated MR shall have, in place of `contrast`."""
     series: str | None = None
     """SeriesInstanceUID to read if the folder holds several series."""
     select: str | None = None

@@ -76,7 +76,7 @@ class NetworkSettings:
     the networks learn to change the size of the head (docs/method.md)."""
     generator: Rare[GeneratorName] = "vae"
     """Network that translates."""
-    fold: Rare[Literal[1, 2, 4]] = 4
+    fold: Rare[Literal[1, 2, 4, 8]] = 4
     """Side of the pixel blocks that are folded into channels before the first layer."""
     channels: GroupedWidths = (48, 64)
     """Generator channels: at the folded resolution, then at each halving of it."""
@@ -89,6 +89,9 @@ class NetworkSettings:
     told: Rare[Annotated[int, Field(ge=0, le=7)]] = 0
     """Tissues whose brightness the generator of MR is told: 7, so that it can answer in any contrast, or
     none."""
+    seen: Rare[Annotated[int, Field(ge=0, le=7)]] = 0
+    """Tissues whose brightness the generator of CT estimates in the MR that it is given: 7, so that a
+    contrast can be named and met again, or none."""
     attention: Rare[bool] = True
     """Use self-attention at the coarsest level, so that it sees the whole head."""
     discriminator: Rare[DiscriminatorName] = "multiscale"
@@ -119,6 +122,10 @@ class LossSettings:
     """Difference of the MIND descriptors of source and translation."""
     anchor: Weight = 10.0
     """L1 on slices whose true translation is known; 0 trains without them."""
+    edges: Rare[Weight] = 0.0
+    """L1 between the differences of neighbouring pixels, on the same slices."""
+    contrast: Rare[Weight] = 0.0
+    """L1 between the tissues' brightness and what the generator of CT sees of it (`network.seen`)."""
     warmup: Rare[Fraction] = 0.1
     """Share of the run over which cycle, identity and KL grow from zero to their weight."""
     others: dict[OtherLossName, Weight] = field(default_factory=dict)
@@ -146,6 +153,11 @@ class AugmentSettings:
     of a whole volume; a network that never saw these fills the empty frame."""
     mr_gamma: Rare[Fraction] = 0.3
     """Largest |log gamma| of the MR contrast."""
+    mr_look: Rare[Fraction] = 0.0
+    """How differently coils and screens show the anchor's MR: shading, window, gamma and resolution; 1 for
+    all that pictures of patients have."""
+    ct_noise: Rare[Annotated[float, Field(ge=0, le=100)]] = 0.0
+    """Largest standard deviation in HU of noise that is added to the anchor's CT when it is translated."""
     ct_window: Rare[Fraction] = 0.0
     """Largest |log| change of the width of the anchor's CT window, and largest change of its level as a
     share of the width; for pictures, whose window is often unknown."""

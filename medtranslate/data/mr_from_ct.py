@@ -71,16 +71,17 @@ def render(
 
     Returns:
         Both, [B, 1, S, S] in arbitrary units, air near 0, brightest tissue near 1000; and the brightness of
-        tissues in the second (`phantom.brightness`), [B, 7].
+        tissues in both (`phantom.brightness`), [B, 2, 7].
     """
     rng = np.random.default_rng(seed)
     made, told = [], []
     for values in ct[:, 0].numpy():
         parts = _find_parts(values, window, rng)
-        first = _image(parts, mr_values(rng, contrast), rng, rng.uniform(2.0, 30.0), rng.uniform(0.0, 0.15))
+        values = mr_values(rng, contrast)
+        first = _image(parts, values, rng, rng.uniform(2.0, 30.0), rng.uniform(0.0, 0.15))
         intensities = mr_values(rng, wanted)
         made.append((first, _image(parts, intensities, rng, 8.0, 0.04)))
-        told.append(brightness(intensities))
+        told.append(np.stack([brightness(values), brightness(intensities)]))
     both = [torch.from_numpy(np.stack(images))[:, None] for images in zip(*made, strict=True)]
     return both[0], both[1], torch.from_numpy(np.stack(told))
 

@@ -2,7 +2,8 @@
 
     image [slices, C, S, S], noise [slices, latent, h, w] -->
         translation, of the posterior's mean; sample, of mean + sigma * noise;
-        posterior_mean, posterior_log_variance; gate, the scores of `gate.look`, where the model has a gate
+        posterior_mean, posterior_log_variance; gate, the scores of `gate.look`, where the model has a gate;
+        brightness, of the source's tissues, where the model sees it
 
 Weights are stored under the names that they have in the generator, so that they can be read back.
 """
@@ -62,7 +63,14 @@ class _Graph(nn.Module):
         posterior = self.generator.encode(image)
         made = self.generator.decode(posterior.mean), self.generator.decode(posterior.at(noise))
         judged = () if self.gate is None else (look(self.gate, image, posterior.mean, self.source),)
-        return (*made, posterior.mean, posterior.log_variance, *judged)
+        seen = () if self.seer is None else (self.seer.seen(image),)
+        return (*made, posterior.mean, posterior.log_variance, *judged, *seen)
+
+    @property
+    def seer(self) -> VariationalGenerator | None:
+        """Generator that sees the brightness of the source's tissues, if this one does."""
+        generator = self.generator
+        return generator if isinstance(generator, VariationalGenerator) and generator.sees else None
 
 
 def file_of(to: Modality) -> str:
@@ -150,6 +158,7 @@ def _traced(graph: _Graph, model: Model) -> Any:
     """Trace the computation of a file for any number of slices; returns ONNX's `ModelProto`."""
     slices = torch.export.Dim("slices", min=1, max=2**16)
     names = [*_OUTPUTS, *(["gate"] if graph.gate is not None else [])]
+    names += ["brightness"] if graph.seer is not None else []
     with _quiet():
         program = torch.onnx.export(
             graph,

@@ -55,10 +55,12 @@ class Generated:
     Attributes:
         image: [B, 1, H, W] in [-1, 1].
         posterior: of the slice that was translated.
+        seen: brightness of the tissues in that slice, [B, seen] in [-1, 1]; None where it is not estimated.
     """
 
     image: Tensor
     posterior: Posterior
+    seen: Tensor | None = None
 
 
 def coordinates(image: Tensor) -> Tensor:
@@ -91,6 +93,11 @@ class VariationalGenerator(nn.Module):
         inputs = (1 + 2 * settings.coordinates) * settings.fold**2
         self.encoder = nn.Sequential(Convolution(inputs, width), *_body(settings), _norm(width), nn.SiLU())
         self.posterior = nn.Conv2d(width, 2 * latent, kernel_size=1)
+        self.sees = settings.seen > 0
+        if self.sees:
+            self.see = nn.Sequential(
+                nn.Linear(2 * width, _MIXING), nn.SiLU(), nn.Linear(_MIXING, settings.seen), nn.Tanh()
+            )
         # A sure posterior to begin with: at sigma = 1 the noise would bury what the mean has to say.
         nn.init.constant_(_bias(self.posterior)[latent:], FIRST_LOG_VARIANCE)
         self.told = settings.told
@@ -103,13 +110,29 @@ class VariationalGenerator(nn.Module):
 
     def encode(self, image: Tensor) -> Posterior:
         """q(z|x) of slices [B, 1, S, S] in [-1, 1]; computed in float32 whatever the precision."""
+        return self._posterior(self._features(image))
+
+    def seen(self, image: Tensor) -> Tensor:
+        """Estimate the brightness of the tissues in slices [B, 1, S, S], [B, seen] in [-1, 1]."""
+        return self._seen(self._features(image))
+
+    def _features(self, image: Tensor) -> Tensor:
         if self.coordinates:
             image = torch.cat([image, coordinates(image)], dim=1)
-        features = self.encoder(functional.pixel_unshuffle(image, self.fold))
-        with torch.autocast(image.device.type, enabled=False):
+        features: Tensor = self.encoder(functional.pixel_unshuffle(image, self.fold))
+        return features
+
+    def _posterior(self, features: Tensor) -> Posterior:
+        with torch.autocast(features.device.type, enabled=False):
             mean, raw = self.posterior(features.float()).chunk(2, dim=1)
             log_variance = LOG_VARIANCE_BOUND * torch.tanh(raw / LOG_VARIANCE_BOUND)
         return Posterior(mean, log_variance)
+
+    def _seen(self, features: Tensor) -> Tensor:
+        with torch.autocast(features.device.type, enabled=False):
+            places = features.float()
+            seen: Tensor = self.see(torch.cat([places.mean(dim=(2, 3)), places.amax(dim=(2, 3))], dim=1))
+        return seen
 
     def decode(self, latent: Tensor, brightness: Tensor | None = None) -> Tensor:
         """Slices [B, 1, S, S] in [-1, 1] from latents [B, latent, S / fold, S / fold].
@@ -127,9 +150,11 @@ class VariationalGenerator(nn.Module):
 
     def forward(self, image: Tensor, brightness: Tensor | None = None, *, draw: bool = False) -> Generated:
         """Translate; from one draw of the posterior (training) or from its mean (inference)."""
-        posterior = self.encode(image)
+        features = self._features(image)
+        posterior = self._posterior(features)
         latent = posterior.draw() if draw else posterior.mean
-        return Generated(self.decode(latent, brightness), posterior)
+        seen = self._seen(features) if self.sees else None
+        return Generated(self.decode(latent, brightness), posterior, seen)
 
 
 class Told(nn.Module):

@@ -13,6 +13,8 @@ from medtranslate.phantom.tissues import (
     Tissue,
     brightness,
     mr_values,
+    named_brightness,
+    nearest_contrast,
     nominal_brightness,
     signal,
 )
@@ -34,6 +36,8 @@ __all__ = [
     "brightness",
     "draw_head",
     "mr_values",
+    "named_brightness",
+    "nearest_contrast",
     "nominal_brightness",
     "read_label_map",
     "rician",

@@ -12,8 +12,14 @@ from medtranslate.phantom.head import draw_waves
 from medtranslate.phantom.label_maps import DEPTHS, KINDS, STEP_MM, LabelMap
 from medtranslate.phantom.tissues import LABEL, TISSUES, Floats
 
+_FLUID = 0.35
+"""Share of the lesions that are collections of fluid: cysts, cavities, hygromas, often beside the skull."""
+
 _LESIONS = ("tumour", "oedema", "haemorrhage", "infarct", "calcification")
-_BRAIN = [LABEL[name] for name in ("grey matter", "white matter", "deep nuclei", "pallidum", "brainstem")]
+_BRAIN = [
+    LABEL[name]
+    for name in ("grey matter", "white matter", "deep nuclei", "pallidum", "brainstem", "cerebellar cortex")
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +97,7 @@ def _tissues(rng: np.random.Generator) -> NDArray[np.uint8]:
     found[:] = np.arange(KINDS)[:, None].clip(max=len(TISSUES) - 1)
     skin, fat, table = rng.uniform(0.8, 2.5), rng.uniform(1.5, 7.0), rng.uniform(0.9, 2.4)
     lost = rng.uniform(0.2, 1.8) if rng.random() < 0.5 else 0.0
+    lost += rng.uniform(0.0, 2.0) if rng.random() < 0.15 else 0.0
     soft, skull, grey, white = range(len(TISSUES), KINDS)
     for variant, (inner, core) in enumerate((("muscle", "diploe"), ("fat", "cortical bone"))):
         found[variant, soft] = np.where(
@@ -107,11 +114,12 @@ def _draw_lesion(
 ) -> tuple[int, NDArray[np.bool_]]:
     """Draw a rough ellipse about a pixel of the plane; what of it lies outside the brain is not shown."""
     size = plane.shape[0]
-    centre = places[:, *rng.integers(size // 4, 3 * size // 4, 2)]
-    radii = rng.uniform(3.0, 25.0) * rng.uniform(0.5, 1.0, 3)
+    centre = places[:, *rng.integers(size // 5, 4 * size // 5, 2)]
+    fluid = rng.random() < _FLUID
+    radii = rng.uniform(3.0, 40.0 if fluid else 25.0) * rng.uniform(0.5, 1.0, 3)
     away = (places - centre[:, None, None]) / radii[:, None, None]
     rough = 0.35 * field(draw_waves(rng, 6, 10, 40, 1.0), plane)
-    label = LABEL[_LESIONS[int(rng.integers(len(_LESIONS)))]]
+    label = LABEL["csf" if fluid else _LESIONS[int(rng.integers(len(_LESIONS)))]]
     return label, (away**2).sum(axis=0) < 1.0 + rough
 
 

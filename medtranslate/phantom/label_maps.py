@@ -34,6 +34,9 @@ STEP_MM = 0.25
 """Depths are kept as multiples of this, up to 255 of them."""
 
 _SPECK_MM3 = 1000.0
+_AROUND_MM, _SURROUNDED = 6.0, 0.75
+"""Bone is no bone where brain and fluid are more than this share of what lies around it."""
+
 DEPTHS = 256
 KINDS = len(TISSUES) + len(PARTS)
 
@@ -118,10 +121,13 @@ def divide(kinds: NDArray[np.uint8], spacing: Floats) -> LabelMap:
     pieces, count = ndimage.label(kinds > 0)
     if count > 1:
         kinds = np.where(pieces == 1 + int(np.argmax(np.bincount(pieces.ravel())[1:])), kinds, 0)
-    bones, _ = ndimage.label(kinds == len(TISSUES) + PARTS.index("skull"))
-    sizes = np.bincount(bones.ravel())
-    # Specks of bone in the sulci are errors of the map.
-    kinds = np.where((bones > 0) & (sizes < _SPECK_MM3 / np.prod(spacing))[bones], LABEL["csf"], kinds)
+    bone = kinds == len(TISSUES) + PARTS.index("skull")
+    bones, _ = ndimage.label(bone)
+    speck = (np.bincount(bones.ravel()) < _SPECK_MM3 / np.prod(spacing))[bones]
+    within = np.isin(kinds, [LABEL["csf"], *(len(TISSUES) + PARTS.index(name) for name in PARTS[2:])])
+    around = ndimage.gaussian_filter(within.astype(np.float32), _AROUND_MM / spacing)
+    # Bone in the sulci is an error of the map.
+    kinds = np.where(bone & (speck | (around > _SURROUNDED)), LABEL["csf"], kinds)
     soft, skull, grey, white = (kinds == len(TISSUES) + index for index in range(len(PARTS)))
     # Sinuses and the mouth are air, but the skin is on the outside.
     outside = ~ndimage.binary_fill_holes(kinds > 0)

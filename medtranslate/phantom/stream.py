@@ -36,7 +36,7 @@ class Slices:
         mr: arbitrary units, air near 0, the brightest tissue near 1000.
         head: True inside the head, its air included.
         wanted: a second MR in another contrast, None by default.
-        told: brightness of the tissues of `TOLD` in the last MR, [count, 7] in [-1, 1].
+        told: brightness of the tissues of `TOLD` in each MR, [count, contrasts, 7] in [-1, 1].
     """
 
     ct: torch.Tensor
@@ -76,7 +76,7 @@ def slices(
     contrasts = (contrast,) if wanted is None else (contrast, wanted)
     images = np.empty((1 + len(contrasts), count, 1, size, size), np.float32)
     inside = np.empty((count, 1, size, size), np.bool_)
-    told = np.empty((count, len(TOLD)), np.float32)
+    told = np.empty((count, len(contrasts), len(TOLD)), np.float32)
     for index in range(count):
         rng = np.random.default_rng([seed, index, 2])
         cut = partial(_cut, maps) if maps else partial(_painted_slice, skull_base)
@@ -84,7 +84,7 @@ def slices(
         values = [mr_values(stream, contrast) for stream, contrast in zip(streams, contrasts, strict=True)]
         drawn = cut(rng, values, size, lesions)
         images[:, index, 0], inside[index, 0] = _with_noise(drawn, rng, streams), drawn.inside
-        told[index] = brightness(values[-1])
+        told[index] = brightness(np.stack(values))
     ct, mr, *second = map(torch.from_numpy, images)
     heads, told_of = torch.from_numpy(inside), torch.from_numpy(told)
     return Slices(ct, mr, heads, second[0] if second else None, told_of)

@@ -96,9 +96,11 @@ PROTOCOLS: dict[str, Protocol] = {
 }
 """Sequences of `study`, typical of 1.5 T."""
 
-CONTRASTS: dict[str, Protocol] = {
-    **PROTOCOLS,
+CONTRASTS: dict[Contrast, Protocol] = {
+    "t1": PROTOCOLS["t1"],
     "t1c": PROTOCOLS["t1"],
+    "t2": PROTOCOLS["t2"],
+    "flair": PROTOCOLS["flair"],
     "pd": Protocol(tr=3000.0, te=20.0),
 }
 """Sequences that a translated MR can be asked for; t1c is after contrast agent."""
@@ -187,6 +189,16 @@ def nominal_brightness(contrast: Contrast) -> Floats:
         t1[_ENHANCING] *= _ENHANCED
     values = signal(CONTRASTS[contrast], column("pd"), t1, column("t2"))
     return brightness(values * (1000.0 / values.max()))
+
+
+def named_brightness(told: Floats) -> dict[str, float]:
+    """Name the tissues of `TOLD` beside their brightness, for records."""
+    return {name: round(float(value), 3) for name, value in zip(TOLD, told, strict=True)}
+
+
+def nearest_contrast(told: Floats) -> Contrast:
+    """Name the contrast in which the tissues of `TOLD` are most nearly as bright, by the mean difference."""
+    return min(CONTRASTS, key=lambda name: float(np.abs(nominal_brightness(name) - told).mean()))
 
 
 def brightness(values: Floats) -> Floats:

@@ -41,6 +41,7 @@ from .translation import Finished as Finished
 from .translation import GateVerdict as GateVerdict
 from .translation import ModelInfo as ModelInfo
 from .translation import Plausibility as Plausibility
+from .translation import SeenContrast as SeenContrast
 from .translation import Source as Source
 from .translation import Translation as Translation
 from .translation import Uncertainty as Uncertainty

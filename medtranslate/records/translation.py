@@ -42,7 +42,9 @@ class ModelInfo:
             CT.
         summary: one line of its card, such as its training data and limits of use.
         anatomy: shown by its training images.
-        contrast: of the MR, as it was asked for; None for CT, and for a model that has no choice.
+        contrast: of the MR, as it was asked for; None for CT, for a model that has no choice, and for the
+            contrast of another MR.
+        brightness: of the tissues in that other MR, as `SeenContrast` has it.
     """
 
     name: str
@@ -55,6 +57,7 @@ class ModelInfo:
     # Not in the repr, from which the UIDs of derived series follow.
     anatomy: Literal["head", "other"] = field(default="head", repr=False)
     contrast: Literal["t1", "t1c", "t2", "flair", "pd"] | None = field(default=None, repr=False)
+    brightness: dict[str, float] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True, config=FROZEN)
@@ -190,6 +193,19 @@ class Plausibility:
 
 
 @dataclass(frozen=True, kw_only=True, config=FROZEN)
+class SeenContrast:
+    """Contrast of an MR as a model sees it.
+
+    Attributes:
+        nearest: sequence in which the tissues are most nearly as bright.
+        brightness: of each tissue, from -1 (black) to 1 (as the brightest one); median over the slices.
+    """
+
+    nearest: Literal["t1", "t1c", "t2", "flair", "pd"]
+    brightness: dict[str, float]
+
+
+@dataclass(frozen=True, kw_only=True, config=FROZEN)
 class Finished:
     """Digests that identify a finished output, so that a batch does not repeat it.
 
@@ -212,6 +228,7 @@ class Translation:
         saturated: share of source voxels in the frame outside the model's input window.
         seams: mean absolute second difference along the axis, {"source": ..., "output": ...},
             each relative to its own range; None for pictures.
+        contrast: of an MR that was translated; None for a CT, and for a model that does not see it.
         uncertainty: None without samples.
         precision: arithmetic of the network's convolutions.
         seconds: of network and framing, without reading and writing.
@@ -226,6 +243,7 @@ class Translation:
     plausibility: Plausibility | None = None
     saturated: float | None = None
     seams: dict[str, float] | None = None
+    contrast: SeenContrast | None = None
     uncertainty: Uncertainty | None = None
     precision: Literal["float32", "bfloat16"] | None = None
     settings: dict[str, Any] = field(default_factory=dict)

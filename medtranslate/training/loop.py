@@ -192,6 +192,11 @@ def _require_sense(settings: TrainSettings) -> None:
             "train: network.told is for slices whose contrast is known, which unpaired MR are not; give"
             " --no-unpaired, or --network.told 0"
         )
+    if settings.loss.contrast and not settings.network.seen:
+        raise SettingsError(
+            "train: loss.contrast is the error of what the generator of CT sees; give --network.seen 7, or"
+            " --loss.contrast 0"
+        )
     require_keepable(settings)
     require_no_heads(settings)
     if settings.tensorboard:

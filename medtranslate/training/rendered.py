@@ -66,11 +66,13 @@ def rendered_anchor(
     shown = scale_ct(hu, window if ct.in_hu else (0.0, 1.0))
     seed = int(torch.randint(2**62, (), generator=generator))
     contrasts = settings.anchor_contrast, settings.phantom_contrast
-    mr, wanted, told = render(shown, window, *contrasts, seed)
+    mr, wanted, brightness = render(shown, window, *contrasts, seed)
+    seen, told = brightness.unbind(1)
     return {
         "anchor_ct": slices,
         "anchor_mr": scale_mr_each(mr, scale),
         "anchor_wanted": scale_mr(wanted, BRIGHTEST),
+        "anchor_seen": seen,
         "anchor_told": told,
         "anchor_known": scale_ct(torch.tensor(window), scale.ct_curve).repeat(count, 1),
     }

@@ -23,7 +23,7 @@ from medtranslate.config import Modality, TrainSettings
 from medtranslate.data import Source, frame_pairs
 from medtranslate.errors import InputRefused
 from medtranslate.training.rendered import Rendered, as_picture, rendered_anchor, rendered_kinds
-from medtranslate.transforms import augment, other_window
+from medtranslate.transforms import augment, noisy_ct, other_window, shown_otherwise
 
 VALIDATION_SEED = phantom.HELD_OUT - 1_000
 """First seed of the phantom slices that validate."""
@@ -38,8 +38,9 @@ NAMES = ("anchor_ct", "anchor_mr", "anchor_wanted")
 """Images of one head: CT, MR in a contrast of the settings, and MR in the contrast that the model makes."""
 
 
-EXTRAS = ("anchor_told", "anchor_known")
-"""Facts of a head, not moved with it: what the generator of MR is told, and the range where CT is true."""
+EXTRAS = ("anchor_seen", "anchor_told", "anchor_known")
+"""Facts of a head, not moved with it: brightness of the tissues in the MR that is translated and in the one
+that is wanted, and the range where CT is true."""
 
 
 class Anchors(Protocol):
@@ -139,7 +140,7 @@ class KeptAnchors:
     so at once.
     """
 
-    _FACTS = len(phantom.TOLD) + 2
+    _FACTS = 2 * len(phantom.TOLD) + 2
 
     def __init__(self, fresh: FreshAnchors, settings: TrainSettings) -> None:
         self.fresh, self.seed, self.places = fresh, settings.seed, settings.anchor_kept
@@ -164,8 +165,9 @@ class KeptAnchors:
             if not self.filled[place]:
                 self._fill(place)
         images = torch.from_numpy(self.images[places])
-        told, known = torch.from_numpy(self.facts[places]).split((len(phantom.TOLD), 2), dim=1)
-        return {**dict(zip(NAMES, images.unbind(1), strict=True)), "anchor_told": told, "anchor_known": known}
+        tissues = len(phantom.TOLD)
+        facts = torch.from_numpy(self.facts[places]).split((tissues, tissues, 2), dim=1)
+        return dict(zip((*NAMES, *EXTRAS), (*images.unbind(1), *facts), strict=True))
 
     def _fill(self, place: int) -> None:
         words = np.random.SeedSequence((self.seed, place)).generate_state(1, np.uint64)
@@ -201,10 +203,12 @@ def still_anchor(
     )
     assert heads.wanted is not None
     assert heads.told is not None
+    seen, told = heads.told.unbind(1)
     framed = frame_pairs(heads.ct, heads.mr, heads.wanted, settings.network, settings.scale)
     return {
         **dict(zip(NAMES, framed, strict=True)),
-        "anchor_told": heads.told,
+        "anchor_seen": seen,
+        "anchor_told": told,
         "anchor_known": torch.tensor([[-1.0, 1.0]]).repeat(count, 1),
     }
 
@@ -212,7 +216,8 @@ def still_anchor(
 def moved_anchor(settings: TrainSettings, still: Mapping[str, Tensor], seed: int) -> dict[str, Tensor]:
     """Rotate, scale, shift and mirror slices by `NAMES` alike, and add anchor_shown, the CT to translate.
 
-    The inputs of the translations are varied: the window of the CT, and the contrast of kept MR.
+    The inputs of the translations are varied: the noise and the window of the CT, the contrast of kept MR,
+    and how MR is shown.
     """
     modalities: dict[str, Modality] = {"anchor_mr": "mr"} if settings.anchor_kept else {}
     moved = {
@@ -224,7 +229,12 @@ def moved_anchor(settings: TrainSettings, still: Mapping[str, Tensor], seed: int
         )
         for name in NAMES
     }
+    varied = torch.Generator().manual_seed(seed)
+    if settings.augment.mr_look:
+        moved["anchor_mr"] = shown_otherwise(moved["anchor_mr"], settings.augment.mr_look, varied)
     shown, largest = moved["anchor_ct"], settings.augment.ct_window
+    if settings.augment.ct_noise:
+        shown = noisy_ct(shown, settings.augment.ct_noise, settings.scale.ct_curve, varied)
     if largest > 0:
         shown = other_window(shown, largest, torch.Generator().manual_seed(seed))
     if settings.scale.ct_picture:
@@ -232,6 +242,10 @@ def moved_anchor(settings: TrainSettings, still: Mapping[str, Tensor], seed: int
         shown = torch.where(
             pictured.reshape(-1, 1, 1, 1).to(shown.device), as_picture(shown, settings), shown
         )
-    needed = {"anchor_told": settings.network.told > 0, "anchor_known": settings.scale.ct_picture is not None}
+    needed = {
+        "anchor_seen": settings.network.seen > 0,
+        "anchor_told": settings.network.told > 0,
+        "anchor_known": settings.scale.ct_picture is not None,
+    }
     extras = {name: still[name] for name, used in needed.items() if used}
     return {**moved, **extras, "anchor_shown": shown}

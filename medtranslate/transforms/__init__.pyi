@@ -1,5 +1,7 @@
 from .augmentation import augment as augment
+from .augmentation import noisy_ct as noisy_ct
 from .augmentation import other_window as other_window
+from .augmentation import shown_otherwise as shown_otherwise
 from .dictionary import AugmentedCopyd as AugmentedCopyd
 from .dictionary import AxialLayoutd as AxialLayoutd
 from .dictionary import FrameHeadd as FrameHeadd

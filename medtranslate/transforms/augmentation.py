@@ -8,10 +8,17 @@ from torch import Tensor
 from torch.nn import functional
 
 from medtranslate.config import AugmentSettings, Modality
-from medtranslate.transforms.intensity import AIR
+from medtranslate.transforms.intensity import AIR, scale_ct, unscale_ct
 
 DISTANT = (1.5, 5.0)
 """Least and largest factor by which a distant slice is smaller."""
+
+_SHADING, _SURFACE, _BLACK, _BEND, _WHITE = 0.3, 1.5, 0.1, 0.6, 0.35
+"""Largest shading of coils (share), gain of surface coils at the frame's edge, black level, |log gamma|, and
+log gain of a window that saturates bright tissue."""
+
+_COARSEST = 3.0
+"""Largest pixel of a coarse MR, in pixels of its slice."""
 
 
 def augment(
@@ -61,3 +68,56 @@ def other_window(slices: Tensor, largest: float, generator: torch.Generator) -> 
     width, level = (2 * torch.rand(2, count, 1, 1, 1, generator=generator) - 1) * largest
     bend = torch.stack([torch.exp(-width), 2 * level]).to(slices.device, non_blocking=True)
     return torch.where(slices.abs() < 1 - 1e-3, (slices * bend[0] - bend[1]).clamp(-1, 1), slices)
+
+
+def shown_otherwise(slices: Tensor, strength: float, generator: torch.Generator) -> Tensor:
+    """Show MR slices [B, 1, S, S] in [-1, 1] as other coils, matrices and screens would.
+
+    Each is shaded smoothly, half of them are brighter towards the edge of the frame (surface coils), a third
+    is coarser, and all have another window (black level, saturation) and another gamma.
+
+    Args:
+        strength: 0 for no change, 1 for all that pictures of patients have.
+    """
+    count, _, side, _ = slices.shape
+
+    def drawn(*shape: int) -> Tensor:
+        return torch.rand(count, *shape, generator=generator).to(slices.device, non_blocking=True)
+
+    def of_some(share: float) -> Tensor:
+        return (drawn(1, 1, 1) < share).to(slices.dtype) * strength
+
+    share = (slices + 1) / 2
+    pixel = _COARSEST ** float(torch.rand((), generator=generator))
+    small = functional.interpolate(share, (max(16, round(side / pixel)),) * 2, mode="area")
+    coarse = functional.interpolate(small, (side, side), mode="bilinear", align_corners=False)
+    share = torch.where(drawn(1, 1, 1) < strength / 3, coarse, share)
+    smooth = functional.interpolate(2 * drawn(1, 4, 4) - 1, (side, side), mode="bicubic", align_corners=True)
+    steps = torch.linspace(-1, 1, side, device=slices.device, dtype=slices.dtype)
+    distance = steps[:, None].square() + steps[None, :].square()
+    gain = torch.exp(_SHADING * strength * drawn(1, 1, 1) * smooth)
+    gain = gain * (1 + _SURFACE * of_some(0.5) * drawn(1, 1, 1) * distance)
+    share = share * gain
+    # A picture is as bright as before where it is brightest, but for a window that saturates.
+    share = share / share.amax(dim=(2, 3), keepdim=True).clamp(min=1e-3)
+    share = share * torch.exp(_WHITE * of_some(0.5) * drawn(1, 1, 1))
+    black = _BLACK * of_some(0.5) * drawn(1, 1, 1)
+    share = ((share - black) / (1 - black)).clamp(0, 1)
+    return 2 * share ** torch.exp(_BEND * strength * (2 * drawn(1, 1, 1) - 1)) - 1
+
+
+def noisy_ct(slices: Tensor, largest: float, curve: tuple[float, ...], generator: torch.Generator) -> Tensor:
+    """Add noise to CT slices [B, 1, S, S] in [-1, 1], which neighbours share in part.
+
+    Args:
+        largest: its standard deviation in HU; each slice has from a tenth of it to all, evenly in its log.
+        curve: of the scale.
+    """
+    count, _, side, _ = slices.shape
+    spread = largest * 10 ** (torch.rand(count, 1, 1, 1, generator=generator) - 1)
+    noise = torch.randn(count, 1, side + 1, side + 1, generator=generator).to(
+        slices.device, non_blocking=True
+    )
+    # The mean of four has half their spread.
+    noise = functional.avg_pool2d(noise, 2, stride=1) * 2 * spread.to(slices.device, non_blocking=True)
+    return scale_ct(unscale_ct(slices.clone(), curve) + noise, curve)

@@ -9,7 +9,7 @@ from pathlib import Path
 from medtranslate.checkpoint import Model, load_model
 from medtranslate.config import Modality, TranslateSettings, nan_value, plain, stack_spacing
 from medtranslate.device import choose_device, fast_precision
-from medtranslate.errors import InputRefused
+from medtranslate.errors import InputRefused, UsageError
 from medtranslate.io import Volume, list_others, read_volume, require_fit, write_volume
 from medtranslate.io.deidentify import FACES
 from medtranslate.io.dicom_texts import require_source
@@ -20,6 +20,7 @@ from medtranslate.records import Derivation, Translation, write_result
 from medtranslate.report import Sheet, draw
 from medtranslate.runtime import few, progress, staged
 from medtranslate.translation.burn import burned_in
+from medtranslate.translation.contrast import told_like
 from medtranslate.translation.framed import Framed, frame
 from medtranslate.translation.mask import mask_of, masked, read_mask
 from medtranslate.translation.planning import Job, Outputs
@@ -170,10 +171,18 @@ def open_translator(settings: TranslateSettings) -> Translator:
 
     Raises:
         ModelRefused, RunFailed: the model or the device is not there.
+        InputRefused: the MR whose contrast is to be met is refused.
+        UsageError: a contrast is named, too.
     """
     device = choose_device(settings.device)
+    precision = fast_precision(settings.precision, device)
+    model = load_model(settings.model, device, precision, settings.contrast)
+    if settings.like is not None:
+        if settings.contrast:
+            raise UsageError("translate: --contrast and --like name two contrasts; leave one out")
+        model = told_like(model, read_volume(settings.like, modality="mr"))
     return Translator(
-        load_model(settings.model, device, fast_precision(settings.precision, device), settings.contrast),
+        model,
         settings.to,
         samples=settings.samples or (DRAWS if settings.uncertainty else 0),
         seed=settings.seed,

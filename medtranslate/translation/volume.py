@@ -29,6 +29,7 @@ from medtranslate.networks import Posterior
 from medtranslate.records import CALIBRATED, NO_HEAD, UNCALIBRATED, WINDOWED, Translation, Uncertainty
 from medtranslate.runtime import staged
 from medtranslate.translation.air import Outline, clear, examine, find_outline
+from medtranslate.translation.contrast import seen_contrast
 from medtranslate.translation.framed import Floats, Framed, Places, frame
 from medtranslate.translation.samples import spread_of
 from medtranslate.translation.seams import seams
@@ -139,8 +140,12 @@ def translate_framed(
         sizes, posterior = [len(places) for _, places in parts], given.posterior
         means, log_variances = posterior.mean.split(sizes), posterior.log_variance.split(sizes)
         own = slices.split(sizes)
-        for (index, places), image, *moments in zip(parts, own, means, log_variances, strict=True):
+        for number, ((index, places), image, *moments) in enumerate(
+            zip(parts, own, means, log_variances, strict=True)
+        ):
             work = begun[index]
+            if given.seen is not None:
+                work.contrasts.append(given.seen.split(sizes)[number])
             if model.gate and (asked := np.isin(places, work.judged)).any():
                 work.looks.append(look(model.gate, image[asked], moments[0][asked], OTHER[to]))
             if work.spread is not None:
@@ -177,6 +182,7 @@ class _Progress:
         made: slices [Z, Y, X] of the translation in [-1, 1]; air before they are put back.
         spread: standard deviations [Z, Y, X] of the samples; None without samples.
         judged: slices for the gate, and `looks` their scores.
+        contrasts: brightness of the tissues in the slices, of a model that sees it.
         seams: of the source, and `outline` of its head, None for a model that is not of heads; both are
             computed beside the network.
     """
@@ -186,6 +192,7 @@ class _Progress:
     spread: Floats | None
     judged: Places
     looks: list[Tensor]
+    contrasts: list[Tensor]
     seams: Future[float]
     outline: Future[Outline] | None
 
@@ -197,6 +204,7 @@ def _begin(seen: Framed, beside: ThreadPoolExecutor, samples: int, *, outlined: 
         spread=seen.blank(0.0) if samples else None,
         judged=seen.shown[:: -(-len(seen.shown) // JUDGED)],
         looks=[],
+        contrasts=[],
         seams=beside.submit(seen.seams),
         outline=beside.submit(find_outline, seen) if outlined else None,
     )
@@ -238,6 +246,7 @@ def _finish(
         plausibility=examine(seen, made, outline, to, scale, air_ml) if outline else None,
         saturated=seen.saturated,
         seams={"source": work.seams.result(), "output": seams(inside)} if len(made) > 2 else None,
+        contrast=seen_contrast(work.contrasts) if work.contrasts else None,
         precision="float32" if model.precision is torch.float32 else "bfloat16",
         seconds=round(seconds, 3),
         warnings=[*seen.axial.meta.warnings, *windowed(to, model), *([] if outline else [NO_HEAD])],

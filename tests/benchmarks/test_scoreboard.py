@@ -11,9 +11,10 @@ import pytest
 import torch
 from PIL import Image
 
+from benchmarks.quality import label_heads as label_heads_script
 from benchmarks.quality import scoreboard
 from benchmarks.quality.contact_sheet import planes_of
-from benchmarks.quality.head_volumes import Head, climb, in_hu, to_ct, to_mr_and_back
+from benchmarks.quality.head_volumes import Head, climb, in_hu, to_ct, to_mr_and_back, ventricle_dice
 from benchmarks.quality.label_heads import label_heads
 from benchmarks.quality.pair_measures import (
     BONE,
@@ -26,6 +27,7 @@ from benchmarks.quality.pair_measures import (
 )
 from benchmarks.quality.pair_sets import PAIR_SETS
 from benchmarks.quality.rungs import WIDTHS, in_window, means_of_contrasts, translated
+from medtranslate.calibrate import find_pairs, read_pair
 from medtranslate.checkpoint import Model, load_model
 from medtranslate.config import ScaleSettings
 from medtranslate.metrics import Values
@@ -191,8 +193,8 @@ def test_the_mean_of_a_contrast_is_that_of_other_cases(data: Path, model: Model)
 
 
 @pytest.fixture(scope="module")
-def balls(tmp_path_factory: pytest.TempPathFactory) -> list[Head]:
-    """Heads of the map of a ball of 96 mm with scalp, skull, fluid, brain and two ventricles."""
+def ball(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The label map of a ball of 96 mm with scalp, skull, fluid, brain and two ventricles."""
     x, y, z = np.indices((96, 96, 96)) - 47.5
     radius = np.sqrt(x**2 + y**2 + z**2)
     labels = np.digitize(-radius, [-46, -42, -36, -34]).astype(np.uint8)
@@ -202,7 +204,47 @@ def balls(tmp_path_factory: pytest.TempPathFactory) -> list[Head]:
     names = ["air", "soft tissue", "skull", "csf", "white matter"]
     lines = "\n".join(f"  {label}: {name}" for label, name in enumerate(names))
     path.with_name("ball.yaml").write_text(f"tissues:\n{lines}\n")
-    return list(label_heads(path))
+    return path
+
+
+@pytest.fixture(scope="module")
+def balls(ball: Path) -> list[Head]:
+    """Heads of that map in four contrasts."""
+    return list(label_heads(ball))
+
+
+def test_pairs_of_a_label_map_can_calibrate(
+    ball: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "pairs"
+    line = f"label_heads {ball} --write {folder} --heads 2 --slice-mm 16"
+    monkeypatch.setattr("sys.argv", line.split())
+    label_heads_script.main()
+    pairs = find_pairs(folder / "pairs.csv")
+    assert [pair.subject for pair in pairs] == ["ball-0"] * 4 + ["ball-1"] * 4
+    one, other = read_pair(pairs[0]), read_pair(pairs[-1])
+    assert one["mr"].spacing == pytest.approx((1, 1, 16))
+    # Proportions and tissues vary from head to head.
+    assert one["ct"].shape != other["ct"].shape
+    assert one["ct"].values.max() - other["ct"].values.max() != pytest.approx(0, abs=20)
+    with (folder / "t1.csv").open(newline="") as file:
+        assert [row["mr"] for row in csv.DictReader(file)] == ["ball-0-t1.nii.gz", "ball-1-t1.nii.gz"]
+
+
+def test_ventricles_are_wide_and_deep_fluid() -> None:
+    # A skull around brain; the air beside it is as far from bone as the ventricles.
+    truth = np.full((164, 164, 2), -1000, np.float32)
+    truth[32:132, 32:132] = 1000
+    truth[36:128, 36:128] = 30
+    share, made = np.zeros_like(truth), truth.copy()
+    share[72:82, 72:92] = 1
+    made[72:82, 77:97] = 7
+    spacing = (1.0, 1.0, 5.0)
+    assert ventricle_dice(made, truth, share, spacing) == pytest.approx(0.75, abs=0.02)
+    before = ventricle_dice(made, truth, share, spacing)
+    # Sulci, and fluid beside bone, belong to no ventricle.
+    share[92:95, 65:95], made[40:52, 62:102] = 1, 7
+    assert ventricle_dice(made, truth, share, spacing) == before
 
 
 def test_heads_of_a_label_map_have_its_tissues(balls: list[Head]) -> None:
@@ -230,7 +272,10 @@ def test_a_ct_in_hu_is_scored_by_tissue() -> None:
     assert found["soft tissue"] == pytest.approx(10)
     assert found["bone HU"] == pytest.approx(970 * 2 * 24 / (24**2 - 16**2))
     assert found["bone 200"] == pytest.approx(2 * (320 - 48) / (320 + 320 - 48))
+    assert found["bone 91"] == found["bone 300"] == found["bone 200"]
     windowed = in_hu(made.clip(-20, 100), truth, (5, 5, 5), (-20, 100))
+    assert windowed["bone 91"] == found["bone 91"]
+    assert "bone 300" not in windowed
     assert [windowed[name] for name in ("head", "bone HU", "air", "bone 200")] == [None] * 4
 
 

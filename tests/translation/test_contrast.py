@@ -13,10 +13,10 @@ from pydicom import dcmread
 
 from medtranslate.checkpoint import load_model, save_model
 from medtranslate.config import NetworkSettings, ScaleSettings, TranslateSettings
-from medtranslate.errors import ModelRefused
+from medtranslate.errors import ModelRefused, UsageError
 from medtranslate.io import read_volume, write_volume
 from medtranslate.model import Generators
-from medtranslate.phantom import study
+from medtranslate.phantom import TOLD, nearest_contrast, nominal_brightness, study
 from medtranslate.transforms import unscale_ct, windowed_curve
 from medtranslate.translation import Translator, translate
 from medtranslate.translation.translator import sheet_of
@@ -24,7 +24,7 @@ from medtranslate.translation.translator import sheet_of
 SCALE = ScaleSettings(
     ct_window=(-1000, 2000), ct_knots=(-150, -20, 4, 28, 52, 76, 100, 300, 1000), ct_picture=(-20, 100)
 )
-NETWORK = NetworkSettings(size=32, channels=(8, 8), latent_channels=4, told=7)
+NETWORK = NetworkSettings(size=32, channels=(8, 8), latent_channels=4, told=7, seen=7)
 
 
 @pytest.fixture(scope="module")
@@ -121,3 +121,41 @@ def test_it_is_loaded_with_its_curve_and_told_in_python(told):
     assert model.description.scale == SCALE
     assert model.info("mr").contrast == "pd"
     assert model.info("ct").contrast is None
+
+
+def test_a_record_names_the_contrast_that_the_model_sees(told, head):
+    made = Translator(load_model(str(told)), "ct").translate(read_volume(head / "mr.nii.gz"))
+    seen = made.record.contrast
+    assert tuple(seen.brightness) == TOLD
+    assert all(-1 <= value <= 1 for value in seen.brightness.values())
+    back = Translator(load_model(str(told)), "mr").translate(read_volume(head / "ct.nii.gz"))
+    assert back.record.contrast is None
+
+
+@pytest.mark.parametrize("contrast", ["t1", "t2", "flair", "pd", "t1c"])
+def test_the_nearest_contrast_of_a_sequence_is_its_own(contrast):
+    noise = np.random.default_rng(0).normal(0, 0.02, len(TOLD)).astype(np.float32)
+    assert nearest_contrast(nominal_brightness(contrast) + noise) == contrast
+
+
+def test_an_mr_like_another_has_what_was_seen_in_that_one(told, head, tmp_path):
+    out = run(head / "ct.nii.gz", tmp_path / "mr.nii.gz", told, "mr", like=head / "mr.nii.gz")
+    model = json.loads((tmp_path / "mr.translation.json").read_text())["model"]
+    assert "contrast" not in model
+    seen = Translator(load_model(str(told)), "ct").translate(read_volume(head / "mr.nii.gz")).record.contrast
+    # It looks at every few slices only.
+    assert model["brightness"] == pytest.approx(seen.brightness, abs=0.05)
+    plain = read_volume(run(head / "ct.nii.gz", tmp_path / "t2.nii.gz", told, "mr")).values
+    assert not np.array_equal(read_volume(out).values, plain)
+
+
+def test_two_contrasts_are_refused(told, head, tmp_path):
+    with pytest.raises(UsageError, match="leave one out"):
+        run(head / "ct.nii.gz", tmp_path / "mr.nii.gz", told, "mr", like=head / "mr.nii.gz", contrast="t1")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_model_of_one_contrast_cannot_meet_another(small_model, head, tmp_path):
+    with pytest.raises(ModelRefused, match="--like"):
+        run(head / "ct.nii.gz", tmp_path / "mr.nii.gz", small_model, "mr", like=head / "mr.nii.gz")
+    assert not list(tmp_path.iterdir())
