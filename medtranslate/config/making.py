@@ -8,7 +8,16 @@ from typing import Annotated, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from medtranslate.config.types import FROZEN, Device, Existing, Fraction, PhantomContrast, Rare, Seed
+from medtranslate.config.types import (
+    FROZEN,
+    Contrast,
+    Device,
+    Existing,
+    Fraction,
+    PhantomContrast,
+    Rare,
+    Seed,
+)
 
 
 @dataclass(frozen=True, kw_only=True, config=FROZEN)
@@ -67,6 +76,8 @@ class ExportSettings:
     """Folder to write."""
     to: Literal["bundle", "onnx"]
     """bundle: for MONAI's `bundle run`; onnx: a file for each direction."""
+    contrast: Contrast | None = None
+    """Contrast of a translated MR: t1, t1c, t2, flair or pd (default: t2, where the model has a choice)."""
     overwrite: bool = False
     """Replace an existing output."""
 

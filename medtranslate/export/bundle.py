@@ -12,13 +12,13 @@ from __future__ import annotations
 import json
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 
 from medtranslate import __version__
-from medtranslate.checkpoint import FILES, Description, Model, read_card
-from medtranslate.config import plain
+from medtranslate.checkpoint import FILES, Model, read_card
+from medtranslate.config import Contrast, plain
 from medtranslate.export.index import copy_files
 from medtranslate.networks import input_channels
 
@@ -46,7 +46,7 @@ def write_bundle(model: Model, folder: Path, out: Path) -> None:
         text = json.dumps(values, indent=2)
         (out / "configs" / f"{name}.json").write_text(text + "\n", encoding="utf-8")
     card = read_card(str(folder))
-    (out / "docs" / "README.md").write_text(_readme(model.description) + card, encoding="utf-8")
+    (out / "docs" / "README.md").write_text(_readme(model) + card, encoding="utf-8")
 
 
 def _metadata(model: Model) -> dict[str, Any]:
@@ -101,15 +101,16 @@ def _metadata(model: Model) -> dict[str, Any]:
 
 
 def _inference(model: Model) -> dict[str, Any]:
-    return {**_given(), **_network(model), **_transforms(), **_engine(model.description.network.size)}
+    return {**_given(model), **_network(model), **_transforms(), **_engine(model.description.network.size)}
 
 
-def _given() -> dict[str, Any]:
+def _given(model: Model) -> dict[str, Any]:
     """Values that a user changes, by options of `monai.bundle run`."""
     return {
         "imports": ["$import glob", "$import os"],
         "bundle_root": ".",
         "to": "ct",
+        **({"contrast": model.contrast} if model.contrast else {}),
         "force": False,
         "device": "$torch.device('cuda:0' if torch.cuda.is_available() else 'cpu')",
         "dataset_dir": "$os.path.join(@bundle_root, 'data')",
@@ -122,13 +123,20 @@ def _given() -> dict[str, Any]:
 
 def _network(model: Model) -> dict[str, Any]:
     settings = plain(model.description.network)
+    told = {"contrast": "@contrast"} if model.contrast else {}
     return {
         "model": {
             "_target_": "medtranslate.checkpoint.load_model",
             "name_or_folder": "$os.path.join(@bundle_root, 'models')",
             "device": "@device",
+            **told,
         },
-        "network_def": {"_target_": f"{_PARTS}.BundleNetwork", "settings": settings, "target": "@to"},
+        "network_def": {
+            "_target_": f"{_PARTS}.BundleNetwork",
+            "settings": settings,
+            "target": "@to",
+            **told,
+        },
         "network": "$@network_def.filled(@model)",
     }
 
@@ -176,8 +184,10 @@ def _engine(side: int) -> dict[str, Any]:
     }
 
 
-def _readme(known: Description) -> str:
-    return f"""# {known.name} as a MONAI bundle
+def _readme(model: Model) -> str:
+    names = ", ".join(get_args(Contrast))
+    choice = f"`--contrast` chooses the contrast of the MR: {names}.\n\n" if model.contrast else ""
+    return f"""# {model.description.name} as a MONAI bundle
 
 Research use only; not for diagnosis, dose or treatment.
 
@@ -192,4 +202,4 @@ record for each. The voxels are those of `medtranslate translate --precision flo
 need that command. The configuration uses classes of the package medtranslate, and checks the weights in
 `models/` by their SHA-256. MONAI evaluates configurations as programs, so run only a bundle that you trust.
 
-"""
+{choice}"""

@@ -8,10 +8,10 @@ They call the functions of `translate`, so that a bundle gives the same voxels. 
 # mypy: allow-untyped-calls
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, get_args
 
 import torch
 from monai.config import KeysCollection
@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from medtranslate.checkpoint import Model
 from medtranslate.checkpoint.folder import DEFAULT_CONTRAST
-from medtranslate.config import Modality, NetworkSettings, build
+from medtranslate.config import Contrast, Modality, NetworkSettings, build
 from medtranslate.errors import UsageError
 from medtranslate.gate import judge, look
 from medtranslate.io import write_volume
@@ -48,27 +48,29 @@ _PASS = 4
 """Slices of a pass for the gate."""
 
 Data = Mapping[Hashable, Any]
+_Name = TypeVar("_Name", bound=str)
 
 
 class BundleNetwork(nn.Module):
     """Both generators of a model; translates framed slices [B, C, S, S] in [-1, 1] to [B, 1, S, S].
 
-    A generator that is told the contrast of its MR is told `DEFAULT_CONTRAST`.
-
     Args:
         settings: values of `NetworkSettings`.
         target: modality of the translation.
+        contrast: of the MR, for a generator that is told it.
     """
 
     brightness: Tensor
 
-    def __init__(self, settings: Mapping[str, Any], target: Modality) -> None:
+    def __init__(
+        self, settings: Mapping[str, Any], target: Modality, contrast: Contrast = DEFAULT_CONTRAST
+    ) -> None:
         super().__init__()
         known = build(NetworkSettings, settings, "network_def")
         generators = Generators(known)
         self.to_ct, self.to_mr = generators.to_ct, generators.to_mr
-        self.target = _modality(target)
-        told = nominal_brightness(DEFAULT_CONTRAST)[: known.told]
+        self.target = _one_of(MODALITIES, "to", target)
+        told = nominal_brightness(_one_of(get_args(Contrast), "contrast", contrast))[: known.told]
         self.register_buffer("brightness", torch.from_numpy(told), persistent=False)
 
     def forward(self, image: Tensor) -> Tensor:
@@ -109,7 +111,7 @@ class FrameSourced(MapTransform):
 
     def __init__(self, keys: KeysCollection, model: Model, target: Modality, force: bool = False) -> None:
         super().__init__(keys)
-        self.model, self.target, self.force = model, _modality(target), force
+        self.model, self.target, self.force = model, _one_of(MODALITIES, "to", target), force
 
     def __call__(self, data: Data) -> dict[Hashable, Any]:
         framed = dict(data)
@@ -153,7 +155,12 @@ class OntoSourced(MapTransform):
         self, keys: KeysCollection, source: str, model: Model, target: Modality, force: bool = False
     ) -> None:
         super().__init__(keys)
-        self.source, self.model, self.target, self.force = source, model, _modality(target), force
+        self.source, self.model, self.target, self.force = (
+            source,
+            model,
+            _one_of(MODALITIES, "to", target),
+            force,
+        )
 
     def __call__(self, data: Data) -> dict[Hashable, Any]:
         made = dict(data)
@@ -228,13 +235,13 @@ class SaveTranslationd(MapTransform):
         return dict(data)
 
 
-def _modality(name: str) -> Modality:
-    """Return ct or mr.
+def _one_of(names: Sequence[_Name], key: str, given: str) -> _Name:
+    """Return the name that a configuration gives.
 
     Raises:
-        UsageError: it is another name.
+        UsageError: it is none of the names.
     """
-    for modality in MODALITIES:
-        if name == modality:
-            return modality
-    raise UsageError(f"to: {name!r} is no modality; give ct or mr")
+    for name in names:
+        if name == given:
+            return name
+    raise UsageError(f"{key}: {given!r} is none of {', '.join(names)}; give one of these")

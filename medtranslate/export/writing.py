@@ -21,7 +21,8 @@ def export_model(settings: ExportSettings) -> Index:
     """Write a model for another engine.
 
     Raises:
-        ModelRefused: there is no such model, or its files are not those that it declares.
+        ModelRefused: there is no such model, its files are not those that it declares, or it makes MR of one
+            contrast alone, and one is given.
         OutputExists: the output is there, and `overwrite` is not set.
         RunFailed: the packages for the kind are not installed, or the written network gives other values.
     """
@@ -30,7 +31,7 @@ def export_model(settings: ExportSettings) -> Index:
     check_free(settings.output, overwrite=settings.overwrite)
     if settings.to == "onnx":
         require_onnx()
-    model = load_model(str(folder))
+    model = load_model(str(folder), contrast=settings.contrast)
     known = model.description
     with whole_output(settings.output, overwrite=settings.overwrite, folder=True) as fresh:
         _WRITERS[settings.to](model, folder, fresh)

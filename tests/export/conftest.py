@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from medtranslate.checkpoint import save_gate, save_model
-from medtranslate.config import ExportSettings, NetworkSettings, ScaleSettings
+from medtranslate.config import Contrast, ExportSettings, NetworkSettings, ScaleSettings
 from medtranslate.export import export_model, onnx_files
 from medtranslate.model import Generators
 from medtranslate.networks import SliceGate
@@ -48,7 +48,7 @@ def told_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def export_weights(model: Path, out: Path) -> None:
+def export_weights(model: Path, out: Path, contrast: Contrast | None = None) -> None:
     """Write ONNX files that have the weights, but no computation: torch's exporter takes many seconds."""
     onnx = pytest.importorskip("onnx")
 
@@ -60,7 +60,7 @@ def export_weights(model: Path, out: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(onnx_files, "_traced", weights_alone)
         patch.setattr(onnx_files, "_compare", lambda *given: None)
-        export_model(ExportSettings(model=str(model), output=out, to="onnx"))
+        export_model(ExportSettings(model=str(model), output=out, to="onnx", contrast=contrast))
 
 
 @pytest.fixture(scope="session")

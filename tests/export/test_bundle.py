@@ -83,20 +83,49 @@ def test_monai_translates_to_the_voxels_of_translate(bundle, gated_model, source
     assert record.plausibility.air_ml == pytest.approx(known.plausibility.air_ml, rel=1e-3)
 
 
-@pytest.mark.parametrize("to", ["ct", "mr"])
-def test_a_bundle_of_a_model_that_is_told_its_contrast_makes_the_default(told_model, sources, tmp_path, to):
+@pytest.mark.parametrize(
+    ("to", "exported", "asked", "contrast"),
+    [
+        ("ct", [], {}, None),
+        ("mr", [], {}, "t2"),
+        ("mr", ["--contrast", "flair"], {}, "flair"),
+        ("mr", ["--contrast", "flair"], {"contrast": "pd"}, "pd"),
+    ],
+)
+def test_a_bundle_makes_mr_in_the_contrast_of_its_export_or_of_its_run(
+    told_model, sources, tmp_path, to, exported, asked, contrast
+):
     folder, back = tmp_path / "bundle", tmp_path / "model"
-    assert invoke(["export", str(told_model), str(folder), "--to", "bundle", "--quiet"]) == 0
+    assert invoke(["export", str(told_model), str(folder), "--to", "bundle", "--quiet", *exported]) == 0
     source = sources[OTHER[to]]
-    run(folder, to=to, force=True, **put(source, tmp_path))
+    run(folder, to=to, force=True, **asked, **put(source, tmp_path))
     made = nib.load(tmp_path / "out" / f"{OTHER[to]}_synthetic-{to}.nii.gz").get_fdata()
     assert invoke(["models", "import", str(folder), str(back), "--quiet"]) == 0
-    translator = Translator(load_model(str(back)), to, force=True)
+    translator = Translator(load_model(str(back), contrast=contrast), to, force=True)
     wanted = translator.translate(read_volume(source, modality=OTHER[to]))
     extent = np.ptp(wanted.record.model.output_range)
     np.testing.assert_allclose(made, wanted.volume.values, atol=1e-4 * extent)
     record = read_result(Translation, tmp_path / "out" / f"{OTHER[to]}_synthetic-{to}.translation.json")
     assert record.model == wanted.record.model
+    assert record.model.contrast == contrast
+
+
+def test_a_bundle_refuses_a_contrast_that_nobody_knows(told_model, sources, tmp_path):
+    folder = tmp_path / "bundle"
+    assert invoke(["export", str(told_model), str(folder), "--to", "bundle", "--quiet"]) == 0
+    with pytest.raises(RuntimeError) as error:
+        run(folder, to="mr", contrast="t3", **put(sources["ct"], tmp_path))
+    assert "contrast: 't3' is none of t1, t1c, t2, flair, pd" in "".join(
+        traceback.format_exception(error.value)
+    )
+
+
+@pytest.mark.parametrize("to", ["bundle", "onnx"])
+def test_a_model_of_one_contrast_is_not_exported_in_another(gated_model, tmp_path, capsys, to):
+    out = tmp_path / "out"
+    assert invoke(["export", str(gated_model), str(out), "--to", to, "--contrast", "flair"]) == 3
+    assert "makes MR of one contrast alone" in capsys.readouterr().err
+    assert not out.exists()
 
 
 def test_monai_verifies_the_network_and_loads_its_weights(bundle, gated_model):

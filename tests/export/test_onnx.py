@@ -16,6 +16,7 @@ from medtranslate.errors import RunFailed
 from medtranslate.export import export_model, onnx_files
 from medtranslate.gate import look
 from medtranslate.modality import MODALITIES, OTHER
+from medtranslate.phantom import nominal_brightness
 from tests.export.conftest import export_weights
 
 onnx = pytest.importorskip("onnx")
@@ -110,10 +111,27 @@ def test_an_import_of_a_model_that_is_told_its_contrast_is_that_model(told_model
         assert (tmp_path / "model" / name).read_bytes() == (told_model / name).read_bytes()
 
 
+@pytest.mark.parametrize("contrast", [None, "flair"])
+def test_the_file_to_mr_states_its_contrast_and_holds_the_brightness_of_its_tissues(
+    told_model, tmp_path, contrast
+):
+    export_weights(told_model, tmp_path / "onnx", contrast)
+    texts, weights = {}, {}
+    for to in MODALITIES:
+        proto = onnx.load(tmp_path / "onnx" / f"to_{to}.onnx")
+        texts[to] = {entry.key: entry.value for entry in proto.metadata_props}
+        weights[to] = {tensor.name: tensor for tensor in proto.graph.initializer}
+    assert "medtranslate.contrast" not in texts["ct"]
+    assert texts["mr"]["medtranslate.contrast"] == (contrast or "t2")
+    told = onnx.numpy_helper.to_array(weights["mr"]["generator.brightness"])
+    np.testing.assert_array_equal(told, nominal_brightness(contrast or "t2"))
+
+
 @pytest.mark.slow
-def test_onnx_runtime_makes_mr_in_the_default_contrast(told_model, tmp_path):
+@pytest.mark.parametrize("contrast", [None, "flair"])
+def test_onnx_runtime_makes_mr_in_the_contrast_of_the_export(told_model, tmp_path, contrast):
     out = tmp_path / "onnx"
-    export_model(ExportSettings(model=str(told_model), output=out, to="onnx"))
+    export_model(ExportSettings(model=str(told_model), output=out, to="onnx", contrast=contrast))
     image, noise = torch.rand(3, 1, 32, 32) * 2 - 1, torch.randn(3, 4, 8, 8)
     for to in MODALITIES:
         session = onnxruntime.InferenceSession(out / f"to_{to}.onnx", providers=["CPUExecutionProvider"])
@@ -121,12 +139,12 @@ def test_onnx_runtime_makes_mr_in_the_default_contrast(told_model, tmp_path):
         with torch.inference_mode():
             wanted, other = (
                 load_model(str(told_model), contrast=name).translator(to)(image).image.numpy()
-                for name in (None, "flair")
+                for name in (contrast, "t1")
             )
         np.testing.assert_allclose(made, wanted, rtol=1e-4, atol=1e-4)
         assert np.array_equal(wanted, other) == (to == "ct")
         stated = session.get_modelmeta().custom_metadata_map.get("medtranslate.contrast")
-        assert stated == ("t2" if to == "mr" else None)
+        assert stated == (contrast or "t2" if to == "mr" else None)
     assert invoke(["models", "import", str(out), str(tmp_path / "model"), "--quiet"]) == 0
     weights = "weights.safetensors"
     assert (tmp_path / "model" / weights).read_bytes() == (told_model / weights).read_bytes()
