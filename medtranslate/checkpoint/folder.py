@@ -27,10 +27,10 @@ from medtranslate.checkpoint.description import (
     write_description,
 )
 from medtranslate.config import Contrast, Modality, plain
-from medtranslate.errors import ModelRefused
+from medtranslate.errors import ModelRefused, UsageError
 from medtranslate.model import Generators
 from medtranslate.networks import SliceGate, Told, VariationalGenerator
-from medtranslate.phantom import named_brightness, nominal_brightness
+from medtranslate.phantom import CONTRASTS, named_brightness, nominal_brightness
 from medtranslate.records import Calibration, ModelInfo
 from medtranslate.runtime import whole_output
 
@@ -177,9 +177,12 @@ def load_model(
     Raises:
         ModelRefused: there is no such model, its weights are not those that its description
             declares, it is of a form that this version does not know, or it makes one contrast alone.
+        UsageError: there is no such contrast.
     """
     folder = find_model(name_or_folder)
     description = describe(folder)
+    if contrast not in (None, *CONTRASTS):
+        raise UsageError(f"contrast: {contrast!r} is none of {', '.join(CONTRASTS)}; give one of these")
     if contrast is not None and not description.network.told:
         raise ModelRefused(
             f"{description.name}: makes MR of one contrast alone, and --contrast {contrast} is given; leave"

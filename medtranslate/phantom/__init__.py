@@ -5,6 +5,7 @@ from medtranslate.phantom.label_maps import LabelMap, read_label_map
 from medtranslate.phantom.stream import Slices, rician, slices
 from medtranslate.phantom.study import HELD_OUT, LesionFound, Study, study, volume, write_study
 from medtranslate.phantom.tissues import (
+    CONTRASTS,
     LABEL,
     PROTOCOLS,
     TISSUES,
@@ -20,6 +21,7 @@ from medtranslate.phantom.tissues import (
 )
 
 __all__ = [
+    "CONTRASTS",
     "HELD_OUT",
     "LABEL",
     "PROTOCOLS",
