@@ -15,7 +15,7 @@ from medtranslate.evaluation import cycle
 from medtranslate.io import Volume, read_volume, write_volume
 from medtranslate.phantom import study
 from medtranslate.records import Translation, read_result
-from medtranslate.translation import translator
+from medtranslate.translation import contrast
 
 Say = Callable[..., tuple[int, list[str]]]
 
@@ -75,7 +75,7 @@ def unloaded(monkeypatch: pytest.MonkeyPatch) -> None:
     def load(*_: object) -> None:
         pytest.fail("a model was loaded")
 
-    for room in (translator, cycle):
+    for room in (contrast, cycle):
         monkeypatch.setattr(room, "load_model", load)
 
 

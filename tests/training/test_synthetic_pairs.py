@@ -42,6 +42,7 @@ def test_what_is_kept_is_shown_again(kept):
     first = drawn(opened(kept))
     assert {name: tuple(images.shape) for name, images in first.items()} == {
         **dict.fromkeys(NAMES, (12, 1, 32, 32)),
+        "anchor_seen": (12, len(TOLD)),
         "anchor_told": (12, len(TOLD)),
         "anchor_known": (12, 2),
     }
