@@ -17,13 +17,14 @@ prepare          pictures of both modalities into folders to train on
 from __future__ import annotations
 
 from medtranslate.data.mr_from_ct import render
-from medtranslate.data.phantom_slices import BRIGHTEST, frame_pairs, scale_mr_each
+from medtranslate.data.phantom_slices import BRIGHTEST, brightness_each, frame_pairs, scale_mr_each
 from medtranslate.data.prepare import prepare_pictures
 from medtranslate.data.sources import Opened, Source, open_sources
 from medtranslate.data.stored import StoredSlices
 
 __all__ = [
     "BRIGHTEST",
+    "brightness_each",
     "Opened",
     "Source",
     "StoredSlices",

@@ -82,6 +82,17 @@ def scale_mr_each(images: Tensor, scale: ScaleSettings) -> Tensor:
     return torch.stack([scale_mr(image, mr_top(image, scale.mr_percentile)) for image in images])
 
 
+def brightness_each(brightness: Tensor, images: Tensor, scale: ScaleSettings) -> Tensor:
+    """Brightness of tissues [B, tissues] in slices that `scale_mr_each` scales, in [-1, 1].
+
+    Args:
+        brightness: where the brightest tissue is white.
+        images: in arbitrary units, the brightest tissue `BRIGHTEST`.
+    """
+    tops = torch.tensor([mr_top(image, scale.mr_percentile) for image in images])
+    return ((brightness + 1) * (BRIGHTEST / tops[:, None]) - 1).clamp(max=1)
+
+
 def _framed(
     guide: Tensor, images: Tensor, modality: Modality, network: NetworkSettings, scale: ScaleSettings
 ) -> Tensor:

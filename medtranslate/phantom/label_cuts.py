@@ -12,8 +12,11 @@ from medtranslate.phantom.head import draw_waves
 from medtranslate.phantom.label_maps import DEPTHS, KINDS, STEP_MM, LabelMap
 from medtranslate.phantom.tissues import LABEL, TISSUES, Floats
 
-_FLUID = 0.35
-"""Share of the lesions that are collections of fluid: cysts, cavities, hygromas, often beside the skull."""
+_LESION, _FLUID = 0.35, 0.45
+"""Share of the cuts with a lesion, and share of the lesions that are collections of fluid: cysts, cavities, hygromas, often beside the skull."""
+
+_THICK_MM = (1.0, 3.0, 5.0, 8.0)
+"""Thickness of slices; in thick ones, slanting bone reaches further in the window of the brain."""
 
 _LESIONS = ("tumour", "oedema", "haemorrhage", "infarct", "calcification")
 _BRAIN = [
@@ -57,7 +60,7 @@ def draw_cut(head: LabelMap, rng: np.random.Generator, size: int, *, lesions: bo
     stretch = np.exp(rng.normal(0.0, [0.06, 0.06, 0.06])).clip(0.85, 1.18)
     rows = (turn @ (np.array([0.0, -pixel, 0.0]) * stretch)).astype(np.float32)
     columns = (turn @ (np.array([-pixel * mirror, 0.0, 0.0]) * stretch)).astype(np.float32)
-    normal = turn @ (np.array([0.0, 0.0, rng.choice([1.0, 3.0, 5.0])]) * stretch)
+    normal = turn @ (np.array([0.0, 0.0, rng.choice(_THICK_MM)]) * stretch)
     middle = np.array([*(head.centre[:2] * head.spacing[:2]), height], np.float32)
     plane = Plane(
         (middle - (size - 1) / 2 * (rows + columns)).astype(np.float32), rows, columns, (size, size)
@@ -74,7 +77,7 @@ def draw_cut(head: LabelMap, rng: np.random.Generator, size: int, *, lesions: bo
         _tissues(rng),
         (patchy > rng.uniform(0.2, 1.2)).astype(np.int64),
         plane,
-        _draw_lesion(rng, head, places, plane) if lesions and rng.random() < 0.3 else None,
+        _draw_lesion(rng, head, places, plane) if lesions and rng.random() < _LESION else None,
     )
 
 
@@ -97,7 +100,7 @@ def _tissues(rng: np.random.Generator) -> NDArray[np.uint8]:
     found[:] = np.arange(KINDS)[:, None].clip(max=len(TISSUES) - 1)
     skin, fat, table = rng.uniform(0.8, 2.5), rng.uniform(1.5, 7.0), rng.uniform(0.9, 2.4)
     lost = rng.uniform(0.2, 1.8) if rng.random() < 0.5 else 0.0
-    lost += rng.uniform(0.0, 2.0) if rng.random() < 0.15 else 0.0
+    lost += rng.uniform(0.0, 4.0) if rng.random() < 0.25 else 0.0
     soft, skull, grey, white = range(len(TISSUES), KINDS)
     for variant, (inner, core) in enumerate((("muscle", "diploe"), ("fat", "cortical bone"))):
         found[variant, soft] = np.where(

@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from medtranslate.config import TrainSettings
-from medtranslate.data import BRIGHTEST, StoredSlices, render, scale_mr_each
-from medtranslate.transforms import picture_curve, scale_ct, scale_mr, unscale_ct
+from medtranslate.data import BRIGHTEST, StoredSlices, brightness_each, render, scale_mr_each
+from medtranslate.transforms import other_window, picture_curve, scale_ct, scale_mr, unscale_ct
 
 
 class Drawable(Protocol):
@@ -72,14 +72,19 @@ def rendered_anchor(
         "anchor_ct": slices,
         "anchor_mr": scale_mr_each(mr, scale),
         "anchor_wanted": scale_mr(wanted, BRIGHTEST),
-        "anchor_seen": seen,
+        "anchor_seen": brightness_each(seen, mr, scale),
         "anchor_told": told,
         "anchor_known": scale_ct(torch.tensor(window), scale.ct_curve).repeat(count, 1),
     }
 
 
-def as_picture(ct: Tensor, settings: TrainSettings) -> Tensor:
-    """Show CT in [-1, 1] as a picture in the scale's window does, in [-1, 1] too."""
+def as_picture(ct: Tensor, settings: TrainSettings, generator: torch.Generator) -> Tensor:
+    """Show CT in [-1, 1] as a picture does, in [-1, 1] too, if it is taken for one in the scale's window.
+
+    Its own window differs at random (`augment.ct_window`).
+    """
     scale = settings.scale
     grey = scale_ct(unscale_ct(ct, scale.ct_curve), scale.ct_picture or scale.ct_window)
+    if settings.augment.ct_window:
+        grey = other_window(grey, settings.augment.ct_window, generator)
     return scale_ct((grey + 1) / 2, picture_curve(scale, 1.0))

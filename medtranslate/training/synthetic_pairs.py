@@ -20,10 +20,10 @@ from torch import Tensor
 
 from medtranslate import phantom
 from medtranslate.config import Modality, TrainSettings
-from medtranslate.data import Source, frame_pairs
+from medtranslate.data import Source, brightness_each, frame_pairs
 from medtranslate.errors import InputRefused
 from medtranslate.training.rendered import Rendered, as_picture, rendered_anchor, rendered_kinds
-from medtranslate.transforms import augment, noisy_ct, other_window, shown_otherwise
+from medtranslate.transforms import augment, in_other_units, noisy_ct, other_window, shown_otherwise
 
 VALIDATION_SEED = phantom.HELD_OUT - 1_000
 """First seed of the phantom slices that validate."""
@@ -207,7 +207,7 @@ def still_anchor(
     framed = frame_pairs(heads.ct, heads.mr, heads.wanted, settings.network, settings.scale)
     return {
         **dict(zip(NAMES, framed, strict=True)),
-        "anchor_seen": seen,
+        "anchor_seen": brightness_each(seen, heads.mr, settings.scale),
         "anchor_told": told,
         "anchor_known": torch.tensor([[-1.0, 1.0]]).repeat(count, 1),
     }
@@ -217,9 +217,10 @@ def moved_anchor(settings: TrainSettings, still: Mapping[str, Tensor], seed: int
     """Rotate, scale, shift and mirror slices by `NAMES` alike, and add anchor_shown, the CT to translate.
 
     The inputs of the translations are varied: the noise and the window of the CT, the contrast of kept MR,
-    and how MR is shown.
+    and how MR is shown, with the brightness of tissues in it. So is the contrast that a model is told.
     """
-    modalities: dict[str, Modality] = {"anchor_mr": "mr"} if settings.anchor_kept else {}
+    look = settings.augment.mr_look
+    modalities: dict[str, Modality] = {"anchor_mr": "mr"} if settings.anchor_kept and not look else {}
     moved = {
         name: augment(
             still[name],
@@ -230,22 +231,28 @@ def moved_anchor(settings: TrainSettings, still: Mapping[str, Tensor], seed: int
         for name in NAMES
     }
     varied = torch.Generator().manual_seed(seed)
-    if settings.augment.mr_look:
-        moved["anchor_mr"] = shown_otherwise(moved["anchor_mr"], settings.augment.mr_look, varied)
+    seen, told = still["anchor_seen"], still["anchor_told"]
+    if look:
+        moved["anchor_mr"], seen = shown_otherwise(moved["anchor_mr"], seen, look, varied)
+    if look and settings.network.told:
+        moved["anchor_wanted"], told = in_other_units(moved["anchor_wanted"], told, look, varied)
     shown, largest = moved["anchor_ct"], settings.augment.ct_window
     if settings.augment.ct_noise:
         shown = noisy_ct(shown, settings.augment.ct_noise, settings.scale.ct_curve, varied)
-    if largest > 0:
+    if largest > 0 and not settings.scale.ct_picture:
         shown = other_window(shown, largest, torch.Generator().manual_seed(seed))
     if settings.scale.ct_picture:
         pictured = torch.rand(len(shown), generator=torch.Generator().manual_seed(seed)) < PICTURED
         shown = torch.where(
-            pictured.reshape(-1, 1, 1, 1).to(shown.device), as_picture(shown, settings), shown
+            pictured.reshape(-1, 1, 1, 1).to(shown.device), as_picture(shown, settings, varied), shown
         )
-    needed = {
-        "anchor_seen": settings.network.seen > 0,
-        "anchor_told": settings.network.told > 0,
-        "anchor_known": settings.scale.ct_picture is not None,
+    extras = {
+        name: value
+        for name, value, used in (
+            ("anchor_seen", seen, settings.network.seen),
+            ("anchor_told", told, settings.network.told),
+            ("anchor_known", still["anchor_known"], settings.scale.ct_picture),
+        )
+        if used
     }
-    extras = {name: still[name] for name, used in needed.items() if used}
     return {**moved, **extras, "anchor_shown": shown}

@@ -13,9 +13,9 @@ from medtranslate.transforms.intensity import AIR, scale_ct, unscale_ct
 DISTANT = (1.5, 5.0)
 """Least and largest factor by which a distant slice is smaller."""
 
-_SHADING, _SURFACE, _BLACK, _BEND, _WHITE = 0.3, 1.5, 0.1, 0.6, 0.35
-"""Largest shading of coils (share), gain of surface coils at the frame's edge, black level, |log gamma|, and
-log gain of a window that saturates bright tissue."""
+_SHADING, _SURFACE, _BLACK, _BEND, _WHITE, _GAIN = 0.3, 1.5, 0.1, 0.6, 0.35, 0.7
+"""Largest shading of coils (share), gain of surface coils at the frame's edge, black level, |log gamma|, log
+gain of a window that saturates bright tissue, and |log gain| of an MR that is asked for."""
 
 _COARSEST = 3.0
 """Largest pixel of a coarse MR, in pixels of its slice."""
@@ -70,14 +70,20 @@ def other_window(slices: Tensor, largest: float, generator: torch.Generator) -> 
     return torch.where(slices.abs() < 1 - 1e-3, (slices * bend[0] - bend[1]).clamp(-1, 1), slices)
 
 
-def shown_otherwise(slices: Tensor, strength: float, generator: torch.Generator) -> Tensor:
+def shown_otherwise(
+    slices: Tensor, brightness: Tensor, strength: float, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
     """Show MR slices [B, 1, S, S] in [-1, 1] as other coils, matrices and screens would.
 
     Each is shaded smoothly, half of them are brighter towards the edge of the frame (surface coils), a third
     is coarser, and all have another window (black level, saturation) and another gamma.
 
     Args:
+        brightness: of tissues in each slice, [B, tissues] in [-1, 1].
         strength: 0 for no change, 1 for all that pictures of patients have.
+
+    Returns:
+        The slices, and the brightness of the tissues in them.
     """
     count, _, side, _ = slices.shape
 
@@ -97,13 +103,36 @@ def shown_otherwise(slices: Tensor, strength: float, generator: torch.Generator)
     distance = steps[:, None].square() + steps[None, :].square()
     gain = torch.exp(_SHADING * strength * drawn(1, 1, 1) * smooth)
     gain = gain * (1 + _SURFACE * of_some(0.5) * drawn(1, 1, 1) * distance)
+    usual = (share * gain).sum(dim=(2, 3), keepdim=True) / share.sum(dim=(2, 3), keepdim=True).clamp(min=1e-3)
     share = share * gain
     # A picture is as bright as before where it is brightest, but for a window that saturates.
-    share = share / share.amax(dim=(2, 3), keepdim=True).clamp(min=1e-3)
-    share = share * torch.exp(_WHITE * of_some(0.5) * drawn(1, 1, 1))
+    top = share.amax(dim=(2, 3), keepdim=True).clamp(min=1e-3)
+    white = torch.exp(_WHITE * of_some(0.5) * drawn(1, 1, 1)) / top
     black = _BLACK * of_some(0.5) * drawn(1, 1, 1)
-    share = ((share - black) / (1 - black)).clamp(0, 1)
-    return 2 * share ** torch.exp(_BEND * strength * (2 * drawn(1, 1, 1) - 1)) - 1
+    bend = torch.exp(_BEND * strength * (2 * drawn(1, 1, 1) - 1))
+
+    def windowed(share: Tensor) -> Tensor:
+        return 2 * ((share * white - black) / (1 - black)).clamp(0, 1) ** bend - 1
+
+    tissues = (brightness.to(slices.device, slices.dtype)[:, :, None, None] + 1) / 2
+    return windowed(share), windowed(tissues * usual).flatten(1)
+
+
+def in_other_units(
+    slices: Tensor, brightness: Tensor, strength: float, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Bend MR slices [B, 1, S, S] in [-1, 1] and the brightness of their tissues [B, tissues] alike.
+
+    Args:
+        strength: 0 for no change; at 1, a gain of up to 2 or down to a half, and a |log gamma| of up to `_BEND`.
+    """
+    change = strength * (2 * torch.rand(2, len(slices), 1, 1, 1, generator=generator) - 1)
+    gain, bend = torch.exp(change * torch.tensor([_GAIN, _BEND]).reshape(2, 1, 1, 1, 1)).to(
+        slices.device, non_blocking=True
+    )
+    tissues = brightness.to(slices.device, slices.dtype)[:, :, None, None]
+    made, told = (2 * ((image + 1) / 2 * gain).clamp(0, 1) ** bend - 1 for image in (slices, tissues))
+    return made, told.flatten(1)
 
 
 def noisy_ct(slices: Tensor, largest: float, curve: tuple[float, ...], generator: torch.Generator) -> Tensor:
