@@ -36,7 +36,7 @@ def test_what_is_given_is_read(rules: Callable[..., Path]) -> None:
         ({"title": "A\\B"}, "title: "),
         ({"port": 0}, "port: "),
         ({"peers": [PEER, PEER]}, "ARCHIVE is there twice"),
-        ({"rules": [{"to": "ct", "send_to": ["ELSEWHERE"]}]}, "rule 1: ELSEWHERE is no peer"),
+        ({"rules": [{"to": "ct", "send_to": ["ELSEWHERE"]}]}, "rule 1: ELSEWHERE is neither a peer nor"),
         ({"rules": [{"to": "ct", "calling": "ELSEWHERE"}]}, "rule 1: ELSEWHERE is no peer"),
         ({"peers": [{"title": "ARCHIVE", "address": "h"}]}, "may go to ARCHIVE, which has no port"),
         ({"peers": [PEER | {"tls": True}]}, "peer ARCHIVE: tls needs the certificates"),
