@@ -25,12 +25,12 @@ def read_rules(path: Path) -> NodeRules:
 
     Raises:
         SettingsError: a value is wrong; two destinations share a title; a rule names an unknown one, or a
-            result could be sent to none; storage commitment is wanted of a peer without a port, or TLS without
+            result could be sent to none; storage commitment is wanted of a peer without a port, TLS without
             certificates; a file of credentials is missing or wrong, or they would go unencrypted.
     """
     rules = build(NodeRules, read_yaml(path), str(path))
     peers = {peer.title for peer in rules.peers}
-    titles = Counter(each.title for each in (*rules.peers, *rules.dicomweb))
+    titles = Counter([*(peer.title for peer in rules.peers), *(server.title for server in rules.dicomweb)])
     if twice := [title for title, count in titles.items() if count > 1]:
         raise SettingsError(f"{path}: peers and dicomweb: {twice[0]} is there twice; give each title once")
     for index, rule in enumerate(rules.rules, start=1):
