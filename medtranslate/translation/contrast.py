@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from medtranslate.checkpoint import Model, load_model
-from medtranslate.config import TranslateSettings
+from medtranslate.config import BatchSettings, TranslateSettings
 from medtranslate.device import choose_device, fast_precision
 from medtranslate.errors import ModelRefused, UsageError
 from medtranslate.io import Volume, read_volume
@@ -27,21 +27,27 @@ def seen_contrast(slices: Sequence[Tensor]) -> SeenContrast:
     return SeenContrast(nearest=nearest_contrast(brightness), brightness=named_brightness(brightness))
 
 
-def open_model(settings: TranslateSettings) -> Model:
+def open_model(settings: TranslateSettings | BatchSettings, device: torch.device | None = None) -> Model:
     """Load the model that the settings name, with the contrast of the MR that it shall make.
+
+    Args:
+        device: to load it on (default: that of the settings).
 
     Raises:
         ModelRefused, RunFailed: the model or the device is not there, or it has no choice of contrast.
         InputRefused: the MR whose contrast is to be met is refused.
-        UsageError: two contrasts are asked for.
+        UsageError: two contrasts are asked for, or one of a CT.
     """
-    device = choose_device(settings.device)
+    if settings.to == "ct" and (settings.contrast or settings.like):
+        given = "--contrast" if settings.contrast else "--like"
+        raise UsageError(f"{given} says which contrast a translated MR has; leave it out with --to ct")
+    if settings.contrast and settings.like:
+        raise UsageError("--contrast and --like name two contrasts; leave one out")
+    device = device or choose_device(settings.device)
     precision = fast_precision(settings.precision, device)
     model = load_model(settings.model, device, precision, settings.contrast)
     if settings.like is None:
         return model
-    if settings.contrast:
-        raise UsageError("translate: --contrast and --like name two contrasts; leave one out")
     return told_like(model, read_volume(settings.like, modality="mr"))
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from shutil import copyfile
 
 import numpy as np
 import pytest
@@ -11,8 +13,9 @@ import torch
 from PIL import Image
 from pydicom import dcmread
 
+from medtranslate.batch import run_batch
 from medtranslate.checkpoint import load_model, save_model
-from medtranslate.config import NetworkSettings, ScaleSettings, TranslateSettings
+from medtranslate.config import BatchSettings, NetworkSettings, ScaleSettings, TranslateSettings
 from medtranslate.errors import ModelRefused, UsageError
 from medtranslate.io import read_volume, write_volume
 from medtranslate.model import Generators
@@ -135,7 +138,10 @@ def test_a_record_names_the_contrast_that_the_model_sees(told, head):
 @pytest.mark.parametrize("contrast", ["t1", "t2", "flair", "pd", "t1c"])
 def test_the_nearest_contrast_of_a_sequence_is_its_own(contrast):
     noise = np.random.default_rng(0).normal(0, 0.02, len(TOLD)).astype(np.float32)
-    assert nearest_contrast(nominal_brightness(contrast) + noise) == contrast
+    told = nominal_brightness(contrast) + noise
+    assert nearest_contrast(told) == contrast
+    # A picture of it is darker or brighter as a whole.
+    assert nearest_contrast((told + 1) * 0.6 - 1) == contrast
 
 
 def test_an_mr_like_another_has_what_was_seen_in_that_one(told, head, tmp_path):
@@ -149,9 +155,28 @@ def test_an_mr_like_another_has_what_was_seen_in_that_one(told, head, tmp_path):
     assert not np.array_equal(read_volume(out).values, plain)
 
 
-def test_two_contrasts_are_refused(told, head, tmp_path):
-    with pytest.raises(UsageError, match="leave one out"):
-        run(head / "ct.nii.gz", tmp_path / "mr.nii.gz", told, "mr", like=head / "mr.nii.gz", contrast="t1")
+def test_a_batch_meets_a_contrast_and_begins_anew_with_another(told, head, tmp_path):
+    like, out = tmp_path / "like.nii.gz", tmp_path / "out"
+    (tmp_path / "in").mkdir()
+    copyfile(head / "ct.nii.gz", tmp_path / "in" / "ct.nii.gz")
+    copyfile(head / "mr.nii.gz", like)
+    settings = BatchSettings(source=tmp_path / "in", out=out, to="mr", model=str(told), like=like, workers=1)
+    single = run(head / "ct.nii.gz", tmp_path / "mr.nii.gz", told, "mr", like=like)
+    states = [run_batch(settings, quiet=True).items[0].state for _ in range(2)]
+    assert states == ["done", "skipped"]
+    (made,) = out.rglob("*.nii.gz")
+    np.testing.assert_allclose(read_volume(made).values, read_volume(single).values, atol=1)
+    mr = read_volume(head / "mr.nii.gz")
+    write_volume(replace(mr, values=mr.values.max() - mr.values), like, overwrite=True)
+    assert run_batch(settings, quiet=True).items[0].state == "done"
+
+
+@pytest.mark.parametrize("asked", [{"contrast": "t1"}, {"like": True}, {"contrast": "t1", "like": True}])
+def test_two_contrasts_or_one_of_a_ct_are_refused(told, head, tmp_path, asked):
+    asked |= {"like": head / "mr.nii.gz"} if "like" in asked else {}
+    to = "mr" if len(asked) == 2 else "ct"
+    with pytest.raises(UsageError, match="leave"):
+        run(head / "mr.nii.gz", tmp_path / "made.nii.gz", told, to, **asked)
     assert not list(tmp_path.iterdir())
 
 
