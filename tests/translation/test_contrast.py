@@ -14,14 +14,15 @@ from PIL import Image
 from pydicom import dcmread
 
 from medtranslate.batch import run_batch
-from medtranslate.checkpoint import load_model, save_model
+from medtranslate.checkpoint import Model, load_model, save_model
 from medtranslate.config import BatchSettings, NetworkSettings, ScaleSettings, TranslateSettings
 from medtranslate.errors import ModelRefused, UsageError
 from medtranslate.io import read_volume, write_volume
 from medtranslate.model import Generators
 from medtranslate.phantom import TOLD, nearest_contrast, nominal_brightness, study
+from medtranslate.records import Calibration, Curve
 from medtranslate.transforms import unscale_ct, windowed_curve
-from medtranslate.translation import Translator, translate
+from medtranslate.translation import Translator, sample_volume, translate
 from medtranslate.translation.translator import sheet_of
 
 SCALE = ScaleSettings(
@@ -133,6 +134,19 @@ def test_a_record_names_the_contrast_that_the_model_sees(told, head):
     assert all(-1 <= value <= 1 for value in seen.brightness.values())
     back = Translator(load_model(str(told)), "mr").translate(read_volume(head / "ct.nii.gz"))
     assert back.record.contrast is None
+
+
+def test_errors_are_calibrated_in_hu_along_a_curved_scale(told, head):
+    """A curve of slope one leaves every deviation as it is, in brain as in bone."""
+    model = load_model(str(told))
+    raw = sample_volume(read_volume(head / "mr.nii.gz"), model, "ct", samples=3).uncertainty
+    same = Calibration(curves=(Curve(value=0.0, spread=(0.0, 2.0), error=(0.0, 2.0)),), on="itself")
+    description = replace(model.description, calibration={"ct": same})
+    known = Model(description, model.generators, model.means)
+    done = sample_volume(read_volume(head / "mr.nii.gz"), known, "ct", samples=3).uncertainty
+    inside = done.values > 0
+    assert len(np.unique((raw.values[inside] * 1e3).round())) > 10
+    np.testing.assert_allclose(done.values[inside], raw.values[inside], rtol=1e-3)
 
 
 @pytest.mark.parametrize("contrast", ["t1", "t2", "flair", "pd", "t1c"])
