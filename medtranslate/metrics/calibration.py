@@ -59,7 +59,7 @@ def _fit_curve(made: Numbers, spread: Numbers, errors: Numbers) -> Curve:
     risen = isotonic_regression(squares, weights=[len(part) for part in bins]).x
     return Curve(
         value=float(np.median(made)),
-        spread=_rounded(np.median(spread[part]) for part in bins),
+        spread=_rounded(float(np.median(spread[part])) for part in bins),
         error=_rounded(np.sqrt(risen)),
     )
 

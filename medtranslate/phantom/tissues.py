@@ -204,7 +204,7 @@ def nearest_contrast(told: Floats) -> Contrast:
 
     def likeness(name: Contrast) -> float:
         nominal = nominal_brightness(name) + 1
-        return float(nominal @ (told + 1) / max(1e-6, np.linalg.norm(nominal) * np.linalg.norm(told + 1)))
+        return float(nominal @ (told + 1)) / max(1e-6, float(np.linalg.norm(nominal)))
 
     return max(CONTRASTS, key=likeness)
 
