@@ -19,10 +19,11 @@ from medtranslate.config import BatchSettings, NetworkSettings, ScaleSettings, T
 from medtranslate.errors import ModelRefused, UsageError
 from medtranslate.io import read_volume, write_volume
 from medtranslate.model import Generators
-from medtranslate.phantom import TOLD, nearest_contrast, nominal_brightness, study
+from medtranslate.phantom import TOLD, named_brightness, nearest_contrast, nominal_brightness, study
 from medtranslate.records import Calibration, Curve
 from medtranslate.transforms import unscale_ct, windowed_curve
 from medtranslate.translation import Translator, sample_volume, translate
+from medtranslate.translation.contrast import as_bright_as, told_like
 from medtranslate.translation.translator import sheet_of
 
 SCALE = ScaleSettings(
@@ -158,13 +159,27 @@ def test_the_nearest_contrast_of_a_sequence_is_its_own(contrast):
     assert nearest_contrast((told + 1) * 0.6 - 1) == contrast
 
 
+def test_brightness_is_corrected_by_the_voxels_of_the_tissues():
+    """A T1 whose scalp is near the coil: fat white, brain dark, and its ratios as they were seen."""
+    seen = 2 * np.array([0.9, 0.3, 0.4, 0.05, 0.4, 0.6, 0.3], np.float32) - 1
+    mr, ct = np.full((2, 1, 64, 64), -1.0, np.float32), np.full((2, 1, 64, 64), -1000.0, np.float32)
+    for rows, share, hu in ((slice(4, 14), 0.8, -95.0), (slice(20, 50), 0.25, 32.0)):
+        mr[..., rows, 8:56], ct[..., rows, 8:56] = 2 * share - 1, hu
+    found = dict(zip(TOLD, (as_bright_as(seen, mr, ct) + 1) / 2, strict=True))
+    assert found["fat"] == pytest.approx(0.8, abs=0.01)
+    assert (found["grey matter"] + found["white matter"]) / 2 == pytest.approx(0.25, abs=0.01)
+    assert found["white matter"] / found["grey matter"] == pytest.approx(1.5, abs=0.01)
+    assert found["diploe"] / found["fat"] == pytest.approx(0.4 / 0.9, abs=0.01)
+    # No fluid is shown, so what was seen of it stands.
+    assert found["csf"] == pytest.approx(0.05, abs=0.001)
+
+
 def test_an_mr_like_another_has_what_was_seen_in_that_one(told, head, tmp_path):
     out = run(head / "ct.nii.gz", tmp_path / "mr.nii.gz", told, "mr", like=head / "mr.nii.gz")
     model = json.loads((tmp_path / "mr.translation.json").read_text())["model"]
     assert "contrast" not in model
-    seen = Translator(load_model(str(told)), "ct").translate(read_volume(head / "mr.nii.gz")).record.contrast
-    # It looks at every few slices only.
-    assert model["brightness"] == pytest.approx(seen.brightness, abs=0.05)
+    seen = told_like(load_model(str(told)), read_volume(head / "mr.nii.gz"))
+    assert model["brightness"] == named_brightness(seen.brightness)
     plain = read_volume(run(head / "ct.nii.gz", tmp_path / "t2.nii.gz", told, "mr")).values
     assert not np.array_equal(read_volume(out).values, plain)
 
