@@ -197,8 +197,16 @@ def named_brightness(told: Floats) -> dict[str, float]:
 
 
 def nearest_contrast(told: Floats) -> Contrast:
-    """Name the contrast in which the tissues of `TOLD` are most nearly as bright, by the mean difference."""
-    return min(CONTRASTS, key=lambda name: float(np.abs(nominal_brightness(name) - told).mean()))
+    """Name the contrast in which the tissues of `TOLD` are most nearly as bright, but for a common gain.
+
+    The gain depends on the window; so the cosine of the two brightnesses, from black, decides.
+    """
+
+    def likeness(name: Contrast) -> float:
+        nominal = nominal_brightness(name) + 1
+        return float(nominal @ (told + 1)) / max(1e-6, float(np.linalg.norm(nominal)))
+
+    return max(CONTRASTS, key=likeness)
 
 
 def brightness(values: Floats) -> Floats:
