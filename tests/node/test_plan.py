@@ -31,7 +31,7 @@ def test_the_example_of_the_page_is_read(tmp_path: Path) -> None:
     (tmp_path / "node.yaml").write_text(page.split("```yaml\n")[1].split("```")[0])
     (tmp_path / "token.txt").write_text("Bearer TOKEN\n")
     rules = read_rules(tmp_path / "node.yaml")
-    assert rules.rules[2].send_to == ("ORTHANC", "CLOUD")
+    assert rules.rules[1].send_to == ("ORTHANC", "CLOUD")
     assert rules.dicomweb[0].authorization == tmp_path / "token.txt"
 
 
