@@ -159,12 +159,18 @@ def mr_values(rng: np.random.Generator, contrast: StreamContrast) -> Floats:
     t1 = column("t1") * jitter[0]
     if contrast == "physics" and protocol.te < 20 and rng.random() < 0.35:
         t1[_ENHANCING] *= rng.uniform(0.2, 0.5)
-    values = signal(protocol, column("pd") * jitter[1], t1, column("t2") * jitter[2])
+    t2 = column("t2") * jitter[2]
+    if contrast == "physics" and protocol.te > _TRAIN_MS:
+        t2[_FATTY] *= rng.uniform(1.0, 3.0)
+    values = signal(protocol, column("pd") * jitter[1], t1, t2)
     values *= 1000.0 / values.max()
     return values
 
 
 _ENHANCING = [LABEL[name] for name in ("venous blood", "dura", "mucosa", "tumour")]
+_FATTY, _TRAIN_MS = [LABEL[name] for name in ("fat", "diploe", "marrow")], 60.0
+"""Fat decays more slowly in the echo trains that long echo times are measured with (Henkelman et al., "Why fat
+is bright in RARE and fast spin-echo imaging", JMRI 2 (1992) 533); the factor of up to three is an estimate."""
 _ENHANCED = 0.35
 """Factor of the T1 of tissues that take up contrast agent, in the middle of the range that is drawn."""
 
