@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from medtranslate.checkpoint import load_model
 from medtranslate.errors import InputRefused
@@ -27,12 +28,15 @@ def main() -> None:
     parser.add_argument("--model", default="head-ct")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    model, found = load_model(options.model, torch.device("cpu")), []
+    model, found = load_model(options.model, torch.device("cpu")), list[NDArray[np.float32]]()
     for path in options.files:
         try:
-            found.append(told_like(model, read_volume(path, modality="mr")).brightness)
+            brightness = told_like(model, read_volume(path, modality="mr")).brightness
         except InputRefused as error:
             print(error)
+            continue
+        assert brightness is not None
+        found.append(brightness)
     shares = (np.stack(found) + 1) / 2
     print(f"\n{len(found)} of {len(options.files)} files\n")
     print("| tissue | quartile | median | quartile |\n| --- | --- | --- | --- |")
