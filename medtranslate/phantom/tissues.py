@@ -169,8 +169,8 @@ def mr_values(rng: np.random.Generator, contrast: StreamContrast) -> Floats:
 
 _ENHANCING = [LABEL[name] for name in ("venous blood", "dura", "mucosa", "tumour")]
 _FATTY, _TRAIN_MS = [LABEL[name] for name in ("fat", "diploe", "marrow")], 60.0
-"""Fat decays more slowly in the echo trains that long echo times are measured with (Henkelman et al., "Why fat
-is bright in RARE and fast spin-echo imaging", JMRI 2 (1992) 533); the factor of up to three is an estimate."""
+"""Fat decays more slowly in echo trains, by which long echo times are measured (Henkelman et al., "Why fat is
+bright in RARE and fast spin-echo imaging", JMRI 2 (1992) 533); the factor of up to three is an estimate."""
 _ENHANCED = 0.35
 """Factor of the T1 of tissues that take up contrast agent, in the middle of the range that is drawn."""
 
