@@ -196,8 +196,8 @@ _PICTURED: dict[Contrast, tuple[float, float, float, float, float]] = {
 """Fat, muscle, diploe, fluid, and the mean of grey and white matter in pictures, from black (0) to white (1):
 medians over 63 T1 (after contrast agent) and 24 FLAIR of the published training pictures, measured by
 `benchmarks.quality.contrasts`. Brain is darker there than the sequence says, because scalp is near the coils.
-Scalp and diploe of FLAIR are those of the sequence, and so is all of T2: they are nearer to the choosing cases
-of the scoreboard."""
+Scalp and diploe of FLAIR are those of the sequence, and so is all of T2, which are nearer to the scoreboard's
+choosing cases."""
 
 
 def nominal_brightness(contrast: Contrast) -> Floats:
