@@ -1,14 +1,14 @@
 """Calibrates the uncertainty of a model on pairs whose true translation is known.
 
 The spread of posterior samples is smaller than the errors. On some pairs a curve from spread to error is
-fitted (`metrics.fit_calibration`); on the others, of other subjects, it is tested.
+fitted for each range of values (`metrics.fit_calibration`); on the others, of other subjects, it is tested.
 """
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -55,8 +55,9 @@ class Pair:
 
 @dataclass(frozen=True)
 class Measured:
-    """Standard deviations over samples and absolute errors of voxels [N], where the range is [-1, 1]."""
+    """Translated values of voxels [N], deviations over samples and absolute errors, on the range [-1, 1]."""
 
+    made: Values
     spread: Values
     errors: Values
 
@@ -89,11 +90,11 @@ def calibrate(settings: CalibrateSettings, *, quiet: bool = False) -> Calibratio
     for to in directions:
         fitted = _join(found[to, pair.name] for pair in pairs if pair.name not in held)
         tested = _join(found[to, pair.name] for pair in pairs if pair.name in held)
-        curves[to] = fit_calibration(fitted.spread, fitted.errors, on)
+        curves[to] = fit_calibration(fitted.made, fitted.spread, fitted.errors, on)
         tests[to] = CalibrationTest(
             voxels=(len(fitted.errors), len(tested.errors)),
             before=_coverage(tested.spread, tested.errors),
-            after=_coverage(calibrated(tested.spread, curves[to]), tested.errors),
+            after=_coverage(calibrated(tested.made, tested.spread, curves[to]), tested.errors),
         )
     _write(folder, curves, settings)
     return CalibrationReport(
@@ -216,13 +217,14 @@ def _measure(
     ends = {side: _range(volumes[side], model, side) for side in (to, OTHER[to])}
     shown = as_spoken(source, OTHER[to], model)
     mask = head_mask([truth.values, shown.values], [ends[to], ends[OTHER[to]]])
-    scale = 2.0 / (ends[to][1] - ends[to][0])
-    spread = made.uncertainty.values[mask]
-    errors = np.abs(made.volume.values[mask] - truth.values[mask])
+    lower, upper = made.framed.output_ends(to, model.description.scale)
+    step = (upper - lower) / 2
+    values, spread = made.volume.values[mask], made.uncertainty.values[mask]
+    errors = np.abs(values - truth.values[mask])
+    some = np.arange(len(errors))
     if len(errors) > VOXELS:
         some = np.random.default_rng(settings.seed).choice(len(errors), VOXELS, replace=False)
-        spread, errors = spread[some], errors[some]
-    return Measured(scale * spread, scale * errors)
+    return Measured((values[some] - lower) / step - 1, spread[some] / step, errors[some] / step)
 
 
 def _range(volume: Volume, model: Model, side: Modality) -> Range:
@@ -233,7 +235,7 @@ def _range(volume: Volume, model: Model, side: Modality) -> Range:
 def _join(several: Iterable[Measured]) -> Measured:
     every = list(several)
     return Measured(
-        np.concatenate([one.spread for one in every]), np.concatenate([one.errors for one in every])
+        *(np.concatenate([getattr(one, part.name) for one in every]) for part in fields(Measured))
     )
 
 

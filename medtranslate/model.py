@@ -44,11 +44,16 @@ class Batch:
 
 @dataclass
 class PassSettings:
-    """The passes that a step makes beside the translations."""
+    """The passes that a step makes beside the translations.
+
+    Attributes:
+        shown: ends of what unpaired CT shows, in [-1, 1]; and CT is judged and comes back; None for all.
+    """
 
     cycle: bool
     identity: bool
     noise: float
+    shown: tuple[float, float] | None = None
 
 
 class Generators(nn.Module):
@@ -58,15 +63,17 @@ class Generators(nn.Module):
         super().__init__()
         self.to_ct = GENERATORS[settings.generator](replace(settings, told=0))
         self.to_mr = GENERATORS[settings.generator](replace(settings, seen=0))
+        self.told = settings.told > 0
 
     def forward(self, batch: Batch, passes: PassSettings) -> Passes:
         # What can go through a generator together does: one call, the same arithmetic.
         into_ct = self.to_ct(_joined(batch.mr, batch.anchor_mr), draw=True)
         anchor_ct = batch.anchor_ct if batch.anchor_shown is None else batch.anchor_shown
-        told = () if batch.anchor_told is None else (batch.anchor_told,)
-        into_mr = self.to_mr(_joined(batch.ct, anchor_ct), *told, draw=True)
-        posteriors: dict[str, Posterior] = {"mr": into_ct.posterior, "ct": into_mr.posterior}
         unpaired = 0 if batch.ct is None else batch.ct.shape[0]
+        # A CT becomes an MR in the contrast of the MR beside it, among which it is judged.
+        own = into_ct.seen[:unpaired].detach() if self.told and unpaired else None
+        into_mr = self.to_mr(_joined(batch.ct, anchor_ct), *self._told(own, batch.anchor_told), draw=True)
+        posteriors: dict[str, Posterior] = {"mr": into_ct.posterior, "ct": into_mr.posterior}
         anchor = None
         if batch.anchor_ct is not None and batch.anchor_mr is not None and batch.anchor_wanted is not None:
             anchor = Anchor(
@@ -85,17 +92,19 @@ class Generators(nn.Module):
         cycled_ct = cycled_mr = identity_ct = identity_mr = None
         if passes.cycle or passes.identity:
             again_ct = self.to_ct(_again(fake_mr, batch.ct, passes), draw=True)
-            again_mr = self.to_mr(_again(fake_ct, batch.mr, passes), draw=True)
+            times = passes.cycle + passes.identity
+            again_mr = self.to_mr(_again(fake_ct, batch.mr, passes), *self._told(*times * [own]), draw=True)
             posteriors |= {"again_ct": again_ct.posterior, "again_mr": again_mr.posterior}
+            made_ct, made_mr = _within(again_ct.image, passes), again_mr.image
             if passes.cycle:
-                cycled_ct, cycled_mr = again_ct.image[:unpaired], again_mr.image[:unpaired]
+                cycled_ct, cycled_mr = made_ct[:unpaired], made_mr[:unpaired]
             if passes.identity:
-                identity_ct, identity_mr = again_ct.image[-unpaired:], again_mr.image[-unpaired:]
+                identity_ct, identity_mr = made_ct[-unpaired:], made_mr[-unpaired:]
         return Passes(
             ct=batch.ct,
             mr=batch.mr,
             fake_mr=fake_mr,
-            fake_ct=fake_ct,
+            fake_ct=_within(fake_ct, passes),
             cycled_ct=cycled_ct,
             cycled_mr=cycled_mr,
             identity_ct=identity_ct,
@@ -103,6 +112,10 @@ class Generators(nn.Module):
             posteriors=posteriors,
             anchor=anchor,
         )
+
+    def _told(self, *parts: Tensor | None) -> tuple[Tensor, ...]:
+        """Join the brightness of tissues that the generator of MR is told, if it is told any."""
+        return (_joined(*parts),) if self.told else ()
 
 
 class Discriminators(nn.Module):
@@ -171,6 +184,10 @@ class ImagePool:
 
 def _joined(*parts: Tensor | None) -> Tensor:
     return torch.cat([part for part in parts if part is not None])
+
+
+def _within(ct: Tensor, passes: PassSettings) -> Tensor:
+    return ct if passes.shown is None else ct.clamp(*passes.shown)
 
 
 def _again(fake: Tensor, real: Tensor, passes: PassSettings) -> Tensor:

@@ -108,7 +108,7 @@ def test_held_out_pairs_have_no_part_in_the_curve(settle: Settle) -> None:
         values = np.where(truth.values > 60, 0.0, truth.values)
         write_volume(truth.with_values(values), path, overwrite=True)
         other_curve, other_test = calibrated()
-        assert (other_curve.error == curve.error) == (name == held)
+        assert (other_curve == curve) == (name == held)
         assert (other_test.before == test.before) == (name != held)
         write_volume(truth, path, overwrite=True)
 

@@ -21,7 +21,7 @@ from medtranslate.checkpoint import (
     save_model,
 )
 from medtranslate.errors import ModelRefused
-from medtranslate.records import Calibration
+from medtranslate.records import Calibration, Curve
 
 
 @pytest.fixture
@@ -68,7 +68,8 @@ def test_the_same_weights_have_the_same_digest_whenever_they_are_saved(folder, t
 
 
 def test_a_calibration_comes_back_with_the_model(folder):
-    known = Calibration(spread=(0.01, 0.02), error=(0.1, 0.3), on="two heads")
+    curve = Curve(value=0, spread=(0.01, 0.02), error=(0.1, 0.3))
+    known = Calibration(curves=(curve,), on="two heads")
     before = load_model(str(folder)).description
     save_calibration(folder, {"ct": known})
     assert load_model(str(folder)).description == replace(before, calibration={"ct": known})
@@ -76,9 +77,9 @@ def test_a_calibration_comes_back_with_the_model(folder):
 
 
 def test_a_calibration_that_falls_is_refused(folder):
-    curve = {"spread": [0.01, 0.02], "error": [0.3, 0.1], "on": "two heads"}
-    change(folder, calibration={"ct": curve})
-    with pytest.raises(ModelRefused, match=r"calibration\.ct: value error, error falls"):
+    curve = {"value": 0, "spread": [0.01, 0.02], "error": [0.3, 0.1]}
+    change(folder, calibration={"ct": {"curves": [curve], "on": "two heads"}})
+    with pytest.raises(ModelRefused, match=r"calibration\.ct\.curves\.0: value error, error falls"):
         load_model(str(folder))
 
 

@@ -20,7 +20,7 @@ from medtranslate.errors import OutputExists
 from medtranslate.io import read_volume
 from medtranslate.phantom import PROTOCOLS, TISSUES, Head, Protocol, Study, signal
 from medtranslate.phantom.stream import _axial
-from medtranslate.phantom.tissues import LABEL, column
+from medtranslate.phantom.tissues import LABEL, column, mr_values
 
 SIZE, SPACING = 96, 2.5
 SKULL = [LABEL[name] for name in ("cortical bone", "diploe")]
@@ -200,6 +200,15 @@ def test_slices_equal_themselves_and_differ_between_seeds_and_items() -> None:
     assert not torch.equal(first.ct, other.ct)
     assert not torch.equal(first.ct[0], first.ct[1])
     assert torch.equal(first.ct[:2], phantom.slices(3, 2, 48).ct)
+
+
+def test_fat_is_bright_in_some_t2_as_echo_trains_show_it() -> None:
+    values = np.stack([mr_values(np.random.default_rng(seed), "physics") for seed in range(400)])
+    fat, csf, white = (values[:, LABEL[name]] for name in ("fat", "csf", "white matter"))
+    t2 = fat[csf > 2 * white] / csf[csf > 2 * white]
+    assert len(t2) > 80
+    assert t2.min() < 0.35
+    assert t2.max() > 0.6
 
 
 def test_contrast_changes_mr_alone() -> None:

@@ -20,6 +20,7 @@ from medtranslate.transforms import (
     find_frame,
     from_axial,
     from_slices,
+    in_other_units,
     into_frame,
     isolate,
     noisy_ct,
@@ -278,15 +279,34 @@ def test_a_share_of_the_copies_is_shown_far_away():
 def test_mr_shown_otherwise_keeps_air_and_the_order_of_tissues():
     images = torch.full((64, 1, 32, 32), AIR)
     images[..., 8:24, 8:16], images[..., 8:24, 16:24] = -0.4, 0.4
-    shown = shown_otherwise(images, 1.0, torch.Generator().manual_seed(0))
+    tissues = torch.tensor([[-0.4, 0.4]]).repeat(64, 1)
+    shown, told = shown_otherwise(images, tissues, 1.0, torch.Generator().manual_seed(0))
     assert shown.abs().max() <= 1
     assert (shown[..., :2, :] == AIR).all()
     dark, bright = shown[..., 14:18, 10:14].mean((1, 2, 3)), shown[..., 14:18, 18:22].mean((1, 2, 3))
     assert (bright > dark).all()
     assert dark.std() > 0.1
-    unchanged = shown_otherwise(images[:8], 0.0, torch.Generator().manual_seed(0))
+    # Shading varies between places, so a tissue is near what is told of it, and not equal to it.
+    for place, tissue in ((dark, told[:, 0]), (bright, told[:, 1])):
+        assert torch.corrcoef(torch.stack([place, tissue]))[0, 1] > 0.9
+        assert (place - tissue).abs().mean() < 0.1
+    unchanged, told = shown_otherwise(images[:8], tissues[:8], 0.0, torch.Generator().manual_seed(0))
     # It is as bright as its window allows.
     torch.testing.assert_close((unchanged + 1) / 2, (images[:8] + 1) / 2 / 0.7)
+    torch.testing.assert_close((told + 1) / 2, (tissues[:8] + 1) / 2 / 0.7)
+
+
+def test_mr_in_other_units_has_its_tissues_as_bright_as_told():
+    tissues = torch.rand(32, 3, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    images = tissues[:, None, :, None].repeat(1, 1, 1, 5)
+    made, told = in_other_units(images, tissues, 1.0, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(made[:, 0, :, 2], told)
+    assert (told - tissues).abs().mean() > 0.1
+    assert (told.argsort(1) == tissues.argsort(1))[told.max(1).values < 1].all()
+    assert torch.equal(
+        in_other_units(torch.full_like(images, AIR), tissues, 1.0, torch.Generator())[0].unique(),
+        torch.tensor([AIR]),
+    )
 
 
 def test_noise_of_ct_is_as_large_in_hu_as_it_says():

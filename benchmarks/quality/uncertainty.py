@@ -84,7 +84,7 @@ WIDTHS: Widths = {
     "constant": lambda fitted, scored: np.ones_like(scored.errors),
     "by intensity": lambda fitted, scored: binned_spread(fitted.made, fitted.errors, scored.made),
     "calibrated": lambda fitted, scored: calibrated(
-        scored.spread, fit_calibration(fitted.spread, fitted.errors, "")
+        scored.made, scored.spread, fit_calibration(fitted.made, fitted.spread, fitted.errors, "")
     ),
 }
 """What intervals are as wide as, up to a factor: (pixels to fit on, pixels to score) to widths of these."""

@@ -28,6 +28,7 @@ def key_of(settings: BatchSettings, item: Item, model: Description) -> str:
         "series": item.series,
         "model": [model.name, model.sha256],
         "settings": {name: value for name, value in plain(settings).items() if name not in UNTOLD},
+        **({"like": digest(visible_files(settings.like))} if settings.like else {}),
     }
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 

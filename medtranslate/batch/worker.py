@@ -20,9 +20,8 @@ from medtranslate.batch.digests import digest_of_output, is_whole, key_of, recor
 from medtranslate.batch.folder import worker_lock
 from medtranslate.batch.items import Item, printable
 from medtranslate.batch.preview import thumbnail_of, write_thumbnail
-from medtranslate.checkpoint import load_model
 from medtranslate.config import BatchSettings, TranslateSettings
-from medtranslate.device import choose_device, fast_precision
+from medtranslate.device import choose_device
 from medtranslate.errors import InputRefused, OutputExists
 from medtranslate.records import Finished, Outcome, Translation, write_result
 from medtranslate.report.doubts import say_doubts
@@ -41,6 +40,7 @@ from medtranslate.translation import (
     sheet_of,
     write_translation,
 )
+from medtranslate.translation.contrast import open_model
 from medtranslate.translation.framed import Framed
 
 WORKER_BYTES = 2**31
@@ -62,16 +62,14 @@ def open_worker(settings: BatchSettings, number: int) -> WorkOnItems:
         number: of this worker among those of a machine, by which `--device auto` shares devices out.
 
     Raises:
-        ModelRefused, RunFailed: the model or the device is not there.
+        MedtranslateError: as of `open_model`.
     """
     # One, whatever the number of workers: a sum's last bits depend on how many threads made it.
     torch.set_num_threads(1)
     device = choose_device(settings.device)
     if settings.device == "auto" and device.type == "cuda":
         device = torch.device("cuda", number % torch.cuda.device_count())
-    precision = fast_precision(settings.precision, device)
-    model = load_model(settings.model, device, precision, settings.contrast)
-    translator = Translator(model, settings.to, force=settings.force)
+    translator = Translator(open_model(settings, device), settings.to, force=settings.force)
 
     def serve(items: Iterable[Item]) -> Iterator[Outcome]:
         with locked(worker_lock(settings, f"{socket.gethostname()}-{os.getpid()}"), wait=1.0):

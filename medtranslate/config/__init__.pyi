@@ -25,6 +25,7 @@ from .node import NodeRules as NodeRules
 from .node import NodeSettings as NodeSettings
 from .node import Peer as Peer
 from .node import Rule as Rule
+from .node import WebServer as WebServer
 from .scoring import CalibrateSettings as CalibrateSettings
 from .scoring import CycleSettings as CycleSettings
 from .scoring import EvaluateSettings as EvaluateSettings

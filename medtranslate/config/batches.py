@@ -39,6 +39,8 @@ class BatchSettings:
     """Name of a model, or its folder."""
     contrast: Contrast | None = None
     """Contrast of a translated MR: t1, t1c, t2, flair or pd (default: t2, where the model has a choice)."""
+    like: Existing[Path | None] = None
+    """MR whose contrast translated MR shall have, in place of `contrast`."""
     format: FormatName | None = None
     """Format to write (default: the format of each input)."""
     select: str | None = None
@@ -87,6 +89,6 @@ class BatchSettings:
 
 UNTOLD = (
     *("source", "out", "device", "workers", "cluster", "follow_links", "fail_fast", "watch", "settle"),
-    *("preview", "model", "overwrite", "participant_label", "session_id", "bids_filter_file"),
+    *("preview", "model", "like", "overwrite", "participant_label", "session_id", "bids_filter_file"),
 )
-"""Settings of `batch` that change no output; `model` is here because records hold its digest."""
+"""Settings of `batch` that change no output; `model` and `like` are here because their contents count."""

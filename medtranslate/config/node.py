@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, HttpUrl
 from pydantic.dataclasses import dataclass
 
 from medtranslate.config.types import (
@@ -18,10 +18,20 @@ from medtranslate.config.types import (
     Precision,
     Samples,
 )
+from medtranslate.errors import SettingsError
 
 _SIGN = r"[!-\[\]-~]"
 AETitle = Annotated[str, Field(pattern=rf"^{_SIGN}([ -\[\]-~]{{0,14}}{_SIGN})?$")]
 """Title of an application entity: at most 16 characters, no backslash (PS3.5 6.2, AE)."""
+
+
+def _bare(url: object) -> object:
+    """Refuse an address that may hold a password; pydantic's own message would repeat it."""
+    if isinstance(url, str) and set(url) & set("@?#"):
+        raise SettingsError("dicomweb: a url has no @, ? or #; name a file of credentials by `authorization`")
+    return url
+
+
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(ge=0.1, le=7 * 86400)]
 
@@ -61,6 +71,18 @@ class Peer:
 
 
 @dataclass(frozen=True, kw_only=True, config=FROZEN)
+class WebServer:
+    """DICOMweb server to which results may be sent by STOW-RS."""
+
+    title: AETitle
+    """Its name for `send_to`."""
+    url: Annotated[HttpUrl, BeforeValidator(_bare)]
+    """Its address without `/studies`, such as https://archive.example/dicom-web."""
+    authorization: Path | None = None
+    """File with the value of the Authorization header, such as `Bearer TOKEN`; relative to the YAML file."""
+
+
+@dataclass(frozen=True, kw_only=True, config=FROZEN)
 class Rule:
     """Rule for the series that meet all of its conditions. The first such rule counts."""
 
@@ -87,7 +109,7 @@ class Rule:
     force: bool = False
     """Translate inputs that the model's input gate refuses; header, record and report say so."""
     send_to: tuple[AETitle, ...] = ()
-    """Titles of the peers that get the result (default: the sender)."""
+    """Titles of the peers and DICOMweb servers that get the result (default: the sender)."""
 
 
 @dataclass(frozen=True, kw_only=True, config=FROZEN)
@@ -116,6 +138,8 @@ class NodeRules:
     """Port of the status page, on 127.0.0.1 (default: no page)."""
     peers: tuple[Peer, ...]
     """Known application entities; no other may call."""
+    dicomweb: tuple[WebServer, ...] = ()
+    """DICOMweb servers, for `send_to`."""
     rules: Annotated[tuple[Rule, ...], Field(min_length=1)]
     """Rules, of which the first that fits counts. A series that none fits is refused."""
     tls: Certificates | None = None

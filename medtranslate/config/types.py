@@ -32,7 +32,7 @@ StreamContrast = Literal["t1", "t2", "flair", "physics", "random", "both"]
 ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._+-]{0,63}$")]
 """Name of a model: plain letters and signs, since it goes into headers, pages and terminals."""
 
-PATIENTS = "brain-2d"
+PATIENTS = "head-ct"
 """Name of the model that is used by default: the shipped one for images of patients."""
 
 

@@ -24,10 +24,10 @@ from medtranslate.data.stored import StoredSlices
 
 __all__ = [
     "BRIGHTEST",
-    "brightness_each",
     "Opened",
     "Source",
     "StoredSlices",
+    "brightness_each",
     "frame_pairs",
     "open_sources",
     "prepare_pictures",

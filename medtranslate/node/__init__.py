@@ -1,7 +1,7 @@
 """DICOM node: series arrive by C-STORE, are translated by rules, and their results are sent back.
 
-`inbox` keeps what arrives, `receiver` speaks to callers, `worker` translates in processes, `delivery` sends,
-`commitment` and `confirmation` are the two sides of storage commitment, `run` joins them.
+`inbox` keeps what arrives, `receiver` speaks to callers, `worker` translates in processes, `delivery` and
+`stow` send, `commitment` and `confirmation` are the two sides of storage commitment, `run` joins them.
 """
 
 from __future__ import annotations

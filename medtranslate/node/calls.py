@@ -17,6 +17,8 @@ from medtranslate.node.tls import client_context
 
 TIMEOUT = 60.0
 """Seconds to wait for an answer."""
+DUPLICATE = 0x0111
+"""Status of an object that the other side already has (PS3.7 C.5.9)."""
 PLAIN = [ExplicitVRLittleEndian, ImplicitVRLittleEndian]
 _CONTEXTS = 128
 """Most presentation contexts of an association (PS3.8 9.3.2.2)."""

@@ -1,7 +1,8 @@
-"""Sends results by C-STORE, one thread for each peer, until the peer has taken them, and confirmed if asked.
+"""Sends results, one thread for each destination, until it has taken them, and confirmed if asked.
 
-A result is a folder of DICOM files. Its `sent-NAME.txt` lists the files that a peer has taken, NAME being a
-digest of the peer's title, so that a node that was killed goes on where it was.
+A destination is a peer (C-STORE) or a DICOMweb server (STOW-RS). A result is a folder of DICOM files. Its
+`sent-NAME.txt` lists the files that a destination has taken, NAME being a digest of its title, so that a node
+that was killed goes on where it was.
 """
 
 from __future__ import annotations
@@ -9,23 +10,25 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydicom import dcmread
 from pydicom.filereader import read_file_meta_info
 
-from medtranslate.config import NodeRules, Peer
-from medtranslate.errors import Undelivered
+from medtranslate.config import NodeRules, Peer, WebServer
+from medtranslate.errors import SettingsError, Undelivered
 from medtranslate.io.dicom_files import without_comment
-from medtranslate.node.calls import PLAIN, TIMEOUT, association
+from medtranslate.node.calls import DUPLICATE, PLAIN, TIMEOUT, association
 from medtranslate.node.commitment import Reference
 from medtranslate.node.confirmation import Confirmations
 from medtranslate.node.durable import append, put
+from medtranslate.node.stow import store
 from medtranslate.node.worker import DELIVERY
 
+Destination = Peer | WebServer
 _CONFIRMED = "confirmed"
 """Line about a peer that has committed itself to all files."""
 
@@ -37,7 +40,7 @@ class Parcel:
     Attributes:
         folder: its files.
         series: name of its source in the inbox.
-        to: titles of the peers that get it.
+        to: titles of the destinations that get it.
         state: of its source: done or refused.
         reason: of a refusal; doubts of a translation.
         images: digests of the source's SOPInstanceUIDs.
@@ -51,12 +54,12 @@ class Parcel:
     images: tuple[str, ...]
 
     def left(self, title: str) -> list[Path]:
-        """List the files that a peer has not taken."""
+        """List the files that a destination has not taken."""
         names = self._noted(title)
         return [path for path in self._files() if path.name not in names]
 
     def note(self, title: str, path: Path) -> None:
-        """Write down that a peer has taken a file."""
+        """Write down that a destination has taken a file."""
         append(self._notes(title), path.name)
 
     def objects(self) -> list[Reference]:
@@ -101,10 +104,10 @@ def _reference(path: Path) -> Reference:
 
 
 class Delivery:
-    """Threads that send; a parcel that every peer has taken is `delivered`, once.
+    """Threads that send; a parcel that every destination has taken is `delivered`, once.
 
     Args:
-        delivered: called with a parcel when all peers have it.
+        delivered: called with a parcel when all destinations have it.
         failed: called with a parcel and a reason after each failed try.
     """
 
@@ -112,18 +115,20 @@ class Delivery:
         self, rules: NodeRules, delivered: Callable[[Parcel], None], failed: Callable[[Parcel, str], None]
     ) -> None:
         self.rules, self.delivered, self.failed = rules, delivered, failed
-        self.peers = {peer.title: peer for peer in rules.peers if peer.port}
+        known: list[Destination] = [*(peer for peer in rules.peers if peer.port), *rules.dicomweb]
+        self.known = {each.title: each for each in known}
         self.confirmations = Confirmations(rules)
-        self.waiting: dict[str, list[Parcel]] = {title: [] for title in self.peers}
+        self.waiting: dict[str, list[Parcel]] = {title: [] for title in self.known}
         self.changed = threading.Condition()
         self.ending = threading.Event()
 
     def add(self, parcel: Parcel) -> None:
-        """Send a parcel when its peers' turns come; one for peers that no longer exist is kept, and named."""
-        if gone := [title for title in parcel.to if title not in self.peers]:
-            self.failed(parcel, f"{gone[0]} is no peer of this node with a port; add it to `peers`")
+        """Send a parcel when its destinations' turns come; keep it, and say so, if one of them is unknown."""
+        if gone := [title for title in parcel.to if title not in self.known]:
+            why = f"{gone[0]} is no peer with a port, nor a DICOMweb server; add it to `peers` or `dicomweb`"
+            self.failed(parcel, why)
             return
-        waits = [title for title in parcel.to if self._waits(parcel, self.peers[title])]
+        waits = [title for title in parcel.to if self._waits(parcel, self.known[title])]
         if not waits:
             self.delivered(parcel)
             return
@@ -133,47 +138,62 @@ class Delivery:
             self.changed.notify_all()
 
     @staticmethod
-    def _waits(parcel: Parcel, peer: Peer) -> bool:
-        """Check if a peer has still to take a file, or to commit itself."""
-        return bool(parcel.left(peer.title)) or (peer.confirm and not parcel.confirmed(peer.title))
+    def _waits(parcel: Parcel, to: Destination) -> bool:
+        """Check if a destination has still to take a file, or to commit itself."""
+        return bool(parcel.left(to.title)) or (_confirms(to) and not parcel.confirmed(to.title))
 
-    def serve(self, peer: Peer) -> None:
-        """Send the parcels of one peer in order; after a failure wait, twice as long each time."""
-        tries = 0
+    def serve(self, to: Destination) -> None:
+        """Send the parcels of one destination in order; after a failure wait, twice as long each time."""
+        tries, waiting = 0, self.waiting[to.title]
         while True:
             with self.changed:
-                self.changed.wait_for(lambda: self.ending.is_set() or self.waiting[peer.title])
+                self.changed.wait_for(lambda: self.ending.is_set() or waiting)
                 if self.ending.is_set():
                     return
-                parcel = self.waiting[peer.title][0]
+                parcel = waiting[0]
             try:
-                send(parcel, peer, self.rules, self.ending.is_set)
-                if peer.confirm and not self.ending.is_set():
-                    self.confirmations.ask(parcel, peer, self.ending.is_set)
+                self._send(parcel, to)
             except Exception as error:
-                self.failed(parcel, str(error) if isinstance(error, Undelivered) else type(error).__name__)
+                ours = isinstance(error, Undelivered | SettingsError)
+                self.failed(parcel, str(error) if ours else type(error).__name__)
                 pause = min(self.rules.retry_most, self.rules.retry_first * 2.0 ** min(tries, 30))
                 tries += 1
                 with self.changed:
-                    # A result that this peer refuses must not hold up the others for ever.
-                    self.waiting[peer.title].append(self.waiting[peer.title].pop(0))
+                    # A result that this destination refuses must not hold up the others for ever.
+                    waiting.append(waiting.pop(0))
                     self.changed.wait_for(self.ending.is_set, pause)
                 continue
             tries = 0
             with self.changed:
-                if self.ending.is_set() and self._waits(parcel, peer):
+                if self.ending.is_set() and self._waits(parcel, to):
                     return
-                self.waiting[peer.title].remove(parcel)
+                waiting.remove(parcel)
                 whole = not any(parcel in self.waiting[title] for title in parcel.to)
             if whole:
                 self.delivered(parcel)
+
+    def _send(self, parcel: Parcel, to: Destination) -> None:
+        """Send what a destination has not taken, and ask for storage commitment where wanted.
+
+        Raises:
+            Undelivered, SettingsError: as `send`, `store` and `Confirmations.ask`.
+        """
+        if left := parcel.left(to.title):
+            sent = send(left, to, self.rules) if isinstance(to, Peer) else store(left, to, self.rules)
+            with closing(sent):
+                for path in sent:
+                    parcel.note(to.title, path)
+                    if self.ending.is_set():
+                        return
+        if isinstance(to, Peer) and to.confirm:
+            self.confirmations.ask(parcel, to, self.ending.is_set)
 
 
 @contextmanager
 def delivering(delivery: Delivery) -> Iterator[None]:
     """Send for the block; at its end each thread finishes the file that it is sending."""
     threads = [
-        threading.Thread(target=delivery.serve, args=(peer,), daemon=True) for peer in delivery.peers.values()
+        threading.Thread(target=delivery.serve, args=(to,), daemon=True) for to in delivery.known.values()
     ]
     for thread in threads:
         thread.start()
@@ -187,22 +207,22 @@ def delivering(delivery: Delivery) -> Iterator[None]:
             thread.join(TIMEOUT)
 
 
-def send(parcel: Parcel, peer: Peer, rules: NodeRules, stop: Callable[[], bool] = lambda: False) -> None:
-    """Send the files of a parcel that a peer has not taken, in one association.
+def _confirms(to: Destination) -> bool:
+    return isinstance(to, Peer) and to.confirm
+
+
+def send(files: Sequence[Path], peer: Peer, rules: NodeRules) -> Generator[Path, None, None]:
+    """Send files in one association, and yield each one when the peer has it.
 
     Raises:
         Undelivered: the peer does not answer, or does not take a file.
     """
-    if not (files := parcel.left(peer.title)):
-        return
     kinds = dict.fromkeys(
         (meta.MediaStorageSOPClassUID, meta.TransferSyntaxUID) for meta in map(read_file_meta_info, files)
     )
     contexts = [(kind, PLAIN if syntax == PLAIN[0] else [syntax]) for kind, syntax in kinds]
     with association(peer, rules, contexts) as made:
         for number, path in enumerate(files, start=1):
-            if stop():
-                return
             with without_comment():
                 try:
                     answer = made.send_c_store(dcmread(path))
@@ -214,6 +234,6 @@ def send(parcel: Parcel, peer: Peer, rules: NodeRules, stop: Callable[[], bool] 
             if status is None:
                 raise Undelivered(f"{peer.title} hung up at file {number} of {len(files)}")
             # 0xB000 to 0xBFFF: stored, with a warning (PS3.7 C.3).
-            if status != 0 and status >> 12 != 0xB:
+            if status not in (0, DUPLICATE) and status >> 12 != 0xB:
                 raise Undelivered(f"{peer.title} answered 0x{status:04X} to file {number} of {len(files)}")
-            parcel.note(peer.title, path)
+            yield path

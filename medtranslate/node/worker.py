@@ -45,7 +45,7 @@ class Task:
         source: folder of its images.
         out: folder for the files to send.
         rule: None for a series that no rule fits.
-        to: titles of the peers that get the result.
+        to: titles of the destinations that get the result.
         refused: reason to refuse it unread; empty if there is none.
     """
 

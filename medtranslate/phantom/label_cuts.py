@@ -13,7 +13,8 @@ from medtranslate.phantom.label_maps import DEPTHS, KINDS, STEP_MM, LabelMap
 from medtranslate.phantom.tissues import LABEL, TISSUES, Floats
 
 _LESION, _FLUID = 0.35, 0.45
-"""Share of the cuts with a lesion, and share of the lesions that are collections of fluid: cysts, cavities, hygromas, often beside the skull."""
+"""Share of the cuts with a lesion, and of lesions that are collections of fluid: cysts, cavities, hygromas,
+often beside the skull."""
 
 _THICK_MM = (1.0, 3.0, 5.0, 8.0)
 """Thickness of slices; in thick ones, slanting bone reaches further in the window of the brain."""

@@ -23,8 +23,8 @@ _LEAST_HEAD = 0.03
 """Share of a slice that shows the head, at least; a turned plane may pass above the vertex."""
 
 _CT_BLUR, _MR_BLUR = (0.3, 1.3), (0.0, 0.9)
-"""Sigmas in pixels of 256 of what a scanner adds to the partial volume. A kernel for the brain has 50 % of its
-contrast at some 3.5 line pairs a cm, a sigma of 0.53 mm; resampled pictures have more."""
+"""Sigmas in pixels of 256 of what a scanner adds to the partial volume. A CT kernel for the brain halves the
+contrast at some 3.5 line pairs a cm, which is a sigma of 0.53 mm; resampled pictures are softer."""
 
 _SEEN_HU = -100.0
 """HU of what counts as seen there."""

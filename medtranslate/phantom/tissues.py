@@ -159,12 +159,18 @@ def mr_values(rng: np.random.Generator, contrast: StreamContrast) -> Floats:
     t1 = column("t1") * jitter[0]
     if contrast == "physics" and protocol.te < 20 and rng.random() < 0.35:
         t1[_ENHANCING] *= rng.uniform(0.2, 0.5)
-    values = signal(protocol, column("pd") * jitter[1], t1, column("t2") * jitter[2])
+    t2 = column("t2") * jitter[2]
+    if contrast == "physics" and protocol.te > _TRAIN_MS:
+        t2[_FATTY] *= rng.uniform(1.0, 3.0)
+    values = signal(protocol, column("pd") * jitter[1], t1, t2)
     values *= 1000.0 / values.max()
     return values
 
 
 _ENHANCING = [LABEL[name] for name in ("venous blood", "dura", "mucosa", "tumour")]
+_FATTY, _TRAIN_MS = [LABEL[name] for name in ("fat", "diploe", "marrow")], 60.0
+"""Fat decays more slowly in echo trains, by which long echo times are measured (Henkelman et al., "Why fat is
+bright in RARE and fast spin-echo imaging", JMRI 2 (1992) 533); the factor of up to three is an estimate."""
 _ENHANCED = 0.35
 """Factor of the T1 of tissues that take up contrast agent, in the middle of the range that is drawn."""
 
@@ -197,8 +203,16 @@ def named_brightness(told: Floats) -> dict[str, float]:
 
 
 def nearest_contrast(told: Floats) -> Contrast:
-    """Name the contrast in which the tissues of `TOLD` are most nearly as bright, by the mean difference."""
-    return min(CONTRASTS, key=lambda name: float(np.abs(nominal_brightness(name) - told).mean()))
+    """Name the contrast in which the tissues of `TOLD` are most nearly as bright, but for a common gain.
+
+    The gain depends on the window; so the cosine of the two brightnesses, from black, decides.
+    """
+
+    def likeness(name: Contrast) -> float:
+        nominal = nominal_brightness(name) + 1
+        return float(nominal @ (told + 1)) / max(1e-6, float(np.linalg.norm(nominal)))
+
+    return max(CONTRASTS, key=likeness)
 
 
 def brightness(values: Floats) -> Floats:

@@ -7,6 +7,7 @@ from .batch import Outcome as Outcome
 from .calibration import Calibration as Calibration
 from .calibration import CalibrationReport as CalibrationReport
 from .calibration import CalibrationTest as CalibrationTest
+from .calibration import Curve as Curve
 from .cohort import Cohort as Cohort
 from .cohort import Cycle as Cycle
 from .cohort import Summary as Summary

@@ -17,18 +17,20 @@ _Points = Annotated[tuple[Annotated[FiniteFloat, Field(ge=0)], ...], Field(min_l
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
-class Calibration:
+class Curve:
     """A curve from standard deviation to error, straight between its points and level beyond them.
 
+    All are on the range of a translation, from -1 to 1, in proportion to its unit.
+
     Attributes:
-        spread: standard deviations over samples, where the range of a translation is [-1, 1].
-        error: root mean square error of voxels of about that deviation, on the same range.
-        on: data of the fit, in words.
+        value: of the translation, about which the curve holds.
+        spread: standard deviations over samples.
+        error: root mean square error of voxels of about that value and deviation.
     """
 
+    value: FiniteFloat
     spread: _Points
     error: _Points
-    on: Annotated[str, Field(max_length=500)]
 
     @model_validator(mode="after")
     def _rises(self) -> Self:
@@ -37,6 +39,25 @@ class Calibration:
         for name, points in (("spread", self.spread), ("error", self.error)):
             if any(after < before for before, after in pairwise(points)):
                 raise ValueError(f"{name} falls; both have to rise")
+        return self
+
+
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
+class Calibration:
+    """Curves of a model and direction; between their values of the translation, errors are interpolated.
+
+    Attributes:
+        curves: by rising values.
+        on: data of the fit, in words.
+    """
+
+    curves: Annotated[tuple[Curve, ...], Field(min_length=1, max_length=64)]
+    on: Annotated[str, Field(max_length=500)]
+
+    @model_validator(mode="after")
+    def _rises(self) -> Self:
+        if any(after.value <= before.value for before, after in pairwise(self.curves)):
+            raise ValueError("the values of the curves have to rise")
         return self
 
 

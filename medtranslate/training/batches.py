@@ -26,6 +26,7 @@ from medtranslate.config import Modality, TrainSettings
 from medtranslate.data import Source
 from medtranslate.errors import MedtranslateError
 from medtranslate.model import Batch
+from medtranslate.training.rendered import as_picture
 from medtranslate.training.synthetic_pairs import (
     ANCHOR_SEEDS,
     anchor_count,
@@ -147,6 +148,8 @@ def batches(
         if settings.unpaired and settings.augment.copy_each:
             copies.set_random_state(seed=random.copied)
             shown = copies(shown)
+        if settings.unpaired and settings.scale.ct_picture:
+            shown["ct"] = as_picture(shown["ct"], settings)
         if "anchor_ct" in shown:
             unpaired = {key: shown[key] for key in ("ct", "mr") if key in shown}
             shown = {**unpaired, **moved_anchor(settings, shown, random.anchored % ANCHOR_SEEDS)}

@@ -187,10 +187,10 @@ def _require_sense(settings: TrainSettings) -> None:
             f"train: batch is {settings.batch}, but holds each slice as it is and augmented; make it even,"
             " or give --augment.no-copy-each"
         )
-    if settings.unpaired and settings.network.told:
+    if settings.unpaired and settings.network.told and settings.network.seen != settings.network.told:
         raise SettingsError(
-            "train: network.told is for slices whose contrast is known, which unpaired MR are not; give"
-            " --no-unpaired, or --network.told 0"
+            "train: network.told needs the contrast of unpaired MR, which network.seen estimates; give"
+            f" --network.seen {settings.network.told}, --no-unpaired, or --network.told 0"
         )
     if settings.loss.contrast and not settings.network.seen:
         raise SettingsError(

@@ -78,13 +78,14 @@ def rendered_anchor(
     }
 
 
-def as_picture(ct: Tensor, settings: TrainSettings, generator: torch.Generator) -> Tensor:
+def as_picture(ct: Tensor, settings: TrainSettings, generator: torch.Generator | None = None) -> Tensor:
     """Show CT in [-1, 1] as a picture does, in [-1, 1] too, if it is taken for one in the scale's window.
 
-    Its own window differs at random (`augment.ct_window`).
+    Args:
+        generator: of its own window, which differs by `augment.ct_window` (default: it has the scale's).
     """
     scale = settings.scale
     grey = scale_ct(unscale_ct(ct, scale.ct_curve), scale.ct_picture or scale.ct_window)
-    if settings.augment.ct_window:
+    if generator is not None and settings.augment.ct_window:
         grey = other_window(grey, settings.augment.ct_window, generator)
     return scale_ct((grey + 1) / 2, picture_curve(scale, 1.0))

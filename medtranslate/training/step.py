@@ -15,12 +15,13 @@ from lightning_fabric.wrappers import _FabricModule, _FabricOptimizer
 from torch import Tensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from medtranslate.config import TrainSettings
+from medtranslate.config import ScaleSettings, TrainSettings
 from medtranslate.losses import LOSSES, Passes, weights
 from medtranslate.model import Batch, PassSettings
 from medtranslate.training.batches import Seeds
 from medtranslate.training.cuda_graph import Captured
 from medtranslate.training.state import State
+from medtranslate.transforms import scale_ct
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,8 @@ def sides(fabric: Fabric, state: State, settings: TrainSettings) -> Sides:
     )
     discriminators.mark_forward_method("loss")
     loss = settings.loss
-    asked = PassSettings(loss.cycle > 0, loss.identity > 0, settings.cycle_noise)
+    shown = _picture_ends(settings.scale)
+    asked = PassSettings(loss.cycle > 0, loss.identity > 0, settings.cycle_noise, shown)
 
     def derive(*given: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor]:
         *parts, weight = given
@@ -133,6 +135,14 @@ def average_decay(step: int, ema: float) -> float:
     average of a short run would half consist of the weights that it began with.
     """
     return min(ema, (1 + step) / (10 + step))
+
+
+def _picture_ends(scale: ScaleSettings) -> tuple[float, float] | None:
+    """Find where a picture saturates in [-1, 1], if pictures show less than the scale."""
+    if scale.ct_picture is None:
+        return None
+    low, high = scale_ct(torch.tensor(scale.ct_picture), scale.ct_curve).tolist()
+    return low, high
 
 
 def _parts(batch: Batch) -> tuple[Tensor | None, ...]:

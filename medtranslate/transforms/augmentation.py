@@ -124,7 +124,7 @@ def in_other_units(
     """Bend MR slices [B, 1, S, S] in [-1, 1] and the brightness of their tissues [B, tissues] alike.
 
     Args:
-        strength: 0 for no change; at 1, a gain of up to 2 or down to a half, and a |log gamma| of up to `_BEND`.
+        strength: 0 for no change, 1 for a gain between a half and two and a |log gamma| of up to `_BEND`.
     """
     change = strength * (2 * torch.rand(2, len(slices), 1, 1, 1, generator=generator) - 1)
     gain, bend = torch.exp(change * torch.tensor([_GAIN, _BEND]).reshape(2, 1, 1, 1, 1)).to(

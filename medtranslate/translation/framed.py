@@ -147,6 +147,15 @@ class Framed:
         """Compute the units of `volume` per unit of [-1, 1] at each voxel of slices in [-1, 1]."""
         return units_per_step(slices, self._units(modality, scale))
 
+    def output_ends(self, modality: Modality, scale: ScaleSettings) -> tuple[float, float]:
+        """Find the values of a translation that are -1 and +1; a picture saturates before it reaches them."""
+        units = self._units(modality, scale)
+        return units[0], units[-1]
+
+    def in_units(self, slices: Floats, modality: Modality, scale: ScaleSettings) -> Floats:
+        """Convert slices in [-1, 1] to the units of `volume`."""
+        return unscale_ct(slices, self._units(modality, scale))
+
     def _units(self, modality: Modality, scale: ScaleSettings) -> tuple[float, ...]:
         """Find the values of a translation that are equal steps from -1 to +1."""
         if not self.axial.is_picture:

@@ -258,11 +258,15 @@ def _finish(
         clear(spread, outline, 0.0)
         clear(unit, outline)
     head = head_mask([to_slices(unit), to_slices(made)], [(-1.0, 1.0)] * 2).T
-    if known := model.description.calibration.get(to):
-        spread[~head] = 0.0
-        spread[head] = calibrated(spread[head], known)
-    for deviation, plane in zip(spread, made, strict=True):
+    known = model.description.calibration.get(to)
+    lower, upper = seen.output_ends(to, scale)
+    step = (upper - lower) / 2
+    for deviation, plane, inside in zip(spread, made, head, strict=True):
         deviation *= seen.gain(plane, to, scale)
+        if known:
+            values = (seen.in_units(plane[inside], to, scale) - lower) / step - 1
+            deviation[inside] = step * calibrated(values, deviation[inside] / step, known)
+            deviation[~inside] = 0.0
     uncertainty = Uncertainty(
         samples=samples,
         seed=seed,

@@ -8,35 +8,45 @@ from hypothesis.extra import numpy as hnp
 from pydantic import ValidationError
 
 from medtranslate.metrics import calibrated, fit_calibration
-from medtranslate.records import Calibration
+from medtranslate.records import Calibration, Curve
 
 
 def test_deviations_become_the_errors_of_voxels_of_that_spread() -> None:
     rng = np.random.default_rng(0)
 
-    def drawn(count: int) -> tuple[np.ndarray, np.ndarray]:
-        spread = rng.uniform(0, 1, count)
-        return spread, np.abs(rng.standard_normal(count)) * (0.2 + 4 * spread**2)
+    def drawn(count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        made, spread = rng.uniform(-1, 1, count), rng.uniform(0, 1, count)
+        return made, spread, np.abs(rng.standard_normal(count)) * (0.2 + 4 * spread**2) * (1.5 + made)
 
-    known = fit_calibration(*drawn(100_000), "drawn numbers")
-    spread, errors = drawn(50_000)
-    deviation = calibrated(spread, known)
-    for part in np.array_split(np.argsort(spread), 10):
-        ratio = np.sqrt(np.mean(errors[part] ** 2) / np.mean(deviation[part] ** 2))
-        assert ratio == pytest.approx(1, abs=0.06)
+    known = fit_calibration(*drawn(200_000), "drawn numbers")
+    made, spread, errors = drawn(100_000)
+    deviation = calibrated(made, spread, known)
+    for order in (made, spread):
+        for part in np.array_split(np.argsort(order), 10):
+            ratio = np.sqrt(np.mean(errors[part] ** 2) / np.mean(deviation[part] ** 2))
+            assert ratio == pytest.approx(1, abs=0.1)
     assert np.mean(errors <= 2 * deviation) == pytest.approx(0.954, abs=0.005)
     assert known.on == "drawn numbers"
 
 
 def test_errors_that_fall_with_the_spread_leave_a_constant() -> None:
     errors = np.linspace(9, 1, 400)
-    known = fit_calibration(np.linspace(0, 1, 400), errors, "")
-    assert known.error == pytest.approx([np.sqrt(np.mean(errors**2))] * len(known.error))
+    (curve,) = fit_calibration(np.zeros(400), np.linspace(0, 1, 400), errors, "").curves
+    assert curve.error == pytest.approx([np.sqrt(np.mean(errors**2))] * len(curve.error))
 
 
 def test_a_spread_of_one_value_gives_one_deviation() -> None:
-    known = fit_calibration(np.zeros(64), np.full(64, 3.0), "")
-    assert calibrated(np.array([0.0, 1.0]), known).tolist() == [3.0, 3.0]
+    known = fit_calibration(np.linspace(0, 1, 64), np.zeros(64), np.full(64, 3.0), "")
+    assert calibrated(np.array([0.0, 1.0]), np.array([0.0, 1.0]), known).tolist() == [3.0, 3.0]
+
+
+def test_values_that_half_of_the_voxels_share_have_one_curve() -> None:
+    made = np.r_[np.full(500, -1.0), np.linspace(0, 1, 500)]
+    errors = np.r_[np.full(500, 1.0), np.full(500, 5.0)]
+    known = fit_calibration(made, np.linspace(0, 1, 1000), errors, "")
+    assert [curve.value for curve in known.curves].count(-1.0) == 1
+    found = calibrated(np.array([-1.0, 0.5]), np.array([0.5, 0.5]), known)
+    assert found.tolist() == pytest.approx([1.0, 5.0])
 
 
 @given(
@@ -45,9 +55,9 @@ def test_a_spread_of_one_value_gives_one_deviation() -> None:
 )
 def test_no_deviation_is_below_that_of_a_smaller_spread(spread: np.ndarray, seed: int) -> None:
     errors = np.random.default_rng(seed).exponential(size=len(spread))
-    known = fit_calibration(spread, errors, "")
+    known = fit_calibration(spread[::-1], spread, errors, "")
     at = np.linspace(-0.1, 1.1, 50)
-    deviation = calibrated(at, known)
+    deviation = calibrated(np.full(50, spread.mean()), at, known)
     assert (np.diff(deviation) >= 0).all()
     assert errors.min() * (1 - 1e-4) <= deviation.min() <= deviation.max() <= errors.max() * (1 + 1e-4)
 
@@ -66,4 +76,10 @@ def test_no_deviation_is_below_that_of_a_smaller_spread(spread: np.ndarray, seed
 )
 def test_what_is_no_rising_curve_is_refused(points: dict[str, list[float]], words: str) -> None:
     with pytest.raises(ValidationError, match=words):
-        Calibration(**points, on="")  # type: ignore[arg-type]
+        Curve(value=0.0, **points)  # type: ignore[arg-type]
+
+
+def test_curves_of_falling_values_are_refused() -> None:
+    curves = tuple(Curve(value=value, spread=(0.1,), error=(0.1,)) for value in (0.5, 0.5))
+    with pytest.raises(ValidationError, match="have to rise"):
+        Calibration(curves=curves, on="")

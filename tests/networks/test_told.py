@@ -38,6 +38,29 @@ def test_its_loss_reaches_the_weights_that_mix():
     assert generators.to_mr.mix[0].weight.grad.abs().sum() > 0
 
 
+def test_unpaired_ct_becomes_mr_in_the_contrast_of_the_mr_beside_it():
+    """Which the generator of CT sees, and in which the MR comes back; CT is judged as a picture shows it."""
+    torch.manual_seed(0)
+    generators = Generators(replace(SMALL, seen=len(TOLD)))
+    told = list[torch.Tensor]()
+    forward = generators.to_mr.forward
+    generators.to_mr.forward = lambda image, brightness, draw: (
+        told.append(brightness) or forward(image, brightness, draw=draw)
+    )
+    images = {
+        name: torch.rand(2, 1, 32, 32) for name in ("ct", "mr", "anchor_ct", "anchor_mr", "anchor_wanted")
+    }
+    batch = Batch(**images, anchor_told=torch.rand(2, len(TOLD)))
+    passes = generators(batch, PassSettings(cycle=True, identity=True, noise=0.0, shown=(-0.1, 0.1)))
+    seen = generators.to_ct.seen(batch.mr)
+    torch.testing.assert_close(told[0], torch.cat([seen, batch.anchor_told]))
+    torch.testing.assert_close(told[1], torch.cat([seen, seen]))
+    for ct in (passes.fake_ct, passes.cycled_ct, passes.identity_ct):
+        assert ct.abs().max() <= 0.1
+    assert passes.anchor.fake_ct.abs().max() > 0.1
+    assert not told[1].requires_grad
+
+
 def test_ct_is_told_nothing_and_others_keep_their_weights():
     assert not hasattr(Generators(SMALL).to_ct, "mix")
     untold = Generators(replace(SMALL, told=0))

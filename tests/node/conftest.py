@@ -91,8 +91,10 @@ LOST_SOCKETS = pytest.mark.filterwarnings("ignore:unclosed <(socket|ssl):Resourc
 
 
 @pytest.fixture(autouse=True)
-def _lost_sockets() -> Iterator[None]:
+def _lost_sockets(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
+    if "begin" not in request.fixturenames:
+        return
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()

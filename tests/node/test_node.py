@@ -315,6 +315,19 @@ def test_a_destination_that_refuses_is_tried_again(begin: Begin, archive: Archiv
     assert archive.counts().total() == 1
 
 
+@pytest.mark.parametrize("status", [0x0111, 0xB000])
+def test_a_destination_that_has_a_result_already_is_not_asked_again(
+    begin: Begin, archive: Archive, series: Series, status: int
+) -> None:
+    """A duplicate, as some archives call it after a kill of the node; and a warning."""
+    archive.status = status
+    node = begin()
+    send(node.port, series("one"))
+    node.settled()
+    assert archive.tries == 1
+    assert leftovers(node) == []
+
+
 def test_a_destination_that_is_away_is_tried_again(begin: Begin, archive: Archive, series: Series) -> None:
     archive.end()
     node = begin()

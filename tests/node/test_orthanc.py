@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,9 @@ from pydicom.uid import (
     generate_uid,
 )
 
+from medtranslate.config import NodeRules, Peer, Rule, WebServer
 from medtranslate.io import Volume, write_volume
+from medtranslate.node.stow import store
 from medtranslate.phantom import HELD_OUT, study
 
 from ..io.test_pacs import Archive, archive, free_port  # noqa: F401 - a fixture among them
@@ -178,7 +181,9 @@ def node(archive: Archive, small_model: Path, tmp_path_factory: Any) -> Iterator
             },
             {"title": "STORESCU", "address": "127.0.0.1"},
         ],
+        "dicomweb": [{"title": "WEB", "url": f"http://127.0.0.1:{archive.web}/dicom-web"}],
         "rules": [
+            {"description": "*by web*", "to": "ct", "model": str(small_model), "send_to": ["WEB"]},
             {"to": "ct", "model": str(small_model), "send_to": ["ORTHANC"]},
             {"to": "mr", "model": str(small_model), "send_to": ["ORTHANC"]},
         ],
@@ -270,6 +275,39 @@ def test_a_real_series_comes_back_into_its_study(
     }
     assert len(places["CT"]) == len(files)
     assert np.allclose(places["CT"], places["MR"], atol=1e-3)
+
+
+def test_a_result_comes_back_by_stow(
+    archive: Archive,  # noqa: F811
+    node: int,
+    tmp_path: Path,
+) -> None:
+    """Sent twice, it is there once."""
+    files = make("sagittal MR", tmp_path / "source")
+    for path in files:
+        header = dcmread(path)
+        header.SeriesDescription = "T1 by web"
+        for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"):
+            setattr(header, keyword, generate_uid(entropy_srcs=["by web", str(header[keyword].value)]))
+        header.file_meta.MediaStorageSOPInstanceUID = header.SOPInstanceUID
+        header.save_as(path)
+    told = upload(archive, files)
+    archive.ask("/modalities/NODE/store", told["ParentSeries"].encode())
+    until(lambda: {"DOC", "SR"} <= set(series_of(archive, told["ParentStudy"])))
+    found = series_of(archive, told["ParentStudy"])
+    counts = {modality: len(instances) for modality, instances in found.items()}
+    assert counts == {"MR": len(files), "CT": len(files), "DOC": 1, "SR": 1}
+    results = [dcmread(BytesIO(archive.ask(f"/instances/{name}/file"))) for name in found["CT"]]
+    for index, result in enumerate(results):
+        result.save_as(tmp_path / f"{index}.dcm")
+    again = sorted(tmp_path.glob("*.dcm"))
+    server = WebServer(title="WEB", url=f"http://127.0.0.1:{archive.web}/dicom-web")
+    rules = NodeRules(peers=(Peer(title="A", address="h"),), rules=(Rule(to="ct"),))
+    assert list(store(again, server, rules)) == again
+    assert series_of(archive, told["ParentStudy"]) == found
+    assert {(result.PatientID, result.StudyInstanceUID) for result in results} == {
+        (header.PatientID, header.StudyInstanceUID) for header in map(dcmread, files)
+    }
 
 
 def test_orthanc_asks_the_node_for_storage_commitment(

@@ -26,6 +26,15 @@ def test_what_is_given_is_read(rules: Callable[..., Path]) -> None:
     assert found.host == "127.0.0.1"
 
 
+def test_the_example_of_the_page_is_read(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "node.md").read_text(encoding="utf-8")
+    (tmp_path / "node.yaml").write_text(page.split("```yaml\n")[1].split("```")[0])
+    (tmp_path / "token.txt").write_text("Bearer TOKEN\n")
+    rules = read_rules(tmp_path / "node.yaml")
+    assert rules.rules[1].send_to == ("ORTHANC", "CLOUD")
+    assert rules.dicomweb[0].authorization == tmp_path / "token.txt"
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
@@ -36,7 +45,7 @@ def test_what_is_given_is_read(rules: Callable[..., Path]) -> None:
         ({"title": "A\\B"}, "title: "),
         ({"port": 0}, "port: "),
         ({"peers": [PEER, PEER]}, "ARCHIVE is there twice"),
-        ({"rules": [{"to": "ct", "send_to": ["ELSEWHERE"]}]}, "rule 1: ELSEWHERE is no peer"),
+        ({"rules": [{"to": "ct", "send_to": ["ELSEWHERE"]}]}, "rule 1: ELSEWHERE is neither a peer nor"),
         ({"rules": [{"to": "ct", "calling": "ELSEWHERE"}]}, "rule 1: ELSEWHERE is no peer"),
         ({"peers": [{"title": "ARCHIVE", "address": "h"}]}, "may go to ARCHIVE, which has no port"),
         ({"peers": [PEER | {"tls": True}]}, "peer ARCHIVE: tls needs the certificates"),

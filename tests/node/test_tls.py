@@ -7,12 +7,19 @@ import socket
 import ssl
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from medtranslate.config import NodeRules, Peer, Rule, WebServer
+from medtranslate.config.node import Certificates
+from medtranslate.errors import Undelivered
+from medtranslate.node.stow import store
+
 from .conftest import ARCHIVE, LOST_SOCKETS, Archive, Running, called, send, until
+from .web_server import WebArchive
 
 if not shutil.which("openssl"):
     pytest.skip("needs openssl", allow_module_level=True)
@@ -115,6 +122,41 @@ def test_an_archive_of_another_authority_gets_nothing(
     archive.end()
     assert archive.received == []
     assert len(list((node.folder / "outgoing").iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    ("authority", "host"), [("ours", "127.0.0.1"), ("theirs", "127.0.0.1"), ("ours", "localhost")]
+)
+def test_a_dicomweb_server_needs_a_certificate_of_its_address(
+    certificates: Path, series: Callable[..., list[Path]], authority: str, host: str
+) -> None:
+    """The server asks the node for one, too; without `tls` the authorities of the system count."""
+    web = WebArchive(context(certificates, authority, "ours", ssl.PROTOCOL_TLS_SERVER))
+    files, server = series("one"), WebServer(title="WEB", url=web.url.replace("127.0.0.1", host))
+    plain = NodeRules(peers=(Peer(title="A", address="h"),), rules=(Rule(to="ct"),))
+    own = {key: certificates / f"ours.{end}" for key, end in [("cert", "crt"), ("key", "key"), ("ca", "ca")]}
+    known = replace(plain, tls=Certificates(**own))
+    if (authority, host) == ("ours", "127.0.0.1"):
+        assert list(store(files, server, known)) == files
+    else:
+        with pytest.raises(Undelivered, match=r"agree on no TLS \(CERTIFICATE_VERIFY_FAILED\)"):
+            list(store(files, server, known))
+    with pytest.raises(Undelivered, match="agree on no TLS"):
+        list(store(files, server, plain))
+    web.end()
+    assert web.counts().total() == (len(files) if (authority, host) == ("ours", "127.0.0.1") else 0)
+
+
+def test_without_tls_the_authorities_of_the_system_count(
+    certificates: Path, series: Callable[..., list[Path]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours = context(certificates, "ours", "ours", ssl.PROTOCOL_TLS_SERVER)
+    ours.verify_mode = ssl.CERT_NONE
+    web, files = WebArchive(ours), series("one")
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificates / "ours.ca"))
+    plain = NodeRules(peers=(Peer(title="A", address="h"),), rules=(Rule(to="ct"),))
+    assert list(store(files, WebServer(title="WEB", url=web.url), plain)) == files
+    web.end()
 
 
 def test_a_silent_caller_holds_nobody_up(

@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from medtranslate.checkpoint import load_model
+from medtranslate.config import ScaleSettings
 from medtranslate.errors import Diverged, OutputExists, SettingsError, Unreadable
 from medtranslate.gate import fit as gate_fit
 from medtranslate.model import ImagePool
@@ -57,6 +58,15 @@ def test_the_anchor_alone_and_the_plain_method_alone_train(settings, tmp_path, r
     fit(replace(settings, loss=plain, out=tmp_path / "plain", images=8), quiet=True)
     with pytest.raises(SettingsError, match="nothing to learn"):
         fit(replace(settings, unpaired=False, loss=plain, out=tmp_path / "none"), quiet=True)
+
+
+def test_unpaired_images_train_a_model_that_is_told_the_contrast_it_sees(settings, tmp_path):
+    network = replace(settings.network, told=7, seen=7)
+    hu = ScaleSettings(ct_window=(-1000, 2000), ct_knots=(-20, 100), ct_picture=(-20, 100))
+    told = replace(settings, network=network, scale=hu, out=tmp_path / "told", images=8)
+    assert fit(told, quiet=True)["images"] == 8
+    with pytest.raises(SettingsError, match=r"network\.seen 7"):
+        fit(replace(told, network=replace(network, seen=0), out=tmp_path / "blind"), quiet=True)
 
 
 def test_a_batch_that_cannot_hold_each_slice_twice_is_refused(settings):

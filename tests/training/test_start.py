@@ -20,7 +20,7 @@ from medtranslate.checkpoint import (
     save_calibration,
 )
 from medtranslate.errors import ModelRefused, SettingsError, Unreadable
-from medtranslate.records import Calibration
+from medtranslate.records import Calibration, Curve
 from medtranslate.training import fit, loop
 
 STILL = {"learning_rate": 1e-12, "discriminator_rate": 1e-12}
@@ -121,7 +121,9 @@ def test_a_run_is_resumed_without_its_parent(settings, model):
 
 
 def test_a_calibration_is_dropped_and_that_is_said(settings, model, capsys):
-    save_calibration(model, {"ct": Calibration(spread=(0.1,), error=(0.2,), on="two heads")})
+    save_calibration(
+        model, {"ct": Calibration(curves=(Curve(value=0, spread=(0.1,), error=(0.2,)),), on="two heads")}
+    )
     done = fit(replace(settings, parent=str(model), images=4, every=4), quiet=True)
     assert load_model(done["model"]).description.calibration == {}
     assert "medtranslate calibrate" in capsys.readouterr().err

@@ -10,7 +10,7 @@ from PIL import Image
 
 from medtranslate import phantom
 from medtranslate.config import AugmentSettings, ScaleSettings
-from medtranslate.data import open_sources
+from medtranslate.data import brightness_each, open_sources
 from medtranslate.io import Meta, Volume, write_volume
 from medtranslate.phantom import TOLD
 from medtranslate.training.rendered import as_picture, rendered_anchor, rendered_kinds
@@ -125,10 +125,14 @@ def test_a_picture_and_a_volume_teach_what_each_of_them_tells(settings, tmp_path
     ends = scale_ct(torch.tensor([-20.0, 100.0]), scale.ct_curve)
     torch.testing.assert_close(windowed["anchor_known"], ends.repeat(4, 1))
     assert in_hu["anchor_ct"].max() > windowed["anchor_ct"].max() > ends[1] - 0.02
-    shown = as_picture(in_hu["anchor_ct"], both)
+    shown = as_picture(in_hu["anchor_ct"], both, torch.Generator())
     assert shown.max() <= ends[1] + 1e-5
     inside = (in_hu["anchor_ct"] > ends[0] + 0.25) & (in_hu["anchor_ct"] < ends[1])
     torch.testing.assert_close(shown[inside], in_hu["anchor_ct"][inside], atol=1e-3, rtol=0)
+    bent = replace(both, augment=replace(both.augment, ct_window=0.2))
+    otherwise = as_picture(in_hu["anchor_ct"], bent, torch.Generator().manual_seed(0))
+    assert otherwise.max() <= ends[1] + 1e-5
+    assert (otherwise[inside] - shown[inside]).abs().mean() > 0.02
 
 
 def test_ct_is_shown_in_another_window_and_asked_for_in_its_own(settings):
@@ -141,6 +145,30 @@ def test_ct_is_shown_in_another_window_and_asked_for_in_its_own(settings):
     assert (ct - other).abs().mean() > 0.02
     assert torch.equal(ct[ct >= 1], other[ct >= 1])
     assert torch.equal(ct[ct <= -1], other[ct <= -1])
+
+
+def test_tissues_are_as_bright_as_is_said_of_them(settings):
+    """In the MR that is translated and in the one that is asked for, however they are shown."""
+    network = replace(settings.network, seen=7, told=7)
+    told = replace(settings, network=network, augment=AugmentSettings(mr_look=0.8, shift=0.01))
+    brightness = torch.rand(24, 7, generator=torch.Generator().manual_seed(0)) * 1.5 - 0.9
+    slices = torch.full((24, 1, 64, 64), -1.0)
+    slices[..., 12:52, 12:52] = brightness[:, :1, None, None]
+    still = dict.fromkeys(NAMES, slices) | dict.fromkeys(("anchor_seen", "anchor_told"), brightness)
+    images = moved_anchor(told, still | {"anchor_known": torch.tensor([[-1.0, 1.0]]).repeat(24, 1)}, 3)
+    middle = {name: images[name][..., 30:34, 30:34].mean((1, 2, 3)) for name in NAMES}
+    torch.testing.assert_close(middle["anchor_wanted"], images["anchor_told"][:, 0])
+    assert (middle["anchor_mr"] - images["anchor_seen"][:, 0]).abs().mean() < 0.15
+    for name, fact in (("anchor_mr", "anchor_seen"), ("anchor_wanted", "anchor_told")):
+        assert (images[fact] - brightness).abs().mean() > 0.05, name
+
+
+def test_brightness_is_that_of_the_scaled_slice(settings):
+    images = torch.tensor([200.0, 1000.0]).reshape(2, 1, 1, 1).repeat(1, 1, 8, 8)
+    images[:, :, :4] = 0
+    half = torch.full((2, 7), -0.8)  # 100 of 1000
+    found = brightness_each(half, images, settings.scale)
+    torch.testing.assert_close(found[:, 0], torch.tensor([0.0, -0.8]))
 
 
 def test_kept_mr_is_bent_each_time(kept):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from shutil import copyfile
 
 import numpy as np
 import pytest
@@ -11,14 +13,17 @@ import torch
 from PIL import Image
 from pydicom import dcmread
 
-from medtranslate.checkpoint import load_model, save_model
-from medtranslate.config import NetworkSettings, ScaleSettings, TranslateSettings
+from medtranslate.batch import run_batch
+from medtranslate.checkpoint import Model, load_model, save_model
+from medtranslate.config import BatchSettings, NetworkSettings, ScaleSettings, TranslateSettings
 from medtranslate.errors import ModelRefused, UsageError
 from medtranslate.io import read_volume, write_volume
 from medtranslate.model import Generators
-from medtranslate.phantom import TOLD, nearest_contrast, nominal_brightness, study
+from medtranslate.phantom import TOLD, named_brightness, nearest_contrast, nominal_brightness, study
+from medtranslate.records import Calibration, Curve
 from medtranslate.transforms import unscale_ct, windowed_curve
-from medtranslate.translation import Translator, translate
+from medtranslate.translation import Translator, sample_volume, translate
+from medtranslate.translation.contrast import as_bright_as, told_like
 from medtranslate.translation.translator import sheet_of
 
 SCALE = ScaleSettings(
@@ -132,26 +137,75 @@ def test_a_record_names_the_contrast_that_the_model_sees(told, head):
     assert back.record.contrast is None
 
 
+def test_errors_are_calibrated_in_hu_along_a_curved_scale(told, head):
+    """A curve of slope one leaves every deviation as it is, in brain as in bone."""
+    model = load_model(str(told))
+    raw = sample_volume(read_volume(head / "mr.nii.gz"), model, "ct", samples=3).uncertainty
+    same = Calibration(curves=(Curve(value=0.0, spread=(0.0, 2.0), error=(0.0, 2.0)),), on="itself")
+    description = replace(model.description, calibration={"ct": same})
+    known = Model(description, model.generators, model.means)
+    done = sample_volume(read_volume(head / "mr.nii.gz"), known, "ct", samples=3).uncertainty
+    inside = done.values > 0
+    assert len(np.unique((raw.values[inside] * 1e3).round())) > 10
+    np.testing.assert_allclose(done.values[inside], raw.values[inside], rtol=1e-3)
+
+
 @pytest.mark.parametrize("contrast", ["t1", "t2", "flair", "pd", "t1c"])
 def test_the_nearest_contrast_of_a_sequence_is_its_own(contrast):
     noise = np.random.default_rng(0).normal(0, 0.02, len(TOLD)).astype(np.float32)
-    assert nearest_contrast(nominal_brightness(contrast) + noise) == contrast
+    told = nominal_brightness(contrast) + noise
+    assert nearest_contrast(told) == contrast
+    # A picture of it is darker or brighter as a whole.
+    assert nearest_contrast((told + 1) * 0.6 - 1) == contrast
+
+
+def test_brightness_is_corrected_by_the_voxels_of_the_tissues():
+    """A T1 whose scalp is near the coil: fat white, brain dark, and its ratios as they were seen."""
+    seen = 2 * np.array([0.9, 0.3, 0.4, 0.05, 0.4, 0.6, 0.3], np.float32) - 1
+    mr, ct = np.full((2, 1, 64, 64), -1.0, np.float32), np.full((2, 1, 64, 64), -1000.0, np.float32)
+    for rows, share, hu in ((slice(4, 14), 0.8, -95.0), (slice(20, 50), 0.25, 32.0)):
+        mr[..., rows, 8:56], ct[..., rows, 8:56] = 2 * share - 1, hu
+    found = dict(zip(TOLD, (as_bright_as(seen, mr, ct) + 1) / 2, strict=True))
+    assert found["fat"] == pytest.approx(0.8, abs=0.01)
+    assert (found["grey matter"] + found["white matter"]) / 2 == pytest.approx(0.25, abs=0.01)
+    assert found["white matter"] / found["grey matter"] == pytest.approx(1.5, abs=0.01)
+    assert found["diploe"] / found["fat"] == pytest.approx(0.4 / 0.9, abs=0.01)
+    # No fluid is shown, so what was seen of it stands.
+    assert found["csf"] == pytest.approx(0.05, abs=0.001)
 
 
 def test_an_mr_like_another_has_what_was_seen_in_that_one(told, head, tmp_path):
     out = run(head / "ct.nii.gz", tmp_path / "mr.nii.gz", told, "mr", like=head / "mr.nii.gz")
     model = json.loads((tmp_path / "mr.translation.json").read_text())["model"]
     assert "contrast" not in model
-    seen = Translator(load_model(str(told)), "ct").translate(read_volume(head / "mr.nii.gz")).record.contrast
-    # It looks at every few slices only.
-    assert model["brightness"] == pytest.approx(seen.brightness, abs=0.05)
+    seen = told_like(load_model(str(told)), read_volume(head / "mr.nii.gz"))
+    assert model["brightness"] == named_brightness(seen.brightness)
     plain = read_volume(run(head / "ct.nii.gz", tmp_path / "t2.nii.gz", told, "mr")).values
     assert not np.array_equal(read_volume(out).values, plain)
 
 
-def test_two_contrasts_are_refused(told, head, tmp_path):
-    with pytest.raises(UsageError, match="leave one out"):
-        run(head / "ct.nii.gz", tmp_path / "mr.nii.gz", told, "mr", like=head / "mr.nii.gz", contrast="t1")
+def test_a_batch_meets_a_contrast_and_begins_anew_with_another(told, head, tmp_path):
+    like, out = tmp_path / "like.nii.gz", tmp_path / "out"
+    (tmp_path / "in").mkdir()
+    copyfile(head / "ct.nii.gz", tmp_path / "in" / "ct.nii.gz")
+    copyfile(head / "mr.nii.gz", like)
+    settings = BatchSettings(source=tmp_path / "in", out=out, to="mr", model=str(told), like=like, workers=1)
+    single = run(head / "ct.nii.gz", tmp_path / "mr.nii.gz", told, "mr", like=like)
+    states = [run_batch(settings, quiet=True).items[0].state for _ in range(2)]
+    assert states == ["done", "skipped"]
+    (made,) = out.rglob("*.nii.gz")
+    np.testing.assert_allclose(read_volume(made).values, read_volume(single).values, atol=1)
+    mr = read_volume(head / "mr.nii.gz")
+    write_volume(replace(mr, values=mr.values.max() - mr.values), like, overwrite=True)
+    assert run_batch(settings, quiet=True).items[0].state == "done"
+
+
+@pytest.mark.parametrize("asked", [{"contrast": "t1"}, {"like": True}, {"contrast": "t1", "like": True}])
+def test_two_contrasts_or_one_of_a_ct_are_refused(told, head, tmp_path, asked):
+    asked |= {"like": head / "mr.nii.gz"} if "like" in asked else {}
+    to = "mr" if len(asked) == 2 else "ct"
+    with pytest.raises(UsageError, match="leave"):
+        run(head / "mr.nii.gz", tmp_path / "made.nii.gz", told, to, **asked)
     assert not list(tmp_path.iterdir())
 
 

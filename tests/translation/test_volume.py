@@ -14,7 +14,7 @@ from medtranslate.io import Meta, Volume
 from medtranslate.io.layout import from_axial, pixel_mm, to_axial, to_slices
 from medtranslate.modality import OTHER
 from medtranslate.phantom import study
-from medtranslate.records import Calibration
+from medtranslate.records import Calibration, Curve
 from medtranslate.runtime import staged
 from medtranslate.transforms import (
     AIR,
@@ -87,7 +87,8 @@ def test_a_calibrated_model_gives_the_errors_to_expect_inside_the_head(head, mod
     raw = sample_volume(head.mr, model, "ct", samples=3)
     units = raw.uncertainty.values / 60
     spread = np.quantile(units[units > 0], [0.2, 0.5, 0.8])
-    known = Calibration(spread=tuple(spread), error=(0.1, 0.2, 0.4), on="three heads")
+    curve = Curve(value=0.0, spread=tuple(spread), error=(0.1, 0.2, 0.4))
+    known = Calibration(curves=(curve,), on="three heads")
     description = replace(model.description, calibration={"ct": known})
     done = sample_volume(head.mr, Model(description, model.generators, model.means), "ct", samples=3)
     assert np.array_equal(done.volume.values, raw.volume.values)
