@@ -23,8 +23,7 @@ LOOKED_AT = 16
 """Most slices of an MR whose contrast is to be met, spread over those that show the head."""
 
 _SHOWN = (
-    (("grey matter", "white matter"), ("venous blood",), (22.0, 42.0)),
-    (("csf",), (), (-2.0, 14.0)),
+    (("grey matter", "white matter"), ("csf", "venous blood"), (22.0, 42.0)),
     (("fat",), ("diploe", "muscle"), (-130.0, -60.0)),
 )
 """Tissues whose voxels are measured, those that keep their ratio to them, and their HU."""
