@@ -65,6 +65,15 @@ def test_the_image_runs_without_rights_and_builds_from_files_of_the_repository()
     assert needed <= set(let_in)
 
 
+def test_the_apptainer_recipe_copies_no_file_to_where_the_build_hides_it() -> None:
+    sections = (ROOT / "containers" / "medtranslate.def").read_text(encoding="utf-8").split("\n%")
+    (files,) = [section for section in sections if section.startswith("files")]
+    targets = [Path(line.split()[1]) for line in files.splitlines()[1:] if line.startswith("    ")]
+    assert targets
+    hidden = {"dev", "home", "proc", "root", "sys", "tmp"}  # the host's are mounted there
+    assert not [target for target in targets if target.parts[1] in hidden]
+
+
 def test_hadolint_finds_nothing() -> None:
     beside = Path(sys.executable).parent / "hadolint"
     program = beside if beside.exists() else shutil.which("hadolint")

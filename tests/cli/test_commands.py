@@ -309,6 +309,7 @@ def test_a_batch_tells_a_table_and_ends_with_four_if_something_failed_or_is_doub
     failed = Outcome(name="b\n.nii", state="failed", output="b\n.nii", reason="b\n.nii: empty file")
     batches = [Batch(items=[done], seconds=3.0), Batch(items=[done, failed], seconds=3.0)]
     stub("batch", run_batch=lambda settings, quiet: batches.pop(0))
+    stub("batch.folder", part_of=lambda settings: "", own=lambda name, part: name)
     command = ["batch", "src", "out", "--to", "ct", "--model", "m"]
     assert cli.invoke(command) == 0
     assert capsys.readouterr().out.splitlines()[1].split() == ["done", "1", "30", "2.5"]

@@ -199,9 +199,11 @@ def test_an_ignored_interrupt_stays_ignored() -> None:
 TALKATIVE = """
 import logging, sys, types, warnings
 
+PATIENT = "Doe^Jane"  # its own line: Python 3.13 shows a warning's line of `-c`
+
 def write_study(settings):
-    warnings.warn("Invalid value for VR DA: 'Doe^Jane'")
-    logging.getLogger("pydicom").warning("Doe^Jane")
+    warnings.warn(f"Invalid value for VR DA: {PATIENT!r}")
+    logging.getLogger("pydicom").warning(PATIENT)
 
 sys.modules["medtranslate.phantom"] = types.ModuleType("phantom")
 sys.modules["medtranslate.phantom"].write_study = write_study
