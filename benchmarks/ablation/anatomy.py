@@ -94,7 +94,7 @@ def twins(
     for index in range(count):
         one = slice(index, index + 1)
         top = mr_top(ill.mr[one], scale.mr_percentile)
-        ct = scale_ct(torch.cat([ill.ct[one], well.ct[one]]), scale.ct_window)
+        ct = scale_ct(torch.cat([ill.ct[one], well.ct[one]]), scale.ct_curve)
         mr = scale_mr(torch.cat([ill.mr[one], well.mr[one]]), top)
         frame, head = find_frame(ct[:1], "ct", network.margin, scale=scale)
         framed.append([into_frame(isolate(image[None], head), frame, network.size) for image in (*ct, *mr)])

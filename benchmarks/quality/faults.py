@@ -37,6 +37,7 @@ from medtranslate.io import read_volume
 from medtranslate.io.layout import to_axial
 from medtranslate.phantom import HELD_OUT, LABEL, PROTOCOLS, Protocol, study
 from medtranslate.report import draw as sheet
+from medtranslate.transforms import unscale_ct
 from medtranslate.translation import sample_volume, sheet_of, translate_volume
 
 Plane = NDArray[np.floating]
@@ -110,7 +111,7 @@ def templates(folder: Path, model: Model) -> Iterator[Case]:
     t1, ct = (read_volume(folder / f"{name}.nii.gz") for name in ("t1-template", "ct-template-hu"))
     t1 = t1.with_meta(modality="mr")
     source, made, true = (to_axial(volume) for volume in (t1, translate_volume(t1, model, "ct")[0], ct))
-    window, size = model.description.scale.ct_window, made.spacing[0]
+    window, size = model.description.scale.shown_window, made.spacing[0]
     values, truth = made.values, true.values.clip(*window)
     top = float(np.percentile(source.values, 99))
     height = made.affine[2, 3] + made.spacing[2] * np.arange(values.shape[2])
@@ -137,8 +138,9 @@ def worst_fluid(contrast: StreamContrast | str, model: Model) -> Case:
     with patch.dict(PROTOCOLS, pd=PD):
         pairs = twins(DRAWN, SLICES, network, scale, contrast)
     shown = [pairs.healthy_mr, translated(model, pairs.healthy_mr, "ct"), pairs.healthy_ct]
-    low, high = scale.ct_window
-    made, true = ((part[:, 0].float().numpy() + 1) * (high - low) / 2 + low for part in shown[1:])
+    made, true = (
+        unscale_ct(part[:, 0].float(), scale.ct_curve).numpy().clip(*scale.shown_window) for part in shown[1:]
+    )
     measured = {
         index: (less(made[index], *areas), less(true[index], *areas))
         for index in range(SLICES)
@@ -146,14 +148,18 @@ def worst_fluid(contrast: StreamContrast | str, model: Model) -> Case:
     }
     print(f"{contrast}, mean of {len(measured)} slices: {np.mean(list(measured.values()), axis=0).round(1)}")
     worst = max(measured, key=lambda index: measured[index][0])
-    unit: list[Plane] = [(part[worst, 0].float().numpy() + 1) / 2 for part in shown]
+    mr: Plane = (shown[0][worst, 0].float().numpy() + 1) / 2
+    ct = [grey(part[worst].T, *scale.shown_window) for part in (made, true)]
     said = "fluid less brain in HU"
-    return Case(f"fluid, {contrast.upper()}", (unit[0], unit[1], unit[2]), said, *measured[worst])
+    return Case(f"fluid, {contrast.upper()}", (mr, ct[0], ct[1]), said, *measured[worst])
 
 
 def bleeding(model: Model) -> Case:
     """Translate a digital head with a haemorrhage."""
-    head, window = study(BLED, size=SIZE, spacing=SPACING, contrast="t2"), model.description.scale.ct_window
+    head, window = (
+        study(BLED, size=SIZE, spacing=SPACING, contrast="t2"),
+        model.description.scale.shown_window,
+    )
     values, truth = translate_volume(head.mr, model, "ct")[0].values, head.ct.values.clip(*window)
     blood = ndimage.binary_erosion(head.labels.values == LABEL["haemorrhage"])
     index = int(np.argmax(blood.sum(axis=(0, 1))))
@@ -177,7 +183,7 @@ def to_mr(model: Model) -> Case:
     apart = [float(part[matter].mean() - part[white].mean()) for part in (made, true)]
     index = int(np.argmax(white.sum(axis=(0, 1))))
     planes = (
-        plane_of(head.ct.values, index, *scale.ct_window),
+        plane_of(head.ct.values, index, *scale.shown_window),
         plane_of(made, index, *scale.mr_range),
         plane_of(true, index, *scale.mr_range),
     )
@@ -186,7 +192,7 @@ def to_mr(model: Model) -> Case:
 
 def pictures(pairs: Path, case: str, model: Model) -> Iterator[tuple[float, float]]:
     """Measure fluid less brain of translation and truth, for each slice of a case that shows fluid."""
-    low, high = model.description.scale.ct_window
+    low, high = model.description.scale.shown_window
     for path in sorted((pairs / "CT").glob(f"{case}*")):
         source = read_volume(pairs / "MRI" / path.name, modality="mr")
         made = translate_volume(source, model, "ct")[0]

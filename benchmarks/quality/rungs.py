@@ -116,8 +116,7 @@ def translated(source: Volume, model: Model, to: Modality, contrast: Contrast | 
 
 def shown_hu(model: Model) -> tuple[float, float]:
     """Return the HU that are black and white in a model's CT pictures."""
-    scale = model.description.scale
-    return scale.ct_picture or scale.ct_window
+    return model.description.scale.shown_window
 
 
 def in_window(grey: Values, to: Modality, model: Model) -> Values:

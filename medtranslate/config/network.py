@@ -33,6 +33,11 @@ class ScaleSettings:
         """HU at equal steps of the networks' range, from its lower to its upper end."""
         return (self.ct_window[0], *self.ct_knots, self.ct_window[1])
 
+    @property
+    def shown_window(self) -> Ends:
+        """HU that are black and white in a CT picture."""
+        return self.ct_picture or self.ct_window
+
     @model_validator(mode="after")
     def _rises(self) -> Self:
         if any(low >= high for low, high in pairwise(self.ct_curve)):

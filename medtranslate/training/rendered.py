@@ -61,7 +61,7 @@ def rendered_anchor(
     slices, scale = ct.draw(count, generator), settings.scale
     if slices.shape[-1] != settings.network.size:
         slices = functional.interpolate(slices, (settings.network.size,) * 2, mode="area")
-    window = scale.ct_window if ct.in_hu else (scale.ct_picture or scale.ct_window)
+    window = scale.ct_window if ct.in_hu else scale.shown_window
     hu = unscale_ct(slices, scale.ct_curve if ct.in_hu else picture_curve(scale, 1.0))
     shown = scale_ct(hu, window if ct.in_hu else (0.0, 1.0))
     seed = int(torch.randint(2**62, (), generator=generator))
@@ -85,7 +85,7 @@ def as_picture(ct: Tensor, settings: TrainSettings, generator: torch.Generator |
         generator: of its own window, which differs by `augment.ct_window` (default: it has the scale's).
     """
     scale = settings.scale
-    grey = scale_ct(unscale_ct(ct, scale.ct_curve), scale.ct_picture or scale.ct_window)
+    grey = scale_ct(unscale_ct(ct, scale.ct_curve), scale.shown_window)
     if generator is not None and settings.augment.ct_window:
         grey = other_window(grey, settings.augment.ct_window, generator)
     return scale_ct((grey + 1) / 2, picture_curve(scale, 1.0))

@@ -137,7 +137,7 @@ def picture_curve(scale: ScaleSettings, levels: float) -> tuple[float, ...]:
 
 def windowed_curve(scale: ScaleSettings, levels: float) -> tuple[float, ...]:
     """Find the grey values that equal steps become in a windowed picture, which saturates at its ends."""
-    black, white = scale.ct_picture or scale.ct_window
+    black, white = scale.shown_window
     return _in_levels(scale.ct_curve, (white - black) / levels, black)
 
 
