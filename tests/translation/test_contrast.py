@@ -170,8 +170,7 @@ def test_brightness_is_corrected_by_the_voxels_of_the_tissues():
     assert (found["grey matter"] + found["white matter"]) / 2 == pytest.approx(0.25, abs=0.01)
     assert found["white matter"] / found["grey matter"] == pytest.approx(1.5, abs=0.01)
     assert found["diploe"] / found["fat"] == pytest.approx(0.4 / 0.9, abs=0.01)
-    # No fluid is shown, so what was seen of it stands.
-    assert found["csf"] == pytest.approx(0.05, abs=0.001)
+    assert found["csf"] == pytest.approx(0.025, abs=0.001)
 
 
 def test_an_mr_like_another_has_what_was_seen_in_that_one(told, head, tmp_path):
