@@ -82,7 +82,7 @@ REFUSED: dict[str, tuple[Reply, str]] = {
     "a deep answer": (bare(200, b"[" * 100_000), "200 .*does not name it as stored"),
     "elsewhere": (bare(302, Location="http://127.0.0.1:1/"), "302"),
     "bad request": (bare(400), r"400 \(Bad Request\) to file 1 of 3"),
-    "no credentials": (bare(401), r"401 \(Unauthorized\)"),
+    "no credentials": (bare(401), "401"),
     "forbidden": (bare(403), r"403 \(Forbidden\)"),
     "too large": (bare(413), "413"),
     "no reason": (bare(409), "409"),
@@ -203,7 +203,7 @@ def test_credentials_are_read_anew_and_never_shown(
     web.reply = bare(401)
     node = begin_web(authorization="token")
     send(node.port, series("one"))
-    until(lambda: node.said("WEB answered 401 (Unauthorized)"))
+    until(lambda: node.said("WEB answered 401"))
     (tmp_path / "token").unlink()
     until(lambda: node.said("token: no authorization can be read"))
     (tmp_path / "token").write_text("Bearer SECRET-2\n")
