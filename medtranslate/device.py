@@ -31,7 +31,7 @@ def choose_device(name: str) -> torch.device:
 def fast_precision(precision: Precision, device: torch.device) -> torch.dtype:
     """Arithmetic of a translation; `auto` is bfloat16 where the device computes in it, CPUs included.
 
-    Training asks more of a CPU (`choose_precision`).
+    Training on a CPU stays in float32 (`choose_precision`).
     """
     if precision == "auto" and device.type == "cpu":
         # Others have bfloat16 by conversion at best, which gains nothing.
@@ -63,14 +63,8 @@ def _numbers(path: str, name: str | None = None) -> list[int]:
 
 
 def choose_precision(precision: Precision, device: torch.device) -> torch.dtype:
-    """Arithmetic of convolutions and matrix products; `auto` is bfloat16 on CUDA and on CPUs with AMX.
-
-    Without AMX a training step gains little by it, or loses.
-    """
+    """Arithmetic of convolutions and matrix products; `auto` is bfloat16 where CUDA has it."""
     if precision == "auto":
-        if device.type == "cuda":
-            fast = torch.cuda.is_bf16_supported(including_emulation=False)
-        else:
-            fast = torch.cpu._is_amx_tile_supported()
+        fast = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
         return torch.bfloat16 if fast else torch.float32
     return {"float32": torch.float32, "bfloat16": torch.bfloat16}[precision]
