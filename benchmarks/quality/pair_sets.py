@@ -46,6 +46,12 @@ class PairSet:
         found = sorted(path.name for path in (data / self.folder / "CT").glob("*.png"))
         return [name for name in found if name[:2] in self.cases[use]][::every]
 
+    def another(self, data: Path, name: str) -> str:
+        """Name another picture of the same patient: the middle one, or the one before it."""
+        case = sorted(path.name for path in (data / self.folder / "CT").glob(f"{name[:2]}*.png"))
+        middle = len(case) // 2
+        return case[middle] if case[middle] != name else case[middle - 1]
+
     def read(self, data: Path, name: str, modality: Modality) -> Volume:
         """Read a picture."""
         folder = "CT" if modality == "ct" else self.mr

@@ -24,6 +24,7 @@ from medtranslate.io import Volume
 from medtranslate.metrics import Values, head_mask, invented
 from medtranslate.modality import OTHER
 from medtranslate.translation import translate_volume
+from medtranslate.translation.contrast import told_like
 from medtranslate.translation.framed import frame
 
 WIDTHS = (1, 2, 4, 8)
@@ -64,9 +65,13 @@ class Rung:
 
 
 def climb(
-    pairs: PairSet, data: Path, names: list[str], to: Modality, models: dict[str, Model]
+    pairs: PairSet, data: Path, names: list[str], to: Modality, models: dict[str, Model], like: bool = False
 ) -> tuple[list[Values], dict[str, Rung]]:
-    """Measure models and rungs on the pictures of a set; returns the truth and the rows."""
+    """Measure models and rungs on the pictures of a set; returns the truth and the rows.
+
+    Args:
+        like: ask for MR as bright as another picture of the patient, not for a named contrast.
+    """
     rungs: dict[str, Rung] = defaultdict(Rung)
     true = []
     means = means_of_contrasts(pairs, data, names, next(iter(models.values()))) if to == "mr" else {}
@@ -75,9 +80,11 @@ def climb(
         ct, case = (truth if to == "ct" else source).values, name[:2]
         areas, head = areas_of(ct), head_mask([truth.values, source.values], [GREY, GREY])
         true.append(truth.values)
-        for rung, image in images(
-            source, truth.values, to, models, pairs.contrasts.get(case), means.get(case)
-        ):
+        told, contrast = models, pairs.contrasts.get(case)
+        if like and to == "mr":
+            other = pairs.read(data, pairs.another(data, name), "mr")
+            told, contrast = {each: told_like(model, other) for each, model in models.items()}, None
+        for rung, image in images(source, truth.values, to, told, contrast, means.get(case)):
             mask = head | invented(image, truth.values, GREY)
             rungs[rung].add(case, image, slice_measures(image, truth.values, mask, areas, ct=to == "ct"))
     return true, rungs

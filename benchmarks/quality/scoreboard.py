@@ -3,9 +3,10 @@
     python -m benchmarks.quality.scoreboard --model brain-2d --model RUN/model --data DATA --cases choosing
 
 DATA is the folder of `pair_sets`. `choosing` cases choose settings; `reporting` cases are looked at last.
---every 4 measures every fourth picture. --sheet draws pictures of each case; most pairs may not be shown.
---heads measures whole heads (`head_volumes`). --labels FILE ... measures heads from label maps in T1, T2,
-FLAIR and PD; the models should not have seen them.
+--like asks for MR as bright as another picture of the patient. --every 4 measures every fourth picture.
+--sheet draws pictures of each case; most pairs may not be shown. --heads measures whole heads
+(`head_volumes`). --labels FILE ... measures heads from label maps in T1, T2, FLAIR and PD; the models should
+not have seen them.
 
 Each set and direction with a truth has a table of models and rungs:
 
@@ -66,6 +67,9 @@ def main() -> None:
     parser.add_argument("--cases", choices=("choosing", "reporting"), help="of the pairs of pictures")
     parser.add_argument("--heads", action="store_true", help="whole heads, in HU where there is a truth")
     parser.add_argument("--labels", type=Path, nargs="*", default=[], help="label maps that no model saw")
+    parser.add_argument(
+        "--like", action="store_true", help="meet the contrast of another picture of a patient"
+    )
     parser.add_argument("--every", type=int, default=1, help="measure every n-th picture or slice")
     parser.add_argument("--csv", type=Path, help="write the rows, with intervals")
     parser.add_argument("--sheet", type=Path, help="PNG of source, translations and truth")
@@ -74,7 +78,7 @@ def main() -> None:
         parser.error("give --cases choosing, --cases reporting, --heads, --labels FILE, or several")
     board = Board({name: load_model(name, torch.device("cpu")) for name in options.model})
     if options.cases:
-        of_pictures(board, options.data, options.cases, options.every)
+        of_pictures(board, options.data, options.cases, options.every, options.like)
     if options.heads:
         of_heads(board, heads(options.data), options.every)
     if options.labels:
@@ -113,7 +117,7 @@ class Board:
         self.rows += [{"set": name, "row": row, **values} for row, values in found.items()]
 
 
-def of_pictures(board: Board, data: Path, use: str, every: int) -> None:
+def of_pictures(board: Board, data: Path, use: str, every: int, like: bool) -> None:
     """Measure the pairs of pictures."""
     for pairs in PAIR_SETS:
         names = pairs.names(data, use, every)
@@ -121,7 +125,7 @@ def of_pictures(board: Board, data: Path, use: str, every: int) -> None:
             print(f"\n**{pairs.name}**: no pictures in {data / pairs.folder}")
             continue
         for to in TARGETS:
-            truth, rungs = climb(pairs, data, names, to, board.models)
+            truth, rungs = climb(pairs, data, names, to, board.models, like)
             board.add(f"{pairs.name}, {use}", to, truth, rungs, [name[:2] for name in names])
 
 

@@ -25,7 +25,7 @@ from benchmarks.quality.pair_measures import (
     gradient_correlation,
     slice_measures,
 )
-from benchmarks.quality.pair_sets import PAIR_SETS
+from benchmarks.quality.pair_sets import PAIR_SETS, PairSet
 from benchmarks.quality.rungs import WIDTHS, in_window, means_of_contrasts, translated
 from medtranslate.calibrate import find_pairs, read_pair
 from medtranslate.checkpoint import Model, load_model
@@ -295,3 +295,12 @@ def test_a_whole_head_is_measured_with_its_planes(balls: list[Head], model: Mode
     shifted, made = (rungs[name].means() for name in ("shifted", "small"))
     assert shifted["bone"] > 0.5 > made["bone"]
     assert shifted["mae"] < made["mae"]
+
+
+def test_another_picture_is_of_the_same_patient_and_never_the_same(tmp_path: Path) -> None:
+    (tmp_path / "set" / "CT").mkdir(parents=True)
+    names = ["71001.png", "71002.png", "71003.png", "72001.png"]
+    for name in names:
+        (tmp_path / "set" / "CT" / name).touch()
+    pairs = PairSet("set", "set", "MRI", {}, {})
+    assert [pairs.another(tmp_path, name) for name in names[:3]] == ["71002.png", "71001.png", "71002.png"]
