@@ -215,7 +215,7 @@ def score(
         profile: definition of the scores (docs/metrics.md).
         source: what was translated; adds its baselines.
         mask: voxels above 0 count (default: the profile's rule).
-        uncertainty: standard deviation of the prediction; adds how it fits the errors.
+        uncertainty: of the prediction, standard deviations or error limits; adds how it fits the errors.
         modality: of prediction and reference, where they do not say it.
         register: "rigid" moves the reference onto the source or prediction first.
         resample_reference: bring reference and mask onto the prediction's grid where theirs differ.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -75,18 +74,20 @@ def run(settings: CalibrateSettings) -> CalibrationReport:
     return calibrate(settings, quiet=True)
 
 
-def test_the_size_of_errors_is_right_on_pairs_that_were_not_fitted(settle: Settle) -> None:
+def test_error_limits_hold_their_share_on_pairs_that_were_not_fitted(settle: Settle) -> None:
     settings = settle(on="five balls")
     before = describe(Path(settings.model))
     report = run(settings)
     test = report.directions["ct"]
     assert report.pairs == (COUNT - 1, 1)
-    assert test.before.rms_ratio is not None
-    assert test.after.rms_ratio is not None
-    assert test.before.rms_ratio > 2
-    assert abs(math.log(test.after.rms_ratio)) < 0.3
+    assert test.before.within_2_sd < 0.5
+    assert test.before.share is None
+    assert 0.75 < test.after.within_1_sd < 0.97
+    assert test.after.within_1_sd <= test.after.within_2_sd
+    assert (test.after.share, test.after.expected) == (0.9, (0.9, 0.999))
+    assert report.warnings == []
     known = describe(Path(settings.model))
-    assert known.calibration["ct"].on == "five balls"
+    assert (known.calibration["ct"].on, known.calibration["ct"].share) == ("five balls", 0.9)
     assert known == replace(before, calibration=known.calibration)
     assert load_model(settings.model).description == known
 
@@ -111,6 +112,17 @@ def test_held_out_pairs_have_no_part_in_the_curve(settle: Settle) -> None:
         assert (other_curve == curve) == (name == held)
         assert (other_test.before == test.before) == (name != held)
         write_volume(truth, path, overwrite=True)
+
+
+def test_a_limit_that_fails_on_the_held_out_pairs_is_warned_of(settle: Settle) -> None:
+    settings = settle()
+    (held,) = choose_held_out(find_pairs(settings.pairs), settings)
+    path = settings.pairs / "ct" / f"{held}.nii.gz"
+    truth = read_volume(path)
+    write_volume(truth.with_values(np.where(truth.values > -500, 0.0, truth.values)), path, overwrite=True)
+    (warning,) = run(settings).warnings
+    assert "to ct: the 90% error limit holds" in warning
+    assert "pairs may be too few" in warning
 
 
 def test_a_copy_leaves_the_model_as_it_is(settle: Settle, tmp_path: Path) -> None:

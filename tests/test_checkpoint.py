@@ -76,6 +76,22 @@ def test_a_calibration_comes_back_with_the_model(folder):
     assert facts(str(folder))["calibrated"] == {"ct": "two heads"}
 
 
+def test_a_calibration_from_before_error_limits_is_one_of_root_mean_squares(folder):
+    curve = {"value": 0, "spread": [0.01, 0.02], "error": [0.1, 0.3]}
+    change(folder, calibration={"ct": {"curves": [curve], "on": "two heads"}})
+    known = load_model(str(folder)).description.calibration["ct"]
+    assert known.share is None
+    assert "root mean square error" in known.meaning
+
+
+@pytest.mark.parametrize("share", [0, 1, "most"])
+def test_a_share_that_is_none_is_refused(folder, share):
+    curve = {"value": 0, "spread": [0.01], "error": [0.3]}
+    change(folder, calibration={"ct": {"curves": [curve], "on": "two heads", "share": share}})
+    with pytest.raises(ModelRefused, match=r"calibration\.ct\.share"):
+        load_model(str(folder))
+
+
 def test_a_calibration_that_falls_is_refused(folder):
     curve = {"value": 0, "spread": [0.01, 0.02], "error": [0.3, 0.1]}
     change(folder, calibration={"ct": {"curves": [curve], "on": "two heads"}})

@@ -27,7 +27,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.stats import spearmanr
+from scipy.stats import norm, spearmanr
 from torch import Tensor
 
 from benchmarks.ablation.anatomy import twins
@@ -46,7 +46,7 @@ from benchmarks.quality.uncertainty_measures import (
 from medtranslate.checkpoint import Model, load_model
 from medtranslate.config import Modality
 from medtranslate.io import Volume, read_volume
-from medtranslate.metrics import Voxels, calibrated, fit_calibration, head_mask
+from medtranslate.metrics import LIMIT_SHARE, Voxels, calibrated, fit_calibration, head_mask
 from medtranslate.modality import OTHER
 from medtranslate.phantom import HELD_OUT, study
 from medtranslate.training.diagnostics import VISIBLE
@@ -83,11 +83,15 @@ WIDTHS: Widths = {
     "samples, floor": lambda fitted, scored: scored.spread + floor(fitted),
     "constant": lambda fitted, scored: np.ones_like(scored.errors),
     "by intensity": lambda fitted, scored: binned_spread(fitted.made, fitted.errors, scored.made),
-    "calibrated": lambda fitted, scored: calibrated(
-        scored.made, scored.spread, fit_calibration(fitted.made, fitted.spread, fitted.errors, "")
+    "calibrated": lambda fitted, scored: (
+        calibrated(scored.made, scored.spread, fit_calibration(fitted.made, fitted.spread, fitted.errors, ""))
+        / norm.ppf((1 + LIMIT_SHARE) / 2)
     ),
 }
-"""What intervals are as wide as, up to a factor: (pixels to fit on, pixels to score) to widths of these."""
+"""What intervals are as wide as, up to a factor: (pixels to fit on, pixels to score) to widths of these.
+
+A calibrated error limit counts as the interval of its share of normal errors.
+"""
 
 
 FLOORS = (0.0, *(2.0**power for power in range(-2, 8)))

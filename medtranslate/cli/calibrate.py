@@ -15,12 +15,12 @@ def act(settings: CalibrateSettings, quiet: bool) -> Answer:
     fitted, held = report.pairs
     lines = [f"fitted to {fitted} pairs, tested on {held} others"]
     for to, test in report.directions.items():
-        one, two = test.before.expected
+        share, before, after = test.after.expected[0], test.before, test.after
         lines += [
-            f"to {to}: errors within one standard deviation {test.before.within_1_sd:.1%} before,"
-            f" {test.after.within_1_sd:.1%} after (normal errors: {one:.1%})",
-            f"to {to}: errors within two standard deviations {test.before.within_2_sd:.1%} before,"
-            f" {test.after.within_2_sd:.1%} after (normal errors: {two:.1%})",
+            f"to {to}: errors within one standard deviation of the samples {before.within_1_sd:.1%}, within"
+            f" two {before.within_2_sd:.1%}",
+            f"to {to}: errors within the {share:.0%} error limit {after.within_1_sd:.1%} ({share:.1%} is"
+            f" right), within twice it {after.within_2_sd:.1%}",
         ]
     return Answer(to_json(report), [*lines, f"written: {report.output}"], report.warnings)
 
@@ -31,7 +31,8 @@ command = SettingsCommand(
     act,
     "calibrate",
     help="""Calibrate the uncertainty of MODEL on pairs of CT and MR on the same grid. A curve from the spread
-    of posterior samples to the error is fitted to some pairs, tested on the others, and written into the
-    model. From then on `translate --uncertainty` gives expected errors.""",
+    of posterior samples to an error limit is fitted to some pairs, tested on the others, and written into the
+    model. From then on `translate --uncertainty` gives the limit: 90 % of the errors of such voxels are
+    smaller.""",
     arguments=("model",),
 )

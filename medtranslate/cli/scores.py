@@ -68,10 +68,13 @@ def _where_it_errs(result: Evaluation) -> list[str]:
             f" distance of the histograms {result.agreement.wasserstein:.2f} {result.unit}" + _clipped(result)
         )
     if coverage := result.coverage:
-        one, two = coverage.expected
+        one, two = (f"{share:.1%}" for share in (coverage.within_1_sd, coverage.within_2_sd))
+        first, second = coverage.expected
         remarks.append(
-            f"errors within one standard deviation {coverage.within_1_sd:.1%} (normal errors: {one:.1%}),"
-            f" within two {coverage.within_2_sd:.1%} ({two:.1%})"
+            f"errors within the error limit {one} ({first:.1%} is right), within twice it {two}"
+            if coverage.share
+            else f"errors within one standard deviation {one} (normal errors: {first:.1%}), within two {two}"
+            f" ({second:.1%})"
         )
     worst = worst_slices(result)
     if worst:

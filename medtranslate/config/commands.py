@@ -73,7 +73,8 @@ class TranslateSettings:
     seed: Seed = 0
     """Seed of these samples."""
     uncertainty: Path | None = None
-    """File for the standard deviation of the samples (a folder for pictures; .dcm: a Parametric Map)."""
+    """File for the uncertainty (a folder for pictures; .dcm: a Parametric Map): the 90 % error limit of a
+    calibrated model, else the standard deviation of the samples."""
     reference: Existing[Path | None] = None
     """True image on the source's grid; adds the scores of the translation."""
     report: Path | None = None

@@ -43,7 +43,8 @@ class EvaluateSettings:
     mask: Existing[Path | None] = None
     """Image whose voxels above 0 are scored (default: by the profile's rule)."""
     uncertainty: Existing[Path | None] = None
-    """Standard deviation of the prediction, in its unit and on its grid; adds how it fits the errors."""
+    """Uncertainty of the prediction, in its unit and on its grid; adds how it fits the errors. The record of
+    the translation says whether it holds error limits or standard deviations."""
     densities: Existing[Path | None] = None
     """CSV of hu,density: electron densities relative to water for path lengths (default: Schneider's)."""
     range: tuple[float, float] | None = None
@@ -164,7 +165,7 @@ class ReportSettings:
     mask: Existing[Path | None] = None
     """Mask of the scores, if one was given."""
     uncertainty: Existing[Path | None] = None
-    """Standard deviation that `translate --uncertainty` wrote."""
+    """Uncertainty that `translate --uncertainty` wrote."""
     regions: Existing[Path | None] = None
     """Regions that a page exported, to be written as SR by the view dicom."""
     series: str | None = None

@@ -27,7 +27,7 @@ class Others(TypedDict, total=False):
 
     source: the image that was translated; adds its baselines and widens the mask.
     mask: voxels above 0 count (default: the profile's rule).
-    uncertainty: standard deviation of the prediction in its unit; adds how it fits the errors.
+    uncertainty: standard deviation or error limit of the prediction in its unit; adds how it fits the errors.
     mean_image: mean of the target modality on this grid; adds a baseline.
     """
 

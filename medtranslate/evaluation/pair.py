@@ -86,7 +86,9 @@ def compare(
         InputRefused, SettingsError: as `score_pair`.
     """
     pair = _prepared(aligned, rules, translation, model)
-    result, drawn = with_measures(pair, explain(pair, score(pair)))
+    known = translation.uncertainty if translation else None
+    explained = explain(pair, score(pair), known.share if known else None)
+    result, drawn = with_measures(pair, explained)
     stray = stray_ml(pair)
     result = replace(
         result,

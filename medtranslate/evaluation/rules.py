@@ -108,12 +108,14 @@ def _check_profile(rules: ScoringRules, volumes: Mapping[str, Volume], model: Mo
 
 
 def _check_uncertainty(volumes: Mapping[str, Volume]) -> None:
-    """Demand standard deviations in the prediction's unit of an uncertainty map, where there is one."""
+    """Demand values in the prediction's unit of an uncertainty map, where there is one."""
     if (given := volumes.get("uncertainty")) is None:
         return
     name = f"uncertainty ({given.name})"
     if (lowest := float(given.values.min())) < 0:
-        raise InputRefused(f"{name}: holds {lowest:g}; give standard deviations, which are not negative")
+        raise InputRefused(
+            f"{name}: holds {lowest:g}; give standard deviations or error limits, which are not negative"
+        )
     if given.meta.levels != volumes["prediction"].meta.levels:
         raise InputRefused(
             f"{name}: grey levels and volumes do not compare; give it in the prediction's unit"

@@ -66,15 +66,19 @@ def score(pair: Comparison) -> Evaluation:
     )
 
 
-def explain(pair: Comparison, found: Evaluation) -> Evaluation:
-    """Add how the prediction errs: agreement, histograms, seams, uncertainty."""
+def explain(pair: Comparison, found: Evaluation, share: float | None = None) -> Evaluation:
+    """Add how the prediction errs: agreement, histograms, seams, uncertainty.
+
+    Args:
+        share: of the errors that lie within the uncertainty, if its values are error limits.
+    """
     prediction, reference, mask = pair.prediction, pair.reference, pair.mask
     images = {"prediction": prediction, "reference": reference}
     jumps = {name: seams(image, mask, pair.ends) for name, image in images.items()}
     known_jumps = {name: value for name, value in jumps.items() if value is not None}
     fit = None
     if "uncertainty" in pair.arrays:
-        fit = coverage(pair.arrays["uncertainty"], np.abs(prediction - reference), mask)
+        fit = coverage(pair.arrays["uncertainty"], np.abs(prediction - reference), mask, share)
     return replace(
         found,
         agreement=agreement(prediction, reference, mask),

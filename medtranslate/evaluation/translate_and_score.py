@@ -189,6 +189,7 @@ def _score(
         return result, pictures
     known = replace(
         item.record.uncertainty,
+        within=result.coverage.within_1_sd,
         coverage=result.coverage.within_2_sd,
         correlation=result.coverage.correlation,
     )

@@ -9,11 +9,13 @@ import numpy as np
 from highdicom import VOILUTTransformation, pm
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
+from pydicom.sr.coding import Code
 from pydicom.uid import UID, CTImageStorage, MRImageStorage, ParametricMapStorage
 
 from medtranslate.io.dicom_files import without_comment
 from medtranslate.io.dicom_header import basic, uid
 from medtranslate.io.dicom_objects import (
+    SCHEME,
     Study,
     add_dates,
     bare_slice,
@@ -27,13 +29,17 @@ from medtranslate.io.volume import Volume
 
 
 @without_comment()
-def write_map(spread: Volume, unit: str, meaning: str, study: Study, path: Path) -> None:
-    """Write standard deviations as a Parametric Map of 32-bit floats, one frame per slice of the source.
+def write_map(
+    spread: Volume, unit: str, meaning: str, study: Study, path: Path, share: float | None = None
+) -> None:
+    """Write an uncertainty map as a Parametric Map of 32-bit floats, one frame per slice of the source.
 
     Args:
         spread: on the source's grid.
         unit: a result's.
         meaning: of the map, in a few words.
+        share: of the errors that lie within its values, if these are error limits; None for standard
+            deviations.
 
     Raises:
         GeometryRefused: the map is not on the source's grid.
@@ -66,13 +72,13 @@ def write_map(spread: Volume, unit: str, meaning: str, study: Study, path: Path)
         contains_recognizable_visual_features=True,
         real_world_value_mappings=[
             pm.RealWorldValueMapping(
-                lut_label="SD",
+                lut_label=f"LIMIT{100 * share:.0f}" if share else "SD",
                 lut_explanation=basic(meaning)[:64],
                 unit=unit_code(unit),
                 value_range=(float(planes.min()), float(planes.max())),
                 slope=1.0,
                 intercept=0.0,
-                quantity_definition=codes.DCM.StandardDeviation,
+                quantity_definition=_quantity(share),
             )
         ],
         voi_lut_transformations=[VOILUTTransformation(top / 2, top, voi_lut_function="LINEAR_EXACT")],
@@ -82,6 +88,14 @@ def write_map(spread: Volume, unit: str, meaning: str, study: Study, path: Path)
     _refer(made, dict(zip(places, study.sources, strict=True)))
     made.update(header)
     save_object(made, path)
+
+
+def _quantity(share: float | None) -> Code:
+    """Give the code of standard deviations; DICOM has none for error limits, so they get one of our own."""
+    if share is None:
+        return codes.DCM.StandardDeviation
+    percent = f"{100 * share:.0f}"
+    return Code(f"ERRORLIMIT{percent}", SCHEME, f"Distance within which {percent}% of the errors lie")
 
 
 def _refer(made: Dataset, sources: Mapping[str, Dataset]) -> None:

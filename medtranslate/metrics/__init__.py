@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from medtranslate.metrics.agreement import agreement, coverage
 from medtranslate.metrics.arrays import Range, Values, Voxels, covers, percentile_range, require_finite
-from medtranslate.metrics.calibration import calibrated, fit_calibration
+from medtranslate.metrics.calibration import LIMIT_SHARE, calibrated, fit_calibration
 from medtranslate.metrics.head_structures import compare_vaults, find_middle, vault, ventricles
 from medtranslate.metrics.histograms import histograms, seams
 from medtranslate.metrics.intensity import foreground_top, onto_range
@@ -52,6 +52,7 @@ __all__ = [
     "BRAIN_TISSUES",
     "FEW",
     "INVENTED",
+    "LIMIT_SHARE",
     "OF_IMAGES",
     "PROFILES",
     "SCHNEIDER",

@@ -33,6 +33,7 @@ from .regions import Region as Region
 from .regions import Regions as Regions
 from .regions import read_regions as read_regions
 from .translation import CALIBRATED as CALIBRATED
+from .translation import LIMITED as LIMITED
 from .translation import NO_HEAD as NO_HEAD
 from .translation import UNCALIBRATED as UNCALIBRATED
 from .translation import WINDOWED as WINDOWED

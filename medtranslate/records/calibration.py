@@ -11,7 +11,7 @@ from pydantic.dataclasses import dataclass
 
 from medtranslate.config import Modality
 from medtranslate.records.evaluation import Coverage
-from medtranslate.records.translation import FROZEN
+from medtranslate.records.translation import CALIBRATED, FROZEN, LIMITED
 
 _Points = Annotated[tuple[Annotated[FiniteFloat, Field(ge=0)], ...], Field(min_length=1, max_length=1024)]
 
@@ -25,7 +25,7 @@ class Curve:
     Attributes:
         value: of the translation, about which the curve holds.
         spread: standard deviations over samples.
-        error: root mean square error of voxels of about that value and deviation.
+        error: error limit of voxels of about that value and deviation (`Calibration.share`).
     """
 
     value: FiniteFloat
@@ -49,10 +49,13 @@ class Calibration:
     Attributes:
         curves: by rising values.
         on: data of the fit, in words.
+        share: of the errors that lie within the limit; None for curves of root mean squares, which
+            files without this field have.
     """
 
     curves: Annotated[tuple[Curve, ...], Field(min_length=1, max_length=64)]
     on: Annotated[str, Field(max_length=500)]
+    share: Annotated[float, Field(gt=0, lt=1)] | None = None
 
     @model_validator(mode="after")
     def _rises(self) -> Self:
@@ -60,15 +63,20 @@ class Calibration:
             raise ValueError("the values of the curves have to rise")
         return self
 
+    @property
+    def meaning(self) -> str:
+        """Description of a calibrated map's values."""
+        return LIMITED.format(share=self.share) if self.share else CALIBRATED
+
 
 @dataclass(frozen=True, kw_only=True, config=FROZEN)
 class CalibrationTest:
-    """Standard deviations of one direction compared with the errors of the held-out pairs.
+    """Uncertainty of one direction compared with the errors of the held-out pairs.
 
     Attributes:
         voxels: number of voxels, of the pairs that were fitted and of those held out.
-        before: as the samples give them.
-        after: as the fitted curve gives them.
+        before: standard deviations of the samples.
+        after: error limits, by the fitted curve.
     """
 
     voxels: tuple[int, int]

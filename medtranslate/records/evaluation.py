@@ -129,16 +129,19 @@ class Histograms:
 
 @dataclass(frozen=True, kw_only=True, config=FROZEN)
 class Coverage:
-    """Comparison of a map of standard deviations with the errors of the scored voxels.
+    """Comparison of a map of standard deviations, or of error limits, with the errors of the scored voxels.
 
     Attributes:
-        within_1_sd: share of the voxels whose absolute error is at most one standard deviation.
-        within_2_sd: share with at most two standard deviations.
-        expected: both shares for normal errors with exactly these deviations.
+        share: of the errors that lie within error limits, if they are right; None for standard deviations.
+        within_1_sd: share of the voxels whose absolute error is at most the map's value.
+        within_2_sd: share with at most twice the map's value.
+        expected: both shares for normal errors, if the map is right.
         mean_sd: mean of the map, in the result's unit.
-        rms_ratio: root mean square of the errors over that of the deviations; 1 is right.
-        correlation: Spearman's, of deviation and absolute error; None if one of them is constant.
+        rms_ratio: root mean square of the errors over that of the map; 1 is right for standard deviations.
+        correlation: Spearman's, of the map and the absolute error; None if one of them is constant.
     """
+
+    share: float | None = None
 
     within_1_sd: float
     within_2_sd: float

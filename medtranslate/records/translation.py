@@ -70,7 +70,7 @@ class Derivation:
         deidentify: copy nothing that identifies the patient (DICOM).
         compress: keep the pixels with lossless compression (DICOM).
         burned_in: the pixels contain words, which DICOM has to declare.
-        uncertainty: the values are standard deviations of the translation, not the translation.
+        uncertainty: the values are the uncertainty of the translation, not the translation.
         doubts: reasons to doubt the translation, for headers.
     """
 
@@ -129,6 +129,12 @@ CALIBRATED = (
     " other heads errors can be larger"
 )
 
+LIMITED = (
+    "{share:.0%} of the errors of voxels with the same value and spread of samples are at most this large, on"
+    " heads whose truth is known; on other heads errors can be larger"
+)
+"""Meaning of an error limit; the others can be far larger, because errors have heavy tails."""
+
 
 @dataclass(frozen=True, kw_only=True, config=FROZEN)
 class Uncertainty:
@@ -136,14 +142,15 @@ class Uncertainty:
 
     Attributes:
         samples: draws of z ~ q(z|x), each decoded.
-        mean_std: voxelwise standard deviation, averaged over the head, in `unit`: of the draws, or calibrated
-            to the errors on known heads.
+        mean_std: mean of the map over the head, in `unit`: of the standard deviations of the draws, or
+            calibrated to the errors on known heads.
         calibrated_on: those heads, in words; None without calibration.
-        output: file of the standard deviations, if one was written.
-        coverage: share of the scored voxels whose absolute error is at most two standard deviations;
-            needs a reference.
-        correlation: Spearman's, of standard deviation and absolute error over the scored voxels; needs a
-            reference.
+        share: of the errors on these heads that lie within the map's values, which are error limits; None for
+            standard deviations.
+        output: file of the map, if one was written.
+        within: share of the scored voxels whose absolute error is at most the map's value; needs a reference.
+        coverage: share with at most twice the map's value; needs a reference.
+        correlation: Spearman's, of the map and the absolute error over the scored voxels; needs a reference.
     """
 
     samples: int
@@ -151,15 +158,23 @@ class Uncertainty:
     unit: str
     mean_std: float | None = None
     calibrated_on: str | None = None
+    share: float | None = None
     output: str | None = None
+    within: float | None = None
     coverage: float | None = None
     correlation: float | None = None
     meaning: str = UNCALIBRATED
 
     @property
+    def title(self) -> str:
+        """Name of the map's values."""
+        return f"{self.share:.0%} error limit" if self.share else "Standard deviation"
+
+    @property
     def quantity(self) -> str:
         """Name of the quantity, for a map of it."""
-        kind = "Calibrated standard deviation" if self.calibrated_on else "Standard deviation"
+        root_mean_square = self.calibrated_on and not self.share
+        kind = "Calibrated standard deviation" if root_mean_square else self.title
         return f"{kind}, {self.samples} samples"
 
 

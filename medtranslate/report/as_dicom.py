@@ -52,11 +52,13 @@ CODES = {
     "wasserstein": ("WASSERSTEIN", "Wasserstein distance of the histograms"),
     "share": ("SHARE", "Share of the scored voxels"),
     "dice": ("DICE", "Dice coefficient"),
-    "coverage": ("COVERAGE", "Share of errors within two standard deviations"),
+    "coverage": ("COVERAGE", "Share of errors within twice the uncertainty"),
+    "within": ("COVERAGE1", "Share of errors within the uncertainty"),
     "mean_std": ("MEANSD", "Mean of the map of standard deviations"),
+    "mean_limit": ("MEANLIMIT", "Mean of the map of error limits"),
 }
 """Code value and meaning of the measures beside the scores, in the scheme `SCHEME`."""
-UNITLESS = ("share", "dice", "coverage")
+UNITLESS = ("share", "dice", "within", "coverage")
 UNIT_CODES = {"": codes.UCUM.NoUnits, "dB": codes.UCUM.Decibel}
 
 
@@ -68,7 +70,7 @@ def file_report(pdf: Path, title: str, study: Study, folder: Path) -> None:
 def file_uncertainty(
     uncertainty: Volume, record: Evaluation | Translation, study: Study, folder: Path
 ) -> None:
-    """Write `folder/uncertainty.dcm`, the map of standard deviations.
+    """Write `folder/uncertainty.dcm`, the map of the uncertainty.
 
     Args:
         uncertainty: on the grid of the study's source.
@@ -77,10 +79,9 @@ def file_uncertainty(
     """
     translation = record if isinstance(record, Translation) else record.translation
     unit = record.unit if isinstance(record, Evaluation) else UNITS[record.model.to]
-    quantity = (
-        translation.uncertainty.quantity if translation and translation.uncertainty else "Standard deviation"
-    )
-    write_map(uncertainty, unit, quantity, study, folder / "uncertainty.dcm")
+    known = translation.uncertainty if translation else None
+    quantity, share = (known.quantity, known.share) if known else ("Standard deviation", None)
+    write_map(uncertainty, unit, quantity, study, folder / "uncertainty.dcm", share)
 
 
 def file_scores(result: Evaluation, study: Study, about: Sequence[Dataset], folder: Path) -> None:
@@ -194,9 +195,12 @@ def _spread_out(result: Evaluation) -> list[Measurement]:
         named += [("bias", agreement.bias), ("lower", low), ("upper", high)]
         named.append(("wasserstein", agreement.wasserstein))
     if coverage := result.coverage:
-        named += [("mean_std", coverage.mean_sd), ("coverage", coverage.within_2_sd)]
+        mean = "mean_limit" if coverage.share else "mean_std"
+        named += [(mean, coverage.mean_sd), ("within", coverage.within_1_sd)]
+        named.append(("coverage", coverage.within_2_sd))
     elif result.translation and (measured := result.translation.uncertainty):
-        named += [("mean_std", measured.mean_std), ("coverage", measured.coverage)]
+        mean = "mean_limit" if measured.share else "mean_std"
+        named += [(mean, measured.mean_std), ("within", measured.within), ("coverage", measured.coverage)]
     return _measured(named, result.unit)
 
 

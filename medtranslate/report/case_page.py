@@ -35,7 +35,7 @@ from medtranslate.report.pictures import Pictures
 from medtranslate.report.radiographs import draw_projections
 from medtranslate.report.regions import image_digest
 from medtranslate.report.viewer import Grid, Image, Viewer, build_viewer, offered_windows
-from medtranslate.report.wording import Words, number
+from medtranslate.report.wording import Words, map_title, number
 
 MOST_PLANES = 6
 MOST_WARNINGS = 20
@@ -155,7 +155,13 @@ def pair_viewer(item: Evaluation, pictures: Pictures, words: Words) -> Viewer:
     if pictures.uncertainty is not None:
         limit_of_map = uncertainty_limit([pictures.uncertainty[pictures.mask]])
         images.append(
-            Image("spread", "Uncertainty", item.unit, pictures.uncertainty, (0.0, limit_of_map or 1.0))
+            Image(
+                "spread",
+                map_title(item.translation),
+                item.unit,
+                pictures.uncertainty,
+                (0.0, limit_of_map or 1.0),
+            )
         )
     return build_viewer(
         images,

@@ -19,7 +19,7 @@ from pydicom.sr.codedict import codes
 from medtranslate.io.dicom_header import basic, software_version, uid
 from medtranslate.io.dicom_objects import SCHEME, Study, images_of, unit_code, write_scores
 from medtranslate.records import Translation
-from medtranslate.report.as_dicom import measurement_report
+from medtranslate.report.as_dicom import CODES, measurement_report
 from medtranslate.report.doubts import say_doubts
 from medtranslate.report.wording import CAUTION
 
@@ -84,9 +84,11 @@ def _algorithm(record: Translation) -> AlgorithmIdentification:
 
 def _measurements(record: Translation) -> Iterator[Measurement]:
     if record.uncertainty and record.uncertainty.mean_std is not None:
-        name = CodedConcept("MEANSD", SCHEME, "Mean of the map of standard deviations")
+        code = CODES["mean_limit" if record.uncertainty.share else "mean_std"]
         yield Measurement(
-            name, float(f"{record.uncertainty.mean_std:.6g}"), unit_code(record.uncertainty.unit)
+            CodedConcept(code[0], SCHEME, code[1]),
+            float(f"{record.uncertainty.mean_std:.6g}"),
+            unit_code(record.uncertainty.unit),
         )
     for field, (code, meaning, unit) in MEASURES.items():
         value = getattr(record.plausibility, field, None)

@@ -53,7 +53,18 @@ def what_it_lacks(record: Translation) -> list[str]:
             f"Neighbouring slices differ {number(ratio)} times as much as in the source"
             + (": slices were translated one by one, and it shows." if ratio > 1.2 else ".")
         )
-    if (uncertainty := record.uncertainty) and uncertainty.coverage is not None:
+    uncertainty = record.uncertainty
+    if uncertainty and uncertainty.share and uncertainty.within is not None:
+        sentences.append(
+            f"Its error limits hold {uncertainty.within:.0%} of the errors ({uncertainty.share:.0%} would be"
+            " right)"
+            + (
+                ": the model underestimates its errors."
+                if uncertainty.within < uncertainty.share - 0.05
+                else "."
+            )
+        )
+    elif uncertainty and uncertainty.coverage is not None:
         sentences.append(
             f"Two of its standard deviations hold {uncertainty.coverage:.0%} of the errors"
             + (
@@ -61,6 +72,11 @@ def what_it_lacks(record: Translation) -> list[str]:
                 if uncertainty.coverage < CALIBRATED - 0.05
                 else "."
             )
+        )
+    elif uncertainty and uncertainty.share:
+        sentences.append(
+            f"{uncertainty.share:.0%} of the errors on {uncertainty.calibrated_on} lie within its error"
+            " limits; on other heads errors can be larger."
         )
     elif uncertainty and uncertainty.calibrated_on:
         sentences.append(

@@ -49,6 +49,12 @@ def inputs(item: Evaluation) -> list[tuple[str, str]]:
 
 def _covered(coverage: Coverage, unit: str) -> str:
     one, two = coverage.expected
+    if coverage.share:
+        text = (
+            f"{coverage.within_1_sd:.0%} of the errors lie within the error limit ({one:.0%} is right),"
+            f" {coverage.within_2_sd:.0%} within twice it; it is {number(coverage.mean_sd)} {unit} on average"
+        )
+        return text + _correlated(coverage)
     text = (
         f"{coverage.within_1_sd:.0%} of the errors lie within one standard deviation ({one:.0%} for normal"
         f" errors), {coverage.within_2_sd:.0%} within two ({two:.0%}); the deviations are"
@@ -56,7 +62,11 @@ def _covered(coverage: Coverage, unit: str) -> str:
     )
     if coverage.rms_ratio is not None:
         text += f"; errors are {number(coverage.rms_ratio)} times as large as the deviations"
-    return text if coverage.correlation is None else f"{text}; rank correlation {coverage.correlation:.2f}"
+    return text + _correlated(coverage)
+
+
+def _correlated(coverage: Coverage) -> str:
+    return "" if coverage.correlation is None else f"; rank correlation {coverage.correlation:.2f}"
 
 
 def _registered(motion: Registration) -> str:

@@ -25,7 +25,7 @@ from medtranslate.report.limitations import ranked_slices
 from medtranslate.report.pdf_figures import Scale, Shot, Strip
 from medtranslate.report.pdf_layout import section, text
 from medtranslate.report.pictures import Pictures, Shown
-from medtranslate.report.wording import Words, say_slice, span
+from medtranslate.report.wording import Words, map_title, say_slice, span
 
 STRIP = 214.0
 """Largest height of a strip of pictures with its caption: three fill a page."""
@@ -59,7 +59,7 @@ def slices_of_pair(result: Evaluation, words: Words, pictures: Pictures | None) 
         for rank, plane in representative_slices(result, pictures)
     ]
     choice = CHOICE if len(strips) > 2 else ""
-    return _pictured(strips, _across(pictures, limit), words, pictures, result.unit, limit, choice)
+    return _pictured(strips, _across(pictures, limit), words, pictures, result, limit, choice)
 
 
 def slices_by_rank(
@@ -80,7 +80,7 @@ def slices_by_rank(
         strips.append(_strip(f"{rank}: {item.name}", item, plane, drawn, limit))
         others += _across(drawn, limit, f"{rank}: {item.name}, ")
     choice = "Best, median and worst by mean absolute error, of each the slice in the middle of its head."
-    return _pictured(strips, others, words, pictures[pictured[0].name], items[0].unit, limit, choice)
+    return _pictured(strips, others, words, pictures[pictured[0].name], items[0], limit, choice)
 
 
 def _pictured(
@@ -88,17 +88,19 @@ def _pictured(
     others: Sequence[Flowable],
     words: Words,
     pictures: Pictures,
-    unit: str,
+    first: Evaluation,
     limit: float,
     choice: str,
 ) -> list[Flowable]:
     """Put strips of slices, then of other planes, under an explanation of their columns and choice."""
+    unit = first.unit
     source = [] if pictures.source is None else [f"{words.source} ({span(pictures.source_range)})"]
     scale = f"({span(pictures.data_range)} {unit})"
     order = [*source, f"{words.prediction} {scale}", f"{words.reference} {scale}", "absolute error"]
     if pictures.uncertainty is not None:
         ends = span((0.0, uncertainty_limit([pictures.uncertainty[pictures.mask]])))
-        order.append(f"standard deviation of the samples ({ends} {unit} in the same colours)")
+        name = map_title(first.translation).lower()
+        order.append(f"{name} ({ends} {unit} in the same colours)")
     view = f"From left: {', '.join(order)}. {VIEW} The error is black outside the scored voxels. {choice}"
     colours = Scale(limit, unit, error_colours(), "absolute error")
     return [*_together("Pictures", [text(view, "soft"), colours, *strips]), *_other_planes(others)]
@@ -148,10 +150,11 @@ def slices_of_translation(shown: Sequence[tuple[str, Shown]], first: Translation
     if not strips:
         return section("Pictures", text("Left out: the images were not at hand.", "soft"))
     order = ["source", f"translation ({span(first.model.output_range)} {first.model.unit})"]
-    order += ["standard deviation"] if limit else []
+    name = map_title(first).lower()
+    order += [name] if limit else []
     view = f"From left: {', '.join(order)}. {VIEW} Slices lie at even distances in the head."
     unit = first.uncertainty.unit if first.uncertainty else ""
-    colours = [Scale(limit, unit, error_colours(), "standard deviation")] if limit else []
+    colours = [Scale(limit, unit, error_colours(), name)] if limit else []
     return [*_together("Pictures", [text(view, "soft"), *colours, *strips]), *_other_planes(others)]
 
 

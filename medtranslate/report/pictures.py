@@ -46,7 +46,7 @@ class Pictures:
         source_range: values of `source` shown as black and white.
         source_unit: unit of `source`.
         unclipped: the truth before clipping, or None without clipping.
-        uncertainty: standard deviation in the result's unit, or None.
+        uncertainty: standard deviation or error limit in the result's unit, or None.
         affine: array index to RAS+ mm, or None for pictures, which have no place.
         projections: of prediction and reference, or None.
     """
@@ -72,7 +72,7 @@ class Shown:
     Attributes:
         source: the translated image, in its own unit.
         translation: in `unit`.
-        uncertainty: standard deviation in the same unit, or None.
+        uncertainty: standard deviation or error limit in the same unit, or None.
         mask: the head.
         source_range, range: values shown as black and white.
         spacing_mm: voxel size along x, y and z.

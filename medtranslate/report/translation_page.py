@@ -30,7 +30,7 @@ from medtranslate.report.page import VIEWER_SCRIPTS, render
 from medtranslate.report.pictures import Shown
 from medtranslate.report.regions import image_digest
 from medtranslate.report.viewer import Grid, Image, Viewer, build_viewer, offered_windows
-from medtranslate.report.wording import about_translation, number, say_made, say_model, span
+from medtranslate.report.wording import about_translation, map_title, number, say_made, say_model, span
 
 Drawn = tuple[str, list[str]]
 """Caption, and the pictures under it as data URIs."""
@@ -87,7 +87,7 @@ def translation_page(record: Translation, name: str, shown: Shown | None, home: 
         home_many="translations",
         warnings=record.warnings,
         viewer=_viewer(record, shown, limit) if shown else None,
-        curves=_curves(shown) if shown else [],
+        curves=_curves(shown, map_title(record)) if shown else [],
         rows=[],
         links={},
         planes=_planes(shown, name, limit or 1.0) if shown and shown.mask.any() else [],
@@ -168,6 +168,7 @@ def _common(records: Sequence[Translation], limit: float, shown: Shown | None) -
         "verdict": UNSCORED,
         "shown_range": shown.range if shown else record.model.output_range,
         "limit": limit,
+        "map_title": map_title(record),
         "unit": shown.unit if shown else record.model.unit,
         "colours": error_colours(),
         "number": number,
@@ -203,7 +204,7 @@ def _viewer(record: Translation, shown: Shown, limit: float) -> Viewer:
         Image("translation", "Translation", shown.unit, translation, shown.range, other),
     ]
     if shown.uncertainty is not None:
-        images.append(Image("spread", "Uncertainty", shown.unit, shown.uncertainty, (0.0, limit or 1.0)))
+        images.append(Image("spread", map_title(record), shown.unit, shown.uncertainty, (0.0, limit or 1.0)))
     return build_viewer(
         images,
         shown.mask,
@@ -213,8 +214,12 @@ def _viewer(record: Translation, shown: Shown, limit: float) -> Viewer:
     )
 
 
-def _curves(shown: Shown) -> list[Chart]:
-    """Draw the measures per slice that need no reference: uncertainty, and jumps between neighbours."""
+def _curves(shown: Shown, title: str) -> list[Chart]:
+    """Draw the measures per slice that need no reference: uncertainty, and jumps between neighbours.
+
+    Args:
+        title: of the uncertainty.
+    """
     depth = shown.mask.shape[2]
     area = shown.mask.sum(axis=(0, 1))
     inside = [index for index in range(1, depth - 1) if area[index] >= LEAST_AREA * max(1, area.max())]
@@ -230,6 +235,5 @@ def _curves(shown: Shown) -> list[Chart]:
     charts = [plot("Seams: mean jump to the neighbouring slices, % of the range", planes, jumps, high=True)]
     if shown.uncertainty is not None:
         means = [float(shown.uncertainty[..., index][shown.mask[..., index]].mean()) for index in inside]
-        title = f"Standard deviation per slice, {shown.unit}"
-        charts.insert(0, plot(title, planes, means, high=True))
+        charts.insert(0, plot(f"{title} per slice, {shown.unit}", planes, means, high=True))
     return charts

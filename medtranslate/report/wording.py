@@ -270,6 +270,11 @@ def say_score(scores: Scores, name: str, item: Evaluation) -> str:
     return f"{info.title} {short(scores, name)} {info.unit_on(item.unit)}".rstrip()
 
 
+def map_title(record: Translation | None) -> str:
+    """Name the values of an uncertainty map; without a record they count as standard deviations."""
+    return record.uncertainty.title if record and record.uncertainty else "Standard deviation"
+
+
 def about_translation(record: Translation) -> list[tuple[str, str]]:
     """List measures of a translation that need no reference: seams and uncertainty."""
     facts = []
@@ -281,9 +286,11 @@ def about_translation(record: Translation) -> list[tuple[str, str]]:
         text += f" (seed {measured.seed}): {measured.meaning}"
         if measured.calibrated_on:
             text += f". Fitted on {measured.calibrated_on}"
+        if measured.within is not None:
+            text += f". {measured.within:.0%} of the head's errors lie within it"
         if measured.coverage is not None:
-            text += f". {measured.coverage:.0%} of the head's errors lie within two standard deviations"
+            text += f". {measured.coverage:.0%} of the head's errors lie within twice its value"
         if measured.correlation is not None:
             text += f"; rank correlation with the error {measured.correlation:.2f}"
-        facts.append(("Standard deviation", text))
+        facts.append((measured.title, text))
     return facts

@@ -54,7 +54,7 @@ def translate(
 
     A folder gets `translation.json` and `preview.png` inside; a file `x.nii.gz` gets `x.translation.json` and
     `x.preview.png` beside it. A folder of pictures gets a record for each of them, and `settings.yaml`.
-    `settings.uncertainty` gets the standard deviation over samples of the posterior.
+    `settings.uncertainty` gets the error limit, or the standard deviation of the samples.
 
     Args:
         observe: makes the observer that scores and reports (`evaluation.translate_and_score`);

@@ -1,4 +1,4 @@
-"""Files of standard deviations: a volume of real numbers, or DICOM's Parametric Map."""
+"""Files of an uncertainty map: a volume of real numbers, or DICOM's Parametric Map."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ MAP = ".dcm"
 
 
 def check_uncertainty(path: Path | None, source: str, regrid: bool = False) -> None:
-    """Refuse a name that can't hold standard deviations.
+    """Refuse a name that can't hold an uncertainty map.
 
-    They are neither CT nor MR: DICOM has a map for them, on the source's slices; a picture has grey levels.
+    It is neither CT nor MR: DICOM has a map for it, on the source's slices; a picture has grey levels.
 
     Args:
         path: the name, if one is given.
@@ -32,7 +32,7 @@ def check_uncertainty(path: Path | None, source: str, regrid: bool = False) -> N
     if path is None or any(path.name.lower().endswith(suffix) for suffix in suffixes):
         return
     raise UsageError(
-        f"--uncertainty {path}: standard deviations are written as a file of real numbers, not as a series"
+        f"--uncertainty {path}: an uncertainty is written as a file of real numbers, not as a series"
         f" or a picture of a volume; name one that ends in {', '.join(suffixes)}"
     )
 
@@ -58,7 +58,7 @@ def is_map(path: Path) -> bool:
 def write_uncertainty(
     spread: Volume, uncertainty: Uncertainty, path: Path, source: Volume, derivation: Derivation
 ) -> None:
-    """Write standard deviations on the source's grid, in the format of the path's suffix.
+    """Write an uncertainty map on the source's grid, in the format of the path's suffix.
 
     Args:
         derivation: of their translation.
@@ -71,4 +71,4 @@ def write_uncertainty(
     from medtranslate.io.dicom_objects import open_study
 
     study = open_study(source, deidentify=derivation.deidentify)
-    write_map(spread, uncertainty.unit, uncertainty.quantity, study, path)
+    write_map(spread, uncertainty.unit, uncertainty.quantity, study, path, uncertainty.share)

@@ -26,7 +26,7 @@ from medtranslate.io.layout import to_slices
 from medtranslate.metrics import calibrated, head_mask
 from medtranslate.modality import OTHER
 from medtranslate.networks import Posterior
-from medtranslate.records import CALIBRATED, NO_HEAD, UNCALIBRATED, WINDOWED, Translation, Uncertainty
+from medtranslate.records import NO_HEAD, UNCALIBRATED, WINDOWED, Translation, Uncertainty
 from medtranslate.runtime import staged
 from medtranslate.translation.air import Outline, clear, examine, find_outline
 from medtranslate.translation.contrast import seen_contrast
@@ -55,8 +55,8 @@ class Translated:
         framed: the source with its frame.
         volume: the posterior mean's translation, in HU or the model's MR range (a picture: grey values
             0 to 255).
-        uncertainty: standard deviation in the same unit: of the expected errors inside the head if the model
-            is calibrated, else of the posterior's samples; None without samples.
+        uncertainty: in the same unit: error limit inside the head if the model is calibrated, else standard
+            deviation of the posterior's samples; None without samples.
         record: of the translation.
     """
 
@@ -273,7 +273,8 @@ def _finish(
         unit="grey levels" if source.is_picture else record.model.unit,
         mean_std=float(spread[head].mean()) if head.any() else None,
         calibrated_on=known.on if known else None,
-        meaning=CALIBRATED if known else UNCALIBRATED,
+        share=known.share if known else None,
+        meaning=known.meaning if known else UNCALIBRATED,
     )
     volume = seen.volume(made, to, scale)
     return Translated(seen, volume, seen.on_source(spread), replace(record, uncertainty=uncertainty))

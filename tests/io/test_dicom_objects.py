@@ -105,6 +105,21 @@ def test_objects_of_real_series_are_valid_and_of_the_study(
     assert len({header.SeriesInstanceUID for header in made.values()}) == 3
 
 
+def test_a_map_of_error_limits_is_no_map_of_deviations(
+    unpack: Callable[[str], Path], tmp_path: Path, validator_errors: Callable[..., list[str]]
+) -> None:
+    source = read_volume(unpack("ct-head-ge-tilt"))
+    path = tmp_path / "map.dcm"
+    write_map(spread_of(source), "HU", "90% error limit, 4 samples", open_study(source), path, 0.9)
+    assert validator_errors("dciodvfy", "-new", path) == []
+    header = dcmread(path)
+    mapping = header.SharedFunctionalGroupsSequence[0].RealWorldValueMappingSequence[0]
+    assert mapping.LUTLabel == "LIMIT90"
+    code = mapping.QuantityDefinitionSequence[0].ConceptCodeSequence[0]
+    assert (code.CodeValue, code.CodingSchemeDesignator) == ("ERRORLIMIT90", "99MEDTRANSLATE")
+    assert header.SeriesDescription.endswith("90% error limit, 4 samples")
+
+
 def test_the_frames_of_an_enhanced_image_are_referred_to(
     unpack: Callable[[str], Path], tmp_path: Path, validator_errors: Callable[..., list[str]]
 ) -> None:

@@ -79,6 +79,16 @@ def test_coverage_of_normal_errors_is_the_expected_one() -> None:
     assert tight.rms_ratio == pytest.approx(3.0, abs=0.03)
 
 
+def test_coverage_of_error_limits_expects_their_share() -> None:
+    rng = np.random.default_rng(0)
+    errors = np.abs(rng.standard_normal((40, 40, 40))).astype(np.float32)
+    limit = np.full(errors.shape, 1.6449, np.float32)
+    found = coverage(limit, errors, np.ones(errors.shape, bool), 0.9)
+    assert found is not None
+    assert (found.share, found.expected) == (0.9, (0.9, 0.999))
+    assert (found.within_1_sd, found.within_2_sd) == pytest.approx(found.expected, abs=0.005)
+
+
 def test_coverage_where_there_is_nothing_to_say() -> None:
     deviation = np.ones((4, 5, 6), np.float32)
     assert coverage(deviation, deviation, ~MASK) is None

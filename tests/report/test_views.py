@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from medtranslate.records import (
+    UNCALIBRATED,
     Agreement,
     Cohort,
     Coverage,
@@ -334,6 +335,13 @@ def test_histograms_seams_and_coverage_are_shown(tmp_path: Path) -> None:
     assert "numpy 2.4" in page.text
 
 
+def test_coverage_of_error_limits_is_shown_beside_their_share(tmp_path: Path) -> None:
+    limits = Coverage(share=0.9, expected=(0.9, 0.999), within_1_sd=0.87, within_2_sd=0.96, mean_sd=20.5)
+    text = page_of(result(coverage=limits), {}, tmp_path).text
+    assert "87% of the errors lie within the error limit (90% is right), 96% within twice it" in text
+    assert "standard deviation" not in text
+
+
 def test_what_was_not_asked_for_is_not_shown(tmp_path: Path) -> None:
     text = page_of(result(), {}, tmp_path).text
     assert "Where it errs" not in text
@@ -350,7 +358,7 @@ def test_a_cycles_page_says_what_its_score_does_not(count: int, tmp_path: Path) 
         assert_inert(page)
 
 
-@pytest.mark.parametrize("spread", ["", "of samples", "calibrated"])
+@pytest.mark.parametrize("spread", ["", "of samples", "calibrated", "limit"])
 def test_a_page_without_reference_claims_no_score(spread: str, tmp_path: Path) -> None:
     drawn = pictures()
     shown = Shown(
@@ -362,15 +370,22 @@ def test_a_page_without_reference_claims_no_score(spread: str, tmp_path: Path) -
         range=(-20.0, 100.0),
         spacing_mm=drawn.spacing_mm,
     )
-    heads = f"three heads {ATTACK}" if spread == "calibrated" else None
-    found = Uncertainty(samples=4, seed=1, unit="HU", mean_std=2.5, calibrated_on=heads)
+    heads = f"three heads {ATTACK}" if spread in ("calibrated", "limit") else None
+    share = 0.9 if spread == "limit" else None
+    meaning = "90% are smaller" if share else UNCALIBRATED
+    found = Uncertainty(
+        samples=4, seed=1, unit="HU", mean_std=2.5, calibrated_on=heads, share=share, meaning=meaning
+    )
     record = replace(
         translation(ATTACK), uncertainty=found if spread else None, seams={"source": 0.01, "output": 0.02}
     )
     TRANSLATION_VIEWS["html"]([record], [(ATTACK, shown)], tmp_path)
     page = Page(tmp_path)
     assert "Not scored" in page.text
-    assert ("not calibrated" in page.text) == bool(spread)
+    assert ("not calibrated" in page.text) == (spread in ("of samples", "calibrated"))
+    assert ("90% error limit per slice" in page.text) == (spread == "limit")
+    assert ("90% of the errors on three heads" in page.text) == (spread == "limit")
+    assert ("Standard deviation" in page.text) == (spread in ("of samples", "calibrated"))
     assert ("as large as errors were on three heads" in page.text) == (spread == "calibrated")
     assert ("where they agree, it can still be wrong" in page.text) == (spread == "of samples")
     assert len(page.all("img")) == (6 + 2) * (3 if spread else 2)

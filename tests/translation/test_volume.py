@@ -83,12 +83,21 @@ def test_the_spread_is_the_standard_deviation_of_decoded_samples(head, model, to
     np.testing.assert_allclose(found, expected, atol=1e-4 * gain)
 
 
-def test_a_calibrated_model_gives_the_errors_to_expect_inside_the_head(head, model):
+@pytest.mark.parametrize(
+    ("share", "quantity", "meaning"),
+    [
+        (None, "Calibrated standard deviation, 3 samples", "root mean square error"),
+        (0.9, "90% error limit, 3 samples", "90% of the errors of voxels"),
+    ],
+)
+def test_a_calibrated_model_gives_the_errors_of_its_curve_inside_the_head(
+    head, model, share, quantity, meaning
+):
     raw = sample_volume(head.mr, model, "ct", samples=3)
     units = raw.uncertainty.values / 60
     spread = np.quantile(units[units > 0], [0.2, 0.5, 0.8])
     curve = Curve(value=0.0, spread=tuple(spread), error=(0.1, 0.2, 0.4))
-    known = Calibration(curves=(curve,), on="three heads")
+    known = Calibration(curves=(curve,), on="three heads", share=share)
     description = replace(model.description, calibration={"ct": known})
     done = sample_volume(head.mr, Model(description, model.generators, model.means), "ct", samples=3)
     assert np.array_equal(done.volume.values, raw.volume.values)
@@ -100,11 +109,8 @@ def test_a_calibrated_model_gives_the_errors_to_expect_inside_the_head(head, mod
     assert found[0, 0, 0] == 0
     record = done.record.uncertainty
     assert record.mean_std == pytest.approx(found[inside].mean(), rel=1e-4)
-    assert (record.calibrated_on, record.quantity) == (
-        "three heads",
-        "Calibrated standard deviation, 3 samples",
-    )
-    assert "root mean square error" in record.meaning
+    assert (record.calibrated_on, record.share, record.quantity) == ("three heads", share, quantity)
+    assert meaning in record.meaning
     assert raw.record.uncertainty.calibrated_on is None
     # The other direction was not measured.
     other = sample_volume(head.ct, Model(description, model.generators, model.means), "mr", samples=2)
