@@ -30,7 +30,7 @@ CURVES = 16
 LIMIT_SHARE = 0.9
 """Share of the errors that lie within an error limit.
 
-On lesions that `head-ct` loses (`benchmarks.quality.lesions`), limits of 90 % rank lost lesions and other brain as
+Limits of 90 % rank lesions that `head-ct` loses (`benchmarks.quality.lesions`) and other brain as
 the spread of the samples does. Those of 68 % rank worse, because the curve inside the brain is nearly level,
 and so do those of 95 %, which errors at the skull rule.
 """

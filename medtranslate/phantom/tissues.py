@@ -6,6 +6,7 @@ spin echo and inversion recovery (Bernstein, King, Zhou, Handbook of MRI Pulse S
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -223,7 +224,7 @@ def named_brightness(told: Floats) -> dict[str, float]:
     return {name: round(float(value), 3) for name, value in zip(TOLD, told, strict=True)}
 
 
-def nearest_contrast(told: Floats) -> Contrast:
+def nearest_contrast(told: Floats, among: Iterable[Contrast] = CONTRASTS) -> Contrast:
     """Name the contrast in which the tissues of `TOLD` are most nearly as bright, but for a common gain.
 
     The gain depends on the window; so the cosine of the two brightnesses, from black, decides.
@@ -233,7 +234,7 @@ def nearest_contrast(told: Floats) -> Contrast:
         nominal = nominal_brightness(name) + 1
         return float(nominal @ (told + 1)) / max(1e-6, float(np.linalg.norm(nominal)))
 
-    return max(CONTRASTS, key=likeness)
+    return max(among, key=likeness)
 
 
 def brightness(values: Floats) -> Floats:

@@ -8,6 +8,8 @@ from typing import Any, Literal
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
+from medtranslate.config import Contrast
+
 FROZEN = ConfigDict(extra="forbid", ser_json_inf_nan="strings")
 
 
@@ -209,15 +211,27 @@ class Plausibility:
 
 @dataclass(frozen=True, kw_only=True, config=FROZEN)
 class SeenContrast:
-    """Contrast of an MR as a model sees it.
+    """Contrast of an MR, measured in the tissues that its translated CT shows.
 
     Attributes:
-        nearest: sequence in which the tissues are most nearly as bright.
-        brightness: of each tissue, from -1 (black) to 1 (as the brightest one); median over the slices.
+        nearest: the most likely sequence.
+        second: sequence that is nearly as likely; None if the nearest is sure enough.
+        likelihood: of the nearest, where T1 and FLAIR are compared.
+        brightness: of each tissue, from -1 (black) to 1 (as the brightest one); as the model sees it where
+            the CT shows too few voxels of the tissue.
     """
 
-    nearest: Literal["t1", "t1c", "t2", "flair", "pd"]
+    nearest: Contrast
+    second: Contrast | None = None
+    likelihood: float | None = None
     brightness: dict[str, float]
+
+    @property
+    def words(self) -> str:
+        """Name of the contrast, or of the two that it may be."""
+        names = {"t1c": "T1 after contrast agent"}
+        known = [self.nearest, *([self.second] if self.second else [])]
+        return " or ".join(names.get(name, name.upper()) for name in known)
 
 
 @dataclass(frozen=True, kw_only=True, config=FROZEN)

@@ -276,8 +276,8 @@ def map_title(record: Translation | None) -> str:
 
 
 def about_translation(record: Translation) -> list[tuple[str, str]]:
-    """List measures of a translation that need no reference: seams and uncertainty."""
-    facts = []
+    """List measures that need no reference: contrast of the source, seams and uncertainty."""
+    facts = [("Contrast of the source", f"looks like {record.contrast.words}")] if record.contrast else []
     if record.seams:
         jumps = " %, ".join(f"{name} {100 * share:.1f}" for name, share in record.seams.items())
         facts.append(("Seams", f"mean jump between neighbouring slices, of the range: {jumps} %"))

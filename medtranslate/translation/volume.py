@@ -29,7 +29,7 @@ from medtranslate.networks import Posterior
 from medtranslate.records import NO_HEAD, UNCALIBRATED, WINDOWED, Translation, Uncertainty
 from medtranslate.runtime import staged
 from medtranslate.translation.air import Outline, clear, examine, find_outline
-from medtranslate.translation.contrast import seen_contrast
+from medtranslate.translation.contrast import LOOKED_AT, seen_contrast
 from medtranslate.translation.framed import Floats, Framed, Places, frame
 from medtranslate.translation.samples import spread_of
 from medtranslate.translation.seams import seams
@@ -146,6 +146,7 @@ def translate_framed(
             work = begun[index]
             if given.seen is not None:
                 work.contrasts.append(given.seen.split(sizes)[number])
+                work.view(places, image, given.image.split(sizes)[number])
             if model.gate and (asked := np.isin(places, work.judged)).any():
                 work.looks.append(look(model.gate, image[asked], moments[0][asked], OTHER[to]))
             if work.spread is not None:
@@ -183,6 +184,7 @@ class _Progress:
         spread: standard deviations [Z, Y, X] of the samples; None without samples.
         judged: slices for the gate, and `looks` their scores.
         contrasts: brightness of the tissues in the slices, of a model that sees it.
+        viewed: slices in which it is measured, and `views` the framed slices and their translations.
         seams: of the source, and `outline` of its head, None for a model that is not of heads; both are
             computed beside the network.
     """
@@ -193,8 +195,16 @@ class _Progress:
     judged: Places
     looks: list[Tensor]
     contrasts: list[Tensor]
+    viewed: Places
+    views: list[tuple[Tensor, Tensor]]
     seams: Future[float]
     outline: Future[Outline] | None
+
+    def view(self, places: Places, source: Tensor, made: Tensor) -> None:
+        """Keep the framed slices, and their translations, in which the contrast is measured."""
+        asked = torch.from_numpy(np.isin(places, self.viewed))
+        if asked.any():
+            self.views.append((source[asked].cpu(), made[asked].cpu()))
 
 
 def _begin(seen: Framed, beside: ThreadPoolExecutor, samples: int, *, outlined: bool) -> _Progress:
@@ -205,6 +215,8 @@ def _begin(seen: Framed, beside: ThreadPoolExecutor, samples: int, *, outlined: 
         judged=seen.shown[:: -(-len(seen.shown) // JUDGED)],
         looks=[],
         contrasts=[],
+        viewed=seen.shown[:: -(-len(seen.shown) // LOOKED_AT)],
+        views=[],
         seams=beside.submit(seen.seams),
         outline=beside.submit(find_outline, seen) if outlined else None,
     )
@@ -246,7 +258,7 @@ def _finish(
         plausibility=examine(seen, made, outline, to, scale, air_ml) if outline else None,
         saturated=seen.saturated,
         seams={"source": work.seams.result(), "output": seams(inside)} if len(made) > 2 else None,
-        contrast=seen_contrast(work.contrasts) if work.contrasts else None,
+        contrast=seen_contrast(work.contrasts, work.views, scale) if work.contrasts else None,
         precision="float32" if model.precision is torch.float32 else "bfloat16",
         seconds=round(seconds, 3),
         warnings=[*seen.axial.meta.warnings, *windowed(to, model), *([] if outline else [NO_HEAD])],

@@ -23,7 +23,8 @@ from medtranslate.phantom import TOLD, named_brightness, nearest_contrast, nomin
 from medtranslate.records import Calibration, Curve
 from medtranslate.transforms import unscale_ct, windowed_curve
 from medtranslate.translation import Translator, sample_volume, translate
-from medtranslate.translation.contrast import as_bright_as, told_like
+from medtranslate.translation.contrast import name_contrast, told_like
+from medtranslate.translation.tissue_brightness import as_bright_as, measure_ratios
 from medtranslate.translation.translator import sheet_of
 
 SCALE = ScaleSettings(
@@ -171,6 +172,52 @@ def test_brightness_is_corrected_by_the_voxels_of_the_tissues():
     assert found["white matter"] / found["grey matter"] == pytest.approx(1.5, abs=0.01)
     assert found["diploe"] / found["fat"] == pytest.approx(0.4 / 0.9, abs=0.01)
     assert found["csf"] == pytest.approx(0.025, abs=0.001)
+
+
+def disc(rim: float, core: float, fluid: float, fat: float = 0.9) -> tuple[np.ndarray, np.ndarray]:
+    """A round head, MR in [-1, 1] and CT in HU: scalp, skull, cortex, white matter and a ventricle."""
+    across = np.linspace(-32, 32, 64)
+    radius = np.hypot(across[:, None], across[None])
+    zones = ((30, fat, -95.0), (27, 0.05, 1200.0), (24, rim, 36.0), (19, core, 28.0), (7, fluid, 5.0))
+    mr, ct = np.zeros((64, 64)), np.full((64, 64), -1000.0)
+    for outer, bright, hu in zones:
+        mr[radius < outer], ct[radius < outer] = bright, hu
+    return (2 * mr - 1).astype(np.float32)[None, None], ct.astype(np.float32)[None, None]
+
+
+@pytest.mark.parametrize(
+    ("seen", "head", "names"),
+    [
+        ("t1c", {"rim": 0.50, "core": 0.48, "fluid": 0.03}, ("flair", None)),
+        ("t1", {"rim": 0.28, "core": 0.29, "fluid": 0.02, "fat": 0.7}, ("flair", None)),
+        ("pd", {"rim": 0.65, "core": 0.62, "fluid": 0.10, "fat": 0.1}, ("flair", None)),
+        ("t1c", {"rim": 0.35, "core": 0.42, "fluid": 0.15}, ("t1c", None)),
+        ("t1", {"rim": 0.33, "core": 0.37, "fluid": 0.10}, ("t1", "flair")),
+        ("pd", {"rim": 0.36, "core": 0.32, "fluid": 0.80, "fat": 0.4}, ("t2", None)),
+        ("pd", {"rim": 0.80, "core": 0.78, "fluid": 0.60, "fat": 0.8}, ("pd", None)),
+    ],
+)
+def test_a_contrast_is_named_by_the_voxels_of_the_tissues(seen, head, names):
+    """The network alone saw each as `seen`: scalp near the coils makes a FLAIR look like T1."""
+    mr, ct = disc(**head)
+    assert nearest_contrast(nominal_brightness(seen)) == seen
+    brightness = as_bright_as(nominal_brightness(seen), mr, ct)
+    found = name_contrast(brightness, measure_ratios(mr, ct))
+    assert (found.nearest, found.second) == names
+    assert (found.likelihood is None) == (found.nearest in ("t2", "pd"))
+    # Another window makes the whole picture darker.
+    darker = (mr + 1) * 0.7 - 1
+    again = name_contrast(as_bright_as(nominal_brightness(seen), darker, ct), measure_ratios(darker, ct))
+    assert (again.nearest, again.second, again.likelihood) == (*names, found.likelihood)
+
+
+def test_t1_and_flair_stay_undecided_where_the_ct_shows_no_fluid():
+    mr, ct = disc(rim=0.35, core=0.42, fluid=0.15)
+    ct[(ct > 0) & (ct < 10)] = 28.0
+    assert measure_ratios(mr, ct) is None
+    found = name_contrast(as_bright_as(nominal_brightness("t1"), mr, ct), None)
+    assert (found.nearest, found.second, found.words) == ("t1", "flair", "T1 or FLAIR")
+    assert name_contrast(nominal_brightness("t2"), None).words == "T2"
 
 
 def test_an_mr_like_another_has_what_was_seen_in_that_one(told, head, tmp_path):
