@@ -31,6 +31,7 @@ from medtranslate.modality import OTHER
 from medtranslate.records import Calibration, CalibrationReport, CalibrationTest, Coverage
 from medtranslate.runtime import check_free, progress, require_apart, whole_output
 from medtranslate.translation import as_spoken, pass_gate, sample_volume
+from medtranslate.translation.contrast import told_like
 
 LEAST_PAIRS = 4
 """Pairs that are needed at least; with fewer, one odd head decides."""
@@ -86,7 +87,7 @@ def calibrate(settings: CalibrateSettings, *, quiet: bool = False) -> Calibratio
         for pair in pairs:
             volumes = read_pair(pair)
             for to in directions:
-                found[to, pair.name] = _measure(volumes, model, to, settings)
+                found[to, pair.name] = measure(volumes, model, to, settings)
                 bar.update()
     on = settings.on or f"{len(pairs) - len(held)} pairs from {settings.pairs.resolve().name}"
     curves: dict[Modality, Calibration] = {}
@@ -209,13 +210,18 @@ def _uncalibrated(model: Model) -> Model:
     return Model(plain, model.generators, model.means, model.precision, model.gate)
 
 
-def _measure(
+def measure(
     volumes: Mapping[Modality, Volume], model: Model, to: Modality, settings: CalibrateSettings
 ) -> Measured:
     """Translate one volume of a pair, and compare the spread of its samples with the errors in the head.
 
-    Errors are those on the scale of the model's output: CT inside its window, MR by its percentile.
+    Errors are those on the scale of the model's output: CT inside its window, MR by its percentile. A model
+    that can meet the contrast of an MR is asked for that of the true one; else the error would be that of
+    another contrast.
     """
+    network = model.description.network
+    if to == "mr" and network.told and network.seen:
+        model = told_like(model, volumes["mr"])
     source, truth = volumes[OTHER[to]], as_spoken(volumes[to], to, model)
     made = sample_volume(source, model, to, samples=settings.samples, seed=settings.seed)
     pass_gate(made.record, source.where, force=settings.force)

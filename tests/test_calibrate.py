@@ -9,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from medtranslate.calibrate import calibrate, choose_held_out, find_pairs
-from medtranslate.checkpoint import describe, load_model
-from medtranslate.config import CalibrateSettings, Modality
+from medtranslate.calibrate import calibrate, choose_held_out, find_pairs, measure
+from medtranslate.checkpoint import describe, load_model, save_model
+from medtranslate.config import CalibrateSettings, Modality, NetworkSettings, ScaleSettings
 from medtranslate.errors import (
     GeometryRefused,
     InputRefused,
@@ -22,6 +23,7 @@ from medtranslate.errors import (
     UsageError,
 )
 from medtranslate.io import Volume, read_volume, write_volume
+from medtranslate.model import Generators
 from medtranslate.records import Calibration, CalibrationReport, CalibrationTest
 
 COUNT = 5
@@ -224,3 +226,28 @@ def test_a_copy_replaces_no_input(settle: Settle, pairs: Path) -> None:
     (pairs.parent / "taken" / "mine.txt").touch()
     with pytest.raises(OutputExists, match="not replaced"):
         run(settle(out=pairs.parent / "taken", overwrite=True))
+
+
+def test_an_mr_is_asked_for_in_the_contrast_of_the_true_one(small_model: Path, tmp_path: Path) -> None:
+    """The same CT becomes another MR beside an MR of another contrast, if the model can meet contrasts."""
+    torch.manual_seed(1)
+    (tmp_path / "told").mkdir()
+    network = NetworkSettings(size=32, channels=(8, 8), latent_channels=4, told=7, seen=7)
+    means = {"ct": torch.zeros(1, 32, 32), "mr": torch.zeros(1, 32, 32)}
+    save_model(
+        tmp_path / "told",
+        Generators(network),
+        means,
+        name="told",
+        summary="Random.",
+        network=network,
+        scale=ScaleSettings(),
+    )
+    settings = CalibrateSettings(model="m", pairs=tmp_path, samples=2)
+    ct, mr = head(0, "ct"), head(0, "mr")
+    other = mr.with_values(np.where(mr.values > 0, 1200 - mr.values, 0))
+    for path, told in ((tmp_path / "told", True), (small_model, False)):
+        model = load_model(str(path))
+        first, second = (measure({"ct": ct, "mr": each}, model, "mr", settings) for each in (mr, other))
+        assert first.made.shape == second.made.shape
+        assert np.array_equal(first.made, second.made) != told
