@@ -95,7 +95,7 @@ def calibrate(settings: CalibrateSettings, *, quiet: bool = False) -> Calibratio
     for to in directions:
         fitted = _join(found[to, pair.name] for pair in pairs if pair.name not in held)
         tested = _join(found[to, pair.name] for pair in pairs if pair.name in held)
-        curves[to] = fit_calibration(fitted.made, fitted.spread, fitted.errors, on)
+        curves[to] = fit_calibration(fitted.made, fitted.spread, fitted.errors, on, settings.share)
         tests[to] = CalibrationTest(
             voxels=(len(fitted.errors), len(tested.errors)),
             before=_coverage(tested.spread, tested.errors),

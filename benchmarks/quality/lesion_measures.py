@@ -36,6 +36,9 @@ the deviation of the Gaussian that smooths the difference."""
 RISEN = 2.0
 """Times the brain's median from which on the uncertainty has risen."""
 
+SPOTS, SPOT_TRIES = 20, 400
+"""Spots elsewhere in the brain that a lesion is compared with, and places that are tried for them."""
+
 
 @dataclass(frozen=True)
 class Site:
@@ -60,6 +63,7 @@ class Found:
         bone: share of its pixels that are made as bone, without its edge; nan if nothing is left.
         doubt: uncertainty in the lesion, in medians of the brain's; None if it was not measured.
         raw_doubt: the same of the samples alone, if the model is calibrated.
+        spots: the same at other places of the brain (`spots_in`), and `raw_spots` of the samples alone.
     """
 
     true: float
@@ -68,6 +72,8 @@ class Found:
     bone: float
     doubt: float | None = None
     raw_doubt: float | None = None
+    spots: tuple[float, ...] = ()
+    raw_spots: tuple[float, ...] = ()
 
     @property
     def right_sign(self) -> bool:
@@ -118,6 +124,26 @@ def doubt_in(uncertainty: Values, site: Site, brain: Voxels) -> float:
     return float(uncertainty[site.lesion].mean()) / rest if rest else np.nan
 
 
+def spots_in(uncertainty: Values, site: Site, brain: Voxels) -> tuple[float, ...]:
+    """Divide the mean uncertainty in spots of a lesion's shape, elsewhere in the brain, by its median."""
+    rest, places = brain & ~site.lesion, np.argwhere(site.lesion)
+    median, rng, found = float(np.median(uncertainty[rest])), np.random.default_rng(0), list[float]()
+    for shift in rng.integers(-min(brain.shape), min(brain.shape), (SPOT_TRIES, 2)):
+        moved = places + shift
+        if (moved < 0).any() or (moved >= brain.shape).any() or not rest[tuple(moved.T)].all():
+            continue
+        found.append(float(uncertainty[tuple(moved.T)].mean()) / median if median else np.nan)
+        if len(found) == SPOTS:
+            break
+    return tuple(found)
+
+
+def ranks(doubts: Sequence[float], spots: Sequence[float]) -> float:
+    """Compute the share of pairs in which a lesion is more uncertain than a spot (area under the ROC)."""
+    ours, others = np.array(doubts)[:, None], np.array(spots)[None]
+    return float(np.mean(ours > others) + np.mean(ours == others) / 2)
+
+
 def invented_blobs(made: Values, truth: Values, brain: Voxels, pixel: Sequence[float]) -> list[float]:
     """List the areas in mm2 of blobs in the brain that the true CT has not.
 
@@ -157,12 +183,18 @@ def summary(found: Iterable[Found]) -> dict[str, float]:
         "kept of seen": _share(one.kept for one in every if one.seen),
         "as bone": 100 * _mean(one.bone for one in every if np.isfinite(one.bone)),
     }
-    for prefix, doubts in (
-        ("", [one.doubt for one in lost if one.doubt is not None]),
-        ("raw ", [one.raw_doubt for one in lost if one.raw_doubt is not None]),
+    for prefix, doubts, spots in (
+        ("", [one.doubt for one in lost if one.doubt is not None], [at for one in lost for at in one.spots]),
+        (
+            "raw ",
+            [one.raw_doubt for one in lost if one.raw_doubt is not None],
+            [at for one in lost for at in one.raw_spots],
+        ),
     ):
         means[f"{prefix}doubt"] = float(np.median(doubts)) if doubts else np.nan
         means[f"{prefix}doubled"] = _share(doubt >= RISEN for doubt in doubts)
+        means[f"{prefix}elsewhere"] = _share(at >= RISEN for at in spots)
+        means[f"{prefix}rank"] = 100 * ranks(doubts, spots) if doubts and spots else np.nan
     return {name: value for name, value in means.items() if np.isfinite(value)}
 
 

@@ -20,6 +20,8 @@ kept of seen   share of these that is kept
 as bone        share of pixels at 91 HU or more, without an edge of 2 mm
 doubt          uncertainty in lesions that are not kept, in medians of the brain's; the median lesion
 doubled        share of these in which it is at least twice the brain's median
+elsewhere      share of spots of the same shapes, elsewhere in the brain, where it is so too
+rank           share of pairs of a lost lesion and such a spot in which the lesion is more uncertain
 raw            the same of the samples, without the model's calibration
 
 Rows "no lesion" have the slices, and the share of them with a blob in the brain that the truth has not: 10 HU
@@ -48,6 +50,7 @@ from benchmarks.quality.lesion_measures import (
     invented_blobs,
     is_clear,
     site_of,
+    spots_in,
     summary,
 )
 from benchmarks.quality.lesion_slices import (
@@ -71,7 +74,8 @@ from medtranslate.translation.volume import Translated, translate_framed
 
 COLUMNS = (
     *("clear", "true HU", "made HU", "right sign", "kept", "seen", "kept of seen", "as bone"),
-    *("doubt", "doubled", "raw doubt", "raw doubled", "slices", "invented"),
+    *("doubt", "doubled", "elsewhere", "rank"),
+    *("raw doubt", "raw doubled", "raw elsewhere", "raw rank", "slices", "invented"),
 )
 PLAIN = 4
 """Slices without lesions for each slice with them."""
@@ -117,6 +121,10 @@ def sources(options: argparse.Namespace) -> dict[str, Iterator[Slice]]:
         for path in options.labels
     }
     return found | ({"digital": digital_slices(count, options.seed)} if options.digital else {})
+
+
+Doubt = tuple[float, tuple[float, ...]]
+"""Uncertainty in a lesion, and in spots elsewhere, in medians of the brain's."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,18 +177,24 @@ class Board:
         ]
         lost = [index for index, one in enumerate(found) if not one.kept] if self.samples else []
         doubts = [self.doubts(sources[index], scenes[index], model) for index in lost]
-        for index, (doubt, raw) in zip(lost, doubts, strict=True):
-            found[index] = replace(found[index], doubt=doubt, raw_doubt=raw)
+        for index, (own, raw) in zip(lost, doubts, strict=True):
+            found[index] = replace(found[index], doubt=own[0], spots=own[1])
+            if raw:
+                found[index] = replace(found[index], raw_doubt=raw[0], raw_spots=raw[1])
         return found
 
-    def doubts(self, source: Volume, scene: Scene, model: Model) -> tuple[float, float | None]:
-        """Measure the uncertainty in a lesion, and that of the samples alone if the model is calibrated."""
+    def doubts(self, source: Volume, scene: Scene, model: Model) -> tuple[Doubt, Doubt | None]:
+        """Measure the uncertainty in a lesion and in spots elsewhere in the brain.
+
+        The second measure is that of the samples alone, if the model is calibrated.
+        """
         known = [model, uncalibrated(model)] if "ct" in model.description.calibration else [model]
         brain, found = scene.slice.brain_share > BRAIN, []
         for one in known:
             [made] = translated([source], one, self.samples)
             assert made.uncertainty is not None
-            found.append(doubt_in(plane(made.uncertainty), scene.site, brain))
+            values = plane(made.uncertainty)
+            found.append((doubt_in(values, scene.site, brain), spots_in(values, scene.site, brain)))
         return found[0], found[1] if len(found) > 1 else None
 
     def report(self, source: str) -> list[Row]:

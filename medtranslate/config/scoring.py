@@ -134,6 +134,9 @@ class CalibrateSettings:
     """Folder for a calibrated copy of the model (default: change the model itself)."""
     held_out: Annotated[float, Field(gt=0, lt=1)] = 0.3
     """Share of the pairs, by whole subjects, that tests the calibration and is not used to fit it."""
+    share: Annotated[float, Field(gt=0, lt=1)] = 0.9
+    """Share of the errors that lie within the error limit; 0.68 is that of one standard deviation of normal
+    errors."""
     samples: Samples = 16
     """Number of posterior samples."""
     seed: Seed = 0

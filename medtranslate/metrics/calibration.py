@@ -38,7 +38,9 @@ and so do those of 95 %, which errors at the skull rule.
 Numbers = NDArray[np.floating]
 
 
-def fit_calibration(made: Numbers, spread: Numbers, errors: Numbers, on: str) -> Calibration:
+def fit_calibration(
+    made: Numbers, spread: Numbers, errors: Numbers, on: str, share: float = LIMIT_SHARE
+) -> Calibration:
     """Fit the curves to voxels with known errors.
 
     Args:
@@ -46,29 +48,30 @@ def fit_calibration(made: Numbers, spread: Numbers, errors: Numbers, on: str) ->
         spread: [N], standard deviations over samples, in the same unit.
         errors: [N], absolute, in the same unit.
         on: data of the fit, in words.
+        share: of the errors that lie within the limit.
     """
     ends = np.unique(np.quantile(made, np.linspace(0, 1, CURVES + 1)[1:-1]))
     ranges = np.searchsorted(ends, made, side="right")
     parts = [np.flatnonzero(ranges == index) for index in range(len(ends) + 1)]
     kept = [part for part in parts if len(part) >= BINS] or [np.arange(len(made))]
     return Calibration(
-        curves=tuple(_fit_curve(made[part], spread[part], errors[part]) for part in kept),
+        curves=tuple(_fit_curve(made[part], spread[part], errors[part], share) for part in kept),
         on=on,
-        share=LIMIT_SHARE,
+        share=share,
     )
 
 
-def _fit_curve(made: Numbers, spread: Numbers, errors: Numbers) -> Curve:
+def _fit_curve(made: Numbers, spread: Numbers, errors: Numbers, share: float) -> Curve:
     """Fit a curve to bins of equal numbers of voxels."""
     bins = np.array_split(np.argsort(spread, kind="stable"), BINS)
     return Curve(
         value=float(np.median(made)),
         spread=_rounded(float(np.median(spread[part])) for part in bins),
-        error=_rounded(rising_quantiles([errors[part] for part in bins])),
+        error=_rounded(rising_quantiles([errors[part] for part in bins], share)),
     )
 
 
-def rising_quantiles(bins: Sequence[Numbers]) -> list[float]:
+def rising_quantiles(bins: Sequence[Numbers], share: float) -> list[float]:
     """Find the quantile of each bin; neighbours whose quantiles fall are pooled until none do.
 
     The algorithm of pooled adjacent violators (Barlow et al., "Statistical inference under order
@@ -77,11 +80,11 @@ def rising_quantiles(bins: Sequence[Numbers]) -> list[float]:
     """
     blocks: list[tuple[int, Numbers, float]] = []
     for errors in bins:
-        block = (1, errors, float(np.quantile(errors, LIMIT_SHARE)))
+        block = (1, errors, float(np.quantile(errors, share)))
         while blocks and blocks[-1][2] > block[2]:
             count, before, _ = blocks.pop()
             joined = np.concatenate([before, block[1]])
-            block = (count + block[0], joined, float(np.quantile(joined, LIMIT_SHARE)))
+            block = (count + block[0], joined, float(np.quantile(joined, share)))
         blocks.append(block)
     return [level for count, _, level in blocks for _ in range(count)]
 

@@ -17,7 +17,9 @@ from benchmarks.quality.lesion_measures import (
     found_in,
     invented_blobs,
     is_clear,
+    ranks,
     site_of,
+    spots_in,
     summary,
 )
 from benchmarks.quality.lesion_slices import KINDS, Slice, digital_slices, draw_cover, with_lesion
@@ -195,3 +197,15 @@ def test_rows_of_a_digital_head(
     assert rows["no lesion", "t1"]["slices"] == "1"
     assert (tmp_path / "sheet-digital.png").is_file()
     assert "| haemorrhage, t1 | 1 |" in capsys.readouterr().out
+
+
+def test_spots_of_a_lesion_lie_elsewhere_in_the_brain() -> None:
+    lesion = disc(4, x=20)
+    found = site_of(lesion, disc(28), PIXEL)
+    assert found is not None
+    uncertainty = np.where(lesion, 6.0, 2.0).astype(np.float32)
+    spots = spots_in(uncertainty, found, disc(28))
+    assert len(spots) > 3
+    assert set(spots) == {1.0}
+    assert ranks([3.0, 1.0], spots) == 0.75
+    assert spots_in(uncertainty, found, lesion) == ()

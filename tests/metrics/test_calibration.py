@@ -28,6 +28,14 @@ def test_nine_of_ten_errors_of_voxels_of_any_spread_and_value_lie_within_the_lim
     assert (known.on, known.share) == ("drawn numbers", 0.9)
 
 
+def test_another_share_is_held_as_well() -> None:
+    rng = np.random.default_rng(0)
+    spread, errors = rng.uniform(0, 1, 8000), rng.exponential(size=8000)
+    known = fit_calibration(np.zeros(8000), spread, errors, "", 0.68)
+    assert known.share == 0.68
+    assert np.mean(errors <= calibrated(np.zeros(8000), spread, known)) == pytest.approx(0.68, abs=0.02)
+
+
 def test_few_huge_errors_do_not_rule_the_limit() -> None:
     rng = np.random.default_rng(0)
     spread, errors = rng.uniform(0, 1, 4000), rng.uniform(0, 10, 4000)
