@@ -127,6 +127,8 @@ def doubt_in(uncertainty: Values, site: Site, brain: Voxels) -> float:
 def spots_in(uncertainty: Values, site: Site, brain: Voxels) -> tuple[float, ...]:
     """Divide the mean uncertainty in spots of a lesion's shape, elsewhere in the brain, by its median."""
     rest, places = brain & ~site.lesion, np.argwhere(site.lesion)
+    if not rest.any():
+        return ()
     median, rng, found = float(np.median(uncertainty[rest])), np.random.default_rng(0), list[float]()
     for shift in rng.integers(-min(brain.shape), min(brain.shape), (SPOT_TRIES, 2)):
         moved = places + shift

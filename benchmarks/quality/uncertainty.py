@@ -88,11 +88,8 @@ WIDTHS: Widths = {
         / norm.ppf((1 + LIMIT_SHARE) / 2)
     ),
 }
-"""What intervals are as wide as, up to a factor: (pixels to fit on, pixels to score) to widths of these.
-
-A calibrated error limit counts as the interval of its share of normal errors.
-"""
-
+"""What intervals are as wide as, up to a factor: (pixels to fit on, pixels to score) to widths of these. An
+error limit is as wide as the interval of its share of normal errors."""
 
 FLOORS = (0.0, *(2.0**power for power in range(-2, 8)))
 """Floors that are tried, in mean spreads."""

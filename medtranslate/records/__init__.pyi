@@ -32,10 +32,7 @@ from .patients import Patients as Patients
 from .regions import Region as Region
 from .regions import Regions as Regions
 from .regions import read_regions as read_regions
-from .translation import CALIBRATED as CALIBRATED
-from .translation import LIMITED as LIMITED
 from .translation import NO_HEAD as NO_HEAD
-from .translation import UNCALIBRATED as UNCALIBRATED
 from .translation import WINDOWED as WINDOWED
 from .translation import Conversion as Conversion
 from .translation import Derivation as Derivation
@@ -46,4 +43,7 @@ from .translation import Plausibility as Plausibility
 from .translation import SeenContrast as SeenContrast
 from .translation import Source as Source
 from .translation import Translation as Translation
-from .translation import Uncertainty as Uncertainty
+from .uncertainty import CALIBRATED as CALIBRATED
+from .uncertainty import LIMITED as LIMITED
+from .uncertainty import UNCALIBRATED as UNCALIBRATED
+from .uncertainty import Uncertainty as Uncertainty

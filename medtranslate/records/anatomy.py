@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic.dataclasses import dataclass
 
-from medtranslate.records.translation import FROZEN
+from medtranslate.records.frozen import FROZEN
 
 Beam = Literal["front", "side"]
 """Parallel beam from the patient's front, or from the right side, along an axis of the grid."""

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic.dataclasses import dataclass
 
-from medtranslate.records.translation import FROZEN
+from medtranslate.records.frozen import FROZEN
 
 
 @dataclass(frozen=True, kw_only=True, config=FROZEN)

@@ -11,7 +11,8 @@ from pydantic.dataclasses import dataclass
 
 from medtranslate.config import Modality
 from medtranslate.records.evaluation import Coverage
-from medtranslate.records.translation import CALIBRATED, FROZEN, LIMITED
+from medtranslate.records.frozen import FROZEN
+from medtranslate.records.uncertainty import CALIBRATED, LIMITED
 
 _Points = Annotated[tuple[Annotated[FiniteFloat, Field(ge=0)], ...], Field(min_length=1, max_length=1024)]
 

@@ -8,8 +8,9 @@ from typing import Any, Literal
 from pydantic.dataclasses import dataclass
 
 from medtranslate.records.evaluation import Evaluation, Scores, Tissue
+from medtranslate.records.frozen import FROZEN
 from medtranslate.records.patients import Patients
-from medtranslate.records.translation import FROZEN, ModelInfo
+from medtranslate.records.translation import ModelInfo
 
 
 @dataclass(frozen=True, kw_only=True, config=FROZEN)

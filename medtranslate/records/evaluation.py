@@ -15,7 +15,8 @@ from pydantic import (
 from pydantic.dataclasses import dataclass
 
 from medtranslate.records.anatomy import Anatomy, Beam, Densities, PathLength
-from medtranslate.records.translation import FROZEN, Source, Translation
+from medtranslate.records.frozen import FROZEN
+from medtranslate.records.translation import Source, Translation
 
 
 def _without_none(values: object) -> object:

@@ -6,7 +6,7 @@ from dataclasses import field
 
 from pydantic.dataclasses import dataclass
 
-from medtranslate.records.translation import FROZEN
+from medtranslate.records.frozen import FROZEN
 
 
 @dataclass(frozen=True, kw_only=True, config=FROZEN)
