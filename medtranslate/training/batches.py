@@ -93,7 +93,7 @@ class Drawn(Dataset[dict[str, Tensor] | Exception]):
         sides = unpaired_sides(settings)
         count = settings.batch if settings.unpaired else max(2, round(settings.batch * AGREEING))
         fresh = count // 2 if settings.augment.copy_each else count
-        drawn = {key: self.sources[key].draw(fresh, generator) for key in sides}
+        drawn: dict[str, Tensor] = {key: self.sources[key].draw(fresh, generator) for key in sides}
         side = side_at(settings, step)
         if side != settings.network.size:
             drawn = {
