@@ -21,6 +21,12 @@ def test_kl_of_a_standard_normal_is_zero():
     assert kl(Passes(posteriors={"ct": Posterior(zeros, zeros)})) == 0
 
 
+def test_the_fine_part_of_a_latent_counts_as_much_as_the_coarse_one():
+    mean = torch.cat([torch.ones(2, 4, 8, 8), 3 * torch.ones(2, 16, 8, 8)], dim=1)
+    posterior = Posterior(mean, torch.zeros_like(mean), fine=16)
+    assert kl(Passes(posteriors={"ct": posterior, "mr": posterior})).item() == pytest.approx(0.5 + 4.5)
+
+
 def test_kl_agrees_with_torch_distributions():
     mean, log_variance = torch.randn(2, 4, 8, 8), torch.randn(2, 4, 8, 8)
     normal = torch.distributions.Normal
