@@ -20,8 +20,8 @@ _THICK_MM = (1.0, 3.0, 5.0, 8.0)
 """Thickness of slices; in thick ones, slanting bone reaches further in the window of the brain."""
 
 _THICKER_MM, _FLUID_MM, _SOME = 3.5, 8.0, 0.3
-"""Most bone and most fluid that is added beneath the skull, and the share of heads that have some of either.
-The maps are of few and mostly young people; skulls of others are thicker, and brains shrink away from them."""
+"""Most bone and most fluid that is added beneath the skull, and the share of heads with some of either. The
+maps are of few and mostly young people. Skulls of others are thicker, and brains shrink away from them."""
 
 _TABLE_MM = 1.5
 """Inner table of bone that is added; the rest of it is diploe."""
