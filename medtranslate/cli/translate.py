@@ -35,7 +35,7 @@ def act(settings: TranslateSettings, quiet: bool) -> Answer:
         measured = [(term, text) for term, text in measures(items[0]) if not text.startswith("0 ")]
         printed += [f"{term[:1].lower()}{term[1:]}: {text}" for term, text in measured]
     if settings.uncertainty:
-        printed.append(f"standard deviation: {settings.uncertainty}")
+        printed.append(f"uncertainty: {settings.uncertainty}")
     if result:
         values["result"] = to_json(result)
         printed += lines(result)

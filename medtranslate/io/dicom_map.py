@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 from highdicom import VOILUTTransformation, pm
+from highdicom.sr import CodedConcept
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
-from pydicom.sr.coding import Code
 from pydicom.uid import UID, CTImageStorage, MRImageStorage, ParametricMapStorage
 
 from medtranslate.io.dicom_files import without_comment
@@ -90,12 +90,12 @@ def write_map(
     save_object(made, path)
 
 
-def _quantity(share: float | None) -> Code:
+def _quantity(share: float | None) -> CodedConcept:
     """Give the code of standard deviations; DICOM has none for error limits, so they get one of our own."""
     if share is None:
-        return codes.DCM.StandardDeviation
+        return CodedConcept.from_code(codes.DCM.StandardDeviation)
     percent = f"{100 * share:.0f}"
-    return Code(f"ERRORLIMIT{percent}", SCHEME, f"Distance within which {percent}% of the errors lie")
+    return CodedConcept(f"ERRORLIMIT{percent}", SCHEME, f"Distance within which {percent}% of the errors lie")
 
 
 def _refer(made: Dataset, sources: Mapping[str, Dataset]) -> None:

@@ -84,9 +84,9 @@ def _algorithm(record: Translation) -> AlgorithmIdentification:
 
 def _measurements(record: Translation) -> Iterator[Measurement]:
     if record.uncertainty and record.uncertainty.mean_std is not None:
-        code = CODES["mean_limit" if record.uncertainty.share else "mean_std"]
+        value, meaning = CODES["mean_limit" if record.uncertainty.share else "mean_std"]
         yield Measurement(
-            CodedConcept(code[0], SCHEME, code[1]),
+            CodedConcept(value, SCHEME, meaning),
             float(f"{record.uncertainty.mean_std:.6g}"),
             unit_code(record.uncertainty.unit),
         )
