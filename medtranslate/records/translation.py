@@ -158,8 +158,8 @@ class SeenContrast:
         nearest: the most likely sequence.
         second: sequence that is nearly as likely; None if the nearest is sure enough.
         likelihood: of the nearest, where T1 and FLAIR are compared.
-        brightness: of each tissue, from -1 (black) to 1 (as the brightest one). Brain and fat are as bright as
-            their voxels where there are enough; the others are in proportion, as the model sees them.
+        brightness: of each tissue, from -1 (black) to 1 (as the brightest one). Brain and fat are as bright
+            as their voxels, if there are enough; the others are in proportion, as the model sees them.
     """
 
     nearest: Contrast
