@@ -18,7 +18,7 @@ from pydicom.sr.codedict import codes
 
 from medtranslate.io.dicom_header import basic, software_version, uid
 from medtranslate.io.dicom_objects import SCHEME, Study, images_of, unit_code, write_scores
-from medtranslate.records import Translation
+from medtranslate.records import Translation, Uncertainty
 from medtranslate.report.as_dicom import CODES, measurement_report
 from medtranslate.report.doubts import say_doubts
 from medtranslate.report.wording import CAUTION
@@ -82,11 +82,17 @@ def _algorithm(record: Translation) -> AlgorithmIdentification:
     )
 
 
+def _mean_of(uncertainty: Uncertainty) -> tuple[str, str, str]:
+    """Give the code of the mean of an uncertainty map: value, scheme and meaning."""
+    value, meaning = CODES["mean_limit" if uncertainty.share else "mean_std"]
+    return value, SCHEME, meaning
+
+
 def _measurements(record: Translation) -> Iterator[Measurement]:
     if record.uncertainty and record.uncertainty.mean_std is not None:
-        value, meaning = CODES["mean_limit" if record.uncertainty.share else "mean_std"]
+        name = CodedConcept(*_mean_of(record.uncertainty))
         yield Measurement(
-            CodedConcept(value, SCHEME, meaning),
+            name,
             float(f"{record.uncertainty.mean_std:.6g}"),
             unit_code(record.uncertainty.unit),
         )
