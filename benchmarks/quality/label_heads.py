@@ -5,7 +5,8 @@
 
 The first command writes pairs of CT and MR, with which the second calibrates a model. --heads are painted
 from each map, with other proportions, tissues and noise; each counts as a subject. `pairs.csv` lists all
-contrasts, `t1.csv` T1 alone: use that for the direction to MR of a model that makes T1 alone. No model should have been trained on the map.
+contrasts, `t1.csv` T1 alone, for the direction to MR of a model that makes T1 alone. No model should have
+been trained on the map.
 """
 
 from __future__ import annotations
