@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -34,11 +35,24 @@ def nodes() -> Iterator[Any]:
 
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     head = {"num_cpus": 0, "object_store_memory": STORE, "include_dashboard": False}
-    nodes = Cluster(initialize_head=True, head_node_args=head)
-    for _ in range(2):
-        nodes.add_node(num_cpus=1, object_store_memory=STORE)
+    nodes = Cluster()
+    try:
+        nodes.add_node(**head)
+        for _ in range(2):
+            nodes.add_node(num_cpus=1, object_store_memory=STORE)
+    except Exception as error:
+        nodes.shutdown()
+        give_way(str(error))
+        raise
     yield nodes
     nodes.shutdown()
+
+
+@pytest.fixture
+def short() -> Iterator[Path]:
+    """A folder with a short path: that of a socket has at most 107 bytes, and 66 of them are Ray's."""
+    with TemporaryDirectory(prefix="ray", dir="/tmp") as name:
+        yield Path(name)
 
 
 def begin(
@@ -150,7 +164,7 @@ def test_a_stale_record_of_a_cluster_is_answered_soon(
 @pytest.mark.cluster
 @pytest.mark.parametrize("head_has_it", [True, False])
 def test_a_token_is_taken_where_the_cluster_wants_one(
-    place: Place, settings: Settings, tmp_path: Path, head_has_it: bool
+    place: Place, settings: Settings, tmp_path: Path, short: Path, head_has_it: bool
 ) -> None:
     """Of the account whose token started the head, and of one whose head has no authentication."""
     pytest.importorskip("ray", reason="ray is not installed: make test-cluster")
@@ -160,20 +174,22 @@ def test_a_token_is_taken_where_the_cluster_wants_one(
     account = {
         key: value for key, value in os.environ.items() if not key.startswith(("RAY_AUTH", "RAY_ADDR"))
     }
-    account |= {"HOME": str(tmp_path), "RAY_TMPDIR": str(tmp_path / "ray"), "RAY_USAGE_STATS_ENABLED": "0"}
+    account |= {"HOME": str(tmp_path), "RAY_TMPDIR": str(short), "RAY_USAGE_STATS_ENABLED": "0"}
     (tmp_path / ".ray").mkdir()
     (tmp_path / ".ray" / "auth_token").write_text("0123456789abcdef" * 4)
     ray = [sys.executable, "-m", "ray.scripts.scripts"]
     start = ["start", "--head", "--num-cpus=1", "--include-dashboard=false", f"--port={address[10:]}"]
     mode = {} if head_has_it else {"RAY_AUTH_MODE": "disabled"}
-    head = subprocess.Popen(
-        [*ray, *start, f"--object-store-memory={STORE}", "--block"],
-        env=account | mode,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    log = tmp_path / "head.log"
+    with log.open("wb") as told:
+        head = subprocess.Popen(
+            [*ray, *start, f"--object-store-memory={STORE}", "--block"],
+            env=account | mode,
+            stdout=told,
+            stderr=subprocess.STDOUT,
+        )
     try:
-        wait_until_it_listens(address, head)
+        wait_until_it_listens(address, head, log)
         with begin(settings(), address, account) as batch:
             _, complained = batch.communicate(timeout=600)
         assert batch.returncode == 0, complained
@@ -188,7 +204,7 @@ def test_a_token_is_taken_where_the_cluster_wants_one(
         head.wait()
 
 
-def wait_until_it_listens(address: str, head: subprocess.Popen[bytes]) -> None:
+def wait_until_it_listens(address: str, head: subprocess.Popen[bytes], log: Path) -> None:
     host, port = address.split(":")
     while head.poll() is None:
         try:
@@ -196,7 +212,15 @@ def wait_until_it_listens(address: str, head: subprocess.Popen[bytes]) -> None:
             return
         except OSError:
             time.sleep(0.1)
-    pytest.skip(f"ray start ended with {head.returncode}: Ray gives up on a machine that is too busy")
+    words = log.read_text()
+    give_way(words)
+    pytest.fail(f"ray start ended with {head.returncode}:\n{words}")
+
+
+def give_way(words: str) -> None:
+    """Skip where Ray gave up on a busy machine: its agent has 15 seconds to begin, and a node has 30."""
+    if "timed out during startup" in words:
+        pytest.skip("Ray gave up, as the machine is too busy")
 
 
 class Refused(Exception):
