@@ -7,8 +7,10 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -86,7 +88,7 @@ def test_a_lost_node_costs_nothing_and_a_killed_batch_goes_on(
     with begin(settings(), nodes.address) as batch:
         wait_for(len(images(out)) + 5, batch, out)
         batch.send_signal(signal.SIGTERM)
-        _, complained = batch.communicate(timeout=60)
+        _, complained = batch.communicate(timeout=600)
     assert batch.returncode == 128 + signal.SIGTERM, complained
     found = len(images(out))
     assert 10 <= found < 120
@@ -95,7 +97,7 @@ def test_a_lost_node_costs_nothing_and_a_killed_batch_goes_on(
         (raylet,) = nodes.list_all_nodes()[-1].all_processes["raylet"]
         raylet.process.kill()
         missing = 120 - len(images(out))
-        table, complained = batch.communicate(timeout=120)
+        table, complained = batch.communicate(timeout=600)
     assert batch.returncode == 0, complained
     assert missing > 0
     done, skipped = (int(row.split()[1]) for row in table.splitlines()[1:3])
@@ -276,6 +278,47 @@ def test_the_address_of_auto_is_found_without_ray_where_a_variable_names_it(
 ) -> None:
     monkeypatch.setenv("RAY_ADDRESS", variable)
     assert cluster_access.resolved(address) == found
+
+
+@pytest.mark.parametrize(
+    ("answer", "head"),
+    [
+        (b"\0\0\x12\4\0\0\0\0\0" + bytes(18), True),  # as gRPC begins
+        (b"-ERR unknown command 'PRI'\r\n", False),  # as Redis, at whose port Ray's head is by default
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", False),
+        (b"\0", False),
+        (b"", False),
+        (None, False),
+    ],
+)
+def test_a_port_where_no_head_listens_is_known_soon(
+    answer: bytes | None, head: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ray would try for minutes; None is a server that says nothing."""
+    monkeypatch.delenv("RAY_USE_TLS", raising=False)
+    over = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        place = f"127.0.0.1:{server.getsockname()[1]}"
+
+        def serve() -> None:
+            line, _ = server.accept()
+            with line:
+                line.recv(1000)
+                if answer is None:
+                    over.wait(600)
+                else:
+                    line.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        if answer is None:
+            monkeypatch.setattr(cluster_access, "_ANSWERS", 0.1)
+        try:
+            with nullcontext() if head else pytest.raises(ConnectionError, match="no Ray cluster, or hangs"):
+                cluster_access.look_for_head(place)
+        finally:
+            over.set()
+            thread.join()
 
 
 def known(folder: Path) -> dict[str, Any]:
