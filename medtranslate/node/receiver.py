@@ -161,7 +161,7 @@ class _Door:
 
     def established(self, event: evt.Event) -> None:
         if event.assoc.rejected_contexts:
-            self.refusals.add("offer of other objects than CT and MR images", event.assoc)
+            self.refusals.add("offer of other objects beside CT and MR images", event.assoc)
 
     def stored(self, event: evt.Event) -> int:
         """Put an image into the inbox, and give the status of the answer."""
