@@ -156,8 +156,8 @@ class _Door:
     def rejected(self, event: evt.Event) -> None:
         self.numbers.pop(event.assoc, None)
         wrong = called_by(event.assoc) != self.rules.title
-        what = f"another title than {self.rules.title}" if wrong else "a time with too many"
-        self.refusals.add(f"association for {what}", event.assoc)
+        what = f"for another title than {self.rules.title}" if wrong else "beyond those at a time"
+        self.refusals.add(f"association {what}", event.assoc)
 
     def established(self, event: evt.Event) -> None:
         if event.assoc.rejected_contexts:

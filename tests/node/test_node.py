@@ -240,6 +240,7 @@ def test_more_associations_than_allowed_are_rejected_for_the_moment(begin: Begin
         with called(node.port) as second:
             assert second.is_rejected
             assert second.acceptor.primitive.result == 0x02  # transient
+    until(lambda: node.said(f"refused from {ARCHIVE} at 127.0.0.1: association beyond those at a time"))
     until(lambda: not first.is_alive())
 
     def free() -> bool:
