@@ -52,6 +52,7 @@ class Passes:
         cycled_ct, cycled_mr: F(G(ct)) and G(F(mr)).
         identity_ct, identity_mr: F(ct) and G(mr).
         posteriors: posterior of every pass with a draw, by name.
+        agreed_ct: F(y) where y is shown otherwise; without the other unpaired passes `mr` is absent.
         judged_ct, judged_mr: scores of the discriminators' heads on fake_ct and fake_mr.
         anchor: slices with known truth.
     """
@@ -64,6 +65,7 @@ class Passes:
     cycled_mr: Tensor | None = None
     identity_ct: Tensor | None = None
     identity_mr: Tensor | None = None
+    agreed_ct: Tensor | None = None
     posteriors: Mapping[str, Posterior] | None = None
     judged_ct: list[Tensor] | None = None
     judged_mr: list[Tensor] | None = None
@@ -96,12 +98,13 @@ def identity(passes: Passes) -> Tensor:
 
 
 def kl(passes: Passes) -> Tensor:
-    """Compute KL(q(z|x) || N(0, I)) per latent element, mean over the passes.
+    """Compute KL(q(z|x) || N(0, I)) per latent element, mean over the passes; a fine part adds its own mean.
 
     0.5 (mu^2 + sigma^2 - 1 - log sigma^2), Kingma and Welling (2014), appendix B.
     """
     posteriors = list((passes.posteriors or {}).values())
-    return _total([kl_map(posterior).mean() for posterior in posteriors]) / max(1, len(posteriors))
+    parts = [part for posterior in posteriors for part in posterior.parts]
+    return _total([kl_map(part).mean() for part in parts]) / max(1, len(posteriors))
 
 
 def kl_map(posterior: Posterior) -> Tensor:
@@ -155,6 +158,15 @@ def contrast(passes: Passes) -> Tensor:
     return torch.zeros(()) if known is None else _l1((known.seen, known.brightness))
 
 
+def agreement(passes: Passes) -> Tensor:
+    """Compute |F(y) - F(b(y))|, b another gain, shading, coarseness, window and gamma: anatomy is the same.
+
+    The consistency of Sajjadi, Javanmardi and Tasdizen, "Regularization with stochastic transformations and
+    perturbations for deep semi-supervised learning" (2016), by absolute differences.
+    """
+    return _l1((passes.fake_ct, passes.agreed_ct))
+
+
 def _anchor_pairs(known: Anchor | None) -> list[tuple[Tensor, Tensor]]:
     """Pair translations with their truth; CT is compared where the truth is known."""
     if known is None:
@@ -177,6 +189,7 @@ LOSSES: Mapping[str, Callable[[Passes], Tensor]] = plugins.load(
         "anchor": anchor,
         "edges": edges,
         "contrast": contrast,
+        "agreement": agreement,
     },
 )
 

@@ -23,6 +23,7 @@ class Batch:
 
     Attributes:
         ct, mr: unpaired.
+        mr_otherwise: those MR, shown otherwise.
         anchor_ct, anchor_mr, anchor_wanted: CT whose MR is known, that MR in any contrast and in the contrast
             that the model makes.
         anchor_shown: that CT as it is given to be translated; where absent, as it is.
@@ -40,6 +41,7 @@ class Batch:
     anchor_known: Tensor | None = None
     anchor_told: Tensor | None = None
     anchor_seen: Tensor | None = None
+    mr_otherwise: Tensor | None = None
 
 
 @dataclass
@@ -67,28 +69,31 @@ class Generators(nn.Module):
 
     def forward(self, batch: Batch, passes: PassSettings) -> Passes:
         # What can go through a generator together does: one call, the same arithmetic.
-        into_ct = self.to_ct(_joined(batch.mr, batch.anchor_mr), draw=True)
+        into_ct = self.to_ct(_joined(batch.mr, batch.mr_otherwise, batch.anchor_mr), draw=True)
         anchor_ct = batch.anchor_ct if batch.anchor_shown is None else batch.anchor_shown
-        unpaired = 0 if batch.ct is None else batch.ct.shape[0]
+        unpaired, otherwise = _count(batch.mr), _count(batch.mr_otherwise)
         # A CT becomes an MR in the contrast of the MR beside it, among which it is judged.
-        own = into_ct.seen[:unpaired].detach() if self.told and unpaired else None
+        own = into_ct.seen[:unpaired].detach() if self.told and batch.ct is not None else None
         into_mr = self.to_mr(_joined(batch.ct, anchor_ct), *self._told(own, batch.anchor_told), draw=True)
         posteriors: dict[str, Posterior] = {"mr": into_ct.posterior, "ct": into_mr.posterior}
+        fake_ct = into_ct.image[:unpaired] if unpaired else None
+        agreed_ct = into_ct.image[unpaired : unpaired + otherwise] if otherwise else None
+        known = unpaired + otherwise
         anchor = None
         if batch.anchor_ct is not None and batch.anchor_mr is not None and batch.anchor_wanted is not None:
             anchor = Anchor(
                 ct=batch.anchor_ct,
                 mr=batch.anchor_mr,
                 mr_wanted=batch.anchor_wanted,
-                fake_ct=into_ct.image[unpaired:],
-                fake_mr=into_mr.image[unpaired:],
+                fake_ct=into_ct.image[known:],
+                fake_mr=into_mr.image[_count(batch.ct) :],
                 known=batch.anchor_known,
                 brightness=batch.anchor_seen,
-                seen=None if into_ct.seen is None else into_ct.seen[unpaired:],
+                seen=None if into_ct.seen is None else into_ct.seen[known:],
             )
-        if batch.ct is None or batch.mr is None:
-            return Passes(posteriors=posteriors, anchor=anchor)
-        fake_ct, fake_mr = into_ct.image[:unpaired], into_mr.image[:unpaired]
+        if batch.ct is None or batch.mr is None or fake_ct is None:
+            return Passes(fake_ct=fake_ct, agreed_ct=agreed_ct, posteriors=posteriors, anchor=anchor)
+        fake_mr = into_mr.image[:unpaired]
         cycled_ct = cycled_mr = identity_ct = identity_mr = None
         if passes.cycle or passes.identity:
             again_ct = self.to_ct(_again(fake_mr, batch.ct, passes), draw=True)
@@ -109,6 +114,7 @@ class Generators(nn.Module):
             cycled_mr=cycled_mr,
             identity_ct=identity_ct,
             identity_mr=identity_mr,
+            agreed_ct=None if agreed_ct is None else _within(agreed_ct, passes),
             posteriors=posteriors,
             anchor=anchor,
         )
@@ -184,6 +190,10 @@ class ImagePool:
 
 def _joined(*parts: Tensor | None) -> Tensor:
     return torch.cat([part for part in parts if part is not None])
+
+
+def _count(slices: Tensor | None) -> int:
+    return 0 if slices is None else slices.shape[0]
 
 
 def _within(ct: Tensor, passes: PassSettings) -> Tensor:

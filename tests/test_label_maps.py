@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel
@@ -81,6 +82,39 @@ def test_a_cut_has_every_layer_and_the_values_of_its_tissues(shells):
         "white matter",
     )
     assert found == {TISSUES[LABEL[name]].hu for name in expected}
+
+
+def test_bone_and_fluid_are_added_beneath_the_skull_as_thick_as_is_said_and_nowhere_else(shells):
+    head = read_label_map(shells)
+    rng = np.random.default_rng(0)
+    rows, columns = np.meshgrid(np.arange(0, 80, 0.5), np.arange(0, 80, 0.5), indexing="ij")
+    middle = replace(
+        draw_cut(head, rng, 160, lesions=False),
+        voxels=np.stack([rows, columns, np.full(rows.shape, 40.0)]).astype(np.float32),
+        step=np.zeros(3, np.float32),
+        variant=np.zeros(rows.shape, np.int64),
+    )
+    kinds = [["cortical bone", "diploe"], ["csf"], ["grey matter", "white matter"]]
+    marked = np.stack([np.isin(np.arange(len(TISSUES)), [LABEL[n] for n in names]) for names in kinds])
+
+    def painted(added):
+        cut = replace(middle, added=added)
+        return paint_cut(head, cut, marked.astype(np.float32), np.random.default_rng(1), planes=1)[0] > 0
+
+    bone, fluid, brain = painted((0.0, 0.0))
+    thicker, less, same = painted((3.0, 0.0))
+    assert (thicker >= bone).all()
+    assert (fluid | bone)[thicker].all()  # the fluid of the shells is 6 mm wide
+    assert (same == brain).all()
+    # Rings of 58 to 47 and of 58 to 50 mm.
+    assert thicker.sum() / bone.sum() == pytest.approx((58**2 - 47**2) / (58**2 - 50**2), rel=0.08)
+    kept, wide, narrow = painted((0.0, 10.0))
+    assert (kept == bone).all()
+    assert (wide | narrow)[fluid | brain].all()
+    # The skull begins at 50 mm; voxels have 2 mm.
+    assert np.sqrt(narrow.sum() / np.pi) == pytest.approx(50 - 10, abs=1.5)
+    assert np.sqrt(brain.sum() / np.pi) > 41.5
+    assert less.sum() < fluid.sum() < wide.sum()
 
 
 def test_lesions_lie_in_the_brain(shells):

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
 from medtranslate.config import LossSettings, NetworkSettings
 from medtranslate.losses import LOSSES, Anchor, Passes, kl, kl_map, least_squares, mind, weights
-from medtranslate.model import Batch, PassSettings, VAECycleGAN
+from medtranslate.model import Batch, Generators, PassSettings, VAECycleGAN
 from medtranslate.networks import Posterior
 
 SMALL = NetworkSettings(
@@ -18,6 +19,12 @@ SMALL = NetworkSettings(
 def test_kl_of_a_standard_normal_is_zero():
     zeros = torch.zeros(2, 4, 8, 8)
     assert kl(Passes(posteriors={"ct": Posterior(zeros, zeros)})) == 0
+
+
+def test_the_fine_part_of_a_latent_counts_as_much_as_the_coarse_one():
+    mean = torch.cat([torch.ones(2, 4, 8, 8), 3 * torch.ones(2, 16, 8, 8)], dim=1)
+    posterior = Posterior(mean, torch.zeros_like(mean), fine=16)
+    assert kl(Passes(posteriors={"ct": posterior, "mr": posterior})).item() == pytest.approx(0.5 + 4.5)
 
 
 def test_kl_agrees_with_torch_distributions():
@@ -64,7 +71,7 @@ def _step(unpaired: bool = True) -> tuple[VAECycleGAN, Passes]:
         for name in ("anchor_ct", "anchor_mr", "anchor_wanted", "anchor_shown")
     }
     if unpaired:
-        images |= {name: torch.rand(2, 1, 32, 32) * 2 - 1 for name in ("ct", "mr")}
+        images |= {name: torch.rand(2, 1, 32, 32) * 2 - 1 for name in ("ct", "mr", "mr_otherwise")}
     made = model.generators(
         Batch(**images, anchor_seen=torch.zeros(2, 7)), PassSettings(cycle=True, identity=True, noise=0.0)
     )
@@ -78,8 +85,8 @@ def test_every_term_moves_both_generators(name):
     model, made = _step()
     LOSSES[name](made).backward()
     both = (model.generators.to_ct, model.generators.to_mr)
-    # The contrast of an MR is seen by one generator, without its decoder.
-    for generator in both[:1] if name == "contrast" else both:
+    # The contrast of an MR is seen by one generator, without its decoder; the same one makes CT that agree.
+    for generator in both[:1] if name in ("contrast", "agreement") else both:
         moved = [float(p.grad.abs().max()) for p in generator.encoder.parameters() if p.grad is not None]
         assert max(moved) > 0
         decoded = any(p.grad is not None and p.grad.abs().max() > 0 for p in generator.unfold.parameters())
@@ -93,6 +100,29 @@ def test_a_term_without_its_passes_is_zero(name):
     alone = ("kl", "anchor", "edges", "contrast")
     assert LOSSES[name](Passes()) == 0
     assert (LOSSES[name](made) > 0) == (name in alone)
+
+
+def test_every_slice_of_a_step_comes_back_in_its_own_place(monkeypatch):
+    """With all of the unpaired slices, with MR alone, and with none."""
+    monkeypatch.setattr(Posterior, "draw", lambda posterior: posterior.mean)
+    torch.manual_seed(0)
+    generators = Generators(replace(SMALL, seen=0))
+    names = ("ct", "mr", "mr_otherwise", "anchor_ct", "anchor_mr", "anchor_wanted")
+    images = {name: torch.rand(2, 1, 32, 32) * 2 - 1 for name in names}
+    for absent in ((), ("ct",), ("ct", "mr", "mr_otherwise")):
+        batch = Batch(**{name: image for name, image in images.items() if name not in absent})
+        passes = generators(batch, PassSettings(cycle=False, identity=False, noise=0.0))
+        for source, made, generator in (
+            ("mr", passes.fake_ct, generators.to_ct),
+            ("mr_otherwise", passes.agreed_ct, generators.to_ct),
+            ("ct", passes.fake_mr, generators.to_mr),
+            ("anchor_mr", passes.anchor.fake_ct, generators.to_ct),
+            ("anchor_ct", passes.anchor.fake_mr, generators.to_mr),
+        ):
+            if source in absent:
+                assert made is None
+            else:
+                torch.testing.assert_close(made, generator(images[source]).image)
 
 
 def test_the_anchor_is_l1_to_the_truth():

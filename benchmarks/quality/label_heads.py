@@ -110,7 +110,7 @@ def intensities(contrast: Contrast, rng: np.random.Generator | None = None) -> V
 def painted(
     head: LabelMap, values: Values, rng: np.random.Generator, slice_mm: float, stretch: Values
 ) -> Values:
-    """Paint axial slices of a whole map, neither turned nor bent: [images, X, Y, Z] in RAS order.
+    """Paint axial slices of a whole map, neither turned, bent nor added to: [images, X, Y, Z] in RAS order.
 
     Args:
         values: of each tissue in each image, [images, tissues].
@@ -130,6 +130,7 @@ def painted(
             voxels=(points / spacing[:, None, None]).astype(np.float32),
             step=np.array([0, 0, slice_mm / spacing[2]], np.float32),
             variant=np.zeros(shape, np.int64),
+            added=(0.0, 0.0),
         )
         slices.append(paint_cut(head, cut, values, rng)[0])
     return np.stack(slices, axis=-1)

@@ -26,6 +26,9 @@ FLUID, SMOOTH = 20.0, 2.0
 MARGIN = 12.0
 """Millimetres from bone to the inside of the skull, so that fluid is that of ventricles and wide cisterns."""
 
+SCALES, SHIFT = (0.92, 0.94, 0.96, 0.98, 1.0, 1.02, 1.04, 1.06, 1.08), 6
+"""Scales, and pixels each way, of the moves after which bone is compared once more."""
+
 LEAST_FLUID = 100.0
 """Square millimetres of fluid in a slice that is measured."""
 
@@ -85,6 +88,7 @@ def slice_measures(made: Values, truth: Values, mask: Voxels, areas: Areas, *, c
         found["true fluid"] = fluid_less_brain(truth, areas)
     if ct:
         found["bone"] = dice(made >= BONE, truth >= BONE)
+        found["bone aligned"] = aligned_bone(made, truth)
         if areas.shows_fluid:
             found["fluid dice"] = dice(fluid_in(made, areas.inside, areas.pixel_mm), areas.fluid)
     return {name: float(value) for name, value in found.items() if value is not None}
@@ -141,6 +145,25 @@ def interval(cases: Mapping[str, Sequence[float]]) -> list[float]:
     drawn = np.random.default_rng(0).integers(len(sums), size=(2_000, len(sums)))
     low, high = np.percentile(sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1), (2.5, 97.5))
     return [round(float(value), 3) for value in (sums.sum() / counts.sum(), low, high)]
+
+
+def aligned_bone(made: Values, truth: Values) -> float | None:
+    """Compute the Dice of bone after the best of some shifts and scales of the made slice about its middle.
+
+    Pairs of pictures are rarely of one plane and scale. Bone that fits after such a move has the right shape,
+    and lies where the MR has it.
+    """
+    there = (truth[:, :, 0] >= BONE).astype(np.float32)
+    spectrum, middle = np.fft.rfft2(there), (np.array(there.shape) - 1) / 2
+    found = []
+    for scale in SCALES:
+        grown = ndimage.affine_transform(made[:, :, 0], np.eye(2) / scale, middle * (1 - 1 / scale), order=1)
+        here = (grown >= BONE).astype(np.float32)
+        if total := float(here.sum() + there.sum()):
+            shared = np.fft.irfft2(spectrum * np.conj(np.fft.rfft2(here)), s=there.shape)
+            near = np.roll(shared, (SHIFT, SHIFT), (0, 1))[: 2 * SHIFT + 1, : 2 * SHIFT + 1]
+            found.append(2 * float(near.max()) / total)
+    return max(found, default=None)
 
 
 _IN_PLANE: NDArray[np.bool_] = ndimage.generate_binary_structure(2, 1)[:, :, None]

@@ -22,6 +22,7 @@ Columns are means over pictures. The CSV has intervals (95 % of a bootstrap over
 MAE, SSIM         masked, profile `image`, of 255 over the pair's window
 matched           MAE with the truth's histogram, which parts anatomy from contrast
 bone              Dice of 235 and more
+bone aligned      the same after the best shift and scale: shape, apart from how well a pair is aligned
 fluid, truth      fluid less brain, in grey values; the areas are those of the true CT
 fluid Dice        overlap of dark parts inside the skull
 gradient          correlation of gradients
@@ -53,7 +54,18 @@ from medtranslate.config import Modality
 from medtranslate.config.types import Contrast
 from medtranslate.metrics import Values
 
-COLUMNS = ("mae", "mae matched", "ssim", "bone", "fluid", "true fluid", "fluid dice", "gradient", "swd")
+COLUMNS = (
+    "mae",
+    "mae matched",
+    "ssim",
+    "bone",
+    "bone aligned",
+    "fluid",
+    "true fluid",
+    "fluid dice",
+    "gradient",
+    "swd",
+)
 CONTRASTS: tuple[Contrast, ...] = ("t1", "t2", "flair", "pd")
 """Of the MR that is made of a CT without a true MR."""
 

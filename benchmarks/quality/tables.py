@@ -19,6 +19,7 @@ HEADINGS = {
 DIGITS = {
     "ssim": 3,
     "bone": 3,
+    "bone aligned": 3,
     "bone 200": 3,
     "bone 91": 3,
     "bone 300": 3,

@@ -23,7 +23,7 @@ from benchmarks.ablation.methods import cyclegan
 from medtranslate.config import NetworkSettings
 from medtranslate.networks import MultiScaleDiscriminator, VariationalGenerator
 from medtranslate.networks.blocks import AttentionBlock
-from medtranslate.networks.generator import Hourglass
+from medtranslate.networks.hourglass import Hourglass
 
 GENERATOR_PASSES = 6
 """Of one pair of slices: two translations, two ways back, two identities; forward and backward each."""

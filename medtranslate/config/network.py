@@ -66,6 +66,9 @@ class NetworkSettings:
     """Residual blocks on each side of a level."""
     latent_channels: Rare[Width] = 8
     """Channels of the posterior q(z|x), which has the folded resolution."""
+    fine: Rare[Annotated[int, Field(ge=0, le=16)]] = 0
+    """Channels of a second part of the posterior, with a cell for each 2 x 2 pixels, in which edges lie; 0
+    for none."""
     coordinates: Rare[bool] = True
     """Give the generators the position of each pixel in the frame; bone and bright CSF differ by it alone."""
     told: Rare[Annotated[int, Field(ge=0, le=7)]] = 0
@@ -86,3 +89,9 @@ class NetworkSettings:
     """Scale and shift the features of earlier heads by the deepest features."""
     independent: Rare[bool] = True
     """Keep the gradients of earlier heads from the stages that are deeper than their own."""
+
+    @model_validator(mode="after")
+    def _has_cells(self) -> Self:
+        if self.fine and self.fold == 1:
+            raise ValueError("fine: its cells have 2 x 2 pixels, and a fold of 1 has finer ones; give fold 2")
+        return self

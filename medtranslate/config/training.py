@@ -50,6 +50,8 @@ class LossSettings:
     """L1 between the differences of neighbouring pixels, on the same slices."""
     contrast: Rare[Weight] = 0.0
     """L1 between the tissues' brightness and what the generator of CT sees of it (`network.seen`)."""
+    agreement: Rare[Weight] = 0.0
+    """L1 between the CT of an unpaired MR and of the same MR as other scanners show it."""
     warmup: Rare[Fraction] = 0.1
     """Share of the run over which cycle, identity and KL grow from zero to their weight."""
     others: dict[OtherLossName, Weight] = field(default_factory=dict)

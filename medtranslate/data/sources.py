@@ -65,8 +65,9 @@ def open_sources(settings: TrainSettings, *, quiet: bool) -> Opened:
     """
     texts = {key: text for key in _MODALITIES if (text := getattr(settings, key)) is not None}
     if not settings.unpaired:
-        rendered = {"ct"} if settings.anchor_rendered > 0 else set()
-        texts = {key: text for key, text in texts.items() if key.startswith("val_") or key in rendered}
+        used = {"ct"} if settings.anchor_rendered > 0 else set()
+        used |= {"mr"} if settings.loss.agreement > 0 else set()
+        texts = {key: text for key, text in texts.items() if key.startswith("val_") or key in used}
     streams = {key: text for key, text in texts.items() if text.startswith("phantom:")}
     sources: dict[str, Source] = {
         key: _stream(text, _MODALITIES[key], settings) for key, text in streams.items()

@@ -174,10 +174,11 @@ def _set_limits(
 
 
 def latents(encoder: VariationalGenerator, slices: Tensor) -> Tensor:
-    """Compute pooled posterior means [N, D]."""
+    """Compute pooled posterior means [N, D], without the fine part."""
     device = next(encoder.parameters()).device
     with torch.inference_mode():
-        return torch.cat([pooled(encoder.encode(part.to(device)).mean).cpu() for part in slices.split(16)])
+        means = (encoder.encode(part.to(device)).mean[:, : encoder.latent] for part in slices.split(16))
+        return torch.cat([pooled(mean).cpu() for mean in means])
 
 
 def _split(trained: Trained, modality: Modality) -> tuple[Tensor, Tensor]:

@@ -60,7 +60,8 @@ class SliceGate(nn.Module):
         self.classifier = nn.Sequential(
             *stages, nn.Flatten(), nn.Dropout(0.2), nn.Linear(CHANNELS[-1] * cells, len(KINDS))
         )
-        size = settings.latent_channels * POOLED**2
+        self.channels = settings.latent_channels
+        size = self.channels * POOLED**2
         self.register_buffer("centre", torch.zeros(2, size))
         self.register_buffer("whiten", torch.zeros(2, size, size))
         self.register_buffer("limits", torch.zeros(2, len(KINDS), 2))
@@ -74,8 +75,11 @@ class SliceGate(nn.Module):
             return logits.log_softmax(dim=1)
 
     def distance(self, latent: Tensor, modality: Modality) -> Tensor:
-        """Mahalanobis distances [B] of posterior means [B, latent, h, w], over the root of their length."""
-        return self.distance_of(pooled(latent), modality)
+        """Mahalanobis distances [B] of posterior means [B, latent, h, w], over the root of their length.
+
+        The fine part of a latent is left out.
+        """
+        return self.distance_of(pooled(latent[:, : self.channels]), modality)
 
     def distance_of(self, vectors: Tensor, modality: Modality) -> Tensor:
         """Compute the same of latents [B, D] that are pooled already."""

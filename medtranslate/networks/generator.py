@@ -1,6 +1,7 @@
 """The variational generator: a slice of one modality in, its posterior, a slice of the other out.
 
     x --fold--> encoder --> N(mu, diag sigma^2) = q(z|x) --draw or mean--> decoder --unfold--> y
+    x --2 x 2--> near ----> its fine part                --draw or mean-----------------^
 
 Nothing goes around the latent (there are no skip connections), so the posterior has to carry the
 anatomy. Kingma and Welling, "Auto-Encoding Variational Bayes" (2014), give the reparameterisation
@@ -16,7 +17,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from medtranslate.config import NetworkSettings
-from medtranslate.networks.blocks import GROUPS, AttentionBlock, Convolution, ResidualBlock
+from medtranslate.networks.blocks import Convolution
+from medtranslate.networks.hourglass import LAST, body, norm, unfolding
 
 LOG_VARIANCE_BOUND = 6.0
 """|log sigma^2| stays below this: sigma between 0.05 and 20, where exp is harmless in any precision."""
@@ -31,13 +33,30 @@ _SHARES = 8
 _MIXING = 32
 """Width of the layer that turns brightness into their weights."""
 
+_NEAR = 24
+"""Width of the layers that make and use the fine part of the latent."""
+
 
 @dataclass
 class Posterior:
-    """q(z|x) = N(mean, diag exp(log_variance)), both [B, latent, h, w] in float32."""
+    """q(z|x) = N(mean, diag exp(log_variance)), both [B, latent, h, w] in float32.
+
+    Attributes:
+        fine: channels at the end that are the fine part, the cells of a place.
+    """
 
     mean: Tensor
     log_variance: Tensor
+    fine: int = 0
+
+    @property
+    def parts(self) -> list[Posterior]:
+        """The coarse part, and the fine one if there is any."""
+        if not self.fine:
+            return [self]
+        channels = [self.mean.shape[1] - self.fine, self.fine]
+        halves = zip(self.mean.split(channels, 1), self.log_variance.split(channels, 1), strict=True)
+        return [Posterior(mean, log_variance) for mean, log_variance in halves]
 
     def at(self, noise: Tensor) -> Tensor:
         """Turn standard normal noise into a sample (reparameterisation): mean + sigma * noise."""
@@ -80,6 +99,9 @@ class VariationalGenerator(nn.Module):
     The slice is folded `fold` x `fold` pixels into channels first, so that no layer of the encoder
     works at full resolution. Encoder and decoder work at that scale, where the latent lies too, so that
     detail need not squeeze through a coarser grid; each looks at the whole head once, in an hourglass.
+    A fine part of the latent (`settings.fine`) has a cell for each 2 x 2 pixels. A few layers that see no
+    further than some pixels make it, and the decoder, which knows the anatomy, takes edges from it.
+
     On the way out bilinear upsampling and convolutions undo the fold; neither leaves a checkerboard, as
     sub-pixel and transposed convolutions do (Odena et al., "Deconvolution and Checkerboard Artifacts",
     2016).
@@ -91,7 +113,7 @@ class VariationalGenerator(nn.Module):
         self.fold = settings.fold
         self.coordinates = settings.coordinates
         inputs = (1 + 2 * settings.coordinates) * settings.fold**2
-        self.encoder = nn.Sequential(Convolution(inputs, width), *_body(settings), _norm(width), nn.SiLU())
+        self.encoder = nn.Sequential(Convolution(inputs, width), *body(settings), norm(width), nn.SiLU())
         self.posterior = nn.Conv2d(width, 2 * latent, kernel_size=1)
         self.sees = settings.seen > 0
         if self.sees:
@@ -100,17 +122,29 @@ class VariationalGenerator(nn.Module):
             )
         # A sure posterior to begin with: at sigma = 1 the noise would bury what the mean has to say.
         nn.init.constant_(_bias(self.posterior)[latent:], FIRST_LOG_VARIANCE)
+        self.latent, self.fine = latent, settings.fine
         self.told = settings.told
         self.decoder = nn.Sequential(
-            Convolution(latent + self.told, width), *_body(settings), _norm(width), nn.SiLU()
+            Convolution(latent + self.told, width), *body(settings), norm(width), nn.SiLU()
         )
-        self.unfold = _unfold(width, settings.fold, _SHARES if self.told else 1)
+        self.unfold = unfolding(width, settings.fold, _SHARES if self.told else 1)
+        if self.fine:
+            features = _half(self.unfold)
+            self.near = nn.Sequential(Convolution(4, _NEAR), nn.SiLU(), Convolution(_NEAR, _NEAR), nn.SiLU())
+            self.near_posterior = nn.Conv2d(_NEAR, 2 * self.fine, kernel_size=1)
+            nn.init.constant_(_bias(self.near_posterior)[self.fine :], FIRST_LOG_VARIANCE)
+            self.edges = nn.Sequential(
+                Convolution(features + self.fine, _NEAR), nn.SiLU(), nn.Conv2d(_NEAR, features, 1)
+            )
+            # Anatomy comes first: to begin with, edges change nothing.
+            nn.init.zeros_(self.edges[-1].weight)
+            nn.init.zeros_(_bias(self.edges[-1]))
         if self.told:
             self.mix = nn.Sequential(nn.Linear(self.told, _MIXING), nn.SiLU(), nn.Linear(_MIXING, _SHARES))
 
     def encode(self, image: Tensor) -> Posterior:
         """q(z|x) of slices [B, 1, S, S] in [-1, 1]; computed in float32 whatever the precision."""
-        return self._posterior(self._features(image))
+        return self._posterior(image, self._features(image))
 
     def seen(self, image: Tensor) -> Tensor:
         """Estimate the brightness of the tissues in slices [B, 1, S, S], [B, seen] in [-1, 1]."""
@@ -122,11 +156,17 @@ class VariationalGenerator(nn.Module):
         features: Tensor = self.encoder(functional.pixel_unshuffle(image, self.fold))
         return features
 
-    def _posterior(self, features: Tensor) -> Posterior:
+    def _posterior(self, image: Tensor, features: Tensor) -> Posterior:
+        near = self.near(functional.pixel_unshuffle(image, 2)) if self.fine else None
         with torch.autocast(features.device.type, enabled=False):
             mean, raw = self.posterior(features.float()).chunk(2, dim=1)
+            channels = 0
+            if near is not None:
+                cells = functional.pixel_unshuffle(self.near_posterior(near.float()), self.fold // 2)
+                fine, spread = cells.chunk(2, dim=1)
+                mean, raw, channels = torch.cat([mean, fine], 1), torch.cat([raw, spread], 1), fine.shape[1]
             log_variance = LOG_VARIANCE_BOUND * torch.tanh(raw / LOG_VARIANCE_BOUND)
-        return Posterior(mean, log_variance)
+        return Posterior(mean, log_variance, channels)
 
     def _seen(self, features: Tensor) -> Tensor:
         with torch.autocast(features.device.type, enabled=False):
@@ -135,23 +175,33 @@ class VariationalGenerator(nn.Module):
         return seen
 
     def decode(self, latent: Tensor, brightness: Tensor | None = None) -> Tensor:
-        """Slices [B, 1, S, S] in [-1, 1] from latents [B, latent, S / fold, S / fold].
+        """Slices [B, 1, S, S] in [-1, 1] from latents [B, channels, S / fold, S / fold].
 
         Args:
             latent: drawn from a posterior, or its mean.
             brightness: of the tissues that the generator is told, [B, told] in [-1, 1].
         """
+        coarse = latent[:, : self.latent]
         if brightness is None:
-            return torch.tanh(self.unfold(self.decoder(latent)).float())
+            return torch.tanh(self._unfolded(coarse, latent).float())
         planes = brightness[:, :, None, None].expand(-1, -1, *latent.shape[2:]).to(latent.dtype)
-        shares = self.unfold(self.decoder(torch.cat([latent, planes], dim=1)))
+        shares = self._unfolded(torch.cat([coarse, planes], dim=1), latent)
         mixed = (shares * self.mix(brightness)[:, :, None, None]).sum(dim=1, keepdim=True)
         return torch.tanh(mixed.float())
+
+    def _unfolded(self, known: Tensor, latent: Tensor) -> Tensor:
+        """Decode what is known of each place, [B, known, h, w], with the edges of the latent's fine part."""
+        features: Tensor = self.unfold[:-LAST](self.decoder(known))
+        if self.fine:
+            fine = functional.pixel_shuffle(latent[:, self.latent :], self.fold // 2)
+            features = features + self.edges(torch.cat([features, fine.to(features.dtype)], dim=1))
+        unfolded: Tensor = self.unfold[-LAST:](features)
+        return unfolded
 
     def forward(self, image: Tensor, brightness: Tensor | None = None, *, draw: bool = False) -> Generated:
         """Translate; from one draw of the posterior (training) or from its mean (inference)."""
         features = self._features(image)
-        posterior = self._posterior(features)
+        posterior = self._posterior(image, features)
         latent = posterior.draw() if draw else posterior.mean
         seen = self._seen(features) if self.sees else None
         return Generated(self.decode(latent, brightness), posterior, seen)
@@ -196,58 +246,13 @@ def input_channels(generator: nn.Module) -> int:
     return first.conv.in_channels // generator.fold**2 - 2 * generator.coordinates
 
 
-class Hourglass(nn.Module):
-    """x + what is seen at half the resolution, and so on down the channels, with attention at the bottom.
-
-    Args:
-        channels: of x, and of each coarser level.
-        blocks: residual blocks per level.
-        attention: look at all places at once at the coarsest level.
-    """
-
-    def __init__(self, channels: tuple[int, ...], blocks: int, attention: bool) -> None:
-        super().__init__()
-        width, coarse, *deeper = channels
-        layers: list[nn.Module] = [Convolution(width, coarse, stride=2), *_residuals(coarse, blocks)]
-        if deeper:
-            layers.append(Hourglass((coarse, *deeper), blocks, attention))
-        elif attention:
-            layers.append(AttentionBlock(coarse))
-        layers += [*_residuals(coarse, blocks), nn.Upsample(scale_factor=2, mode="nearest")]
-        self.around = nn.Sequential(*layers, Convolution(coarse, width))
-
-    def forward(self, features: Tensor) -> Tensor:
-        seen: Tensor = self.around(features)
-        return features + seen
-
-
 def _bias(layer: nn.Conv2d) -> Tensor:
     assert layer.bias is not None
     return layer.bias.data
 
 
-def _body(settings: NetworkSettings) -> list[nn.Module]:
-    width, blocks = settings.channels[0], settings.blocks
-    around = [Hourglass(settings.channels, blocks, settings.attention)] if len(settings.channels) > 1 else []
-    return [*_residuals(width, blocks), *around, *_residuals(width, blocks)]
-
-
-def _residuals(channels: int, count: int) -> list[nn.Module]:
-    return [ResidualBlock(channels) for _ in range(count)]
-
-
-def _norm(channels: int) -> nn.GroupNorm:
-    return nn.GroupNorm(GROUPS, channels)
-
-
-def _unfold(channels: int, fold: int, outputs: int) -> nn.Sequential:
-    layers: list[nn.Module] = []
-    while fold > 1:
-        narrower = max(channels // 2, 8)
-        layers += [
-            nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False),
-            nn.Conv2d(channels, narrower, kernel_size=3, padding=1),
-            nn.SiLU(),
-        ]
-        channels, fold = narrower, fold // 2
-    return nn.Sequential(*layers, nn.Conv2d(channels, outputs, kernel_size=3, padding=1))
+def _half(unfold: nn.Sequential) -> int:
+    """Count the features of half the resolution."""
+    first = unfold[-LAST + 1]
+    assert isinstance(first, nn.Conv2d)
+    return first.in_channels

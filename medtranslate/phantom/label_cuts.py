@@ -19,6 +19,13 @@ often beside the skull."""
 _THICK_MM = (1.0, 3.0, 5.0, 8.0)
 """Thickness of slices; in thick ones, slanting bone reaches further in the window of the brain."""
 
+_THICKER_MM, _FLUID_MM, _SOME = 3.5, 8.0, 0.3
+"""Most bone and most fluid that is added beneath the skull, and the share of heads with some of either. The
+maps are of few and mostly young people. Skulls of others are thicker, and brains shrink away from them."""
+
+_TABLE_MM = 1.5
+"""Inner table of bone that is added; the rest of it is diploe."""
+
 _LESIONS = ("tumour", "oedema", "haemorrhage", "infarct", "calcification")
 _BRAIN = [
     LABEL[name]
@@ -35,6 +42,7 @@ class Cut:
         step: from one of the planes that make up a thick slice to the next, in voxels.
         tissues: [variants, kinds, depths], the label of `TISSUES` for each code.
         variant: [size, size], which of the variants holds.
+        added: bone and fluid beneath the skull, in mm.
         plane: without the bends, in mm.
         lesion: label of a lesion, and where it is; in the brain alone.
     """
@@ -43,6 +51,7 @@ class Cut:
     step: Floats
     tissues: NDArray[np.uint8]
     variant: NDArray[np.int64]
+    added: tuple[float, float]
     plane: Plane
     lesion: tuple[int, NDArray[np.bool_]] | None
 
@@ -76,10 +85,16 @@ def draw_cut(head: LabelMap, rng: np.random.Generator, size: int, *, lesions: bo
         places / head.spacing[:, None, None],
         (normal / head.spacing).astype(np.float32),
         _tissues(rng),
-        (patchy > rng.uniform(0.2, 1.2)).astype(np.int64),
+        (patchy > rng.uniform(0.8, 2.0)).astype(np.int64),
+        (_some(rng, _THICKER_MM), _some(rng, _FLUID_MM)),
         plane,
         _draw_lesion(rng, head, places, plane) if lesions and rng.random() < _LESION else None,
     )
+
+
+def _some(rng: np.random.Generator, most: float) -> float:
+    """Draw what a share of heads has and the others lack."""
+    return float(rng.uniform(0.0, most)) if rng.random() < _SOME else 0.0
 
 
 def _rotation(angles: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -101,7 +116,6 @@ def _tissues(rng: np.random.Generator) -> NDArray[np.uint8]:
     found[:] = np.arange(KINDS)[:, None].clip(max=len(TISSUES) - 1)
     skin, fat, table = rng.uniform(0.8, 2.5), rng.uniform(1.5, 7.0), rng.uniform(0.9, 2.4)
     lost = rng.uniform(0.2, 1.8) if rng.random() < 0.5 else 0.0
-    lost += rng.uniform(0.0, 4.0) if rng.random() < 0.25 else 0.0
     soft, skull, grey, white = range(len(TISSUES), KINDS)
     for variant, (inner, core) in enumerate((("muscle", "diploe"), ("fat", "cortical bone"))):
         found[variant, soft] = np.where(
@@ -153,8 +167,10 @@ def paint_cut(
         voxels = np.rint(cut.voxels + jitter + across).astype(np.int64)
         beyond = ((voxels < 0) | (voxels >= shape)).any(axis=0)
         voxels = voxels.clip(0, shape - 1)
-        code = flat[(voxels[0] * shape[1] + voxels[1]) * shape[2] + voxels[2]]
-        tissue = tissues[cut.variant, code]
+        place = (voxels[0] * shape[1] + voxels[1]) * shape[2] + voxels[2]
+        tissue = tissues[cut.variant, flat[place]]
+        if any(cut.added):
+            _add(cut.added, tissue, head.beneath.ravel()[place] * STEP_MM)
         tissue[beyond] = 0
         if cut.lesion is not None:
             label, where = cut.lesion
@@ -164,3 +180,18 @@ def paint_cut(
     images /= planes
     assert inside is not None
     return images, inside
+
+
+def _add(added: tuple[float, float], tissue: NDArray[np.uint8], beneath: Floats) -> None:
+    """Turn brain and fluid beneath the skull into more bone, and brain beneath that into fluid.
+
+    Args:
+        tissue: labels of the pixels, changed in place.
+        beneath: distance of the pixels to the skull of the map, in mm.
+    """
+    bone, fluid = added
+    brain = np.isin(tissue, _BRAIN)
+    within = brain | (tissue == LABEL["csf"])
+    tissue[within & (beneath < bone)] = LABEL["diploe"]
+    tissue[within & (beneath < bone) & (beneath >= bone - _TABLE_MM)] = LABEL["cortical bone"]
+    tissue[brain & (beneath >= bone) & (beneath < bone + fluid)] = LABEL["csf"]

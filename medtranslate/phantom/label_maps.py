@@ -49,12 +49,14 @@ class LabelMap:
         codes: [X, Y, Z] in RAS order; 256 times the kind of tissue plus its depth. Kinds are the labels of
             `TISSUES`, and then `PARTS`. Depth is that below the air in soft tissue, below its surface in the
             skull, and the distance to fluid in grey and white matter.
+        beneath: [X, Y, Z], distance to the nearest bone of the skull in steps, at most 255.
         spacing: of the voxels in mm.
         lowest, highest: planes between which the head's slices are drawn.
         centre: of the head in those planes, in voxels.
     """
 
     codes: NDArray[np.uint16]
+    beneath: NDArray[np.uint8]
     spacing: Floats
     lowest: float
     highest: float
@@ -138,17 +140,24 @@ def divide(kinds: NDArray[np.uint8], spacing: Floats) -> LabelMap:
         (grey | white, kinds == LABEL["csf"]),
     ):
         if where.any() and origin.any():
-            near = ndimage.distance_transform_edt(~origin, sampling=spacing).astype(np.float32)
-            depth[where] = near[where]
-    steps = np.clip(depth / STEP_MM, 0, DEPTHS - 1).astype(np.uint16)
+            depth[where] = _away(origin, spacing)[where]
+    beneath = _away(skull, spacing) if skull.any() else np.full(kinds.shape, np.inf, np.float32)
+    steps, beneath = (np.clip(mm / STEP_MM, 0, DEPTHS - 1) for mm in (depth, beneath))
     places = np.argwhere(kinds > 0)
     brain = np.flatnonzero((grey | white).any(axis=(0, 1)))
     low, high = places.min(axis=0), places.max(axis=0)
     lowest = brain[0] if len(brain) else low[2]
     return LabelMap(
-        kinds.astype(np.uint16) * DEPTHS + steps,
+        kinds.astype(np.uint16) * DEPTHS + steps.astype(np.uint16),
+        beneath.astype(np.uint8),
         spacing,
         float(max(low[2], lowest - 25.0 / spacing[2])),
         float(high[2]),
         ((low + high) / 2).astype(np.float32),
     )
+
+
+def _away(origin: NDArray[np.bool_], spacing: Floats) -> Floats:
+    """Measure the distance of each voxel from the nearest one of some, in mm."""
+    away: Floats = ndimage.distance_transform_edt(~origin, sampling=spacing).astype(np.float32)
+    return away

@@ -106,11 +106,11 @@ CONTRASTS: dict[Contrast, Protocol] = {
 """Sequences that a translated MR can be asked for; t1c is after contrast agent."""
 
 _CLINICAL: tuple[tuple[float, Protocol, Protocol], ...] = (
-    (0.22, Protocol(400.0, 8.0), Protocol(750.0, 18.0)),
-    (0.18, Protocol(1800.0, 2.5, 850.0), Protocol(2400.0, 5.0, 1100.0)),
-    (0.32, Protocol(3000.0, 75.0), Protocol(6000.0, 120.0)),
-    (0.18, Protocol(7000.0, 80.0, 2150.0), Protocol(10000.0, 130.0, 2600.0)),
-    (0.10, Protocol(2000.0, 12.0), Protocol(4000.0, 35.0)),
+    (0.18, Protocol(400.0, 8.0), Protocol(750.0, 18.0)),
+    (0.16, Protocol(1800.0, 2.5, 850.0), Protocol(2400.0, 5.0, 1100.0)),
+    (0.28, Protocol(3000.0, 75.0), Protocol(6000.0, 120.0)),
+    (0.22, Protocol(7000.0, 80.0, 2150.0), Protocol(10000.0, 130.0, 2600.0)),
+    (0.16, Protocol(2000.0, 12.0), Protocol(4000.0, 35.0)),
 )
 """Share, lowest and highest times: T1 spin echo, T1 inversion recovery, T2, FLAIR, PD."""
 

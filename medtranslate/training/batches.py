@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 from math import ceil
 from typing import NamedTuple
@@ -34,13 +34,16 @@ from medtranslate.training.synthetic_pairs import (
     moved_anchor,
     open_anchors,
 )
-from medtranslate.transforms import AugmentedCopyd
+from medtranslate.transforms import AugmentedCopyd, shown_otherwise
 
 MEAN_SLICES = 128
 """Training slices, spread over the source, whose mean is the baseline of knowing only the frame."""
 
 FIRST_PART = 0.9
 """Share of a run in which slices are smaller, where the settings ask for it."""
+
+AGREEING = 0.25
+"""MR slices without a truth for each slice of the anchor, where nothing else is unpaired."""
 
 _AHEAD = 8
 """Most processes that draw ahead for one device."""
@@ -87,10 +90,10 @@ class Drawn(Dataset[dict[str, Tensor] | Exception]):
     def _draw(self, step: int) -> dict[str, Tensor]:
         settings, random = self.settings, seeds(self.settings.seed, step, self.process)
         generator = torch.Generator().manual_seed(random.drawn)
-        drawn: dict[str, Tensor] = {}
-        if settings.unpaired:
-            fresh = settings.batch // 2 if settings.augment.copy_each else settings.batch
-            drawn |= {key: self.sources[key].draw(fresh, generator) for key in ("ct", "mr")}
+        sides = unpaired_sides(settings)
+        count = settings.batch if settings.unpaired else max(2, round(settings.batch * AGREEING))
+        fresh = count // 2 if settings.augment.copy_each else count
+        drawn: dict[str, Tensor] = {key: self.sources[key].draw(fresh, generator) for key in sides}
         side = side_at(settings, step)
         if side != settings.network.size:
             drawn = {
@@ -99,6 +102,19 @@ class Drawn(Dataset[dict[str, Tensor] | Exception]):
         if anchors := self.anchors[side]:
             drawn |= anchors.draw(anchor_count(settings), generator)
         return {key: value.half() for key, value in drawn.items()}
+
+
+def unpaired_sides(settings: TrainSettings) -> Sequence[Modality]:
+    """Name the modalities of which a step shows slices without a truth."""
+    if settings.unpaired:
+        return "ct", "mr"
+    return ("mr",) if settings.loss.agreement else ()
+
+
+def _otherwise(mr: Tensor, seed: int) -> Tensor:
+    """Show MR slices as other scanners and screens would."""
+    unknown = torch.zeros(len(mr), 1)
+    return shown_otherwise(mr, unknown, 1.0, torch.Generator().manual_seed(seed))[0]
 
 
 def side_at(settings: TrainSettings, step: int) -> int:
@@ -139,19 +155,22 @@ def batches(
         multiprocessing_context="fork" if workers and sys.platform == "linux" else None,
         pin_memory=device.type == "cuda",
     )
-    copies = AugmentedCopyd({"ct": "ct", "mr": "mr"}, settings.augment)
+    sides = unpaired_sides(settings) if settings.augment.copy_each else ()
+    copies = AugmentedCopyd({side: side for side in sides}, settings.augment) if sides else None
     for step, drawn in zip(steps, loader, strict=True):
         if isinstance(drawn, Exception):
             raise drawn
         random = seeds(settings.seed, step, process)
         shown = {key: value.to(device, non_blocking=True).float() for key, value in drawn.items()}
-        if settings.unpaired and settings.augment.copy_each:
+        if copies:
             copies.set_random_state(seed=random.copied)
             shown = copies(shown)
         if settings.unpaired and settings.scale.ct_picture:
             shown["ct"] = as_picture(shown["ct"], settings)
+        if settings.loss.agreement:
+            shown["mr_otherwise"] = _otherwise(shown["mr"], random.copied)
         if "anchor_ct" in shown:
-            unpaired = {key: shown[key] for key in ("ct", "mr") if key in shown}
+            unpaired = {key: value for key, value in shown.items() if not key.startswith("anchor")}
             shown = {**unpaired, **moved_anchor(settings, shown, random.anchored % ANCHOR_SEEDS)}
         yield Batch(**shown)
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from scipy import ndimage
 
 from benchmarks.quality import label_heads as label_heads_script
 from benchmarks.quality import scoreboard
@@ -18,6 +19,7 @@ from benchmarks.quality.head_volumes import Head, climb, in_hu, to_ct, to_mr_and
 from benchmarks.quality.label_heads import label_heads
 from benchmarks.quality.pair_measures import (
     BONE,
+    aligned_bone,
     areas_of,
     blurred,
     dice,
@@ -62,6 +64,23 @@ def test_bone_of_a_known_overlap() -> None:
     assert slice_measures(made - 1, truth, everywhere, areas_of(truth), ct=True)["bone"] == 0
     assert "bone" not in slice_measures(made, truth, everywhere, areas_of(truth), ct=False)
     assert dice(np.zeros(3, bool), np.zeros(3, bool)) is None
+
+
+def test_bone_is_aligned_by_a_shift_and_a_scale_and_by_nothing_else() -> None:
+    truth = head()
+    assert aligned_bone(np.roll(truth, (3, -4), (0, 1)), truth) == pytest.approx(1)
+    middle = (np.array(truth.shape) - 1) / 2 * (1, 1, 0)
+    grown = ndimage.affine_transform(truth, [1 / 1.06, 1 / 1.06, 1], middle * (1 - 1 / 1.06), order=1)
+    plain = dice(grown >= BONE, truth >= BONE)
+    aligned = aligned_bone(grown, truth)
+    assert plain is not None
+    assert aligned is not None
+    assert plain < 0.75
+    assert aligned > 0.9
+    half = truth.copy()
+    half[:64] = AIR
+    assert aligned_bone(half, truth) == pytest.approx(2 / 3, abs=0.05)
+    assert aligned_bone(np.zeros_like(truth), np.zeros_like(truth)) is None
 
 
 def test_fluid_has_the_sign_of_the_picture_and_not_of_the_truth() -> None:

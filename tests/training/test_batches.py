@@ -82,6 +82,18 @@ def test_each_slice_comes_as_it_is_and_augmented(settings):
     assert all((a - b).abs().mean() > 0.01 for a, b in zip(as_they_are, moved, strict=True))
 
 
+def test_mr_that_shall_agree_comes_alone_and_shown_otherwise(settings):
+    alone = replace(settings, unpaired=False, loss=replace(settings.loss, agreement=1.0))
+    (batch,) = batches(alone, open_sources(alone, quiet=True).sources, range(1), 0, CPU)
+    mr, otherwise = batch.mr, batch.mr_otherwise
+    assert batch.ct is None
+    assert mr.shape == otherwise.shape
+    assert not torch.allclose(mr, otherwise)
+    # Anatomy stays in its place: a change of gain and gamma keeps most of the order of the voxels.
+    for one, other in zip(mr, otherwise, strict=True):
+        assert torch.corrcoef(torch.stack([one.flatten(), other.flatten()]))[0, 1] > 0.7
+
+
 @pytest.mark.parametrize(("workers", "device", "expected"), [(0, "cuda", 0), (3, "cpu", 3), (None, "cpu", 1)])
 def test_as_many_draw_ahead_as_is_said(settings, workers, device, expected):
     assert worker_count(replace(settings, workers=workers), torch.device(device)) == expected
