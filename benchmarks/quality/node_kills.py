@@ -1,12 +1,15 @@
 """Kills a node, its workers or its archive at random moments: each result is to be there exactly once.
 
-    python -m benchmarks.quality.node_kills [--kills 30] [--seed 0] [--light]
+    python -m benchmarks.quality.node_kills [--kills 30] [--seed 0] [--light] [--archive dimse|stow|orthanc]
 
 Series are sent to a node, each again until its sender has every answer. Meanwhile node, worker or archive
 gets SIGKILL, and is started again. Once all series are settled, the objects at the archive are compared with
 those of an undisturbed run: images by name and pixels, reports and measures by their number in each study.
-The last line is one JSON object. `sent_again` counts objects that the archive took more than once: those
-that were on their way when something was killed; they have the same name and the same bytes.
+The last line is one JSON object. `sent_again` counts objects that reached the archive more than once: those
+that were on their way when something was killed; they have the same name and the same bytes. Orthanc keeps
+the first one, and its log has no bytes to compare.
+
+The archive takes results by C-STORE (`dimse`) or STOW-RS (`stow`), or is an Orthanc that takes STOW-RS.
 
 With `--light` the processes are forked from one that has imported everything, and a series is copied in place
 of being translated, in the process of the node. So the kills hit arrival, hand-over and delivery, and no time
@@ -22,6 +25,7 @@ import random
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -35,6 +39,7 @@ from pathlib import Path
 from pydicom import dcmread
 from pydicom.uid import generate_uid
 
+from benchmarks.quality.node_archives import ARCHIVES, Archive, unique
 from benchmarks.speed.batch_runs import below, parents
 from benchmarks.speed.node_runs import (
     answers,
@@ -42,8 +47,6 @@ from benchmarks.speed.node_runs import (
     make_series,
     received,
     send,
-    serve_archive,
-    start_archive,
     start_node,
     write_rules,
 )
@@ -59,18 +62,24 @@ RULE = {"to": "ct", "model": "phantom", "samples": 2}
 class Site:
     """Node and archive, which are started again when they are gone."""
 
-    def __init__(self, folder: Path, workers: int = 2) -> None:
-        self.folder, self.workers = folder, workers
+    def __init__(self, folder: Path, kind: str, workers: int = 2) -> None:
+        self.folder, self.kind, self.workers = folder, kind, workers
         self.port, self.archive_port = free_port(), free_port()
         self.rules, self.work, self.log = folder / "node.yaml", folder / "work", folder / "archive.jsonl"
-        write_rules(self.rules, self.port, self.archive_port, rules=[RULE], patience=600)
-        self.begin()
-
-    def begin(self) -> None:
+        web = {"send_to": ["WEB"]} if self.takes.web else {}
+        changes = {"rules": [RULE | web], "patience": 600} | self.takes.rules(self.archive_port)
+        write_rules(self.rules, self.port, self.archive_port, **changes)
         self.archive, self.node = self.new_archive(), self.new_node()
 
+    @property
+    def takes(self) -> Archive:
+        return ARCHIVES[self.kind]
+
     def new_archive(self) -> Killable:
-        return start_archive(self.archive_port, self.log)
+        module = "benchmarks.quality.node_archives"
+        return subprocess.Popen(
+            [sys.executable, "-m", module, self.kind, str(self.archive_port), str(self.log)]
+        )
 
     def new_node(self) -> Killable:
         return start_node(self.rules, self.work, self.workers)
@@ -100,6 +109,10 @@ class Site:
                     keys.add(json.loads(line)["key"])
         return len(keys)
 
+    def kept(self) -> list[dict[str, str]]:
+        """List the objects that the archive has."""
+        return self.takes.kept(self.archive_port, self.log)
+
     def close(self) -> None:
         end(self.node)
         end(self.archive)
@@ -111,7 +124,7 @@ class LightSite(Site):
     context = get_context("forkserver")
 
     def new_archive(self) -> Killable:
-        return self.forked(serve_archive, self.archive_port, self.log)
+        return self.forked(self.takes.serve, self.archive_port, self.log)
 
     def new_node(self) -> Killable:
         return self.forked(serve_node, self.rules, self.work)
@@ -205,48 +218,58 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--kills", type=int, default=30)
     parser.add_argument("--series", type=int, default=6)
+    parser.add_argument("--archive", choices=ARCHIVES, default="dimse")
     parser.add_argument("--light", action="store_true")
     parser.add_argument("--seed", type=int, default=0, help="of the moments of the kills")
     options = parser.parse_args()
     chance, kills = random.Random(options.seed), Counter[str]()
     site_of = LightSite if options.light else Site
-    LightSite.context.set_forkserver_preload(["benchmarks.speed.node_runs", "medtranslate.node"])
+    LightSite.context.set_forkserver_preload(["benchmarks.quality.node_archives", "medtranslate.node"])
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         series = make_series(folder, options.series, slices=10, pixels=48)
         (folder / "calm").mkdir()
-        calm = site_of(folder / "calm")
-        run(calm, series, None, 0)
-        calm.close()
-        wanted = {line["uid"]: line["pixels"] for line in received(calm.log) if line["modality"] == "CT"}
+        calm = site_of(folder / "calm", options.archive)
+        try:
+            run(calm, series, None, 0)
+            wanted = images(calm.kept())
+        finally:
+            calm.close()
         lost = differing = refused = again = altered = rounds = 0
         while kills.total() < options.kills:
             rounds += 1
             (folder / "site").mkdir()
-            site = site_of(folder / "site")
+            site = site_of(folder / "site", options.archive)
             try:
                 kills += run(site, series, chance, options.kills - kills.total())
+                kept = site.kept()
             finally:
                 site.close()
-            lines = received(site.log)
-            found = {line["uid"]: line["pixels"] for line in lines if line["modality"] == "CT"}
+            found, lines = images(kept), received(site.log)
             lost += len(wanted.keys() - found.keys())
             differing += sum(found[uid] != wanted.get(uid) for uid in found)
-            others = Counter((line["study"], line["modality"]) for line in unique(lines))
+            others = Counter((line["study"], line["modality"]) for line in kept)
             refused += sum(others[study, kind] != 1 for study, _ in others for kind in ("DOC", "SR", "OT"))
             again += len(lines) - len(unique(lines))
-            altered += len({(line["uid"], line["all"]) for line in lines}) - len(unique(lines))
+            altered += len({(line["uid"], line.get("all")) for line in lines}) - len(unique(lines))
             print(f"  round {rounds}: {dict(kills)}; {lost} lost, {differing} differ,", end=" ")
             print(f"{refused} without one report, measures and map; {again} sent again", flush=True)
             shutil.rmtree(folder / "site")
-    told = {"kills": dict(kills), "rounds": rounds, "series": options.series, "images_lost": lost}
+    told = {
+        "archive": options.archive,
+        "kills": dict(kills),
+        "rounds": rounds,
+        "series": options.series,
+        "images_lost": lost,
+    }
     told |= {"images_that_differ": differing, "studies_without_one_of_each": refused}
-    print(json.dumps(told | {"sent_again": again, "altered_when_sent_again": altered}))
+    told |= {"sent_again": again}
+    print(json.dumps(told if options.archive == "orthanc" else told | {"altered_when_sent_again": altered}))
 
 
-def unique(lines: Sequence[dict[str, str]]) -> list[dict[str, str]]:
-    """Keep one line of each object."""
-    return list({line["uid"]: line for line in lines}.values())
+def images(lines: Sequence[dict[str, str]]) -> dict[str, str]:
+    """Return the digest of each CT's pixels, by SOPInstanceUID."""
+    return {line["uid"]: line["pixels"] for line in lines if line["modality"] == "CT"}
 
 
 if __name__ == "__main__":

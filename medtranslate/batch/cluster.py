@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from medtranslate import __version__
-from medtranslate.batch.cluster_access import resolved, take_token, why_not
+from medtranslate.batch.cluster_access import look_for_head, resolved, take_token, why_not
 from medtranslate.batch.folder import part_of, settings_of, wait_for_workers
 from medtranslate.batch.items import Item
 from medtranslate.batch.worker import (
@@ -40,7 +40,6 @@ from medtranslate.runtime.worker_pool import Serve, Worker, answer, give_out
 T = TypeVar("T")
 R = TypeVar("R")
 
-_ANSWERS = 5.0
 _LAST_WORDS = 10.0
 
 
@@ -135,9 +134,7 @@ def joined(settings: BatchSettings) -> Iterator[Any]:
     former = signal.getsignal(signal.SIGTERM)
     try:
         if place := resolved(address):
-            host, _, port = place.rpartition(":")
-            # Ray would try for many minutes.
-            socket.create_connection((host.strip("[]"), int(port)), _ANSWERS).close()
+            look_for_head(place)
             take_token(place)
         ray.init(address=address, log_to_driver=False, configure_logging=False, logging_level="ERROR")
     except (OSError, OverflowError, RuntimeError, ValueError, ray.exceptions.RayError) as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import subprocess
 import sys
 from contextlib import suppress
@@ -12,6 +13,11 @@ from pathlib import Path
 from typing import Any
 
 _ASKING = 60.0
+_ANSWERS = 5.0
+_HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
+"""How a client of HTTP/2 begins, with a frame of no settings (RFC 9113, 3.4)."""
+_SETTINGS = b"\4"
+"""Type of the frame that a server begins with; it is its fourth byte."""
 
 
 def resolved(address: str) -> str:
@@ -29,6 +35,28 @@ def resolved(address: str) -> str:
 
             found = canonicalize_bootstrap_address("auto") or ""
     return found if re.fullmatch(r"[^/]+:\d+", found) else ""
+
+
+def look_for_head(place: str) -> None:
+    """Check that a server of HTTP/2, as Ray's head is one, answers; Ray itself would try for many minutes.
+
+    Args:
+        place: HOST:PORT of the cluster.
+
+    Raises:
+        OSError: nothing answers there, or something else.
+    """
+    host, _, port = place.rpartition(":")
+    with socket.create_connection((host.strip("[]"), int(port)), _ANSWERS) as line:
+        if os.environ.get("RAY_USE_TLS", "0") == "1":
+            return  # it answers to what is encrypted alone
+        try:
+            line.sendall(_HELLO)
+            answer = line.recv(4)
+        except OSError:
+            answer = b""
+    if answer[3:4] != _SETTINGS:
+        raise ConnectionError(f"what listens at {place} is no Ray cluster, or hangs")
 
 
 def take_token(place: str) -> None:

@@ -1,7 +1,8 @@
 """Series that arrive: each image is on the disk before its sender gets an answer.
 
 A series is complete when every association that brought images of it has ended and no further image has come
-for the quiet time. After an association that was cut, the series waits for another one, up to a limit.
+for the quiet time. After an association that was cut, or in which an image of the series was refused, the
+series waits for another one, up to a limit.
 
 `FOLDER/incoming/NAME/` holds the images of a series. NAME is a digest of the sender and the
 SeriesInstanceUID. The hidden file `.open` is there while images may be missing, so that a node that was
@@ -40,7 +41,7 @@ class Series:
         caller: AE title of the sender.
         last: time of the last image or association, in seconds of the monotonic clock.
         held: associations that brought images and are still open.
-        cut: an association ended without a release, and none has brought images since.
+        cut: an association ended without a release or lacked an image, and none has brought images since.
         due: time of the next try after a failure of the machine, in the same clock.
         key: digest of the images and their rule, once it is queued.
         reason: of a refusal, or of the last failure to translate or to send.
@@ -75,6 +76,7 @@ class Inbox:
         self.folder, self.quiet, self.patience, self.free = folder, quiet, patience, free
         self.lock = threading.RLock()
         self.series: dict[str, Series] = {}
+        self.lacking: set[tuple[int, str]] = set()
         folder.mkdir(parents=True, exist_ok=True)
         for path in sorted(folder.iterdir()):
             if path.is_dir():
@@ -107,9 +109,7 @@ class Inbox:
         """
         name = digest_of(f"{caller}\0{series_uid}")
         with self.lock:
-            series = self.series.get(name)
-            if series is None:
-                series = self.series[name] = Series(name, self.folder / name, caller)
+            series = self.series.get(name) or Series(name, self.folder / name, caller)
             path = series.folder / f"{digest_of(instance_uid)}.dcm"
             known = path.is_file()
             if known and path.stat().st_size == len(file) and path.read_bytes() == file:
@@ -119,6 +119,7 @@ class Inbox:
                 return
             if shutil.disk_usage(self.folder).free < self.free + len(file):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.folder))
+            self.series[name] = series
             series.folder.mkdir(exist_ok=True)
             self._hold(series, association)
             series.state, series.last = "receiving", time.monotonic()
@@ -138,6 +139,11 @@ class Inbox:
         series.held.add(association)
         series.cut = False
 
+    def lack(self, caller: str, association: int, series_uid: str) -> None:
+        """Note that an image was refused; without a series it may be of any that came with it."""
+        with self.lock:
+            self.lacking.add((association, digest_of(f"{caller}\0{series_uid}") if series_uid else ""))
+
     def end(self, association: int, *, released: bool) -> None:
         """Note the end of an association.
 
@@ -150,9 +156,11 @@ class Inbox:
                     continue
                 series.held.discard(association)
                 series.last = time.monotonic()
-                series.cut |= not released
+                lacks = not self.lacking.isdisjoint({(association, series.name), (association, "")})
+                series.cut |= lacks or not released
                 if not series.held and not series.cut:
                     (series.folder / OPEN).unlink(missing_ok=True)
+            self.lacking = {each for each in self.lacking if each[0] != association}
 
     def take(self) -> Series | None:
         """Take the next series that is complete or was given up, and set it to `queued`."""
@@ -173,12 +181,12 @@ class Inbox:
             return first
 
     def forget(self, keep: float) -> None:
-        """Remove the images of series that have been settled for `keep` seconds."""
+        """Remove series that have been settled for `keep` seconds, and those without images."""
         now = time.monotonic()
         with self.lock:
             for series in list(self.series.values()):
-                settled = series.state in ("done", "refused", "ignored") and not series.held
-                if settled and now - series.last > keep:
+                settled = series.state in ("done", "refused", "ignored") and now - series.last > keep
+                if not series.held and (settled or not series.images):
                     shutil.rmtree(series.folder, ignore_errors=True)
                     del self.series[series.name]
 

@@ -32,7 +32,16 @@ from medtranslate.config import NodeRules
 from medtranslate.errors import UsageError
 from medtranslate.io.dicom_files import without_comment
 from medtranslate.node.inbox import Inbox
-from medtranslate.node.server import PDU_BYTES, SILENCE, BoundedSocket, Refusals, Server, caller_of, plain
+from medtranslate.node.server import (
+    PDU_BYTES,
+    SILENCE,
+    BoundedSocket,
+    Refusals,
+    Server,
+    called_by,
+    caller_of,
+    plain,
+)
 from medtranslate.node.tls import server_context
 
 IMAGES = (
@@ -140,48 +149,49 @@ class _Door:
         if address in self.addresses.get(caller_of(event.assoc), ()):
             self.numbers[event.assoc] = next(self.count)
             return
-        self.refusals.add("association of an unknown caller")
+        self.refusals.add("association of an unknown caller", event.assoc)
         event.assoc.acse.send_reject(*_NO_CALLER)
         event.assoc.kill()
 
     def rejected(self, event: evt.Event) -> None:
         self.numbers.pop(event.assoc, None)
-        self.refusals.add("association for another title, or too many at a time")
+        wrong = called_by(event.assoc) != self.rules.title
+        what = f"for another title than {self.rules.title}" if wrong else "beyond those at a time"
+        self.refusals.add(f"association {what}", event.assoc)
 
     def established(self, event: evt.Event) -> None:
         if event.assoc.rejected_contexts:
-            self.refusals.add("association that offers objects that are no CT or MR images")
+            self.refusals.add("offer of other objects beside CT and MR images", event.assoc)
 
     def stored(self, event: evt.Event) -> int:
-        try:
-            status = self._store(event)
-        except OSError:
-            status = NO_ROOM
-        if status != SUCCESS:
-            self.refusals.add(_REASONS[status])
-        return status
-
-    def _store(self, event: evt.Event) -> int:
         """Put an image into the inbox, and give the status of the answer."""
         request, bounded = cast(C_STORE, event.request), event.assoc.dul.socket
         assert isinstance(bounded, BoundedSocket)
         bounded.held = 0
         data = request.DataSet.getvalue() if request.DataSet else b""
-        if len(data) > self.rules.object_mb * 10**6:
-            return NO_ROOM
-        caller = caller_of(event.assoc)
-        file = _file(request, UID(event.context.transfer_syntax), caller, data)
+        caller, number = caller_of(event.assoc), self.numbers[event.assoc]
+        large = len(data) > self.rules.object_mb * 10**6
+        syntax = UID(event.context.transfer_syntax)
+        file = _file(request, syntax, caller, data[:_HEADER_BYTES] if large else data)
+        instance, series = _names(file)
+        if large:
+            status = NO_ROOM
+        elif not (instance and series):
+            status = NOT_UNDERSTOOD
+        elif instance != request.AffectedSOPInstanceUID:
+            status = MISMATCH
+        else:
+            status = self._store(caller, number, series, instance, file)
+        if status != SUCCESS:
+            self.inbox.lack(caller, number, series)
+            self.refusals.add(_REASONS[status], event.assoc)
+        return status
+
+    def _store(self, *image: Any) -> int:
         try:
-            with without_comment():
-                header = dcmread(BytesIO(file), stop_before_pixels=True, specific_tags=[*_NAMES])
-                instance, series = (str(header[name].value or "") for name in _NAMES)
-        except Exception:  # nearly any, of a damaged header
-            return NOT_UNDERSTOOD
-        if not (instance and series):
-            return NOT_UNDERSTOOD
-        if instance != request.AffectedSOPInstanceUID:
-            return MISMATCH
-        self.inbox.store(caller, self.numbers[event.assoc], series, instance, file)
+            self.inbox.store(*image)
+        except OSError:
+            return NO_ROOM
         return SUCCESS
 
     def ended(self, event: evt.Event, released: bool) -> None:
@@ -189,12 +199,25 @@ class _Door:
             self.inbox.end(number, released=released)
 
 
-_NAMES = ("SOPInstanceUID", "SeriesInstanceUID")
+_HEADER_BYTES = 2**20
+"""Of an object that is too large, the part in which its names are looked for."""
 _REASONS = {
     NO_ROOM: "image without room: too large, or the disk is full",
     MISMATCH: "image whose data set is of another object than was announced",
     NOT_UNDERSTOOD: "image whose header is damaged or names no series",
 }
+
+
+def _names(file: bytes) -> tuple[str, str]:
+    """Read SOPInstanceUID and SeriesInstanceUID; empty where the header is damaged or has none."""
+    names = ("SOPInstanceUID", "SeriesInstanceUID")
+    try:
+        with without_comment():
+            header = dcmread(BytesIO(file), stop_before_pixels=True, specific_tags=[*names])
+            instance, series = (str(header[name].value or "") for name in names)
+    except Exception:  # nearly any, of a damaged header
+        return "", ""
+    return instance, series
 
 
 def _file(request: C_STORE, syntax: UID, caller: str, data: bytes) -> bytes:

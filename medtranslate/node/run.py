@@ -121,7 +121,7 @@ class Node:
             patience=rules.patience,
             free=rules.free_gb * 1e9,
         )
-        self.refusals, self.lock = Refusals(), threading.Lock()
+        self.refusals, self.lock = Refusals(say), threading.Lock()
         self.settled: dict[str, str] = {key: str(value.get("state")) for key, value in kept.done.items()}
         self.refusal: dict[str, str] = {}
         self.commitments = Commitments(rules, settings.folder.absolute(), say)
@@ -153,8 +153,8 @@ class Node:
         refused = self.refusal.get(series.name, "")
         if series.cut and not refused:
             refused = (
-                f"the association that sent it was cut after {len(files)} images, and the rest did not come"
-                f" within {self.rules.patience:g} seconds; send the series again"
+                f"the association that sent it was cut after {len(files)} images, or one was refused; the"
+                f" rest did not come within {self.rules.patience:g} seconds; send the series again"
             )
         if rule and not (rule.to or refused):
             self._set(series, "ignored", "a rule says so")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 import threading
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 from pynetdicom.association import Association
@@ -14,17 +15,31 @@ PDU_BYTES = 2**17
 """Largest unit of data that a peer is asked to send."""
 SILENCE = 60.0
 """Seconds after which a silent association is cut."""
+_LINES = 200
+"""Most lines about refusals that a run prints."""
 
 
 class Refusals:
-    """Counts what was refused before it was an image, by reason; for the status page."""
+    """Counts what was refused before it was an image, by reason, for the status page.
 
-    def __init__(self) -> None:
-        self.lock, self.counts = threading.Lock(), Counter[str]()
+    Args:
+        say: prints a line, once for each reason and caller, so that a caller cannot fill the terminal.
+    """
 
-    def add(self, reason: str) -> None:
+    def __init__(self, say: Callable[[str], None] = lambda line: None) -> None:
+        self.lock, self.counts, self.say = threading.Lock(), Counter[str](), say
+        self.said: set[str] = set()
+
+    def add(self, reason: str, caller: Association | str) -> None:
+        """Count a reason; the caller is an association, or an address that has none."""
+        who = caller if isinstance(caller, str) else _name(caller)
+        line = f"refused from {who}: {reason}"
         with self.lock:
             self.counts[reason] += 1
+            if line in self.said or len(self.said) >= _LINES:
+                return
+            self.said.add(line)
+        self.say(line)
 
 
 class BoundedSocket(AssociationSocket):
@@ -77,7 +92,7 @@ class Server(ThreadedAssociationServer):
     def verify_request(self, request: Any, client_address: Any) -> bool:
         if plain(client_address[0]) in self.known:
             return True
-        self.refusals.add("connection from an unknown address")
+        self.refusals.add("connection from an unknown address", plain(client_address[0]))
         return False
 
     def finish_request(self, request: Any, client_address: Any) -> None:
@@ -87,13 +102,26 @@ class Server(ThreadedAssociationServer):
         super().finish_request(request, client_address)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        self.refusals.add("connection without a valid TLS certificate" if self.tls else "broken connection")
+        reason = "connection without a valid TLS certificate" if self.tls else "broken connection"
+        self.refusals.add(reason, plain(client_address[0]))
 
 
 def caller_of(association: Association) -> str:
     """Give the AE title of the entity that made an association."""
     primitive = association.requestor.primitive
     return (primitive.calling_ae_title or "").strip() if primitive else ""
+
+
+def called_by(association: Association) -> str:
+    """Give the AE title that the entity which made an association called."""
+    primitive = association.requestor.primitive
+    return (primitive.called_ae_title or "").strip() if primitive else ""
+
+
+def _name(association: Association) -> str:
+    """Name the caller of an association for a person, in printable signs."""
+    title = "".join(sign for sign in caller_of(association) if sign.isprintable())
+    return f"{title} at {plain(association.requestor.address or '')}"
 
 
 def plain(address: str) -> str:

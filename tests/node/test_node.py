@@ -14,7 +14,7 @@ from typing import Any
 from urllib.error import HTTPError
 
 import pytest
-from pydicom import dcmread
+from pydicom import Dataset, dcmread
 from pydicom.uid import SecondaryCaptureImageStorage
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.dsutils import encode
@@ -70,8 +70,17 @@ def test_an_unknown_caller_and_a_wrong_title_are_rejected(begin: Begin, series: 
     for named in ({"caller": "STRANGER"}, {"title": "OTHER"}):
         with called(node.port, files, **named) as association:
             assert association.is_rejected
-    until(lambda: True)
     assert not list((node.folder / "incoming").iterdir())
+    until(lambda: node.said("refused from ARCHIVE at 127.0.0.1: association for another title than NODE"))
+    assert node.said("refused from STRANGER at 127.0.0.1: association of an unknown caller")
+
+
+def test_a_refusal_is_said_once_for_each_caller(begin: Begin) -> None:
+    node = begin()
+    for caller in ("ONE", "TWO", "ONE"):
+        with called(node.port, caller=caller) as association:
+            assert association.is_rejected
+    assert sum(line.startswith("refused from") for line in node.lines) == 2
 
 
 def test_a_known_title_from_another_address_is_rejected(begin: Begin, archive: Archive) -> None:
@@ -231,6 +240,7 @@ def test_more_associations_than_allowed_are_rejected_for_the_moment(begin: Begin
         with called(node.port) as second:
             assert second.is_rejected
             assert second.acceptor.primitive.result == 0x02  # transient
+    until(lambda: node.said(f"refused from {ARCHIVE} at 127.0.0.1: association beyond those at a time"))
     until(lambda: not first.is_alive())
 
     def free() -> bool:
@@ -247,10 +257,59 @@ def test_a_full_disk_is_an_answer(begin: Begin, archive: Archive, series: Series
     monkeypatch.setattr("shutil.disk_usage", lambda path: disk(2e9, 1e9, room[0]))
     assert send(node.port, files) == [0xA700] * 2
     assert not list((node.folder / "incoming").rglob("*.dcm"))
+    assert node.said(f"refused from {ARCHIVE} at 127.0.0.1: image without room")
     room[0] = 2e9
     assert send(node.port, files) == [0] * 2
     node.settled()
     assert archive.counts().total() == 1
+
+
+LACKS: dict[str, Callable[[list[Dataset]], None]] = {
+    "too large": lambda images: setattr(images[1], "PixelData", bytes(1_200_000)),
+    "the first one too large": lambda images: setattr(images[0], "PixelData", bytes(1_200_000)),
+    "no series": lambda images: setattr(images[1], "SeriesInstanceUID", ""),
+}
+
+
+@pytest.mark.parametrize("lack", LACKS)
+def test_a_series_that_lacks_a_refused_image_is_not_complete(
+    begin: Begin, archive: Archive, series: Series, lack: str
+) -> None:
+    """The sender ends the association as agreed; sent again, the series is translated whole."""
+    node, files = begin(object_mb=1, patience=0.5), series("one", 3)
+    images = [dcmread(path) for path in files]
+    LACKS[lack](images)
+    with called(node.port, files) as association:
+        assert sorted(association.send_c_store(image).Status for image in images)[:2] == [0, 0]
+    node.settled()
+    assert node.said("cut after 2 images, or one was refused")
+    send(node.port, files)
+    until(lambda: archive.of("CT"))
+    (result,) = archive.of("CT")
+    assert result.SeriesDescription == "SYNTHETIC of 3"
+
+
+def test_the_other_series_of_its_association_is_translated(
+    begin: Begin, archive: Archive, series: Series
+) -> None:
+    node, one, two = begin(object_mb=1, patience=60), series("one", 3), series("two", 2)
+    large = dcmread(one[0])
+    large.PixelData = bytes(1_200_000)
+    with called(node.port, one) as association:
+        assert association.send_c_store(large).Status == 0xA700
+        for path in (*one[1:], *two):
+            assert association.send_c_store(dcmread(path)).Status == 0
+    node.settled()
+    assert [each.SeriesDescription for each in archive.of("CT")] == ["SYNTHETIC of 2"]
+
+
+def test_a_series_of_which_nothing_was_taken_is_none(begin: Begin, series: Series) -> None:
+    port = free_port()
+    node = begin(free_gb=10**6, status_port=port)
+    assert send(node.port, series("one", 2)) == [0xA700] * 2
+    told = json.loads(urllib.request.urlopen(f"http://localhost:{port}/status.json", timeout=10).read())
+    assert told["counts"]["received"] == 0
+    assert told["series"] == []
 
 
 @pytest.mark.parametrize("small_disk", ["32k"], indirect=True)
