@@ -161,8 +161,8 @@ def contrast(passes: Passes) -> Tensor:
 def agreement(passes: Passes) -> Tensor:
     """Compute |F(y) - F(b(y))|, b another gain, shading, coarseness, window and gamma: anatomy is the same.
 
-    The consistency of Sajjadi, Javanmardi and Tasdizen, "Regularization with stochastic transformations and
-    perturbations for deep semi-supervised learning" (2016), by absolute differences.
+    Consistency under changes of the input (Sajjadi, Javanmardi and Tasdizen, NeurIPS 2016), by
+    absolute differences.
     """
     return _l1((passes.fake_ct, passes.agreed_ct))
 

@@ -133,12 +133,11 @@ class VariationalGenerator(nn.Module):
             self.near = nn.Sequential(Convolution(4, _NEAR), nn.SiLU(), Convolution(_NEAR, _NEAR), nn.SiLU())
             self.near_posterior = nn.Conv2d(_NEAR, 2 * self.fine, kernel_size=1)
             nn.init.constant_(_bias(self.near_posterior)[self.fine :], FIRST_LOG_VARIANCE)
-            self.edges = nn.Sequential(
-                Convolution(features + self.fine, _NEAR), nn.SiLU(), nn.Conv2d(_NEAR, features, 1)
-            )
             # Anatomy comes first: to begin with, edges change nothing.
-            nn.init.zeros_(self.edges[-1].weight)
-            nn.init.zeros_(_bias(self.edges[-1]))
+            last = nn.Conv2d(_NEAR, features, kernel_size=1)
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(_bias(last))
+            self.edges = nn.Sequential(Convolution(features + self.fine, _NEAR), nn.SiLU(), last)
         if self.told:
             self.mix = nn.Sequential(nn.Linear(self.told, _MIXING), nn.SiLU(), nn.Linear(_MIXING, _SHARES))
 
