@@ -112,7 +112,7 @@ def ours(size: int, precision: torch.dtype = torch.bfloat16) -> Parts:
             "body": [layer for layer in layers if not isinstance(layer, Hourglass)],
             "hourglass": [layer for layer in layers if isinstance(layer, Hourglass)],
             "attention": [one for one in generator.modules() if isinstance(one, AttentionBlock)],
-            "unfold": [generator.unfold],
+            "unfold": [*generator.unfold],
         }
         costs = _costs(generator, parts, size)
         costs["hourglass"] = _less(costs["hourglass"], costs["attention"])

@@ -40,6 +40,7 @@ from medtranslate.node.server import (
     Server,
     called_by,
     caller_of,
+    end_associations,
     plain,
 )
 from medtranslate.node.tls import server_context
@@ -105,8 +106,8 @@ def receiving(
     try:
         yield server.server_address[1]
     finally:
-        entity.shutdown()
-        server.server_close()
+        server.shutdown()
+        end_associations(entity)
 
 
 def _resolve(name: str) -> set[str]:

@@ -8,7 +8,9 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+from pynetdicom import AE
 from pynetdicom.association import Association
+from pynetdicom.fsm import TRANSITION_TABLE
 from pynetdicom.transport import AssociationSocket, RequestHandler, ThreadedAssociationServer
 
 PDU_BYTES = 2**17
@@ -104,6 +106,18 @@ class Server(ThreadedAssociationServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
         reason = "connection without a valid TLS certificate" if self.tls else "broken connection"
         self.refusals.add(reason, plain(client_address[0]))
+
+
+def end_associations(entity: AE) -> None:
+    """Abort the associations of an entity, and hang up on callers that have not asked for one yet.
+
+    pynetdicom's `AE.shutdown` aborts these, too, and that raises in their threads.
+    """
+    for association in entity.active_associations:
+        if ("Evt15", association.dul.state_machine.current_state) in TRANSITION_TABLE:
+            association.abort()
+        elif line := association.dul.socket:
+            line.close()
 
 
 def caller_of(association: Association) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import threading
 import urllib.request
 from collections import namedtuple
@@ -16,6 +17,7 @@ from urllib.error import HTTPError
 import pytest
 from pydicom import Dataset, dcmread
 from pydicom.uid import SecondaryCaptureImageStorage
+from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.dsutils import encode
 
@@ -43,6 +45,17 @@ def test_a_series_comes_back_into_its_study(begin: Begin, archive: Archive, seri
     assert leftovers(node) == []
     node.stop()
     assert node.counts == {"received": 1, "queued": 0, "done": 1, "refused": 0}
+
+
+@LOST_SOCKETS
+def test_a_caller_that_has_said_nothing_yet_does_not_disturb_the_end(begin: Begin) -> None:
+    """An exception in the thread of its association would fail this test."""
+    node = begin()
+    with socket.create_connection(("127.0.0.1", node.port)) as caller:
+        until(lambda: any(isinstance(one, Association) for one in threading.enumerate()))
+        node.stop()
+        caller.settimeout(60)
+        assert caller.recv(1) == b""
 
 
 def test_each_image_is_on_the_disk_before_it_is_answered(
