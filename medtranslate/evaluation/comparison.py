@@ -35,6 +35,7 @@ from medtranslate.metrics import (
     Voxels,
     covers,
     percentile_range,
+    shown_range,
 )
 from medtranslate.modality import UNITS
 from medtranslate.records import ModelInfo, Translation
@@ -115,7 +116,8 @@ class Comparison:
 
         No head fills the whole CT range: stretched to it, a source would look worse than it is.
         """
-        return percentile_range(self.reference, self.mask) if self.fixed and self.mask.any() else self.ends
+        seen = percentile_range(self.reference, self.mask) if self.fixed and self.mask.any() else self.ends
+        return shown_range(seen, self.unit)
 
     @cached_property
     def source_range(self) -> Range:

@@ -29,7 +29,15 @@ from medtranslate.io import Volume
 from medtranslate.io.grids import mismatch
 from medtranslate.io.layout import to_axial
 from medtranslate.io.trees import is_pattern
-from medtranslate.metrics import INVENTED, PROFILES, SCHNEIDER, head_mask, percentile_range, shows
+from medtranslate.metrics import (
+    INVENTED,
+    PROFILES,
+    SCHNEIDER,
+    head_mask,
+    percentile_range,
+    shown_range,
+    shows,
+)
 from medtranslate.modality import OTHER, UNITS
 from medtranslate.records import Cohort, Cycle, Evaluation, Registration, Translation
 from medtranslate.registration import moved
@@ -242,7 +250,7 @@ def _shown(record: Translation, volumes: Mapping[str, Volume], notes: list[str])
         uncertainty=axial["uncertainty"].values if "uncertainty" in axial else None,
         mask=mask | shows(translation.values, ends, INVENTED),
         source_range=own,
-        range=ends,
+        range=ends if grey else shown_range(ends, record.model.unit),
         spacing_mm=source.spacing,
         source_unit="grey levels" if grey else UNITS[OTHER[record.model.to]],
         unit="grey levels" if grey else record.model.unit,

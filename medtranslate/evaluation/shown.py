@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from medtranslate.io import Volume
 from medtranslate.io.layout import to_axial
-from medtranslate.metrics import INVENTED, head_mask, percentile_range, shows
+from medtranslate.metrics import INVENTED, head_mask, percentile_range, shown_range, shows
 from medtranslate.modality import OTHER, UNITS
 from medtranslate.report import Shown
 from medtranslate.translation import Translated
@@ -31,8 +31,10 @@ def shown_of(made: Translated, written: Volume | None = None) -> Shown:
         translation=translation,
         uncertainty=None if made.uncertainty is None else to_axial(made.uncertainty).values,
         mask=mask,
-        source_range=percentile_range(axial.values, mask) if arbitrary else made.framed.ends,
-        range=range,
+        source_range=percentile_range(axial.values, mask)
+        if arbitrary
+        else shown_range(made.framed.ends, "grey levels" if grey else UNITS[OTHER[model.to]]),
+        range=range if grey else shown_range(range, model.unit),
         spacing_mm=axial.spacing,
         source_unit="grey levels" if grey else UNITS[OTHER[model.to]],
         unit="grey levels" if grey else model.unit,

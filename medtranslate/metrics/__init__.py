@@ -8,7 +8,16 @@ axis.
 from __future__ import annotations
 
 from medtranslate.metrics.agreement import agreement, coverage
-from medtranslate.metrics.arrays import Range, Values, Voxels, covers, percentile_range, require_finite
+from medtranslate.metrics.arrays import (
+    SOFT_TISSUE,
+    Range,
+    Values,
+    Voxels,
+    covers,
+    percentile_range,
+    require_finite,
+    shown_range,
+)
 from medtranslate.metrics.calibration import LIMIT_SHARE, calibrated, fit_calibration
 from medtranslate.metrics.head_structures import compare_vaults, find_middle, vault, ventricles
 from medtranslate.metrics.histograms import histograms, seams
@@ -57,6 +66,7 @@ __all__ = [
     "PROFILES",
     "SCHNEIDER",
     "SCORES",
+    "SOFT_TISSUE",
     "SSIM_WINDOW",
     "TISSUES",
     "VISIBLE",
@@ -109,6 +119,7 @@ __all__ = [
     "score",
     "score_info",
     "seams",
+    "shown_range",
     "shows",
     "ssim_map",
     "ssim_map_3d",

@@ -32,6 +32,15 @@ def require_finite(volume: Values, what: str) -> None:
         raise InputRefused(f"{what}: {odd} of {volume.size} voxels are not finite; mend the volume first")
 
 
+SOFT_TISSUE: Range = (-160.0, 240.0)
+"""HU of the window for soft tissue: level 40, width 400."""
+
+
+def shown_range(ends: Range, unit: str) -> Range:
+    """Choose what pictures show as black and white: from air to bone, the brain would be of one grey."""
+    return SOFT_TISSUE if unit == "HU" and ends != SOFT_TISSUE and covers(ends, SOFT_TISSUE) else ends
+
+
 def covers(outer: Range, inner: Range) -> bool:
     """Return True if the outer range contains the inner one."""
     return outer[0] <= inner[0] and inner[1] <= outer[1]

@@ -12,6 +12,9 @@ from medtranslate.report.wording import clipping, number, span
 CALIBRATED = 0.95
 """Share of normal errors within two of their own standard deviations."""
 
+AIR_TO_BONE = (-1000.0, 1500.0)
+"""HU of a model that represents air and the bone of the skull; enamel and metal are denser."""
+
 VERDICTS = {
     "pass": "passed",
     "warn": "warned",
@@ -101,10 +104,12 @@ def limits(model: ModelInfo) -> list[str]:
     """Quote the model's card, and describe the limits of a CT in a window of HU."""
     sentences = [f"The card of the model says: {model.summary}"] if model.summary else []
     if model.to == "ct" and not covers(model.output_range, WHOLE_CT):
-        sentences.append(
-            f"The model represents {span(model.output_range)} {model.unit} only: bone and air cannot be"
-            " assessed on it, and no dose can be computed."
+        lacking = (
+            "teeth and metal are cut off, and no dose has been tested"
+            if covers(model.output_range, AIR_TO_BONE)
+            else "bone and air cannot be assessed on it, and no dose can be computed"
         )
+        sentences.append(f"The model represents {span(model.output_range)} {model.unit} only: {lacking}.")
     return sentences
 
 

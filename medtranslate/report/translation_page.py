@@ -87,7 +87,7 @@ def translation_page(record: Translation, name: str, shown: Shown | None, home: 
         home_many="translations",
         warnings=record.warnings,
         viewer=_viewer(record, shown, limit) if shown else None,
-        curves=_curves(shown, map_title(record)) if shown else [],
+        curves=_curves(shown, record) if shown else [],
         rows=[],
         links={},
         planes=_planes(shown, name, limit or 1.0) if shown and shown.mask.any() else [],
@@ -198,7 +198,7 @@ def _uncertainties(shown: Sequence[Shown]) -> list[Values]:
 def _viewer(record: Translation, shown: Shown, limit: float) -> Viewer:
     source, translation = shown.source, shown.translation
     own = offered_windows(shown.source_unit, source, shown.mask, shown.source_range, "standard")
-    other = offered_windows(shown.unit, translation, shown.mask, shown.range, "model's range")
+    other = offered_windows(shown.unit, translation, shown.mask, shown.range, "standard")
     images = [
         Image("source", "Source", shown.source_unit, source, shown.source_range, own),
         Image("translation", "Translation", shown.unit, translation, shown.range, other),
@@ -214,18 +214,15 @@ def _viewer(record: Translation, shown: Shown, limit: float) -> Viewer:
     )
 
 
-def _curves(shown: Shown, title: str) -> list[Chart]:
-    """Draw the measures per slice that need no reference: uncertainty, and jumps between neighbours.
-
-    Args:
-        title: of the uncertainty.
-    """
+def _curves(shown: Shown, record: Translation) -> list[Chart]:
+    """Draw the measures per slice that need no reference: uncertainty, and jumps between neighbours."""
     depth = shown.mask.shape[2]
     area = shown.mask.sum(axis=(0, 1))
     inside = [index for index in range(1, depth - 1) if area[index] >= LEAST_AREA * max(1, area.max())]
     if len(inside) < 3:
         return []
-    width = shown.range[1] - shown.range[0]
+    low, high = (0.0, 255.0) if shown.unit != record.model.unit else record.model.output_range
+    width = high - low
     translation = shown.translation
     jumps = []
     for index in inside:
@@ -235,5 +232,5 @@ def _curves(shown: Shown, title: str) -> list[Chart]:
     charts = [plot("Seams: mean jump to the neighbouring slices, % of the range", planes, jumps, high=True)]
     if shown.uncertainty is not None:
         means = [float(shown.uncertainty[..., index][shown.mask[..., index]].mean()) for index in inside]
-        charts.insert(0, plot(f"{title} per slice, {shown.unit}", planes, means, high=True))
+        charts.insert(0, plot(f"{map_title(record)} per slice, {shown.unit}", planes, means, high=True))
     return charts

@@ -16,7 +16,7 @@ import numpy as np
 from isal import isal_zlib
 
 from medtranslate.geometry import Floats
-from medtranslate.metrics import Range, Values, Voxels, require_finite
+from medtranslate.metrics import SOFT_TISSUE, Range, Values, Voxels, require_finite
 
 MOST_TEXT = 23_000_000
 """Most characters of the volumes of a page; the page itself needs little."""
@@ -31,7 +31,7 @@ SPREAD_LEVELS = 1024
 
 HU_WINDOWS: dict[str, Range] = {
     "brain": (0.0, 80.0),
-    "soft tissue": (-160.0, 240.0),
+    "soft tissue": SOFT_TISSUE,
     "bone": (-500.0, 1500.0),
 }
 """Ends of the usual windows of head CT (level 40, width 80; 40, 400; 500, 2000)."""

@@ -6,12 +6,11 @@ import numpy as np
 
 from medtranslate.io import Volume
 from medtranslate.io.layout import to_axial
+from medtranslate.metrics import shown_range
+from medtranslate.modality import OTHER, UNITS
 from medtranslate.records import Translation
 from medtranslate.report import Sheet, own_slices, three_planes
 from medtranslate.translation.framed import GREY_LEVELS, Framed
-
-SOFT = (-160.0, 240.0)
-"""HU that a CT is shown in where its range is wider: level 40, width 400, for soft tissue."""
 
 _SHARES = (0.25, 0.5, 0.75)
 """Places, from the head's first slice to its last, of the slices shown of an irregular series."""
@@ -31,8 +30,7 @@ def preview(framed: Framed, translation: Volume, record: Translation) -> Sheet:
     grey = source.is_picture
     ranges = framed.ends, (0.0, float(GREY_LEVELS)) if grey else model.output_range
     if not grey:
-        modalities = ("ct", "mr") if model.to == "mr" else ("mr", "ct")
-        ranges = _shown(ranges[0], modalities[0]), _shown(ranges[1], modalities[1])
+        ranges = shown_range(ranges[0], UNITS[OTHER[model.to]]), shown_range(ranges[1], model.unit)
     depth = source.shape[2]
     if source.meta.slices is not None or depth == 1:
         views = own_slices(
@@ -51,12 +49,6 @@ def preview(framed: Framed, translation: Volume, record: Translation) -> Sheet:
         f"SYNTHETIC {model.to.upper()}, shown from {lower:.4g} to {upper:.4g} {units[1]}",
         f"{doubtful}not for diagnosis; model {model.name}",
     )
-
-
-def _shown(ends: tuple[float, float], modality: str) -> tuple[float, float]:
-    """Choose the range to show: in one from air to bone, the brain would be of one grey."""
-    lower, upper = ends
-    return SOFT if modality == "ct" and lower < SOFT[0] and upper > SOFT[1] else ends
 
 
 def _places(framed: Framed, depth: int) -> list[int]:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from medtranslate import cli, translation
@@ -19,6 +21,7 @@ from medtranslate.evaluation.alignment import align
 from medtranslate.evaluation.pair import compare
 from medtranslate.evaluation.rules import ScoringRules
 from medtranslate.io import Meta, Volume
+from medtranslate.metrics import SOFT_TISSUE, Range, covers, shown_range
 from medtranslate.phantom import study
 from medtranslate.records import (
     Batch,
@@ -33,6 +36,7 @@ from medtranslate.records import (
 )
 from medtranslate.report import TRANSLATION_VIEWS, VIEWS, Pictures, Shown
 from medtranslate.report.doubts import measures, say_doubts
+from medtranslate.report.limitations import limits
 
 WINDOW = (-20.0, 100.0)
 DOUBT = "bone outside the head: 35 ml, where 5 ml is the limit"
@@ -263,3 +267,31 @@ def test_the_command_says_doubts_before_other_warnings(
         "warning: CT values are limited",
     ]
     assert "bone left outside the head: 35 ml" in printed.out.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("ends", "says", "never"),
+    [
+        ((-20.0, 100.0), "bone and air cannot be assessed", "teeth"),
+        ((-1000.0, 2000.0), "teeth and metal are cut off, and no dose has been tested", "bone and air"),
+        ((-1024.0, 3071.0), "", "represents"),
+    ],
+)
+def test_what_a_range_of_hu_lacks_is_said_as_it_is(ends: Range, says: str, never: str) -> None:
+    model = replace(record().model, to="ct", unit="HU", output_range=ends)
+    text = " ".join(limits(model))
+    assert says in text
+    assert never not in text
+
+
+@given(
+    low=st.floats(-2000, 2000, allow_nan=False),
+    width=st.floats(1, 4000),
+    unit=st.sampled_from(["HU", "a.u."]),
+)
+def test_pictures_show_a_window_of_the_range_never_more(low: float, width: float, unit: str) -> None:
+    ends = (low, low + width)
+    shown = shown_range(ends, unit)
+    assert covers(ends, shown)
+    assert shown_range(shown, unit) == shown
+    assert (shown == ends) == (unit != "HU" or not covers(ends, SOFT_TISSUE) or ends == SOFT_TISSUE)
