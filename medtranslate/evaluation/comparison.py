@@ -35,7 +35,6 @@ from medtranslate.metrics import (
     Voxels,
     covers,
     percentile_range,
-    shown_range,
 )
 from medtranslate.modality import UNITS
 from medtranslate.records import ModelInfo, Translation
@@ -116,8 +115,7 @@ class Comparison:
 
         No head fills the whole CT range: stretched to it, a source would look worse than it is.
         """
-        seen = percentile_range(self.reference, self.mask) if self.fixed and self.mask.any() else self.ends
-        return shown_range(seen, self.unit)
+        return percentile_range(self.reference, self.mask) if self.fixed and self.mask.any() else self.ends
 
     @cached_property
     def source_range(self) -> Range:
