@@ -244,16 +244,17 @@ def _shown(record: Translation, volumes: Mapping[str, Volume], notes: list[str])
     ends = (0.0, 255.0) if grey else record.model.output_range
     own = ends if grey else percentile_range(source.values)
     mask = head_mask([source.values, translation.values], [own, ends])
+    unit = "grey levels" if grey else record.model.unit
     return Shown(
         source=source.values,
         translation=translation.values,
         uncertainty=axial["uncertainty"].values if "uncertainty" in axial else None,
         mask=mask | shows(translation.values, ends, INVENTED),
         source_range=own,
-        range=ends if grey else shown_range(ends, record.model.unit),
+        range=shown_range(ends, unit),
         spacing_mm=source.spacing,
         source_unit="grey levels" if grey else UNITS[OTHER[record.model.to]],
-        unit="grey levels" if grey else record.model.unit,
+        unit=unit,
         affine=None if grey else source.affine,
         regular=source.meta.slices is None,
     )

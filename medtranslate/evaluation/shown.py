@@ -23,6 +23,7 @@ def shown_of(made: Translated, written: Volume | None = None) -> Shown:
     axial, translation = to_axial(source), to_axial(written or made.volume).values
     seen = to_axial(made.framed.on_source(made.framed.unit())).values
     range = GREY if grey else model.output_range
+    unit, source_unit = ("grey levels",) * 2 if grey else (model.unit, UNITS[OTHER[model.to]])
     mask = head_mask([seen, translation], [(-1.0, 1.0), range]) | shows(translation, range, INVENTED)
     # An MR is stretched over what the head shows: its own scale is arbitrary.
     arbitrary = model.to == "ct" and not grey and mask.any()
@@ -33,11 +34,11 @@ def shown_of(made: Translated, written: Volume | None = None) -> Shown:
         mask=mask,
         source_range=percentile_range(axial.values, mask)
         if arbitrary
-        else shown_range(made.framed.ends, "grey levels" if grey else UNITS[OTHER[model.to]]),
-        range=range if grey else shown_range(range, model.unit),
+        else shown_range(made.framed.ends, source_unit),
+        range=shown_range(range, unit),
         spacing_mm=axial.spacing,
-        source_unit="grey levels" if grey else UNITS[OTHER[model.to]],
-        unit="grey levels" if grey else model.unit,
+        source_unit=source_unit,
+        unit=unit,
         affine=None if grey else axial.affine,
         regular=source.meta.slices is None,
     )

@@ -221,7 +221,7 @@ def _curves(shown: Shown, record: Translation) -> list[Chart]:
     inside = [index for index in range(1, depth - 1) if area[index] >= LEAST_AREA * max(1, area.max())]
     if len(inside) < 3:
         return []
-    low, high = (0.0, 255.0) if shown.unit != record.model.unit else record.model.output_range
+    low, high = record.model.output_range if shown.unit == record.model.unit else shown.range
     width = high - low
     translation = shown.translation
     jumps = []
