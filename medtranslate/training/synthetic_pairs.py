@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import IO, Protocol
@@ -95,8 +95,9 @@ def anchor_count(settings: TrainSettings) -> int:
 
 
 def anchor_slices(settings: TrainSettings, count: int, seed: int) -> dict[str, Tensor]:
-    """Draw phantom slices with their truth, framed alike and moved alike."""
-    return moved_anchor(settings, still_anchor(settings, count, seed), seed)
+    """Draw slices of digital heads, which have no neighbours, with their truth, framed alike and moved alike."""
+    alone = replace(settings, network=replace(settings.network, neighbours=0))
+    return moved_anchor(alone, still_anchor(alone, count, seed), seed)
 
 
 @dataclass(frozen=True)
