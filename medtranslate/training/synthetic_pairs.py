@@ -95,7 +95,7 @@ def anchor_count(settings: TrainSettings) -> int:
 
 
 def anchor_slices(settings: TrainSettings, count: int, seed: int) -> dict[str, Tensor]:
-    """Draw slices of digital heads, which have no neighbours, with their truth, framed alike and moved alike."""
+    """Draw slices of digital heads, without neighbours, with their truth, framed alike and moved alike."""
     alone = replace(settings, network=replace(settings.network, neighbours=0))
     return moved_anchor(alone, still_anchor(alone, count, seed), seed)
 
