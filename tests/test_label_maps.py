@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 import yaml
 
+from medtranslate.config import TrainSettings
 from medtranslate.errors import InputRefused, SettingsError
 from medtranslate.phantom import LABEL, TISSUES, TOLD, read_label_map, slices
 from medtranslate.phantom.label_cuts import draw_cut, paint_cut
 from medtranslate.phantom.label_maps import DEPTHS, PARTS, STEP_MM, TABLES, read_table
+from medtranslate.training.synthetic_pairs import read_maps
 
 NAMES = {0: "air", 1: "soft tissue", 2: "skull", 3: "csf", 4: "grey matter", 5: "white matter"}
 RADII = {5: 34, 4: 44, 3: 50, 2: 58, 1: 70}
@@ -173,9 +175,36 @@ def test_slices_of_maps_follow_from_their_seed_and_say_their_contrast(shells):
 
 def test_every_table_that_ships_names_known_tissues():
     tables = sorted(TABLES.glob("*.yaml"))
-    assert len(tables) == 6
+    assert len(tables) == 7
     for table in tables:
         assert read_table(Path("any.nii"), table)[0] == "air"
+
+
+def test_the_table_of_samseg_names_both_sides_alike():
+    """Numbers of samseg's atlas; each structure of the left has one of the right."""
+    sides = {2: 41, 3: 42, 4: 43, 5: 44, 7: 46, 8: 47, 10: 49, 11: 50, 12: 51, 13: 52, 17: 53, 18: 54, 26: 58}
+    sides |= {28: 60, 30: 62, 31: 63}
+    single = {0, 14, 15, 16, 24, 72, 77, 80, 85, 99, 165, 258, 259}
+    table = read_table(Path("samseg-any.mgz"))
+    assert table.keys() == single | sides.keys() | set(sides.values())
+    assert all(table[left] == table[right] for left, right in sides.items())
+
+
+def test_maps_of_samseg_are_taken_as_it_writes_them(tmp_path, shells):
+    """It writes `.mgz` with whole numbers of 32 bits."""
+    image = nibabel.load(shells)
+    labels = np.asarray(image.dataobj)
+    theirs = np.array([0, 258, 165, 24, 3, 41], np.int32)[labels]
+    nibabel.save(nibabel.MGHImage(theirs, image.affine), tmp_path / "samseg-head7.mgz")
+    (found,) = read_maps(TrainSettings(ct="ct", mr="mr", out=tmp_path, anchor_labels=tmp_path))
+    np.testing.assert_array_equal(found.codes, read_label_map(shells).codes)
+
+
+def test_a_folder_without_label_maps_is_refused(tmp_path):
+    (tmp_path / "notes.txt").write_text("no map")
+    for folder in (tmp_path, tmp_path / "missing"):
+        with pytest.raises(InputRefused, match="holds no label map"):
+            read_maps(TrainSettings(ct="ct", mr="mr", out=tmp_path, anchor_labels=folder))
 
 
 def test_the_public_maps_are_read_with_the_tables_that_ship(shared_data):

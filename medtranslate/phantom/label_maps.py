@@ -23,9 +23,10 @@ from medtranslate.errors import InputRefused, SettingsError
 from medtranslate.io import read_volume
 from medtranslate.io.layout import to_axial
 from medtranslate.phantom.tissues import LABEL, TISSUES, Floats
+from medtranslate.records.places import stem_of
 
 TABLES = Path(__file__).parent / "tables"
-"""Tables of public maps, by the name of the map's file without its suffix."""
+"""Tables of public maps, by the names of their files without suffix, and of tools that make maps."""
 
 PARTS = ("soft tissue", "skull", "grey matter", "white matter")
 """Labels of a table that are divided by depth."""
@@ -69,7 +70,8 @@ def read_label_map(path: Path, table: Path | None = None) -> LabelMap:
     Args:
         path: of the map, a volume of any format.
         table: YAML that names a tissue of `TISSUES`, or one of `PARTS`, for each label under `tissues`
-            (default: `NAME.yaml` beside the map, else the table of that name in `TABLES`).
+            (default: `NAME.yaml` beside the map, else the table of that name in `TABLES`, else that
+            of the tool for a map `TOOL-NAME`).
 
     Raises:
         InputRefused: the map is no volume of such labels.
@@ -88,8 +90,10 @@ def read_table(path: Path, table: Path | None = None) -> dict[int, str]:
     Raises:
         SettingsError: there is none, or it names an unknown tissue.
     """
-    name = path.name.removesuffix(".gz").removesuffix(".nii") + ".yaml"
-    found = table or next((one for one in (path.parent / name, TABLES / name) if one.is_file()), None)
+    name = f"{stem_of(path)}.yaml"
+    tool = f"{stem_of(path).partition('-')[0]}.yaml"
+    places = (path.parent / name, TABLES / name, TABLES / tool)
+    found = table or next((one for one in places if one.is_file()), None)
     if found is None:
         raise SettingsError(
             f"{path}: no table of its labels; write {name} beside it with `tissues: {{0: air, 1: csf, ...}}`"

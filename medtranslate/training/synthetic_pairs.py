@@ -22,6 +22,7 @@ from medtranslate import phantom
 from medtranslate.config import Modality, TrainSettings
 from medtranslate.data import Source, brightness_each, frame_pairs
 from medtranslate.errors import InputRefused
+from medtranslate.io import list_volumes
 from medtranslate.networks import beside_itself
 from medtranslate.training.rendered import Rendered, as_picture, rendered_anchor, rendered_kinds
 from medtranslate.transforms import augment, in_other_units, noisy_ct, other_window, shown_otherwise
@@ -83,9 +84,10 @@ def read_maps(settings: TrainSettings) -> tuple[phantom.LabelMap, ...]:
     """
     if settings.anchor_labels is None:
         return ()
-    paths = sorted(settings.anchor_labels.glob("*.nii.gz")) + sorted(settings.anchor_labels.glob("*.nii"))
+    folder = settings.anchor_labels
+    paths = list_volumes(folder) if folder.is_dir() else []
     if not paths:
-        raise InputRefused(f"{settings.anchor_labels}: holds no label map (*.nii.gz, *.nii)")
+        raise InputRefused(f"{folder}: holds no label map (NIfTI, MetaImage, NRRD, MGH)")
     return tuple(_read_map(path) for path in paths)
 
 
