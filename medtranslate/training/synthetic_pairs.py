@@ -25,7 +25,14 @@ from medtranslate.errors import InputRefused
 from medtranslate.io import list_volumes
 from medtranslate.networks import beside_itself
 from medtranslate.training.rendered import Rendered, as_picture, rendered_anchor, rendered_kinds
-from medtranslate.transforms import augment, in_other_units, noisy_ct, other_window, shown_otherwise
+from medtranslate.transforms import (
+    augment,
+    in_other_units,
+    noisy_ct,
+    other_window,
+    shaded_ct,
+    shown_otherwise,
+)
 
 VALIDATION_SEED = phantom.HELD_OUT - 1_000
 """First seed of the phantom slices that validate."""
@@ -228,7 +235,7 @@ def still_anchor(
 def moved_anchor(settings: TrainSettings, still: Mapping[str, Tensor], seed: int) -> dict[str, Tensor]:
     """Rotate, scale, shift and mirror slices by `NAMES` alike, and add anchor_shown, the CT to translate.
 
-    The inputs of the translations are varied: the noise and the window of the CT, the contrast of kept MR,
+    The inputs of the translations are varied: noise, shading and window of the CT, the contrast of kept MR,
     and how MR is shown, with the brightness of tissues in it. So is the contrast that a model is told.
     """
     look = settings.augment.mr_look
@@ -251,6 +258,8 @@ def moved_anchor(settings: TrainSettings, still: Mapping[str, Tensor], seed: int
     shown, largest = moved["anchor_ct"], settings.augment.ct_window
     if settings.augment.ct_noise:
         shown = noisy_ct(shown, settings.augment.ct_noise, settings.scale.ct_curve, varied)
+    if settings.augment.ct_shading:
+        shown = shaded_ct(shown, settings.augment.ct_shading, settings.scale.ct_curve, varied)
     if largest > 0 and not settings.scale.ct_picture:
         shown = other_window(shown, largest, torch.Generator().manual_seed(seed))
     if settings.scale.ct_picture:

@@ -99,7 +99,7 @@ def shown_otherwise(
     small = functional.interpolate(share, (max(16, round(side / pixel)),) * 2, mode="area")
     coarse = functional.interpolate(small, (side, side), mode="bilinear", align_corners=False)
     share = torch.where(drawn(1, 1, 1) < strength / 3, coarse, share)
-    smooth = functional.interpolate(2 * drawn(1, 4, 4) - 1, (side, side), mode="bicubic", align_corners=True)
+    smooth = _smooth(drawn(1, 4, 4), side)
     steps = torch.linspace(-1, 1, side, device=slices.device, dtype=slices.dtype)
     distance = steps[:, None].square() + steps[None, :].square()
     gain = torch.exp(_SHADING * strength * drawn(1, 1, 1) * smooth)
@@ -118,6 +118,11 @@ def shown_otherwise(
 
     tissues = (brightness.to(slices.device, slices.dtype)[:, :, None, None] + 1) / 2
     return windowed(share), windowed(tissues * usual).flatten(1)
+
+
+def _smooth(cells: Tensor, side: int) -> Tensor:
+    """Spread random numbers [B, 1, cells, cells] from 0 to 1 smoothly over slices, from -1 to 1."""
+    return functional.interpolate(2 * cells - 1, (side, side), mode="bicubic", align_corners=True)
 
 
 def in_other_units(
@@ -152,3 +157,17 @@ def noisy_ct(slices: Tensor, largest: float, curve: tuple[float, ...], generator
     # The mean of four has half their spread.
     noise = functional.avg_pool2d(noise, 2, stride=1) * 2 * spread.to(slices.device, non_blocking=True)
     return scale_ct(unscale_ct(slices.clone(), curve) + noise, curve)
+
+
+def shaded_ct(slices: Tensor, largest: float, curve: tuple[float, ...], generator: torch.Generator) -> Tensor:
+    """Add smooth errors to CT slices [B, C, S, S] in [-1, 1], as beam hardening and calibration cause.
+
+    Args:
+        largest: in HU, of a slice as a whole; once more of places in it.
+        curve: of the scale.
+    """
+    count, side = len(slices), slices.shape[-1]
+    level = 2 * torch.rand(count, 1, 1, 1, generator=generator) - 1
+    places = _smooth(torch.rand(count, 1, 4, 4, generator=generator), side)
+    error = largest * (level + places * torch.rand(count, 1, 1, 1, generator=generator))
+    return scale_ct(unscale_ct(slices.clone(), curve) + error.to(slices.device, non_blocking=True), curve)
