@@ -24,6 +24,7 @@ from pydicom.uid import generate_uid
 from pynetdicom import AE, AllStoragePresentationContexts, evt
 
 from medtranslate.io import write_volume
+from medtranslate.node.calls import KEEP_ANSWERS
 from medtranslate.phantom import HELD_OUT, study
 
 NODE, ARCHIVE = "NODE", "ARCHIVE"
@@ -96,7 +97,7 @@ def send(port: int, files: Sequence[Path]) -> bool:
     entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = 30
     meta = dcmread(files[0], stop_before_pixels=True).file_meta
     entity.add_requested_context(meta.MediaStorageSOPClassUID, meta.TransferSyntaxUID)
-    association = entity.associate("127.0.0.1", port, ae_title=NODE)
+    association = entity.associate("127.0.0.1", port, ae_title=NODE, evt_handlers=[KEEP_ANSWERS])
     if not association.is_established:
         return False
     try:

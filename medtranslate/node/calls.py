@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import queue
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
-from pynetdicom import AE
+from pynetdicom import AE, evt
 from pynetdicom.association import Association
 
 from medtranslate.config import NodeRules, Peer
@@ -22,6 +23,36 @@ DUPLICATE = 0x0111
 PLAIN = [ExplicitVRLittleEndian, ImplicitVRLittleEndian]
 _CONTEXTS = 128
 """Most presentation contexts of an association (PS3.8 9.3.2.2)."""
+
+
+class Messages(queue.Queue[Any]):
+    """Messages of a peer: who waits for an answer gets answers alone, and pynetdicom's reactor gets the rest.
+
+    pynetdicom 3.0.4 has one queue for both. It pauses its reactor while a request waits for an answer, but a
+    reactor that was just woken still counts as paused, and may take the answer and drop it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answers = queue.Queue[Any]()
+
+    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
+        """Add a pair of a context and a message; the message None, of a lost connection, is an answer."""
+        _, message = item
+        is_request = message is not None and message.MessageIDBeingRespondedTo is None
+        (super().put if is_request else self.answers.put)(item, block, timeout)
+
+    def get(self, block: bool = True, timeout: float | None = None) -> Any:
+        """Take an answer if it may block, as senders do, and otherwise a request."""
+        return self.answers.get(timeout=timeout) if block else super().get(block=False)
+
+
+def _keep_answers(event: evt.Event) -> None:
+    event.assoc.dimse.msg_queue = Messages()
+
+
+KEEP_ANSWERS = (evt.EVT_CONN_OPEN, _keep_answers)
+"""Handler that every association in which requests are sent must have."""
 
 
 @contextmanager
@@ -57,7 +88,7 @@ def association(
             ae_title=peer.title,
             tls_args=tls,
             ext_neg=[*roles],
-            evt_handlers=[*handlers],
+            evt_handlers=[KEEP_ANSWERS, *handlers],
         )
     if not made.is_established:
         why = "rejects the association" if made.is_rejected else "does not answer"

@@ -15,6 +15,7 @@ from pydicom.uid import EnhancedMRImageStorage, MRImageStorage, generate_uid
 from pynetdicom import AE, AllStoragePresentationContexts, build_role, evt
 from pynetdicom.transport import ThreadedAssociationServer
 
+from medtranslate.node.calls import KEEP_ANSWERS
 from medtranslate.node.commitment import INSTANCE, MODEL
 
 from .conftest import ARCHIVE, LOST_SOCKETS, TITLE, Archive, Running, free_port, send, until
@@ -56,6 +57,7 @@ class Committing(Archive):
         entity.supported_contexts = AllStoragePresentationContexts
         entity.add_supported_context(MODEL, scu_role=True, scp_role=True)
         handlers = [
+            KEEP_ANSWERS,
             (evt.EVT_C_STORE, self.take),
             (evt.EVT_N_ACTION, self.request),
             (evt.EVT_N_EVENT_REPORT, self.report),
@@ -101,7 +103,11 @@ class Committing(Archive):
         entity = AE(ae_title=ARCHIVE)
         entity.add_requested_context(MODEL)
         association = entity.associate(
-            "127.0.0.1", self.node, ae_title=TITLE, ext_neg=[build_role(MODEL, scp_role=True)]
+            "127.0.0.1",
+            self.node,
+            ae_title=TITLE,
+            ext_neg=[build_role(MODEL, scp_role=True)],
+            evt_handlers=[KEEP_ANSWERS],
         )
         if association.is_established:
             with suppress(RuntimeError):  # the node has ended
@@ -140,7 +146,7 @@ def ask(
     """Ask the node, and give the status of its answer and the transaction."""
     entity = AE(ae_title=ARCHIVE)
     entity.add_requested_context(MODEL)
-    association = entity.associate("127.0.0.1", node.port, ae_title=TITLE)
+    association = entity.associate("127.0.0.1", node.port, ae_title=TITLE, evt_handlers=[KEEP_ANSWERS])
     request = Dataset()
     request.TransactionUID = transaction = generate_uid()
     request.ReferencedSOPSequence = items(*wanted)
