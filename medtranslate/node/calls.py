@@ -14,6 +14,7 @@ from pynetdicom.association import Association
 from medtranslate.config import NodeRules, Peer
 from medtranslate.errors import Undelivered
 from medtranslate.io.dicom_files import without_comment
+from medtranslate.node.server import bind_socket
 from medtranslate.node.tls import client_context
 
 TIMEOUT = 60.0
@@ -26,7 +27,7 @@ _CONTEXTS = 128
 
 
 class Messages(queue.Queue[Any]):
-    """Messages of a peer: who waits for an answer gets answers alone, and pynetdicom's reactor gets the rest.
+    """Messages of a peer: who waits for an answer gets it, and pynetdicom's reactor gets all others.
 
     pynetdicom 3.0.4 has one queue for both. It pauses its reactor while a request waits for an answer, but a
     reactor that was just woken still counts as paused, and may take the answer and drop it.
@@ -34,25 +35,34 @@ class Messages(queue.Queue[Any]):
 
     def __init__(self) -> None:
         super().__init__()
-        self.answers = queue.Queue[Any]()
+        self.answers, self.awaited = queue.Queue[Any](), None
+
+    def sent(self, event: evt.Event) -> None:
+        """Expect an answer, if a request was sent (handler of EVT_DIMSE_SENT)."""
+        self.awaited = event.message.command_set.get("MessageID", self.awaited)
 
     def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
-        """Add a pair of a context and a message; the message None, of a lost connection, is an answer."""
+        """Add a pair of a context and a message; None, for a lost connection, answers any request."""
         _, message = item
-        is_request = message is not None and message.MessageIDBeingRespondedTo is None
-        (super().put if is_request else self.answers.put)(item, block, timeout)
+        if message is None or message.MessageIDBeingRespondedTo == self.awaited is not None:
+            self.awaited = None
+            self.answers.put(item)
+        else:
+            super().put(item)
 
     def get(self, block: bool = True, timeout: float | None = None) -> Any:
-        """Take an answer if it may block, as senders do, and otherwise a request."""
+        """Take an answer if it may block, as senders do, and otherwise another message."""
         return self.answers.get(timeout=timeout) if block else super().get(block=False)
 
 
-def _keep_answers(event: evt.Event) -> None:
-    event.assoc.dimse.msg_queue = Messages()
+def _opened(event: evt.Event) -> None:
+    event.assoc.dimse.msg_queue = messages = Messages()
+    event.assoc.bind(evt.EVT_DIMSE_SENT, messages.sent)
+    bind_socket(event)
 
 
-KEEP_ANSWERS = (evt.EVT_CONN_OPEN, _keep_answers)
-"""Handler that every association in which requests are sent must have."""
+CALLING = (evt.EVT_CONN_OPEN, _opened)
+"""Handler of an association that sends requests."""
 
 
 @contextmanager
@@ -88,7 +98,7 @@ def association(
             ae_title=peer.title,
             tls_args=tls,
             ext_neg=[*roles],
-            evt_handlers=[KEEP_ANSWERS, *handlers],
+            evt_handlers=[CALLING, *handlers],
         )
     if not made.is_established:
         why = "rejects the association" if made.is_rejected else "does not answer"
