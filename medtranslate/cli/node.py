@@ -13,7 +13,7 @@ def act(settings: NodeSettings, quiet: bool) -> Answer:
     """Run the node until Ctrl-C or SIGTERM, and count the series."""
     from medtranslate.node import run_node
 
-    gc.freeze()  # pynetdicom's server collects garbage again and again; what was imported is none
+    gc.freeze()  # pynetdicom collects garbage every few seconds; what was imported need not be searched
 
     def say(line: str) -> None:
         if not quiet:

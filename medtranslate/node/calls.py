@@ -35,11 +35,14 @@ class Messages(queue.Queue[Any]):
 
     def __init__(self) -> None:
         super().__init__()
-        self.answers, self.awaited = queue.Queue[Any](), None
+        self.answers = queue.Queue[Any]()
+        self.awaited: int | None = None
 
     def sent(self, event: evt.Event) -> None:
         """Expect an answer, if a request was sent (handler of EVT_DIMSE_SENT)."""
-        self.awaited = event.message.command_set.get("MessageID", self.awaited)
+        command = event.message.command_set
+        if "MessageID" in command:
+            self.awaited = command.MessageID
 
     def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
         """Add a pair of a context and a message; None, for a lost connection, answers any request."""

@@ -226,11 +226,12 @@ def send(files: Sequence[Path], peer: Peer, rules: NodeRules) -> Generator[Path,
     Raises:
         Undelivered: the peer does not answer, or does not take a file.
     """
-    kinds = [_kind(path) for path in files]
-    contexts = [(kind, PLAIN if syntax == PLAIN[0] else [syntax]) for kind, syntax in dict.fromkeys(kinds)]
+    kinds = {path: _kind(path) for path in files}
+    pairs = dict.fromkeys(kinds.values())
+    contexts = [(kind, PLAIN if syntax == PLAIN[0] else [syntax]) for kind, syntax in pairs]
     with association(peer, rules, contexts) as made:
         taken = {(each.abstract_syntax, each.transfer_syntax[0]) for each in made.accepted_contexts}
-        for number, (path, kind) in enumerate(zip(files, kinds, strict=True), start=1):
+        for number, (path, kind) in enumerate(kinds.items(), start=1):
             with without_comment():
                 try:
                     # Bytes go as they are on the disk, unless the peer takes another syntax.
