@@ -14,12 +14,14 @@ from torch import Tensor, nn
 
 from medtranslate.config import NetworkSettings
 from medtranslate.losses import Anchor, Passes, least_squares
-from medtranslate.networks import DISCRIMINATORS, GENERATORS, Posterior
+from medtranslate.networks import DISCRIMINATORS, GENERATORS, Posterior, beside_itself
 
 
 @dataclass
 class Batch:
     """Slices of one step, [B, 1, S, S] in [-1, 1]; either half may be absent.
+
+    Slices of the anchor to be translated may have their neighbours beside them, [B, shown, S, S].
 
     Attributes:
         ct, mr: unpaired.
@@ -65,16 +67,18 @@ class Generators(nn.Module):
         super().__init__()
         self.to_ct = GENERATORS[settings.generator](replace(settings, told=0))
         self.to_mr = GENERATORS[settings.generator](replace(settings, seen=0))
-        self.told = settings.told > 0
+        self.told, self.shown = settings.told > 0, settings.shown
 
     def forward(self, batch: Batch, passes: PassSettings) -> Passes:
         # What can go through a generator together does: one call, the same arithmetic.
-        into_ct = self.to_ct(_joined(batch.mr, batch.mr_otherwise, batch.anchor_mr), draw=True)
+        into_ct = self.to_ct(self._beside(batch.mr, batch.mr_otherwise, batch.anchor_mr), draw=True)
         anchor_ct = batch.anchor_ct if batch.anchor_shown is None else batch.anchor_shown
         unpaired, otherwise = _count(batch.mr), _count(batch.mr_otherwise)
         # A CT becomes an MR in the contrast of the MR beside it, among which it is judged.
         own = into_ct.seen[:unpaired].detach() if self.told and batch.ct is not None else None
-        into_mr = self.to_mr(_joined(batch.ct, anchor_ct), *self._told(own, batch.anchor_told), draw=True)
+        into_mr = self.to_mr(
+            self._beside(batch.ct, anchor_ct), *self._told(own, batch.anchor_told), draw=True
+        )
         posteriors: dict[str, Posterior] = {"mr": into_ct.posterior, "ct": into_mr.posterior}
         fake_ct = into_ct.image[:unpaired] if unpaired else None
         agreed_ct = into_ct.image[unpaired : unpaired + otherwise] if otherwise else None
@@ -118,6 +122,10 @@ class Generators(nn.Module):
             posteriors=posteriors,
             anchor=anchor,
         )
+
+    def _beside(self, *parts: Tensor | None) -> Tensor:
+        """Join slices with their neighbours; those that have none stand for their own."""
+        return _joined(*(part if part is None else beside_itself(part, self.shown) for part in parts))
 
     def _told(self, *parts: Tensor | None) -> tuple[Tensor, ...]:
         """Join the brightness of tissues that the generator of MR is told, if it is told any."""

@@ -117,6 +117,22 @@ def test_bone_and_fluid_are_added_beneath_the_skull_as_thick_as_is_said_and_nowh
     assert less.sum() < fluid.sum() < wide.sum()
 
 
+def test_the_planes_below_and_above_a_cut_are_painted_beside_it(shells):
+    """Of a ball, the plane that lies nearer to the middle shows the larger disc."""
+    made = slices(
+        4, 12, 64, contrast="t1", wanted="t2", lesions=False, maps=[read_label_map(shells)], neighbours=1
+    )
+    assert made.ct.shape == made.mr.shape == made.wanted.shape == (12, 3, 64, 64)
+    assert made.head.shape == (12, 1, 64, 64)
+    middle, below, above = (made.ct > -300).float().sum(dim=(2, 3)).unbind(1)
+    for own, lower, upper in zip(middle.tolist(), below.tolist(), above.tolist(), strict=True):
+        assert min(lower, upper) - 60 < own < max(lower, upper) + 60
+    assert ((below - above).abs() > 30).any()
+    again = slices(4, 12, 64, contrast="t1", wanted="t2", lesions=False, maps=[read_label_map(shells)])
+    shown = [(each > -300).float().sum(dim=(1, 2, 3)) for each in (made.ct[:, :1], again.ct)]
+    assert (shown[0] - shown[1]).abs().max() < 30  # the cut is the same; its noise is not
+
+
 def test_lesions_lie_in_the_brain(shells):
     head = read_label_map(shells)
     marked = np.zeros((1, len(TISSUES)), np.float32)

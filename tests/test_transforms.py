@@ -27,6 +27,7 @@ from medtranslate.transforms import (
     normalise,
     out_of_frame,
     scale_ct,
+    shaded_ct,
     shown_otherwise,
     to_axial,
     to_slices,
@@ -317,3 +318,14 @@ def test_noise_of_ct_is_as_large_in_hu_as_it_says():
     assert spread.min() == pytest.approx(0.8, rel=0.1)
     assert spread.max() == pytest.approx(8.0, rel=0.1)
     assert torch.log10(spread).mean() == pytest.approx(np.log10(8) - 0.5, abs=0.05)
+
+
+def test_ct_is_shaded_by_a_level_and_a_smooth_field_in_hu():
+    curve = (-1000.0, -150.0, 52.0, 100.0, 2000.0)
+    flat = scale_ct(torch.full((64, 2, 32, 32), 35.0), curve)
+    error = unscale_ct(shaded_ct(flat, 10.0, curve, torch.Generator().manual_seed(0)), curve) - 35.0
+    assert torch.equal(error[:, 0], error[:, 1])  # neighbours have the same
+    assert 14 < error.abs().max() < 25
+    assert error.mean(dim=(1, 2, 3)).std() > 4
+    assert 0.1 < error.diff(dim=2).abs().max() < 2.5
+    assert torch.equal(flat, scale_ct(torch.full((64, 2, 32, 32), 35.0), curve))

@@ -84,12 +84,12 @@ class Table:
             seen = frame(volume, modality, first)
         except InputRefused as error:
             return [("refuse", str(error))] * len(self.models)
-        generator, size = first.translator(OTHER[modality]), first.description.network.size
+        generator, network = first.translator(OTHER[modality]), first.description.network
         judged = seen.shown[:: -(-len(seen.shown) // JUDGED)]
         looks: list[list[torch.Tensor]] = [[] for _ in self.models]
         with torch.inference_mode():
             for places in np.array_split(judged, -(-len(judged) // 16)):
-                framed = seen.framed(places, size)
+                framed = seen.framed(places, network.size, network.neighbours)
                 latent = generator.encode(framed).mean
                 for model, mine in zip(self.models, looks, strict=True):
                     assert model.gate is not None, "a model has no gate; give --fit STEPS"

@@ -23,6 +23,7 @@ from medtranslate.evaluation.mean_image import mean_image
 from medtranslate.io import Volume
 from medtranslate.metrics import Values, head_mask, invented
 from medtranslate.modality import OTHER
+from medtranslate.transforms import shown_otherwise
 from medtranslate.translation import translate_volume
 from medtranslate.translation.contrast import told_like
 from medtranslate.translation.framed import frame
@@ -65,12 +66,19 @@ class Rung:
 
 
 def climb(
-    pairs: PairSet, data: Path, names: list[str], to: Modality, models: dict[str, Model], like: bool = False
+    pairs: PairSet,
+    data: Path,
+    names: list[str],
+    to: Modality,
+    models: dict[str, Model],
+    like: bool = False,
+    bent: int = 0,
 ) -> tuple[list[Values], dict[str, Rung]]:
     """Measure models and rungs on the pictures of a set; returns the truth and the rows.
 
     Args:
         like: ask for MR as bright as another picture of the patient, not for a named contrast.
+        bent: copies of each MR, shown otherwise, the mean of whose CT is a row.
     """
     rungs: dict[str, Rung] = defaultdict(Rung)
     true = []
@@ -84,7 +92,8 @@ def climb(
         if like and to == "mr":
             other = pairs.read(data, pairs.another(data, name), "mr")
             told, contrast = {each: told_like(model, other) for each, model in models.items()}, None
-        for rung, image in images(source, truth.values, to, told, contrast, means.get(case)):
+        made = images(source, truth.values, to, told, contrast, means.get(case))
+        for rung, image in chain(made, of_bent(source, models, bent if to == "ct" else 0)):
             mask = head | invented(image, truth.values, GREY)
             rungs[rung].add(case, image, slice_measures(image, truth.values, mask, areas, ct=to == "ct"))
     return true, rungs
@@ -110,6 +119,19 @@ def images(
         yield "mean of contrast", mean_image(source, with_mean(model, to, mean), to).values
     yield "copied", source.values
     yield "shifted", shifted(truth, 2)
+
+
+def of_bent(source: Volume, models: dict[str, Model], count: int) -> Iterator[tuple[str, Values]]:
+    """Yield the mean CT of copies of an MR picture that are shown otherwise, by name."""
+    unit = torch.from_numpy(source.values[None, :, :, 0] / 127.5 - 1).float()
+    copies = [
+        shown_otherwise(unit[None], torch.zeros(1, 1), 1.0, torch.Generator().manual_seed(seed))[0]
+        for seed in range(count)
+    ]
+    shown = [source.with_values((127.5 * (copy[0, 0, :, :, None] + 1)).numpy()) for copy in copies]
+    for name, model in models.items() if count else ():
+        made = [translated(each, model, "ct").values for each in shown]
+        yield f"{name}, mean of bent", in_window(np.mean(made, axis=0), "ct", model)
 
 
 def translated(source: Volume, model: Model, to: Modality, contrast: Contrast | None = None) -> Volume:

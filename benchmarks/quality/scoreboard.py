@@ -10,6 +10,8 @@ not have seen them.
 
 Each set and direction with a truth has a table of models and rungs:
 
+mean of bent      with --bent N, the mean CT of N copies of an MR that are shown otherwise: what a model could
+                  learn from its own answers
 blurred N         the translation, blurred by a Gaussian of N pixels: a change that lowers MAE and bone
                   together has only blurred
 mean              the model's mean training image
@@ -82,6 +84,7 @@ def main() -> None:
     parser.add_argument(
         "--like", action="store_true", help="meet the contrast of another picture of a patient"
     )
+    parser.add_argument("--bent", type=int, default=0, help="copies of an MR that are shown otherwise")
     parser.add_argument("--every", type=int, default=1, help="measure every n-th picture or slice")
     parser.add_argument("--csv", type=Path, help="write the rows, with intervals")
     parser.add_argument("--sheet", type=Path, help="PNG of source, translations and truth")
@@ -90,7 +93,7 @@ def main() -> None:
         parser.error("give --cases choosing, --cases reporting, --heads, --labels FILE, or several")
     board = Board({name: load_model(name, torch.device("cpu")) for name in options.model})
     if options.cases:
-        of_pictures(board, options.data, options.cases, options.every, options.like)
+        of_pictures(board, options.data, options.cases, options.every, options.like, options.bent)
     if options.heads:
         of_heads(board, heads(options.data), options.every)
     if options.labels:
@@ -129,7 +132,7 @@ class Board:
         self.rows += [{"set": name, "row": row, **values} for row, values in found.items()]
 
 
-def of_pictures(board: Board, data: Path, use: str, every: int, like: bool) -> None:
+def of_pictures(board: Board, data: Path, use: str, every: int, like: bool, bent: int) -> None:
     """Measure the pairs of pictures."""
     for pairs in PAIR_SETS:
         names = pairs.names(data, use, every)
@@ -137,7 +140,7 @@ def of_pictures(board: Board, data: Path, use: str, every: int, like: bool) -> N
             print(f"\n**{pairs.name}**: no pictures in {data / pairs.folder}")
             continue
         for to in TARGETS:
-            truth, rungs = climb(pairs, data, names, to, board.models, like)
+            truth, rungs = climb(pairs, data, names, to, board.models, like, bent)
             board.add(f"{pairs.name}, {use}", to, truth, rungs, [name[:2] for name in names])
 
 

@@ -152,7 +152,8 @@ def overhead_of(size: int, name: str, folder: Path) -> dict[str, object]:
     )
     seen = translator.frame(read_volume(source / "0.nii.gz", modality="mr"))
     passes = -(-len(seen.shown) // translator.slices_per_pass)
-    framed = [seen.framed(places, size) for places in np.array_split(seen.shown, passes)]
+    neighbours = translator.model.description.network.neighbours
+    framed = [seen.framed(places, size, neighbours) for places in np.array_split(seen.shown, passes)]
     clock, cpu = [], []
     for _ in range(3):
         started, busy = time.perf_counter(), time.process_time()

@@ -167,9 +167,10 @@ def parts_turn(options: argparse.Namespace, settings: TranslateSettings) -> Call
     """Make ready to read, to pass through the network and to write, each alone."""
     translator, source = open_translator(settings), read_volume(settings.input)
     model, seen = translator.model, translator.frame(source)
+    network = model.description.network
     passes = -(-len(seen.shown) // translator.slices_per_pass)
     framed = [
-        seen.framed(places, model.description.network.size).to(model.device)
+        seen.framed(places, network.size, network.neighbours).to(model.device)
         for places in np.array_split(seen.shown, passes)
     ]
     made, record = translate_volume(source, model, "ct")

@@ -69,6 +69,9 @@ class NetworkSettings:
     fine: Rare[Annotated[int, Field(ge=0, le=16)]] = 0
     """Channels of a second part of the posterior, with a cell for each 2 x 2 pixels, in which edges lie; 0
     for none."""
+    neighbours: Rare[Annotated[int, Field(ge=0, le=2)]] = 0
+    """Slices below, and above, that the generators see beside the one that they translate. A picture stands
+    for its own."""
     coordinates: Rare[bool] = True
     """Give the generators the position of each pixel in the frame; bone and bright CSF differ by it alone."""
     told: Rare[Annotated[int, Field(ge=0, le=7)]] = 0
@@ -89,6 +92,11 @@ class NetworkSettings:
     """Scale and shift the features of earlier heads by the deepest features."""
     independent: Rare[bool] = True
     """Keep the gradients of earlier heads from the stages that are deeper than their own."""
+
+    @property
+    def shown(self) -> int:
+        """Slices that a generator sees at once."""
+        return 1 + 2 * self.neighbours
 
     @model_validator(mode="after")
     def _has_cells(self) -> Self:

@@ -84,6 +84,9 @@ class AugmentSettings:
     all that pictures of patients have."""
     ct_noise: Rare[Annotated[float, Field(ge=0, le=100)]] = 0.0
     """Largest standard deviation in HU of noise that is added to the anchor's CT when it is translated."""
+    ct_shading: Rare[Annotated[float, Field(ge=0, le=100)]] = 0.0
+    """Largest error in HU of the anchor's CT when it is translated: of a slice, and once more of its places,
+    as beam hardening and calibration cause."""
     ct_window: Rare[Fraction] = 0.0
     """Largest |log| change of the width of the anchor's CT window, and largest change of its level as a
     share of the width; for pictures, whose window is often unknown."""

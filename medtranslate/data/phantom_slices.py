@@ -64,7 +64,7 @@ def frame_pairs(
     """Aligned phantom slices in physical units to [-1, 1], all in the frame of their CT.
 
     Args:
-        ct: HU, [B, 1, S, S].
+        ct: HU, [B, C, S, S]; channels beyond the first are neighbours.
         mr: arbitrary units.
         wanted: the same slices in another contrast, whose brightest tissue becomes white. So a tissue is as
             bright in one slice as in the other, as in a volume, and can be foretold.
@@ -72,13 +72,13 @@ def frame_pairs(
     images = torch.stack(
         [scale_ct(ct, scale.ct_curve), scale_mr_each(mr, scale), scale_mr(wanted, BRIGHTEST)], 1
     )
-    framed = [_framed(three[:1], three, "ct", network, scale) for three in images]
+    framed = [_framed(three[:1, :1], three, "ct", network, scale) for three in images]
     first, second, third = torch.stack(framed).unbind(1)
     return first, second, third
 
 
 def scale_mr_each(images: Tensor, scale: ScaleSettings) -> Tensor:
-    """MR slices [B, 1, S, S] in arbitrary units to [-1, 1], each by its own percentile, as pictures are."""
+    """MR slices [B, C, S, S] in arbitrary units to [-1, 1], each by its own percentile, as pictures are."""
     return torch.stack([scale_mr(image, mr_top(image, scale.mr_percentile)) for image in images])
 
 
@@ -96,6 +96,6 @@ def brightness_each(brightness: Tensor, images: Tensor, scale: ScaleSettings) ->
 def _framed(
     guide: Tensor, images: Tensor, modality: Modality, network: NetworkSettings, scale: ScaleSettings
 ) -> Tensor:
-    """Images of one slice [N, 1, S, S], framed to the head that `guide` [1, 1, S, S] shows."""
+    """Images of one slice [N, C, S, S], framed to the head that `guide` [1, 1, S, S] shows."""
     frame, head = find_frame(guide, modality, network.margin, scale=scale, around=network.frame)
     return torch.cat([into_frame(isolate(image[None], head), frame, network.size) for image in images])

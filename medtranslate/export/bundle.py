@@ -20,7 +20,6 @@ from medtranslate import __version__
 from medtranslate.checkpoint import FILES, Model, read_card
 from medtranslate.config import Contrast, plain
 from medtranslate.export.index import copy_files
-from medtranslate.networks import input_channels
 
 SPECIFICATION = "https://project-monai.github.io/schema/meta_schema_20240725.json"
 """Schema of metadata.json."""
@@ -51,7 +50,7 @@ def write_bundle(model: Model, folder: Path, out: Path) -> None:
 
 def _metadata(model: Model) -> dict[str, Any]:
     known = model.description
-    side, channels = known.network.size, input_channels(model.generators.to_ct)
+    side, channels = known.network.size, known.network.shown
     slices = {
         "type": "image",
         "format": "magnitude",

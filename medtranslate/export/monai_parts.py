@@ -118,9 +118,10 @@ class FrameSourced(MapTransform):
         for key in self.key_iterator(data):
             source = from_metatensor(data[key])
             require_signal(source.meta)
+            network = self.model.description.network
             seen = frame(source, OTHER[self.target], self.model)
             with torch.inference_mode():
-                slices = seen.framed(seen.shown, self.model.description.network.size)
+                slices = seen.framed(seen.shown, network.size, network.neighbours)
                 verdict = self._judge(seen, slices)
             step = {"class": type(self).__name__, "id": id(self), "step": _Step(seen, verdict)}
             framed[key] = MetaTensor(

@@ -33,7 +33,7 @@ from medtranslate.errors import ModelRefused, RunFailed
 from medtranslate.export.index import copy_files, read_bounded
 from medtranslate.gate import look
 from medtranslate.modality import MODALITIES, OTHER
-from medtranslate.networks import SliceGate, Told, VariationalGenerator, input_channels
+from medtranslate.networks import SliceGate, Told, VariationalGenerator
 
 MEANS = "means.safetensors"
 """Mean training slices of both modalities, in half precision."""
@@ -147,7 +147,7 @@ def read_weights(path: Path, to: Modality) -> tuple[dict[str, Tensor], str]:
 def _inputs(model: Model, slices: int) -> tuple[Tensor, Tensor]:
     network, generator = model.description.network, model.generators.to_ct
     random = torch.Generator().manual_seed(0)
-    shape = slices, input_channels(generator), network.size, network.size
+    shape = slices, network.shown, network.size, network.size
     image = torch.rand(shape, generator=random) * 2 - 1
     with torch.inference_mode():
         latent = generator.encode(image).mean

@@ -50,12 +50,12 @@ Finding = tuple[Literal["warn", "refuse"], str]
 
 
 def look(gate: SliceGate, framed: Tensor, latent: Tensor, modality: Modality) -> Tensor:
-    """Score framed slices [B, 1, S, S] and their posterior means for the gate.
+    """Score framed slices [B, C, S, S] and their posterior means for the gate; neighbours are not looked at.
 
     Returns:
         [B, len(KINDS) + 2]: ratios of the kinds, distance of the latent, visible share of the frame.
     """
-    distance = gate.distance(latent, modality)
+    framed, distance = framed[:, :1], gate.distance(latent, modality)
     visible = (framed > 2 * VISIBLE - 1).float().mean(dim=(1, 2, 3))
     return torch.cat([gate.ratios(framed, modality), distance[:, None], visible[:, None]], dim=1).cpu()
 

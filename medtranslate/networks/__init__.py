@@ -13,7 +13,7 @@ from medtranslate.networks.generator import (
     Posterior,
     Told,
     VariationalGenerator,
-    input_channels,
+    beside_itself,
 )
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ __all__ = [
     "SliceGate",
     "Told",
     "VariationalGenerator",
-    "input_channels",
+    "beside_itself",
     "pooled",
     "shrink",
 ]

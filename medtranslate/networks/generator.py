@@ -90,8 +90,16 @@ def coordinates(image: Tensor) -> Tensor:
     return torch.stack(torch.meshgrid(rows, columns, indexing="ij")).expand(batch, -1, -1, -1)
 
 
+def beside_itself(image: Tensor, shown: int) -> Tensor:
+    """Let slices [B, 1, S, S] that have no neighbours stand for their own, [B, shown, S, S]."""
+    return image.expand(-1, shown, -1, -1) if image.shape[1] == 1 else image
+
+
 class VariationalGenerator(nn.Module):
     """Translates slices [B, 1, S, S] in [-1, 1] into the other modality, likewise.
+
+    Neighbours (`settings.neighbours`) are further channels of the input: the slice, those below it from the
+    nearest on, and those above it likewise.
 
     A generator that is told the brightness of some tissues (`settings.told`) has it beside the latent, and
     mixes its last features by it: a tissue's share of a pixel times its brightness.
@@ -112,7 +120,8 @@ class VariationalGenerator(nn.Module):
         width, latent = settings.channels[0], settings.latent_channels
         self.fold = settings.fold
         self.coordinates = settings.coordinates
-        inputs = (1 + 2 * settings.coordinates) * settings.fold**2
+        self.shown = settings.shown
+        inputs = (self.shown + 2 * settings.coordinates) * settings.fold**2
         self.encoder = nn.Sequential(Convolution(inputs, width), *body(settings), norm(width), nn.SiLU())
         self.posterior = nn.Conv2d(width, 2 * latent, kernel_size=1)
         self.sees = settings.seen > 0
@@ -142,21 +151,22 @@ class VariationalGenerator(nn.Module):
             self.mix = nn.Sequential(nn.Linear(self.told, _MIXING), nn.SiLU(), nn.Linear(_MIXING, _SHARES))
 
     def encode(self, image: Tensor) -> Posterior:
-        """q(z|x) of slices [B, 1, S, S] in [-1, 1]; computed in float32 whatever the precision."""
+        """q(z|x) of slices [B, shown or 1, S, S] in [-1, 1]; in float32 whatever the precision."""
         return self._posterior(image, self._features(image))
 
     def seen(self, image: Tensor) -> Tensor:
-        """Estimate the brightness of the tissues in slices [B, 1, S, S], [B, seen] in [-1, 1]."""
+        """Estimate the brightness of the tissues in slices, [B, seen] in [-1, 1]."""
         return self._seen(self._features(image))
 
     def _features(self, image: Tensor) -> Tensor:
+        image = beside_itself(image, self.shown)
         if self.coordinates:
             image = torch.cat([image, coordinates(image)], dim=1)
         features: Tensor = self.encoder(functional.pixel_unshuffle(image, self.fold))
         return features
 
     def _posterior(self, image: Tensor, features: Tensor) -> Posterior:
-        near = self.near(functional.pixel_unshuffle(image, 2)) if self.fine else None
+        near = self.near(functional.pixel_unshuffle(image[:, :1], 2)) if self.fine else None
         with torch.autocast(features.device.type, enabled=False):
             mean, raw = self.posterior(features.float()).chunk(2, dim=1)
             channels = 0
@@ -234,15 +244,6 @@ class Told(nn.Module):
         """Translate from the mean of the posterior."""
         told: Generated = self.generator(image, self.brightness.expand(image.shape[0], -1))
         return told
-
-
-def input_channels(generator: nn.Module) -> int:
-    """Count the channels of a generator's input by its first layer; 1 for a network of another form."""
-    if not isinstance(generator, VariationalGenerator):
-        return 1
-    first = generator.encoder[0]
-    assert isinstance(first, Convolution)
-    return first.conv.in_channels // generator.fold**2 - 2 * generator.coordinates
 
 
 def _bias(layer: nn.Conv2d) -> Tensor:

@@ -34,6 +34,28 @@ _BRAIN = [
 
 
 @dataclass(frozen=True, eq=False)
+class Lesion:
+    """A rough ellipsoid, in the brain alone.
+
+    Attributes:
+        label: of its tissue.
+        centre, radii: in voxels of the map.
+        rough: [size, size], what each pixel adds to the square of the radius.
+    """
+
+    label: int
+    centre: Floats
+    radii: Floats
+    rough: Floats
+
+    def covers(self, voxels: Floats) -> NDArray[np.bool_]:
+        """Select the places [3, size, size] within it."""
+        away = (voxels - self.centre[:, None, None]) / self.radii[:, None, None]
+        inside: NDArray[np.bool_] = (away**2).sum(axis=0) < 1.0 + self.rough
+        return inside
+
+
+@dataclass(frozen=True, eq=False)
 class Cut:
     """One plane through a head, and what is drawn in it.
 
@@ -44,7 +66,7 @@ class Cut:
         variant: [size, size], which of the variants holds.
         added: bone and fluid beneath the skull, in mm.
         plane: without the bends, in mm.
-        lesion: label of a lesion, and where it is; in the brain alone.
+        lesion: what of it lies outside the brain is not shown.
     """
 
     voxels: Floats
@@ -53,7 +75,7 @@ class Cut:
     variant: NDArray[np.int64]
     added: tuple[float, float]
     plane: Plane
-    lesion: tuple[int, NDArray[np.bool_]] | None
+    lesion: Lesion | None
 
 
 def draw_cut(head: LabelMap, rng: np.random.Generator, size: int, *, lesions: bool = True) -> Cut:
@@ -127,22 +149,26 @@ def _tissues(rng: np.random.Generator) -> NDArray[np.uint8]:
     return found
 
 
-def _draw_lesion(
-    rng: np.random.Generator, head: LabelMap, places: Floats, plane: Plane
-) -> tuple[int, NDArray[np.bool_]]:
-    """Draw a rough ellipse about a pixel of the plane; what of it lies outside the brain is not shown."""
+def _draw_lesion(rng: np.random.Generator, head: LabelMap, places: Floats, plane: Plane) -> Lesion:
+    """Draw a lesion about a pixel of the plane."""
     size = plane.shape[0]
     centre = places[:, *rng.integers(size // 5, 4 * size // 5, 2)]
     fluid = rng.random() < _FLUID
     radii = rng.uniform(3.0, 40.0 if fluid else 25.0) * rng.uniform(0.5, 1.0, 3)
-    away = (places - centre[:, None, None]) / radii[:, None, None]
     rough = 0.35 * field(draw_waves(rng, 6, 10, 40, 1.0), plane)
     label = LABEL["csf" if fluid else _LESIONS[int(rng.integers(len(_LESIONS)))]]
-    return label, (away**2).sum(axis=0) < 1.0 + rough
+    return Lesion(
+        label, (centre / head.spacing).astype(np.float32), (radii / head.spacing).astype(np.float32), rough
+    )
 
 
 def paint_cut(
-    head: LabelMap, cut: Cut, values: Floats, rng: np.random.Generator, planes: int = 4
+    head: LabelMap,
+    cut: Cut,
+    values: Floats,
+    rng: np.random.Generator,
+    planes: int = 4,
+    away: float = 0.0,
 ) -> tuple[Floats, NDArray[np.bool_]]:
     """Paint images of a cut: the mean of planes across its thickness, between whose pixels lie random steps.
 
@@ -150,6 +176,7 @@ def paint_cut(
 
     Args:
         values: value of each tissue in each image, [channels, tissues].
+        away: from the cut up to a neighbour that is painted in its place, in thicknesses.
 
     Returns:
         Images [channels, size, size], and True where the first plane shows the head.
@@ -163,7 +190,7 @@ def paint_cut(
     inside = None
     for index in range(planes):
         jitter = rng.uniform(-0.5, 0.5, (3, *cut.variant.shape)) * np.maximum(pixel, 0.7)[:, None, None]
-        across = ((index + 0.5) / planes - 0.5) * cut.step[:, None, None]
+        across = (away + (index + 0.5) / planes - 0.5) * cut.step[:, None, None]
         voxels = np.rint(cut.voxels + jitter + across).astype(np.int64)
         beyond = ((voxels < 0) | (voxels >= shape)).any(axis=0)
         voxels = voxels.clip(0, shape - 1)
@@ -173,8 +200,7 @@ def paint_cut(
             _add(cut.added, tissue, head.beneath.ravel()[place] * STEP_MM)
         tissue[beyond] = 0
         if cut.lesion is not None:
-            label, where = cut.lesion
-            tissue[where & brain[tissue]] = label
+            tissue[cut.lesion.covers(cut.voxels + across) & brain[tissue]] = cut.lesion.label
         images += values[:, tissue]
         inside = tissue > 0 if inside is None else inside
     images /= planes

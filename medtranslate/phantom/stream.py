@@ -26,6 +26,9 @@ _CT_BLUR, _MR_BLUR = (0.3, 1.3), (0.0, 0.9)
 """Sigmas in pixels of 256 of what a scanner adds to the partial volume. A CT kernel for the brain halves the
 contrast at some 3.5 line pairs a cm, which is a sigma of 0.53 mm; resampled pictures are softer."""
 
+_APART = (0.8, 1.5)
+"""From a slice to its neighbour, in thicknesses: slices may overlap, or have gaps between them."""
+
 _SEEN_HU = -100.0
 """HU of what counts as seen there."""
 
@@ -33,6 +36,9 @@ _SEEN_HU = -100.0
 @dataclass(frozen=True, eq=False)
 class Slices:
     """Axial slices of random heads, [count, 1, size, size]; rows front to back, columns right to left.
+
+    Neighbours are further channels, but of `head`: those below a slice from the nearest on, and those above
+    it likewise.
 
     Attributes:
         ct: HU.
@@ -49,7 +55,7 @@ class Slices:
     told: torch.Tensor | None = None
 
 
-def slices(
+def slices(  # noqa: PLR0913  # An option for each thing that a slice may have or lack.
     seed: int,
     count: int,
     size: int,
@@ -59,6 +65,7 @@ def slices(
     lesions: bool = True,
     skull_base: bool = True,
     maps: Sequence[LabelMap] = (),
+    neighbours: int = 0,
 ) -> Slices:
     """Draw axial slices, each of a new head at a random height.
 
@@ -75,18 +82,20 @@ def slices(
         skull_base: False omits the base of the skull, the orbits and the sinuses; the vault
             stays closed below the brain.
         maps: heads to cut the slices from, one at random for each, in place of painted heads.
+        neighbours: slices below, and above, to cut beside each. Painted heads have none: a slice stands for
+            them.
     """
     contrasts = (contrast,) if wanted is None else (contrast, wanted)
-    images = np.empty((1 + len(contrasts), count, 1, size, size), np.float32)
+    images = np.empty((1 + len(contrasts), count, 1 + 2 * neighbours, size, size), np.float32)
     inside = np.empty((count, 1, size, size), np.bool_)
     told = np.empty((count, len(contrasts), len(TOLD)), np.float32)
     for index in range(count):
         rng = np.random.default_rng([seed, index, 2])
-        cut = partial(_cut, maps) if maps else partial(_painted_slice, skull_base)
+        cut = partial(_cut, maps, neighbours) if maps else partial(_painted_slice, skull_base)
         streams = [np.random.default_rng([seed, index, 3 + which]) for which in range(len(contrasts))]
         values = [mr_values(stream, contrast) for stream, contrast in zip(streams, contrasts, strict=True)]
         drawn = cut(rng, values, size, lesions)
-        images[:, index, 0], inside[index, 0] = _with_noise(drawn, rng, streams), drawn.inside
+        images[:, index], inside[index, 0] = _with_noise(drawn, rng, streams), drawn.inside
         told[index] = brightness(np.stack(values))
     ct, mr, *second = map(torch.from_numpy, images)
     heads, told_of = torch.from_numpy(inside), torch.from_numpy(told)
@@ -95,7 +104,7 @@ def slices(
 
 @dataclass(frozen=True, eq=False)
 class _Drawn:
-    """CT and MRs of a slice [1 + contrasts, size, size] without noise, and where the head is.
+    """CT and MRs [1 + contrasts, slices, size, size] without noise, and where the head is in the first slice.
 
     `grain` is the noise of the CT in HU.
     """
@@ -118,32 +127,39 @@ def _painted_slice(
         head = replace(head, parts={name: head.parts[name] for name in ("face", "deep")})
     softness, grain = rng.uniform(0.9, 2.2), rng.uniform(1.0, 5.0)
     canvas = paint(head, plane, np.stack([ct_values(rng), *values]), softness)
-    return _Drawn(canvas.images, canvas.head | (canvas.labels > 0), plane, grain)
+    return _Drawn(canvas.images[:, None], canvas.head | (canvas.labels > 0), plane, grain)
 
 
 def _cut(
     maps: Sequence[LabelMap],
+    neighbours: int,
     rng: np.random.Generator,
     values: Sequence[Floats],
     size: int,
     lesions: bool,
 ) -> _Drawn:
-    """Cut a slice from one of the maps; CT and MR are blurred by different widths."""
+    """Cut a slice and its neighbours from one of the maps; CT and MR are blurred by different widths."""
     head, tissues = maps[int(rng.integers(len(maps)))], np.stack([ct_values(rng), *values])
     seen = np.zeros(1, np.bool_)
     while seen.mean() < _LEAST_HEAD:
         cut = draw_cut(head, rng, size, lesions=lesions)
         images, inside = paint_cut(head, cut, tissues, rng)
         seen = ndimage.binary_opening(images[0] > _SEEN_HU, np.ones((5, 5), np.bool_))
-    for image, (sharp, soft) in zip(images, (_CT_BLUR, *(_MR_BLUR,) * len(values)), strict=True):
-        ndimage.gaussian_filter(image, rng.uniform(sharp, soft) * size / 256, output=image)
-    return _Drawn(images, inside, cut.plane, rng.uniform(1.0, 5.0))
+    apart = rng.uniform(*_APART) if neighbours else 0.0
+    away = [sign * apart * step for sign in (-1, 1) for step in range(1, neighbours + 1)]
+    beside = [paint_cut(head, cut, tissues, rng, away=each)[0] for each in away]
+    stack = np.stack([images, *beside], axis=1)
+    for image, (sharp, soft) in zip(stack, (_CT_BLUR, *(_MR_BLUR,) * len(values)), strict=True):
+        width = rng.uniform(sharp, soft) * size / 256
+        ndimage.gaussian_filter(image, (0, width, width), output=image)
+    return _Drawn(stack, inside, cut.plane, rng.uniform(1.0, 5.0))
 
 
 def _with_noise(drawn: _Drawn, rng: np.random.Generator, streams: Sequence[np.random.Generator]) -> Floats:
-    """Add noise to a slice, and texture and the coils' shading to its MRs."""
+    """Add noise to slices, and texture and the coils' shading to their MRs."""
     images, plane = drawn.images, drawn.plane
-    images[0] += ct_noise(rng, plane.shape, drawn.grain)
+    for ct in images[0]:
+        ct += ct_noise(rng, plane.shape, drawn.grain)
     texture = field(draw_waves(rng, 16, 6, 60, 1.0), plane)
     for stream, mr in zip(streams, images[1:], strict=True):
         bias = field(draw_waves(stream, 5, 120, 400, stream.uniform(0.0, 0.12)), plane)

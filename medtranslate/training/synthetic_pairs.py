@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import IO, Protocol
@@ -22,8 +22,16 @@ from medtranslate import phantom
 from medtranslate.config import Modality, TrainSettings
 from medtranslate.data import Source, brightness_each, frame_pairs
 from medtranslate.errors import InputRefused
+from medtranslate.networks import beside_itself
 from medtranslate.training.rendered import Rendered, as_picture, rendered_anchor, rendered_kinds
-from medtranslate.transforms import augment, in_other_units, noisy_ct, other_window, shown_otherwise
+from medtranslate.transforms import (
+    augment,
+    in_other_units,
+    noisy_ct,
+    other_window,
+    shaded_ct,
+    shown_otherwise,
+)
 
 VALIDATION_SEED = phantom.HELD_OUT - 1_000
 """First seed of the phantom slices that validate."""
@@ -35,7 +43,8 @@ PICTURED = 0.3
 """Share of the CT that is shown to the network as a windowed picture, where its scale reaches further."""
 
 NAMES = ("anchor_ct", "anchor_mr", "anchor_wanted")
-"""Images of one head: CT, MR in a contrast of the settings, and MR in the contrast that the model makes."""
+"""Images of one head: CT, MR in a contrast of the settings, and MR in the contrast that the model makes. The
+first two have their neighbours beside them, as further channels."""
 
 
 EXTRAS = ("anchor_seen", "anchor_told", "anchor_known")
@@ -44,7 +53,7 @@ that is wanted, and the range where CT is true."""
 
 
 class Anchors(Protocol):
-    """Draws slices by `NAMES`, each [count, 1, S, S] in [-1, 1] as framed, with `EXTRAS`.
+    """Draws slices by `NAMES`, in [-1, 1] as framed, with `EXTRAS`.
 
     Equal states give equal slices.
     """
@@ -93,8 +102,9 @@ def anchor_count(settings: TrainSettings) -> int:
 
 
 def anchor_slices(settings: TrainSettings, count: int, seed: int) -> dict[str, Tensor]:
-    """Draw phantom slices with their truth, framed alike and moved alike."""
-    return moved_anchor(settings, still_anchor(settings, count, seed), seed)
+    """Draw slices of digital heads, without neighbours, with their truth, framed alike and moved alike."""
+    alone = replace(settings, network=replace(settings.network, neighbours=0))
+    return moved_anchor(alone, still_anchor(alone, count, seed), seed)
 
 
 @dataclass(frozen=True)
@@ -130,7 +140,12 @@ class FreshAnchors:
                 for index, kind in enumerate(self.kinds)
                 if (number := int((of_kind == index).sum()))
             ]
-        return {name: torch.cat([part[name] for part in parts]) for name in (*NAMES, *EXTRAS)}
+        shown = dict.fromkeys(NAMES[:2], self.settings.network.shown)
+        images = {
+            name: torch.cat([beside_itself(part[name], shown.get(name, 1)) for part in parts])
+            for name in NAMES
+        }
+        return images | {name: torch.cat([part[name] for part in parts]) for name in EXTRAS}
 
 
 class KeptAnchors:
@@ -146,7 +161,8 @@ class KeptAnchors:
         self.fresh, self.seed, self.places = fresh, settings.seed, settings.anchor_kept
         self.phantoms = self.places - round(self.places * settings.anchor_rendered)
         size = settings.network.size
-        shape = (self.places, len(NAMES), 1, size, size)
+        self.channels = (settings.network.shown, settings.network.shown, 1)
+        shape = (self.places, sum(self.channels), size, size)
         with (
             tempfile.TemporaryFile() as images,
             tempfile.TemporaryFile() as facts,
@@ -164,17 +180,17 @@ class KeptAnchors:
         for place in places:
             if not self.filled[place]:
                 self._fill(place)
-        images = torch.from_numpy(self.images[places])
+        images = torch.from_numpy(self.images[places]).split(self.channels, dim=1)
         tissues = len(phantom.TOLD)
         facts = torch.from_numpy(self.facts[places]).split((tissues, tissues, 2), dim=1)
-        return dict(zip((*NAMES, *EXTRAS), (*images.unbind(1), *facts), strict=True))
+        return dict(zip((*NAMES, *EXTRAS), (*images, *facts), strict=True))
 
     def _fill(self, place: int) -> None:
         words = np.random.SeedSequence((self.seed, place)).generate_state(1, np.uint64)
         generator = torch.Generator().manual_seed(int(words[0] >> np.uint64(1)))
         phantoms = int(place < self.phantoms)
         drawn = self.fresh.mixed(phantoms, 1 - phantoms, generator)
-        self.images[place] = torch.cat([drawn[name] for name in NAMES]).half().numpy()
+        self.images[place] = torch.cat([drawn[name] for name in NAMES], dim=1).half().numpy()
         self.facts[place] = torch.cat([drawn[name] for name in EXTRAS], dim=1).half().numpy()
         self.filled[place] = True
 
@@ -200,13 +216,14 @@ def still_anchor(
         lesions=settings.anchor_lesions,
         skull_base=settings.anchor_skull_base,
         maps=maps,
+        neighbours=settings.network.neighbours,
     )
     assert heads.wanted is not None
     assert heads.told is not None
     seen, told = heads.told.unbind(1)
-    framed = frame_pairs(heads.ct, heads.mr, heads.wanted, settings.network, settings.scale)
+    ct, mr, wanted = frame_pairs(heads.ct, heads.mr, heads.wanted, settings.network, settings.scale)
     return {
-        **dict(zip(NAMES, framed, strict=True)),
+        **dict(zip(NAMES, (ct, mr, wanted[:, :1]), strict=True)),
         "anchor_seen": brightness_each(seen, heads.mr, settings.scale),
         "anchor_told": told,
         "anchor_known": torch.tensor([[-1.0, 1.0]]).repeat(count, 1),
@@ -216,7 +233,7 @@ def still_anchor(
 def moved_anchor(settings: TrainSettings, still: Mapping[str, Tensor], seed: int) -> dict[str, Tensor]:
     """Rotate, scale, shift and mirror slices by `NAMES` alike, and add anchor_shown, the CT to translate.
 
-    The inputs of the translations are varied: the noise and the window of the CT, the contrast of kept MR,
+    The inputs of the translations are varied: noise, shading and window of the CT, the contrast of kept MR,
     and how MR is shown, with the brightness of tissues in it. So is the contrast that a model is told.
     """
     look = settings.augment.mr_look
@@ -239,6 +256,8 @@ def moved_anchor(settings: TrainSettings, still: Mapping[str, Tensor], seed: int
     shown, largest = moved["anchor_ct"], settings.augment.ct_window
     if settings.augment.ct_noise:
         shown = noisy_ct(shown, settings.augment.ct_noise, settings.scale.ct_curve, varied)
+    if settings.augment.ct_shading:
+        shown = shaded_ct(shown, settings.augment.ct_shading, settings.scale.ct_curve, varied)
     if largest > 0 and not settings.scale.ct_picture:
         shown = other_window(shown, largest, torch.Generator().manual_seed(seed))
     if settings.scale.ct_picture:
@@ -255,4 +274,4 @@ def moved_anchor(settings: TrainSettings, still: Mapping[str, Tensor], seed: int
         )
         if used
     }
-    return {**moved, **extras, "anchor_shown": shown}
+    return {**moved, **extras, "anchor_ct": moved["anchor_ct"][:, :1], "anchor_shown": shown}

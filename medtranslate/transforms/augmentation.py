@@ -24,8 +24,9 @@ _COARSEST = 3.0
 def augment(
     slices: Tensor, modality: Modality, settings: AugmentSettings, generator: torch.Generator
 ) -> Tensor:
-    """Rotate, scale, shift and mirror each slice [B, 1, S, S] at random; bend the contrast of an MR.
+    """Rotate, scale, shift and mirror each slice [B, C, S, S] at random; bend the contrast of an MR.
 
+    Channels are neighbours, and move together.
     A share of the slices, `settings.distant`, becomes smaller by `DISTANT`, like slices near the vertex in
     the frame of their volume. Random numbers are drawn on the CPU, so that a seed gives the same result on
     every device.
@@ -57,7 +58,7 @@ def augment(
 
 
 def other_window(slices: Tensor, largest: float, generator: torch.Generator) -> Tensor:
-    """Show each CT slice [B, 1, S, S] in [-1, 1] in another, random window of HU.
+    """Show each CT slice [B, C, S, S] in [-1, 1] in another, random window of HU.
 
     Voxels that the first window saturates stay black or white.
 
@@ -73,7 +74,7 @@ def other_window(slices: Tensor, largest: float, generator: torch.Generator) -> 
 def shown_otherwise(
     slices: Tensor, brightness: Tensor, strength: float, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Show MR slices [B, 1, S, S] in [-1, 1] as other coils, matrices and screens would.
+    """Show MR slices [B, C, S, S] in [-1, 1] as other coils, matrices and screens would.
 
     Each is shaded smoothly, half of them are brighter towards the edge of the frame (surface coils), a third
     is coarser, and all have another window (black level, saturation) and another gamma.
@@ -98,15 +99,16 @@ def shown_otherwise(
     small = functional.interpolate(share, (max(16, round(side / pixel)),) * 2, mode="area")
     coarse = functional.interpolate(small, (side, side), mode="bilinear", align_corners=False)
     share = torch.where(drawn(1, 1, 1) < strength / 3, coarse, share)
-    smooth = functional.interpolate(2 * drawn(1, 4, 4) - 1, (side, side), mode="bicubic", align_corners=True)
+    smooth = _smooth(drawn(1, 4, 4), side)
     steps = torch.linspace(-1, 1, side, device=slices.device, dtype=slices.dtype)
     distance = steps[:, None].square() + steps[None, :].square()
     gain = torch.exp(_SHADING * strength * drawn(1, 1, 1) * smooth)
     gain = gain * (1 + _SURFACE * of_some(0.5) * drawn(1, 1, 1) * distance)
-    usual = (share * gain).sum(dim=(2, 3), keepdim=True) / share.sum(dim=(2, 3), keepdim=True).clamp(min=1e-3)
+    usual = (share * gain).sum(dim=(1, 2, 3), keepdim=True)
+    usual = usual / share.sum(dim=(1, 2, 3), keepdim=True).clamp(min=1e-3)
     share = share * gain
     # A picture is as bright as before where it is brightest, but for a window that saturates.
-    top = share.amax(dim=(2, 3), keepdim=True).clamp(min=1e-3)
+    top = share.amax(dim=(1, 2, 3), keepdim=True).clamp(min=1e-3)
     white = torch.exp(_WHITE * of_some(0.5) * drawn(1, 1, 1)) / top
     black = _BLACK * of_some(0.5) * drawn(1, 1, 1)
     bend = torch.exp(_BEND * strength * (2 * drawn(1, 1, 1) - 1))
@@ -116,6 +118,11 @@ def shown_otherwise(
 
     tissues = (brightness.to(slices.device, slices.dtype)[:, :, None, None] + 1) / 2
     return windowed(share), windowed(tissues * usual).flatten(1)
+
+
+def _smooth(cells: Tensor, side: int) -> Tensor:
+    """Spread random numbers [B, 1, cells, cells] from 0 to 1 smoothly over slices, from -1 to 1."""
+    return functional.interpolate(2 * cells - 1, (side, side), mode="bicubic", align_corners=True)
 
 
 def in_other_units(
@@ -136,17 +143,31 @@ def in_other_units(
 
 
 def noisy_ct(slices: Tensor, largest: float, curve: tuple[float, ...], generator: torch.Generator) -> Tensor:
-    """Add noise to CT slices [B, 1, S, S] in [-1, 1], which neighbours share in part.
+    """Add noise to CT slices [B, C, S, S] in [-1, 1], which neighbours share in part.
 
     Args:
         largest: its standard deviation in HU; each slice has from a tenth of it to all, evenly in its log.
         curve: of the scale.
     """
-    count, _, side, _ = slices.shape
+    count, channels, side, _ = slices.shape
     spread = largest * 10 ** (torch.rand(count, 1, 1, 1, generator=generator) - 1)
-    noise = torch.randn(count, 1, side + 1, side + 1, generator=generator).to(
+    noise = torch.randn(count, channels, side + 1, side + 1, generator=generator).to(
         slices.device, non_blocking=True
     )
     # The mean of four has half their spread.
     noise = functional.avg_pool2d(noise, 2, stride=1) * 2 * spread.to(slices.device, non_blocking=True)
     return scale_ct(unscale_ct(slices.clone(), curve) + noise, curve)
+
+
+def shaded_ct(slices: Tensor, largest: float, curve: tuple[float, ...], generator: torch.Generator) -> Tensor:
+    """Add smooth errors to CT slices [B, C, S, S] in [-1, 1], as beam hardening and calibration cause.
+
+    Args:
+        largest: in HU, of a slice as a whole; once more of places in it.
+        curve: of the scale.
+    """
+    count, side = len(slices), slices.shape[-1]
+    level = 2 * torch.rand(count, 1, 1, 1, generator=generator) - 1
+    places = _smooth(torch.rand(count, 1, 4, 4, generator=generator), side)
+    error = largest * (level + places * torch.rand(count, 1, 1, 1, generator=generator))
+    return scale_ct(unscale_ct(slices.clone(), curve) + error.to(slices.device, non_blocking=True), curve)

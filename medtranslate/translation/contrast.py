@@ -126,10 +126,10 @@ def told_like(model: Model, mr: Volume) -> Model:
         )
     framed = frame(mr, "mr", model)
     places = framed.shown[:: -(-len(framed.shown) // LOOKED_AT)]
-    slices = framed.framed(places, network.size).to(model.device)
+    slices = framed.framed(places, network.size, network.neighbours).to(model.device)
     made = model.generators.to_ct(slices)
     hu = denormalise(made.image.float().cpu(), "ct", model.description.scale)
-    return model.told(as_bright_as(_median([made.seen]), slices.float().cpu().numpy(), hu.numpy()))
+    return model.told(as_bright_as(_median([made.seen]), slices[:, :1].float().cpu().numpy(), hu.numpy()))
 
 
 def _median(slices: Sequence[Tensor]) -> Floats:

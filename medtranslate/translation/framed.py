@@ -112,8 +112,23 @@ class Framed:
         """Compute the seams of the source."""
         return seams(scale_ct(plane, self.curve) for plane in self.slices)
 
-    def framed(self, places: Places, size: int) -> Tensor:
-        """Crop slices to the frame, [B, 1, size, size] in [-1, 1], with the head alone."""
+    def framed(self, places: Places, size: int, neighbours: int = 0) -> Tensor:
+        """Crop slices to the frame, with the head alone.
+
+        Args:
+            places: of the slices.
+            size: side of the frame in pixels.
+            neighbours: slices below, and above, that are shown beside each. The first and the last slice
+                stand for what lies beyond them.
+
+        Returns:
+            [B, 1 + 2 neighbours, size, size] in [-1, 1]: the slices, those below from the nearest on, and
+            those above likewise.
+        """
+        if neighbours:
+            away = np.r_[0, -np.arange(1, neighbours + 1), np.arange(1, neighbours + 1)]
+            asked, which = np.unique((places[:, None] + away).clip(0, self.shape[0] - 1), return_inverse=True)
+            return self.framed(asked, size)[which.reshape(len(places), -1), 0]
         rows, columns = self.box
         slices = np.ascontiguousarray(self.slices[places, rows, columns])
         unit = scale_ct(torch.from_numpy(slices)[:, None], self.curve)

@@ -132,7 +132,9 @@ def translate_framed(
 
     @torch.inference_mode()  # which torch keeps for each thread
     def show(parts: Parts) -> tuple[Parts, Tensor]:
-        return parts, torch.cat([volumes[index].framed(places, network.size) for index, places in parts])
+        return parts, torch.cat(
+            [volumes[index].framed(places, network.size, network.neighbours) for index, places in parts]
+        )
 
     def pass_through(shown: tuple[Parts, Tensor]) -> tuple[Parts, Tensor]:
         parts, slices = shown[0], shown[1].to(device)
@@ -201,10 +203,10 @@ class _Progress:
     outline: Future[Outline] | None
 
     def view(self, places: Places, source: Tensor, made: Tensor) -> None:
-        """Keep the framed slices, and their translations, in which the contrast is measured."""
+        """Keep the framed slices and their translations in which the contrast is measured."""
         asked = torch.from_numpy(np.isin(places, self.viewed))
         if asked.any():
-            self.views.append((source[asked].cpu(), made[asked].cpu()))
+            self.views.append((source[asked, :1].cpu(), made[asked].cpu()))
 
 
 def _begin(seen: Framed, beside: ThreadPoolExecutor, samples: int, *, outlined: bool) -> _Progress:

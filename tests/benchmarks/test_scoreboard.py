@@ -180,7 +180,7 @@ def test_rows_of_made_pairs(
     data: Path, small_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows_path, sheet = tmp_path / "rows.csv", tmp_path / "sheet.png"
-    line = f"scoreboard --model {small_model} --data {data} --cases choosing --every 2"
+    line = f"scoreboard --model {small_model} --data {data} --cases choosing --every 2 --bent 2"
     monkeypatch.setattr("sys.argv", [*line.split(), "--csv", str(rows_path), "--sheet", str(sheet)])
     monkeypatch.setattr("benchmarks.ablation.appearance.DIRECTIONS", 4)
     monkeypatch.setattr("benchmarks.ablation.appearance.PATCHES", 64)
@@ -192,7 +192,10 @@ def test_rows_of_made_pairs(
     }
     of_atlas = [key[2:] for key in rows if key[:2] == ("atlas, choosing", "ct")]
     assert {case for name, case in of_atlas if name == "copied"} == {"all", "16", "20"}
-    assert len({name for name, _ in of_atlas}) == 2 + len(WIDTHS) + 2
+    assert len({name for name, _ in of_atlas}) == 3 + len(WIDTHS) + 2
+    own, bent = (rows["atlas, choosing", "ct", f"{small_model}{of}", "16"] for of in ("", ", mean of bent"))
+    assert own["mae"] != bent["mae"]
+    assert ("atlas, choosing", "mr", f"{small_model}, mean of bent", "16") not in rows
     shifted = rows["atlas, choosing", "ct", "shifted", "all"]
     assert float(shifted["bone"]) > 0.5 > float(rows["atlas, choosing", "ct", "copied", "all"]["bone"])
     assert float(shifted["fluid"]) < 0 < float(rows["atlas, choosing", "ct", "copied", "all"]["fluid"])

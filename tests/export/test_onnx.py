@@ -132,7 +132,7 @@ def test_the_file_to_mr_states_its_contrast_and_holds_the_brightness_of_its_tiss
 def test_onnx_runtime_makes_mr_in_the_contrast_of_the_export(told_model, tmp_path, contrast):
     out = tmp_path / "onnx"
     export_model(ExportSettings(model=str(told_model), output=out, to="onnx", contrast=contrast))
-    image = torch.rand(3, 1, 32, 32) * 2 - 1
+    image = torch.rand(3, 3, 32, 32) * 2 - 1
     noise = torch.randn_like(load_model(str(told_model)).translator("ct").encode(image).mean)
     for to in MODALITIES:
         session = onnxruntime.InferenceSession(out / f"to_{to}.onnx", providers=["CPUExecutionProvider"])

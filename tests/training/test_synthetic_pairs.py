@@ -50,6 +50,25 @@ def test_what_is_kept_is_shown_again(kept):
     assert len(different) == 3
 
 
+def test_neighbours_are_kept_and_moved_with_their_slice(kept):
+    """Those of a digital head are copies, and stay so but for the noise of CT."""
+    stacked = replace(kept, network=replace(kept.network, neighbours=1), augment=AugmentSettings(mr_look=1.0))
+    images = drawn(opened(stacked))
+    for name, shown in zip(NAMES, (3, 3, 1), strict=True):
+        assert images[name].shape == (12, shown, 32, 32)
+    moved = moved_anchor(stacked, {name: value.float() for name, value in images.items()}, 3)
+    assert moved["anchor_ct"].shape == (12, 1, 32, 32)
+    for name in ("anchor_mr", "anchor_shown"):
+        middle, below, above = moved[name].unbind(1)
+        assert torch.equal(middle, below)
+        assert torch.equal(middle, above)
+    noisy = replace(stacked, augment=AugmentSettings(ct_noise=10.0))
+    middle, below, _ = moved_anchor(noisy, {n: v.float() for n, v in images.items()}, 3)[
+        "anchor_shown"
+    ].unbind(1)
+    assert not torch.equal(middle, below)
+
+
 @pytest.mark.parametrize("small_disk", ["64k"], indirect=True)
 def test_a_disk_that_cannot_hold_them_is_said_before_the_first_step(kept, small_disk, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(small_disk))
@@ -78,7 +97,7 @@ def test_kept_slices_are_of_both_kinds_by_their_share(kept):
     anchors = opened(replace(kept, ct="phantom:7-7"))
     drawn(anchors)
     theirs = open_sources(replace(kept, ct="phantom:7-7"), quiet=True).sources["ct"].fixed(1)[0]
-    same = [np.array_equal(ct, theirs.half().numpy()) for ct in anchors.images[:, 0]]
+    same = [np.array_equal(ct, theirs.half().numpy()) for ct in anchors.images[:, :1]]
     assert same == [False, False, True]
 
 
