@@ -1,11 +1,13 @@
 """Throughput of a node beside `batch` on the same files, and its memory as series go by.
 
-    python -m benchmarks.speed.node [--series 200] [--slices 20] [--workers 2] [--report]
+    python -m benchmarks.speed.node [--series 200] [--slices 20] [--workers 2] [--report] [--pynetdicom]
 
-Sender and archive run on the same machine and share its cores with the node; their CPU is not counted. `wall`
-is from the first image that is sent to the last image at the archive, and for `batch` the whole command. Both
-write derived DICOM series by the model `phantom`. Batch draws previews; the node writes none, and reports
-with `--report` alone. The contenders take turns. The last line is one JSON object.
+Sender and archive are storescu and storescp of dcmtk (Debian's package dcmtk). With `--pynetdicom` they are
+of Python, and take more time than the node. They run on the same machine and share its cores; their CPU is
+not counted. `wall` is from the first image that is sent to the last image at the archive, `sent` to the last
+answer to the sender. For `batch`, `wall` is the whole command. Both write derived DICOM series by the model
+`phantom`. Batch draws previews; the node writes none, and reports with `--report` alone. The contenders take
+turns. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -28,10 +30,11 @@ from benchmarks.speed.node_runs import (
     answers,
     free_port,
     make_series,
-    received,
     send,
+    send_by_dcmtk,
     start_archive,
     start_node,
+    start_storescp,
     write_rules,
 )
 
@@ -44,6 +47,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--report", action="store_true")
+    parser.add_argument("--pynetdicom", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -65,6 +69,7 @@ class Run:
 
     wall: float
     cpu: float
+    sent: float = 0
     megabytes: tuple[int, ...] = ()
 
 
@@ -79,33 +84,45 @@ def run_batch(source: Path, out: Path, workers: int) -> Run:
 
 
 def run_node(folder: Path, series: Sequence[Path], options: argparse.Namespace) -> Run:
-    port, archive_port, log = free_port(), free_port(), folder / "archive.jsonl"
+    port, archive_port = free_port(), free_port()
+    log, arrived = folder / "archive.jsonl", folder / "arrived"
     log.unlink(missing_ok=True)
+    shutil.rmtree(arrived, ignore_errors=True)
     shutil.rmtree(folder / "work", ignore_errors=True)
     rule = {"to": "ct", "model": "phantom", "report": options.report}
     write_rules(folder / "node.yaml", port, archive_port, rules=[rule])
-    archive = start_archive(archive_port, log)
+    archive = (
+        start_archive(archive_port, log) if options.pynetdicom else start_storescp(archive_port, arrived)
+    )
     node = start_node(folder / "node.yaml", folder / "work", options.workers)
-    while not (answers(port) and answers(archive_port)):
-        assert node.poll() is None
-        time.sleep(0.1)
-    before, started = cpu_of_children(), time.monotonic()
-    wanted, memory = options.slices * len(series), list[float]()
+    for each in (archive_port, port):
+        while not answers(each):
+            assert node.poll() is None
+            time.sleep(0.1)
+    started, memory = time.monotonic(), list[float]()
     for number, place in enumerate(series, start=1):
-        assert send(port, sorted(place.iterdir()))
+        assert send(port, sorted(place.iterdir())) if options.pynetdicom else send_by_dcmtk(port, place)
         if number % max(1, len(series) // 4) == 0:
             memory.append(megabytes(node.pid))
-    while sum(line["modality"] == "CT" for line in received(log)) < wanted:
+    sent = time.monotonic() - started
+    while count(log, arrived) < options.slices * len(series):
         assert node.poll() is None
         time.sleep(0.1)
     wall = time.monotonic() - started
     memory.append(megabytes(node.pid))
     archive.kill()
+    before = cpu_of_children()
     node.terminate()
     assert node.wait() == 0
     spent = cpu_of_children() - before
     archive.wait()
-    return Run(round(wall, 2), round(spent, 2), tuple(round(value) for value in memory))
+    return Run(round(wall, 2), round(spent, 2), round(sent, 2), tuple(round(value) for value in memory))
+
+
+def count(log: Path, arrived: Path) -> int:
+    """Count the CT images that have arrived at either archive."""
+    logged = log.read_text(encoding="utf-8").count('"modality": "CT"') if log.exists() else 0
+    return logged + sum(1 for _ in arrived.glob("CT.*"))
 
 
 def cpu_of_children() -> float:

@@ -24,6 +24,7 @@ from pydicom.uid import generate_uid
 from pynetdicom import AE, AllStoragePresentationContexts, evt
 
 from medtranslate.io import write_volume
+from medtranslate.node.calls import CALLING
 from medtranslate.phantom import HELD_OUT, study
 
 NODE, ARCHIVE = "NODE", "ARCHIVE"
@@ -79,6 +80,13 @@ def start_archive(port: int, log: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-m", "benchmarks.speed.node_runs", str(port), str(log)])
 
 
+def start_storescp(port: int, folder: Path) -> subprocess.Popen[bytes]:
+    """Start dcmtk's archive, which writes CT images into a folder as `CT.UID`."""
+    folder.mkdir()
+    command = ["storescp", "-aet", ARCHIVE, "-od", str(folder), str(port)]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
 def received(log: Path) -> list[dict[str, str]]:
     """Read the archive's log, without a line that was cut short by a kill."""
     found = []
@@ -96,7 +104,7 @@ def send(port: int, files: Sequence[Path]) -> bool:
     entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = 30
     meta = dcmread(files[0], stop_before_pixels=True).file_meta
     entity.add_requested_context(meta.MediaStorageSOPClassUID, meta.TransferSyntaxUID)
-    association = entity.associate("127.0.0.1", port, ae_title=NODE)
+    association = entity.associate("127.0.0.1", port, ae_title=NODE, evt_handlers=[CALLING])
     if not association.is_established:
         return False
     try:
@@ -105,6 +113,12 @@ def send(port: int, files: Sequence[Path]) -> bool:
         return False
     association.release()
     return whole and association.is_released
+
+
+def send_by_dcmtk(port: int, folder: Path) -> bool:
+    """Send the series of a folder by dcmtk."""
+    command = ["storescu", "-R", "-aet", ARCHIVE, "-aec", NODE, "+sd", "127.0.0.1", str(port), str(folder)]
+    return subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode == 0
 
 
 def answers(port: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 
 from medtranslate.cli.command import Answer, SettingsCommand
@@ -11,6 +12,8 @@ from medtranslate.config import NodeSettings
 def act(settings: NodeSettings, quiet: bool) -> Answer:
     """Run the node until Ctrl-C or SIGTERM, and count the series."""
     from medtranslate.node import run_node
+
+    gc.freeze()  # pynetdicom collects garbage every few seconds; what was imported need not be searched
 
     def say(line: str) -> None:
         if not quiet:

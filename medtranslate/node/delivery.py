@@ -17,6 +17,8 @@ from pathlib import Path
 
 from pydicom import dcmread
 from pydicom.filereader import read_file_meta_info
+from pydicom.uid import UID
+from pynetdicom import _config
 
 from medtranslate.config import NodeRules, Peer, WebServer
 from medtranslate.errors import SettingsError, Undelivered
@@ -28,6 +30,7 @@ from medtranslate.node.durable import append, put
 from medtranslate.node.stow import store
 from medtranslate.node.worker import DELIVERY
 
+_config.STORE_SEND_CHUNKED_DATASET = True  # a path is sent without being decoded
 Destination = Peer | WebServer
 _CONFIRMED = "confirmed"
 """Line about a peer that has committed itself to all files."""
@@ -96,6 +99,12 @@ def open_parcel(folder: Path) -> Parcel:
     return Parcel(
         folder, told["series"], tuple(told["to"]), told["state"], told["reason"], tuple(told["images"])
     )
+
+
+def _kind(path: Path) -> tuple[UID, UID]:
+    """Read SOP class and transfer syntax of a file."""
+    meta = read_file_meta_info(path)
+    return meta.MediaStorageSOPClassUID, meta.TransferSyntaxUID
 
 
 def _reference(path: Path) -> Reference:
@@ -217,19 +226,20 @@ def send(files: Sequence[Path], peer: Peer, rules: NodeRules) -> Generator[Path,
     Raises:
         Undelivered: the peer does not answer, or does not take a file.
     """
-    kinds = dict.fromkeys(
-        (meta.MediaStorageSOPClassUID, meta.TransferSyntaxUID) for meta in map(read_file_meta_info, files)
-    )
-    contexts = [(kind, PLAIN if syntax == PLAIN[0] else [syntax]) for kind, syntax in kinds]
+    kinds = {path: _kind(path) for path in files}
+    pairs = dict.fromkeys(kinds.values())
+    contexts = [(kind, PLAIN if syntax == PLAIN[0] else [syntax]) for kind, syntax in pairs]
     with association(peer, rules, contexts) as made:
-        for number, path in enumerate(files, start=1):
+        taken = {(each.abstract_syntax, each.transfer_syntax[0]) for each in made.accepted_contexts}
+        for number, (path, kind) in enumerate(kinds.items(), start=1):
             with without_comment():
                 try:
-                    answer = made.send_c_store(dcmread(path))
+                    # Bytes go as they are on the disk, unless the peer takes another syntax.
+                    image = path if kind in taken else dcmread(path)
+                    answer = made.send_c_store(image, msg_id=number % 2**16)
                 except (ValueError, RuntimeError) as error:
                     # No presentation context, or the association has ended.
-                    kind = read_file_meta_info(path).MediaStorageSOPClassUID.name
-                    raise Undelivered(f"{peer.title} does not take {kind}, or hung up") from error
+                    raise Undelivered(f"{peer.title} does not take {kind[0].name}, or hung up") from error
             status = answer.get("Status")
             if status is None:
                 raise Undelivered(f"{peer.title} hung up at file {number} of {len(files)}")

@@ -35,9 +35,10 @@ from medtranslate.node.inbox import Inbox
 from medtranslate.node.server import (
     PDU_BYTES,
     SILENCE,
-    BoundedSocket,
+    PeerSocket,
     Refusals,
     Server,
+    bind_socket,
     called_by,
     caller_of,
     end_associations,
@@ -93,7 +94,6 @@ def receiving(
             server_class=Server,
             tls=server_context(rules.tls) if rules.tls else None,
             known=set().union(*addresses.values()),
-            most=2 * rules.object_mb * 10**6,
             refusals=refusals,
         )
     except OSError as error:
@@ -135,6 +135,7 @@ class _Door:
     def handlers(self) -> list[Any]:
         """Bind the answers to pynetdicom's events."""
         return [
+            (evt.EVT_CONN_OPEN, bind_socket, [2 * self.rules.object_mb * 10**6]),
             (evt.EVT_REQUESTED, self.requested),
             (evt.EVT_REJECTED, self.rejected),
             (evt.EVT_ESTABLISHED, self.established),
@@ -167,7 +168,7 @@ class _Door:
     def stored(self, event: evt.Event) -> int:
         """Put an image into the inbox, and give the status of the answer."""
         request, bounded = cast(C_STORE, event.request), event.assoc.dul.socket
-        assert isinstance(bounded, BoundedSocket)
+        assert isinstance(bounded, PeerSocket)
         bounded.held = 0
         data = request.DataSet.getvalue() if request.DataSet else b""
         caller, number = caller_of(event.assoc), self.numbers[event.assoc]
@@ -196,6 +197,11 @@ class _Door:
         return SUCCESS
 
     def ended(self, event: evt.Event, released: bool) -> None:
+        if (
+            event.assoc.requestor.primitive is None
+        ):  # it has asked for nothing; its thread waits for a request
+            waiting: Any = event.assoc.dul.to_user_queue
+            waiting.put(None)
         if (number := self.numbers.pop(event.assoc, None)) is not None:
             self.inbox.end(number, released=released)
 

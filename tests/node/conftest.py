@@ -25,6 +25,7 @@ from pynetdicom import AE, AllStoragePresentationContexts, evt
 from pynetdicom.transport import ThreadedAssociationServer
 
 from medtranslate.config import NodeSettings
+from medtranslate.node.calls import CALLING
 from medtranslate.node.reports import write_refusal
 from medtranslate.node.run import run_node
 from medtranslate.node.worker import Made, Task, seal
@@ -229,7 +230,7 @@ def called(
     for path in files:
         meta = dcmread(path, stop_before_pixels=True).file_meta
         entity.add_requested_context(meta.MediaStorageSOPClassUID, meta.TransferSyntaxUID)
-    association = entity.associate("127.0.0.1", port, ae_title=title, **tls)
+    association = entity.associate("127.0.0.1", port, ae_title=title, evt_handlers=[CALLING], **tls)
     try:
         yield association
     finally:

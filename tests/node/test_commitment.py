@@ -15,6 +15,7 @@ from pydicom.uid import EnhancedMRImageStorage, MRImageStorage, generate_uid
 from pynetdicom import AE, AllStoragePresentationContexts, build_role, evt
 from pynetdicom.transport import ThreadedAssociationServer
 
+from medtranslate.node.calls import CALLING
 from medtranslate.node.commitment import INSTANCE, MODEL
 
 from .conftest import ARCHIVE, LOST_SOCKETS, TITLE, Archive, Running, free_port, send, until
@@ -56,6 +57,7 @@ class Committing(Archive):
         entity.supported_contexts = AllStoragePresentationContexts
         entity.add_supported_context(MODEL, scu_role=True, scp_role=True)
         handlers = [
+            CALLING,
             (evt.EVT_C_STORE, self.take),
             (evt.EVT_N_ACTION, self.request),
             (evt.EVT_N_EVENT_REPORT, self.report),
@@ -101,7 +103,11 @@ class Committing(Archive):
         entity = AE(ae_title=ARCHIVE)
         entity.add_requested_context(MODEL)
         association = entity.associate(
-            "127.0.0.1", self.node, ae_title=TITLE, ext_neg=[build_role(MODEL, scp_role=True)]
+            "127.0.0.1",
+            self.node,
+            ae_title=TITLE,
+            ext_neg=[build_role(MODEL, scp_role=True)],
+            evt_handlers=[CALLING],
         )
         if association.is_established:
             with suppress(RuntimeError):  # the node has ended
@@ -127,9 +133,8 @@ def begin_with(begin: Begin) -> Callable[..., Running]:
     def go(archive: Committing, **changes: Any) -> Running:
         peer = {"title": ARCHIVE, "address": "127.0.0.1", "port": archive.port}
         asks = {"confirm": True} if archive.answers else {"commit": True}
-        node = begin(**({"peers": [peer | asks]} | changes))
-        archive.node = node.port
-        return node
+        archive.node = free_port()
+        return begin(**({"peers": [peer | asks], "port": archive.node} | changes))
 
     return go
 
@@ -140,7 +145,7 @@ def ask(
     """Ask the node, and give the status of its answer and the transaction."""
     entity = AE(ae_title=ARCHIVE)
     entity.add_requested_context(MODEL)
-    association = entity.associate("127.0.0.1", node.port, ae_title=TITLE)
+    association = entity.associate("127.0.0.1", node.port, ae_title=TITLE, evt_handlers=[CALLING])
     request = Dataset()
     request.TransactionUID = transaction = generate_uid()
     request.ReferencedSOPSequence = items(*wanted)
