@@ -132,19 +132,15 @@ def translate_framed(
 
     @torch.inference_mode()  # which torch keeps for each thread
     def show(parts: Parts) -> tuple[Parts, Tensor]:
-        return parts, torch.cat(
-            [volumes[index].framed(places, network.size, network.neighbours) for index, places in parts]
-        )
+        seen = (volumes[index].framed(places, network.size, network.neighbours) for index, places in parts)
+        return parts, torch.cat([*seen])
 
     def pass_through(shown: tuple[Parts, Tensor]) -> tuple[Parts, Tensor]:
         parts, slices = shown[0], shown[1].to(device)
         given = generator(slices)
         sizes, posterior = [len(places) for _, places in parts], given.posterior
-        means, log_variances = posterior.mean.split(sizes), posterior.log_variance.split(sizes)
-        own = slices.split(sizes)
-        for number, ((index, places), image, *moments) in enumerate(
-            zip(parts, own, means, log_variances, strict=True)
-        ):
+        split = (each.split(sizes) for each in (slices, posterior.mean, posterior.log_variance))
+        for number, ((index, places), image, *moments) in enumerate(zip(parts, *split, strict=True)):
             work = begun[index]
             if given.seen is not None:
                 work.contrasts.append(given.seen.split(sizes)[number])
