@@ -197,9 +197,8 @@ class _Door:
         return SUCCESS
 
     def ended(self, event: evt.Event, released: bool) -> None:
-        if (
-            event.assoc.requestor.primitive is None
-        ):  # it has asked for nothing; its thread waits for a request
+        # The thread of a caller that has asked for nothing waits for a request.
+        if event.assoc.requestor.primitive is None:
             waiting: Any = event.assoc.dul.to_user_queue
             waiting.put(None)
         if (number := self.numbers.pop(event.assoc, None)) is not None:
