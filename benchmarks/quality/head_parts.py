@@ -10,8 +10,8 @@ DATA the folder of the pairs of pictures (`pair_sets`), of which the choosing ca
 (`head_part_scores`).
 
 Each run adds its rows to `head_parts.csv` in `benchmarks/results`: one for each set, contrast and direction.
-A run whose rows are there is passed over. The first seed of all variants comes first, then the next. The
-runs of a seed whose anchors are drawn alike share them, because drawing takes a third of the time.
+A run whose rows are there is passed over. The runs of a seed whose anchors are drawn alike share them, because
+drawing takes a third of the time.
 """
 
 from __future__ import annotations
@@ -74,10 +74,16 @@ def without(parts: Iterable[str]) -> dict[str, Any]:
 
 
 def plan(seeds: Sequence[int]) -> list[Run]:
-    """Order the runs: the first seed of all, then the others, for which `added` parts are too slow."""
-    added = {f"all and {part}" for part in SETTINGS["added"]}
-    runs = [Run(MEAN, seeds[0]), *(Run(variant, seeds[0]) for variant in variants())]
-    return runs + [Run(variant, seed) for seed in seeds[1:] for variant in variants() if variant not in added]
+    """Order the runs by what they tell: parts taken away, with all seeds, then parts alone, then added ones.
+
+    Added parts are slow and have the first seed alone.
+    """
+    names = list(variants())
+    alone = [name for name in names if name.endswith(" alone")]
+    added = [name for name in names if name.startswith("all and ")]
+    first = ["all", "base", *(name for name in names if name.startswith("without "))]
+    runs = [Run(name, seed) for kind in (first, alone) for seed in seeds for name in kind]
+    return [Run(MEAN, seeds[0]), *runs, *(Run(name, seeds[0]) for name in added)]
 
 
 def settings_of(run: Run, options: argparse.Namespace) -> TrainSettings:
@@ -154,7 +160,7 @@ def main() -> None:
     parser.add_argument("--left-out", type=Path, help="label map that is scored")
     parser.add_argument("--data", type=Path, help="folder of the pairs of pictures")
     parser.add_argument("--work", type=Path, help="folder for runs and framed slices")
-    parser.add_argument("--images", type=int, default=1600, help="that each run sees")
+    parser.add_argument("--images", type=int, default=2400, help="that each run sees")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--variants", nargs="+", choices=[MEAN, *variants()], help="default: all")
     parser.add_argument("--csv", type=Path, default=ROOT / "benchmarks" / "results" / "head_parts.csv")
