@@ -10,8 +10,8 @@ DATA the folder of the pairs of pictures (`pair_sets`), of which the choosing ca
 (`head_part_scores`).
 
 Each run adds its rows to `head_parts.csv` in `benchmarks/results`: one for each set, contrast and direction.
-A run whose rows are there is passed over. The runs of a seed whose anchors are drawn alike share them, because
-drawing takes a third of the time.
+A run whose rows are there is passed over. The runs of a seed whose anchors are drawn alike share them,
+because drawing takes a third of the time.
 """
 
 from __future__ import annotations
