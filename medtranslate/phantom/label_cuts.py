@@ -110,7 +110,9 @@ def draw_cut(head: LabelMap, rng: np.random.Generator, size: int, *, lesions: bo
         (patchy > rng.uniform(0.8, 2.0)).astype(np.int64),
         (_some(rng, _THICKER_MM), _some(rng, _FLUID_MM)),
         plane,
-        _draw_lesion(rng, head, places, plane) if lesions and rng.random() < _LESION else None,
+        _draw_lesion(rng, head, places, plane)
+        if lesions and head.mr is None and rng.random() < _LESION
+        else None,
     )
 
 
@@ -175,7 +177,8 @@ def paint_cut(
     A pixel has the mean of several voxels near it, which is the partial volume of a real one.
 
     Args:
-        values: value of each tissue in each image, [channels, tissues].
+        values: value of each tissue in each image, [channels, tissues]. The first is CT; the others show
+            the head's own MR if it has one.
         away: from the cut up to a neighbour that is painted in its place, in thicknesses.
 
     Returns:
@@ -201,7 +204,8 @@ def paint_cut(
         tissue[beyond] = 0
         if cut.lesion is not None:
             tissue[cut.lesion.covers(cut.voxels + across) & brain[tissue]] = cut.lesion.label
-        images += values[:, tissue]
+        images[0] += values[0, tissue]
+        images[1:] += values[1:, tissue] if head.mr is None else np.where(beyond, 0.0, head.mr.ravel()[place])
         inside = tissue > 0 if inside is None else inside
     images /= planes
     assert inside is not None
