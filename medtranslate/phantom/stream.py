@@ -75,8 +75,8 @@ def slices(  # noqa: PLR0913  # An option for each thing that a slice may have o
         seed: seed of all random numbers; item i of a seed does not depend on `count`.
         count: number of slices.
         size: pixels along both sides.
-        contrast: contrast of the MR: a sequence; "physics" (clinical sequences at random), "random" (per
-            tissue) or "both" (half and half).
+        contrast: contrast of MR that is painted: a sequence; "physics" (clinical sequences at random),
+            "random" (per tissue) or "both" (half and half).
         wanted: contrast of a second MR of the same slices.
         lesions: False omits them from the same heads and the same planes.
         skull_base: False omits the base of the skull, the orbits and the sinuses; the vault
@@ -96,7 +96,7 @@ def slices(  # noqa: PLR0913  # An option for each thing that a slice may have o
         values = [mr_values(stream, contrast) for stream, contrast in zip(streams, contrasts, strict=True)]
         drawn = cut(rng, values, size, lesions)
         images[:, index], inside[index, 0] = _with_noise(drawn, rng, streams), drawn.inside
-        told[index] = brightness(np.stack(values))
+        told[index] = brightness(np.stack(values)) if drawn.told is None else drawn.told
     ct, mr, *second = map(torch.from_numpy, images)
     heads, told_of = torch.from_numpy(inside), torch.from_numpy(told)
     return Slices(ct, mr, heads, second[0] if second else None, told_of)
@@ -106,13 +106,14 @@ def slices(  # noqa: PLR0913  # An option for each thing that a slice may have o
 class _Drawn:
     """CT and MRs [1 + contrasts, slices, size, size] without noise, and where the head is in the first slice.
 
-    `grain` is the noise of the CT in HU.
+    `grain` is the noise of the CT in HU; `told` is the brightness of the tissues of `TOLD` in real MR.
     """
 
     images: Floats
     inside: NDArray[np.bool_]
     plane: Plane
     grain: float
+    told: Floats | None = None
 
 
 def _painted_slice(
@@ -152,7 +153,7 @@ def _cut(
     for image, (sharp, soft) in zip(stack, (_CT_BLUR, *(_MR_BLUR,) * len(values)), strict=True):
         width = rng.uniform(sharp, soft) * size / 256
         ndimage.gaussian_filter(image, (0, width, width), output=image)
-    return _Drawn(stack, inside, cut.plane, rng.uniform(1.0, 5.0))
+    return _Drawn(stack, inside, cut.plane, rng.uniform(1.0, 5.0), head.told)
 
 
 def _with_noise(drawn: _Drawn, rng: np.random.Generator, streams: Sequence[np.random.Generator]) -> Floats:
