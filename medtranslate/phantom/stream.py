@@ -109,8 +109,8 @@ def slices(  # noqa: PLR0913  # An option for each thing that a slice may have o
 class _Drawn:
     """CT and MRs [1 + contrasts, slices, size, size] without noise, and where the head is in the first slice.
 
-    `grain` is the noise of the CT in HU; `told` is the brightness of the tissues of `TOLD` in the last MR, if it
-    is real.
+    `grain` is the noise of the CT in HU; `told` is the brightness of the tissues of `TOLD` in the last MR,
+    if it is real.
     """
 
     images: Floats
