@@ -78,14 +78,16 @@ def test_the_brightness_that_is_told_is_that_of_the_mr(folder):
     assert {name: known[name] for name in expected} == pytest.approx(expected, rel=1e-3)
 
 
-def test_a_cut_shows_the_mr_itself_and_the_ct_of_the_same_places(folder):
+def test_a_cut_shows_the_mr_itself_beside_what_is_painted_of_the_same_places(folder):
     head = read_labelled_head(folder / "head.nii.gz")
     hu = np.array([tissue.hu for tissue in TISSUES], np.float32)
     compared = set()
     for seed in range(6):
         rng = np.random.default_rng(seed)
         cut = draw_cut(head, rng, 96)
-        (ct, mr), _ = paint_cut(head, cut, np.stack([hu, np.full_like(hu, 777)]), rng, planes=1)
+        values = np.stack([hu, 2 * hu, np.full_like(hu, 777)])
+        (ct, painted, mr), _ = paint_cut(head, cut, values, rng, planes=1, own=True)
+        np.testing.assert_array_equal(painted, 2 * ct)
         for name, signal in (("fat", FAT), ("cortical bone", CORTICAL), ("white matter", 500.0)):
             shown = mr[ct == TISSUES[LABEL[name]].hu]
             np.testing.assert_allclose(shown, signal * 1000 / FAT, rtol=1e-3)
@@ -122,14 +124,22 @@ class _NoSteps(np.random.Generator):
         return np.zeros(size)
 
 
-def test_slices_tell_the_contrast_of_the_real_mr_in_both_images(folder):
+def test_the_mr_that_is_wanted_is_real_and_the_one_that_is_translated_is_painted(folder):
     head = read_labelled_head(folder / "head.nii.gz")
     made = slices(3, 4, 64, contrast="t2", wanted="flair", maps=[head], neighbours=1)
+    alone = slices(
+        3, 4, 64, contrast="t2", maps=[replace(head, mr=None, told=None)], lesions=False, neighbours=1
+    )
     assert made.told is not None
     assert made.wanted is not None
-    np.testing.assert_allclose(made.told.numpy(), np.broadcast_to(head.told, (4, 2, len(TOLD))))
-    assert float((made.mr - made.wanted).abs().median()) < 40  # their noise alone differs
-    assert made.mr.shape == (4, 3, 64, 64)
+    assert alone.told is not None
+    np.testing.assert_allclose(made.told[:, 1].numpy(), np.broadcast_to(head.told, (4, len(TOLD))))
+    np.testing.assert_array_equal(made.told[:, 0].numpy(), alone.told[:, 0].numpy())
+    white = (made.ct - 29).abs() < 1
+    shown = float(made.wanted[white].median())
+    assert shown == pytest.approx(500 * 1000 / FAT, rel=0.1)
+    assert abs(float(made.mr[white].median()) - shown) > 60
+    assert made.wanted.shape == (4, 3, 64, 64)
 
 
 def test_an_mr_on_another_grid_is_refused(folder, tmp_path):

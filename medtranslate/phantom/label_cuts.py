@@ -178,15 +178,16 @@ def paint_cut(
     rng: np.random.Generator,
     planes: int = 4,
     away: float = 0.0,
+    own: bool = False,
 ) -> tuple[Floats, NDArray[np.bool_]]:
     """Paint images of a cut: the mean of planes across its thickness, between whose pixels lie random steps.
 
     A pixel has the mean of several voxels near it, which is the partial volume of a real one.
 
     Args:
-        values: value of each tissue in each image, [channels, tissues]. The first is CT; the others show
-            the head's own MR if it has one.
+        values: value of each tissue in each image, [channels, tissues].
         away: from the cut up to a neighbour that is painted in its place, in thicknesses.
+        own: show the head's own MR in the last image.
 
     Returns:
         Images [channels, size, size], and True where the first plane shows the head.
@@ -211,8 +212,10 @@ def paint_cut(
         tissue[beyond] = 0
         for lesion in cut.lesions:
             tissue[lesion.covers(cut.voxels + across) & brain[tissue]] = lesion.label
-        images[0] += values[0, tissue]
-        images[1:] += values[1:, tissue] if head.mr is None else np.where(beyond, 0.0, head.mr.ravel()[place])
+        images += values[:, tissue]
+        if own:
+            assert head.mr is not None
+            images[-1] += np.where(beyond, 0.0, head.mr.ravel()[place]) - values[-1, tissue]
         inside = tissue > 0 if inside is None else inside
     images /= planes
     assert inside is not None

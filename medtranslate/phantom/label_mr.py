@@ -1,8 +1,8 @@
-"""The real MR of a label map, which stands for a painted one.
+"""The real MR of a label map: a truth for the generator of MR that no painted one can be.
 
-Cuts of such a map have the noise, shading and partial volume of a scanner, and details that no map has. Their
-CT is painted; the MR tells fat from muscle there, and diploe from cortical bone. What the MR does not show
-is not added: no lesions, no atrophy, no thicker bone.
+It has the noise, shading and partial volume of a scanner, and details that no map has. The CT of its cuts is
+painted; the MR tells fat from muscle there, and diploe from cortical bone. What the MR does not show is not
+added: no lesions, no atrophy, no thicker bone.
 """
 
 from __future__ import annotations
