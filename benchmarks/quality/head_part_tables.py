@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isnan, nan
 from statistics import fmean
+
+from benchmarks.ablation.rows import Row
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ Found = Mapping[str, Sequence[float]]
 """The values of one column: those of the seeds, by variant."""
 
 
-def tables(rows: Sequence[Mapping[str, str]], variants: Sequence[str]) -> str:
+def tables(rows: Sequence[Row], variants: Sequence[str]) -> str:
     """Lay out the tables of some variants in Markdown."""
     seeds = {name: {row["seed"] for row in rows if row["variant"] == name} for name in variants}
     shown = [name for name in variants if seeds[name]]
@@ -61,13 +64,13 @@ def tables(rows: Sequence[Mapping[str, str]], variants: Sequence[str]) -> str:
     return "\n".join(lines)
 
 
-def values_of(rows: Sequence[Mapping[str, str]], column: Column) -> dict[str, list[float]]:
+def values_of(rows: Sequence[Row], column: Column) -> dict[str, list[float]]:
     """Average a score over the sets of a column: a value for each seed of each variant."""
     found: dict[tuple[str, str], list[float]] = defaultdict(list)
     for row in rows:
         if row["set"].startswith(column.sets) and row["to"] == column.to:
-            value = float(row[column.score])
-            if value == value:  # a model of the brain window has no bone of 300 HU
+            value = float(row.get(column.score, nan))
+            if not isnan(value):  # a model of the brain window has no bone of 300 HU
                 found[row["variant"], row["seed"]].append(value)
     by_variant: dict[str, list[float]] = defaultdict(list)
     for (variant, _), values in sorted(found.items()):

@@ -1,7 +1,8 @@
 """What each part of the recipe of head-ct brings: small models with and without it, on equal images.
 
     python -m benchmarks.quality.head_parts --ct CT --mr MR --maps MAPS --left-out MAP --data DATA --work WORK
-    python -m benchmarks.quality.head_parts --table
+    python -m benchmarks.quality.head_parts --table --images 8000
+    python -m benchmarks.quality.head_parts --model RUN/model --left-out MAP --data DATA
 
 `head_parts.yaml` has the parts. A run trains a small model from noise with all of them, with all but one,
 with none (`base`), or with one of them alone; `added` are parts that the recipe has not. CT, MR and the label
@@ -11,7 +12,8 @@ DATA the folder of the pairs of pictures (`pair_sets`), of which the choosing ca
 
 Each run adds its rows to `head_parts.csv` in `benchmarks/results`: one for each set, contrast and direction.
 A run whose rows are there is passed over. The runs of a seed whose anchors are drawn alike share them,
-because drawing takes a third of the time.
+because drawing takes a third of the time. The second command prints the tables of what is there, the third
+those of other models, which are scored alike.
 """
 
 from __future__ import annotations
@@ -31,7 +33,8 @@ from benchmarks.ablation.rows import Row, append
 from benchmarks.ablation.run import commit
 from benchmarks.quality.head_part_scores import LESIONS, SCORES, open_cases, score
 from benchmarks.quality.head_part_tables import tables
-from medtranslate.config import TrainSettings, build, plain, read_yaml
+from medtranslate.checkpoint import load_model
+from medtranslate.config import TrainSettings, build, plain, read_documents, read_yaml
 from medtranslate.data import Source
 from medtranslate.training import batches
 from medtranslate.training.synthetic_pairs import Anchors, open_anchors
@@ -88,7 +91,7 @@ def plan(seeds: Sequence[int]) -> list[Run]:
 
 def settings_of(run: Run, options: argparse.Namespace) -> TrainSettings:
     """Build the settings of a run from the recipe, what is small in it, and the variant's change."""
-    recipe = read_yaml(ROOT / "pipelines" / "train_head.yaml")
+    recipe = read_documents(ROOT / "pipelines" / "train_head.yaml")[0]  # the stretch of small slices
     recipe.pop("command")
     given = {
         "ct": str(options.ct),
@@ -160,23 +163,28 @@ def main() -> None:
     parser.add_argument("--left-out", type=Path, help="label map that is scored")
     parser.add_argument("--data", type=Path, help="folder of the pairs of pictures")
     parser.add_argument("--work", type=Path, help="folder for runs and framed slices")
-    parser.add_argument("--images", type=int, default=2400, help="that each run sees")
+    parser.add_argument("--images", type=int, default=8000, help="that each run sees")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--variants", nargs="+", choices=[MEAN, *variants()], help="default: all")
     parser.add_argument("--csv", type=Path, default=ROOT / "benchmarks" / "results" / "head_parts.csv")
-    parser.add_argument("--table", action="store_true", help="print the tables of what is there")
+    parser.add_argument("--table", action="store_true", help="print the tables of the runs that are there")
+    parser.add_argument("--model", nargs="+", default=[], help="score these models, and train none")
     options = parser.parse_args()
     if options.table:
-        print(tables(read(options.csv), [MEAN, *variants()]))
+        shown = [row for row in read(options.csv) if row["images"] == str(options.images)]
+        print(tables(shown, [MEAN, *variants()]))
         return
-    missing = [
-        name for name in ("ct", "mr", "maps", "left_out", "data", "work") if not getattr(options, name)
-    ]
-    if missing:
+    given = ("left_out", "data") if options.model else ("ct", "mr", "maps", "left_out", "data", "work")
+    if missing := [name for name in given if not getattr(options, name)]:
         parser.error(f"give {', '.join('--' + name.replace('_', '-') for name in missing)}, or --table")
     torch.set_num_threads(1)
     runs = [run for run in plan(options.seeds) if run.variant in (options.variants or [MEAN, *variants()])]
     cases = open_cases(options.left_out, options.data)
+    if options.model:
+        loaded = {name: load_model(name, torch.device("cpu")) for name in options.model}
+        rows = [{"variant": name, "seed": 0, **row} for name in loaded for row in score(loaded[name], cases)]
+        print(tables(rows, options.model))
+        return
 
     def carry_out(run: Run) -> list[Row]:
         done = trained(run, options)
