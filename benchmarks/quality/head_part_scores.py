@@ -29,6 +29,7 @@ from medtranslate.checkpoint import Model
 from medtranslate.config import Modality
 from medtranslate.config.types import Contrast
 from medtranslate.io import Volume
+from medtranslate.io.layout import to_axial
 from medtranslate.metrics import Voxels, head_mask, invented, mae, outline
 from medtranslate.modality import OTHER
 from medtranslate.phantom import read_label_map
@@ -96,8 +97,9 @@ def open_cases(label_map: Path, data: Path) -> Cases:
 
 def whole_head(label_map: Path) -> WholeHead:
     heads = list(label_heads(label_map))
-    ct, share = heads[0].of("ct"), heads[0].fluid
-    assert share is not None
+    ct = heads[0].of("ct")
+    assert heads[0].fluid is not None
+    share = to_axial(heads[0].fluid)
     across, along, up = ct.spacing
     mask = outline((ct.values > BODY_HU).T, (up, along, across)).T
     places = np.array([at for at in range(0, ct.shape[2], EVERY_SLICE) if mask[:, :, at].any()])

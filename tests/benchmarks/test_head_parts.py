@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from benchmarks.ablation.rows import Row
-from benchmarks.quality.head_part_scores import LESIONS, SCORES, drawn
+from benchmarks.quality import head_part_scores
+from benchmarks.quality.head_part_scores import LESIONS, SCORES, drawn, of_whole_head, whole_head
 from benchmarks.quality.head_part_tables import TABLES, cell, differs, tables
 from benchmarks.quality.head_parts import (
     MEAN,
@@ -23,6 +24,7 @@ from benchmarks.quality.head_parts import (
     settings_of,
     variants,
 )
+from benchmarks.quality.head_volumes import Head
 from medtranslate.checkpoint import load_model
 from medtranslate.config import TrainSettings, plain
 from medtranslate.io import Volume
@@ -178,3 +180,31 @@ def test_slices_that_are_not_scored_stay_empty(small_model: Path) -> None:
     cleared, _ = translate_volume(head, model, "ct")
     inside = np.s_[12:28, 12:28, 1]
     assert np.allclose(whole.values[inside], cleared.values[inside], atol=1e-3)
+
+
+def lopsided() -> list[Head]:
+    """A head with a ventricle on one side alone, in one contrast."""
+    x, y, _ = np.indices((48, 48, 12)) - 23.5
+    radius = 2 * np.hypot(x, y)
+    ct = np.select([radius < 40, radius < 46], [35.0, 1000.0], -1000.0)
+    fluid = 2 * np.hypot(x - 4, y) < 6
+    ct[fluid] = 5
+    affine = np.diag([2.0, 2.0, 6.0, 1.0])
+    mr = Volume(np.where(ct > -500, 500, 0).astype(np.float32), affine, Meta(modality="mr"))
+    true = Volume(ct.astype(np.float32), affine, Meta(modality="ct"))
+    return [Head("lopsided t1", mr, true, "t1", Volume(fluid.astype(np.float32), affine))]
+
+
+def test_the_true_ct_has_the_best_scores(small_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    [head] = heads = lopsided()
+    model = load_model(small_model, torch.device("cpu"))
+    monkeypatch.setattr(head_part_scores, "label_heads", lambda path: iter(heads))
+    whole = whole_head(Path("lopsided.nii.gz"))
+    assert list(whole.places) == [0, 6]
+    true = head.of("ct")
+    for made, ventricles in ((true, 1), (true.with_values(true.values[::-1].copy()), 0)):
+        monkeypatch.setattr(head_part_scores, "drawn", lambda sources, *rest, made=made, **more: [made])
+        row = next(of_whole_head(model, whole))
+        assert (row["set"], row["to"], row["bone"]) == ("label map, t1", "ct", 1)
+        assert row["ventricles"] == pytest.approx(ventricles, abs=0.3)
+    assert row["mae"] > 0
