@@ -14,7 +14,7 @@ import shutil
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -230,27 +230,31 @@ class Node:
                 self._set(series, parcel.state, parcel.reason)
 
     def _undelivered(self, parcel: Parcel, why: str) -> None:
-        self.say(f"{parcel.series[:8]}: {why}; tried again later")
+        self.say(f"{parcel.series[:8]}: {why}")
         with self.inbox.lock:
             if series := self.inbox.series.get(parcel.series):
                 series.failures += 1
-                series.reason = f"{why}; tried again later"
+                series.reason = why
 
     def _set(self, series: Series, state: Any, reason: str = "") -> None:
         series.state, series.reason = state, reason
         self.say(f"{series.name[:8]}: {state}{f' ({reason})' if reason else ''}")
 
     def counts(self) -> Counter[str]:
-        """Count the series by state: `received` in all, of which some are queued, and those settled."""
+        """Count the series by state: `received` in all, those queued or held, and those settled."""
+        held = self.delivery.reasons()
         with self.inbox.lock:
-            states = Counter(series.state for series in self.inbox.series.values())
+            states = Counter(
+                "held" if _held(series, held) else series.state for series in self.inbox.series.values()
+            )
         with self.lock:
             settled = Counter(self.settled.values())
         waiting = states["receiving"] + states["queued"] + states["sending"]
         return Counter(
             {
-                "received": waiting + settled.total(),
+                "received": waiting + states["held"] + settled.total(),
                 "queued": waiting,
+                "held": states["held"],
                 "done": settled["done"],
                 "refused": settled["refused"],
             }
@@ -258,6 +262,7 @@ class Node:
 
     def report(self) -> Report:
         """Report on the node for its status page."""
+        held = self.delivery.reasons()
         with self.inbox.lock:
             latest = sorted(self.inbox.series.values(), key=lambda series: -series.received)[:SHOWN]
             listed = [
@@ -266,15 +271,20 @@ class Node:
                     "received": series.received,
                     "from": series.caller,
                     "images": series.images,
-                    "state": series.state,
+                    "state": "held" if _held(series, held) else series.state,
                     "failures": series.failures,
-                    "reason": series.reason,
+                    "reason": _held(series, held) or series.reason,
                 }
                 for series in latest
             ]
         with self.refusals.lock:
             refused = dict(self.refusals.counts)
         return {"title": self.rules.title, "counts": self.counts(), "series": listed, "refused": refused}
+
+
+def _held(series: Series, reasons: Mapping[str, str]) -> str:
+    """Give the reason for which the result of a series is held; empty if it is not."""
+    return reasons.get(series.key, "") if series.state == "sending" else ""
 
 
 def _header(path: Path) -> Dataset:

@@ -44,7 +44,7 @@ def test_a_series_comes_back_into_its_study(begin: Begin, archive: Archive, seri
     assert (result.StudyInstanceUID, result.PatientID) == ("1.2.1", "CANARY")
     assert leftovers(node) == []
     node.stop()
-    assert node.counts == {"received": 1, "queued": 0, "done": 1, "refused": 0}
+    assert node.counts == {"received": 1, "queued": 0, "held": 0, "done": 1, "refused": 0}
 
 
 @LOST_SOCKETS
@@ -429,7 +429,7 @@ def test_a_node_that_ends_goes_on_where_it_was(begin: Begin, archive: Archive, s
         "SYNTHETIC of 4",
     ]
     node.stop()
-    assert node.counts == {"received": 3, "queued": 0, "done": 2, "refused": 1}
+    assert node.counts == {"received": 3, "queued": 0, "held": 0, "done": 2, "refused": 1}
 
 
 def test_another_destination(begin: Begin, archive: Archive, series: Series, small_model: Path) -> None:
@@ -476,7 +476,7 @@ def test_the_status_page_names_no_patient(begin: Begin, archive: Archive, series
     node.settled(2)
     page = urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10).read().decode()
     told = json.loads(urllib.request.urlopen(f"http://localhost:{port}/status.json", timeout=10).read())
-    assert told["counts"] == {"received": 2, "queued": 0, "done": 1, "refused": 1}
+    assert told["counts"] == {"received": 2, "queued": 0, "held": 0, "done": 1, "refused": 1}
     assert told["refused"] == {"association of an unknown caller": 1}
     assert {each["state"] for each in told["series"]} == {"done", "refused"}
     journal = (node.folder / "node.jsonl").read_text()
