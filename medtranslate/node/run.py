@@ -46,7 +46,7 @@ _LOST = (
     "the process that worked on it was ended from outside, several times; it takes too much memory perhaps"
 )
 _TEMPORARY = ".medtranslate-*"
-_RULED_BY = ["Modality", "SeriesDescription", "BodyPartExamined"]
+_RULED_BY = ["Modality", "SeriesDescription", "BodyPartExamined", "SyntheticData"]
 
 Crew = Callable[
     [Callable[[int], Serve], Iterator[Task | None], int], Generator[tuple[Task, Made | None], None, None]
@@ -149,7 +149,12 @@ class Node:
     def _task(self, series: Series) -> Task | None:
         """Plan a series; None if it is settled, on its way, or of a rule that ignores it."""
         files = sorted(series.folder.glob("*.dcm"))
-        rule = choose_rule(self.rules, series.caller, _header(files[0]))
+        header = _header(files[0])
+        if header.get("SyntheticData") == "YES":
+            # An archive may send back to the node what the node has sent, again and again.
+            self._set(series, "ignored", "it is synthetic")
+            return None
+        rule = choose_rule(self.rules, series.caller, header)
         refused = self.refusal.get(series.name, "")
         if series.cut and not refused:
             refused = (

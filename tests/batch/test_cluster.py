@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,21 +27,38 @@ Settings = Callable[..., BatchSettings]
 Place = Callable[..., Path]
 
 STORE = 80 * 2**20
+AGENTS = (
+    "metrics_agent_port",
+    "metrics_export_port",
+    "dashboard_agent_listen_port",
+    "runtime_env_agent_port",
+)
+"""Ports of a node's agents. With ports that are given, a node does not wait for them to name theirs."""
+OPTIONS = ("dashboard-agent-grpc-port", *(name.replace("_", "-") for name in AGENTS[1:]))
+PATIENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_agent_register_timeout_ms": "600000"}
+"""Variables for a busy machine, where Ray's agents need longer than its 30 seconds to begin."""
+
+
+def agents() -> list[int]:
+    """Find a free port for each agent of a node."""
+    with ExitStack() as held:
+        free = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in AGENTS]
+        return [server.getsockname()[1] for server in free]
 
 
 @pytest.fixture
-def nodes() -> Iterator[Any]:
+def nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Two nodes with a core each, beside a head that does no work."""
     pytest.importorskip("ray", reason="ray is not installed: make test-cluster")
     from ray.cluster_utils import Cluster
 
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    head = {"num_cpus": 0, "object_store_memory": STORE, "include_dashboard": False}
+    for name, value in PATIENT.items():
+        monkeypatch.setenv(name, value)
     nodes = Cluster()
     try:
-        nodes.add_node(**head)
-        for _ in range(2):
-            nodes.add_node(num_cpus=1, object_store_memory=STORE)
+        for cores in (0, 1, 1):
+            ports = dict(zip(AGENTS, agents(), strict=True))
+            nodes.add_node(num_cpus=cores, object_store_memory=STORE, include_dashboard=False, **ports)
     except Exception as error:
         nodes.shutdown()
         give_way(str(error))
@@ -176,11 +193,12 @@ def test_a_token_is_taken_where_the_cluster_wants_one(
     account = {
         key: value for key, value in os.environ.items() if not key.startswith(("RAY_AUTH", "RAY_ADDR"))
     }
-    account |= {"HOME": str(tmp_path), "RAY_TMPDIR": str(short), "RAY_USAGE_STATS_ENABLED": "0"}
+    account |= {"HOME": str(tmp_path), "RAY_TMPDIR": str(short)} | PATIENT
     (tmp_path / ".ray").mkdir()
     (tmp_path / ".ray" / "auth_token").write_text("0123456789abcdef" * 4)
     ray = [sys.executable, "-m", "ray.scripts.scripts"]
     start = ["start", "--head", "--num-cpus=1", "--include-dashboard=false", f"--port={address[10:]}"]
+    start += [f"--{option}={port}" for option, port in zip(OPTIONS, agents(), strict=True)]
     mode = {} if head_has_it else {"RAY_AUTH_MODE": "disabled"}
     log = tmp_path / "head.log"
     with log.open("wb") as told:
@@ -220,7 +238,7 @@ def wait_until_it_listens(address: str, head: subprocess.Popen[bytes], log: Path
 
 
 def give_way(words: str) -> None:
-    """Skip where Ray gave up on a busy machine: its agent has 15 seconds to begin, and a node has 30."""
+    """Skip where Ray gave up on a busy machine: a node has 30 seconds to begin, whatever the settings."""
     if "timed out during startup" in words:
         pytest.skip("Ray gave up, as the machine is too busy")
 

@@ -229,6 +229,18 @@ def test_a_series_that_no_rule_fits_is_answered_by_a_report(
     assert sorted(each.Modality for each in archive.received) == ["CT", "DOC", "DOC", "DOC"]
 
 
+def test_a_result_that_the_archive_forwards_is_not_translated_again(
+    begin: Begin, archive: Archive, series: Series
+) -> None:
+    """With rules for both directions it would go to and fro for ever."""
+    node = begin()
+    send(node.port, series("one", SyntheticData="YES"))
+    until(lambda: node.said(": ignored (it is synthetic)"))
+    send(node.port, series("two", SyntheticData="NO"))
+    node.settled()
+    assert archive.counts().total() == 1
+
+
 def test_twenty_associations_at_once(begin: Begin, archive: Archive, series: Series) -> None:
     node = begin()
     all_files = [series(str(number), 2) for number in range(20)]
