@@ -120,14 +120,17 @@ class Delivery:
 
     Args:
         delivered: called with a parcel when all destinations have it.
-        failed: called with a parcel, after each failed try, and words about its reason and the next try.
+        failed: called after a failed try with a parcel, reason and next try in words, and if it is held.
 
     Attributes:
         held: parcels that a destination has rejected for good, with these words, by its title.
     """
 
     def __init__(
-        self, rules: NodeRules, delivered: Callable[[Parcel], None], failed: Callable[[Parcel, str], None]
+        self,
+        rules: NodeRules,
+        delivered: Callable[[Parcel], None],
+        failed: Callable[[Parcel, str, bool], None],
     ) -> None:
         self.rules, self.delivered, self.failed = rules, delivered, failed
         known: list[Destination] = [*(peer for peer in rules.peers if peer.port), *rules.dicomweb]
@@ -176,7 +179,7 @@ class Delivery:
                 continue
             except Exception as error:
                 ours = isinstance(error, Undelivered | SettingsError)
-                self.failed(parcel, f"{error if ours else type(error).__name__}; tried again later")
+                self.failed(parcel, f"{error if ours else type(error).__name__}; tried again later", False)
                 pause = min(self.rules.retry_most, self.rules.retry_first * 2.0 ** min(tries, 30))
                 tries += 1
                 with self.changed:
@@ -193,14 +196,22 @@ class Delivery:
                     waiting.append(self.held[to.title].pop(0)[0])
                 whole = not any(self._has(title, parcel) for title in parcel.to)
             if whole:
-                self.delivered(parcel)
+                self._deliver(parcel, to.title)
+
+    def _deliver(self, parcel: Parcel, title: str) -> None:
+        try:
+            self.delivered(parcel)
+        except OSError:  # a full disk has no room for the journal's line
+            with self.changed:
+                self.waiting[title].append(parcel)
+                self.changed.wait_for(self.ending.is_set, self.rules.retry_first)
 
     def _hold(self, parcel: Parcel, title: str, why: str) -> None:
         with self.changed:
             self.held[title].append((parcel, why))
             if parcel in (waiting := self.waiting.get(title, [])):
                 waiting.remove(parcel)
-        self.failed(parcel, why)
+        self.failed(parcel, why, True)
 
     def _has(self, title: str, parcel: Parcel) -> bool:
         return parcel in self.waiting[title] or any(parcel == held for held, _ in self.held[title])

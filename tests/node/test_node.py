@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
@@ -20,6 +21,8 @@ from pydicom.uid import SecondaryCaptureImageStorage
 from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.dsutils import encode
+
+from medtranslate.runtime import Journal
 
 from .conftest import ARCHIVE, LOST_SOCKETS, Archive, Running, called, copying_worker, free_port, send, until
 
@@ -232,11 +235,11 @@ def test_a_series_that_no_rule_fits_is_answered_by_a_report(
 def test_a_result_that_the_archive_forwards_is_not_translated_again(
     begin: Begin, archive: Archive, series: Series
 ) -> None:
-    """With rules for both directions it would go to and fro for ever."""
+    """With rules for both directions each would be translated into the other for ever."""
     node = begin()
-    send(node.port, series("one", SyntheticData="YES"))
+    send(node.port, series("one", SyntheticData="YES", ImageType=["DERIVED", "SECONDARY", "OTHER"]))
     until(lambda: node.said(": ignored (it is synthetic)"))
-    send(node.port, series("two", SyntheticData="NO"))
+    send(node.port, series("phantom", SyntheticData="YES", ImageType=["ORIGINAL", "PRIMARY", "OTHER"]))
     node.settled()
     assert archive.counts().total() == 1
 
@@ -419,6 +422,26 @@ def test_a_destination_that_is_away_is_tried_again(begin: Begin, archive: Archiv
     node.settled()
     assert archive.counts().total() == 1
     assert leftovers(node) == []
+
+
+def test_a_disk_without_room_for_the_journal_ends_no_delivery(
+    begin: Begin, archive: Archive, series: Series, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep, full = Journal.keep, [True, True]
+
+    def keep_or_fail(journal: Journal, key: str, value: Any) -> None:
+        if full:
+            full.pop()
+            raise OSError(errno.ENOSPC, "full")
+        keep(journal, key, value)
+
+    monkeypatch.setattr(Journal, "keep", keep_or_fail)
+    node = begin()
+    send(node.port, series("one"))
+    node.settled()
+    send(node.port, series("two"))
+    node.settled(2)
+    assert list(archive.counts().values()) == [1, 1]
 
 
 def test_a_node_that_ends_goes_on_where_it_was(begin: Begin, archive: Archive, series: Series) -> None:

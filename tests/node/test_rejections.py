@@ -67,6 +67,7 @@ def test_a_rejection_for_good_is_named_and_its_result_held(
     assert node.said(words)
     page = urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=60).read().decode()
     assert page.count(words) == 2
+    assert (node.folder / "node.jsonl").read_text().count(words) == 2
     assert archive.calls == 2  # one try each, though a retry would follow after 0.1 seconds
     archive.rejection = ()
     send(node.port, series("three"))
