@@ -142,7 +142,8 @@ def not_accepted(made: Association, peer: Peer) -> Rejected:
 
 def _reason(asked: PresentationContext, result: int | None) -> str:
     """Name what was asked for, and why it is not accepted."""
-    why = _RESULTS.get(result, "no reason given")
+    why = _RESULTS.get(result or 0, "no reason given")
     if why.startswith("transfer"):
         why += f": {', '.join(UID(syntax).name for syntax in asked.transfer_syntax)}"
-    return f"{UID(asked.abstract_syntax).name} ({why})"
+    kind = UID(asked.abstract_syntax or "")
+    return f"{kind.name} ({why})"
