@@ -93,6 +93,13 @@ def test_the_image_gets_the_torch_of_its_device(device: str, index: str, asked: 
     assert done.stdout == (expected if asked else "")
 
 
+def test_the_image_is_given_its_version_by_the_name_that_the_build_reads() -> None:
+    name = PROJECT["tool"]["hatch"]["version"]["raw-options"]["dist_name"]
+    assert name == PROJECT["project"]["name"]
+    variable = f"SETUPTOOLS_SCM_PRETEND_VERSION_FOR_{name.upper()}"
+    assert f"ENV {variable}=${{VERSION}}\n" in CONTAINERFILE.read_text(encoding="utf-8")
+
+
 def test_both_recipes_have_a_python_that_is_supported() -> None:
     version = re.findall(r"^ARG PYTHON=(\S+)$", CONTAINERFILE.read_text(encoding="utf-8"), re.MULTILINE)
     recipe = (ROOT / "containers" / "medtranslate.def").read_text(encoding="utf-8")
