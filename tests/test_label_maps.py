@@ -145,12 +145,12 @@ def test_lesions_lie_in_the_brain(shells):
     for seed in range(30):
         rng = np.random.default_rng(seed)
         cut = draw_cut(head, rng, 64)
-        if cut.lesion is None:
+        if not cut.lesions:
             continue
         painted, _ = paint_cut(head, cut, np.concatenate([marked, brain]), np.random.default_rng(1), planes=1)
         beside, _ = paint_cut(
             head,
-            type(cut)(**{**vars(cut), "lesion": None}),
+            type(cut)(**{**vars(cut), "lesions": ()}),
             np.concatenate([marked, brain]),
             np.random.default_rng(1),
             planes=1,

@@ -6,24 +6,27 @@ import pytest
 import torch
 
 from medtranslate import config
-from medtranslate.cli.run import pipelines
+from medtranslate.cli.run import documents, pipelines
 from medtranslate.model import Batch, PassSettings, VAECycleGAN
 
 README = Path(__file__).resolve().parents[1] / "pipelines" / "README.md"
 
 
-@pytest.mark.parametrize("name", pipelines())
-def test_a_shipped_pipeline_is_complete_and_valid(name: str) -> None:
-    values = config.read_yaml(pipelines()[name])
+STEPS = [(name, step) for name, path in pipelines().items() for step in range(len(documents(path)))]
+
+
+@pytest.mark.parametrize(("name", "step"), STEPS)
+def test_a_shipped_pipeline_is_complete_and_valid(name: str, step: int) -> None:
+    values = documents(pipelines()[name])[step]
     kind: type[object] = config.COMMANDS[values.pop("command")]
     settings = config.build(kind, values, name)
     written = config.plain(settings)
     assert all(key in written for key in values)
 
 
-@pytest.mark.parametrize("name", pipelines())
-def test_the_networks_of_a_training_pipeline_build_and_run(name: str) -> None:
-    values = config.read_yaml(pipelines()[name])
+@pytest.mark.parametrize(("name", "step"), STEPS)
+def test_the_networks_of_a_training_pipeline_build_and_run(name: str, step: int) -> None:
+    values = documents(pipelines()[name])[step]
     if values.pop("command") != "train":
         return
     settings = config.build(config.TrainSettings, values, name)

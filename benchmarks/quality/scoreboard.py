@@ -24,7 +24,7 @@ Columns are means over pictures. The CSV has intervals (95 % of a bootstrap over
 MAE, SSIM         masked, profile `image`, of 255 over the pair's window
 matched           MAE with the truth's histogram, which parts anatomy from contrast
 bone              Dice of 235 and more
-bone aligned      the same after the best shift and scale: shape, apart from how well a pair is aligned
+aligned           MAE and bone after the shift and scale that fit bone best
 fluid, truth      fluid less brain, in grey values; the areas are those of the true CT
 fluid Dice        overlap of dark parts inside the skull
 gradient          correlation of gradients
@@ -58,6 +58,7 @@ from medtranslate.metrics import Values
 
 COLUMNS = (
     "mae",
+    "mae aligned",
     "mae matched",
     "ssim",
     "bone",

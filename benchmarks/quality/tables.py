@@ -10,6 +10,7 @@ Row = dict[str, str | float]
 
 HEADINGS = {
     "mae": "MAE",
+    "mae aligned": "MAE aligned",
     "mae matched": "matched",
     "ssim": "SSIM",
     "true fluid": "truth",

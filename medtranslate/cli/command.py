@@ -21,6 +21,9 @@ from medtranslate.interrupts import raise_again
 
 Settings = TypeVar("Settings")
 
+_SHOWN = ("json", "quiet")
+"""Options that are no settings."""
+
 SOME_FAILED = 4
 """Exit code of a command that failed on some of many items."""
 
@@ -106,12 +109,8 @@ class SettingsCommand(click.Command, Generic[Settings]):
 
     def invoke(self, ctx: click.Context) -> None:
         """Settle the settings (option, then base, then default), act, answer."""
-        as_json, quiet = ctx.params.pop("json"), ctx.params.pop("quiet")
-        values = dict(self.base)
-        for name, value in ctx.params.items():
-            if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
-                values = merge(values, nest(path_of(name), value))
-        settings = build(self.kind, self.complete(values), self.origin)
+        as_json, quiet = ctx.params["json"], ctx.params["quiet"]
+        settings = build(self.kind, self.complete(self.given(ctx)), self.origin)
         self._require_inputs(settings)
         importlib.import_module(f"medtranslate.{self.room}")
         from medtranslate.runtime import one_line
@@ -125,6 +124,15 @@ class SettingsCommand(click.Command, Generic[Settings]):
         if answer.failure:
             print(f"error: {one_line(answer.failure)}", file=sys.stderr)
             ctx.exit(SOME_FAILED)
+
+    def given(self, ctx: click.Context) -> dict[str, Any]:
+        """Lay the options of the command line over the values of the file."""
+        values = dict(self.base)
+        for name, value in ctx.params.items():
+            if name in _SHOWN or ctx.get_parameter_source(name) is not ParameterSource.COMMANDLINE:
+                continue
+            values = merge(values, nest(path_of(name), value))
+        return values
 
     def complete(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Add settings that follow from the given ones; here none."""

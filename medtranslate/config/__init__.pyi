@@ -55,5 +55,6 @@ from .types import Weight as Weight
 from .types import nan_value as nan_value
 from .values import build as build
 from .values import plain as plain
+from .values import read_documents as read_documents
 from .values import read_yaml as read_yaml
 from .values import write_yaml as write_yaml

@@ -55,18 +55,31 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """Read the mapping in a YAML file, by `safe_load`.
 
     Raises:
-        SettingsError: the file is missing, is no YAML or holds no mapping.
+        SettingsError: the file is missing, is no YAML, or holds no mapping or several.
+    """
+    documents = read_documents(path)
+    if len(documents) > 1:
+        raise SettingsError(f"{path}: holds {len(documents)} YAML documents; write one")
+    return documents[0]
+
+
+def read_documents(path: Path) -> list[dict[str, Any]]:
+    """Read the mappings in a YAML file, one of each document, by `safe_load`; at least one.
+
+    Raises:
+        SettingsError: the file is missing, is no YAML, or a document holds no mapping.
     """
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        documents = list(yaml.safe_load_all(path.read_text(encoding="utf-8"))) or [None]
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: cannot be read ({error}); name an existing YAML file") from None
     except yaml.YAMLError as error:
         reason = " ".join(str(error).split())
         raise SettingsError(f"{path}: not plain YAML ({reason})") from None
-    if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
-        raise SettingsError(f"{path}: holds no settings; write `key: value` lines")
-    return values
+    for values in documents:
+        if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
+            raise SettingsError(f"{path}: holds no settings; write `key: value` lines")
+    return documents
 
 
 def write_yaml(settings: object, path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from medtranslate.phantom.head import Head, Lesion, draw_head
 from medtranslate.phantom.label_maps import LabelMap, read_label_map
+from medtranslate.phantom.label_mr import read_labelled_head
 from medtranslate.phantom.stream import Slices, rician, slices
 from medtranslate.phantom.study import HELD_OUT, LesionFound, Study, study, volume, write_study
 from medtranslate.phantom.tissues import (
@@ -42,6 +43,7 @@ __all__ = [
     "nearest_contrast",
     "nominal_brightness",
     "read_label_map",
+    "read_labelled_head",
     "rician",
     "signal",
     "slices",

@@ -12,9 +12,11 @@ from medtranslate.phantom.head import draw_waves
 from medtranslate.phantom.label_maps import DEPTHS, KINDS, STEP_MM, LabelMap
 from medtranslate.phantom.tissues import LABEL, TISSUES, Floats
 
-_LESION, _FLUID = 0.35, 0.45
-"""Share of the cuts with a lesion, and of lesions that are collections of fluid: cysts, cavities, hygromas,
-often beside the skull."""
+_NUMBERS = (0.45, 0.25, 0.2, 0.1)
+"""Shares of the cuts with so many lesions, from none on."""
+
+_FLUID = 0.35
+"""Share of the lesions that are collections of fluid: cysts, cavities, hygromas, often beside the skull."""
 
 _THICK_MM = (1.0, 3.0, 5.0, 8.0)
 """Thickness of slices; in thick ones, slanting bone reaches further in the window of the brain."""
@@ -66,7 +68,7 @@ class Cut:
         variant: [size, size], which of the variants holds.
         added: bone and fluid beneath the skull, in mm.
         plane: without the bends, in mm.
-        lesion: what of it lies outside the brain is not shown.
+        lesions: what of them lies outside the brain is not shown.
     """
 
     voxels: Floats
@@ -75,7 +77,7 @@ class Cut:
     variant: NDArray[np.int64]
     added: tuple[float, float]
     plane: Plane
-    lesion: Lesion | None
+    lesions: tuple[Lesion, ...]
 
 
 def draw_cut(head: LabelMap, rng: np.random.Generator, size: int, *, lesions: bool = True) -> Cut:
@@ -110,7 +112,7 @@ def draw_cut(head: LabelMap, rng: np.random.Generator, size: int, *, lesions: bo
         (patchy > rng.uniform(0.8, 2.0)).astype(np.int64),
         (_some(rng, _THICKER_MM), _some(rng, _FLUID_MM)),
         plane,
-        _draw_lesion(rng, head, places, plane) if lesions and rng.random() < _LESION else None,
+        _draw_lesions(rng, head, places, plane) if lesions and head.mr is None else (),
     )
 
 
@@ -149,6 +151,13 @@ def _tissues(rng: np.random.Generator) -> NDArray[np.uint8]:
     return found
 
 
+def _draw_lesions(
+    rng: np.random.Generator, head: LabelMap, places: Floats, plane: Plane
+) -> tuple[Lesion, ...]:
+    count = rng.choice(len(_NUMBERS), p=_NUMBERS)
+    return tuple(_draw_lesion(rng, head, places, plane) for _ in range(count))
+
+
 def _draw_lesion(rng: np.random.Generator, head: LabelMap, places: Floats, plane: Plane) -> Lesion:
     """Draw a lesion about a pixel of the plane."""
     size = plane.shape[0]
@@ -169,6 +178,7 @@ def paint_cut(
     rng: np.random.Generator,
     planes: int = 4,
     away: float = 0.0,
+    own: bool = False,
 ) -> tuple[Floats, NDArray[np.bool_]]:
     """Paint images of a cut: the mean of planes across its thickness, between whose pixels lie random steps.
 
@@ -177,6 +187,7 @@ def paint_cut(
     Args:
         values: value of each tissue in each image, [channels, tissues].
         away: from the cut up to a neighbour that is painted in its place, in thicknesses.
+        own: show the head's own MR in the last image.
 
     Returns:
         Images [channels, size, size], and True where the first plane shows the head.
@@ -199,9 +210,12 @@ def paint_cut(
         if any(cut.added):
             _add(cut.added, tissue, head.beneath.ravel()[place] * STEP_MM)
         tissue[beyond] = 0
-        if cut.lesion is not None:
-            tissue[cut.lesion.covers(cut.voxels + across) & brain[tissue]] = cut.lesion.label
+        for lesion in cut.lesions:
+            tissue[lesion.covers(cut.voxels + across) & brain[tissue]] = lesion.label
         images += values[:, tissue]
+        if own:
+            assert head.mr is not None
+            images[-1] += np.where(beyond, 0.0, head.mr.ravel()[place]) - values[-1, tissue]
         inside = tissue > 0 if inside is None else inside
     images /= planes
     assert inside is not None

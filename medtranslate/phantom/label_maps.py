@@ -54,6 +54,8 @@ class LabelMap:
         spacing: of the voxels in mm.
         lowest, highest: planes between which the head's slices are drawn.
         centre: of the head in those planes, in voxels.
+        mr: [X, Y, Z], a real MR of the head, 0 to about 1000; None where MR is painted.
+        told: [7], brightness of the tissues of `TOLD` in it, in [-1, 1].
     """
 
     codes: NDArray[np.uint16]
@@ -62,6 +64,8 @@ class LabelMap:
     lowest: float
     highest: float
     centre: Floats
+    mr: Floats | None = None
+    told: Floats | None = None
 
 
 def read_label_map(path: Path, table: Path | None = None) -> LabelMap:

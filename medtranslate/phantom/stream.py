@@ -77,7 +77,8 @@ def slices(  # noqa: PLR0913  # An option for each thing that a slice may have o
         size: pixels along both sides.
         contrast: contrast of the MR: a sequence; "physics" (clinical sequences at random), "random" (per
             tissue) or "both" (half and half).
-        wanted: contrast of a second MR of the same slices.
+        wanted: contrast of a second MR of the same slices. Cuts of a head that has an MR of its own show it
+            there.
         lesions: False omits them from the same heads and the same planes.
         skull_base: False omits the base of the skull, the orbits and the sinuses; the vault
             stays closed below the brain.
@@ -97,6 +98,8 @@ def slices(  # noqa: PLR0913  # An option for each thing that a slice may have o
         drawn = cut(rng, values, size, lesions)
         images[:, index], inside[index, 0] = _with_noise(drawn, rng, streams), drawn.inside
         told[index] = brightness(np.stack(values))
+        if drawn.told is not None:
+            told[index, -1] = drawn.told
     ct, mr, *second = map(torch.from_numpy, images)
     heads, told_of = torch.from_numpy(inside), torch.from_numpy(told)
     return Slices(ct, mr, heads, second[0] if second else None, told_of)
@@ -106,13 +109,15 @@ def slices(  # noqa: PLR0913  # An option for each thing that a slice may have o
 class _Drawn:
     """CT and MRs [1 + contrasts, slices, size, size] without noise, and where the head is in the first slice.
 
-    `grain` is the noise of the CT in HU.
+    `grain` is the noise of the CT in HU; `told` is the brightness of the tissues of `TOLD` in the last MR,
+    if it is real.
     """
 
     images: Floats
     inside: NDArray[np.bool_]
     plane: Plane
     grain: float
+    told: Floats | None = None
 
 
 def _painted_slice(
@@ -140,19 +145,19 @@ def _cut(
 ) -> _Drawn:
     """Cut a slice and its neighbours from one of the maps; CT and MR are blurred by different widths."""
     head, tissues = maps[int(rng.integers(len(maps)))], np.stack([ct_values(rng), *values])
-    seen = np.zeros(1, np.bool_)
+    seen, own = np.zeros(1, np.bool_), head.mr is not None and len(values) > 1
     while seen.mean() < _LEAST_HEAD:
         cut = draw_cut(head, rng, size, lesions=lesions)
-        images, inside = paint_cut(head, cut, tissues, rng)
+        images, inside = paint_cut(head, cut, tissues, rng, own=own)
         seen = ndimage.binary_opening(images[0] > _SEEN_HU, np.ones((5, 5), np.bool_))
     apart = rng.uniform(*_APART) if neighbours else 0.0
     away = [sign * apart * step for sign in (-1, 1) for step in range(1, neighbours + 1)]
-    beside = [paint_cut(head, cut, tissues, rng, away=each)[0] for each in away]
+    beside = [paint_cut(head, cut, tissues, rng, away=each, own=own)[0] for each in away]
     stack = np.stack([images, *beside], axis=1)
     for image, (sharp, soft) in zip(stack, (_CT_BLUR, *(_MR_BLUR,) * len(values)), strict=True):
         width = rng.uniform(sharp, soft) * size / 256
         ndimage.gaussian_filter(image, (0, width, width), output=image)
-    return _Drawn(stack, inside, cut.plane, rng.uniform(1.0, 5.0))
+    return _Drawn(stack, inside, cut.plane, rng.uniform(1.0, 5.0), head.told if own else None)
 
 
 def _with_noise(drawn: _Drawn, rng: np.random.Generator, streams: Sequence[np.random.Generator]) -> Floats:

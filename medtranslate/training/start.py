@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from itertools import pairwise
 from pathlib import Path
 
 from torch import Tensor
@@ -11,6 +12,8 @@ from torch import Tensor
 from medtranslate.checkpoint import Parent, as_parent, find_model, load_model
 from medtranslate.config import NetworkSettings, ScaleSettings, TrainSettings
 from medtranslate.errors import SettingsError
+from medtranslate.model import Generators
+from medtranslate.networks.enlarge import between, enlarged
 from medtranslate.training.resume import CHECKPOINT, read_weights
 from medtranslate.training.state import State
 
@@ -42,8 +45,10 @@ class Start:
 def read_start(settings: TrainSettings) -> Start | None:
     """Read the model that the settings name to start from, if any.
 
+    A network for slices of twice the side and fold, or four times, and so on, begins with enlarged weights.
+
     Raises:
-        SettingsError: anatomy, network or scale differ from the model's; names them.
+        SettingsError: anatomy, network or scale differ from the model's otherwise; names them.
         ModelRefused: there is no such model, or its terms forbid it.
         Unreadable: the checkpoint of the run that it belongs to is damaged.
     """
@@ -57,11 +62,13 @@ def read_start(settings: TrainSettings) -> Start | None:
             f"train --from {description.name}: anatomy is {settings.anatomy}, and the model's is"
             f" {description.anatomy}; leave --anatomy out, or train without --from"
         )
-    _require_same("network", settings.network, description.network, description.name)
+    sizes = between(description.network, settings.network)
+    if sizes is None or (sizes and settings.network.generator != "vae"):
+        _require_same("network", settings.network, description.network, description.name)
     _require_same("scale", settings.scale, description.scale, description.name)
     parent, notice = as_parent(folder, description)
     return Start(
-        model.generators.state_dict(),
+        _grown(model.generators.state_dict(), description.network, sizes or []),
         _discriminators(folder),
         parent,
         notice,
@@ -81,6 +88,27 @@ def start_from(state: State, start: Start) -> None:
             f"the calibration of {start.parent.name} does not hold for weights trained on from it and is"
             " dropped; `medtranslate calibrate` fits one"
         )
+
+
+def _grown(
+    state: Mapping[str, Tensor], network: NetworkSettings, sizes: Sequence[NetworkSettings]
+) -> Mapping[str, Tensor]:
+    """Give both generators the weights for larger slices, one size after the other."""
+    for before, after in pairwise((network, *sizes)):
+        fresh = Generators(after).state_dict()
+        state = {
+            f"{side}{name}": weight
+            for side in _SIDES
+            for name, weight in enlarged(_of(state, side), _of(fresh, side), before.fold).items()
+        }
+    return state
+
+
+_SIDES = ("to_ct.", "to_mr.")
+
+
+def _of(state: Mapping[str, Tensor], side: str) -> dict[str, Tensor]:
+    return {name.removeprefix(side): weight for name, weight in state.items() if name.startswith(side)}
 
 
 def _discriminators(folder: Path) -> Mapping[str, Tensor] | None:

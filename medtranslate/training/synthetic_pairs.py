@@ -79,7 +79,7 @@ def open_anchors(settings: TrainSettings, sources: Mapping[str, Source]) -> Anch
 
 @cache
 def _read_map(path: Path) -> phantom.LabelMap:
-    return phantom.read_label_map(path)
+    return phantom.read_labelled_head(path)
 
 
 def read_maps(settings: TrainSettings) -> tuple[phantom.LabelMap, ...]:

@@ -286,6 +286,74 @@ class TestRun:
         assert len(capsys.readouterr().err.splitlines()) == 1
         assert not trained
 
+    @pytest.fixture
+    def stretches(self, tmp_path: Path) -> Path:
+        path = tmp_path / "job.yaml"
+        path.write_text(
+            "command: train\nct: a\nmr: b\nout: small\nimages: 50\nloss: {kl: 0.5, cycle: 2.0}\n"
+            "---\nfrom: small\nout: large\nloss: {kl: 0.25}\n"
+            f"---\ncommand: phantom\nout: {tmp_path}/study\n"
+        )
+        return path
+
+    def test_documents_run_in_turn_and_take_over_the_settings_of_their_command(
+        self, stretches: Path, trained: list[TrainSettings], stub: Stub, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        studies: list[PhantomSettings] = []
+        stub("phantom", write_study=studies.append)
+        monkeypatch.setattr("medtranslate.cli.train._Train.complete", lambda self, values: dict(values))
+        assert cli.invoke(["run", str(stretches), "--set", "seed=3"]) == 0
+        small, large = trained
+        assert (small.out, small.parent) == (Path("small"), None)
+        assert (large.out, large.parent, large.images, large.ct) == (Path("large"), "small", 50, small.ct)
+        assert (large.loss.kl, large.loss.cycle) == (0.25, 2.0)
+        assert (small.seed, large.seed, studies[0].seed) == (3, 3, 3)
+
+    def test_resume_begins_what_has_not_begun(
+        self,
+        stretches: Path,
+        trained: list[TrainSettings],
+        monkeypatch: pytest.MonkeyPatch,
+        tmp_path: Path,
+    ) -> None:
+        text = stretches.read_text().rpartition("---")[0]
+        (tmp_path / "small").mkdir()
+        stretches.write_text(text.replace("small", f"{tmp_path}/small").replace("large", f"{tmp_path}/large"))
+        monkeypatch.setattr("medtranslate.cli.train._Train.complete", lambda self, values: dict(values))
+        assert cli.invoke(["run", str(stretches), "--resume"]) == 0
+        assert [settings.resume for settings in trained] == [True, False]
+
+    @pytest.mark.parametrize(
+        ("second", "said"),
+        [
+            ("out: small\n", "small is the output of several steps"),
+            ("out: large\nimages: many\n", "images"),
+            ("out: large\nloss: {cylce: 1}\n", "loss.cylce"),
+            ("- a\n", "holds no settings"),
+            ("command: sudo\n", "command is 'sudo'"),
+        ],
+    )
+    def test_a_fault_of_a_later_document_is_known_before_the_first_runs(
+        self,
+        stretches: Path,
+        trained: list[TrainSettings],
+        capsys: pytest.CaptureFixture[str],
+        second: str,
+        said: str,
+    ) -> None:
+        stretches.write_text(stretches.read_text().split("---")[0] + "---\n" + second)
+        assert cli.invoke(["run", str(stretches)]) == 2
+        assert said in capsys.readouterr().err
+        assert not trained
+
+    def test_one_output_for_all_documents_is_refused(
+        self, stretches: Path, trained: list[TrainSettings], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        stretches.write_text(stretches.read_text().rpartition("---")[0])
+        assert cli.invoke(["run", str(stretches), "--out", "mine"]) == 2
+        assert "an option holds for all steps" in capsys.readouterr().err
+        assert not trained
+
     def test_an_unknown_pipeline_names_the_shipped_ones(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert cli.invoke(["run", "nothing"]) == 2
         assert "phantom" in capsys.readouterr().err

@@ -49,6 +49,21 @@ def begin(settings) -> dict:
     return torch.load(settings.out / "checkpoint.pt", weights_only=True)
 
 
+def test_a_run_on_larger_slices_begins_with_enlarged_weights(settings, model):
+    network = describe(model).network
+    larger = replace(network, size=2 * network.size, fold=2 * network.fold)
+    done = fit(replace(settings, parent=str(model), network=larger, images=4, every=4, **STILL), quiet=True)
+    parent, child = load_model(str(model)), load_model(done["model"])
+    assert child.description.network.size == 2 * network.size
+    image = torch.nn.functional.interpolate(
+        torch.rand(2, 1, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1, size=network.size
+    )
+    with torch.no_grad():
+        known = parent.generators.to_ct.encode(image).mean
+        found = child.generators.to_ct.encode(image.repeat_interleave(2, 2).repeat_interleave(2, 3)).mean
+    assert float((found - known).abs().mean()) < 0.1 * float(known.std())
+
+
 def test_a_run_begins_with_the_weights_of_its_parent_and_names_it(settings, model):
     done = fit(replace(settings, parent=str(model), images=4, every=4, **STILL), quiet=True)
     parent, child = load_model(str(model)), load_model(done["model"])
