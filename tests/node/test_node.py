@@ -521,8 +521,9 @@ def test_the_status_page_names_no_patient(begin: Begin, archive: Archive, series
     assert "cut after 1 images" in page
     strange = urllib.request.Request(f"http://127.0.0.1:{port}/", headers={"Host": "evil.example:80"})
     for request in (strange, f"http://127.0.0.1:{port}/node.jsonl"):
-        with pytest.raises(HTTPError):
+        with pytest.raises(HTTPError) as caught:
             urllib.request.urlopen(request, timeout=10)
+        caught.value.close()
 
 
 def test_two_nodes_do_not_share_a_folder(begin: Begin) -> None:
