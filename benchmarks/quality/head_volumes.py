@@ -30,7 +30,7 @@ from medtranslate.config.types import Contrast
 from medtranslate.evaluation.mean_image import mean_image
 from medtranslate.io import Volume, read_volume
 from medtranslate.io.layout import to_axial, to_slices
-from medtranslate.metrics import Range, Values, head_mask, invented, mae, outline, tissue_scores
+from medtranslate.metrics import Range, Values, Voxels, head_mask, invented, mae, outline, tissue_scores
 from medtranslate.modality import OTHER
 from medtranslate.transforms import denormalise, normalise
 from medtranslate.translation import as_spoken, seams
@@ -227,15 +227,24 @@ def ventricle_dice(made: Values, truth: Values, fluid: Values, spacing: Sequence
         fluid: share of each voxel that is fluid in the label map.
         spacing: in mm.
     """
+    deep = deep_in(truth, spacing)
+    return dice(*(wide(found, spacing) & deep for found in (made < FLUID_HU, fluid > 0.5)))
+
+
+def deep_in(truth: Values, spacing: Sequence[float]) -> Voxels:
+    """Find voxels [X, Y, Z] inside the skull of a true CT in HU that are far from bone."""
     bone = truth >= BONE_LIMITS[1]
     skull = np.stack([ndimage.binary_fill_holes(plane) for plane in bone.T]).T
-    deep = skull & (ndimage.distance_transform_edt(~bone, sampling=spacing) > DEEP_MM)
+    deep: Voxels = skull & (ndimage.distance_transform_edt(~bone, sampling=spacing) > DEEP_MM)
+    return deep
+
+
+def wide(found: Voxels, spacing: Sequence[float]) -> Voxels:
+    """Leave out what is narrower than a ventricle, slice by slice."""
     reach = [round(NARROW_MM / side) for side in spacing[:2]]
     disc = np.hypot(*np.ogrid[-reach[0] : reach[0] + 1, -reach[1] : reach[1] + 1]) <= max(reach)
-    ours, theirs = (
-        ndimage.binary_opening(found, disc[:, :, None]) & deep for found in (made < FLUID_HU, fluid > 0.5)
-    )
-    return dice(ours, theirs)
+    opened: Voxels = ndimage.binary_opening(found, disc[:, :, None])
+    return opened
 
 
 def to_mr_and_back(

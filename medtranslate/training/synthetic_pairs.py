@@ -123,16 +123,20 @@ class FreshAnchors:
     maps: Sequence[phantom.LabelMap] = ()
 
     def draw(self, count: int, generator: torch.Generator) -> dict[str, Tensor]:
-        rendered = round(count * self.settings.anchor_rendered)
-        return self.mixed(count - rendered, rendered, generator)
+        return self.mixed(*self.shares(count), generator)
 
-    def mixed(self, phantoms: int, rendered: int, generator: torch.Generator) -> dict[str, Tensor]:
+    def shares(self, count: int) -> tuple[int, int, int]:
+        """Divide a count into digital heads, cuts of label maps and rendered CT."""
+        rendered = round(count * self.settings.anchor_rendered)
+        cut = round((count - rendered) * self.settings.anchor_labelled) if self.maps else 0
+        return count - rendered - cut, cut, rendered
+
+    def mixed(self, digital: int, cut: int, rendered: int, generator: torch.Generator) -> dict[str, Tensor]:
         """Draw so many of each kind."""
         seed = int(torch.randint(ANCHOR_SEEDS, (), generator=generator))
-        cut = round(phantoms * self.settings.anchor_labelled) if self.maps else 0
         parts = [
             still_anchor(self.settings, number, seed, maps)
-            for number, maps in ((phantoms - cut, ()), (cut, self.maps))
+            for number, maps in ((digital, ()), (cut, self.maps))
             if number
         ]
         if rendered:
@@ -161,7 +165,7 @@ class KeptAnchors:
 
     def __init__(self, fresh: FreshAnchors, settings: TrainSettings) -> None:
         self.fresh, self.seed, self.places = fresh, settings.seed, settings.anchor_kept
-        self.phantoms = self.places - round(self.places * settings.anchor_rendered)
+        self.ends = np.cumsum(fresh.shares(self.places))
         size = settings.network.size
         self.channels = (settings.network.shown, settings.network.shown, 1)
         shape = (self.places, sum(self.channels), size, size)
@@ -190,8 +194,10 @@ class KeptAnchors:
     def _fill(self, place: int) -> None:
         words = np.random.SeedSequence((self.seed, place)).generate_state(1, np.uint64)
         generator = torch.Generator().manual_seed(int(words[0] >> np.uint64(1)))
-        phantoms = int(place < self.phantoms)
-        drawn = self.fresh.mixed(phantoms, 1 - phantoms, generator)
+        digital, cut, rendered = (
+            int(kind == np.searchsorted(self.ends, place, "right")) for kind in range(3)
+        )
+        drawn = self.fresh.mixed(digital, cut, rendered, generator)
         self.images[place] = torch.cat([drawn[name] for name in NAMES], dim=1).half().numpy()
         self.facts[place] = torch.cat([drawn[name] for name in EXTRAS], dim=1).half().numpy()
         self.filled[place] = True

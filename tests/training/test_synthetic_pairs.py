@@ -13,16 +13,20 @@ from medtranslate.config import AugmentSettings, ScaleSettings
 from medtranslate.data import brightness_each, open_sources
 from medtranslate.io import Meta, Volume, write_volume
 from medtranslate.phantom import TOLD
+from medtranslate.training import synthetic_pairs
 from medtranslate.training.rendered import as_picture, rendered_anchor, rendered_kinds
 from medtranslate.training.synthetic_pairs import (
     NAMES,
     FreshAnchors,
+    KeptAnchors,
     anchor_count,
     anchor_slices,
     moved_anchor,
     open_anchors,
 )
 from medtranslate.transforms import scale_ct
+
+synthetic_pairs_still = synthetic_pairs.still_anchor
 
 
 @pytest.fixture
@@ -99,6 +103,24 @@ def test_kept_slices_are_of_both_kinds_by_their_share(kept):
     theirs = open_sources(replace(kept, ct="phantom:7-7"), quiet=True).sources["ct"].fixed(1)[0]
     same = [np.array_equal(ct, theirs.half().numpy()) for ct in anchors.images[:, :1]]
     assert same == [False, False, True]
+
+
+@pytest.mark.parametrize("labelled", [0.3, 0.8])
+def test_kept_slices_are_cut_from_label_maps_by_their_share(kept, labelled, monkeypatch):
+    """One slice at a time is kept, so a share that is rounded for each would be none or all."""
+    cut = []
+
+    def still_anchor(settings, count, seed, maps=()):
+        cut.append(bool(maps))
+        return synthetic_pairs_still(settings, count, seed)
+
+    monkeypatch.setattr(synthetic_pairs, "still_anchor", still_anchor)
+    sized = replace(kept, anchor_kept=12, anchor_rendered=1 / 6, anchor_labelled=labelled)
+    fresh = FreshAnchors(sized, rendered_kinds(opened(sized).fresh.kinds[0].source, sized), maps=(None,))
+    anchors = KeptAnchors(fresh, sized)
+    while not anchors.filled.all():
+        drawn(anchors, seed=len(cut))
+    assert (sum(cut), len(cut)) == (round(10 * labelled), 10)
 
 
 def test_rendered_slices_need_no_unpaired_image(settings):
