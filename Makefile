@@ -60,11 +60,13 @@ sbom: $(STAMP)
 	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
 		--output-file dist/sbom.cdx.json $(BIN)/python
 
-# DEVICE=cuda for one that computes on a GPU.
+# DEVICE=cuda for one that computes on a GPU; TORCH_INDEX=URL for another CUDA than that of PyPI's PyTorch.
 DEVICE ?= cpu
+IMAGE_PYTHON ?= 3.13
 BUILDER ?= podman
 image: $(STAMP)
 	$(BUILDER) build -f containers/Containerfile -t medtranslate:$(DEVICE) --build-arg DEVICE=$(DEVICE) \
+		--build-arg PYTHON=$(IMAGE_PYTHON) --build-arg TORCH_INDEX=$(TORCH_INDEX) \
 		--build-arg VERSION="$$($(BIN)/medtranslate --version | sed 's/.* //')" .
 
 $(STAMP): pyproject.toml constraints.txt

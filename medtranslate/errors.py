@@ -13,6 +13,7 @@
     │   ├── DiskFull                 the output's file system is full
     │   ├── Diverged                 training produced values that are not finite
     │   └── Undelivered              another node has not taken a file
+    │       └── Rejected             and will not, until a person changes a setting
     └── Interrupted           130    a signal ended the run; what it had reached is kept
 
 A message is one line that says what is wrong, in which file, with which numbers, and what to do.
@@ -79,6 +80,10 @@ class Diverged(RunFailed):
 
 
 class Undelivered(RunFailed):
+    pass
+
+
+class Rejected(Undelivered):
     pass
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ from types import ModuleType
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 import medtranslate
@@ -63,6 +65,47 @@ def test_the_image_runs_without_rights_and_builds_from_files_of_the_repository()
     assert all((ROOT / name).exists() for name in let_in)
     needed = {"README.md", "LICENSE", "medtranslate", "pipelines", "pyproject.toml", "constraints.txt"}
     assert needed <= set(let_in)
+
+
+(TORCH,) = re.findall(r"(?m)^torch==.+$", (ROOT / "constraints.txt").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(
+    ("device", "index", "asked"),
+    [
+        ("cpu", "", "https://download.pytorch.org/whl/cpu"),
+        ("cuda", "", ""),
+        ("cuda", "https://download.pytorch.org/whl/cu126", "https://download.pytorch.org/whl/cu126"),
+        ("gpu", "", None),
+    ],
+)
+def test_the_image_gets_the_torch_of_its_device(device: str, index: str, asked: str | None) -> None:
+    """The step of the recipe is run, with a program that prints its arguments in place of pip."""
+    steps = re.findall(r"(?ms)^RUN (.+?[^\\])$", CONTAINERFILE.read_text(encoding="utf-8"))
+    (step,) = [step.replace("\\\n", "") for step in steps if "TORCH_INDEX" in step]
+    script = step.replace("/opt/medtranslate/bin/pip", "echo")
+    known = {"PATH": os.environ["PATH"], "DEVICE": device, "TORCH_INDEX": index}
+    done = subprocess.run(["sh", "-c", script], cwd=ROOT, env=known, capture_output=True, text=True)
+    if asked is None:
+        assert (done.returncode, done.stderr) == (2, f"DEVICE={device}: give cpu or cuda\n")
+        return
+    expected = f"install --no-cache-dir --no-deps --index-url {asked} {TORCH}\n"
+    assert done.stdout == (expected if asked else "")
+
+
+def test_the_image_is_given_its_version_by_the_name_that_the_build_reads() -> None:
+    name = PROJECT["tool"]["hatch"]["version"]["raw-options"]["dist_name"]
+    assert name == PROJECT["project"]["name"]
+    variable = f"SETUPTOOLS_SCM_PRETEND_VERSION_FOR_{name.upper()}"
+    assert f"ENV {variable}=${{VERSION}}\n" in CONTAINERFILE.read_text(encoding="utf-8")
+
+
+def test_both_recipes_have_a_python_that_is_supported() -> None:
+    version = re.findall(r"^ARG PYTHON=(\S+)$", CONTAINERFILE.read_text(encoding="utf-8"), re.MULTILINE)
+    recipe = (ROOT / "containers" / "medtranslate.def").read_text(encoding="utf-8")
+    assert re.findall(r"^From: python:(\S+)-slim-bookworm$", recipe, re.MULTILINE) == version
+    assert f"IMAGE_PYTHON ?= {version[0]}" in (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert SpecifierSet(PROJECT["project"]["requires-python"]).contains(version[0])
 
 
 def test_the_apptainer_recipe_copies_no_file_to_where_the_build_hides_it() -> None:

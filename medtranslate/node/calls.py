@@ -10,9 +10,10 @@ from typing import Any
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import AE, evt
 from pynetdicom.association import Association
+from pynetdicom.presentation import PresentationContext
 
 from medtranslate.config import NodeRules, Peer
-from medtranslate.errors import Undelivered
+from medtranslate.errors import Rejected, Undelivered
 from medtranslate.io.dicom_files import without_comment
 from medtranslate.node.server import bind_socket
 from medtranslate.node.tls import client_context
@@ -24,6 +25,10 @@ DUPLICATE = 0x0111
 PLAIN = [ExplicitVRLittleEndian, ImplicitVRLittleEndian]
 _CONTEXTS = 128
 """Most presentation contexts of an association (PS3.8 9.3.2.2)."""
+_TRANSIENT = 2
+"""Result of a rejection that may pass (PS3.8 table 9-21)."""
+_RESULTS = {1: "rejected by its user", 3: "SOP class not supported", 4: "transfer syntax not supported"}
+"""Reasons not to accept a presentation context (PS3.8 table 9-18)."""
 
 
 class Messages(queue.Queue[Any]):
@@ -85,7 +90,8 @@ def association(
         handlers: of what the peer sends.
 
     Raises:
-        Undelivered: the peer does not answer, or rejects it.
+        Undelivered: the peer does not answer, hangs up, or rejects it for the moment.
+        Rejected: the peer rejects it for good, or accepts none of the contexts.
     """
     entity = AE(ae_title=rules.title)
     entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = TIMEOUT
@@ -104,10 +110,40 @@ def association(
             evt_handlers=[CALLING, *handlers],
         )
     if not made.is_established:
-        why = "rejects the association" if made.is_rejected else "does not answer"
-        raise Undelivered(f"{peer.title} {why}")
+        raise _failure(made, peer)
     try:
         yield made
     finally:
         if made.is_established:
             made.release()
+
+
+def _failure(made: Association, peer: Peer) -> Undelivered:
+    """Say why there is no association, by the answer to the request for one (PS3.8 9.3.4)."""
+    if made.is_rejected:
+        answer: Any = made.acceptor.primitive
+        reason = f"{answer.reason_str.lower().replace(' ae ', ' AE ')} ({answer.source_str.lower()})"
+        if answer.result == _TRANSIENT:
+            return Undelivered(f"{peer.title} rejects the association for the moment: {reason}")
+        return Rejected(f"{peer.title} rejects the association: {reason}")
+    if made.rejected_contexts and not made.accepted_contexts:
+        return not_accepted(made, peer)
+    if isinstance(made.dimse.msg_queue, Messages):  # the connection was opened
+        return Undelivered(f"{peer.title} hung up, or was silent, when it was asked for an association")
+    return Undelivered(f"{peer.title} does not answer{', or agrees on no TLS' if peer.tls else ''}")
+
+
+def not_accepted(made: Association, peer: Peer) -> Rejected:
+    """Name the SOP classes that a peer does not accept, each with the reason (PS3.8 9.3.3.2)."""
+    asked = {each.context_id: each for each in made.requestor.requested_contexts}
+    named = dict.fromkeys(_reason(asked[each.context_id], each.result) for each in made.rejected_contexts)
+    return Rejected(f"{peer.title} does not accept {', '.join(named)}")
+
+
+def _reason(asked: PresentationContext, result: int | None) -> str:
+    """Name what was asked for, and why it is not accepted."""
+    why = _RESULTS.get(result or 0, "no reason given")
+    if why.startswith("transfer"):
+        why += f": {', '.join(UID(syntax).name for syntax in asked.transfer_syntax)}"
+    kind = UID(asked.abstract_syntax or "")
+    return f"{kind.name} ({why})"

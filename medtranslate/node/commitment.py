@@ -24,7 +24,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]  # made when th
 )
 
 from medtranslate.config import NodeRules, Peer
-from medtranslate.errors import Undelivered
+from medtranslate.errors import Rejected, Undelivered
 from medtranslate.io.dicom_files import without_comment
 from medtranslate.node.calls import PLAIN, association
 from medtranslate.node.inbox import digest_of
@@ -109,6 +109,8 @@ class Commitments:
                 except Exception as error:
                     why = str(error) if isinstance(error, Undelivered) else type(error).__name__
                     self.say(f"report on storage commitment: {why}")
+                    if isinstance(error, Rejected):
+                        break
                     self.ending.wait(min(self.rules.retry_most, self.rules.retry_first * 2.0**tries))
                 if self.ending.is_set():
                     return

@@ -1,5 +1,7 @@
 """Sends results, one thread for each destination, until it has taken them, and confirmed if asked.
 
+A result that a destination rejects for good is held until that destination takes another one.
+
 A destination is a peer (C-STORE) or a DICOMweb server (STOW-RS). A result is a folder of DICOM files. Its
 `sent-NAME.txt` lists the files that a destination has taken, NAME being a digest of its title, so that a node
 that was killed goes on where it was.
@@ -10,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -21,9 +24,9 @@ from pydicom.uid import UID
 from pynetdicom import _config
 
 from medtranslate.config import NodeRules, Peer, WebServer
-from medtranslate.errors import SettingsError, Undelivered
+from medtranslate.errors import Rejected, SettingsError, Undelivered
 from medtranslate.io.dicom_files import without_comment
-from medtranslate.node.calls import DUPLICATE, PLAIN, TIMEOUT, association
+from medtranslate.node.calls import DUPLICATE, PLAIN, TIMEOUT, association, not_accepted
 from medtranslate.node.commitment import Reference
 from medtranslate.node.confirmation import Confirmations
 from medtranslate.node.durable import append, put
@@ -117,25 +120,33 @@ class Delivery:
 
     Args:
         delivered: called with a parcel when all destinations have it.
-        failed: called with a parcel and a reason after each failed try.
+        failed: called after a failed try with a parcel, reason and next try in words, and if it is held.
+
+    Attributes:
+        held: parcels that a destination has rejected for good, with these words, by its title.
     """
 
     def __init__(
-        self, rules: NodeRules, delivered: Callable[[Parcel], None], failed: Callable[[Parcel, str], None]
+        self,
+        rules: NodeRules,
+        delivered: Callable[[Parcel], None],
+        failed: Callable[[Parcel, str, bool], None],
     ) -> None:
         self.rules, self.delivered, self.failed = rules, delivered, failed
         known: list[Destination] = [*(peer for peer in rules.peers if peer.port), *rules.dicomweb]
         self.known = {each.title: each for each in known}
         self.confirmations = Confirmations(rules)
         self.waiting: dict[str, list[Parcel]] = {title: [] for title in self.known}
+        self.held: dict[str, list[tuple[Parcel, str]]] = defaultdict(list)
         self.changed = threading.Condition()
         self.ending = threading.Event()
 
     def add(self, parcel: Parcel) -> None:
-        """Send a parcel when its destinations' turns come; keep it, and say so, if one of them is unknown."""
+        """Send a parcel when its destinations' turns come; hold it, and say so, if one of them is unknown."""
         if gone := [title for title in parcel.to if title not in self.known]:
-            why = f"{gone[0]} is no peer with a port, nor a DICOMweb server; add it to `peers` or `dicomweb`"
-            self.failed(parcel, why)
+            why = f"{gone[0]} is no peer with a port, nor a DICOMweb server; add it to `peers` or `dicomweb`,"
+            why += " and start this node again"
+            self._hold(parcel, gone[0], why)
             return
         waits = [title for title in parcel.to if self._waits(parcel, self.known[title])]
         if not waits:
@@ -162,9 +173,13 @@ class Delivery:
                 parcel = waiting[0]
             try:
                 self._send(parcel, to)
+            except Rejected as error:
+                until = f"held until {to.title} takes another result, or this node starts again"
+                self._hold(parcel, to.title, f"{error}; {until}")
+                continue
             except Exception as error:
                 ours = isinstance(error, Undelivered | SettingsError)
-                self.failed(parcel, str(error) if ours else type(error).__name__)
+                self.failed(parcel, f"{error if ours else type(error).__name__}; tried again later", False)
                 pause = min(self.rules.retry_most, self.rules.retry_first * 2.0 ** min(tries, 30))
                 tries += 1
                 with self.changed:
@@ -177,9 +192,34 @@ class Delivery:
                 if self.ending.is_set() and self._waits(parcel, to):
                     return
                 waiting.remove(parcel)
-                whole = not any(parcel in self.waiting[title] for title in parcel.to)
+                if self.held[to.title]:  # one alone, for it may be rejected again
+                    waiting.append(self.held[to.title].pop(0)[0])
+                whole = not any(self._has(title, parcel) for title in parcel.to)
             if whole:
-                self.delivered(parcel)
+                self._deliver(parcel, to.title)
+
+    def _deliver(self, parcel: Parcel, title: str) -> None:
+        try:
+            self.delivered(parcel)
+        except OSError:  # a full disk has no room for the journal's line
+            with self.changed:
+                self.waiting[title].append(parcel)
+                self.changed.wait_for(self.ending.is_set, self.rules.retry_first)
+
+    def _hold(self, parcel: Parcel, title: str, why: str) -> None:
+        with self.changed:
+            self.held[title].append((parcel, why))
+            if parcel in (waiting := self.waiting.get(title, [])):
+                waiting.remove(parcel)
+        self.failed(parcel, why, True)
+
+    def _has(self, title: str, parcel: Parcel) -> bool:
+        return parcel in self.waiting[title] or any(parcel == held for held, _ in self.held[title])
+
+    def reasons(self) -> dict[str, str]:
+        """Give the reasons of the parcels that are held, by the names of their folders."""
+        with self.changed:
+            return {parcel.folder.name: why for held in self.held.values() for parcel, why in held}
 
     def _send(self, parcel: Parcel, to: Destination) -> None:
         """Send what a destination has not taken, and ask for storage commitment where wanted.
@@ -225,21 +265,27 @@ def send(files: Sequence[Path], peer: Peer, rules: NodeRules) -> Generator[Path,
 
     Raises:
         Undelivered: the peer does not answer, or does not take a file.
+        Rejected: as `association`; or the peer does not accept some files, and has all others.
     """
     kinds = {path: _kind(path) for path in files}
-    pairs = dict.fromkeys(kinds.values())
-    contexts = [(kind, PLAIN if syntax == PLAIN[0] else [syntax]) for kind, syntax in pairs]
-    with association(peer, rules, contexts) as made:
+    syntaxes = {kind: PLAIN if kind[1] == PLAIN[0] else [kind[1]] for kind in kinds.values()}
+    with association(peer, rules, [(kind, offered) for (kind, _), offered in syntaxes.items()]) as made:
         taken = {(each.abstract_syntax, each.transfer_syntax[0]) for each in made.accepted_contexts}
-        for number, (path, kind) in enumerate(kinds.items(), start=1):
+        fitting = {
+            path: kind
+            for path, kind in kinds.items()
+            if any((kind[0], syntax) in taken for syntax in syntaxes[kind])
+        }
+        for number, (path, kind) in enumerate(fitting.items(), start=1):
             with without_comment():
                 try:
                     # Bytes go as they are on the disk, unless the peer takes another syntax.
                     image = path if kind in taken else dcmread(path)
                     answer = made.send_c_store(image, msg_id=number % 2**16)
                 except (ValueError, RuntimeError) as error:
-                    # No presentation context, or the association has ended.
-                    raise Undelivered(f"{peer.title} does not take {kind[0].name}, or hung up") from error
+                    # The association has ended, or the file is damaged.
+                    where = f"file {number} of {len(files)}"
+                    raise Undelivered(f"{peer.title} does not take {where}, or hung up") from error
             status = answer.get("Status")
             if status is None:
                 raise Undelivered(f"{peer.title} hung up at file {number} of {len(files)}")
@@ -247,3 +293,5 @@ def send(files: Sequence[Path], peer: Peer, rules: NodeRules) -> Generator[Path,
             if status not in (0, DUPLICATE) and status >> 12 != 0xB:
                 raise Undelivered(f"{peer.title} answered 0x{status:04X} to file {number} of {len(files)}")
             yield path
+        if len(fitting) < len(files):
+            raise not_accepted(made, peer)

@@ -14,7 +14,8 @@ import shutil
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,7 @@ _LOST = (
     "the process that worked on it was ended from outside, several times; it takes too much memory perhaps"
 )
 _TEMPORARY = ".medtranslate-*"
-_RULED_BY = ["Modality", "SeriesDescription", "BodyPartExamined"]
+_RULED_BY = ["Modality", "SeriesDescription", "BodyPartExamined", "SyntheticData", "ImageType"]
 
 Crew = Callable[
     [Callable[[int], Serve], Iterator[Task | None], int], Generator[tuple[Task, Made | None], None, None]
@@ -122,7 +123,8 @@ class Node:
             free=rules.free_gb * 1e9,
         )
         self.refusals, self.lock = Refusals(say), threading.Lock()
-        self.settled: dict[str, str] = {key: str(value.get("state")) for key, value in kept.done.items()}
+        states = {key: str(value.get("state")) for key, value in kept.done.items()}
+        self.settled = {key: state for key, state in states.items() if state != "held"}
         self.refusal: dict[str, str] = {}
         self.commitments = Commitments(rules, settings.folder.absolute(), say)
         self.delivery = Delivery(rules, self._delivered, self._undelivered)
@@ -149,7 +151,12 @@ class Node:
     def _task(self, series: Series) -> Task | None:
         """Plan a series; None if it is settled, on its way, or of a rule that ignores it."""
         files = sorted(series.folder.glob("*.dcm"))
-        rule = choose_rule(self.rules, series.caller, _header(files[0]))
+        header = _header(files[0])
+        if header.get("SyntheticData") == "YES" and "DERIVED" in (header.get("ImageType") or ()):
+            # An archive may send back to the node what the node has sent, again and again.
+            self._set(series, "ignored", "it is synthetic")
+            return None
+        rule = choose_rule(self.rules, series.caller, header)
         refused = self.refusal.get(series.name, "")
         if series.cut and not refused:
             refused = (
@@ -229,35 +236,39 @@ class Node:
                 series.failures = 0
                 self._set(series, parcel.state, parcel.reason)
 
-    def _undelivered(self, parcel: Parcel, why: str) -> None:
-        self.say(f"{parcel.series[:8]}: {why}; tried again later")
+    def _undelivered(self, parcel: Parcel, why: str, held: bool) -> None:
+        self.say(f"{parcel.series[:8]}: {why}")
+        if held:
+            with self.lock, suppress(OSError):  # a line for people: no step reads it
+                self.kept.keep(parcel.folder.name, {"state": "held", "reason": why, "at": time.time()})
         with self.inbox.lock:
             if series := self.inbox.series.get(parcel.series):
                 series.failures += 1
-                series.reason = f"{why}; tried again later"
+                series.reason = why
 
     def _set(self, series: Series, state: Any, reason: str = "") -> None:
         series.state, series.reason = state, reason
         self.say(f"{series.name[:8]}: {state}{f' ({reason})' if reason else ''}")
 
     def counts(self) -> Counter[str]:
-        """Count the series by state: `received` in all, of which some are queued, and those settled."""
+        """Count the series by state: `received` in all, those queued or held, and those settled."""
+        reasons = self.delivery.reasons()
         with self.inbox.lock:
-            states = Counter(series.state for series in self.inbox.series.values())
+            states = Counter(_shown(series, reasons)[0] for series in self.inbox.series.values())
         with self.lock:
             settled = Counter(self.settled.values())
-        waiting = states["receiving"] + states["queued"] + states["sending"]
+        waiting, held = states["receiving"] + states["queued"] + states["sending"], states["held"]
         return Counter(
-            {
-                "received": waiting + settled.total(),
-                "queued": waiting,
-                "done": settled["done"],
-                "refused": settled["refused"],
-            }
+            received=waiting + held + settled.total(),
+            queued=waiting,
+            held=held,
+            done=settled["done"],
+            refused=settled["refused"],
         )
 
     def report(self) -> Report:
         """Report on the node for its status page."""
+        held = self.delivery.reasons()
         with self.inbox.lock:
             latest = sorted(self.inbox.series.values(), key=lambda series: -series.received)[:SHOWN]
             listed = [
@@ -266,15 +277,21 @@ class Node:
                     "received": series.received,
                     "from": series.caller,
                     "images": series.images,
-                    "state": series.state,
+                    "state": _shown(series, held)[0],
                     "failures": series.failures,
-                    "reason": series.reason,
+                    "reason": _shown(series, held)[1],
                 }
                 for series in latest
             ]
         with self.refusals.lock:
             refused = dict(self.refusals.counts)
         return {"title": self.rules.title, "counts": self.counts(), "series": listed, "refused": refused}
+
+
+def _shown(series: Series, held: Mapping[str, str]) -> tuple[str, str]:
+    """Give state and reason of a series; `held` if a destination has rejected its result for good."""
+    why = held.get(series.key) if series.state == "sending" else None
+    return ("held", why) if why else (series.state, series.reason)
 
 
 def _header(path: Path) -> Dataset:

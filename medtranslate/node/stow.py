@@ -51,7 +51,8 @@ def store(files: Sequence[Path], server: WebServer, rules: NodeRules) -> Generat
             try:
                 status, content = _post(connection, (server.url.path or "").rstrip("/"), path, headers)
             except ssl.SSLError as error:
-                raise Undelivered(f"{server.title} and this node agree on no TLS ({error.reason})") from error
+                why = ": ".join(filter(None, (error.reason, getattr(error, "verify_message", ""))))
+                raise Undelivered(f"{server.title} and this node agree on no TLS ({why})") from error
             except (OSError, HTTPException) as error:
                 raise Undelivered(f"{server.title} does not answer, or hung up at {place}") from error
             if len(content) > MOST_BYTES:

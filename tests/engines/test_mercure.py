@@ -1,4 +1,7 @@
-"""The module of mercure, called as mercure 0.4.1 calls it: two folders in variables, and task.json."""
+"""The module of mercure, called as mercure 0.4.1 calls it: two folders in variables, and task.json.
+
+The folder is one that mercure's own router and processor made of a study, with the values of its `Task`.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,20 @@ from medtranslate.records import Translation, read_result
 
 CANARY = "CANARY^NAME"
 Receive = Callable[..., Path]
+INFO = {
+    "action": "both",
+    "uid": "1.2.1",
+    "uid_type": "study",
+    "triggered_rules": {"all": True},
+    "applied_rule": "all",
+    "patient_name": CANARY,
+    "mrn": CANARY,
+    "acc": "",
+    "sender_address": "MISSING",
+    "mercure_version": "0.4.1",
+}
+MODULE = {"docker_tag": "medtranslate", "environment": "", "docker_arguments": "", "requires_root": False}
+PROCESS = {"module_name": "synthetic", "retain_input_images": True, "output": None}
 
 
 @pytest.fixture
@@ -36,11 +53,18 @@ def receive(tmp_path: Path, dicom_study: Path, small_model: Path) -> Receive:
                 header.PatientName = CANARY
                 name = f"{header.SeriesInstanceUID}#{header.SOPInstanceUID}"
                 header.save_as(folder / f"{name}.dcm")
-                (folder / f"{name}.tags").write_text("{}")
+                (folder / f"{name}.tags").write_text(json.dumps({"PatientName": CANARY}))
+        for path in folder.iterdir():
+            path.chmod(0o666)
         chosen = {"to": "mr", "model": str(small_model), "device": "cpu", **settings}
-        info = {"action": "both", "uid": "1.2", "uid_type": "study", "patient_name": CANARY, "mrn": CANARY}
-        process = {"module_name": "synthetic", "settings": chosen, "retain_input_images": False}
-        task = {"id": "1", "info": info, "dispatch": {}, "process": process, "study": {}}
+        task = {
+            "id": "1",
+            "info": INFO,
+            "dispatch": {"target_name": ["there"], "status": {"there": {"state": "waiting", "time": ""}}},
+            "process": {"module_config": {**MODULE, "settings": {"to": "ct"}}, "settings": chosen} | PROCESS,
+            "study": {"study_uid": "1.2.1", "received_series": ["one", CANARY], "complete_force": False},
+            "nomad_info": None,
+        }
         (folder / "task.json").write_text(json.dumps(task))
         return folder
 

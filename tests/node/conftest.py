@@ -47,11 +47,17 @@ def until(true: Callable[[], object], seconds: float = 600.0) -> None:
 
 
 class Archive:
-    """Peer that takes everything, or answers with `status`."""
+    """Peer that takes everything, or answers with `status`, or rejects associations with `rejection`.
+
+    Attributes:
+        rejection: result, source and reason (PS3.8 table 9-21).
+        calls: number of associations that it was asked for.
+    """
 
     def __init__(self, port: int = 0, context: Any = None) -> None:
         self.port, self.status, self.tries = port or free_port(), 0x0000, 0
         self.received: list[Dataset] = []
+        self.rejection, self.calls = (), 0
         self.context, self.server = context, None
         self.begin()
 
@@ -60,12 +66,18 @@ class Archive:
         entity.supported_contexts = AllStoragePresentationContexts
         self.server = entity.make_server(
             ("127.0.0.1", self.port),
-            evt_handlers=[(evt.EVT_C_STORE, self.take)],
+            evt_handlers=[(evt.EVT_REQUESTED, self.called), (evt.EVT_C_STORE, self.take)],
             ssl_context=self.context,
             server_class=ThreadedAssociationServer,
         )
         entity._servers.append(self.server)
         threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
+
+    def called(self, event: Any) -> None:
+        self.calls += 1
+        if self.rejection:
+            event.assoc.acse.send_reject(*self.rejection)
+            event.assoc.kill()
 
     def take(self, event: Any) -> int:
         self.tries += 1

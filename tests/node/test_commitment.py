@@ -307,5 +307,6 @@ def test_a_peer_that_knows_no_commitment_is_named(begin: Begin, archive: Archive
     peer = {"title": ARCHIVE, "address": "127.0.0.1", "port": archive.port, "confirm": True}
     node = begin(peers=[peer])
     send(node.port, series("one"))
-    until(lambda: node.said("tried again later"))
+    words = "does not accept Storage Commitment Push Model SOP Class (SOP class not supported); held until"
+    until(lambda: node.said(words))
     assert archive.counts().total() == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
@@ -20,6 +21,8 @@ from pydicom.uid import SecondaryCaptureImageStorage
 from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.dsutils import encode
+
+from medtranslate.runtime import Journal
 
 from .conftest import ARCHIVE, LOST_SOCKETS, Archive, Running, called, copying_worker, free_port, send, until
 
@@ -44,7 +47,7 @@ def test_a_series_comes_back_into_its_study(begin: Begin, archive: Archive, seri
     assert (result.StudyInstanceUID, result.PatientID) == ("1.2.1", "CANARY")
     assert leftovers(node) == []
     node.stop()
-    assert node.counts == {"received": 1, "queued": 0, "done": 1, "refused": 0}
+    assert node.counts == {"received": 1, "queued": 0, "held": 0, "done": 1, "refused": 0}
 
 
 @LOST_SOCKETS
@@ -229,6 +232,18 @@ def test_a_series_that_no_rule_fits_is_answered_by_a_report(
     assert sorted(each.Modality for each in archive.received) == ["CT", "DOC", "DOC", "DOC"]
 
 
+def test_a_result_that_the_archive_forwards_is_not_translated_again(
+    begin: Begin, archive: Archive, series: Series
+) -> None:
+    """With rules for both directions each would be translated into the other for ever."""
+    node = begin()
+    send(node.port, series("one", SyntheticData="YES", ImageType=["DERIVED", "SECONDARY", "OTHER"]))
+    until(lambda: node.said(": ignored (it is synthetic)"))
+    send(node.port, series("phantom", SyntheticData="YES", ImageType=["ORIGINAL", "PRIMARY", "OTHER"]))
+    node.settled()
+    assert archive.counts().total() == 1
+
+
 def test_twenty_associations_at_once(begin: Begin, archive: Archive, series: Series) -> None:
     node = begin()
     all_files = [series(str(number), 2) for number in range(20)]
@@ -409,6 +424,26 @@ def test_a_destination_that_is_away_is_tried_again(begin: Begin, archive: Archiv
     assert leftovers(node) == []
 
 
+def test_a_disk_without_room_for_the_journal_ends_no_delivery(
+    begin: Begin, archive: Archive, series: Series, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep, full = Journal.keep, [True, True]
+
+    def keep_or_fail(journal: Journal, key: str, value: Any) -> None:
+        if full:
+            full.pop()
+            raise OSError(errno.ENOSPC, "full")
+        keep(journal, key, value)
+
+    monkeypatch.setattr(Journal, "keep", keep_or_fail)
+    node = begin()
+    send(node.port, series("one"))
+    node.settled()
+    send(node.port, series("two"))
+    node.settled(2)
+    assert list(archive.counts().values()) == [1, 1]
+
+
 def test_a_node_that_ends_goes_on_where_it_was(begin: Begin, archive: Archive, series: Series) -> None:
     """With an unsent result, a series that waits, and one that was cut."""
     archive.end()
@@ -429,7 +464,7 @@ def test_a_node_that_ends_goes_on_where_it_was(begin: Begin, archive: Archive, s
         "SYNTHETIC of 4",
     ]
     node.stop()
-    assert node.counts == {"received": 3, "queued": 0, "done": 2, "refused": 1}
+    assert node.counts == {"received": 3, "queued": 0, "held": 0, "done": 2, "refused": 1}
 
 
 def test_another_destination(begin: Begin, archive: Archive, series: Series, small_model: Path) -> None:
@@ -476,7 +511,7 @@ def test_the_status_page_names_no_patient(begin: Begin, archive: Archive, series
     node.settled(2)
     page = urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10).read().decode()
     told = json.loads(urllib.request.urlopen(f"http://localhost:{port}/status.json", timeout=10).read())
-    assert told["counts"] == {"received": 2, "queued": 0, "done": 1, "refused": 1}
+    assert told["counts"] == {"received": 2, "queued": 0, "held": 0, "done": 1, "refused": 1}
     assert told["refused"] == {"association of an unknown caller": 1}
     assert {each["state"] for each in told["series"]} == {"done", "refused"}
     journal = (node.folder / "node.jsonl").read_text()
@@ -486,8 +521,9 @@ def test_the_status_page_names_no_patient(begin: Begin, archive: Archive, series
     assert "cut after 1 images" in page
     strange = urllib.request.Request(f"http://127.0.0.1:{port}/", headers={"Host": "evil.example:80"})
     for request in (strange, f"http://127.0.0.1:{port}/node.jsonl"):
-        with pytest.raises(HTTPError):
+        with pytest.raises(HTTPError) as caught:
             urllib.request.urlopen(request, timeout=10)
+        caught.value.close()
 
 
 def test_two_nodes_do_not_share_a_folder(begin: Begin) -> None:
