@@ -47,7 +47,8 @@ def test_exit_codes_are_those_of_the_contract() -> None:
         "MedtranslateError": 1,
         "UsageError": 2, "SettingsError": 2, "OutputExists": 2,
         "InputRefused": 3, "Unreadable": 3, "GeometryRefused": 3, "SeriesRefused": 3, "ModelRefused": 3,
-        "RunFailed": 5, "DiskFull": 5, "Diverged": 5, "Undelivered": 5, "Interrupted": 130,
+        "RunFailed": 5, "DiskFull": 5, "Diverged": 5, "Undelivered": 5,
+ "Rejected": 5, "Interrupted": 130,
     }  # fmt: skip
 
 
