@@ -148,6 +148,11 @@ def test_an_mr_on_another_grid_is_refused(folder, tmp_path):
     _saved(np.ones((80, 80, 80), np.float32), tmp_path / "mr" / "head.nii.gz", spacing=1.0)
     with pytest.raises(InputRefused, match="resample the map onto the MR"):
         read_labelled_head(tmp_path / "head.nii.gz")
+    shifted = nibabel.Nifti1Image(np.ones((80, 80, 80), np.float32), np.diag([2.0, 2.0, 2.0, 1.0]))
+    shifted.affine[0, 3] = 2.0
+    nibabel.save(shifted, tmp_path / "mr" / "head.nii.gz")
+    with pytest.raises(InputRefused, match="resample the map onto the MR"):
+        read_labelled_head(tmp_path / "head.nii.gz")
     _saved(np.ones((80, 80, 79), np.float32), tmp_path / "mr" / "head.nii.gz")
     with pytest.raises(InputRefused, match="resample the map onto the MR"):
         read_labelled_head(tmp_path / "head.nii.gz")

@@ -32,6 +32,9 @@ from medtranslate.records.places import stem_of
 FOLDER = "mr"
 """Folder beside the maps with the MR of some of them, each by the name of its map."""
 
+_SAME_MM = 0.01
+"""Largest difference of the affines of a map and its MR; formats round them."""
+
 _LARGEST = 1000.0
 _BRIGHTEST = 99.0
 """Percentile of the MR in the head that becomes the brightest tissue."""
@@ -59,18 +62,17 @@ def read_labelled_head(path: Path) -> LabelMap:
     head = read_label_map(path)
     folder = path.parent / FOLDER
     found = list_volumes(folder) if folder.is_dir() else []
-    mr = next((file for file in found if stem_of(file) == stem_of(path)), None)
-    if mr is None:
+    beside = next((file for file in found if stem_of(file) == stem_of(path)), None)
+    if beside is None:
         return head
-    axial = to_axial(read_volume(mr))
-    # From LPS to RAS order.
-    values = axial.values[::-1, ::-1]
-    if values.shape != head.codes.shape or not np.allclose(axial.spacing, head.spacing, rtol=1e-3):
+    mr, labels = read_volume(beside), read_volume(path)
+    if mr.shape != labels.shape or not np.allclose(mr.affine, labels.affine, atol=_SAME_MM):
         raise InputRefused(
-            f"{mr}: has {values.shape} voxels of {np.round(axial.spacing, 3)} mm, but its map {path} has "
-            f"{head.codes.shape} of {np.round(head.spacing, 3)} mm; resample the map onto the MR"
+            f"{beside}: its {mr.shape} voxels do not lie where the {labels.shape} of its map {path} do (shape"
+            " and affine are to be equal); resample the map onto the MR"
         )
-    return with_mr(head, values)
+    # From LPS to RAS order.
+    return with_mr(head, to_axial(mr).values[::-1, ::-1])
 
 
 def with_mr(head: LabelMap, values: Floats) -> LabelMap:
