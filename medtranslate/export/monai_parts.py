@@ -35,9 +35,8 @@ from medtranslate.records import NO_HEAD, Derivation, GateVerdict, Translation, 
 from medtranslate.records.places import record_of, stem_of
 from medtranslate.runtime import whole_outputs
 from medtranslate.transforms import from_metatensor, to_metatensor
-from medtranslate.translation.air import clear, examine, find_outline
+from medtranslate.translation.air import examine, find_outline, settle
 from medtranslate.translation.framed import Framed, frame
-from medtranslate.translation.seams import seams
 from medtranslate.translation.translator import pass_gate
 from medtranslate.translation.volume import JUDGED, windowed
 
@@ -176,7 +175,7 @@ class OntoSourced(MapTransform):
         slices = seen.blank()
         slices[seen.shown, *seen.box] = seen.unframed(images)
         outline = find_outline(seen) if known.anatomy == "head" else None
-        air_ml = clear(slices, outline) if outline else 0.0
+        air_ml, jumps = settle(seen, slices, outline, seen.seams())
         record = Translation(
             source=seen.source.source(),
             model=self.model.info(to),
@@ -184,9 +183,7 @@ class OntoSourced(MapTransform):
             gate=step.gate,
             plausibility=examine(seen, slices, outline, to, known.scale, air_ml) if outline else None,
             saturated=seen.saturated,
-            seams={"source": seen.seams(), "output": seams(slices[:, *seen.box])}
-            if len(slices) > 2
-            else None,
+            seams=jumps,
             precision="float32",
             warnings=[*seen.axial.meta.warnings, *windowed(to, self.model), *([] if outline else [NO_HEAD])],
         )

@@ -196,8 +196,9 @@ class Translation:
         gate: verdict of the model's input gate on the source; None if not recorded.
         plausibility: measures of implausible anatomy; None if not recorded, or if the model is not of heads.
         saturated: share of source voxels in the frame outside the model's input window.
-        seams: mean absolute second difference along the axis, {"source": ..., "output": ...},
-            each relative to its own range; None for pictures.
+        seams: mean absolute second difference along the axis, {"source": ..., "output": ...}, each relative
+            to its own range, and "unsmoothed", that of an output before its slices were smoothed along the
+            axis; None for pictures.
         contrast: of an MR that was translated; None for a CT, and for a model that does not see it.
         uncertainty: None without samples.
         precision: arithmetic of the network's convolutions.

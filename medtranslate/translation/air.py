@@ -12,6 +12,7 @@ from medtranslate.metrics.outline import REACH_MM
 from medtranslate.records import Plausibility
 from medtranslate.transforms import AIR, SCALP, VISIBLE, denormalise
 from medtranslate.translation.framed import Floats, Framed
+from medtranslate.translation.seams import steady
 
 SKIN_HU = -300.0
 """Threshold between air and the fat of the skin."""
@@ -96,6 +97,24 @@ def clear(slices: Floats, region: Outline, value: float = AIR) -> float:
         gone += int(np.count_nonzero(plane[outside] > 2 * VISIBLE - 1))
         plane[outside] = value
     return gone * region.ml / (region.step[0] * region.step[1])
+
+
+def settle(
+    framed: Framed, slices: Floats, region: Outline | None, source_seams: float
+) -> tuple[float, dict[str, float] | None]:
+    """Clear the air of a translation [Z, Y, X] in [-1, 1], and steady its slices, in place.
+
+    Args:
+        region: head of the source; None clears nothing.
+
+    Returns:
+        The result of `clear`, and seams for the record; None with fewer than three slices.
+    """
+    air_ml = clear(slices, region) if region else 0.0
+    if len(slices) < 3:
+        return air_ml, None
+    inside, slice_mm = slices[:, *framed.box], framed.axial.spacing[2]
+    return air_ml, steady(inside, source_seams, slice_mm, lambda: region and clear(slices, region))
 
 
 def examine(

@@ -28,11 +28,10 @@ from medtranslate.modality import OTHER
 from medtranslate.networks import Posterior
 from medtranslate.records import NO_HEAD, UNCALIBRATED, WINDOWED, Translation, Uncertainty
 from medtranslate.runtime import staged
-from medtranslate.translation.air import Outline, clear, examine, find_outline
+from medtranslate.translation.air import Outline, clear, examine, find_outline, settle
 from medtranslate.translation.contrast import LOOKED_AT, seen_contrast
 from medtranslate.translation.framed import Floats, Framed, Places, frame
 from medtranslate.translation.samples import spread_of
-from medtranslate.translation.seams import seams
 
 PIXELS = {"cpu": 2**18, "cuda": 2**22}
 """Pixels of a pass that keep a device busy. With more, a CPU becomes slower: they leave its caches."""
@@ -244,10 +243,9 @@ def _finish(
     The memory of the slices is overwritten.
     """
     seen, made, spread = work.seen, work.made, work.spread
-    outline = work.outline and work.outline.result()
+    outline = work.outline.result() if work.outline else None
     scale, source = model.description.scale, seen.source
-    air_ml = clear(made, outline) if outline else 0.0
-    inside = made[:, *seen.box]
+    air_ml, jumps = settle(seen, made, outline, work.seams.result())
     record = Translation(
         source=source.source(),
         model=model.info(to),
@@ -255,7 +253,7 @@ def _finish(
         gate=judge(work.looks, model.gate, source, OTHER[to], model.description.anatomy),
         plausibility=examine(seen, made, outline, to, scale, air_ml) if outline else None,
         saturated=seen.saturated,
-        seams={"source": work.seams.result(), "output": seams(inside)} if len(made) > 2 else None,
+        seams=jumps,
         contrast=seen_contrast(work.contrasts, work.views, scale) if work.contrasts else None,
         precision="float32" if model.precision is torch.float32 else "bfloat16",
         seconds=round(seconds, 3),
