@@ -72,7 +72,7 @@ TISSUES: tuple[Tissue, ...] = (
     Tissue("calcification", 24, 210, 90, 0.30, 700, 30),
     Tissue("tumour", 25, 41, 7, 0.92, 1250, 125),
     Tissue("oedema", 26, 20, 4, 0.93, 1150, 140),
-    Tissue("haemorrhage", 27, 67, 7, 0.80, 750, 75),
+    Tissue("haemorrhage", 27, 67, 7, 0.80, 900, 40),  # some days old: deoxyhaemoglobin
     Tissue("infarct", 28, 19, 4, 0.94, 1200, 150),
 )
 """All tissues; the index is the label."""
@@ -163,6 +163,9 @@ def mr_values(rng: np.random.Generator, contrast: StreamContrast) -> Floats:
     t2 = column("t2") * jitter[2]
     if contrast == "physics" and protocol.te > _TRAIN_MS:
         t2[_FATTY] *= rng.uniform(1.0, 3.0)
+    if contrast == "physics":
+        t1[_BLED] *= rng.uniform(0.35, 0.6) if rng.random() < 0.5 else rng.uniform(0.9, 1.2)
+        t2[_BLED] *= rng.uniform(0.7, 1.3)
     values = signal(protocol, column("pd") * jitter[1], t1, t2)
     values *= 1000.0 / values.max()
     return values
@@ -172,6 +175,11 @@ _ENHANCING = [LABEL[name] for name in ("venous blood", "dura", "mucosa", "tumour
 _FATTY, _TRAIN_MS = [LABEL[name] for name in ("fat", "diploe", "marrow")], 60.0
 """Fat decays more slowly in echo trains, by which long echo times are measured (Henkelman et al., "Why fat is
 bright in RARE and fast spin-echo imaging", JMRI 2 (1992) 533); the factor of up to three is an estimate."""
+_BLED = LABEL["haemorrhage"]
+"""A bleeding that is dense in CT is dark in T2 for some two weeks. In T1 it is as grey matter at first, and
+bright from the third day on, when methaemoglobin forms (Bradley, "MR appearance of hemorrhage in the brain",
+Radiology 189 (1993) 15). The relaxation times are estimates of our own."""
+
 _ENHANCED = 0.35
 """Factor of the T1 of tissues that take up contrast agent, in the middle of the range that is drawn."""
 

@@ -104,6 +104,8 @@ def settle(
 ) -> tuple[float, dict[str, float] | None]:
     """Clear the air of a translation [Z, Y, X] in [-1, 1], and steady its slices, in place.
 
+    Slices with empty ones between them are not smoothed.
+
     Args:
         region: head of the source; None clears nothing.
 
@@ -114,6 +116,8 @@ def settle(
     if len(slices) < 3:
         return air_ml, None
     inside, slice_mm = slices[:, *framed.box], framed.axial.spacing[2]
+    if len(framed.shown) <= np.ptp(framed.shown):
+        slice_mm = np.inf
     return air_ml, steady(inside, source_seams, slice_mm, lambda: region and clear(slices, region))
 
 
