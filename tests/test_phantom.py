@@ -211,6 +211,18 @@ def test_fat_is_bright_in_some_t2_as_echo_trains_show_it() -> None:
     assert t2.max() > 0.6
 
 
+def test_a_dense_bleeding_is_dark_in_t2_and_bright_in_some_t1() -> None:
+    values = np.stack([mr_values(np.random.default_rng(seed), "physics") for seed in range(400)])
+    blood, fat, csf, grey, white = (
+        values[:, LABEL[name]] for name in ("haemorrhage", "fat", "csf", "grey matter", "white matter")
+    )
+    t2 = csf > 2 * white
+    assert np.mean(blood[t2] < 0.85 * white[t2]) > 0.9
+    t1 = (fat > white) & (white > 1.05 * grey) & (csf < grey)
+    assert t1.sum() > 80
+    assert 0.3 < np.mean(blood[t1] > 1.05 * white[t1]) < 0.7
+
+
 def test_contrast_changes_mr_alone() -> None:
     contrasts: tuple[StreamContrast, ...] = ("t1", "t2", "flair", "physics", "random", "both")
     made = {contrast: phantom.slices(9, 4, 48, contrast=contrast) for contrast in contrasts}

@@ -164,7 +164,7 @@ def mr_values(rng: np.random.Generator, contrast: StreamContrast) -> Floats:
     if contrast == "physics" and protocol.te > _TRAIN_MS:
         t2[_FATTY] *= rng.uniform(1.0, 3.0)
     if contrast == "physics":
-        t1[_BLED] *= rng.uniform(0.35, 0.6) if rng.random() < 0.5 else rng.uniform(0.9, 1.2)
+        t1[_BLED] *= rng.uniform(0.22, 0.42) if rng.random() < 0.5 else rng.uniform(0.9, 1.2)
         t2[_BLED] *= rng.uniform(0.7, 1.3)
     values = signal(protocol, column("pd") * jitter[1], t1, t2)
     values *= 1000.0 / values.max()
