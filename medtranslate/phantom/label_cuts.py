@@ -12,10 +12,10 @@ from medtranslate.phantom.head import draw_waves
 from medtranslate.phantom.label_maps import DEPTHS, KINDS, STEP_MM, LabelMap
 from medtranslate.phantom.tissues import LABEL, TISSUES, Floats
 
-_NUMBERS = (0.45, 0.25, 0.2, 0.1)
+_NUMBERS = (0.25, 0.35, 0.25, 0.15)
 """Shares of the cuts with so many lesions, from none on."""
 
-_FLUID = 0.35
+_FLUID = 0.25
 """Share of the lesions that are collections of fluid: cysts, cavities, hygromas, often beside the skull."""
 
 _THICK_MM = (1.0, 3.0, 5.0, 8.0)
@@ -28,7 +28,9 @@ maps are of few and mostly young people. Skulls of others are thicker, and brain
 _TABLE_MM = 1.5
 """Inner table of bone that is added; the rest of it is diploe."""
 
-_LESIONS = ("tumour", "oedema", "haemorrhage", "infarct", "calcification")
+_LESIONS = {"tumour": 0.15, "oedema": 0.15, "haemorrhage": 0.35, "infarct": 0.15, "calcification": 0.2}
+"""Shares of the other lesions. Those that are dense are more frequent than in patients: what is rare is lost."""
+
 _BRAIN = [
     LABEL[name]
     for name in ("grey matter", "white matter", "deep nuclei", "pallidum", "brainstem", "cerebellar cortex")
@@ -165,7 +167,7 @@ def _draw_lesion(rng: np.random.Generator, head: LabelMap, places: Floats, plane
     fluid = rng.random() < _FLUID
     radii = rng.uniform(3.0, 40.0 if fluid else 25.0) * rng.uniform(0.5, 1.0, 3)
     rough = 0.35 * field(draw_waves(rng, 6, 10, 40, 1.0), plane)
-    label = LABEL["csf" if fluid else _LESIONS[int(rng.integers(len(_LESIONS)))]]
+    label = LABEL["csf" if fluid else rng.choice([*_LESIONS], p=[*_LESIONS.values()])]
     return Lesion(
         label, (centre / head.spacing).astype(np.float32), (radii / head.spacing).astype(np.float32), rough
     )
