@@ -29,7 +29,7 @@ _TABLE_MM = 1.5
 """Inner table of bone that is added; the rest of it is diploe."""
 
 _LESIONS = {"tumour": 0.15, "oedema": 0.15, "haemorrhage": 0.35, "infarct": 0.15, "calcification": 0.2}
-"""Shares of the other lesions. Those that are dense are more frequent than in patients: what is rare is lost."""
+"""Shares of the other lesions. Dense ones are more frequent than in patients, since what is rare is lost."""
 
 _BRAIN = [
     LABEL[name]
