@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import yaml
 
-from medtranslate.config import TrainSettings
+from medtranslate.config import NetworkSettings, ScaleSettings, TrainSettings
+from medtranslate.data import frame_pairs
 from medtranslate.errors import InputRefused, SettingsError
 from medtranslate.phantom import LABEL, TISSUES, TOLD, read_label_map, slices
 from medtranslate.phantom.label_cuts import draw_cut, paint_cut
@@ -133,6 +134,20 @@ def test_the_planes_below_and_above_a_cut_are_painted_beside_it(shells):
     again = slices(4, 12, 64, contrast="t1", wanted="t2", lesions=False, maps=[read_label_map(shells)])
     shown = [(each > -300).float().sum(dim=(1, 2, 3)) for each in (made.ct[:, :1], again.ct)]
     assert (shown[0] - shown[1]).abs().max() < 30  # the cut is the same; its noise is not
+
+
+def test_no_cut_shows_fat_alone_which_a_brain_window_hides(tmp_path):
+    places = np.indices((60, 60, 60)) * 2.5
+    ball = ((places - 75.0) ** 2).sum(axis=0) < 65.0**2
+    labels = np.where(ball, np.where(places[2] > 80.0, 2, 1), 0).astype(np.uint8)  # the upper half is fat
+    nibabel.save(nibabel.Nifti1Image(labels, np.diag([2.5, 2.5, 2.5, 1.0])), tmp_path / "fat.nii.gz")
+    (tmp_path / "fat.yaml").write_text(yaml.safe_dump({"tissues": {0: "air", 1: "white matter", 2: "fat"}}))
+    made = slices(1, 24, 64, contrast="t1", wanted="t2", maps=[read_label_map(tmp_path / "fat.nii.gz")])
+    network = NetworkSettings(size=64, channels=(32, 64))
+    ct, _, _ = frame_pairs(
+        made.ct, made.mr, made.wanted, network, ScaleSettings()
+    )  # refuses what shows no head
+    assert len(ct) == 24
 
 
 def test_lesions_lie_in_the_brain(shells):

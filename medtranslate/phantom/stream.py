@@ -29,8 +29,8 @@ contrast at some 3.5 line pairs a cm, which is a sigma of 0.53 mm; resampled pic
 _APART = (0.8, 1.5)
 """From a slice to its neighbour, in thicknesses: slices may overlap, or have gaps between them."""
 
-_SEEN_HU = -100.0
-"""HU of what counts as seen there."""
+_SEEN_HU = 0.0
+"""HU of what counts as seen there: a brain window shows no fat."""
 
 
 @dataclass(frozen=True, eq=False)
