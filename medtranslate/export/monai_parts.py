@@ -31,14 +31,14 @@ from medtranslate.modality import MODALITIES, OTHER
 from medtranslate.model import Generators
 from medtranslate.networks import Told
 from medtranslate.phantom import nominal_brightness
-from medtranslate.records import NO_HEAD, Derivation, GateVerdict, Translation, write_result
+from medtranslate.records import Derivation, GateVerdict, Translation, write_result
 from medtranslate.records.places import record_of, stem_of
 from medtranslate.runtime import whole_outputs
 from medtranslate.transforms import from_metatensor, to_metatensor
 from medtranslate.translation.air import examine, find_outline, settle
 from medtranslate.translation.framed import Framed, frame
 from medtranslate.translation.translator import pass_gate
-from medtranslate.translation.volume import JUDGED, windowed
+from medtranslate.translation.volume import JUDGED, warned
 
 SUFFIXES = (".nii.gz", ".nii", ".mha", ".nrrd")
 """Suffixes that a bundle can write; DICOM needs `translate`."""
@@ -185,7 +185,7 @@ class OntoSourced(MapTransform):
             saturated=seen.saturated,
             seams=jumps,
             precision="float32",
-            warnings=[*seen.axial.meta.warnings, *windowed(to, self.model), *([] if outline else [NO_HEAD])],
+            warnings=warned(seen, to, self.model),
         )
         record = pass_gate(record, seen.where, force=self.force)
         volume = to_metatensor(seen.volume(slices, to, known.scale))

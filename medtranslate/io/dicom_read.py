@@ -67,6 +67,7 @@ def read(
         identity=tuple(notes_of(first)),
         no_source=why_no_source(headers) or None,
         slices=stack.slices,
+        synthetic=first.get("SyntheticData") == "YES" and "DERIVED" in (first.get("ImageType") or ()),
         warnings=(*_notes(headers, stack), *checked.notes, *_blank(values, padded, modality)),
     )
     return Volume(values.T, stack.affine, meta)

@@ -46,7 +46,7 @@ HEADER_TAGS = (
     *("InstanceNumber", "SliceThickness", "SpacingBetweenSlices"),
     *ACQUISITION_TAGS,
     *("RescaleSlope", "RescaleIntercept", "RescaleType", "ModalityLUTSequence"),
-    "ComplexImageComponent",
+    *("ComplexImageComponent", "SyntheticData"),
     *("PixelPaddingValue", "PixelPaddingRangeLimit"),
     *(_SHARED, _PER_FRAME),
 )

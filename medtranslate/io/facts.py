@@ -29,6 +29,7 @@ class Facts:
     dtype: np.dtype[np.generic]
     body: Body
     notes: list[str]
+    synthetic: bool = False
 
     def read(self, nan_to: float | None = None) -> Volume:
         """Read the voxels.
@@ -43,7 +44,8 @@ class Facts:
         notes = list(self.notes)
         if replaced:
             notes.append(f"{replaced} voxels ({replaced / values.size:.1%}) were NaN and became {nan_to:g}")
-        return Volume(values, self.affine, Meta(stored=self.dtype.name, warnings=tuple(notes)))
+        meta = Meta(stored=self.dtype.name, warnings=tuple(notes), synthetic=self.synthetic)
+        return Volume(values, self.affine, meta)
 
 
 def choose_volume(count: int, wanted: int | None, where: str, notes: list[str]) -> int:

@@ -29,9 +29,17 @@ class Label:
         return {"Description": self.text, "DisplayRange": f"{low:g} {high:g}"}
 
 
+_SYNTHETIC = "SYNTHETIC "
+
+
+def says_synthetic(text: str) -> bool:
+    """Tell if the text of a header is the label of a translation."""
+    return text.startswith(_SYNTHETIC)
+
+
 def label(volume: Volume, derivation: Derivation) -> Label:
     """Label a translation, or the map of its standard deviations."""
-    what, model = f"SYNTHETIC {derivation.model.to.upper()}", derivation.model
+    what, model = f"{_SYNTHETIC}{derivation.model.to.upper()}", derivation.model
     grey = volume.is_picture
     if derivation.uncertainty:
         unit = "grey levels" if grey else model.unit

@@ -17,7 +17,7 @@ from medtranslate.geometry import COSINE, check_affine, spacing, swap_lps_ras
 from medtranslate.io.bounds import check_size
 from medtranslate.io.facts import Facts, choose_volume
 from medtranslate.io.interface import Format
-from medtranslate.io.label import label
+from medtranslate.io.label import label, says_synthetic
 from medtranslate.io.text_header import TextHeader, find_body, read_lines
 from medtranslate.io.volume import Volume
 from medtranslate.io.voxels import type_to_write, write_voxels
@@ -124,7 +124,8 @@ def read_facts(path: Path, volume: int | None = None) -> Facts:
     for name, neutral in _NOT_APPLIED.items():
         if name in header.fields and header.numbers(name, 1)[0] != neutral:
             notes.append(f"{name} is not applied (ITK does not, either): values are the numbers of the file")
-    return Facts((first, second, third), _affine(header, notes), dtype, body, notes)
+    synthetic = says_synthetic(header.fields.get("Description", ""))
+    return Facts((first, second, third), _affine(header, notes), dtype, body, notes, synthetic)
 
 
 def write(volume: Volume, path: Path, like: Volume | None, derivation: Derivation | None) -> None:

@@ -14,7 +14,7 @@ from medtranslate.io.bounds import check_size
 from medtranslate.io.facts import Facts, choose_volume
 from medtranslate.io.inflate import is_gzipped, open_plain_or_gzipped, refusing_damage
 from medtranslate.io.interface import Format
-from medtranslate.io.label import label
+from medtranslate.io.label import label, says_synthetic
 from medtranslate.io.nifti_header import (
     FORMS_MM,
     affine_of,
@@ -87,7 +87,8 @@ def read_facts(path: Path, volume: int | None = None) -> Facts:
         check_length(Body(holder, begin, packed, 0, dtype), count * size)
     skip = index * size + (begin if packed else 0)
     body = Body(holder, 0 if packed else begin, packed, skip, dtype, slope=slope, intercept=intercept)
-    return Facts(shape, affine, dtype, body, notes)
+    said = header["descrip"].item().decode("latin-1")
+    return Facts(shape, affine, dtype, body, notes, says_synthetic(said))
 
 
 def voxel_file(path: Path) -> str | None:

@@ -14,7 +14,7 @@ from medtranslate.geometry import check_affine, swap_lps_ras
 from medtranslate.io.bounds import check_size
 from medtranslate.io.facts import Facts, choose_volume
 from medtranslate.io.interface import Format
-from medtranslate.io.label import label
+from medtranslate.io.label import label, says_synthetic
 from medtranslate.io.text_header import TextHeader, find_body, read_lines
 from medtranslate.io.volume import Volume
 from medtranslate.io.voxels import type_to_write, write_voxels
@@ -131,7 +131,8 @@ def read_facts(path: Path, volume: int | None = None) -> Facts:
         index=index,
         alternating=alternating,
     )
-    return Facts((first, second, third), _affine(header, notes), dtype, body, notes)
+    synthetic = says_synthetic(header.fields.get("content", ""))
+    return Facts((first, second, third), _affine(header, notes), dtype, body, notes, synthetic)
 
 
 def write(volume: Volume, path: Path, like: Volume | None, derivation: Derivation | None) -> None:

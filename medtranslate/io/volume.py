@@ -37,6 +37,7 @@ class Meta:
         hu: slope and offset from grey values to HU (pictures of CT only, where the user gives them).
         files: names of the pictures, slice by slice (stacks of pictures only).
         study: name that the volumes of one phantom study share (phantoms only).
+        synthetic: the file says that the image was made of another, by a model.
     """
 
     modality: Modality | None = None
@@ -56,6 +57,7 @@ class Meta:
     hu: tuple[float, float] | None = None
     files: tuple[str, ...] = ()
     study: str | None = None
+    synthetic: bool = False
 
 
 @dataclass(frozen=True, eq=False)

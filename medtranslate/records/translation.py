@@ -117,6 +117,11 @@ NO_HEAD = (
 )
 """Warning of every translation by a model of another anatomy."""
 
+SYNTHETIC = (
+    "the source is synthetic itself, so the translation shows what a model has made, not what was measured"
+)
+"""Warning of a translation of a file that says so."""
+
 WINDOWED = "windowed, not for dose"
 """Warning of every CT of a model whose range does not reach from air to bone."""
 

@@ -180,7 +180,9 @@ class Framed:
     def on_source(self, slices: Floats, **meta: Any) -> Volume:
         """Make a volume of slices [Z, Y, X] in the source's array layout; `meta` may name its modality."""
         # Modality, digest and warnings of the source are not true of an image made from it.
-        about = replace(self.axial.meta, **{"modality": None, "digest": None, "warnings": (), **meta})
+        about = replace(
+            self.axial.meta, **{"modality": None, "digest": None, "warnings": (), "synthetic": False, **meta}
+        )
         volume = Volume(to_slices(slices), self.axial.affine, about)
         return onto_slices(from_axial(volume, self.level), self.source)
 

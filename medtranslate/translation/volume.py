@@ -26,7 +26,7 @@ from medtranslate.io.layout import to_slices
 from medtranslate.metrics import calibrated, head_mask
 from medtranslate.modality import OTHER
 from medtranslate.networks import Posterior
-from medtranslate.records import NO_HEAD, UNCALIBRATED, WINDOWED, Translation, Uncertainty
+from medtranslate.records import NO_HEAD, SYNTHETIC, UNCALIBRATED, WINDOWED, Translation, Uncertainty
 from medtranslate.runtime import staged
 from medtranslate.translation.air import Outline, clear, examine, find_outline, settle
 from medtranslate.translation.contrast import LOOKED_AT, seen_contrast
@@ -257,7 +257,7 @@ def _finish(
         contrast=seen_contrast(work.contrasts, work.views, scale) if work.contrasts else None,
         precision="float32" if model.precision is torch.float32 else "bfloat16",
         seconds=round(seconds, 3),
-        warnings=[*seen.axial.meta.warnings, *windowed(to, model), *([] if outline else [NO_HEAD])],
+        warnings=warned(seen, to, model),
     )
     if spread is None:
         return Translated(seen, seen.volume(made, to, scale), None, record)
@@ -288,9 +288,10 @@ def _finish(
     return Translated(seen, volume, seen.on_source(spread), replace(record, uncertainty=uncertainty))
 
 
-def windowed(to: Modality, model: Model) -> list[str]:
-    """Warn of a CT whose range leaves out air or bone."""
-    lower, upper = model.description.scale.ct_window
-    if to == "mr" or (lower <= -1000 and upper >= 1000):
-        return []
-    return [f"CT values are limited to {lower:g} to {upper:g} HU: {WINDOWED}"]
+def warned(seen: Framed, to: Modality, model: Model) -> list[str]:
+    """List what the reader says of the source, and what is wrong with any translation of it by this model."""
+    meta, (lower, upper) = seen.axial.meta, model.description.scale.ct_window
+    found = [*meta.warnings, *([SYNTHETIC] if meta.synthetic else [])]
+    if to == "ct" and (lower > -1000 or upper < 1000):
+        found.append(f"CT values are limited to {lower:g} to {upper:g} HU: {WINDOWED}")
+    return found if model.description.anatomy == "head" else [*found, NO_HEAD]

@@ -25,7 +25,7 @@ from medtranslate.errors import (
 )
 from medtranslate.io import Meta, Volume, read_volume, write_volume
 from medtranslate.phantom import study
-from medtranslate.records import Translation, read_result
+from medtranslate.records import SYNTHETIC, Translation, read_result
 from medtranslate.translation import seams, translate, translate_volume
 
 
@@ -251,6 +251,17 @@ def test_an_empty_volume_is_refused(small_model, tmp_path):
             translate(
                 settings(small_model, tmp_path, tmp_path / "blank.nii.gz", "out.nii.gz", to=to), quiet=True
             )
+
+
+@pytest.mark.parametrize("suffix", ["", ".nii.gz", ".nrrd", ".mha"])
+def test_a_translation_of_a_translation_says_that_its_source_is_synthetic(
+    head, small_model, tmp_path, suffix
+):
+    write_volume(head.mr, tmp_path / "mr")
+    made, again = tmp_path / f"ct{suffix}", tmp_path / f"again{suffix or '.nii.gz'}"
+    (first,) = translate(settings(small_model, tmp_path, tmp_path / "mr", made), quiet=True)
+    (second,) = translate(settings(small_model, tmp_path, made, again, to="mr"), quiet=True)
+    assert [SYNTHETIC in each.warnings for each in (first, second)] == [False, True]
 
 
 def test_seams_of_a_ramp_are_zero_and_of_alternating_slices_are_not():
