@@ -177,8 +177,8 @@ _FATTY, _TRAIN_MS = [LABEL[name] for name in ("fat", "diploe", "marrow")], 60.0
 bright in RARE and fast spin-echo imaging", JMRI 2 (1992) 533); the factor of up to three is an estimate."""
 _BLED = LABEL["haemorrhage"]
 """A bleeding that is dense in CT is dark in T2 for some two weeks. In T1 it is as grey matter at first, and
-bright from the third day on, when methaemoglobin forms (Bradley, "MR appearance of hemorrhage in the brain",
-Radiology 189 (1993) 15). The relaxation times are estimates of our own."""
+bright from the third day on, when methaemoglobin forms (Bradley, Radiology 189 (1993) 15). The relaxation
+times are estimates of our own."""
 
 _ENHANCED = 0.35
 """Factor of the T1 of tissues that take up contrast agent, in the middle of the range that is drawn."""
