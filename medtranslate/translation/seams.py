@@ -42,8 +42,8 @@ def steady(
     """Smooth slices along their axis, in place, until their seams are at most `LIMIT` times the source's.
 
     A network makes each slice by itself, so errors differ from slice to slice. Each pass adds a share of the
-    second difference, and the variances of the passes add up, to at most `SMOOTHED_MM` squared. Thick slices
-    hardly change.
+    second difference, and the variances of the passes add up, to at most `SMOOTHED_MM` squared, or two slices
+    squared. Thick slices hardly change.
 
     Args:
         slices: [Z, Y, X] in [-1, 1].
@@ -55,7 +55,7 @@ def steady(
         Seams of the source and of the output, and "unsmoothed", those before, if the slices were smoothed.
     """
     first = jumps = seams(slices)
-    left = (SMOOTHED_MM / slice_mm) ** 2
+    left = min(SMOOTHED_MM / slice_mm, _SMOOTHED_SLICES) ** 2
     while jumps > LIMIT * of_source and left > 1e-3:
         share = min(_STABLE, left / 2)
         _mix(slices, share)
@@ -64,6 +64,9 @@ def steady(
     found = {"source": of_source, "output": jumps}
     return found if jumps == first else {**found, "unsmoothed": first}
 
+
+_SMOOTHED_SLICES = 2.0
+"""Largest standard deviation in slices, since a header may have slices of a micron."""
 
 _STABLE = 0.25
 """Largest share of a neighbour in one pass; from here on a change from slice to slice never turns over."""

@@ -66,6 +66,12 @@ def test_thick_slices_hardly_change():
     assert found["output"] > 0.9 * found["unsmoothed"]
 
 
+def test_slices_of_a_micron_end_after_a_few_passes():
+    passes = []
+    steady(flicker(0.2), 0.0, 0.001, lambda: passes.append(1))
+    assert len(passes) <= 8
+
+
 def test_a_volume_is_smoothed_within_the_head_alone(small_model, monkeypatch):
     model = load_model(str(small_model))
     monkeypatch.setattr(Framed, "seams", lambda seen: 0.0)
