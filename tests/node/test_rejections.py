@@ -231,13 +231,20 @@ def storescp(tmp_path: Path) -> Iterator[Callable[..., tuple[Peer, NodeRules]]]:
     def begin(*options: str) -> tuple[Peer, NodeRules]:
         port = free_port()
         begun.append(subprocess.Popen([program, *options, "-od", str(tmp_path), str(port)]))
-        until(lambda: not socket.socket().connect_ex(("127.0.0.1", port)), 60)
+        until(lambda: listens(port), 60)
         return peer_at(port)
 
     yield begin
     for process in begun:
         process.kill()
         process.wait()
+
+
+def listens(port: int) -> bool:
+    """Ask Linux, not the program: dcmtk's may end after refusing a connection that says nothing."""
+    tables = [Path(f"/proc/net/{name}").read_text(encoding="ascii") for name in ("tcp", "tcp6")]
+    rows = [line.split() for table in tables for line in table.splitlines()]
+    return any(row[1].endswith(f":{port:04X}") and row[3] == "0A" for row in rows)
 
 
 PROFILE = """\
