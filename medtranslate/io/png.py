@@ -15,7 +15,7 @@ from PIL import Image, ImageOps, PngImagePlugin
 from medtranslate.errors import GeometryRefused, Unreadable
 from medtranslate.io.bounds import MAX_PIXELS, check_size
 from medtranslate.io.interface import Format
-from medtranslate.io.label import label
+from medtranslate.io.label import label, says_synthetic
 from medtranslate.io.names import synthetic_name
 from medtranslate.io.volume import Meta, Volume
 from medtranslate.records import Derivation
@@ -70,6 +70,7 @@ def read(path: Path, series: str | None = None, volume: int | None = None) -> Vo
             upright = ImageOps.exif_transpose(picture)
             if picture.getexif().get(_ORIENTATION, 1) != 1:
                 notes.append("turned as the picture's EXIF orientation says")
+            synthetic = says_synthetic(str(picture.info.get("Description", "")))
             grey = _grey(upright, notes)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise Unreadable(f"{path}: more than the bound of {MAX_PIXELS} pixels; downsample it") from None
@@ -77,7 +78,8 @@ def read(path: Path, series: str | None = None, volume: int | None = None) -> Vo
         raise Unreadable(f"{path}: damaged picture ({error}); export it again") from None
     levels = 65535 if grey.dtype.itemsize > 1 else 255
     values = grey.astype(np.float32).T[:, :, None]
-    return Volume(values, PICTURE_AFFINE, Meta(stored=grey.dtype.name, levels=levels, warnings=tuple(notes)))
+    meta = Meta(stored=grey.dtype.name, levels=levels, warnings=tuple(notes), synthetic=synthetic)
+    return Volume(values, PICTURE_AFFINE, meta)
 
 
 def read_stack(folder: Path, paths: Sequence[Path], spacing: Sequence[float]) -> Volume:

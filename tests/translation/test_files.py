@@ -253,13 +253,17 @@ def test_an_empty_volume_is_refused(small_model, tmp_path):
             )
 
 
-@pytest.mark.parametrize("suffix", ["", ".nii.gz", ".nrrd", ".mha"])
+@pytest.mark.parametrize("suffix", ["", ".nii.gz", ".nrrd", ".mha", ".png"])
 def test_a_translation_of_a_translation_says_that_its_source_is_synthetic(
     head, small_model, tmp_path, suffix
 ):
-    write_volume(head.mr, tmp_path / "mr")
+    source = tmp_path / ("mr.png" if suffix == ".png" else "mr")
+    if suffix == ".png":
+        Image.fromarray(np.uint8(head.mr.values[:, ::-1, 20].T.clip(0, 1000) / 1000 * 255)).save(source)
+    else:
+        write_volume(head.mr, source)
     made, again = tmp_path / f"ct{suffix}", tmp_path / f"again{suffix or '.nii.gz'}"
-    (first,) = translate(settings(small_model, tmp_path, tmp_path / "mr", made), quiet=True)
+    (first,) = translate(settings(small_model, tmp_path, source, made), quiet=True)
     (second,) = translate(settings(small_model, tmp_path, made, again, to="mr"), quiet=True)
     assert [SYNTHETIC in each.warnings for each in (first, second)] == [False, True]
 
