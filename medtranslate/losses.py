@@ -29,7 +29,8 @@ class Anchor:
 
     The source MR may have any contrast; the target MR has the contrast that the model is to make. `known` has
     the ends of the range in which the CT is the truth, [B, 2]; beyond, a windowed picture does not tell it.
-    `brightness` is that of the tissues in the source MR, and `seen` its estimate, both [B, seen].
+    `brightness` is that of the tissues in the source MR, and `seen` its estimate, both [B, seen]. `weight` is
+    what an error of each pixel counts; without it, they count alike.
     """
 
     ct: Tensor
@@ -40,6 +41,7 @@ class Anchor:
     known: Tensor | None = None
     brightness: Tensor | None = None
     seen: Tensor | None = None
+    weight: Tensor | None = None
 
 
 @dataclass
@@ -138,8 +140,11 @@ def mind(image: Tensor, distance: int = 2) -> Tensor:
 
 
 def anchor(passes: Passes) -> Tensor:
-    """Compute the L1 distance to the known truth of the anchor, both directions."""
-    return _l1(*_anchor_pairs(passes.anchor))
+    """Compute the L1 distance to the known truth of the anchor, both directions, by the weights of pixels."""
+    known = passes.anchor
+    if known is None or known.weight is None:
+        return _l1(*_anchor_pairs(known))
+    return _total([(known.weight * (made - truth).abs()).mean() for made, truth in _anchor_pairs(known)])
 
 
 def edges(passes: Passes) -> Tensor:

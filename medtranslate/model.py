@@ -32,6 +32,7 @@ class Batch:
         anchor_known: ends of the range in which the CT is the truth, [B, 2]: a picture's window, say.
         anchor_told: brightness of the tissues in the wanted MR, [B, told], for a generator that is told it.
         anchor_seen: that in the MR to be translated, [B, seen], for a generator that estimates it.
+        anchor_weight: what an error of each pixel of the anchor counts, [B, 1, S, S]; 1 where absent.
     """
 
     ct: Tensor | None = None
@@ -43,6 +44,7 @@ class Batch:
     anchor_known: Tensor | None = None
     anchor_told: Tensor | None = None
     anchor_seen: Tensor | None = None
+    anchor_weight: Tensor | None = None
     mr_otherwise: Tensor | None = None
 
 
@@ -94,6 +96,7 @@ class Generators(nn.Module):
                 known=batch.anchor_known,
                 brightness=batch.anchor_seen,
                 seen=None if into_ct.seen is None else into_ct.seen[known:],
+                weight=batch.anchor_weight,
             )
         if batch.ct is None or batch.mr is None or fake_ct is None:
             return Passes(fake_ct=fake_ct, agreed_ct=agreed_ct, posteriors=posteriors, anchor=anchor)

@@ -69,7 +69,8 @@ def test_a_cut_has_every_layer_and_the_values_of_its_tissues(shells):
     found = set()
     for seed in range(12):
         rng = np.random.default_rng(seed)
-        (hu, other), inside = paint_cut(head, draw_cut(head, rng, 96, lesions=False), values, rng, planes=1)
+        cut = draw_cut(head, rng, 96, lesions=False)
+        (hu, other), inside, _ = paint_cut(head, cut, values, rng, planes=1)
         np.testing.assert_array_equal(hu, other)
         assert inside[hu > -1000].all()
         found |= set(np.unique(hu))
@@ -144,9 +145,7 @@ def test_no_cut_shows_fat_alone_which_a_brain_window_hides(tmp_path):
     (tmp_path / "fat.yaml").write_text(yaml.safe_dump({"tissues": {0: "air", 1: "white matter", 2: "fat"}}))
     made = slices(1, 24, 64, contrast="t1", wanted="t2", maps=[read_label_map(tmp_path / "fat.nii.gz")])
     network = NetworkSettings(size=64, channels=(32, 64))
-    ct, _, _ = frame_pairs(
-        made.ct, made.mr, made.wanted, network, ScaleSettings()
-    )  # refuses what shows no head
+    ct, *_ = frame_pairs(made, network, ScaleSettings())  # refuses what shows no head
     assert len(ct) == 24
 
 
@@ -162,16 +161,18 @@ def test_lesions_lie_in_the_brain(shells):
         cut = draw_cut(head, rng, 64)
         if not cut.lesions:
             continue
-        painted, _ = paint_cut(head, cut, np.concatenate([marked, brain]), np.random.default_rng(1), planes=1)
-        beside, _ = paint_cut(
+        values = np.concatenate([marked, brain])
+        painted, _, covered = paint_cut(head, cut, values, np.random.default_rng(1), planes=1)
+        beside, *_ = paint_cut(
             head,
             type(cut)(**{**vars(cut), "lesions": ()}),
-            np.concatenate([marked, brain]),
+            values,
             np.random.default_rng(1),
             planes=1,
         )
         assert not beside[0].any()
         assert (beside[1][painted[0] > 0] > 0).all()
+        np.testing.assert_array_equal(covered > 0, (painted != beside).any(axis=0))
         shown += bool(painted[0].any())
     assert shown
 

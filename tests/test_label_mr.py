@@ -86,7 +86,7 @@ def test_a_cut_shows_the_mr_itself_beside_what_is_painted_of_the_same_places(fol
         rng = np.random.default_rng(seed)
         cut = draw_cut(head, rng, 96)
         values = np.stack([hu, 2 * hu, np.full_like(hu, 777)])
-        (ct, painted, mr), _ = paint_cut(head, cut, values, rng, planes=1, own=True)
+        (ct, painted, mr), *_ = paint_cut(head, cut, values, rng, planes=1, own=True)
         np.testing.assert_array_equal(painted, 2 * ct)
         for name, signal in (("fat", FAT), ("cortical bone", CORTICAL), ("white matter", 500.0)):
             shown = mr[ct == TISSUES[LABEL[name]].hu]
@@ -105,7 +105,7 @@ def test_nothing_is_added_that_the_mr_does_not_show(folder):
         cut = draw_cut(head, rng, 48)
         assert not cut.lesions
         still = replace(cut, voxels=np.rint(cut.voxels).astype(np.float32), step=np.zeros(3, np.float32))
-        (painted,), _ = paint_cut(head, still, labels, _NoSteps(), planes=1)
+        (painted,), *_ = paint_cut(head, still, labels, _NoSteps(), planes=1)
         places = still.voxels.astype(int)
         within = ((places >= 0) & (places < 80)).all(axis=0)
         voxels = head.codes[tuple(places.clip(0, 79))] // DEPTHS

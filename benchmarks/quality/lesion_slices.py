@@ -150,7 +150,7 @@ def _slice(paints: Paint, rng: np.random.Generator) -> Slice:
 
 def _cut(head: LabelMap, values: Values, rng: np.random.Generator) -> tuple[Values, NDArray[np.float64]]:
     cut = draw_cut(head, rng, SIZE, lesions=False)
-    images, _ = paint_cut(head, cut, values, rng)
+    images, *_ = paint_cut(head, cut, values, rng)
     rows, columns = (float(np.linalg.norm(step)) for step in (cut.plane.rows, cut.plane.columns))
     # Rows run to the back, columns to the left.
     return images.transpose(0, 2, 1), np.diag([-columns, -rows, 3.0, 1.0])

@@ -135,7 +135,7 @@ METHODS = {"published": theirs, "ours": ours, "plain": ours}
 def held_out(settings: TrainSettings) -> tuple[Tensor, Tensor]:
     """Draw CT and T1 of the same slices, [SCORED, 1, S, S] in [-1, 1]."""
     heads = phantom.slices(SCORED_SEED, SCORED, settings.network.size, contrast=settings.phantom_contrast)
-    ct, mr, _ = frame_pairs(heads.ct, heads.mr, heads.mr, settings.network, settings.scale)
+    ct, mr, *_ = frame_pairs(heads, settings.network, settings.scale)
     return ct, mr
 
 

@@ -189,7 +189,7 @@ def slices(size: int, count: int, device: str) -> tuple[Tensor, Tensor]:
     """Draw phantom slices, CT and MR of different heads, [count, 1, size, size]."""
     network, scale = NetworkSettings(size=size), TrainSettings(ct="", mr="", out=Path("unused")).scale
     heads = [phantom.slices(seed, count, size, contrast="t1") for seed in (0, 1)]
-    (ct, _, _), (_, mr, _) = (frame_pairs(two.ct, two.mr, two.mr, network, scale) for two in heads)
+    (ct, *_), (_, mr, *_) = (frame_pairs(two, network, scale) for two in heads)
     return ct.to(device), mr.to(device)
 
 

@@ -31,6 +31,7 @@ from .scoring import CycleSettings as CycleSettings
 from .scoring import EvaluateSettings as EvaluateSettings
 from .scoring import ReportSettings as ReportSettings
 from .table import COMMANDS as COMMANDS
+from .training import AnchorWeights as AnchorWeights
 from .training import AugmentSettings as AugmentSettings
 from .training import LossSettings as LossSettings
 from .training import TrainSettings as TrainSettings

@@ -92,6 +92,18 @@ class AugmentSettings:
     share of the width; for pictures, whose window is often unknown."""
 
 
+@dataclass(frozen=True, kw_only=True, config=FROZEN)
+class AnchorWeights:
+    """Times that an error of the anchor counts, by tissue: what fills few pixels is learnt late or never."""
+
+    bone: Rare[Weight] = 1.0
+    """Bone, from 91 HU on."""
+    fluid: Rare[Weight] = 1.0
+    """Fluid, from -5 to 18 HU."""
+    lesion: Rare[Weight] = 1.0
+    """Lesions that are laid into phantoms."""
+
+
 ScoreName = Literal[
     "truth", "truth_ct", "truth_mr", "phantom", "phantom_ct", "phantom_mr", "cycle", "likeness"
 ]
@@ -161,6 +173,7 @@ class TrainSettings:
     each step. They take 6 bytes a pixel of temporary disk or memory."""
     anchor_lesions: Rare[bool] = True
     """Draw lesions in the anchor's phantom heads."""
+    anchor_weights: AnchorWeights = AnchorWeights()
     anchor_skull_base: Rare[bool] = True
     """Draw the skull base, orbits and sinuses of the anchor's phantom heads."""
     anchor_labels: Rare[Path | None] = None

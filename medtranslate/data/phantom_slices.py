@@ -59,22 +59,30 @@ def frame_each(images: Tensor, modality: Modality, network: NetworkSettings, sca
 
 
 def frame_pairs(
-    ct: Tensor, mr: Tensor, wanted: Tensor, network: NetworkSettings, scale: ScaleSettings
-) -> tuple[Tensor, Tensor, Tensor]:
+    heads: phantom.Slices, network: NetworkSettings, scale: ScaleSettings
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Aligned phantom slices in physical units to [-1, 1], all in the frame of their CT.
 
-    Args:
-        ct: HU, [B, C, S, S]; channels beyond the first are neighbours.
-        mr: arbitrary units.
-        wanted: the same slices in another contrast, whose brightest tissue becomes white. So a tissue is as
-            bright in one slice as in the other, as in a volume, and can be foretold.
+    The brightest tissue of the wanted MR becomes white. So a tissue is as bright in one slice as in the
+    other, as in a volume, and can be foretold.
+
+    Returns:
+        CT and MR with their neighbours, the wanted MR (the same MR if there is no other), and lesions from -1
+        (none) to 1.
     """
+    wanted = heads.mr if heads.wanted is None else heads.wanted
     images = torch.stack(
-        [scale_ct(ct, scale.ct_curve), scale_mr_each(mr, scale), scale_mr(wanted, BRIGHTEST)], 1
+        [
+            scale_ct(heads.ct, scale.ct_curve),
+            scale_mr_each(heads.mr, scale),
+            scale_mr(wanted, BRIGHTEST),
+            (2 * heads.lesion - 1).expand_as(heads.ct),
+        ],
+        1,
     )
-    framed = [_framed(three[:1, :1], three, "ct", network, scale) for three in images]
-    first, second, third = torch.stack(framed).unbind(1)
-    return first, second, third
+    framed = [_framed(each[:1, :1], each, "ct", network, scale) for each in images]
+    ct, mr, other, lesion = torch.stack(framed).unbind(1)
+    return ct, mr, other[:, :1], lesion[:, :1]
 
 
 def scale_mr_each(images: Tensor, scale: ScaleSettings) -> Tensor:

@@ -181,7 +181,7 @@ def paint_cut(
     planes: int = 4,
     away: float = 0.0,
     own: bool = False,
-) -> tuple[Floats, NDArray[np.bool_]]:
+) -> tuple[Floats, NDArray[np.bool_], Floats]:
     """Paint images of a cut: the mean of planes across its thickness, between whose pixels lie random steps.
 
     A pixel has the mean of several voxels near it, which is the partial volume of a real one.
@@ -192,11 +192,13 @@ def paint_cut(
         own: show the head's own MR in the last image.
 
     Returns:
-        Images [channels, size, size], and True where the first plane shows the head.
+        Images [channels, size, size], True where the first plane shows the head, and the share of each pixel
+        that lesions cover.
     """
     brain = np.isin(np.arange(len(TISSUES)), _BRAIN)
     shape = np.array(head.codes.shape)[:, None, None]
     images = np.zeros((len(values), *cut.variant.shape), np.float32)
+    covered = np.zeros(cut.variant.shape, np.float32)
     pixel = np.abs(cut.voxels[:, 1:, 1:] - cut.voxels[:, :-1, :-1]).mean(axis=(1, 2))
     flat = head.codes.ravel()
     tissues = cut.tissues.reshape(2, -1)
@@ -213,15 +215,18 @@ def paint_cut(
             _add(cut.added, tissue, head.beneath.ravel()[place] * STEP_MM)
         tissue[beyond] = 0
         for lesion in cut.lesions:
-            tissue[lesion.covers(cut.voxels + across) & brain[tissue]] = lesion.label
+            here = lesion.covers(cut.voxels + across) & brain[tissue]
+            tissue[here] = lesion.label
+            covered += here
         images += values[:, tissue]
         if own:
             assert head.mr is not None
             images[-1] += np.where(beyond, 0.0, head.mr.ravel()[place]) - values[-1, tissue]
         inside = tissue > 0 if inside is None else inside
     images /= planes
+    covered /= planes
     assert inside is not None
-    return images, inside
+    return images, inside, covered
 
 
 def _add(added: tuple[float, float], tissue: NDArray[np.uint8], beneath: Floats) -> None:

@@ -17,7 +17,7 @@ from medtranslate.phantom.head import Head, draw_head, draw_waves
 from medtranslate.phantom.label_cuts import draw_cut, paint_cut
 from medtranslate.phantom.label_maps import LabelMap
 from medtranslate.phantom.paint import paint
-from medtranslate.phantom.tissues import TOLD, Floats, brightness, ct_values, mr_values
+from medtranslate.phantom.tissues import LESIONS, TISSUES, TOLD, Floats, brightness, ct_values, mr_values
 
 _LEAST_HEAD = 0.03
 """Share of a slice that shows the head, at least; a turned plane may pass above the vertex."""
@@ -32,18 +32,22 @@ _APART = (0.8, 1.5)
 _SEEN_HU = 0.0
 """HU of what counts as seen there: a brain window shows no fat."""
 
+_IS_LESION = np.isin([tissue.name for tissue in TISSUES], LESIONS).astype(np.float32)
+"""1 for tissues of lesions, painted like a value of theirs."""
+
 
 @dataclass(frozen=True, eq=False)
 class Slices:
     """Axial slices of random heads, [count, 1, size, size]; rows front to back, columns right to left.
 
-    Neighbours are further channels, but of `head`: those below a slice from the nearest on, and those above
+    Neighbours are further channels of `ct` and MR: those below a slice from the nearest on, and those above
     it likewise.
 
     Attributes:
         ct: HU.
         mr: arbitrary units, air near 0, the brightest tissue near 1000.
         head: True inside the head, its air included.
+        lesion: share of each pixel that lesions cover, without neighbours.
         wanted: a second MR in another contrast, None by default.
         told: brightness of the tissues of `TOLD` in each MR, [count, contrasts, 7] in [-1, 1].
     """
@@ -51,6 +55,7 @@ class Slices:
     ct: torch.Tensor
     mr: torch.Tensor
     head: torch.Tensor
+    lesion: torch.Tensor
     wanted: torch.Tensor | None = None
     told: torch.Tensor | None = None
 
@@ -89,6 +94,7 @@ def slices(  # noqa: PLR0913  # An option for each thing that a slice may have o
     contrasts = (contrast,) if wanted is None else (contrast, wanted)
     images = np.empty((1 + len(contrasts), count, 1 + 2 * neighbours, size, size), np.float32)
     inside = np.empty((count, 1, size, size), np.bool_)
+    lesion = np.empty((count, 1, size, size), np.float32)
     told = np.empty((count, len(contrasts), len(TOLD)), np.float32)
     for index in range(count):
         rng = np.random.default_rng([seed, index, 2])
@@ -96,18 +102,19 @@ def slices(  # noqa: PLR0913  # An option for each thing that a slice may have o
         streams = [np.random.default_rng([seed, index, 3 + which]) for which in range(len(contrasts))]
         values = [mr_values(stream, contrast) for stream, contrast in zip(streams, contrasts, strict=True)]
         drawn = cut(rng, values, size, lesions)
-        images[:, index], inside[index, 0] = _with_noise(drawn, rng, streams), drawn.inside
+        images[:, index] = _with_noise(drawn, rng, streams)
+        inside[index, 0], lesion[index, 0] = drawn.inside, drawn.lesion
         told[index] = brightness(np.stack(values))
         if drawn.told is not None:
             told[index, -1] = drawn.told
     ct, mr, *second = map(torch.from_numpy, images)
-    heads, told_of = torch.from_numpy(inside), torch.from_numpy(told)
-    return Slices(ct, mr, heads, second[0] if second else None, told_of)
+    heads, lesions_of, told_of = map(torch.from_numpy, (inside, lesion, told))
+    return Slices(ct, mr, heads, lesions_of, second[0] if second else None, told_of)
 
 
 @dataclass(frozen=True, eq=False)
 class _Drawn:
-    """CT and MRs [1 + contrasts, slices, size, size] without noise, and where the head is in the first slice.
+    """CT and MRs [1 + contrasts, slices, size, size] without noise, and head and lesions in the first slice.
 
     `grain` is the noise of the CT in HU; `told` is the brightness of the tissues of `TOLD` in the last MR,
     if it is real.
@@ -115,6 +122,7 @@ class _Drawn:
 
     images: Floats
     inside: NDArray[np.bool_]
+    lesion: Floats
     plane: Plane
     grain: float
     told: Floats | None = None
@@ -131,8 +139,10 @@ def _painted_slice(
     if not skull_base:
         head = replace(head, parts={name: head.parts[name] for name in ("face", "deep")})
     softness, grain = rng.uniform(0.9, 2.2), rng.uniform(1.0, 5.0)
-    canvas = paint(head, plane, np.stack([ct_values(rng), *values]), softness)
-    return _Drawn(canvas.images[:, None], canvas.head | (canvas.labels > 0), plane, grain)
+    canvas = paint(head, plane, np.stack([ct_values(rng), *values, _IS_LESION]), softness)
+    *images, lesion = canvas.images
+    inside = canvas.head | (canvas.labels > 0)
+    return _Drawn(np.stack(images)[:, None], inside, lesion, plane, grain)
 
 
 def _cut(
@@ -148,7 +158,7 @@ def _cut(
     seen, own = np.zeros(1, np.bool_), head.mr is not None and len(values) > 1
     while seen.mean() < _LEAST_HEAD:
         cut = draw_cut(head, rng, size, lesions=lesions)
-        images, inside = paint_cut(head, cut, tissues, rng, own=own)
+        images, inside, lesion = paint_cut(head, cut, tissues, rng, own=own)
         seen = ndimage.binary_opening(images[0] > _SEEN_HU, np.ones((5, 5), np.bool_))
     apart = rng.uniform(*_APART) if neighbours else 0.0
     away = [sign * apart * step for sign in (-1, 1) for step in range(1, neighbours + 1)]
@@ -157,7 +167,7 @@ def _cut(
     for image, (sharp, soft) in zip(stack, (_CT_BLUR, *(_MR_BLUR,) * len(values)), strict=True):
         width = rng.uniform(sharp, soft) * size / 256
         ndimage.gaussian_filter(image, (0, width, width), output=image)
-    return _Drawn(stack, inside, cut.plane, rng.uniform(1.0, 5.0), head.told if own else None)
+    return _Drawn(stack, inside, lesion, cut.plane, rng.uniform(1.0, 5.0), head.told if own else None)
 
 
 def _with_noise(drawn: _Drawn, rng: np.random.Generator, streams: Sequence[np.random.Generator]) -> Floats:

@@ -77,6 +77,8 @@ TISSUES: tuple[Tissue, ...] = (
 )
 """All tissues; the index is the label."""
 
+LESIONS = ("calcification", "tumour", "oedema", "haemorrhage", "infarct")
+
 LABEL: dict[str, int] = {tissue.name: tissue.label for tissue in TISSUES}
 """Label of each tissue's name."""
 

@@ -26,12 +26,12 @@ from medtranslate.config import Modality, TrainSettings
 from medtranslate.data import Source
 from medtranslate.errors import MedtranslateError
 from medtranslate.model import Batch
+from medtranslate.training.moved import moved_anchor
 from medtranslate.training.rendered import as_picture
 from medtranslate.training.synthetic_pairs import (
     ANCHOR_SEEDS,
     anchor_count,
     anchor_slices,
-    moved_anchor,
     open_anchors,
 )
 from medtranslate.transforms import AugmentedCopyd, shown_otherwise

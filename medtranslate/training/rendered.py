@@ -72,6 +72,7 @@ def rendered_anchor(
         "anchor_ct": slices,
         "anchor_mr": scale_mr_each(mr, scale),
         "anchor_wanted": scale_mr(wanted, BRIGHTEST),
+        "anchor_lesion": torch.full_like(slices, -1.0),
         "anchor_seen": brightness_each(seen, mr, scale),
         "anchor_told": told,
         "anchor_known": scale_ct(torch.tensor(window), scale.ct_curve).repeat(count, 1),

@@ -19,34 +19,19 @@ import torch
 from torch import Tensor
 
 from medtranslate import phantom
-from medtranslate.config import Modality, TrainSettings
+from medtranslate.config import TrainSettings
 from medtranslate.data import Source, brightness_each, frame_pairs
 from medtranslate.errors import InputRefused
 from medtranslate.io import list_volumes
 from medtranslate.networks import beside_itself
-from medtranslate.training.rendered import Rendered, as_picture, rendered_anchor, rendered_kinds
-from medtranslate.transforms import (
-    augment,
-    in_other_units,
-    noisy_ct,
-    other_window,
-    shaded_ct,
-    shown_otherwise,
-)
+from medtranslate.training.moved import NAMES, moved_anchor
+from medtranslate.training.rendered import Rendered, rendered_anchor, rendered_kinds
 
 VALIDATION_SEED = phantom.HELD_OUT - 1_000
 """First seed of the phantom slices that validate."""
 
 ANCHOR_SEEDS = VALIDATION_SEED - 1_000
 """The anchor's seeds end here."""
-
-PICTURED = 0.3
-"""Share of the CT that is shown to the network as a windowed picture, where its scale reaches further."""
-
-NAMES = ("anchor_ct", "anchor_mr", "anchor_wanted")
-"""Images of one head: CT, MR in a contrast of the settings, and MR in the contrast that the model makes. The
-first two have their neighbours beside them, as further channels."""
-
 
 EXTRAS = ("anchor_seen", "anchor_told", "anchor_known")
 """Facts of a head, not moved with it: brightness of the tissues in the MR that is translated and in the one
@@ -167,7 +152,7 @@ class KeptAnchors:
         self.fresh, self.seed, self.places = fresh, settings.seed, settings.anchor_kept
         self.ends = np.cumsum(fresh.shares(self.places))
         size = settings.network.size
-        self.channels = (settings.network.shown, settings.network.shown, 1)
+        self.channels = (settings.network.shown, settings.network.shown, 1, 1)
         shape = (self.places, sum(self.channels), size, size)
         with (
             tempfile.TemporaryFile() as images,
@@ -226,60 +211,11 @@ def still_anchor(
         maps=maps,
         neighbours=settings.network.neighbours,
     )
-    assert heads.wanted is not None
     assert heads.told is not None
     seen, told = heads.told.unbind(1)
-    ct, mr, wanted = frame_pairs(heads.ct, heads.mr, heads.wanted, settings.network, settings.scale)
     return {
-        **dict(zip(NAMES, (ct, mr, wanted[:, :1]), strict=True)),
+        **dict(zip(NAMES, frame_pairs(heads, settings.network, settings.scale), strict=True)),
         "anchor_seen": brightness_each(seen, heads.mr, settings.scale),
         "anchor_told": told,
         "anchor_known": torch.tensor([[-1.0, 1.0]]).repeat(count, 1),
     }
-
-
-def moved_anchor(settings: TrainSettings, still: Mapping[str, Tensor], seed: int) -> dict[str, Tensor]:
-    """Rotate, scale, shift and mirror slices by `NAMES` alike, and add anchor_shown, the CT to translate.
-
-    The inputs of the translations are varied: noise, shading and window of the CT, the contrast of kept MR,
-    and how MR is shown, with the brightness of tissues in it. So is the contrast that a model is told.
-    """
-    look = settings.augment.mr_look
-    modalities: dict[str, Modality] = {"anchor_mr": "mr"} if settings.anchor_kept and not look else {}
-    moved = {
-        name: augment(
-            still[name],
-            modalities.get(name, "ct"),
-            settings.augment,
-            torch.Generator().manual_seed(seed),
-        )
-        for name in NAMES
-    }
-    varied = torch.Generator().manual_seed(seed)
-    seen, told = still["anchor_seen"], still["anchor_told"]
-    if look:
-        moved["anchor_mr"], seen = shown_otherwise(moved["anchor_mr"], seen, look, varied)
-    if look and settings.network.told:
-        moved["anchor_wanted"], told = in_other_units(moved["anchor_wanted"], told, look, varied)
-    shown, largest = moved["anchor_ct"], settings.augment.ct_window
-    if settings.augment.ct_noise:
-        shown = noisy_ct(shown, settings.augment.ct_noise, settings.scale.ct_curve, varied)
-    if settings.augment.ct_shading:
-        shown = shaded_ct(shown, settings.augment.ct_shading, settings.scale.ct_curve, varied)
-    if largest > 0 and not settings.scale.ct_picture:
-        shown = other_window(shown, largest, torch.Generator().manual_seed(seed))
-    if settings.scale.ct_picture:
-        pictured = torch.rand(len(shown), generator=torch.Generator().manual_seed(seed)) < PICTURED
-        shown = torch.where(
-            pictured.reshape(-1, 1, 1, 1).to(shown.device), as_picture(shown, settings, varied), shown
-        )
-    extras = {
-        name: value
-        for name, value, used in (
-            ("anchor_seen", seen, settings.network.seen),
-            ("anchor_told", told, settings.network.told),
-            ("anchor_known", still["anchor_known"], settings.scale.ct_picture),
-        )
-        if used
-    }
-    return {**moved, **extras, "anchor_ct": moved["anchor_ct"][:, :1], "anchor_shown": shown}
