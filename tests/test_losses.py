@@ -129,6 +129,10 @@ def test_the_anchor_is_l1_to_the_truth():
     ones, zeros = torch.ones(1, 1, 4, 4), torch.zeros(1, 1, 4, 4)
     known = Anchor(ct=ones, mr=zeros, mr_wanted=ones, fake_ct=zeros, fake_mr=0.5 * ones)
     assert LOSSES["anchor"](Passes(anchor=known)).item() == pytest.approx(1.5)
+    weight = ones.clone()
+    weight[..., :2] = 3.0  # of half of the pixels
+    weighted = replace(known, weight=weight)
+    assert LOSSES["anchor"](Passes(anchor=weighted)).item() == pytest.approx(3.0)
 
 
 def test_edges_are_differences_of_neighbours_and_not_of_grey():

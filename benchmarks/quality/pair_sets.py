@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from medtranslate.config import Modality
 from medtranslate.config.types import Contrast
@@ -22,6 +23,9 @@ PICTURE_HU = (WINDOW[1] - WINDOW[0]) / 255, WINDOW[0]
 
 FOLDERS: dict[Modality, str] = {"ct": "CT", "mr": "MRI"}
 """Of a set with one MR contrast."""
+
+Whose = Literal["patient", "site"]
+"""Whose picture shows the contrast to meet: the patient's own, or another patient's of the same source."""
 
 
 @dataclass(frozen=True)
@@ -46,11 +50,21 @@ class PairSet:
         found = sorted(path.name for path in (data / self.folder / "CT").glob("*.png"))
         return [name for name in found if name[:2] in self.cases[use]][::every]
 
-    def another(self, data: Path, name: str) -> str:
-        """Name another picture of the same patient: the middle one, or the one before it."""
-        case = sorted(path.name for path in (data / self.folder / "CT").glob(f"{name[:2]}*.png"))
-        middle = len(case) // 2
-        return case[middle] if case[middle] != name else case[middle - 1]
+    def another(self, data: Path, name: str, whose: Whose) -> str | None:
+        """Name the middle picture of the same patient, or of the next choosing case of the same contrast.
+
+        It is the one before the middle if that is the picture itself; None if no other case has the contrast.
+        """
+        case = name[:2]
+        if whose == "site":
+            others = [each for each in self.cases["choosing"] if each != case]
+            alike = [each for each in others if self.contrasts[each] == self.contrasts[case]]
+            if not alike:
+                return None
+            case = next((each for each in alike if each > case), alike[0])
+        pictures = sorted(path.name for path in (data / self.folder / "CT").glob(f"{case}*.png"))
+        middle = len(pictures) // 2
+        return pictures[middle] if pictures[middle] != name else pictures[middle - 1]
 
     def read(self, data: Path, name: str, modality: Modality) -> Volume:
         """Read a picture."""

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from benchmarks.ablation.appearance import apart, projected
 from benchmarks.quality.pair_measures import GREY, areas_of, blurred, shifted, slice_measures
-from benchmarks.quality.pair_sets import PICTURE_HU, WINDOW, PairSet
+from benchmarks.quality.pair_sets import PICTURE_HU, WINDOW, PairSet, Whose
 from medtranslate.checkpoint import Model
 from medtranslate.config import Modality
 from medtranslate.config.types import Contrast
@@ -71,13 +71,13 @@ def climb(
     names: list[str],
     to: Modality,
     models: dict[str, Model],
-    like: bool = False,
+    like: Whose | None = None,
     bent: int = 0,
 ) -> tuple[list[Values], dict[str, Rung]]:
     """Measure models and rungs on the pictures of a set; returns the truth and the rows.
 
     Args:
-        like: ask for MR as bright as another picture of the patient, not for a named contrast.
+        like: ask for MR as bright as another picture, and whose; by default for a named contrast.
         bent: copies of each MR, shown otherwise, the mean of whose CT is a row.
     """
     rungs: dict[str, Rung] = defaultdict(Rung)
@@ -89,8 +89,8 @@ def climb(
         areas, head = areas_of(ct), head_mask([truth.values, source.values], [GREY, GREY])
         true.append(truth.values)
         told, contrast = models, pairs.contrasts.get(case)
-        if like and to == "mr":
-            other = pairs.read(data, pairs.another(data, name), "mr")
+        if to == "mr" and like and (example := pairs.another(data, name, like)):
+            other = pairs.read(data, example, "mr")
             told, contrast = {each: told_like(model, other) for each, model in models.items()}, None
         made = images(source, truth.values, to, told, contrast, means.get(case))
         for rung, image in chain(made, of_bent(source, models, bent if to == "ct" else 0)):

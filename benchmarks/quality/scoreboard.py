@@ -3,10 +3,10 @@
     python -m benchmarks.quality.scoreboard --model brain-2d --model RUN/model --data DATA --cases choosing
 
 DATA is the folder of `pair_sets`. `choosing` cases choose settings; `reporting` cases are looked at last.
---like asks for MR as bright as another picture of the patient. --every 4 measures every fourth picture.
---sheet draws pictures of each case; most pairs may not be shown. --heads measures whole heads
-(`head_volumes`). --labels FILE ... measures heads from label maps in T1, T2, FLAIR and PD; the models should
-not have seen them.
+--like patient asks for MR as bright as another picture of the patient, --like site as one of another patient.
+--every 4 measures every fourth picture. --sheet draws pictures of each case; most pairs may not be shown.
+--heads measures whole heads (`head_volumes`). --labels FILE ... measures heads from label maps in T1, T2,
+FLAIR and PD; the models should not have seen them.
 
 Each set and direction with a truth has a table of models and rungs:
 
@@ -48,7 +48,7 @@ from benchmarks.quality.contact_sheet import Strip, planes_of, strip_of, write_s
 from benchmarks.quality.head_volumes import TO_CT, TO_MR, Head, as_grey, heads, spoken, to_ct, to_mr_and_back
 from benchmarks.quality.label_heads import label_heads
 from benchmarks.quality.pair_measures import interval
-from benchmarks.quality.pair_sets import PAIR_SETS
+from benchmarks.quality.pair_sets import PAIR_SETS, Whose
 from benchmarks.quality.rungs import Rung, climb, projections
 from benchmarks.quality.tables import Row, table, write
 from medtranslate.checkpoint import Model, load_model
@@ -83,7 +83,7 @@ def main() -> None:
     parser.add_argument("--heads", action="store_true", help="whole heads, in HU where there is a truth")
     parser.add_argument("--labels", type=Path, nargs="*", default=[], help="label maps that no model saw")
     parser.add_argument(
-        "--like", action="store_true", help="meet the contrast of another picture of a patient"
+        "--like", choices=("patient", "site"), help="meet the contrast of another picture: whose"
     )
     parser.add_argument("--bent", type=int, default=0, help="copies of an MR that are shown otherwise")
     parser.add_argument("--every", type=int, default=1, help="measure every n-th picture or slice")
@@ -133,7 +133,7 @@ class Board:
         self.rows += [{"set": name, "row": row, **values} for row, values in found.items()]
 
 
-def of_pictures(board: Board, data: Path, use: str, every: int, like: bool, bent: int) -> None:
+def of_pictures(board: Board, data: Path, use: str, every: int, like: Whose | None, bent: int) -> None:
     """Measure the pairs of pictures."""
     for pairs in PAIR_SETS:
         names = pairs.names(data, use, every)

@@ -47,7 +47,8 @@ class Slices:
         ct: HU.
         mr: arbitrary units, air near 0, the brightest tissue near 1000.
         head: True inside the head, its air included.
-        lesion: share of each pixel that lesions cover, without neighbours.
+        lesion: share of each pixel that lesions cover, without neighbours; in painted heads also normal
+            calcifications.
         wanted: a second MR in another contrast, None by default.
         told: brightness of the tissues of `TOLD` in each MR, [count, contrasts, 7] in [-1, 1].
     """

@@ -14,10 +14,12 @@ from medtranslate.translation.framed import Floats
 Voxels = NDArray[np.bool_]
 
 _SHOWN = (
-    (("grey matter", "white matter"), ("csf", "venous blood"), (22.0, 42.0)),
-    (("fat",), ("diploe", "muscle"), (-130.0, -60.0)),
+    (("grey matter", "white matter"), ("csf", "venous blood"), (22.0, 42.0), 0.0),
+    (("csf",), (), (-10.0, 16.0), 0.1),
+    (("fat",), ("diploe", "muscle"), (-130.0, -60.0), 0.0),
 )
-"""Tissues whose voxels are measured, those that keep their ratio to them, and their HU."""
+"""Tissues whose voxels are measured, those that keep their ratio to them, their HU, and the least depth of the
+voxels below the skull, in sides of the frame: fluid near the skull is narrow, and is mixed with others."""
 
 _LEAST_VOXELS = 50
 """Voxels a slice of a tissue that is measured."""
@@ -35,8 +37,9 @@ def as_bright_as(seen: Floats, mr: Floats, ct: Floats) -> Floats:
         ct: of the same voxels, in HU.
     """
     share = (seen + 1) / 2
-    for measured, alike, (low, high) in _SHOWN:
-        where = _inner(ct, (low, high))
+    depth = _depths(ct)
+    for measured, alike, hu, least in _SHOWN:
+        where = _inner(ct, hu) & (depth >= least)
         if where.sum() < _LEAST_VOXELS * len(mr):
             continue
         known = np.mean([share[TOLD.index(name)] for name in measured])
@@ -84,7 +87,7 @@ def measure_ratios(mr: Floats, ct: Floats) -> Ratios | None:
         ct: of the same voxels, in HU.
     """
     share, brain, fluid = (mr + 1) / 2, _inner(ct, _BRAIN), _inner(ct, _FLUID)
-    depth = np.stack([[_depth(plane[0])] for plane in ct])
+    depth = _depths(ct)
     rim, core = (brain & (depth > low) & (depth < high) for low, high in (_RIM, _CORE))
     if min(part.sum() for part in (rim, core, fluid)) < _LEAST_VOXELS * len(mr):
         return None
@@ -98,6 +101,11 @@ def _inner(ct: Floats, hu: tuple[float, float]) -> Voxels:
     low, high = hu
     inner: Voxels = ndimage.binary_erosion((ct > low) & (ct < high), np.ones((1, 1, 2, 2)))
     return inner
+
+
+def _depths(ct: Floats) -> Floats:
+    depths: Floats = np.stack([[_depth(plane[0])] for plane in ct])
+    return depths
 
 
 def _depth(ct: Floats) -> Floats:

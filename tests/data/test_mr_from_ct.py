@@ -15,9 +15,7 @@ WINDOW = (-20.0, 100.0)
 def heads(contrast: PhantomContrast, window: tuple[float, float] = WINDOW) -> tuple[torch.Tensor, ...]:
     """CT and MR of the same phantom slices, framed alike, [24, 1, 96, 96]."""
     drawn = phantom.slices(phantom.HELD_OUT, 24, 96, contrast=contrast)
-    ct, mr, _ = frame_pairs(
-        drawn.ct, drawn.mr, drawn.mr, NetworkSettings(size=96), ScaleSettings(ct_window=window)
-    )
+    ct, mr, *_ = frame_pairs(drawn, NetworkSettings(size=96), ScaleSettings(ct_window=window))
     return ct, mr
 
 

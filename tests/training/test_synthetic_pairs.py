@@ -7,21 +7,21 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch.nn import functional
 
 from medtranslate import phantom
-from medtranslate.config import AugmentSettings, ScaleSettings
+from medtranslate.config import AnchorWeights, AugmentSettings, ScaleSettings
 from medtranslate.data import brightness_each, open_sources
 from medtranslate.io import Meta, Volume, write_volume
 from medtranslate.phantom import TOLD
 from medtranslate.training import synthetic_pairs
+from medtranslate.training.moved import NAMES, moved_anchor
 from medtranslate.training.rendered import as_picture, rendered_anchor, rendered_kinds
 from medtranslate.training.synthetic_pairs import (
-    NAMES,
     FreshAnchors,
     KeptAnchors,
     anchor_count,
     anchor_slices,
-    moved_anchor,
     open_anchors,
 )
 from medtranslate.transforms import scale_ct
@@ -58,7 +58,7 @@ def test_neighbours_are_kept_and_moved_with_their_slice(kept):
     """Those of a digital head are copies, and stay so but for the noise of CT."""
     stacked = replace(kept, network=replace(kept.network, neighbours=1), augment=AugmentSettings(mr_look=1.0))
     images = drawn(opened(stacked))
-    for name, shown in zip(NAMES, (3, 3, 1), strict=True):
+    for name, shown in zip(NAMES, (3, 3, 1, 1), strict=True):
         assert images[name].shape == (12, shown, 32, 32)
     moved = moved_anchor(stacked, {name: value.float() for name, value in images.items()}, 3)
     assert moved["anchor_ct"].shape == (12, 1, 32, 32)
@@ -179,7 +179,7 @@ def test_a_picture_and_a_volume_teach_what_each_of_them_tells(settings, tmp_path
 def test_ct_is_shown_in_another_window_and_asked_for_in_its_own(settings):
     bent = replace(settings, augment=AugmentSettings(ct_window=0.3))
     plain, shown = (anchor_slices(one, 6, 4) for one in (settings, bent))
-    for name in NAMES:
+    for name in NAMES[:3]:
         assert torch.equal(plain[name], shown[name])
     assert torch.equal(plain["anchor_shown"], plain["anchor_ct"])
     ct, other = shown["anchor_ct"], shown["anchor_shown"]
@@ -197,7 +197,7 @@ def test_tissues_are_as_bright_as_is_said_of_them(settings):
     slices[..., 12:52, 12:52] = brightness[:, :1, None, None]
     still = dict.fromkeys(NAMES, slices) | dict.fromkeys(("anchor_seen", "anchor_told"), brightness)
     images = moved_anchor(told, still | {"anchor_known": torch.tensor([[-1.0, 1.0]]).repeat(24, 1)}, 3)
-    middle = {name: images[name][..., 30:34, 30:34].mean((1, 2, 3)) for name in NAMES}
+    middle = {name: images[name][..., 30:34, 30:34].mean((1, 2, 3)) for name in NAMES[:3]}
     torch.testing.assert_close(middle["anchor_wanted"], images["anchor_told"][:, 0])
     assert (middle["anchor_mr"] - images["anchor_seen"][:, 0]).abs().mean() < 0.15
     for name, fact in (("anchor_mr", "anchor_seen"), ("anchor_wanted", "anchor_told")):
@@ -217,3 +217,43 @@ def test_kept_mr_is_bent_each_time(kept):
     one, other = (moved_anchor(kept, still, seed) for seed in (1, 2))
     means = [float(images["anchor_mr"][images["anchor_mr"] > -0.9].mean()) for images in (one, other)]
     assert abs(means[0] - means[1]) > 0.01
+
+
+def test_lesions_are_marked_where_heads_without_them_differ(settings):
+    sized = replace(settings, network=replace(settings.network, size=96))
+    ill, well = (
+        synthetic_pairs.still_anchor(replace(sized, anchor_lesions=lesions), 12, 3)
+        for lesions in (True, False)
+    )
+    marked = ill["anchor_lesion"] > well["anchor_lesion"] + 0.2
+    assert 2 < marked.any(dim=(1, 2, 3)).sum() < 12
+    assert marked.float().mean() < 0.1
+    assert (ill["anchor_ct"] != well["anchor_ct"])[marked].all()
+    far = functional.max_pool2d(marked.float(), 7, 1, 3) == 0
+    torch.testing.assert_close(ill["anchor_ct"][far], well["anchor_ct"][far], atol=0.05, rtol=0)
+
+
+def test_errors_count_by_tissue_which_moves_with_its_slice(settings):
+    weights = AnchorWeights(bone=2.0, fluid=3.0, lesion=10.0)
+    weighted = replace(settings, anchor_weights=weights, augment=AugmentSettings(degrees=0, scale=0, shift=0))
+    scale = settings.scale
+    ct = torch.full((4, 1, 32, 32), scale_ct(torch.tensor(35.0), scale.ct_curve))
+    ct[..., :8, :] = scale_ct(torch.tensor(99.0), scale.ct_curve)
+    ct[..., 8:16, :] = scale_ct(torch.tensor(7.0), scale.ct_curve)
+    lesion = torch.full_like(ct, -1.0)
+    lesion[..., 12:20, :4], lesion[..., 20:24, :4] = 1.0, 0.0
+    still = {
+        **dict.fromkeys(NAMES, ct),
+        "anchor_lesion": lesion,
+        **dict.fromkeys(("anchor_seen", "anchor_told"), torch.zeros(4, len(TOLD))),
+        "anchor_known": torch.tensor([[-1.0, 1.0]]).repeat(4, 1),
+    }
+    assert "anchor_weight" not in moved_anchor(settings, still, 0)
+    weight = moved_anchor(weighted, still, 0)["anchor_weight"]
+    for each in weight[:, 0]:
+        sick = each if each[16, 0] > 1 else each.flip(1)  # mirrored
+        assert (sick[:8] == 2.0).all()
+        assert (sick[8:16, 4:] == 3.0).all()
+        assert (sick[16:, 4:] == 1.0).all()
+        assert (sick[12:20, :4] == 10.0).all()
+        assert (sick[20:24, :4] == 5.5).all()

@@ -185,6 +185,19 @@ def disc(rim: float, core: float, fluid: float, fat: float = 0.9) -> tuple[np.nd
     return (2 * mr - 1).astype(np.float32)[None, None], ct.astype(np.float32)[None, None]
 
 
+@pytest.mark.parametrize(("hu", "share"), [(5.0, 0.9), (28.0, 0.24)])
+def test_fluid_is_measured_deep_in_the_brain_alone(hu, share):
+    """The network took a T2 for PD; fluid beside the skull is mixed with bone and is left out."""
+    mr, ct = disc(rim=0.4, core=0.32, fluid=0.9)
+    sulci = (ct == 36.0) & (mr > -0.3)
+    sulci[..., 16:48, 16:48] = False
+    mr[sulci], ct[sulci] = -0.5, 5.0
+    ct[ct == 5.0] = np.where(sulci[ct == 5.0], 5.0, hu)
+    seen = 2 * np.array([0.9, 0.2, 0.4, 0.3, 0.4, 0.32, 0.5], np.float32) - 1
+    found = dict(zip(TOLD, (as_bright_as(seen, mr, ct) + 1) / 2, strict=True))
+    assert found["csf"] == pytest.approx(share, abs=0.04)
+
+
 @pytest.mark.parametrize(
     ("seen", "head", "names"),
     [
