@@ -29,9 +29,9 @@ SEEN = 0.15
 BONE_HU, EDGE_MM = 91.0, 2.0
 """Least HU of bone, and the edge of a collection of fluid in which bone is not counted."""
 
-INVENTED_HU, INVENTED_MM2, MARGIN_MM, SMOOTH_MM = 10.0, 50.0, 3.0, 2.0
-"""Least difference from the truth and least area of an invented blob; its distance from fluid and bone; and
-the deviation of the Gaussian that smooths the difference."""
+INVENTED_HU, SHOWN_HU, INVENTED_MM2, MARGIN_MM, SMOOTH_MM = 10.0, 5.0, 50.0, 3.0, 2.0
+"""Least difference of an invented blob from the truth, and from the median of the translated brain; its least
+area; its distance from fluid and bone; and the deviation of the Gaussian that smooths both differences."""
 
 RISEN = 2.0
 """Times the brain's median from which on the uncertainty has risen."""
@@ -150,7 +150,8 @@ def invented_blobs(made: Values, truth: Values, brain: Voxels, pixel: Sequence[f
     """List the areas in mm2 of blobs in the brain that the true CT has not.
 
     The difference is smoothed, and its median over the brain is subtracted: a brain that is too bright
-    everywhere is no lesion.
+    everywhere is no lesion. Where the translation is as bright as its brain is, it has lost what the truth
+    shows, such as bright grey matter, and has invented nothing.
 
     Args:
         brain: pixels of brain alone; those near others are left out.
@@ -158,15 +159,20 @@ def invented_blobs(made: Values, truth: Values, brain: Voxels, pixel: Sequence[f
     inside = ndimage.distance_transform_edt(brain, sampling=pixel) > MARGIN_MM
     if not inside.any():
         return []
-    wide = np.where(brain, made.clip(*WINDOW) - truth.clip(*WINDOW), 0.0)
     sigma = SMOOTH_MM / np.array(pixel)
-    weight = ndimage.gaussian_filter(brain.astype(np.float32), sigma)
-    # Only brain is averaged, so that a blurred ventricle does not count.
-    smooth = ndimage.gaussian_filter(wide, sigma) / np.maximum(weight, 1e-6)
-    smooth -= np.median(smooth[inside])
+    weight = np.maximum(ndimage.gaussian_filter(brain.astype(np.float32), sigma), 1e-6)
+
+    def smooth(image: Values) -> Values:
+        # Only brain is averaged, so that a blurred ventricle does not count.
+        found: Values = ndimage.gaussian_filter(np.where(brain, image, 0.0), sigma) / weight
+        found -= np.median(found[inside])
+        return found
+
+    shown = made.clip(*WINDOW)
+    wrong, own = smooth(shown - truth.clip(*WINDOW)), smooth(shown)
     areas: list[float] = []
     for sign in (1, -1):
-        blobs, _ = ndimage.label(inside & (sign * smooth > INVENTED_HU))
+        blobs, _ = ndimage.label(inside & (sign * wrong > INVENTED_HU) & (sign * own > SHOWN_HU))
         areas += [float(size * np.prod(pixel)) for size in np.bincount(blobs.ravel())[1:]]
     return [area for area in areas if area >= INVENTED_MM2]
 

@@ -111,6 +111,9 @@ def test_what_the_truth_has_not_is_invented() -> None:
     # A brain that is brighter everywhere, and a truth that has the same blob.
     assert not invented_blobs(ct((brain, BRAIN_HU + 25)), truth, brain, PIXEL)
     assert not invented_blobs(ct((blob, 60.0)), ct((blob, 60.0)), brain, PIXEL)
+    # A lesion that is lost, and one that becomes its opposite.
+    assert not invented_blobs(truth, ct((blob, 60.0)), brain, PIXEL)
+    assert invented_blobs(ct((blob, 10.0)), ct((blob, 60.0)), brain, PIXEL)
 
 
 def test_a_wider_ventricle_is_not_an_invented_lesion() -> None:
