@@ -27,11 +27,11 @@ from benchmarks.quality.pair_measures import (
     gradient_correlation,
     slice_measures,
 )
-from benchmarks.quality.pair_sets import PAIR_SETS, PairSet
+from benchmarks.quality.pair_sets import PAIR_SETS, PairSet, Whose
 from benchmarks.quality.rungs import WIDTHS, in_window, means_of_contrasts, translated
 from medtranslate.calibrate import find_pairs, read_pair
 from medtranslate.checkpoint import Model, load_model
-from medtranslate.config import ScaleSettings
+from medtranslate.config import Contrast, ScaleSettings
 from medtranslate.metrics import Values
 from medtranslate.model import Generators
 
@@ -328,10 +328,16 @@ def test_a_whole_head_is_measured_with_its_planes(balls: list[Head], model: Mode
     assert shifted["mae"] < made["mae"]
 
 
-def test_another_picture_is_of_the_same_patient_and_never_the_same(tmp_path: Path) -> None:
+def test_another_picture_is_of_the_patient_or_of_the_site_and_never_the_same(tmp_path: Path) -> None:
     (tmp_path / "set" / "CT").mkdir(parents=True)
-    names = ["71001.png", "71002.png", "71003.png", "72001.png"]
+    names = ["71001.png", "71002.png", "71003.png", "72001.png", "73001.png", "74001.png"]
     for name in names:
         (tmp_path / "set" / "CT" / name).touch()
-    pairs = PairSet("set", "set", "MRI", {}, {})
-    assert [pairs.another(tmp_path, name) for name in names[:3]] == ["71002.png", "71001.png", "71002.png"]
+    contrasts: dict[str, Contrast] = {"71": "t1", "72": "t2", "73": "t1", "74": "t1"}
+    pairs = PairSet("set", "set", "MRI", {"choosing": ("71", "72", "73")}, contrasts)
+
+    def found(names: list[str], whose: Whose) -> list[str | None]:
+        return [pairs.another(tmp_path, name, whose) for name in names]
+
+    assert found(names[:3], "patient") == ["71002.png", "71001.png", "71002.png"]
+    assert found(names[2:], "site") == ["73001.png", None, "71002.png", "71002.png"]
