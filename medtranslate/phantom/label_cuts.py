@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,9 @@ _TABLE_MM = 1.5
 _LESIONS = {"tumour": 0.15, "oedema": 0.15, "haemorrhage": 0.35, "infarct": 0.15, "calcification": 0.2}
 """Shares of the other lesions. Dense ones are more frequent than in patients, since what is rare is lost."""
 
+_RIMMED, _RIM, _WIDER = ("haemorrhage", "tumour"), 0.6, (1.2, 1.8)
+"""Lesions about which brain swells, the share of them that shows it, and the size of oedema over theirs."""
+
 _BRAIN = [
     LABEL[name]
     for name in ("grey matter", "white matter", "deep nuclei", "pallidum", "brainstem", "cerebellar cortex")
@@ -39,7 +42,7 @@ _BRAIN = [
 
 @dataclass(frozen=True, eq=False)
 class Lesion:
-    """A rough ellipsoid, in the brain alone.
+    """A rough ellipsoid, in the brain alone; it covers oedema, too, which is drawn before it.
 
     Attributes:
         label: of its tissue.
@@ -156,8 +159,14 @@ def _tissues(rng: np.random.Generator) -> NDArray[np.uint8]:
 def _draw_lesions(
     rng: np.random.Generator, head: LabelMap, places: Floats, plane: Plane
 ) -> tuple[Lesion, ...]:
-    count = rng.choice(len(_NUMBERS), p=_NUMBERS)
-    return tuple(_draw_lesion(rng, head, places, plane) for _ in range(count))
+    count, found = rng.choice(len(_NUMBERS), p=_NUMBERS), list[Lesion]()
+    for _ in range(count):
+        lesion = _draw_lesion(rng, head, places, plane)
+        if TISSUES[lesion.label].name in _RIMMED and rng.random() < _RIM:
+            wider = lesion.radii * np.float32(rng.uniform(*_WIDER))
+            found.append(replace(lesion, label=LABEL["oedema"], radii=wider))
+        found.append(lesion)
+    return tuple(found)
 
 
 def _draw_lesion(rng: np.random.Generator, head: LabelMap, places: Floats, plane: Plane) -> Lesion:
@@ -195,7 +204,7 @@ def paint_cut(
         Images [channels, size, size], True where the first plane shows the head, and the share of each pixel
         that lesions cover.
     """
-    brain = np.isin(np.arange(len(TISSUES)), _BRAIN)
+    replaced = np.isin(np.arange(len(TISSUES)), [*_BRAIN, LABEL["oedema"]])
     shape = np.array(head.codes.shape)[:, None, None]
     images = np.zeros((len(values), *cut.variant.shape), np.float32)
     covered = np.zeros(cut.variant.shape, np.float32)
@@ -215,7 +224,7 @@ def paint_cut(
             _add(cut.added, tissue, head.beneath.ravel()[place] * STEP_MM)
         tissue[beyond] = 0
         for lesion in cut.lesions:
-            here = lesion.covers(cut.voxels + across) & brain[tissue]
+            here = lesion.covers(cut.voxels + across) & replaced[tissue]
             tissue[here] = lesion.label
             covered += here
         images += values[:, tissue]

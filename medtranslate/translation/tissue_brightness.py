@@ -18,8 +18,8 @@ _SHOWN = (
     (("csf",), (), (-10.0, 16.0), 0.1),
     (("fat",), ("diploe", "muscle"), (-130.0, -60.0), 0.0),
 )
-"""Tissues whose voxels are measured, those that keep their ratio to them, their HU, and the least depth of the
-voxels below the skull, in sides of the frame: fluid near the skull is narrow, and is mixed with others."""
+"""Tissues whose voxels are measured, those that keep their ratio to them, their HU, and the least depth below
+the skull of these voxels, in sides of the frame: fluid near the skull is narrow, and mixed with others."""
 
 _LEAST_VOXELS = 50
 """Voxels a slice of a tissue that is measured."""
