@@ -17,7 +17,7 @@ from medtranslate.phantom import named_brightness, nearest_contrast
 from medtranslate.records import SeenContrast
 from medtranslate.transforms import denormalise
 from medtranslate.translation.framed import Floats, frame
-from medtranslate.translation.tissue_brightness import Ratios, as_bright_as, measure_ratios
+from medtranslate.translation.tissue_brightness import Ratios, as_bright_as, measure_ratios, with_fluid
 
 LOOKED_AT = 16
 """Most slices of an MR whose contrast is to be met, spread over those that show the head."""
@@ -128,8 +128,9 @@ def told_like(model: Model, mr: Volume) -> Model:
     places = framed.shown[:: -(-len(framed.shown) // LOOKED_AT)]
     slices = framed.framed(places, network.size, network.neighbours).to(model.device)
     made = model.generators.to_ct(slices)
-    hu = denormalise(made.image.float().cpu(), "ct", model.description.scale)
-    return model.told(as_bright_as(_median([made.seen]), slices[:, :1].float().cpu().numpy(), hu.numpy()))
+    hu = denormalise(made.image.float().cpu(), "ct", model.description.scale).numpy()
+    shown = slices[:, :1].float().cpu().numpy()
+    return model.told(with_fluid(as_bright_as(_median([made.seen]), shown, hu), shown, hu))
 
 
 def _median(slices: Sequence[Tensor]) -> Floats:

@@ -14,12 +14,10 @@ from medtranslate.translation.framed import Floats
 Voxels = NDArray[np.bool_]
 
 _SHOWN = (
-    (("grey matter", "white matter"), ("csf", "venous blood"), (22.0, 42.0), 0.0),
-    (("csf",), (), (-10.0, 16.0), 0.1),
-    (("fat",), ("diploe", "muscle"), (-130.0, -60.0), 0.0),
+    (("grey matter", "white matter"), ("csf", "venous blood"), (22.0, 42.0)),
+    (("fat",), ("diploe", "muscle"), (-130.0, -60.0)),
 )
-"""Tissues whose voxels are measured, those that keep their ratio to them, their HU, and the least depth below
-the skull of these voxels, in sides of the frame: fluid near the skull is narrow, and mixed with others."""
+"""Tissues whose voxels are measured, those that keep their ratio to them, and their HU."""
 
 _LEAST_VOXELS = 50
 """Voxels a slice of a tissue that is measured."""
@@ -37,9 +35,8 @@ def as_bright_as(seen: Floats, mr: Floats, ct: Floats) -> Floats:
         ct: of the same voxels, in HU.
     """
     share = (seen + 1) / 2
-    depth = _depths(ct)
-    for measured, alike, hu, least in _SHOWN:
-        where = _inner(ct, hu) & (depth >= least)
+    for measured, alike, (low, high) in _SHOWN:
+        where = _inner(ct, (low, high))
         if where.sum() < _LEAST_VOXELS * len(mr):
             continue
         known = np.mean([share[TOLD.index(name)] for name in measured])
@@ -49,8 +46,30 @@ def as_bright_as(seen: Floats, mr: Floats, ct: Floats) -> Floats:
     return corrected
 
 
+def with_fluid(brightness: Floats, mr: Floats, ct: Floats) -> Floats:
+    """Replace the brightness of fluid by that of the voxels deep in the brain that are fluid in the CT.
+
+    Some of these are mixed with brain, so the quartile that is farther from brain counts.
+
+    Args:
+        brightness: of the tissues of `TOLD`, [7] in [-1, 1]; it is returned where too little fluid is shown.
+        mr: slices, [B, 1, S, S] in [-1, 1].
+        ct: of the same voxels, in HU.
+    """
+    brain, fluid = _inner(ct, _BRAIN), _inner(ct, _FLUID) & (_depths(ct) >= _DEEP)
+    if not brain.any() or fluid.sum() < _LEAST_VOXELS * len(mr):
+        return brightness
+    darker, usual, brighter = np.quantile(mr[fluid], (0.25, 0.5, 0.75))
+    corrected = brightness.copy()
+    corrected[TOLD.index("csf")] = darker if usual < np.median(mr[brain]) else brighter
+    return corrected
+
+
 _BRAIN, _FLUID, _SOFT = (22.0, 42.0), (-10.0, 16.0), (-20.0, 90.0)
 """HU of brain and of fluid, and of all that is inside the skull."""
+
+_DEEP = 0.1
+"""Least depth of measured fluid below the skull, in sides of the frame; nearer to it, fluid is narrow."""
 
 _RIM, _CORE = (6 / 256, 16 / 256), (25 / 256, 1.0)
 """Depth of the cortex and of the brain's middle below the skull, in sides of the frame; the cortex has more
