@@ -66,13 +66,13 @@ for name in ("relative", "absolute"):
     path = f"{name}.dcm"
     command = ["plastimatch", "convert", "--input-dose-img", path, "--output-dose-img", f"{name}.nrrd"]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    (z, _, _), gray = pymedphys.dicom.zyx_and_dose_from_dataset(dcmread(path))
+    (z, _, _), dose = pymedphys.dicom.zyx_and_dose_from_dataset(dcmread(path))
     command = ["reader/bin/python", "-c", reader, path]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     found[name] = {
         "ITK": hot(SimpleITK.ReadImage(path)),
         "plastimatch": hot(SimpleITK.ReadImage(f"{name}.nrrd")),
-        "pymedphys": z[gray.max((1, 2)) == gray.max()].tolist(),
+        "pymedphys": z[dose.max((1, 2)) == dose.max()].tolist(),
         "dicompyler-core": json.loads(done.stdout),
     }
     volume, mean, notes = found[name].pop("dicompyler-core")
