@@ -53,7 +53,8 @@ command = _Train(
         ),
         "Loss and anchor options": (
             *("loss", "anchor_share", "anchor_contrast", "anchor_rendered", "anchor_kept"),
-            *("anchor_lesions", "anchor_skull_base", "phantom_contrast"),
+            *("anchor_labels", "anchor_labelled", "anchor_lesions", "anchor_skull_base"),
+            *("anchor_weights", "phantom_contrast"),
         ),
         "Augmentation options": ("augment",),
         "Machine options": ("device", "devices", "nodes", "workers", "capture", "precision"),

@@ -94,14 +94,14 @@ class AugmentSettings:
 
 @dataclass(frozen=True, kw_only=True, config=FROZEN)
 class AnchorWeights:
-    """Times that an error of the anchor counts, by tissue: what fills few pixels is learnt late or never."""
+    """What an error of the anchor counts, by tissue: what fills few pixels is learnt late or never."""
 
     bone: Rare[Weight] = 1.0
-    """Bone, from 91 HU on."""
+    """Times that an error in bone counts, from 91 HU on."""
     fluid: Rare[Weight] = 1.0
-    """Fluid, from -5 to 18 HU."""
+    """Times that an error in fluid counts, from -5 to 18 HU."""
     lesion: Rare[Weight] = 1.0
-    """Lesions that are laid into phantoms."""
+    """Times that an error in the lesions of phantoms counts."""
 
 
 ScoreName = Literal[
