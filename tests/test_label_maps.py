@@ -172,6 +172,7 @@ def test_lesions_lie_in_the_brain(shells):
         )
         assert not beside[0].any()
         assert (beside[1][painted[0] > 0] > 0).all()
+        assert covered.max() <= 1  # also where a bleeding lies in its oedema
         np.testing.assert_array_equal(covered > 0, (painted != beside).any(axis=0))
         shown += bool(painted[0].any())
     assert shown

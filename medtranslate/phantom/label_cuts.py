@@ -223,10 +223,12 @@ def paint_cut(
         if any(cut.added):
             _add(cut.added, tissue, head.beneath.ravel()[place] * STEP_MM)
         tissue[beyond] = 0
+        ill = np.zeros(tissue.shape, np.bool_)
         for lesion in cut.lesions:
             here = lesion.covers(cut.voxels + across) & replaced[tissue]
             tissue[here] = lesion.label
-            covered += here
+            ill |= here
+        covered += ill
         images += values[:, tissue]
         if own:
             assert head.mr is not None
