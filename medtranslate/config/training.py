@@ -173,7 +173,6 @@ class TrainSettings:
     each step. They take 6 bytes a pixel of temporary disk or memory."""
     anchor_lesions: Rare[bool] = True
     """Draw lesions in the anchor's phantom heads."""
-    anchor_weights: AnchorWeights = AnchorWeights()
     anchor_skull_base: Rare[bool] = True
     """Draw the skull base, orbits and sinuses of the anchor's phantom heads."""
     anchor_labels: Rare[Path | None] = None
@@ -215,6 +214,7 @@ class TrainSettings:
     scale: ScaleSettings = ScaleSettings()
     network: NetworkSettings = NetworkSettings()
     loss: LossSettings = LossSettings()
+    anchor_weights: AnchorWeights = AnchorWeights()
     augment: AugmentSettings = AugmentSettings()
     parent: str | None = Field(default=None, alias="from")
     """Model to start from: a name at hand, or the folder of a model or a run. Its network and scale are taken

@@ -28,7 +28,7 @@ maps are of few and mostly young people. Skulls of others are thicker, and brain
 _TABLE_MM = 1.5
 """Inner table of bone that is added; the rest of it is diploe."""
 
-_LESIONS = {"tumour": 0.15, "oedema": 0.15, "haemorrhage": 0.35, "infarct": 0.15, "calcification": 0.2}
+LESIONS = {"tumour": 0.15, "oedema": 0.15, "haemorrhage": 0.35, "infarct": 0.15, "calcification": 0.2}
 """Shares of the other lesions. Dense ones are more frequent than in patients, since what is rare is lost."""
 
 _RIMMED, _RIM, _WIDER = ("haemorrhage", "tumour"), 0.6, (1.2, 1.8)
@@ -176,7 +176,7 @@ def _draw_lesion(rng: np.random.Generator, head: LabelMap, places: Floats, plane
     fluid = rng.random() < _FLUID
     radii = rng.uniform(3.0, 40.0 if fluid else 25.0) * rng.uniform(0.5, 1.0, 3)
     rough = 0.35 * field(draw_waves(rng, 6, 10, 40, 1.0), plane)
-    label = LABEL["csf" if fluid else rng.choice([*_LESIONS], p=[*_LESIONS.values()])]
+    label = LABEL["csf" if fluid else rng.choice([*LESIONS], p=[*LESIONS.values()])]
     return Lesion(
         label, (centre / head.spacing).astype(np.float32), (radii / head.spacing).astype(np.float32), rough
     )

@@ -14,10 +14,10 @@ from scipy import ndimage
 from medtranslate.config import StreamContrast
 from medtranslate.phantom.canvas import Plane, field
 from medtranslate.phantom.head import Head, draw_head, draw_waves
-from medtranslate.phantom.label_cuts import draw_cut, paint_cut
+from medtranslate.phantom.label_cuts import LESIONS, draw_cut, paint_cut
 from medtranslate.phantom.label_maps import LabelMap
 from medtranslate.phantom.paint import paint
-from medtranslate.phantom.tissues import LESIONS, TISSUES, TOLD, Floats, brightness, ct_values, mr_values
+from medtranslate.phantom.tissues import TISSUES, TOLD, Floats, brightness, ct_values, mr_values
 
 _LEAST_HEAD = 0.03
 """Share of a slice that shows the head, at least; a turned plane may pass above the vertex."""
@@ -32,8 +32,8 @@ _APART = (0.8, 1.5)
 _SEEN_HU = 0.0
 """HU of what counts as seen there: a brain window shows no fat."""
 
-_IS_LESION = np.isin([tissue.name for tissue in TISSUES], LESIONS).astype(np.float32)
-"""1 for tissues of lesions, painted like a value of theirs."""
+_IS_LESION = np.isin([tissue.name for tissue in TISSUES], [*LESIONS]).astype(np.float32)
+"""1 for the tissues of lesions, painted like a value of theirs; collections of fluid are CSF."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -77,9 +77,6 @@ TISSUES: tuple[Tissue, ...] = (
 )
 """All tissues; the index is the label."""
 
-LESIONS = ("calcification", "tumour", "oedema", "haemorrhage", "infarct")
-"""Tissues of lesions; collections of fluid are painted as CSF."""
-
 LABEL: dict[str, int] = {tissue.name: tissue.label for tissue in TISSUES}
 """Label of each tissue's name."""
 

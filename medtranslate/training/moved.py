@@ -27,7 +27,7 @@ NAMES = ("anchor_ct", "anchor_mr", "anchor_wanted", "anchor_lesion")
 share of a pixel that lesions cover, from -1 to 1. The first two have their neighbours beside them, as further
 channels."""
 
-BONE_HU, FLUID_HU = 91.0, (-5.0, 18.0)
+_BONE_HU, _FLUID_HU = 91.0, (-5.0, 18.0)
 """Least HU of bone, as in a brain window, and ends of those of fluid, for `anchor_weights`."""
 
 
@@ -87,6 +87,8 @@ def moved_anchor(settings: TrainSettings, still: Mapping[str, Tensor], seed: int
 def _weight(ct: Tensor, lesion: Tensor, settings: TrainSettings) -> Tensor:
     """Weight an error by the tissue of its pixel, in CT in [-1, 1] and the share that is lesion."""
     weights, hu = settings.anchor_weights, unscale_ct(ct, settings.scale.ct_curve)
-    low, high = FLUID_HU
-    tissue = torch.where(hu >= BONE_HU, weights.bone, torch.where((hu > low) & (hu < high), weights.fluid, 1))
+    low, high = _FLUID_HU
+    tissue = torch.where(
+        hu >= _BONE_HU, weights.bone, torch.where((hu > low) & (hu < high), weights.fluid, 1)
+    )
     return tissue + lesion * (weights.lesion - tissue)
