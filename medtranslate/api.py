@@ -84,6 +84,7 @@ def load(
     to: Modality,
     contrast: Contrast | None = None,
     like: str | PathLike[str] | None = None,
+    uncertainty: bool = False,
     samples: int = 0,
     seed: int = 0,
     batch: int | None = None,
@@ -97,7 +98,8 @@ def load(
         model: name of a model at hand, or the folder of one.
         to: modality to make.
         contrast, like: t1, t1c, t2, flair or pd, or a file with an MR whose contrast is to be met.
-        samples, seed: draws of the posterior for the uncertainty, 0 or at least 2, and their seed.
+        uncertainty: map it, too: the error limit that the model estimates, or else the spread of 16 samples.
+        samples, seed: draws of the posterior to take its spread, 0 or at least 2, and their seed.
         batch: slices per pass (default: as many as suit the device).
         device, precision: auto, cpu, cuda or cuda:N; auto, float32 or bfloat16.
         force: translate what the model's gate refuses, too; the record says so.
@@ -108,9 +110,9 @@ def load(
     from medtranslate.translation import open_translator
 
     chosen: dict[str, Any] = {"to": to, "model": str(model), "contrast": contrast, "like": like}
-    chosen |= {"samples": samples or None, "seed": seed, "batch": batch, "device": device}
-    chosen |= {"precision": precision, "force": force, "input": ".", "output": "."}
-    return open_translator(build(TranslateSettings, chosen))
+    chosen |= {"uncertainty": "." if uncertainty else None, "samples": samples or None, "seed": seed}
+    chosen |= {"batch": batch, "device": device, "precision": precision, "force": force}
+    return open_translator(build(TranslateSettings, chosen | {"input": ".", "output": "."}))
 
 
 def translate(
@@ -119,6 +121,7 @@ def translate(
     to: Modality,
     model: str | PathLike[str] | Translator = PATIENTS,
     contrast: Contrast | None = None,
+    uncertainty: bool = False,
     samples: int = 0,
     seed: int = 0,
     device: str = "auto",
@@ -130,21 +133,21 @@ def translate(
 
     Args:
         image: as `read` takes it.
-        to, model, contrast, samples, seed, device, force: as of `load`; a loaded model has its own.
+        to: as of `load`, like the arguments that follow; a loaded model has its own.
         mask: on the grid of `image`; outside its voxels above 0 the translation is air.
         reading: further keywords of `read`.
 
     Returns:
-        `volume` and `uncertainty` (None without samples) on the grid of `source`, and the `record`: model,
-        gate, doubts, warnings.
+        `volume` and `uncertainty` (None if not asked for) on the grid of `source`, and the `record`.
 
     Raises:
         InputRefused: the image can't be read, has no head, or is refused by the model's gate.
     """
     from medtranslate.translation import Translator
 
+    asked: dict[str, Any] = {"uncertainty": uncertainty, "samples": samples, "seed": seed}
     if not isinstance(model, Translator):
-        model = load(model, to=to, contrast=contrast, samples=samples, seed=seed, device=device, force=force)
+        model = load(model, to=to, contrast=contrast, device=device, force=force, **asked)
     elif model.to != to:
         raise SettingsError(f"to={to!r}: this model was loaded for to={model.to!r}; load it anew")
     source = read(image, modality=OTHER[to], **reading)
@@ -166,12 +169,11 @@ def write(
     Args:
         made: a volume, or what `translate` gave.
         path: its suffix decides the format; a path without one is a folder, of DICOM if the source is.
-        like: the volume of the same grid whose header and geometry fields are kept (a translation has its
-            source).
+        like: volume on the same grid whose header and geometry are kept (a translation has its source).
         format: key of `io.FORMATS`, where the path does not say it.
         overwrite: replace an existing output.
-        deidentify: leave out the patient's identity (translations to DICOM).
-        burn_in: write SYNTHETIC CT or MR into a corner of each slice (translations).
+        deidentify, burn_in: leave out the patient's identity (DICOM), and write SYNTHETIC CT or MR into a
+            corner of each slice (translations).
 
     Returns:
         The path that was written.
@@ -263,12 +265,9 @@ def convert(input: str | PathLike[str], output: str | PathLike[str], **settings:
 
 
 def train(*, ct: str, mr: str, out: str | PathLike[str], quiet: bool = False, **settings: Any) -> Path:
-    """Train a model into the folder `out`; keywords as the keys of a training YAML, nested ones as dicts.
+    """Train a model into the folder `out`, and return the folder of the model.
 
-    `parent` stands for `from`, which Python reserves: the model to start from.
-
-    Returns:
-        The folder of the model, which `translate` takes.
+    Keywords are the keys of a training YAML, nested ones as dicts; `parent` stands for `from`.
     """
     from medtranslate.checkpoint import inherit
     from medtranslate.training import fit

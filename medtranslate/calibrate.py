@@ -1,7 +1,8 @@
 """Calibrates the uncertainty of a model on pairs whose true translation is known.
 
-The spread of posterior samples is smaller than the errors. On some pairs a curve from spread to error is
-fitted for each range of values (`metrics.fit_calibration`); on the others, of other subjects, it is tested.
+The spread of posterior samples is smaller than the errors, and limits that a network estimates are those of
+its training slices. On some pairs a curve from either to the error is fitted for each range of values
+(`metrics.fit_calibration`); on the others, of other subjects, it is tested.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from medtranslate.records import Calibration, CalibrationReport, CalibrationTest
 from medtranslate.runtime import check_free, progress, require_apart, whole_output
 from medtranslate.translation import as_spoken, pass_gate, sample_volume
 from medtranslate.translation.contrast import told_like
+from medtranslate.translation.uncertainty import draws
 
 LEAST_PAIRS = 4
 """Pairs that are needed at least; with fewer, one odd head decides."""
@@ -60,7 +62,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Measured:
-    """Translated values of voxels [N], deviations over samples and absolute errors, on the range [-1, 1]."""
+    """Translated values of voxels [N], deviations or limits, and absolute errors, on the range [-1, 1]."""
 
     made: Values
     spread: Values
@@ -78,7 +80,8 @@ def calibrate(settings: CalibrateSettings, *, quiet: bool = False) -> Calibratio
     """
     folder = find_model(settings.model)
     directions: Sequence[Modality] = (settings.to,) if settings.to else ("ct", "mr")
-    _check_target(folder, directions, settings)
+    samples = settings.samples or draws(describe(folder).network)
+    _check_target(folder, directions, settings, samples)
     pairs = find_pairs(settings.pairs)
     held = choose_held_out(pairs, settings)
     model = _uncalibrated(load_model(str(folder), choose_device(settings.device)))
@@ -87,7 +90,7 @@ def calibrate(settings: CalibrateSettings, *, quiet: bool = False) -> Calibratio
         for pair in pairs:
             volumes = read_pair(pair)
             for to in directions:
-                found[to, pair.name] = measure(volumes, model, to, settings)
+                found[to, pair.name] = measure(volumes, model, to, settings, samples)
                 bar.update()
     on = settings.on or f"{len(pairs) - len(held)} pairs from {settings.pairs.resolve().name}"
     curves: dict[Modality, Calibration] = {}
@@ -98,19 +101,19 @@ def calibrate(settings: CalibrateSettings, *, quiet: bool = False) -> Calibratio
         curves[to] = fit_calibration(fitted.made, fitted.spread, fitted.errors, on, settings.share)
         tests[to] = CalibrationTest(
             voxels=(len(fitted.errors), len(tested.errors)),
-            before=_coverage(tested.spread, tested.errors),
+            before=_coverage(tested.spread, tested.errors, None if samples else curves[to].share),
             after=_coverage(
                 calibrated(tested.made, tested.spread, curves[to]), tested.errors, curves[to].share
             ),
         )
-    _write(folder, curves, settings)
+    _write(folder, curves, settings, samples)
     return CalibrationReport(
         model=model.description.name,
         sha256=model.description.sha256,
         output=str(settings.out or folder),
         on=on,
         pairs=(len(pairs) - len(held), len(held)),
-        samples=settings.samples,
+        samples=samples,
         seed=settings.seed,
         directions=tests,
         warnings=[warning for to, test in tests.items() for warning in _warn(to, test)],
@@ -188,7 +191,9 @@ def _named_folders(path: Path) -> dict[Modality, Path]:
     return {side: folders[0] for side, folders in named.items()}
 
 
-def _check_target(folder: Path, directions: Iterable[Modality], settings: CalibrateSettings) -> None:
+def _check_target(
+    folder: Path, directions: Iterable[Modality], settings: CalibrateSettings, samples: int
+) -> None:
     """Refuse before the work begins what could not be written after it."""
     if settings.out:
         require_apart([settings.out], [settings.pairs, folder])
@@ -196,7 +201,7 @@ def _check_target(folder: Path, directions: Iterable[Modality], settings: Calibr
         return
     if folder.resolve().parent == SHIPPED.resolve():
         raise UsageError(f"{folder.name}: ships with medtranslate and stays as it is; give --out for a copy")
-    known = [side for side in directions if side in describe(folder).calibration]
+    known = [side for side in directions if side in describe(folder).curves(samples)]
     if known and not settings.overwrite:
         raise OutputExists(
             f"{folder}: is calibrated already (to {' and '.join(known)}); give --overwrite to replace that,"
@@ -205,15 +210,19 @@ def _check_target(folder: Path, directions: Iterable[Modality], settings: Calibr
 
 
 def _uncalibrated(model: Model) -> Model:
-    """Return the model with the spread of its samples as it is."""
-    plain = replace(model.description, calibration={})
+    """Return the model with the spread of its samples, and its limits, as they are."""
+    plain = replace(model.description, calibration={}, limits={})
     return Model(plain, model.generators, model.means, model.precision, model.gate)
 
 
 def measure(
-    volumes: Mapping[Modality, Volume], model: Model, to: Modality, settings: CalibrateSettings
+    volumes: Mapping[Modality, Volume],
+    model: Model,
+    to: Modality,
+    settings: CalibrateSettings,
+    samples: int,
 ) -> Measured:
-    """Translate one volume of a pair, and compare the spread of its samples with the errors in the head.
+    """Translate one volume of a pair, and compare its uncertainty with the errors in the head.
 
     Errors are those on the scale of the model's output: CT inside its window, MR by its percentile. A model
     that can meet the contrast of an MR is asked for that of the true one; else the error would be that of
@@ -223,7 +232,7 @@ def measure(
     if to == "mr" and network.told and network.seen:
         model = told_like(model, volumes["mr"])
     source, truth = volumes[OTHER[to]], as_spoken(volumes[to], to, model)
-    made = sample_volume(source, model, to, samples=settings.samples, seed=settings.seed)
+    made = sample_volume(source, model, to, samples=samples, seed=settings.seed, limits=not samples)
     pass_gate(made.record, source.where, force=settings.force)
     assert made.uncertainty is not None
     ends = {side: _range(volumes[side], model, side) for side in (to, OTHER[to])}
@@ -257,18 +266,20 @@ def _coverage(values: NDArray[np.floating], errors: Values, share: float | None 
     return found
 
 
-def _write(folder: Path, curves: Mapping[Modality, Calibration], settings: CalibrateSettings) -> None:
+def _write(
+    folder: Path, curves: Mapping[Modality, Calibration], settings: CalibrateSettings, samples: int
+) -> None:
     """Put the curves into the model, or into a copy of it that appears whole."""
-    kept = describe(folder).calibration | dict(curves)
+    kept = describe(folder).curves(samples) | dict(curves)
     target = settings.out
     if target is None:
-        save_calibration(folder, kept)
+        save_calibration(folder, kept, samples)
         return
     with whole_output(target, overwrite=settings.overwrite, folder=True) as fresh:
         for name in FILES:
             if (folder / name).is_file():
                 shutil.copy(folder / name, fresh / name)
-        save_calibration(fresh, kept)
+        save_calibration(fresh, kept, samples)
 
 
 def _warn(to: Modality, test: CalibrationTest) -> list[str]:

@@ -19,6 +19,12 @@ from medtranslate import plugins
 from medtranslate.config import LossSettings
 from medtranslate.networks import Posterior
 
+LIMIT_SHARE = 0.9
+"""Share of the errors that lie within an error limit."""
+
+_LEAST_ERROR = 0.004
+"""Error in [-1, 1], half a HU in the brain on the scale of `head-ct`, below which errors hardly differ."""
+
 WARMED = ("cycle", "identity", "kl")
 """Terms whose weight grows from zero: early in a run they would keep the generators at the identity."""
 
@@ -30,7 +36,8 @@ class Anchor:
     The source MR may have any contrast; the target MR has the contrast that the model is to make. `known` has
     the ends of the range in which the CT is the truth, [B, 2]; beyond, a windowed picture does not tell it.
     `brightness` is that of the tissues in the source MR, and `seen` its estimate, both [B, seen]. `weight` is
-    what an error of each pixel counts; without it, they count alike.
+    what an error of each pixel counts; without it, they count alike. `limit_ct` and `limit_mr` are ln of the
+    error limits of the translations.
     """
 
     ct: Tensor
@@ -42,6 +49,8 @@ class Anchor:
     brightness: Tensor | None = None
     seen: Tensor | None = None
     weight: Tensor | None = None
+    limit_ct: Tensor | None = None
+    limit_mr: Tensor | None = None
 
 
 @dataclass
@@ -163,6 +172,25 @@ def contrast(passes: Passes) -> Tensor:
     return torch.zeros(()) if known is None else _l1((known.seen, known.brightness))
 
 
+def limit(passes: Passes) -> Tensor:
+    """Compute the quantile loss of error limits against the errors of the anchor, both directions.
+
+    max(q d, (q - 1) d), d = ln(error) - ln(limit) and q the share (Koenker and Bassett, "Regression
+    quantiles", Econometrica 46, 1978). ln gives small errors, as in the brain, as much weight as large
+    ones. No gradient reaches the translation.
+    """
+    known = passes.anchor
+    limits = [] if known is None else [known.limit_ct, known.limit_mr]
+    terms = []
+    for (made, truth), found in zip(_anchor_pairs(known), limits, strict=True):
+        if known is None or found is None:
+            continue
+        above = ((made.detach() - truth).abs() + _LEAST_ERROR).log() - found
+        lost = torch.maximum(LIMIT_SHARE * above, (LIMIT_SHARE - 1) * above)
+        terms.append((lost if known.weight is None else known.weight * lost).mean())
+    return _total(terms)
+
+
 def agreement(passes: Passes) -> Tensor:
     """Compute |F(y) - F(b(y))|, b another gain, shading, coarseness, window and gamma: anatomy is the same.
 
@@ -195,6 +223,7 @@ LOSSES: Mapping[str, Callable[[Passes], Tensor]] = plugins.load(
         "edges": edges,
         "contrast": contrast,
         "agreement": agreement,
+        "limit": limit,
     },
 )
 

@@ -97,6 +97,8 @@ class Generators(nn.Module):
                 brightness=batch.anchor_seen,
                 seen=None if into_ct.seen is None else into_ct.seen[known:],
                 weight=batch.anchor_weight,
+                limit_ct=None if into_ct.limit is None else into_ct.limit[known:],
+                limit_mr=None if into_mr.limit is None else into_mr.limit[_count(batch.ct) :],
             )
         if batch.ct is None or batch.mr is None or fake_ct is None:
             return Passes(fake_ct=fake_ct, agreed_ct=agreed_ct, posteriors=posteriors, anchor=anchor)

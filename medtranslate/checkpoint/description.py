@@ -64,6 +64,7 @@ class Description:
         gate: SHA-256 of gate.safetensors; None for a model without an input gate.
         calibration: by the modality that is made, errors to be expected of the spread of samples; empty
             for a model that was not measured.
+        limits: the same of the error limits that the networks estimate (`network.limits`).
         summary: one line for `models list`.
         anatomy: shown by the images that it was trained on.
         training: plain facts about the run: data, images seen, device, seconds, commit.
@@ -80,9 +81,14 @@ class Description:
     anatomy: Anatomy = "head"
     gate: Digest | None = None
     calibration: dict[Modality, Calibration] = field(default_factory=dict)
+    limits: dict[Modality, Calibration] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
     parent: Parent | None = None
     licence: Licence | None = None
+
+    def curves(self, samples: int) -> dict[Modality, Calibration]:
+        """Give the calibration of the spread of samples, or without samples that of the networks' limits."""
+        return self.calibration if samples else self.limits
 
     def info(self, to: Modality) -> ModelInfo:
         """Describe the model that makes a modality, as records do."""

@@ -69,12 +69,13 @@ class TranslateSettings:
     batch: Rare[Positive | None] = None
     """Slices per pass through the network (default: by their size and the free memory)."""
     samples: Samples | None = None
-    """Number of posterior samples for the uncertainty (default: 16 with --uncertainty, else none)."""
+    """Number of posterior samples for the uncertainty (default: with --uncertainty none where the model
+    estimates error limits, else 16; without it none)."""
     seed: Seed = 0
     """Seed of these samples."""
     uncertainty: Path | None = None
-    """File for the uncertainty (a folder for pictures; .dcm: a Parametric Map): the 90 % error limit of a
-    calibrated model, else the standard deviation of the samples."""
+    """File for the uncertainty (a folder for pictures; .dcm: a Parametric Map): the error limit that the
+    model estimates, or the spread of samples; both as the 90 % error limit where the model is calibrated."""
     reference: Existing[Path | None] = None
     """True image on the source's grid; adds the scores of the translation."""
     report: Path | None = None

@@ -21,7 +21,7 @@ BUILTIN: dict[str, tuple[str, ...]] = {
     "medtranslate.discriminators": ("multiscale",),
     "medtranslate.losses": (
         *("adversarial", "cycle", "identity", "kl", "structure"),
-        *("anchor", "edges", "contrast", "agreement"),
+        *("anchor", "edges", "contrast", "agreement", "limit"),
     ),
     "medtranslate.profiles": ("image", "synthrad2023", "synthrad2025"),
     "medtranslate.views": ("html", "pdf", "csv", "cases", "json", "methods", "dicom"),

@@ -80,6 +80,8 @@ class NetworkSettings:
     seen: Rare[Annotated[int, Field(ge=0, le=7)]] = 0
     """Tissues whose brightness the generator of CT estimates in the MR that it is given: 7, so that a
     contrast can be named and met again, or none."""
+    limits: Rare[bool] = False
+    """Estimate an error limit for each pixel of a translation (`loss.limit`)."""
     attention: Rare[bool] = True
     """Use self-attention at the coarsest level, so that it sees the whole head."""
     discriminator: Rare[DiscriminatorName] = "multiscale"

@@ -100,6 +100,9 @@ class Rule:
     """Name of a model, or its folder."""
     samples: Samples | None = None
     """Samples for the uncertainty; they add a Parametric Map."""
+    uncertainty: bool = False
+    """Add a Parametric Map of the uncertainty: without samples, of the error limits of the model, if it
+    estimates them, else of 16 samples."""
     report: bool = True
     """Add the report (Encapsulated PDF) and what was measured (Enhanced SR)."""
     compress: bool = False
@@ -110,6 +113,11 @@ class Rule:
     """Translate inputs that the model's input gate refuses; header, record and report say so."""
     send_to: tuple[AETitle, ...] = ()
     """Titles of the peers and DICOMweb servers that get the result (default: the sender)."""
+
+    @property
+    def mapped(self) -> bool:
+        """True if the uncertainty is mapped."""
+        return self.uncertainty or self.samples is not None
 
 
 @dataclass(frozen=True, kw_only=True, config=FROZEN)

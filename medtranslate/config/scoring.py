@@ -137,8 +137,8 @@ class CalibrateSettings:
     share: Annotated[float, Field(gt=0, lt=1)] = 0.9
     """Share of the errors that lie within the error limit; 0.68 is that of one standard deviation of normal
     errors."""
-    samples: Samples = 16
-    """Number of posterior samples."""
+    samples: Samples | None = None
+    """Number of posterior samples (default: none where the model estimates error limits, else 16)."""
     seed: Seed = 0
     """Seed of the samples, and of the choice of the held-out pairs."""
     device: Device = "auto"

@@ -52,10 +52,17 @@ class LossSettings:
     """L1 between the tissues' brightness and what the generator of CT sees of it (`network.seen`)."""
     agreement: Rare[Weight] = 0.0
     """L1 between the CT of an unpaired MR and of the same MR as other scanners show it."""
+    limit: Rare[Weight] = 0.0
+    """Error limits (`network.limits`) against the errors on the same slices; it changes no translation."""
     warmup: Rare[Fraction] = 0.1
     """Share of the run over which cycle, identity and KL grow from zero to their weight."""
     others: dict[OtherLossName, Weight] = field(default_factory=dict)
     """Weights of losses that other packages add, by name."""
+
+    @property
+    def needs_truth(self) -> bool:
+        """True if slices are needed whose true translation is known."""
+        return self.anchor > 0 or self.limit > 0
 
     def weight(self, name: str) -> float:
         """Return the weight of a loss, 0 for one that is left out."""

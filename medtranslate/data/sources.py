@@ -101,7 +101,7 @@ def open_sources(settings: TrainSettings, *, quiet: bool) -> Opened:
     warnings = list(dict.fromkeys(note for listing in listings.values() for note in listing.notes))
     warnings += [sentence for key, source in stored.items() for sentence in _remarks(key, source)]
     warnings += _leaks(stored)
-    if settings.anatomy == "other" and settings.loss.anchor > 0:
+    if settings.anatomy == "other" and settings.loss.needs_truth:
         warnings += _without_hu(stored["ct"])
     return Opened(
         sources | stored,

@@ -3,7 +3,8 @@
     image [slices, C, S, S], noise [slices, latent, h, w] -->
         translation, of the posterior's mean; sample, of mean + sigma * noise;
         posterior_mean, posterior_log_variance; gate, the scores of `gate.look`, where the model has a gate;
-        brightness, of the source's tissues, where the model sees it
+        brightness, of the source's tissues, where the model sees it;
+        limit, ln of the error limit of the translation, where the model estimates it
 
 Weights are stored under the names that they have in the generator, so that they can be read back.
 """
@@ -60,17 +61,18 @@ class _Graph(nn.Module):
         self.generator, self.gate, self.source = generator, gate, source
 
     def forward(self, image: Tensor, noise: Tensor) -> tuple[Tensor, ...]:
-        posterior = self.generator.encode(image)
-        made = self.generator.decode(posterior.mean), self.generator.decode(posterior.at(noise))
+        given = self.generator(image)
+        posterior, sample = given.posterior, self.generator.decode(given.posterior.at(noise))
         judged = () if self.gate is None else (look(self.gate, image, posterior.mean, self.source),)
-        seen = () if self.seer is None else (self.seer.seen(image),)
-        return (*made, posterior.mean, posterior.log_variance, *judged, *seen)
+        others = [output for output in (given.seen, given.limit) if output is not None]
+        return (given.image, sample, posterior.mean, posterior.log_variance, *judged, *others)
 
     @property
-    def seer(self) -> VariationalGenerator | None:
-        """Generator that sees the brightness of the source's tissues, if this one does."""
-        generator = self.generator
-        return generator if isinstance(generator, VariationalGenerator) and generator.sees else None
+    def names(self) -> list[str]:
+        """Names of the outputs, in order."""
+        own = self.generator.generator if isinstance(self.generator, Told) else self.generator
+        others = {"gate": self.gate is not None, "brightness": own.sees, "limit": own.limits is not None}
+        return [*_OUTPUTS, *(name for name, given in others.items() if given)]
 
 
 def file_of(to: Modality) -> str:
@@ -157,8 +159,6 @@ def _inputs(model: Model, slices: int) -> tuple[Tensor, Tensor]:
 def _traced(graph: _Graph, model: Model) -> Any:
     """Trace the computation of a file for any number of slices; returns ONNX's `ModelProto`."""
     slices = torch.export.Dim("slices", min=1, max=2**16)
-    names = [*_OUTPUTS, *(["gate"] if graph.gate is not None else [])]
-    names += ["brightness"] if graph.seer is not None else []
     with _quiet():
         program = torch.onnx.export(
             graph,
@@ -166,7 +166,7 @@ def _traced(graph: _Graph, model: Model) -> Any:
             dynamo=True,
             optimize=False,  # it would rename weights
             input_names=_INPUTS,
-            output_names=names,
+            output_names=graph.names,
             dynamic_shapes={name: {0: slices} for name in _INPUTS},
             verbose=False,
         )

@@ -2,6 +2,7 @@
 
     x --fold--> encoder --> N(mu, diag sigma^2) = q(z|x) --draw or mean--> decoder --unfold--> y
     x --2 x 2--> near ----> its fine part                --draw or mean-----------------^
+    x, y, features of encoder and decoder --> limits --> ln of the error limit of y
 
 Nothing goes around the latent (there are no skip connections), so the posterior has to carry the
 anatomy. Kingma and Welling, "Auto-Encoding Variational Bayes" (2014), give the reparameterisation
@@ -19,6 +20,7 @@ from torch.nn import functional
 from medtranslate.config import NetworkSettings
 from medtranslate.networks.blocks import Convolution
 from medtranslate.networks.hourglass import LAST, body, norm, unfolding
+from medtranslate.networks.limits import Limits
 
 LOG_VARIANCE_BOUND = 6.0
 """|log sigma^2| stays below this: sigma between 0.05 and 20, where exp is harmless in any precision."""
@@ -75,11 +77,13 @@ class Generated:
         image: [B, 1, H, W] in [-1, 1].
         posterior: of the slice that was translated.
         seen: brightness of the tissues in that slice, [B, seen] in [-1, 1]; None where it is not estimated.
+        limit: ln of the error limit of each pixel of `image`, likewise; None where it is not estimated.
     """
 
     image: Tensor
     posterior: Posterior
     seen: Tensor | None = None
+    limit: Tensor | None = None
 
 
 def coordinates(image: Tensor) -> Tensor:
@@ -149,6 +153,8 @@ class VariationalGenerator(nn.Module):
             self.edges = nn.Sequential(Convolution(features + self.fine, _NEAR), nn.SiLU(), last)
         if self.told:
             self.mix = nn.Sequential(nn.Linear(self.told, _MIXING), nn.SiLU(), nn.Linear(_MIXING, _SHARES))
+        # The last to be made, so that a seed gives the other layers the same weights without it.
+        self.limits = Limits(settings) if settings.limits else None
 
     def encode(self, image: Tensor) -> Posterior:
         """q(z|x) of slices [B, shown or 1, S, S] in [-1, 1]; in float32 whatever the precision."""
@@ -190,22 +196,27 @@ class VariationalGenerator(nn.Module):
             latent: drawn from a posterior, or its mean.
             brightness: of the tissues that the generator is told, [B, told] in [-1, 1].
         """
-        coarse = latent[:, : self.latent]
-        if brightness is None:
-            return torch.tanh(self._unfolded(coarse, latent).float())
-        planes = brightness[:, :, None, None].expand(-1, -1, *latent.shape[2:]).to(latent.dtype)
-        shares = self._unfolded(torch.cat([coarse, planes], dim=1), latent)
-        mixed = (shares * self.mix(brightness)[:, :, None, None]).sum(dim=1, keepdim=True)
-        return torch.tanh(mixed.float())
+        return self._image(self._anatomy(latent, brightness), latent, brightness)
 
-    def _unfolded(self, known: Tensor, latent: Tensor) -> Tensor:
-        """Decode what is known of each place, [B, known, h, w], with the edges of the latent's fine part."""
-        features: Tensor = self.unfold[:-LAST](self.decoder(known))
+    def _anatomy(self, latent: Tensor, brightness: Tensor | None) -> Tensor:
+        """Decode what the coarse part of a latent knows of each place, [B, width, h, w]."""
+        known = latent[:, : self.latent]
+        if brightness is not None:
+            planes = brightness[:, :, None, None].expand(-1, -1, *latent.shape[2:])
+            known = torch.cat([known, planes.to(latent.dtype)], dim=1)
+        features: Tensor = self.decoder(known)
+        return features
+
+    def _image(self, anatomy: Tensor, latent: Tensor, brightness: Tensor | None) -> Tensor:
+        """Bring the anatomy to pixels, with the edges of the latent's fine part."""
+        features = self.unfold[:-LAST](anatomy)
         if self.fine:
             fine = functional.pixel_shuffle(latent[:, self.latent :], self.fold // 2)
             features = features + self.edges(torch.cat([features, fine.to(features.dtype)], dim=1))
-        unfolded: Tensor = self.unfold[-LAST:](features)
-        return unfolded
+        shares = self.unfold[-LAST:](features)
+        if brightness is not None:
+            shares = (shares * self.mix(brightness)[:, :, None, None]).sum(dim=1, keepdim=True)
+        return torch.tanh(shares.float())
 
     def forward(self, image: Tensor, brightness: Tensor | None = None, *, draw: bool = False) -> Generated:
         """Translate; from one draw of the posterior (training) or from its mean (inference)."""
@@ -213,7 +224,11 @@ class VariationalGenerator(nn.Module):
         posterior = self._posterior(image, features)
         latent = posterior.draw() if draw else posterior.mean
         seen = self._seen(features) if self.sees else None
-        return Generated(self.decode(latent, brightness), posterior, seen)
+        anatomy = self._anatomy(latent, brightness)
+        made, limit = self._image(anatomy, latent, brightness), None
+        if self.limits is not None:
+            limit = self.limits(beside_itself(image, self.shown), made, features, anatomy)
+        return Generated(made, posterior, seen, limit)
 
 
 class Told(nn.Module):

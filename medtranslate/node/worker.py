@@ -166,7 +166,7 @@ def settings_of(rule: Rule, settings: NodeSettings, source: Path, out: Path) -> 
         model=rule.model,
         format="dicom",
         samples=rule.samples,
-        uncertainty=out / MAP if rule.samples else None,
+        uncertainty=out / MAP if rule.mapped else None,
         device=settings.device,
         precision=settings.precision,
         compress=rule.compress,
@@ -177,7 +177,7 @@ def settings_of(rule: Rule, settings: NodeSettings, source: Path, out: Path) -> 
 
 def job_of(task: Task, rule: Rule, settings: NodeSettings) -> Job:
     """Plan the files of a translation, all in one folder."""
-    spread = (task.out, MAP) if rule.samples else None
+    spread = (task.out, MAP) if rule.mapped else None
     chosen = settings_of(rule, settings, task.source, task.out)
     return Job(chosen, task.source, (task.out, ""), (task.out, RECORD), spread, "dicom")
 

@@ -45,6 +45,7 @@ from .translation import SeenContrast as SeenContrast
 from .translation import Source as Source
 from .translation import Translation as Translation
 from .uncertainty import CALIBRATED as CALIBRATED
+from .uncertainty import ESTIMATED as ESTIMATED
 from .uncertainty import LIMITED as LIMITED
 from .uncertainty import UNCALIBRATED as UNCALIBRATED
 from .uncertainty import Uncertainty as Uncertainty

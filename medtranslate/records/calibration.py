@@ -1,4 +1,4 @@
-"""Maps the spread of posterior samples to errors: the curve in a model, and how it was tested."""
+"""Maps the uncertainty of a model to errors: the curve in a model, and how it was tested."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _Points = Annotated[tuple[Annotated[FiniteFloat, Field(ge=0)], ...], Field(min_l
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
 class Curve:
-    """A curve from standard deviation to error, straight between its points and level beyond them.
+    """A curve from uncertainty to error, straight between its points and level beyond them.
 
     All are on the range of a translation, from -1 to 1, in proportion to its unit.
 
     Attributes:
         value: of the translation, about which the curve holds.
-        spread: standard deviations over samples.
+        spread: standard deviations over samples, or limits that the network estimates.
         error: error limit of voxels of about that value and deviation (`Calibration.share`).
     """
 
@@ -76,7 +76,7 @@ class CalibrationTest:
 
     Attributes:
         voxels: number of voxels, of the pairs that were fitted and of those held out.
-        before: standard deviations of the samples.
+        before: standard deviations of the samples, or limits as the network estimates them.
         after: error limits, by the fitted curve.
     """
 

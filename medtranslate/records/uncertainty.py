@@ -11,13 +11,18 @@ UNCALIBRATED = (
     " large where the spread is small, and not calibrated"
 )
 
+ESTIMATED = (
+    "error limit as the model estimates it, learnt on heads whose truth is known; not calibrated, and on"
+    " other heads errors can be larger"
+)
+
 CALIBRATED = (
     "root mean square error of voxels with the same spread of samples, on heads whose truth is known; on"
     " other heads errors can be larger"
 )
 
 LIMITED = (
-    "{share:.0%} of the errors of voxels with the same value and spread of samples are at most this large, on"
+    "{share:.0%} of the errors of voxels with the same value and uncertainty are at most this large, on"
     " heads whose truth is known; on other heads errors can be larger"
 )
 """Meaning of an error limit; the others can be far larger, because errors have heavy tails."""
@@ -28,7 +33,7 @@ class Uncertainty:
     """Uncertainty of a translation.
 
     Attributes:
-        samples: draws of z ~ q(z|x), each decoded.
+        samples: draws of z ~ q(z|x), each decoded; 0 for error limits that the network estimates.
         mean_std: mean of the map over the head, in `unit`: of the standard deviations of the draws, or
             calibrated to the errors on known heads.
         calibrated_on: those heads, in words; None without calibration.
@@ -55,11 +60,18 @@ class Uncertainty:
     @property
     def title(self) -> str:
         """Name of the map's values."""
-        return f"{self.share:.0%} error limit" if self.share else "Standard deviation"
+        if self.share:
+            return f"{self.share:.0%} error limit"
+        return "Standard deviation" if self.samples else "Estimated error limit"
+
+    @property
+    def origin(self) -> str:
+        """What the map is made from."""
+        return f"{self.samples} samples" if self.samples else "estimated by the model"
 
     @property
     def quantity(self) -> str:
         """Name of the quantity, for a map of it."""
-        root_mean_square = self.calibrated_on and not self.share
+        root_mean_square = self.samples and self.calibrated_on and not self.share
         kind = "Calibrated standard deviation" if root_mean_square else self.title
-        return f"{kind}, {self.samples} samples"
+        return f"{kind}, {self.origin}"

@@ -86,6 +86,10 @@ def what_it_lacks(record: Translation) -> list[str]:
             f"Its standard deviations are as large as errors were on {uncertainty.calibrated_on}; on other"
             " heads errors can be larger."
         )
+    elif uncertainty and not uncertainty.samples:
+        sentences.append(
+            "Its error limits are the model's own estimate, which nobody has tested on other heads."
+        )
     elif uncertainty:
         sentences.append(
             "Where samples differ much, doubt the translation; where they agree, it can still be wrong."

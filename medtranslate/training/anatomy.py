@@ -20,7 +20,7 @@ def require_no_heads(settings: TrainSettings) -> None:
                 f"train: {name} is {getattr(settings, name)}, which are digital heads, and anatomy is other;"
                 " name files"
             )
-    if settings.loss.anchor > 0 and settings.anchor_rendered < 1:
+    if settings.loss.needs_truth and settings.anchor_rendered < 1:
         raise SettingsError(
             f"train: anchor_rendered is {settings.anchor_rendered:g}, so that a part of the anchor would be"
             " digital heads, and anatomy is other; leave --anchor-rendered out"

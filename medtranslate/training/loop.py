@@ -178,7 +178,7 @@ def _keep_gates(settings: TrainSettings, state: State, sources: Mapping[str, Sou
 
 
 def _require_sense(settings: TrainSettings) -> None:
-    if not settings.unpaired and settings.loss.anchor == 0:
+    if not settings.unpaired and not settings.loss.needs_truth:
         raise SettingsError(
             "train: without unpaired images and without the anchor there is nothing to learn from"
         )
@@ -196,6 +196,11 @@ def _require_sense(settings: TrainSettings) -> None:
         raise SettingsError(
             "train: loss.contrast is the error of what the generator of CT sees; give --network.seen 7, or"
             " --loss.contrast 0"
+        )
+    if settings.loss.limit and not settings.network.limits:
+        raise SettingsError(
+            "train: loss.limit is the error of what the generators take for the limit of their errors; give"
+            " --network.limits, or --loss.limit 0"
         )
     require_keepable(settings)
     require_no_heads(settings)

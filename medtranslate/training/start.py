@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -62,24 +62,27 @@ def read_start(settings: TrainSettings) -> Start | None:
             f"train --from {description.name}: anatomy is {settings.anatomy}, and the model's is"
             f" {description.anatomy}; leave --anatomy out, or train without --from"
         )
-    sizes = between(description.network, settings.network)
+    known = replace(
+        description.network, limits=description.network.limits or settings.network.limits
+    )  # what is new begins with noise
+    sizes = between(known, settings.network)
     if sizes is None or (sizes and settings.network.generator != "vae"):
-        _require_same("network", settings.network, description.network, description.name)
+        _require_same("network", settings.network, known, description.name)
     _require_same("scale", settings.scale, description.scale, description.name)
     parent, notice = as_parent(folder, description)
     return Start(
-        _grown(model.generators.state_dict(), description.network, sizes or []),
+        _grown(model.generators.state_dict(), known, sizes or []),
         _discriminators(folder),
         parent,
         notice,
-        bool(description.calibration),
+        bool(description.calibration or description.limits),
     )
 
 
 def start_from(state: State, start: Start) -> None:
     """Put weights into the state of a run that has not begun."""
-    state.model.generators.load_state_dict(start.generators)
-    state.average.load_state_dict(start.generators)
+    for generators in (state.model.generators, state.average):
+        generators.load_state_dict({**generators.state_dict(), **start.generators})
     if start.discriminators is not None:
         state.model.discriminators.load_state_dict(start.discriminators)
     state.parent, state.notice = start.parent, start.notice

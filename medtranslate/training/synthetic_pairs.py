@@ -56,7 +56,7 @@ def open_anchors(settings: TrainSettings, sources: Mapping[str, Source]) -> Anch
     kinds = rendered_kinds(sources.get("ct"), settings)
     if settings.anatomy == "other":
         kinds = kinds[:1] if kinds and kinds[0].in_hu else []
-    if settings.loss.anchor == 0 or (settings.anatomy == "other" and not kinds):
+    if not settings.loss.needs_truth or (settings.anatomy == "other" and not kinds):
         return None
     fresh = FreshAnchors(settings, kinds, read_maps(settings))
     return KeptAnchors(fresh, settings) if settings.anchor_kept else fresh

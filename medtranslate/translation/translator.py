@@ -24,11 +24,9 @@ from medtranslate.translation.framed import Framed, frame
 from medtranslate.translation.mask import mask_of, masked, read_mask
 from medtranslate.translation.planning import Job, Outputs
 from medtranslate.translation.preview import preview
+from medtranslate.translation.uncertainty import draws
 from medtranslate.translation.uncertainty_files import check_slices, write_uncertainty
 from medtranslate.translation.volume import Translated, slices_per_pass, translate_framed
-
-DRAWS = 16
-"""Samples if --uncertainty is given without --samples."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +51,7 @@ class Translator:
         model: on its device.
         to: modality of the translation.
         samples: draws of the posterior for the uncertainty; 0 for none.
+        limits: without samples, the uncertainty is the error limit that the model estimates.
         seed: of the draws.
         batch: slices per pass; None for a number that suits the device.
         force: translate inputs that the gate refuses, too.
@@ -61,6 +60,7 @@ class Translator:
     model: Model
     to: Modality
     samples: int = 0
+    limits: bool = False
     seed: int = 0
     batch: int | None = None
     force: bool = False
@@ -106,6 +106,7 @@ class Translator:
             self.to,
             self.slices_per_pass,
             samples=self.samples,
+            limits=self.limits,
             seed=self.seed,
             advance=advance,
         )
@@ -172,10 +173,12 @@ def open_translator(settings: TranslateSettings) -> Translator:
         ModelRefused, RunFailed: the model or the device is not there.
         InputRefused: the MR whose contrast is to be met is refused.
     """
+    model, mapped = open_model(settings), settings.uncertainty is not None
     return Translator(
-        open_model(settings),
+        model,
         settings.to,
-        samples=settings.samples or (DRAWS if settings.uncertainty else 0),
+        samples=settings.samples or (draws(model.description.network) if mapped else 0),
+        limits=mapped,
         seed=settings.seed,
         batch=settings.batch,
         force=settings.force,

@@ -22,16 +22,14 @@ from medtranslate.config import Modality, NetworkSettings
 from medtranslate.device import free_memory
 from medtranslate.gate import judge, look
 from medtranslate.io import Volume
-from medtranslate.io.layout import to_slices
-from medtranslate.metrics import calibrated, head_mask
 from medtranslate.modality import OTHER
 from medtranslate.networks import Posterior
-from medtranslate.records import NO_HEAD, SYNTHETIC, UNCALIBRATED, WINDOWED, Translation, Uncertainty
+from medtranslate.records import NO_HEAD, SYNTHETIC, WINDOWED, Translation
 from medtranslate.runtime import staged
-from medtranslate.translation.air import Outline, clear, examine, find_outline, settle
+from medtranslate.translation.air import Outline, examine, find_outline, settle
 from medtranslate.translation.contrast import LOOKED_AT, seen_contrast
 from medtranslate.translation.framed import Floats, Framed, Places, frame
-from medtranslate.translation.samples import spread_of
+from medtranslate.translation.uncertainty import finish_map, uncertain
 
 PIXELS = {"cpu": 2**18, "cuda": 2**22}
 """Pixels of a pass that keep a device busy. With more, a CPU becomes slower: they leave its caches."""
@@ -54,8 +52,8 @@ class Translated:
         framed: the source with its frame.
         volume: the posterior mean's translation, in HU or the model's MR range (a picture: grey values
             0 to 255).
-        uncertainty: in the same unit: error limit inside the head if the model is calibrated, else standard
-            deviation of the posterior's samples; None without samples.
+        uncertainty: in the same unit: error limit inside the head, or standard deviation of the posterior's
+            samples if these are not calibrated; None if neither was asked for.
         record: of the translation.
     """
 
@@ -91,9 +89,10 @@ def sample_volume(
     *,
     samples: int = 0,
     seed: int = 0,
+    limits: bool = False,
     advance: Callable[[int], object] = lambda slices: None,
 ) -> Translated:
-    """Translate a volume by the posterior mean, with the standard deviation of samples on request.
+    """Translate a volume by the posterior mean, with its uncertainty on request.
 
     Empty axial slices stay air (CT: the window's lower end; MR: zero of its range). If the model
     is of heads, voxels outside the source's head become air (`air`), with a deviation of zero.
@@ -104,13 +103,17 @@ def sample_volume(
         batch: slices per pass (default: `slices_per_pass`).
         samples: draws of the posterior, 0 or at least 2.
         seed: of the draws; the same seed gives the same result, whatever the batch and the device.
+        limits: without samples, map the error limits that the model estimates, if it does (`network.limits`).
         advance: called with the number of slices that are done.
 
     Raises:
         InputRefused: no head is found.
     """
     seen = frame(source, OTHER[to], model)
-    return translate_framed([seen], model, to, batch, samples=samples, seed=seed, advance=advance)[0]
+    (made,) = translate_framed(
+        [seen], model, to, batch, samples=samples, seed=seed, limits=limits, advance=advance
+    )
+    return made
 
 
 def translate_framed(
@@ -121,6 +124,7 @@ def translate_framed(
     *,
     samples: int = 0,
     seed: int = 0,
+    limits: bool = False,
     advance: Callable[[int], object] = lambda slices: None,
 ) -> list[Translated]:
     """Translate several volumes as `sample_volume` does one; small ones, such as pictures, share passes."""
@@ -147,8 +151,9 @@ def translate_framed(
             if model.gate and (asked := np.isin(places, work.judged)).any():
                 work.looks.append(look(model.gate, image[asked], moments[0][asked], OTHER[to]))
             if work.spread is not None:
-                drawn = spread_of(generator, Posterior(*moments), work.seen, places, samples, seed)
-                work.spread[places, *work.seen.box] = drawn
+                own = None if given.limit is None else given.limit.split(sizes)[number]
+                found = uncertain(generator, Posterior(*moments), own, work.seen, places, samples, seed)
+                work.spread[places, *work.seen.box] = found
         return parts, given.image.cpu()
 
     @torch.inference_mode()
@@ -164,7 +169,8 @@ def translate_framed(
     fast = torch.autocast(device.type, model.precision, enabled=model.precision is not torch.float32)
     with ThreadPoolExecutor(1, "beside") as beside:
         heads = model.description.anatomy == "head"
-        begun = [_begin(seen, beside, samples, outlined=heads) for seen in volumes]
+        mapped = samples > 0 or (limits and network.limits)
+        begun = [_begin(seen, beside, mapped=mapped, outlined=heads) for seen in volumes]
         with torch.inference_mode(), fast, closing(staged(batches, show, pass_through, put_back)) as passes:
             for done in passes:
                 advance(done)
@@ -178,7 +184,7 @@ class _Progress:
 
     Attributes:
         made: slices [Z, Y, X] of the translation in [-1, 1]; air before they are put back.
-        spread: standard deviations [Z, Y, X] of the samples; None without samples.
+        spread: standard deviations [Z, Y, X] of the samples, or the network's limits; None without either.
         judged: slices for the gate, and `looks` their scores.
         contrasts: brightness of the tissues in the slices, of a model that sees it.
         viewed: slices in which it is measured, and `views` the framed slices and their translations.
@@ -204,11 +210,11 @@ class _Progress:
             self.views.append((source[asked, :1].cpu(), made[asked].cpu()))
 
 
-def _begin(seen: Framed, beside: ThreadPoolExecutor, samples: int, *, outlined: bool) -> _Progress:
+def _begin(seen: Framed, beside: ThreadPoolExecutor, *, mapped: bool, outlined: bool) -> _Progress:
     return _Progress(
         seen,
         made=seen.blank(),
-        spread=seen.blank(0.0) if samples else None,
+        spread=seen.blank(0.0) if mapped else None,
         judged=seen.shown[:: -(-len(seen.shown) // JUDGED)],
         looks=[],
         contrasts=[],
@@ -261,31 +267,9 @@ def _finish(
     )
     if spread is None:
         return Translated(seen, seen.volume(made, to, scale), None, record)
-    unit = seen.unit()
-    if outline:
-        clear(spread, outline, 0.0)
-        clear(unit, outline)
-    head = head_mask([to_slices(unit), to_slices(made)], [(-1.0, 1.0)] * 2).T
-    known = model.description.calibration.get(to)
-    lower, upper = seen.output_ends(to, scale)
-    step = (upper - lower) / 2
-    for deviation, plane, inside in zip(spread, made, head, strict=True):
-        deviation *= seen.gain(plane, to, scale)
-        if known:
-            values = (seen.in_units(plane[inside], to, scale) - lower) / step - 1
-            deviation[inside] = step * calibrated(values, deviation[inside] / step, known)
-            deviation[~inside] = 0.0
-    uncertainty = Uncertainty(
-        samples=samples,
-        seed=seed,
-        unit="grey levels" if source.is_picture else record.model.unit,
-        mean_std=float(spread[head].mean()) if head.any() else None,
-        calibrated_on=known.on if known else None,
-        share=known.share if known else None,
-        meaning=known.meaning if known else UNCALIBRATED,
-    )
+    uncertainty, described = finish_map(spread, made, seen, outline, model, to, samples, seed)
     volume = seen.volume(made, to, scale)
-    return Translated(seen, volume, seen.on_source(spread), replace(record, uncertainty=uncertainty))
+    return Translated(seen, volume, uncertainty, replace(record, uncertainty=described))
 
 
 def warned(seen: Framed, to: Modality, model: Model) -> list[str]:

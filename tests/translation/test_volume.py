@@ -30,7 +30,7 @@ from medtranslate.transforms import (
 from medtranslate.translation import as_spoken, framed_alone, sample_volume, translate_volume, volume
 from medtranslate.translation.air import find_outline
 from medtranslate.translation.framed import Framed, frame
-from medtranslate.translation.samples import noise
+from medtranslate.translation.uncertainty import noise
 from medtranslate.translation.volume import translate_framed
 
 
