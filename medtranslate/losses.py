@@ -17,10 +17,8 @@ from torch.nn import functional
 
 from medtranslate import plugins
 from medtranslate.config import LossSettings
+from medtranslate.metrics import LIMIT_SHARE
 from medtranslate.networks import Posterior
-
-LIMIT_SHARE = 0.9
-"""Share of the errors that lie within an error limit."""
 
 _LEAST_ERROR = 0.004
 """Error in [-1, 1], half a HU in the brain on the scale of `head-ct`, below which errors hardly differ."""
@@ -175,7 +173,7 @@ def contrast(passes: Passes) -> Tensor:
 def limit(passes: Passes) -> Tensor:
     """Compute the quantile loss of error limits against the errors of the anchor, both directions.
 
-    max(q d, (q - 1) d), d = ln(error) - ln(limit) and q the share (Koenker and Bassett, "Regression
+    max(q d, (q - 1) d), d = ln(error) - ln(limit) and q = `LIMIT_SHARE` (Koenker and Bassett, "Regression
     quantiles", Econometrica 46, 1978). ln gives small errors, as in the brain, as much weight as large
     ones. No gradient reaches the translation.
     """

@@ -5,6 +5,7 @@ import inspect
 import pkgutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel as nib
@@ -14,8 +15,10 @@ from monai.data import MetaTensor
 from torch import from_numpy
 
 import medtranslate as mt
+from medtranslate.checkpoint import load_model, save_model
 from medtranslate.errors import GeometryRefused, InputRefused, OutputExists, SettingsError, UsageError
 from medtranslate.io import Volume
+from medtranslate.model import Generators
 from medtranslate.phantom import Study
 
 NAMES = [
@@ -120,6 +123,23 @@ def test_a_translation_brings_source_uncertainty_and_record_into_its_score(head:
     assert result.translation is not None
     assert result.coverage is not None
     assert "source copied" in result.baselines
+
+
+@pytest.mark.parametrize("limits", [False, True])
+def test_an_uncertainty_needs_no_number_of_samples(
+    head: Study, model: Path, tmp_path: Path, limits: bool
+) -> None:
+    """A model that estimates its own error limits gives these, another one the spread of 16 samples."""
+    if limits:
+        known = load_model(str(model))
+        network = replace(known.description.network, limits=True)
+        described = {"name": "limited", "summary": "Random.", "network": network}
+        save_model(tmp_path, Generators(network), known.means, scale=known.description.scale, **described)
+    made = mt.translate(head.mr, to="ct", model=tmp_path if limits else model, uncertainty=True)
+    assert made.record.uncertainty is not None
+    assert made.record.uncertainty.samples == (0 if limits else 16)
+    result = mt.score(made, head.ct)
+    assert result.coverage is not None
 
 
 def test_wrong_images_are_refused_with_one_sentence(head: Study, model: Path, tmp_path: Path) -> None:

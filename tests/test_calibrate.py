@@ -147,6 +147,33 @@ def test_a_second_direction_joins_the_first(settle: Settle) -> None:
         run(settle(to=None))
 
 
+def test_limits_of_a_network_are_calibrated_beside_its_samples(settle: Settle, tmp_path: Path) -> None:
+    """Without --samples the limits are taken where there are any; what samples have stays."""
+    torch.manual_seed(1)
+    (tmp_path / "limited").mkdir()
+    network = NetworkSettings(size=32, channels=(8, 8), latent_channels=4, limits=True)
+    save_model(
+        tmp_path / "limited",
+        Generators(network),
+        {"ct": torch.zeros(1, 32, 32), "mr": torch.zeros(1, 32, 32)},
+        name="limited",
+        summary="Random.",
+        network=network,
+        scale=ScaleSettings(),
+    )
+    settings = settle(model=str(tmp_path / "limited"))
+    assert run(settings).samples == 2
+    report = run(replace(settings, samples=None))
+    assert report.samples == 0
+    found = describe(tmp_path / "limited")
+    assert found.calibration.keys() == found.limits.keys() == {"ct"}
+    assert found.calibration["ct"] != found.limits["ct"]
+    test = report.directions["ct"]
+    assert test.after.within_1_sd == pytest.approx(0.9, abs=0.1)
+    with pytest.raises(OutputExists, match="calibrated already"):
+        run(replace(settings, samples=None))
+
+
 def test_pairs_are_found_in_folders_trees_and_lists(pairs: Path, tmp_path: Path) -> None:
     tree = tmp_path / "tree"
     rows = ["ct,mr,subject"]
@@ -248,6 +275,6 @@ def test_an_mr_is_asked_for_in_the_contrast_of_the_true_one(small_model: Path, t
     other = mr.with_values(np.where(mr.values > 0, 1200 - mr.values, 0))
     for path, told in ((tmp_path / "told", True), (small_model, False)):
         model = load_model(str(path))
-        first, second = (measure({"ct": ct, "mr": each}, model, "mr", settings) for each in (mr, other))
+        first, second = (measure({"ct": ct, "mr": each}, model, "mr", settings, 2) for each in (mr, other))
         assert first.made.shape == second.made.shape
         assert np.array_equal(first.made, second.made) != told

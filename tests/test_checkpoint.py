@@ -71,7 +71,7 @@ def test_a_calibration_comes_back_with_the_model(folder):
     curve = Curve(value=0, spread=(0.01, 0.02), error=(0.1, 0.3))
     known = Calibration(curves=(curve,), on="two heads")
     before = load_model(str(folder)).description
-    save_calibration(folder, {"ct": known})
+    save_calibration(folder, {"ct": known}, samples=16)
     assert load_model(str(folder)).description == replace(before, calibration={"ct": known})
     assert facts(str(folder))["calibrated"] == {"ct": "two heads"}
 

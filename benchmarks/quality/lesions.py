@@ -5,8 +5,9 @@
 The same slices are translated without a lesion and with one of each kind, from T1, T2, FLAIR and PD. MAP is a
 label map that no model was trained on (`medtranslate.phantom.read_label_map`); --digital adds heads of seeds
 that are never trained on. --count slices of each are given lesions, and four times as many are translated
-without one. --samples 0 leaves out the uncertainty, which is measured where a lesion is lost. --sheet draws
-the first slice of each kind.
+without one. The uncertainty is measured where a lesion is lost: error limits of models that estimate them,
+else the spread of samples; of all models with --spread. --samples 0 leaves it out. --sheet draws the first
+slice of each kind.
 
 A row is a kind and contrast, its columns are of the clear lesions (6 HU from the brain around them and 25 mm2
 at least), in HU of the brain window:
@@ -22,7 +23,7 @@ doubt          uncertainty in lesions that are not kept, in medians of the brain
 doubled        share of these in which it is at least twice the brain's median
 elsewhere      share of spots of the same shapes, elsewhere in the brain, where it is so too
 rank           share of pairs of a lost lesion and such a spot in which the lesion is more uncertain
-raw            the same of the samples, without the model's calibration
+raw            the same without the model's calibration
 
 Rows "no lesion" have the slices, and the share of them with a blob in the brain that the truth has not: 10 HU
 and 50 mm2 at least, 3 mm from fluid and bone.
@@ -94,6 +95,7 @@ def main() -> None:
     parser.add_argument("--digital", action="store_true", help="digital heads of held-out seeds")
     parser.add_argument("--count", type=int, default=6, help="slices that are given lesions")
     parser.add_argument("--samples", type=int, default=8, help="of the posterior, where a lesion is lost")
+    parser.add_argument("--spread", action="store_true", help="take samples though a model estimates limits")
     parser.add_argument("--seed", type=int, default=31)
     parser.add_argument("--csv", type=Path, help="write the rows")
     parser.add_argument("--sheet", type=Path, help="PNG of the first slice with each kind, for each source")
@@ -103,7 +105,7 @@ def main() -> None:
     models = {name: load_model(name, torch.device("cpu")) for name in options.model}
     rows: list[Row] = []
     for name, slices in sources(options).items():
-        board = Board(models, options.samples)
+        board = Board(models, options.samples, spread=options.spread)
         for number, plain in enumerate(slices):
             board.measure(plain, lesions=number < options.count)
         rows += board.report(name)
@@ -142,6 +144,7 @@ class Board:
 
     models: dict[str, Model]
     samples: int
+    spread: bool = False
     found: dict[tuple[str, str, Contrast], list[Found]] = field(default_factory=lambda: defaultdict(list))
     blobs: dict[tuple[str, Contrast], list[bool]] = field(default_factory=lambda: defaultdict(list))
     drawn: dict[str, list[Values]] = field(default_factory=lambda: defaultdict(list))
@@ -186,12 +189,13 @@ class Board:
     def doubts(self, source: Volume, scene: Scene, model: Model) -> tuple[Doubt, Doubt | None]:
         """Measure the uncertainty in a lesion and in spots elsewhere in the brain.
 
-        The second measure is that of the samples alone, if the model is calibrated.
+        The second measure is without calibration, if the model is calibrated.
         """
-        known = [model, uncalibrated(model)] if "ct" in model.description.calibration else [model]
+        samples = 0 if model.description.network.limits and not self.spread else self.samples
+        known = [model, uncalibrated(model)] if "ct" in model.description.curves(samples) else [model]
         brain, found = scene.slice.brain_share > BRAIN, []
         for one in known:
-            [made] = translated([source], one, self.samples)
+            [made] = translated([source], one, samples, limits=not samples)
             assert made.uncertainty is not None
             values = plane(made.uncertainty)
             found.append((doubt_in(values, scene.site, brain), spots_in(values, scene.site, brain)))
@@ -244,11 +248,14 @@ def scene_of(plain: Slice, kind: str) -> Scene | None:
     return None
 
 
-def translated(sources: Sequence[Volume], model: Model, samples: int = 0) -> list[Translated]:
+def translated(
+    sources: Sequence[Volume], model: Model, samples: int = 0, *, limits: bool = False
+) -> list[Translated]:
     """Translate MR slices to CT, as `translate` does volumes of one slice."""
     if not sources:
         return []
-    return translate_framed([frame(source, "mr", model) for source in sources], model, "ct", samples=samples)
+    framed = [frame(source, "mr", model) for source in sources]
+    return translate_framed(framed, model, "ct", samples=samples, limits=limits)
 
 
 def plane(volume: Volume) -> Values:

@@ -128,9 +128,13 @@ def main() -> None:
 
 
 def uncalibrated(model: Model) -> Model:
-    """Return the model without calibration: its spread is that of its samples."""
+    """Return the model without calibration: its spread is that of its samples, its limits are as estimated."""
     return Model(
-        replace(model.description, calibration={}), model.generators, model.means, model.precision, model.gate
+        replace(model.description, calibration={}, limits={}),
+        model.generators,
+        model.means,
+        model.precision,
+        model.gate,
     )
 
 

@@ -37,8 +37,8 @@ class Uncertainty:
         mean_std: mean of the map over the head, in `unit`: of the standard deviations of the draws, or
             calibrated to the errors on known heads.
         calibrated_on: those heads, in words; None without calibration.
-        share: of the errors on these heads that lie within the map's values, which are error limits; None for
-            standard deviations.
+        share: of the errors on these heads that lie within the map's values, which are error limits; without
+            calibration the share that the network aims at; None for standard deviations.
         output: file of the map, if one was written.
         within: share of the scored voxels whose absolute error is at most the map's value; needs a reference.
         coverage: share with at most twice the map's value; needs a reference.
@@ -60,9 +60,7 @@ class Uncertainty:
     @property
     def title(self) -> str:
         """Name of the map's values."""
-        if self.share:
-            return f"{self.share:.0%} error limit"
-        return "Standard deviation" if self.samples else "Estimated error limit"
+        return f"{self.share:.0%} error limit" if self.share else "Standard deviation"
 
     @property
     def origin(self) -> str:
@@ -72,6 +70,6 @@ class Uncertainty:
     @property
     def quantity(self) -> str:
         """Name of the quantity, for a map of it."""
-        root_mean_square = self.samples and self.calibrated_on and not self.share
+        root_mean_square = self.calibrated_on and not self.share
         kind = "Calibrated standard deviation" if root_mean_square else self.title
-        return f"{kind}, {self.origin}"
+        return f"{kind}, {self.samples} samples" if self.samples else kind

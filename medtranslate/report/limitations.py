@@ -76,6 +76,8 @@ def what_it_lacks(record: Translation) -> list[str]:
                 else "."
             )
         )
+    elif uncertainty and uncertainty.share and not uncertainty.calibrated_on:
+        sentences.append("Its error limits are the model's own estimate, and were not compared with errors.")
     elif uncertainty and uncertainty.share:
         sentences.append(
             f"{uncertainty.share:.0%} of the errors on {uncertainty.calibrated_on} lie within its error"
@@ -85,10 +87,6 @@ def what_it_lacks(record: Translation) -> list[str]:
         sentences.append(
             f"Its standard deviations are as large as errors were on {uncertainty.calibrated_on}; on other"
             " heads errors can be larger."
-        )
-    elif uncertainty and not uncertainty.samples:
-        sentences.append(
-            "Its error limits are the model's own estimate, which nobody has tested on other heads."
         )
     elif uncertainty:
         sentences.append(

@@ -16,7 +16,7 @@ from medtranslate.checkpoint import Model
 from medtranslate.config import Modality, NetworkSettings
 from medtranslate.io import Volume
 from medtranslate.io.layout import to_slices
-from medtranslate.metrics import calibrated, head_mask
+from medtranslate.metrics import LIMIT_SHARE, calibrated, head_mask
 from medtranslate.networks import Posterior, Told, VariationalGenerator
 from medtranslate.records import ESTIMATED, UNCALIBRATED, Uncertainty
 from medtranslate.translation.air import Outline, clear
@@ -122,7 +122,7 @@ def finish_map(
         unit="grey levels" if seen.source.is_picture else model.info(to).unit,
         mean_std=float(spread[head].mean()) if head.any() else None,
         calibrated_on=known.on if known else None,
-        share=known.share if known else None,
+        share=known.share if known else None if samples else LIMIT_SHARE,
         meaning=known.meaning if known else UNCALIBRATED if samples else ESTIMATED,
     )
     return seen.on_source(spread), uncertainty

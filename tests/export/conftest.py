@@ -39,7 +39,9 @@ def told_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a random model of whole heads: CT along a curve, MR in the contrast that it is told."""
     torch.manual_seed(2)
     folder = tmp_path_factory.mktemp("told")
-    network = NetworkSettings(size=32, channels=(8, 8), latent_channels=4, fine=2, neighbours=1, told=7)
+    network = NetworkSettings(
+        size=32, channels=(8, 8), latent_channels=4, fine=2, neighbours=1, told=7, limits=True
+    )
     means = {"ct": torch.zeros(1, 32, 32), "mr": torch.zeros(1, 32, 32)}
     knots = (-150, -20, 4, 28, 52, 76, 100, 300, 1000)
     scale = ScaleSettings(ct_window=(-1000, 2000), ct_knots=knots, ct_picture=(-20, 100))

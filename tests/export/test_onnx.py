@@ -136,14 +136,15 @@ def test_onnx_runtime_makes_mr_in_the_contrast_of_the_export(told_model, tmp_pat
     noise = torch.randn_like(load_model(str(told_model)).translator("ct").encode(image).mean)
     for to in MODALITIES:
         session = onnxruntime.InferenceSession(out / f"to_{to}.onnx", providers=["CPUExecutionProvider"])
-        made = session.run(["translation"], {"image": image.numpy(), "noise": noise.numpy()})[0]
+        outputs = ["translation", "limit"]
+        made, limit = session.run(outputs, {"image": image.numpy(), "noise": noise.numpy()})
         with torch.inference_mode():
             wanted, other = (
-                load_model(str(told_model), contrast=name).translator(to)(image).image.numpy()
-                for name in (contrast, "t1")
+                load_model(str(told_model), contrast=name).translator(to)(image) for name in (contrast, "t1")
             )
-        np.testing.assert_allclose(made, wanted, rtol=1e-4, atol=1e-4)
-        assert np.array_equal(wanted, other) == (to == "ct")
+        np.testing.assert_allclose(made, wanted.image, rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(limit, wanted.limit, rtol=1e-4, atol=1e-4)
+        assert torch.equal(wanted.image, other.image) == (to == "ct")
         stated = session.get_modelmeta().custom_metadata_map.get("medtranslate.contrast")
         assert stated == (contrast or "t2" if to == "mr" else None)
     assert invoke(["models", "import", str(out), str(tmp_path / "model"), "--quiet"]) == 0

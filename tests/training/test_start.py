@@ -135,12 +135,12 @@ def test_a_run_is_resumed_without_its_parent(settings, model):
         fit(replace(settings, resume=True, parent=None), quiet=True)
 
 
-def test_a_calibration_is_dropped_and_that_is_said(settings, model, capsys):
-    save_calibration(
-        model, {"ct": Calibration(curves=(Curve(value=0, spread=(0.1,), error=(0.2,)),), on="two heads")}
-    )
+@pytest.mark.parametrize("samples", [0, 16])
+def test_a_calibration_is_dropped_and_that_is_said(settings, model, samples, capsys):
+    known = Calibration(curves=(Curve(value=0, spread=(0.1,), error=(0.2,)),), on="two heads")
+    save_calibration(model, {"ct": known}, samples)
     done = fit(replace(settings, parent=str(model), images=4, every=4), quiet=True)
-    assert load_model(done["model"]).description.calibration == {}
+    assert describe(done["model"]).curves(samples) == {}
     assert "medtranslate calibrate" in capsys.readouterr().err
     assert any("calibration of small does not hold" in text for text in done["warnings"])
 
