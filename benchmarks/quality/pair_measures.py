@@ -65,7 +65,9 @@ def fluid_in(ct: Values, inside: Voxels, pixel_mm: float) -> Voxels:
     return found
 
 
-def slice_measures(made: Values, truth: Values, mask: Voxels, areas: Areas, *, ct: bool) -> dict[str, float]:
+def slice_measures(
+    made: Values, truth: Values, mask: Voxels, areas: Areas, *, ct: bool, apart: Move | None = None
+) -> dict[str, float]:
     """Measure one slice.
 
     Args:
@@ -73,7 +75,8 @@ def slice_measures(made: Values, truth: Values, mask: Voxels, areas: Areas, *, c
         truth: the scan that it stands for.
         mask: the scored pixels, without what `made` invents (`medtranslate.evaluation.masking`).
         areas: of the true CT, whatever the direction.
-        ct: both are CT, so bone and the extent of fluid are measured.
+        ct: both are CT, so bone and the extent of fluid are measured, and each is aligned by its own bone.
+        apart: of MR, the move from its place to that of the CT which it is made of.
 
     Returns:
         Measures by name; those that the slice has not are missing.
@@ -86,6 +89,8 @@ def slice_measures(made: Values, truth: Values, mask: Voxels, areas: Areas, *, c
     if areas.shows_fluid:
         found["fluid"] = fluid_less_brain(made, areas)
         found["true fluid"] = fluid_less_brain(truth, areas)
+    if apart:
+        found["mae aligned"] = mae(apart.back_on(made), truth, mask)
     if ct:
         found["bone"] = dice(made >= BONE, truth >= BONE)
         moved = aligned(made, truth)
@@ -149,25 +154,61 @@ def interval(cases: Mapping[str, Sequence[float]]) -> list[float]:
     return [round(float(value), 3) for value in (sums.sum() / counts.sum(), low, high)]
 
 
+@dataclass(frozen=True)
+class Move:
+    """A scale of slices [X, Y, 1] about their middle, then a shift in pixels along both axes."""
+
+    scale: float = 1.0
+    rows: int = 0
+    columns: int = 0
+
+    def on(self, values: Values) -> Values:
+        """Move a slice."""
+        if self == Move():
+            return values
+        shifted = ndimage.shift(_scaled(values, self.scale), (self.rows, self.columns), order=0)
+        moved: Values = shifted[:, :, None]
+        return moved
+
+    def back_on(self, values: Values) -> Values:
+        """Move a slice by the inverse."""
+        shifted = ndimage.shift(values[:, :, 0], (-self.rows, -self.columns), order=0)
+        moved: Values = _scaled(shifted[:, :, None], 1 / self.scale)[:, :, None]
+        return moved
+
+
 def aligned(made: Values, truth: Values) -> Values:
-    """Move a slice by the one of some shifts and scales about its middle after which bone fits best.
+    """Move a slice by the one of some shifts and scales about its middle after which bone fits best."""
+    return fitting_move(made, truth).on(made)
+
+
+def fitting_move(made: Values, truth: Values) -> Move:
+    """Find the one of some shifts and scales of a CT after which its bone fits the true one best.
 
     Pairs of pictures are rarely of one plane and scale. What fits after such a move has the right shape, and
     lies where the MR has it. The move is chosen by the Dice of bone alone.
     """
     there = (truth[:, :, 0] >= BONE).astype(np.float32)
-    spectrum, middle = np.fft.rfft2(there), (np.array(there.shape) - 1) / 2
-    best, moved = 0.0, made
+    spectrum = np.fft.rfft2(there)
+    best, found = 0.0, Move()
     for scale in SCALES:
-        grown = ndimage.affine_transform(made[:, :, 0], np.eye(2) / scale, middle * (1 - 1 / scale), order=1)
-        here = (grown >= BONE).astype(np.float32)
+        here = (_scaled(made, scale) >= BONE).astype(np.float32)
         if total := float(here.sum() + there.sum()):
             shared = np.fft.irfft2(spectrum * np.conj(np.fft.rfft2(here)), s=there.shape)
             near = np.roll(shared, (SHIFT, SHIFT), (0, 1))[: 2 * SHIFT + 1, : 2 * SHIFT + 1]
             if (fit := 2 * float(near.max()) / total) > best:
                 rows, columns = np.array(np.unravel_index(near.argmax(), near.shape)) - SHIFT
-                best, moved = fit, ndimage.shift(grown, (rows, columns), order=0)[:, :, None]
-    return moved
+                best, found = fit, Move(scale, int(rows), int(columns))
+    return found
+
+
+def _scaled(values: Values, scale: float) -> Values:
+    """Scale a slice [X, Y, 1] about its middle, to [X, Y]."""
+    middle = (np.array(values.shape[:2]) - 1) / 2
+    scaled: Values = ndimage.affine_transform(
+        values[:, :, 0], np.eye(2) / scale, middle * (1 - 1 / scale), order=1
+    )
+    return scaled
 
 
 _IN_PLANE: NDArray[np.bool_] = ndimage.generate_binary_structure(2, 1)[:, :, None]

@@ -14,7 +14,15 @@ import torch
 from torch import Tensor
 
 from benchmarks.ablation.appearance import apart, projected
-from benchmarks.quality.pair_measures import GREY, areas_of, blurred, shifted, slice_measures
+from benchmarks.quality.pair_measures import (
+    GREY,
+    Move,
+    areas_of,
+    blurred,
+    fitting_move,
+    shifted,
+    slice_measures,
+)
 from benchmarks.quality.pair_sets import PICTURE_HU, WINDOW, PairSet, Whose
 from medtranslate.checkpoint import Model
 from medtranslate.config import Modality
@@ -82,10 +90,13 @@ def climb(
     """
     rungs: dict[str, Rung] = defaultdict(Rung)
     true = []
-    means = means_of_contrasts(pairs, data, names, next(iter(models.values()))) if to == "mr" else {}
+    first = next(iter(models.values()))
+    means = means_of_contrasts(pairs, data, names, first) if to == "mr" else {}
     for name in names:
         source, truth = (pairs.read(data, name, side) for side in (OTHER[to], to))
-        ct, case = (truth if to == "ct" else source).values, name[:2]
+        mr, case = (source if to == "ct" else truth), name[:2]
+        ct = (truth if to == "ct" else source).values
+        apart = fitting_move(in_window(translated(mr, first, "ct").values, "ct", first), ct)
         areas, head = areas_of(ct), head_mask([truth.values, source.values], [GREY, GREY])
         true.append(truth.values)
         told, contrast = models, pairs.contrasts.get(case)
@@ -93,9 +104,16 @@ def climb(
             other = pairs.read(data, example, "mr")
             told, contrast = {each: told_like(model, other) for each, model in models.items()}, None
         made = images(source, truth.values, to, told, contrast, means.get(case))
-        for rung, image in chain(made, of_bent(source, models, bent if to == "ct" else 0)):
+        for rung, image in chain(
+            made,
+            placed(truth.values, to, apart),
+            of_bent(source, models, bent if to == "ct" else 0),
+        ):
             mask = head | invented(image, truth.values, GREY)
-            rungs[rung].add(case, image, slice_measures(image, truth.values, mask, areas, ct=to == "ct"))
+            found = slice_measures(
+                image, truth.values, mask, areas, ct=to == "ct", apart=None if to == "ct" else apart
+            )
+            rungs[rung].add(case, image, found)
     return true, rungs
 
 
@@ -119,6 +137,15 @@ def images(
         yield "mean of contrast", mean_image(source, with_mean(model, to, mean), to).values
     yield "copied", source.values
     yield "shifted", shifted(truth, 2)
+
+
+def placed(truth: Values, to: Modality, apart: Move) -> Iterator[tuple[str, Values]]:
+    """Yield the truth where its source lies.
+
+    Args:
+        apart: the move from the MR's place to that of the CT.
+    """
+    yield "moved", apart.back_on(truth) if to == "ct" else apart.on(truth)
 
 
 def of_bent(source: Volume, models: dict[str, Model], count: int) -> Iterator[tuple[str, Values]]:

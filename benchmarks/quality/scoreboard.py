@@ -18,13 +18,15 @@ mean              the model's mean training image
 mean of contrast  the mean of the other cases' MR of the truth's contrast, where there are any
 copied            the source
 shifted           the truth, shifted by 2 pixels
+moved             the truth, moved in its plane to where the source lies, by the bone of the first model's CT:
+                  no translation of this source can do better, but for the tilt of planes
 
 Columns are means over pictures. The CSV has intervals (95 % of a bootstrap over cases), and a row for a case:
 
 MAE, SSIM         masked, profile `image`, of 255 over the pair's window
 matched           MAE with the truth's histogram, which parts anatomy from contrast
 bone              Dice of 235 and more
-aligned           MAE and bone after the shift and scale that fit bone best
+aligned           MAE and bone after the shift and scale that fit bone best; MR is moved as its CT has to be
 fluid, truth      fluid less brain, in grey values; the areas are those of the true CT
 fluid Dice        overlap of dark parts inside the skull
 gradient          correlation of gradients

@@ -128,14 +128,9 @@ def main() -> None:
 
 
 def uncalibrated(model: Model) -> Model:
-    """Return the model without calibration: its spread is that of its samples, its limits are as estimated."""
-    return Model(
-        replace(model.description, calibration={}, limits={}),
-        model.generators,
-        model.means,
-        model.precision,
-        model.gate,
-    )
+    """Return the model without calibration: spread of samples and limits are as the networks give them."""
+    plain = replace(model.description, calibration={}, limits={})
+    return Model(plain, model.generators, model.means, model.precision, model.gate)
 
 
 def compared(folds: list[tuple[Pixels, Pixels]]) -> list[Row]:

@@ -140,7 +140,7 @@ def test_a_calibration_is_dropped_and_that_is_said(settings, model, samples, cap
     known = Calibration(curves=(Curve(value=0, spread=(0.1,), error=(0.2,)),), on="two heads")
     save_calibration(model, {"ct": known}, samples)
     done = fit(replace(settings, parent=str(model), images=4, every=4), quiet=True)
-    assert describe(done["model"]).curves(samples) == {}
+    assert load_model(done["model"]).description.curves(samples) == {}
     assert "medtranslate calibrate" in capsys.readouterr().err
     assert any("calibration of small does not hold" in text for text in done["warnings"])
 
