@@ -33,7 +33,7 @@ from medtranslate.records import Calibration, CalibrationReport, CalibrationTest
 from medtranslate.runtime import check_free, progress, require_apart, whole_output
 from medtranslate.translation import as_spoken, pass_gate, sample_volume
 from medtranslate.translation.contrast import told_like
-from medtranslate.translation.uncertainty import draws
+from medtranslate.translation.uncertainty import DRAWS
 
 LEAST_PAIRS = 4
 """Pairs that are needed at least; with fewer, one odd head decides."""
@@ -80,8 +80,9 @@ def calibrate(settings: CalibrateSettings, *, quiet: bool = False) -> Calibratio
     """
     folder = find_model(settings.model)
     directions: Sequence[Modality] = (settings.to,) if settings.to else ("ct", "mr")
-    samples = settings.samples or draws(describe(folder).network)
-    _check_target(folder, directions, settings, samples)
+    if settings.samples is None and not describe(folder).network.limits:
+        settings = replace(settings, samples=DRAWS)
+    _check_target(folder, directions, settings)
     pairs = find_pairs(settings.pairs)
     held = choose_held_out(pairs, settings)
     model = _uncalibrated(load_model(str(folder), choose_device(settings.device)))
@@ -90,7 +91,7 @@ def calibrate(settings: CalibrateSettings, *, quiet: bool = False) -> Calibratio
         for pair in pairs:
             volumes = read_pair(pair)
             for to in directions:
-                found[to, pair.name] = measure(volumes, model, to, settings, samples)
+                found[to, pair.name] = measure(volumes, model, to, settings)
                 bar.update()
     on = settings.on or f"{len(pairs) - len(held)} pairs from {settings.pairs.resolve().name}"
     curves: dict[Modality, Calibration] = {}
@@ -101,19 +102,19 @@ def calibrate(settings: CalibrateSettings, *, quiet: bool = False) -> Calibratio
         curves[to] = fit_calibration(fitted.made, fitted.spread, fitted.errors, on, settings.share)
         tests[to] = CalibrationTest(
             voxels=(len(fitted.errors), len(tested.errors)),
-            before=_coverage(tested.spread, tested.errors, None if samples else curves[to].share),
+            before=_coverage(tested.spread, tested.errors, None if settings.samples else curves[to].share),
             after=_coverage(
                 calibrated(tested.made, tested.spread, curves[to]), tested.errors, curves[to].share
             ),
         )
-    _write(folder, curves, settings, samples)
+    _write(folder, curves, settings)
     return CalibrationReport(
         model=model.description.name,
         sha256=model.description.sha256,
         output=str(settings.out or folder),
         on=on,
         pairs=(len(pairs) - len(held), len(held)),
-        samples=samples,
+        samples=settings.samples or 0,
         seed=settings.seed,
         directions=tests,
         warnings=[warning for to, test in tests.items() for warning in _warn(to, test)],
@@ -191,9 +192,7 @@ def _named_folders(path: Path) -> dict[Modality, Path]:
     return {side: folders[0] for side, folders in named.items()}
 
 
-def _check_target(
-    folder: Path, directions: Iterable[Modality], settings: CalibrateSettings, samples: int
-) -> None:
+def _check_target(folder: Path, directions: Iterable[Modality], settings: CalibrateSettings) -> None:
     """Refuse before the work begins what could not be written after it."""
     if settings.out:
         require_apart([settings.out], [settings.pairs, folder])
@@ -201,7 +200,7 @@ def _check_target(
         return
     if folder.resolve().parent == SHIPPED.resolve():
         raise UsageError(f"{folder.name}: ships with medtranslate and stays as it is; give --out for a copy")
-    known = [side for side in directions if side in describe(folder).curves(samples)]
+    known = [side for side in directions if side in describe(folder).curves(settings.samples)]
     if known and not settings.overwrite:
         raise OutputExists(
             f"{folder}: is calibrated already (to {' and '.join(known)}); give --overwrite to replace that,"
@@ -216,13 +215,11 @@ def _uncalibrated(model: Model) -> Model:
 
 
 def measure(
-    volumes: Mapping[Modality, Volume],
-    model: Model,
-    to: Modality,
-    settings: CalibrateSettings,
-    samples: int,
+    volumes: Mapping[Modality, Volume], model: Model, to: Modality, settings: CalibrateSettings
 ) -> Measured:
     """Translate one volume of a pair, and compare its uncertainty with the errors in the head.
+
+    Without samples the uncertainty is the limit that the model estimates.
 
     Errors are those on the scale of the model's output: CT inside its window, MR by its percentile. A model
     that can meet the contrast of an MR is asked for that of the true one; else the error would be that of
@@ -232,7 +229,7 @@ def measure(
     if to == "mr" and network.told and network.seen:
         model = told_like(model, volumes["mr"])
     source, truth = volumes[OTHER[to]], as_spoken(volumes[to], to, model)
-    made = sample_volume(source, model, to, samples=samples, seed=settings.seed, limits=not samples)
+    made = sample_volume(source, model, to, samples=settings.samples or 0, seed=settings.seed, limits=True)
     pass_gate(made.record, source.where, force=settings.force)
     assert made.uncertainty is not None
     ends = {side: _range(volumes[side], model, side) for side in (to, OTHER[to])}
@@ -266,20 +263,18 @@ def _coverage(values: NDArray[np.floating], errors: Values, share: float | None 
     return found
 
 
-def _write(
-    folder: Path, curves: Mapping[Modality, Calibration], settings: CalibrateSettings, samples: int
-) -> None:
+def _write(folder: Path, curves: Mapping[Modality, Calibration], settings: CalibrateSettings) -> None:
     """Put the curves into the model, or into a copy of it that appears whole."""
-    kept = describe(folder).curves(samples) | dict(curves)
+    kept = describe(folder).curves(settings.samples) | dict(curves)
     target = settings.out
     if target is None:
-        save_calibration(folder, kept, samples)
+        save_calibration(folder, kept, settings.samples)
         return
     with whole_output(target, overwrite=settings.overwrite, folder=True) as fresh:
         for name in FILES:
             if (folder / name).is_file():
                 shutil.copy(folder / name, fresh / name)
-        save_calibration(fresh, kept, samples)
+        save_calibration(fresh, kept, settings.samples)
 
 
 def _warn(to: Modality, test: CalibrationTest) -> list[str]:

@@ -275,6 +275,6 @@ def test_an_mr_is_asked_for_in_the_contrast_of_the_true_one(small_model: Path, t
     other = mr.with_values(np.where(mr.values > 0, 1200 - mr.values, 0))
     for path, told in ((tmp_path / "told", True), (small_model, False)):
         model = load_model(str(path))
-        first, second = (measure({"ct": ct, "mr": each}, model, "mr", settings, 2) for each in (mr, other))
+        first, second = (measure({"ct": ct, "mr": each}, model, "mr", settings) for each in (mr, other))
         assert first.made.shape == second.made.shape
         assert np.array_equal(first.made, second.made) != told

@@ -32,7 +32,7 @@ from medtranslate.io import Volume
 from medtranslate.metrics import Values, head_mask, invented
 from medtranslate.modality import OTHER
 from medtranslate.transforms import shown_otherwise
-from medtranslate.translation import translate_volume
+from medtranslate.translation import sample_volume, translate_volume
 from medtranslate.translation.contrast import told_like
 from medtranslate.translation.framed import frame
 
@@ -113,6 +113,9 @@ def climb(
             found = slice_measures(
                 image, truth.values, mask, areas, ct=to == "ct", apart=None if to == "ct" else apart
             )
+            if rung in told and told[rung].description.limits.get(to):
+                limit = limits(source, told[rung], to, contrast)
+                found["held"] = float((np.abs(image - truth.values) <= limit)[mask].mean())
             rungs[rung].add(case, image, found)
     return true, rungs
 
@@ -163,11 +166,26 @@ def of_bent(source: Volume, models: dict[str, Model], count: int) -> Iterator[tu
 
 def translated(source: Volume, model: Model, to: Modality, contrast: Contrast | None = None) -> Volume:
     """Translate a volume, in a contrast if the model has a choice."""
+    return translate_volume(*asked(source, model, to, contrast), to)[0]
+
+
+def limits(source: Volume, model: Model, to: Modality, contrast: Contrast | None = None) -> Values:
+    """Map the error limits of the translation of a picture, in grey values of the pairs' window."""
+    made = sample_volume(*asked(source, model, to, contrast), to, limits=True).uncertainty
+    assert made is not None
+    black, white = shown_hu(model)
+    slope = 1.0 if to == "mr" else (white - black) / 255 / PICTURE_HU[0]
+    found: Values = (made.values * slope).astype(np.float32)
+    return found
+
+
+def asked(source: Volume, model: Model, to: Modality, contrast: Contrast | None) -> tuple[Volume, Model]:
+    """Tell a picture of CT its HU, and a model that has a choice the contrast."""
     if to == "mr" and source.is_picture and shown_hu(model) != WINDOW:
         source = source.with_meta(hu=PICTURE_HU)
     if contrast and model.description.network.told:
         model = Model(model.description, model.generators, model.means, contrast=contrast)
-    return translate_volume(source, model, to)[0]
+    return source, model
 
 
 def shown_hu(model: Model) -> tuple[float, float]:

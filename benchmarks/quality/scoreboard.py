@@ -30,6 +30,7 @@ aligned           MAE and bone after the shift and scale that fit bone best; MR 
 fluid, truth      fluid less brain, in grey values; the areas are those of the true CT
 fluid Dice        overlap of dark parts inside the skull
 gradient          correlation of gradients
+held              share of errors within the error limit, of a model that estimates and calibrates one
 SWD               sliced Wasserstein distance of 7 x 7 patches, in thousandths of [-1, 1]
 """
 
@@ -70,6 +71,7 @@ COLUMNS = (
     "fluid dice",
     "gradient",
     "swd",
+    "held",
 )
 CONTRASTS: tuple[Contrast, ...] = ("t1", "t2", "flair", "pd")
 """Of the MR that is made of a CT without a true MR."""

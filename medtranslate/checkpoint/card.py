@@ -72,7 +72,7 @@ def facts(name_or_folder: str) -> dict[str, Any]:
             if name != "log.csv" and (folder / name).is_file()
         },
         "gate": description.gate is not None,
-        "calibrated": {to: known.on for to, known in description.calibration.items()},
+        "calibrated": {to: known.on for to, known in (description.limits or description.calibration).items()},
         "training": description.training,
         "parent": None if description.parent is None else plain(description.parent),
         "licence": description.licence,

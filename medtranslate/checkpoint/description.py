@@ -86,7 +86,7 @@ class Description:
     parent: Parent | None = None
     licence: Licence | None = None
 
-    def curves(self, samples: int) -> dict[Modality, Calibration]:
+    def curves(self, samples: int | None) -> dict[Modality, Calibration]:
         """Give the calibration of the spread of samples, or without samples that of the networks' limits."""
         return self.calibration if samples else self.limits
 

@@ -158,7 +158,7 @@ def save_gate(folder: Path, gate: SliceGate) -> None:
     write_description(folder, replace(description, gate=hashlib.sha256(tensors).hexdigest()))
 
 
-def save_calibration(folder: Path, curves: Mapping[Modality, Calibration], samples: int) -> None:
+def save_calibration(folder: Path, curves: Mapping[Modality, Calibration], samples: int | None) -> None:
     """Write the calibration of samples into a model folder, or without samples that of its error limits."""
     known, given = describe(folder), dict(curves)
     write_description(folder, replace(known, calibration=given) if samples else replace(known, limits=given))

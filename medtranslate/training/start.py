@@ -62,9 +62,8 @@ def read_start(settings: TrainSettings) -> Start | None:
             f"train --from {description.name}: anatomy is {settings.anatomy}, and the model's is"
             f" {description.anatomy}; leave --anatomy out, or train without --from"
         )
-    known = replace(
-        description.network, limits=description.network.limits or settings.network.limits
-    )  # what is new begins with noise
+    # Limits that the parent does not estimate begin with noise.
+    known = replace(description.network, limits=description.network.limits or settings.network.limits)
     sizes = between(known, settings.network)
     if sizes is None or (sizes and settings.network.generator != "vae"):
         _require_same("network", settings.network, known, description.name)

@@ -24,7 +24,7 @@ from medtranslate.translation.framed import Framed, frame
 from medtranslate.translation.mask import mask_of, masked, read_mask
 from medtranslate.translation.planning import Job, Outputs
 from medtranslate.translation.preview import preview
-from medtranslate.translation.uncertainty import draws
+from medtranslate.translation.uncertainty import DRAWS
 from medtranslate.translation.uncertainty_files import check_slices, write_uncertainty
 from medtranslate.translation.volume import Translated, slices_per_pass, translate_framed
 
@@ -174,10 +174,11 @@ def open_translator(settings: TranslateSettings) -> Translator:
         InputRefused: the MR whose contrast is to be met is refused.
     """
     model, mapped = open_model(settings), settings.uncertainty is not None
+    sampled = mapped and not model.description.network.limits
     return Translator(
         model,
         settings.to,
-        samples=settings.samples or (draws(model.description.network) if mapped else 0),
+        samples=settings.samples or (DRAWS if sampled else 0),
         limits=mapped,
         seed=settings.seed,
         batch=settings.batch,

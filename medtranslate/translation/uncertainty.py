@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from medtranslate.checkpoint import Model
-from medtranslate.config import Modality, NetworkSettings
+from medtranslate.config import Modality
 from medtranslate.io import Volume
 from medtranslate.io.layout import to_slices
 from medtranslate.metrics import LIMIT_SHARE, calibrated, head_mask
@@ -24,11 +24,6 @@ from medtranslate.translation.framed import Floats, Framed, Places
 
 DRAWS = 16
 """Samples where none are asked for, and the model estimates no error limits."""
-
-
-def draws(network: NetworkSettings) -> int:
-    """Choose a number of samples for an uncertainty: none where the networks estimate error limits."""
-    return 0 if network.limits else DRAWS
 
 
 def uncertain(
