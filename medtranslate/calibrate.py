@@ -27,7 +27,7 @@ from medtranslate.io.grids import mismatch
 from medtranslate.io.layout import to_axial
 from medtranslate.io.tables import is_table, read_table
 from medtranslate.io.trees import NAMES
-from medtranslate.metrics import CURVES, Range, calibrated, coverage, fit_calibration, head_mask
+from medtranslate.metrics import Range, calibrated, coverage, fit_calibration, head_mask
 from medtranslate.modality import OTHER
 from medtranslate.records import Calibration, CalibrationReport, CalibrationTest, Coverage
 from medtranslate.runtime import check_free, progress, require_apart, whole_output
@@ -99,14 +99,7 @@ def calibrate(settings: CalibrateSettings, *, quiet: bool = False) -> Calibratio
     for to in directions:
         fitted = _join(found[to, pair.name] for pair in pairs if pair.name not in held)
         tested = _join(found[to, pair.name] for pair in pairs if pair.name in held)
-        curves[to] = fit_calibration(
-            fitted.made,
-            fitted.spread,
-            fitted.errors,
-            on,
-            settings.share,
-            CURVES if settings.samples else 1,
-        )
+        curves[to] = fit_calibration(fitted.made, fitted.spread, fitted.errors, on, settings.share)
         tests[to] = CalibrationTest(
             voxels=(len(fitted.errors), len(tested.errors)),
             before=_coverage(tested.spread, tested.errors, None if settings.samples else curves[to].share),

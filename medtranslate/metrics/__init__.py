@@ -18,7 +18,7 @@ from medtranslate.metrics.arrays import (
     require_finite,
     shown_range,
 )
-from medtranslate.metrics.calibration import CURVES, LIMIT_SHARE, calibrated, fit_calibration
+from medtranslate.metrics.calibration import LIMIT_SHARE, calibrated, fit_calibration
 from medtranslate.metrics.head_structures import compare_vaults, find_middle, vault, ventricles
 from medtranslate.metrics.histograms import histograms, seams
 from medtranslate.metrics.intensity import foreground_top, onto_range
@@ -59,7 +59,6 @@ __all__ = [
     "BEAMS",
     "BONE_REACH",
     "BRAIN_TISSUES",
-    "CURVES",
     "FEW",
     "INVENTED",
     "LIMIT_SHARE",

@@ -2,15 +2,15 @@
 
 The standard deviation of samples shows where a translation is uncertain, not by how much, and limits that a
 network estimates are those of its training slices. A curve fitted on data with known truth maps either to an
-error limit: the distance within which `LIMIT_SHARE` of the errors lie, of voxels of equal uncertainty and, of
-samples, about equal value. Limits that hold their nominal share of the errors are
+error limit: the distance within which `LIMIT_SHARE` of the errors lie, of voxels of equal uncertainty and about
+equal value. Limits that hold their nominal share of the errors are
 calibrated, by the definition of Kuleshov, Fenner and Ermon ("Accurate uncertainties for deep learning using
 calibrated regression", ICML 2018). Errors have heavy tails: a few voxels at the skull are wrong by 1000 HU.
 They rule a root mean square, but not a quantile. The curve is a table of bins. It is monotone; otherwise it
 overfits the heads of the fit.
 
-For the spread of samples, each range of values of the translation has a curve of its own: at the edge of
-bone, where errors are large, a deviation means more than inside the brain.
+Each range of values of the translation has a curve of its own: at the edge of bone, where errors are large, a
+deviation means more than inside the brain.
 """
 
 from __future__ import annotations
@@ -23,11 +23,10 @@ from numpy.typing import NDArray
 from medtranslate.records import Calibration, Curve
 
 BINS = 16
-"""Points of each of several fitted curves, of equal numbers of voxels; a single one has four times as many."""
+"""Points of a fitted curve, each of an equal number of voxels."""
 
 CURVES = 16
-"""Ranges of values that have a curve, each of an equal number of voxels where few share a value. Limits of a
-network need one curve alone, because the network has seen the values."""
+"""Ranges of values that have a curve, each of an equal number of voxels where few share a value."""
 
 LIMIT_SHARE = 0.9
 """Share of the errors that lie within an error limit.
@@ -41,12 +40,7 @@ Numbers = NDArray[np.floating]
 
 
 def fit_calibration(
-    made: Numbers,
-    spread: Numbers,
-    errors: Numbers,
-    on: str,
-    share: float = LIMIT_SHARE,
-    curves: int = CURVES,
+    made: Numbers, spread: Numbers, errors: Numbers, on: str, share: float = LIMIT_SHARE
 ) -> Calibration:
     """Fit the curves to voxels with known errors.
 
@@ -56,27 +50,25 @@ def fit_calibration(
         errors: [N], absolute, in the same unit.
         on: data of the fit, in words.
         share: of the errors that lie within the limit.
-        curves: that are fitted, to ranges of values with equal numbers of voxels.
     """
-    ends = np.unique(np.quantile(made, np.linspace(0, 1, curves + 1)[1:-1]))
+    ends = np.unique(np.quantile(made, np.linspace(0, 1, CURVES + 1)[1:-1]))
     ranges = np.searchsorted(ends, made, side="right")
     parts = [np.flatnonzero(ranges == index) for index in range(len(ends) + 1)]
-    bins = BINS if curves > 1 else min(4 * BINS, len(made))
-    kept = [part for part in parts if len(part) >= bins] or [np.arange(len(made))]
+    kept = [part for part in parts if len(part) >= BINS] or [np.arange(len(made))]
     return Calibration(
-        curves=tuple(_fit_curve(made[part], spread[part], errors[part], share, bins) for part in kept),
+        curves=tuple(_fit_curve(made[part], spread[part], errors[part], share) for part in kept),
         on=on,
         share=share,
     )
 
 
-def _fit_curve(made: Numbers, spread: Numbers, errors: Numbers, share: float, bins: int) -> Curve:
+def _fit_curve(made: Numbers, spread: Numbers, errors: Numbers, share: float) -> Curve:
     """Fit a curve to bins of equal numbers of voxels."""
-    parts = np.array_split(np.argsort(spread, kind="stable"), bins)
+    bins = np.array_split(np.argsort(spread, kind="stable"), BINS)
     return Curve(
         value=float(np.median(made)),
-        spread=_rounded(float(np.median(spread[part])) for part in parts),
-        error=_rounded(rising_quantiles([errors[part] for part in parts], share)),
+        spread=_rounded(float(np.median(spread[part])) for part in bins),
+        error=_rounded(rising_quantiles([errors[part] for part in bins], share)),
     )
 
 
