@@ -28,6 +28,7 @@ DIGITS = {
     "bone back": 3,
     "fluid dice": 3,
     "gradient": 3,
+    "held": 2,
     "clear": 0,
     "slices": 0,
     "closed": 2,

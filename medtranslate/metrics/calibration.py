@@ -2,12 +2,11 @@
 
 The standard deviation of samples shows where a translation is uncertain, not by how much, and limits that a
 network estimates are those of its training slices. A curve fitted on data with known truth maps either to an
-error limit: the distance within which `LIMIT_SHARE` of the errors lie, of voxels of equal uncertainty and about
-equal value. Limits that hold their nominal share of the errors are
-calibrated, by the definition of Kuleshov, Fenner and Ermon ("Accurate uncertainties for deep learning using
-calibrated regression", ICML 2018). Errors have heavy tails: a few voxels at the skull are wrong by 1000 HU.
-They rule a root mean square, but not a quantile. The curve is a table of bins. It is monotone; otherwise it
-overfits the heads of the fit.
+error limit: the distance within which `LIMIT_SHARE` of the errors lie, of voxels of equal uncertainty and
+about equal value. Limits that hold their nominal share of the errors are calibrated, by the definition of
+Kuleshov, Fenner and Ermon ("Accurate uncertainties for deep learning using calibrated regression", ICML
+2018). Errors have heavy tails: a few voxels at the skull are wrong by 1000 HU. They rule a root mean square,
+but not a quantile. The curve is a table of bins. It is monotone; otherwise it overfits the heads of the fit.
 
 Each range of values of the translation has a curve of its own: at the edge of bone, where errors are large, a
 deviation means more than inside the brain.
