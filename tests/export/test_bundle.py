@@ -227,11 +227,12 @@ def test_the_command_of_monai_translates_a_head(shared_data, tmp_path):
     places = put(source, tmp_path)
     folder = tmp_path / "bundle"
     assert invoke(["export", "brain-2d", str(folder), "--to", "bundle", "--quiet"]) == 0
-    given = {**places, "bundle_root": str(folder), "to": "ct", "device": "$torch.device('cpu')"}
-    given |= {"config_file": str(folder / "configs" / "inference.json")}
-    options = [text for name, value in given.items() for text in (f"--{name}", value)]
+    changed = {**places, "bundle_root": str(folder), "to": "ct", "device": "$torch.device('cpu')"}
+    changed |= {"config_file": str(folder / "configs" / "inference.json")}
+    options = [text for name, value in changed.items() for text in (f"--{name}", value)]
     subprocess.run([sys.executable, "-m", "monai.bundle", "run", *options], check=True, timeout=600)
     out = tmp_path / "translated.nii.gz"
-    assert invoke(["translate", str(source), str(out), "--to", "ct", "--precision", "float32"]) == 0
+    given = ["--model", "brain-2d", "--to", "ct", "--precision", "float32"]
+    assert invoke(["translate", str(source), str(out), *given]) == 0
     made = nib.load(tmp_path / "out" / "mr-t1-head_synthetic-ct.nii.gz").get_fdata()
     np.testing.assert_allclose(made, nib.load(out).get_fdata(), rtol=0, atol=1e-4 * 120)
