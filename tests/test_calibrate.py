@@ -72,6 +72,16 @@ def settle(small_model: Path, pairs: Path, tmp_path: Path) -> Settle:
     return make
 
 
+def random_model(folder: Path, **parts: int) -> None:
+    """Save an untrained model whose network has these parts."""
+    torch.manual_seed(1)
+    folder.mkdir()
+    network = NetworkSettings(size=32, channels=(8, 8), latent_channels=4, **parts)
+    means = {side: torch.zeros(1, 32, 32) for side in ("ct", "mr")}
+    described = {"name": folder.name, "summary": "Random.", "network": network, "scale": ScaleSettings()}
+    save_model(folder, Generators(network), means, **described)
+
+
 def run(settings: CalibrateSettings) -> CalibrationReport:
     return calibrate(settings, quiet=True)
 
@@ -149,18 +159,7 @@ def test_a_second_direction_joins_the_first(settle: Settle) -> None:
 
 def test_limits_of_a_network_are_calibrated_beside_its_samples(settle: Settle, tmp_path: Path) -> None:
     """Without --samples the limits are taken where there are any; what samples have stays."""
-    torch.manual_seed(1)
-    (tmp_path / "limited").mkdir()
-    network = NetworkSettings(size=32, channels=(8, 8), latent_channels=4, limits=True)
-    save_model(
-        tmp_path / "limited",
-        Generators(network),
-        {"ct": torch.zeros(1, 32, 32), "mr": torch.zeros(1, 32, 32)},
-        name="limited",
-        summary="Random.",
-        network=network,
-        scale=ScaleSettings(),
-    )
+    random_model(tmp_path / "limited", limits=True)
     settings = settle(model=str(tmp_path / "limited"))
     assert run(settings).samples == 2
     report = run(replace(settings, samples=None))
@@ -257,19 +256,7 @@ def test_a_copy_replaces_no_input(settle: Settle, pairs: Path) -> None:
 
 def test_an_mr_is_asked_for_in_the_contrast_of_the_true_one(small_model: Path, tmp_path: Path) -> None:
     """The same CT becomes another MR beside an MR of another contrast, if the model can meet contrasts."""
-    torch.manual_seed(1)
-    (tmp_path / "told").mkdir()
-    network = NetworkSettings(size=32, channels=(8, 8), latent_channels=4, told=7, seen=7)
-    means = {"ct": torch.zeros(1, 32, 32), "mr": torch.zeros(1, 32, 32)}
-    save_model(
-        tmp_path / "told",
-        Generators(network),
-        means,
-        name="told",
-        summary="Random.",
-        network=network,
-        scale=ScaleSettings(),
-    )
+    random_model(tmp_path / "told", told=7, seen=7)
     settings = CalibrateSettings(model="m", pairs=tmp_path, samples=2)
     ct, mr = head(0, "ct"), head(0, "mr")
     other = mr.with_values(np.where(mr.values > 0, 1200 - mr.values, 0))
