@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
-# MedPy 0.5.2, `medpy.filter.resample` (and `medpy_resample.py`): the first and the last voxel of the resampled image show
-# what the first and the last voxel of the image show. The header gets the spacing that was asked for, which does not fit
-# them. From 1 to 5 mm, the far end of a head of 240 mm lies 4 mm from where the header has it, and its middle 2 mm. The
-# origin stays, though voxels of 5 mm begin 2 mm before it. Nothing is raised or warned of.
+# MedPy 0.5.2, `medpy.filter.resample`: the first and the last voxel of the resampled image show what the first and the
+# last voxel of the image show. The header gets the spacing that was asked for, which does not fit them. From 1 to 5 mm,
+# the far end of a head of 240 mm lies 4 mm from where the header has it, and its middle 2 mm. Nothing is raised.
 #
 # An atlas or a dose that is brought to another spacing no longer fits the scan that it belongs to.
 #

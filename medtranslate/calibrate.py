@@ -85,7 +85,7 @@ def calibrate(settings: CalibrateSettings, *, quiet: bool = False) -> Calibratio
     _check_target(folder, directions, settings)
     pairs = find_pairs(settings.pairs)
     held = choose_held_out(pairs, settings)
-    model = _uncalibrated(load_model(str(folder), choose_device(settings.device)))
+    model = uncalibrated(load_model(str(folder), choose_device(settings.device)))
     found: dict[tuple[Modality, str], Measured] = {}
     with progress(len(pairs) * len(directions), "direction", "calibrate", quiet=quiet) as bar:
         for pair in pairs:
@@ -208,7 +208,7 @@ def _check_target(folder: Path, directions: Iterable[Modality], settings: Calibr
         )
 
 
-def _uncalibrated(model: Model) -> Model:
+def uncalibrated(model: Model) -> Model:
     """Return the model with the spread of its samples, and its limits, as they are."""
     plain = replace(model.description, calibration={}, limits={})
     return Model(plain, model.generators, model.means, model.precision, model.gate)

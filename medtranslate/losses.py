@@ -177,15 +177,14 @@ def limit(passes: Passes) -> Tensor:
     quantiles", Econometrica 46, 1978). ln gives small errors, as in the brain, as much weight as large
     ones. No gradient reaches the translation.
     """
-    known = passes.anchor
-    limits = [] if known is None else [known.limit_ct, known.limit_mr]
-    terms = []
-    for (made, truth), found in zip(_anchor_pairs(known), limits, strict=True):
-        if known is None or found is None:
-            continue
-        above = ((made.detach() - truth).abs() + _LEAST_ERROR).log() - found
-        lost = torch.maximum(LIMIT_SHARE * above, (LIMIT_SHARE - 1) * above)
-        terms.append((lost if known.weight is None else known.weight * lost).mean())
+    known, terms = passes.anchor, []
+    if known is None:
+        return torch.zeros(())
+    for (made, truth), found in zip(_anchor_pairs(known), (known.limit_ct, known.limit_mr), strict=True):
+        if found is not None:
+            above = ((made.detach() - truth).abs() + _LEAST_ERROR).log() - found
+            lost = torch.maximum(LIMIT_SHARE * above, (LIMIT_SHARE - 1) * above)
+            terms.append((lost if known.weight is None else known.weight * lost).mean())
     return _total(terms)
 
 

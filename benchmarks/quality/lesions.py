@@ -64,7 +64,7 @@ from benchmarks.quality.lesion_slices import (
 )
 from benchmarks.quality.pair_sets import WINDOW
 from benchmarks.quality.tables import Row, table, write
-from benchmarks.quality.uncertainty import uncalibrated
+from medtranslate.calibrate import uncalibrated
 from medtranslate.checkpoint import Model, load_model
 from medtranslate.config.types import Contrast
 from medtranslate.io import Volume

@@ -21,7 +21,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +43,7 @@ from benchmarks.quality.uncertainty_measures import (
     sparsification,
     temperature,
 )
+from medtranslate.calibrate import uncalibrated
 from medtranslate.checkpoint import Model, load_model
 from medtranslate.config import Modality
 from medtranslate.io import Volume, read_volume
@@ -125,12 +126,6 @@ def main() -> None:
                 rows += [{"dataset": dataset, "to": to, "who": who, **row} for row in compared(splits)]
     print(table(rows))
     print(json.dumps(rows))
-
-
-def uncalibrated(model: Model) -> Model:
-    """Return the model without calibration: spread of samples and limits are as the networks give them."""
-    plain = replace(model.description, calibration={}, limits={})
-    return Model(plain, model.generators, model.means, model.precision, model.gate)
 
 
 def compared(folds: list[tuple[Pixels, Pixels]]) -> list[Row]:

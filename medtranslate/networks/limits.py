@@ -21,7 +21,7 @@ from medtranslate.networks.blocks import Convolution
 _CONTEXT, _NEAR = 32, 24
 """Widths of the layers that see the anatomy, and of those that see pixels."""
 
-FIRST_LIMIT = -3.0
+_FIRST_LIMIT = -3.0
 """ln(limit) before training."""
 
 
@@ -54,4 +54,4 @@ class Limits(nn.Module):
         pixels = functional.pixel_unshuffle(torch.cat([image, made.to(image.dtype)], dim=1).detach(), 2)
         context = functional.interpolate(self.context(known), pixels.shape[2:], mode="bilinear")
         found = self.pixels(torch.cat([context.to(pixels.dtype), pixels], dim=1))
-        return functional.pixel_shuffle(found, 2).float() + FIRST_LIMIT
+        return functional.pixel_shuffle(found, 2).float() + _FIRST_LIMIT

@@ -63,11 +63,6 @@ class Uncertainty:
         return f"{self.share:.0%} error limit" if self.share else "Standard deviation"
 
     @property
-    def origin(self) -> str:
-        """What the map is made from."""
-        return f"{self.samples} samples" if self.samples else "estimated by the model"
-
-    @property
     def quantity(self) -> str:
         """Name of the quantity, for a map of it."""
         root_mean_square = self.calibrated_on and not self.share

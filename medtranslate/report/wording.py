@@ -282,7 +282,8 @@ def about_translation(record: Translation) -> list[tuple[str, str]]:
         jumps = " %, ".join(f"{name} {100 * share:.1f}" for name, share in record.seams.items())
         facts.append(("Seams", f"mean jump between neighbouring slices, of the range: {jumps} %"))
     if measured := record.uncertainty:
-        origin = f"from {measured.origin} (seed {measured.seed})" if measured.samples else measured.origin
+        drawn = f"from {measured.samples} samples (seed {measured.seed})"
+        origin = drawn if measured.samples else "estimated by the model"
         text = f"{number(measured.mean_std)} {measured.unit} over the head, {origin}: {measured.meaning}"
         if measured.calibrated_on:
             text += f". Fitted on {measured.calibrated_on}"

@@ -199,7 +199,7 @@ def _require_sense(settings: TrainSettings) -> None:
         )
     if settings.loss.limit and not settings.network.limits:
         raise SettingsError(
-            "train: loss.limit is the error of what the generators take for the limit of their errors; give"
+            "train: loss.limit teaches error limits, which this network does not estimate; give"
             " --network.limits, or --loss.limit 0"
         )
     require_keepable(settings)
