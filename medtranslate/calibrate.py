@@ -18,25 +18,25 @@ from numpy.typing import NDArray
 from medtranslate.checkpoint import Model, describe, find_model, load_model, save_calibration
 from medtranslate.checkpoint.description import FILES, SHIPPED
 from medtranslate.config import CalibrateSettings, Modality
-from medtranslate.data.split import held_back
 from medtranslate.device import choose_device
-from medtranslate.errors import GeometryRefused, InputRefused, OutputExists, UsageError
-from medtranslate.evaluation.pairing import members_of, pair_up
-from medtranslate.io import Volume, read_volume
-from medtranslate.io.grids import mismatch
-from medtranslate.io.layout import to_axial
-from medtranslate.io.tables import is_table, read_table
-from medtranslate.io.trees import NAMES
-from medtranslate.metrics import Range, calibrated, coverage, fit_calibration, head_mask
+from medtranslate.errors import OutputExists, UsageError
+from medtranslate.evaluation.calibration_pairs import choose_held_out, find_pairs, read_pair
+from medtranslate.io import Volume
+from medtranslate.metrics import (
+    Range,
+    Voxels,
+    calibrated,
+    coverage,
+    enclosed,
+    fit_calibration,
+    head_mask,
+)
 from medtranslate.modality import OTHER
 from medtranslate.records import Calibration, CalibrationReport, CalibrationTest, Coverage
 from medtranslate.runtime import check_free, progress, require_apart, whole_output
 from medtranslate.translation import as_spoken, pass_gate, sample_volume
 from medtranslate.translation.contrast import told_like
-from medtranslate.translation.uncertainty import DRAWS
-
-LEAST_PAIRS = 4
-"""Pairs that are needed at least; with fewer, one odd head decides."""
+from medtranslate.translation.uncertainty import DRAWS, least_bone
 
 VOXELS = 2**18
 """Voxels of a pair that are used at most, drawn at random, so that memory holds many large pairs."""
@@ -52,21 +52,16 @@ Values = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Pair:
-    """Files of the same head in both modalities; `subject` is the same for all pairs of a person."""
-
-    name: str
-    subject: str
-    files: Mapping[Modality, Path]
-
-
-@dataclass(frozen=True)
 class Measured:
-    """Translated values of voxels [N], deviations or limits, and absolute errors, on the range [-1, 1]."""
+    """Translated values of voxels [N], deviations or limits, and absolute errors, on the range [-1, 1].
+
+    `enclosed` says whether bone encloses a voxel in its slice.
+    """
 
     made: Values
     spread: Values
     errors: Values
+    enclosed: Voxels
 
 
 def calibrate(settings: CalibrateSettings, *, quiet: bool = False) -> CalibrationReport:
@@ -99,12 +94,16 @@ def calibrate(settings: CalibrateSettings, *, quiet: bool = False) -> Calibratio
     for to in directions:
         fitted = _join(found[to, pair.name] for pair in pairs if pair.name not in held)
         tested = _join(found[to, pair.name] for pair in pairs if pair.name in held)
-        curves[to] = fit_calibration(fitted.made, fitted.spread, fitted.errors, on, settings.share)
+        curves[to] = fit_calibration(
+            fitted.made, fitted.spread, fitted.errors, on, settings.share, fitted.enclosed
+        )
         tests[to] = CalibrationTest(
             voxels=(len(fitted.errors), len(tested.errors)),
             before=_coverage(tested.spread, tested.errors, None if settings.samples else curves[to].share),
             after=_coverage(
-                calibrated(tested.made, tested.spread, curves[to]), tested.errors, curves[to].share
+                calibrated(tested.made, tested.spread, curves[to], tested.enclosed),
+                tested.errors,
+                curves[to].share,
             ),
         )
     _write(folder, curves, settings)
@@ -119,77 +118,6 @@ def calibrate(settings: CalibrateSettings, *, quiet: bool = False) -> Calibratio
         directions=tests,
         warnings=[warning for to, test in tests.items() for warning in _warn(to, test)],
     )
-
-
-def find_pairs(path: Path) -> list[Pair]:
-    """Find pairs in a folder with the folders ct and mr, a tree of subjects, or a CSV of ct,mr,subject.
-
-    Raises:
-        InputRefused: there are fewer than `LEAST_PAIRS`, or an image lacks its counterpart.
-    """
-    if is_table(path):
-        table = read_table(path, ("ct", "mr"), ("subject",))
-        table.require(table.file(row[side]) for row in table.rows for side in ("ct", "mr"))
-        pairs = [
-            Pair(
-                f"{path.name}, row {number}",
-                row["subject"] or str(number),
-                {"ct": table.file(row["ct"]), "mr": table.file(row["mr"])},
-            )
-            for number, row in enumerate(table.rows, start=1)
-        ]
-    else:
-        named = _named_folders(path)
-        sides = {side: named.get(side, path) for side in ("ct", "mr")}
-        members = {side: members_of(folder, () if named else NAMES[side]) for side, folder in sides.items()}
-        if not any(members.values()):
-            raise InputRefused(
-                f"{path}: holds no pairs of files; give a folder with the folders ct and mr, a tree with a"
-                " folder for each subject, or a CSV of ct,mr,subject"
-            )
-        pairs = [
-            Pair(name, name, {"ct": files["ct"], "mr": files["mr"]})
-            for name, files in pair_up(sides, members).items()
-        ]
-    subjects = len({pair.subject for pair in pairs})
-    if len(pairs) < LEAST_PAIRS or subjects < 2:
-        raise InputRefused(
-            f"{path}: too few pairs to fit some and test others: {len(pairs)} of {subjects} subjects; give at"
-            f" least {LEAST_PAIRS}, of 2 subjects"
-        )
-    return pairs
-
-
-def choose_held_out(pairs: Sequence[Pair], settings: CalibrateSettings) -> set[str]:
-    """Choose the pairs that are not fitted, by name: whole subjects, together about the share that is set."""
-    subjects = held_back([pair.subject for pair in pairs], settings.held_out, settings.seed)
-    return {pair.name for pair in pairs if pair.subject in subjects}
-
-
-def read_pair(pair: Pair) -> dict[Modality, Volume]:
-    """Read a pair in axial layout.
-
-    Raises:
-        InputRefused: a file is refused, or the two lie on different grids.
-    """
-    volumes: dict[Modality, Volume] = {}
-    for side, path in pair.files.items():
-        volume = read_volume(path, modality=side)
-        volume.require_grid(str(path))
-        volumes[side] = to_axial(volume)
-    if differs := mismatch(volumes["mr"], volumes["ct"], "CT"):
-        raise GeometryRefused(f"{pair.files['mr']}: {differs}; resample one of the pair to the other's grid")
-    return volumes
-
-
-def _named_folders(path: Path) -> dict[Modality, Path]:
-    """Find the folders that are called as the modalities are; none unless both are there."""
-    sides: tuple[Modality, ...] = ("ct", "mr")
-    below = [folder for folder in sorted(path.iterdir()) if folder.is_dir()] if path.is_dir() else []
-    named = {side: [folder for folder in below if folder.name.lower() in NAMES[side]] for side in sides}
-    if not all(named.values()) or any(members_of(folder, ()) == {} for [folder, *_] in named.values()):
-        return {}
-    return {side: folders[0] for side, folders in named.items()}
 
 
 def _check_target(folder: Path, directions: Iterable[Modality], settings: CalibrateSettings) -> None:
@@ -235,14 +163,18 @@ def measure(
     ends = {side: _range(volumes[side], model, side) for side in (to, OTHER[to])}
     shown = as_spoken(source, OTHER[to], model)
     mask = head_mask([truth.values, shown.values], [ends[to], ends[OTHER[to]]])
-    lower, upper = made.framed.output_ends(to, model.description.scale)
+    scale = model.description.scale
+    lower, upper = made.framed.output_ends(to, scale)
     step = (upper - lower) / 2
     values, spread = made.volume.values[mask], made.uncertainty.values[mask]
     errors = np.abs(values - truth.values[mask])
     some = np.arange(len(errors))
     if len(errors) > VOXELS:
         some = np.random.default_rng(settings.seed).choice(len(errors), VOXELS, replace=False)
-    return Measured((values[some] - lower) / step - 1, spread[some] / step, errors[some] / step)
+    bone = made.framed.in_units(np.array([least_bone(scale)], np.float32), "ct", scale)
+    shows = made.volume if to == "ct" else shown
+    within = np.stack([enclosed(plane > bone) for plane in shows.values.T]).T[mask]
+    return Measured((values[some] - lower) / step - 1, spread[some] / step, errors[some] / step, within[some])
 
 
 def _range(volume: Volume, model: Model, side: Modality) -> Range:

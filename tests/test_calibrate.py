@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from medtranslate.calibrate import calibrate, choose_held_out, find_pairs, measure
+from medtranslate.calibrate import calibrate, measure
 from medtranslate.checkpoint import describe, load_model, save_model
 from medtranslate.config import CalibrateSettings, Modality, NetworkSettings, ScaleSettings
 from medtranslate.errors import (
@@ -22,6 +22,7 @@ from medtranslate.errors import (
     OutputExists,
     UsageError,
 )
+from medtranslate.evaluation.calibration_pairs import choose_held_out, find_pairs
 from medtranslate.io import Volume, read_volume, write_volume
 from medtranslate.model import Generators
 from medtranslate.records import Calibration, CalibrationReport, CalibrationTest

@@ -32,7 +32,7 @@ from medtranslate.metrics.masks import (
     invented,
     shows,
 )
-from medtranslate.metrics.outline import outline, with_rim
+from medtranslate.metrics.outline import enclosed, outline, with_rim
 from medtranslate.metrics.patients import FEW, by_patient, estimate
 from medtranslate.metrics.plausibility import bone_from, doubts, look_at_brain
 from medtranslate.metrics.profiles import PROFILES, WHOLE_CT, Definition, Grading, Profile, score
@@ -96,6 +96,7 @@ __all__ = [
     "coverage",
     "covers",
     "doubts",
+    "enclosed",
     "estimate",
     "find_middle",
     "fit_calibration",

@@ -9,7 +9,8 @@ Kuleshov, Fenner and Ermon ("Accurate uncertainties for deep learning using cali
 but not a quantile. The curve is a table of bins. It is monotone; otherwise it overfits the heads of the fit.
 
 Each range of values of the translation has a curve of its own: at the edge of bone, where errors are large, a
-deviation means more than inside the brain.
+deviation means more than inside the brain. What bone encloses has further curves: a missed vertebra in the
+neck is an error of 500 HU, and the fluid of the neck's values in the brain has none.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from medtranslate.metrics.arrays import Voxels
 from medtranslate.records import Calibration, Curve
 
 BINS = 16
@@ -26,6 +28,9 @@ BINS = 16
 
 CURVES = 16
 """Ranges of values that have a curve, each of an equal number of voxels where few share a value."""
+
+LEAST_VOXELS = BINS * CURVES
+"""Voxels that bone encloses, and others, from which on both have curves of their own."""
 
 LIMIT_SHARE = 0.9
 """Share of the errors that lie within an error limit.
@@ -39,7 +44,12 @@ Numbers = NDArray[np.floating]
 
 
 def fit_calibration(
-    made: Numbers, spread: Numbers, errors: Numbers, on: str, share: float = LIMIT_SHARE
+    made: Numbers,
+    spread: Numbers,
+    errors: Numbers,
+    on: str,
+    share: float = LIMIT_SHARE,
+    enclosed: Voxels | None = None,
 ) -> Calibration:
     """Fit the curves to voxels with known errors.
 
@@ -49,16 +59,23 @@ def fit_calibration(
         errors: [N], absolute, in the same unit.
         on: data of the fit, in words.
         share: of the errors that lie within the limit.
+        enclosed: [N], whether bone encloses a voxel (`metrics.enclosed`); with less than `LEAST_VOXELS` on
+            either side, or without it, one set of curves is fitted.
     """
+    parts = [np.arange(len(made))]
+    if enclosed is not None and min(enclosed.sum(), (~enclosed).sum()) >= LEAST_VOXELS:
+        parts = [np.flatnonzero(~enclosed), np.flatnonzero(enclosed)]
+    curves = [_fit_curves(made[part], spread[part], errors[part], share) for part in parts]
+    return Calibration(curves=curves[0], enclosed=curves[1] if len(curves) > 1 else (), on=on, share=share)
+
+
+def _fit_curves(made: Numbers, spread: Numbers, errors: Numbers, share: float) -> tuple[Curve, ...]:
+    """Fit a curve to each range of values."""
     ends = np.unique(np.quantile(made, np.linspace(0, 1, CURVES + 1)[1:-1]))
     ranges = np.searchsorted(ends, made, side="right")
     parts = [np.flatnonzero(ranges == index) for index in range(len(ends) + 1)]
     kept = [part for part in parts if len(part) >= BINS] or [np.arange(len(made))]
-    return Calibration(
-        curves=tuple(_fit_curve(made[part], spread[part], errors[part], share) for part in kept),
-        on=on,
-        share=share,
-    )
+    return tuple(_fit_curve(made[part], spread[part], errors[part], share) for part in kept)
 
 
 def _fit_curve(made: Numbers, spread: Numbers, errors: Numbers, share: float) -> Curve:
@@ -94,15 +111,23 @@ def _rounded(values: Iterable[float]) -> tuple[float, ...]:
     return tuple(float(f"{value:.5g}") for value in values)
 
 
-def calibrated(made: Numbers, spread: Numbers, known: Calibration) -> Numbers:
+def calibrated(made: Numbers, spread: Numbers, known: Calibration, enclosed: Voxels | None = None) -> Numbers:
     """Map the standard deviation of samples to the error limit.
 
     Args:
         made: values of the translation, [N] on the range [-1, 1].
         spread: [N], on the same range.
+        enclosed: [N], whether bone encloses a voxel; without it none does.
     """
-    found = np.stack([np.interp(spread, curve.spread, curve.error) for curve in known.curves])
-    places = np.interp(made, [curve.value for curve in known.curves], np.arange(len(found)))
+    limit = _on_curves(made, spread, known.curves)
+    if enclosed is not None and known.enclosed:
+        limit[enclosed] = _on_curves(made[enclosed], spread[enclosed], known.enclosed)
+    return limit
+
+
+def _on_curves(made: Numbers, spread: Numbers, curves: Sequence[Curve]) -> Numbers:
+    found = np.stack([np.interp(spread, curve.spread, curve.error) for curve in curves])
+    places = np.interp(made, [curve.value for curve in curves], np.arange(len(found)))
     lower = places.astype(np.intp)
     upper = np.minimum(lower + 1, len(found) - 1)
     voxels, share = np.arange(len(made)), places - lower

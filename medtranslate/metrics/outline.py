@@ -65,6 +65,13 @@ def _largest_head(visible: Voxels, spacing_mm: tuple[float, float, float]) -> Vo
     return largest
 
 
+def enclosed(bone: Voxels) -> Voxels:
+    """Find bone and what it encloses in a slice [Y, X]: all that no path around bone joins to the edge."""
+    labels, _ = ndimage.label(np.pad(~bone, 1, constant_values=True))
+    inside: Voxels = (labels != labels[0, 0])[1:-1, 1:-1]
+    return inside
+
+
 def with_rim(head: Voxels, spacing_mm: tuple[float, float, float], reach_mm: float = REACH_MM) -> Voxels:
     """Return the head with a rim of `reach_mm` around it, at least one pixel wide in plane."""
     slices, *pixels = (reach_mm / length for length in spacing_mm)

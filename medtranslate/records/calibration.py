@@ -43,25 +43,31 @@ class Curve:
         return self
 
 
+_Curves = Annotated[tuple[Curve, ...], Field(max_length=64)]
+
+
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
 class Calibration:
     """Curves of a model and direction; between their values of the translation, errors are interpolated.
 
     Attributes:
         curves: by rising values.
+        enclosed: curves of what bone encloses in its slice; if there are none, `curves` hold there, too.
         on: data of the fit, in words.
         share: of the errors that lie within the limit; None for curves of root mean squares, which
             files without this field have.
     """
 
-    curves: Annotated[tuple[Curve, ...], Field(min_length=1, max_length=64)]
+    curves: Annotated[_Curves, Field(min_length=1)]
+    enclosed: _Curves = ()
     on: Annotated[str, Field(max_length=500)]
     share: Annotated[float, Field(gt=0, lt=1)] | None = None
 
     @model_validator(mode="after")
     def _rises(self) -> Self:
-        if any(after.value <= before.value for before, after in pairwise(self.curves)):
-            raise ValueError("the values of the curves have to rise")
+        for curves in (self.curves, self.enclosed):
+            if any(after.value <= before.value for before, after in pairwise(curves)):
+                raise ValueError("the values of the curves have to rise")
         return self
 
     @property

@@ -13,12 +13,13 @@ import torch
 from torch import Tensor
 
 from medtranslate.checkpoint import Model
-from medtranslate.config import Modality
+from medtranslate.config import Modality, ScaleSettings
 from medtranslate.io import Volume
 from medtranslate.io.layout import to_slices
-from medtranslate.metrics import LIMIT_SHARE, calibrated, head_mask
+from medtranslate.metrics import LIMIT_SHARE, bone_from, calibrated, enclosed, head_mask
 from medtranslate.networks import Posterior, Told, VariationalGenerator
 from medtranslate.records import ESTIMATED, UNCALIBRATED, Uncertainty
+from medtranslate.transforms import scale_ct
 from medtranslate.translation.air import Outline, clear
 from medtranslate.translation.framed import Floats, Framed, Places
 
@@ -81,6 +82,11 @@ def noise(shape: Sequence[int], seed: int, sample: int, place: int) -> Floats:
     return rng.standard_normal(tuple(shape), dtype=np.float32)
 
 
+def least_bone(scale: ScaleSettings) -> float:
+    """Find the lower end of bone on the range [-1, 1] of a CT."""
+    return float(scale_ct(np.array([bone_from(scale.ct_window)]), scale.ct_curve)[0])
+
+
 def finish_map(
     spread: Floats,
     made: Floats,
@@ -105,11 +111,13 @@ def finish_map(
     head = head_mask([to_slices(unit), to_slices(made)], [(-1.0, 1.0)] * 2).T
     lower, upper = seen.output_ends(to, scale)
     step = (upper - lower) / 2
-    for deviation, plane, inside in zip(spread, made, head, strict=True):
+    bone = least_bone(scale)
+    for deviation, plane, inside, ct in zip(spread, made, head, made if to == "ct" else unit, strict=True):
         deviation *= seen.gain(plane, to, scale)
         if known:
             values = (seen.in_units(plane[inside], to, scale) - lower) / step - 1
-            deviation[inside] = step * calibrated(values, deviation[inside] / step, known)
+            within = enclosed(ct > bone)[inside]
+            deviation[inside] = step * calibrated(values, deviation[inside] / step, known, within)
             deviation[~inside] = 0.0
     uncertainty = Uncertainty(
         samples=samples,

@@ -31,9 +31,9 @@ from benchmarks.quality.pair_measures import (
 )
 from benchmarks.quality.pair_sets import PAIR_SETS, PairSet, Whose
 from benchmarks.quality.rungs import WIDTHS, in_window, means_of_contrasts, translated
-from medtranslate.calibrate import find_pairs, read_pair
 from medtranslate.checkpoint import Model, load_model
 from medtranslate.config import Contrast, ScaleSettings
+from medtranslate.evaluation.calibration_pairs import find_pairs, read_pair
 from medtranslate.metrics import Values
 from medtranslate.model import Generators
 
