@@ -4,7 +4,8 @@
     medtranslate calibrate MODEL --to ct --pairs FOLDER/pairs.csv --out CALIBRATED
 
 The first command writes pairs of CT and MR, with which the second calibrates a model. --heads are painted
-from each map, with other proportions, tissues and noise; each counts as a subject. `pairs.csv` lists all
+from each map, with other proportions, tissues and noise; each counts as a subject. With --lesions every
+second head has lesions, so that limits are fitted to the errors in them, too. `pairs.csv` lists all
 contrasts, `t1.csv` T1 alone, for the direction to MR of a model that makes T1 alone. No model should have
 been trained on the map.
 """
@@ -15,6 +16,7 @@ import argparse
 import csv
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +27,8 @@ from medtranslate.io import Volume, write_volume
 from medtranslate.io.volume import Meta
 from medtranslate.metrics import Values
 from medtranslate.phantom import LABEL, TISSUES, read_label_map, rician, signal
-from medtranslate.phantom.label_cuts import draw_cut, paint_cut
+from medtranslate.phantom.canvas import Plane
+from medtranslate.phantom.label_cuts import Lesion, draw_cut, draw_lesions, paint_cut
 from medtranslate.phantom.label_maps import LabelMap
 from medtranslate.phantom.tissues import CONTRASTS, column, ct_values
 
@@ -34,6 +37,9 @@ MADE: tuple[Contrast, ...] = ("t1", "t2", "flair", "pd")
 PIXEL_MM, SLICE_MM = 1.0, 3.0
 CT_NOISE, MR_NOISE = 4.0, 15.0
 """In HU, and in thousandths of the fully relaxed signal."""
+
+LESIONS_MM = 18.0
+"""From one slice about which lesions lie to the next."""
 
 PROPORTION = 0.05
 """Standard deviation of the length of each axis of a varied head."""
@@ -48,13 +54,15 @@ def main() -> None:
     parser.add_argument("--heads", type=int, default=4, help="heads that are painted from each map")
     parser.add_argument("--slice-mm", type=float, default=6.0)
     parser.add_argument("--seed", type=int, default=0, help="of the first head")
+    parser.add_argument("--lesions", action="store_true", help="in heads of odd seeds")
     options = parser.parse_args()
     options.write.mkdir(parents=True)
     rows = []
     for path in options.maps:
         for seed in range(options.seed, options.seed + options.heads):
             subject = f"{path.name.partition('.nii')[0]}-{seed}"
-            for head in label_heads(path, seed, options.slice_mm, vary=True):
+            ill = options.lesions and seed % 2 == 1
+            for head in label_heads(path, seed, options.slice_mm, vary=True, lesions=ill):
                 ct, mr = f"{subject}-ct.nii.gz", f"{subject}-{head.contrast}.nii.gz"
                 if not (options.write / ct).exists():
                     write_volume(head.of("ct"), options.write / ct)
@@ -69,7 +77,7 @@ def main() -> None:
 
 
 def label_heads(
-    path: Path, seed: int = 0, slice_mm: float = SLICE_MM, *, vary: bool = False
+    path: Path, seed: int = 0, slice_mm: float = SLICE_MM, *, vary: bool = False, lesions: bool = False
 ) -> Iterator[Head]:
     """Yield a head in each contrast, with the same CT.
 
@@ -78,13 +86,17 @@ def label_heads(
         seed: of the depths of skin, fat and tables of the skull, and of the noise.
         slice_mm: thickness of the slices.
         vary: draw proportions and the values of tissues, too; otherwise they are nominal.
+        lesions: lay lesions into the brain, up to three every `LESIONS_MM`.
     """
     rng = np.random.default_rng(seed)
     hu = ct_values(rng) if vary else column("hu")
     fluid = np.isin(np.arange(len(TISSUES)), LABEL["csf"]).astype(np.float32)
     values = np.stack([hu, fluid, *(intensities(contrast, rng if vary else None) for contrast in MADE)])
     stretch = np.exp(rng.normal(0.0, PROPORTION, 3)) if vary else np.ones(3)
-    ct, share, *contrasts = painted(read_label_map(path), values, rng, slice_mm, stretch.astype(np.float32))
+    steps = (np.array([PIXEL_MM, PIXEL_MM, slice_mm]) / stretch).astype(np.float32)
+    label_map = read_label_map(path)
+    laid = laid_into(label_map, steps, seed) if lesions else ()
+    ct, share, *contrasts = painted(label_map, values, rng, steps, laid)
     ct += rng.normal(0.0, CT_NOISE, ct.shape).astype(np.float32)
     affine, name = np.diag([PIXEL_MM, PIXEL_MM, slice_mm, 1.0]), path.name.partition(".nii")[0]
     true = Volume(ct, affine, Meta(modality="ct"))
@@ -108,32 +120,44 @@ def intensities(contrast: Contrast, rng: np.random.Generator | None = None) -> V
 
 
 def painted(
-    head: LabelMap, values: Values, rng: np.random.Generator, slice_mm: float, stretch: Values
+    head: LabelMap, values: Values, rng: np.random.Generator, steps: Values, lesions: tuple[Lesion, ...] = ()
 ) -> Values:
     """Paint axial slices of a whole map, neither turned, bent nor added to: [images, X, Y, Z] in RAS order.
 
     Args:
         values: of each tissue in each image, [images, tissues].
-        slice_mm: thickness of the slices.
-        stretch: factors on the head's lengths, [3].
+        steps: lengths of a voxel in the map, [3] in mm.
     """
-    spacing = head.spacing * stretch
-    across, along, up = np.array(head.codes.shape) * spacing
-    shape = round(across / PIXEL_MM), round(along / PIXEL_MM)
-    places = np.indices(shape, np.float32) * PIXEL_MM
-    drawn = draw_cut(head, rng, 32, lesions=False)
-    slices = []
-    for height in np.arange(slice_mm / 2, up, slice_mm):
-        points = np.stack([*places, np.full(shape, height, np.float32)])
+    drawn, slices = draw_cut(head, rng, 32, lesions=False), []
+    for places in planes(head, steps):
         cut = replace(
             drawn,
-            voxels=(points / spacing[:, None, None]).astype(np.float32),
-            step=np.array([0, 0, slice_mm / spacing[2]], np.float32),
-            variant=np.zeros(shape, np.int64),
+            voxels=places / head.spacing[:, None, None],
+            step=np.array([0, 0, steps[2] / head.spacing[2]], np.float32),
+            variant=np.zeros(places.shape[1:], np.int64),
             added=(0.0, 0.0),
+            lesions=lesions,
         )
         slices.append(paint_cut(head, cut, values, rng)[0])
     return np.stack(slices, axis=-1)
+
+
+def planes(head: LabelMap, steps: Values) -> Iterator[Values]:
+    """Yield the places of the voxels of each slice in the map, [3, X, Y] in mm."""
+    across, along, up = np.array(head.codes.shape) * head.spacing
+    shape = round(across / steps[0]), round(along / steps[1])
+    flat = np.indices(shape, np.float32) * steps[:2, None, None]
+    for height in np.arange(steps[2] / 2, up, steps[2]):
+        yield np.stack([*flat, np.full(shape, height, np.float32)])
+
+
+def laid_into(head: LabelMap, steps: Values, seed: int) -> tuple[Lesion, ...]:
+    """Draw lesions of a whole head, about voxels of slices that are about `LESIONS_MM` apart."""
+    rng, laid = np.random.default_rng([seed, 1]), list[Lesion]()
+    for places in islice(planes(head, steps), 0, None, max(1, round(LESIONS_MM / steps[2]))):
+        plane = Plane(places[:, 0, 0], *np.diag(steps)[:2], places.shape[1:])
+        laid += draw_lesions(rng, head, places, plane)
+    return tuple(laid)
 
 
 if __name__ == "__main__":

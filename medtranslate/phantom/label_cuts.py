@@ -117,7 +117,7 @@ def draw_cut(head: LabelMap, rng: np.random.Generator, size: int, *, lesions: bo
         (patchy > rng.uniform(0.8, 2.0)).astype(np.int64),
         (_some(rng, _THICKER_MM), _some(rng, _FLUID_MM)),
         plane,
-        _draw_lesions(rng, head, places, plane) if lesions and head.mr is None else (),
+        draw_lesions(rng, head, places, plane) if lesions and head.mr is None else (),
     )
 
 
@@ -156,9 +156,14 @@ def _tissues(rng: np.random.Generator) -> NDArray[np.uint8]:
     return found
 
 
-def _draw_lesions(
+def draw_lesions(
     rng: np.random.Generator, head: LabelMap, places: Floats, plane: Plane
 ) -> tuple[Lesion, ...]:
+    """Draw the lesions of a cut, about pixels of its plane.
+
+    Args:
+        places: of its pixels in the map, [3, rows, columns] in mm.
+    """
     count, found = rng.choice(len(_NUMBERS), p=_NUMBERS), list[Lesion]()
     for _ in range(count):
         lesion = _draw_lesion(rng, head, places, plane)

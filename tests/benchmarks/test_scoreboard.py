@@ -274,6 +274,27 @@ def test_pairs_of_a_label_map_can_calibrate(
         assert [row["mr"] for row in csv.DictReader(file)] == ["ball-0-t1.nii.gz", "ball-1-t1.nii.gz"]
 
 
+def test_every_second_head_has_lesions_in_its_brain_alone(
+    ball: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = {}
+    for name, extra in (("well", []), ("ill", ["--lesions"])):
+        line = f"label_heads {ball} --write {tmp_path / name} --heads 2 --slice-mm 8"
+        monkeypatch.setattr("sys.argv", [*line.split(), *extra])
+        label_heads_script.main()
+        made[name] = [read_pair(pair) for pair in find_pairs(tmp_path / name / "pairs.csv")[::4]]
+    for side in ("ct", "mr"):
+        assert np.array_equal(made["well"][0][side].values, made["ill"][0][side].values)
+    well, ill = (made[name][1]["ct"].values for name in ("well", "ill"))
+    changed = well != ill
+    # A lesion is a part of the brain; white matter has 29 HU, the noise a deviation of 4.
+    assert 0.01 < changed.sum() / (np.abs(well - 29) < 16).sum() < 1
+    # In thick slices a voxel of the brain's edge has a part of bone or fluid.
+    assert (np.abs(well - 29) < 24)[changed].mean() > 0.85
+    assert not changed[well < -500].any()
+    assert np.abs(well - ill)[changed].mean() > 5
+
+
 def test_ventricles_are_wide_and_deep_fluid() -> None:
     # A skull around brain; the air beside it is as far from bone as the ventricles.
     truth = np.full((164, 164, 2), -1000, np.float32)

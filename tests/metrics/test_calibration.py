@@ -28,6 +28,34 @@ def test_nine_of_ten_errors_of_voxels_of_any_spread_and_value_lie_within_the_lim
     assert (known.on, known.share) == ("drawn numbers", 0.9)
 
 
+def test_what_bone_encloses_has_limits_of_its_own() -> None:
+    """The same uncertainty stands for other errors in the brain than in the neck; both shares are right."""
+    rng = np.random.default_rng(0)
+
+    def drawn(count: int) -> tuple[np.ndarray, ...]:
+        made, spread, enclosed = rng.uniform(-1, 1, count), rng.uniform(0, 1, count), rng.random(count) < 0.3
+        return made, spread, np.where(enclosed, 1, 9) * rng.exponential(size=count) * spread, enclosed
+
+    made, spread, errors, enclosed = drawn(100_000)
+    known = fit_calibration(made, spread, errors, "", enclosed=enclosed)
+    made, spread, errors, enclosed = drawn(50_000)
+    within = errors <= calibrated(made, spread, known, enclosed)
+    assert within[enclosed].mean() == pytest.approx(0.9, abs=0.01)
+    assert within[~enclosed].mean() == pytest.approx(0.9, abs=0.01)
+    # Who cannot say what bone encloses has the limits of the rest.
+    apart = calibrated(made, spread, known)
+    assert (errors <= apart)[~enclosed].mean() == pytest.approx(0.9, abs=0.01)
+    assert (errors <= apart)[enclosed].mean() > 0.99
+
+
+@pytest.mark.parametrize("count", [0, 255, 3745, 4000])
+def test_too_few_voxels_within_bone_or_outside_have_no_curves_of_their_own(count: int) -> None:
+    errors = np.random.default_rng(0).exponential(size=4000)
+    made = spread = np.linspace(0, 1, 4000)
+    known = fit_calibration(made, spread, errors, "", enclosed=np.arange(4000) < count)
+    assert known == fit_calibration(made, spread, errors, "")
+
+
 def test_another_share_is_held_as_well() -> None:
     rng = np.random.default_rng(0)
     spread, errors = rng.uniform(0, 1, 8000), rng.exponential(size=8000)
@@ -99,5 +127,6 @@ def test_what_is_no_rising_curve_is_refused(points: dict[str, list[float]], word
 
 def test_curves_of_falling_values_are_refused() -> None:
     curves = tuple(Curve(value=value, spread=(0.1,), error=(0.1,)) for value in (0.5, 0.5))
-    with pytest.raises(ValidationError, match="have to rise"):
-        Calibration(curves=curves, on="")
+    for known in ({"curves": curves}, {"curves": curves[:1], "enclosed": curves}):
+        with pytest.raises(ValidationError, match="have to rise"):
+            Calibration(on="", **known)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import ndimage
 
-from medtranslate.metrics import outline, with_rim
+from medtranslate.metrics import enclosed, outline, with_rim
 from medtranslate.metrics.outline import core_of, filled, grown, shrunk
 
 Voxels = npt.NDArray[np.bool_]
@@ -38,6 +38,18 @@ def test_filling_adds_at_least_what_scipy_fills(mask: Voxels):
     plain = np.stack([ndimage.binary_fill_holes(plane) for plane in mask])
     assert not (plain & ~filled(mask)).any()
     assert not (mask & ~filled(mask)).any()
+
+
+@given(arrays(bool, st.tuples(st.integers(1, 9), st.integers(1, 9))))
+def test_what_bone_encloses_is_what_scipy_fills(bone: Voxels):
+    assert np.array_equal(enclosed(bone), ndimage.binary_fill_holes(bone))
+
+
+def test_an_open_skull_encloses_nothing_but_itself():
+    ring = (ball((1, 40, 40), 15) & ~ball((1, 40, 40), 12))[0]
+    assert np.array_equal(enclosed(ring), ball((1, 40, 40), 15)[0])
+    ring[20:22, :20] = False
+    assert np.array_equal(enclosed(ring), ring)
 
 
 def test_a_head_is_filled_through_its_dark_skull_and_sinuses():

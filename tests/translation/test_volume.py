@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 
 from medtranslate import metrics
 from medtranslate.checkpoint import Model, load_model
@@ -115,6 +116,23 @@ def test_a_calibrated_model_gives_the_errors_of_its_curve_inside_the_head(
     # The other direction was not measured.
     other = sample_volume(head.ct, Model(description, model.generators, model.means), "mr", samples=2)
     assert "not calibrated" in other.record.uncertainty.meaning
+
+
+def test_what_the_skull_of_the_source_encloses_has_curves_of_its_own(head, model):
+    rest, own = (Curve(value=0.0, spread=(0.0,), error=(error,)) for error in (0.8, 0.1))
+    known = Calibration(curves=(rest,), enclosed=(own,), on="three heads", share=0.9)
+    description = replace(model.description, calibration={"mr": known})
+    done = sample_volume(head.ct, Model(description, model.generators, model.means), "mr", samples=2)
+    ct, found = head.ct.values, done.uncertainty.values
+    lower, upper = done.record.model.output_range
+    skull = np.stack([ndimage.binary_fill_holes(plane > 88) for plane in np.moveaxis(ct, 2, 0)], axis=2)
+    inside = found > 0
+    # But for a few voxels that lie outside the head's outline, which become air.
+    for part, error in ((inside & skull, 0.1), (inside & ~skull, 0.8)):
+        assert np.isclose(found[part], error * (upper - lower) / 2).mean() > 0.99
+    # Most of the brain lies in slices whose skull is closed; the scalp never does.
+    assert skull[(ct > 20) & (ct < 50) & inside].mean() > 0.5
+    assert (inside & ~skull).any()
 
 
 @pytest.mark.parametrize("to", ["ct", "mr"])
