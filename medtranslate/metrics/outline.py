@@ -65,11 +65,21 @@ def _largest_head(visible: Voxels, spacing_mm: tuple[float, float, float]) -> Vo
     return largest
 
 
+ENCLOSED = 3
+"""Sides of a pixel, of four, on which bone lies if bone encloses it."""
+
+
 def enclosed(bone: Voxels) -> Voxels:
-    """Find bone and what it encloses in a slice [Y, X]: all that no path around bone joins to the edge."""
-    labels, _ = ndimage.label(np.pad(~bone, 1, constant_values=True))
-    inside: Voxels = (labels != labels[0, 0])[1:-1, 1:-1]
-    return inside
+    """Find bone and what it encloses in slices [..., Y, X]: pixels with bone on `ENCLOSED` sides at least.
+
+    A skull may be open, as it is at its base; there holes that are filled would come and go with the slices.
+    """
+    sides = np.zeros(bone.shape, np.uint8)
+    for turned in (np.s_[..., :, :], np.s_[..., ::-1, ::-1]):
+        for axis in (-1, -2):
+            sides[turned] += np.maximum.accumulate(bone[turned], axis=axis)
+    found: Voxels = sides >= ENCLOSED
+    return found
 
 
 def with_rim(head: Voxels, spacing_mm: tuple[float, float, float], reach_mm: float = REACH_MM) -> Voxels:

