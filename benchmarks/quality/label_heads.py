@@ -1,11 +1,12 @@
 """Paints whole heads from label maps: CT in HU and MR in several contrasts, whose truth is known.
 
-    python -m benchmarks.quality.label_heads MAP.nii.gz --write FOLDER --heads 4
+    python -m benchmarks.quality.label_heads MAP.nii.gz --write FOLDER --heads 4 --lesions --noiseless ct
     medtranslate calibrate MODEL --to ct --pairs FOLDER/pairs.csv --out CALIBRATED
 
 The first command writes pairs of CT and MR, with which the second calibrates a model. --heads are painted
-from each map, with other proportions, tissues and noise; each counts as a subject. With --lesions every
-second head has lesions, so that limits are fitted to the errors in them, too. `pairs.csv` lists all
+from each map, with other proportions, tissues and noise; each counts as a subject. With --lesions
+limits are fitted to the errors in lesions, too, and with --noiseless to those of tissues: the noise of the
+scan that a translation is compared with is no error of the translation. `pairs.csv` lists all
 contrasts, `t1.csv` T1 alone, for the direction to MR of a model that makes T1 alone. No model should have
 been trained on the map.
 """
@@ -14,7 +15,7 @@ from __future__ import annotations
 
 import argparse
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -35,7 +36,7 @@ from medtranslate.phantom.tissues import CONTRASTS, column, ct_values
 MADE: tuple[Contrast, ...] = ("t1", "t2", "flair", "pd")
 
 PIXEL_MM, SLICE_MM = 1.0, 3.0
-CT_NOISE, MR_NOISE = 4.0, 15.0
+NOISE = {"ct": 4.0, "mr": 15.0}
 """In HU, and in thousandths of the fully relaxed signal."""
 
 LESIONS_MM = 18.0
@@ -54,15 +55,16 @@ def main() -> None:
     parser.add_argument("--heads", type=int, default=4, help="heads that are painted from each map")
     parser.add_argument("--slice-mm", type=float, default=6.0)
     parser.add_argument("--seed", type=int, default=0, help="of the first head")
-    parser.add_argument("--lesions", action="store_true", help="in heads of odd seeds")
+    parser.add_argument("--lesions", action="store_true", help="lay lesions into the brains")
+    parser.add_argument("--noiseless", choices=("ct", "mr"), help="what is painted without noise")
     options = parser.parse_args()
     options.write.mkdir(parents=True)
     rows = []
     for path in options.maps:
         for seed in range(options.seed, options.seed + options.heads):
             subject = f"{path.name.partition('.nii')[0]}-{seed}"
-            ill = options.lesions and seed % 2 == 1
-            for head in label_heads(path, seed, options.slice_mm, vary=True, lesions=ill):
+            ill, noise = options.lesions, {**NOISE, options.noiseless: 0.0}
+            for head in label_heads(path, seed, options.slice_mm, vary=True, lesions=ill, noise=noise):
                 ct, mr = f"{subject}-ct.nii.gz", f"{subject}-{head.contrast}.nii.gz"
                 if not (options.write / ct).exists():
                     write_volume(head.of("ct"), options.write / ct)
@@ -77,7 +79,13 @@ def main() -> None:
 
 
 def label_heads(
-    path: Path, seed: int = 0, slice_mm: float = SLICE_MM, *, vary: bool = False, lesions: bool = False
+    path: Path,
+    seed: int = 0,
+    slice_mm: float = SLICE_MM,
+    *,
+    vary: bool = False,
+    lesions: bool = False,
+    noise: Mapping[str, float] = NOISE,
 ) -> Iterator[Head]:
     """Yield a head in each contrast, with the same CT.
 
@@ -87,6 +95,7 @@ def label_heads(
         slice_mm: thickness of the slices.
         vary: draw proportions and the values of tissues, too; otherwise they are nominal.
         lesions: lay lesions into the brain, up to three every `LESIONS_MM`.
+        noise: standard deviations, as `NOISE`.
     """
     rng = np.random.default_rng(seed)
     hu = ct_values(rng) if vary else column("hu")
@@ -97,11 +106,11 @@ def label_heads(
     label_map = read_label_map(path)
     laid = laid_into(label_map, steps, seed) if lesions else ()
     ct, share, *contrasts = painted(label_map, values, rng, steps, laid)
-    ct += rng.normal(0.0, CT_NOISE, ct.shape).astype(np.float32)
+    ct += rng.normal(0.0, noise["ct"], ct.shape).astype(np.float32)
     affine, name = np.diag([PIXEL_MM, PIXEL_MM, slice_mm, 1.0]), path.name.partition(".nii")[0]
     true = Volume(ct, affine, Meta(modality="ct"))
     for contrast, mr in zip(MADE, contrasts, strict=True):
-        noisy = Volume(rician(mr, rng, MR_NOISE), affine, Meta(modality="mr"))
+        noisy = Volume(rician(mr, rng, noise["mr"]), affine, Meta(modality="mr"))
         yield Head(f"{name} {contrast}", noisy, true, contrast, Volume(share, affine))
 
 

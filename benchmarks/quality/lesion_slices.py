@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from benchmarks.quality.label_heads import MADE, MR_NOISE, intensities
+from benchmarks.quality.label_heads import MADE, NOISE, intensities
 from medtranslate.config.types import Contrast
 from medtranslate.io import Volume
 from medtranslate.io.volume import Meta
@@ -101,7 +101,9 @@ class Slice:
     def mr(self, contrast: Contrast) -> Volume:
         """Add noise to the MR of a contrast; it is the same whether there is a lesion or not."""
         which = MADE.index(contrast)
-        noisy = rician(_blurred(self.images[1 + which]), np.random.default_rng([self.seed, which]), MR_NOISE)
+        noisy = rician(
+            _blurred(self.images[1 + which]), np.random.default_rng([self.seed, which]), NOISE["mr"]
+        )
         return Volume(noisy[:, :, None], self.affine, Meta(modality="mr"))
 
     def depth(self) -> Values:
