@@ -1,8 +1,8 @@
 """Calibrates the uncertainty of a model on pairs whose true translation is known.
 
 The spread of posterior samples is smaller than the errors, and limits that a network estimates are those of
-its training slices. On some pairs a curve from either to the error is fitted for each range of values
-(`metrics.fit_calibration`); on the others, of other subjects, it is tested.
+its training slices. On some pairs curves are fitted to the spread (`metrics.fit_calibration`), or factors to
+the limits (`metrics.fit_factors`); on the others, of other subjects, they are tested.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from medtranslate.metrics import (
     coverage,
     enclosed,
     fit_calibration,
+    fit_factors,
     head_mask,
 )
 from medtranslate.modality import OTHER
@@ -94,8 +95,11 @@ def calibrate(settings: CalibrateSettings, *, quiet: bool = False) -> Calibratio
     for to in directions:
         fitted = _join(found[to, pair.name] for pair in pairs if pair.name not in held)
         tested = _join(found[to, pair.name] for pair in pairs if pair.name in held)
-        curves[to] = fit_calibration(
-            fitted.made, fitted.spread, fitted.errors, on, settings.share, fitted.enclosed
+        about = (on, settings.share, fitted.enclosed)
+        curves[to] = (
+            fit_calibration(fitted.made, fitted.spread, fitted.errors, *about)
+            if settings.samples
+            else fit_factors(fitted.spread, fitted.errors, *about)
         )
         tests[to] = CalibrationTest(
             voxels=(len(fitted.errors), len(tested.errors)),

@@ -18,7 +18,7 @@ from medtranslate.metrics.arrays import (
     require_finite,
     shown_range,
 )
-from medtranslate.metrics.calibration import LIMIT_SHARE, calibrated, fit_calibration
+from medtranslate.metrics.calibration import LIMIT_SHARE, calibrated, fit_calibration, fit_factors
 from medtranslate.metrics.head_structures import compare_vaults, find_middle, vault, ventricles
 from medtranslate.metrics.histograms import histograms, seams
 from medtranslate.metrics.intensity import foreground_top, onto_range
@@ -100,6 +100,7 @@ __all__ = [
     "estimate",
     "find_middle",
     "fit_calibration",
+    "fit_factors",
     "foreground_top",
     "hausdorff_95",
     "head_mask",

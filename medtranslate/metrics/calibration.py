@@ -1,16 +1,17 @@
-"""Maps the uncertainty of a model to the expected error.
+"""Maps the uncertainty of a model to an error limit, within which `LIMIT_SHARE` of the errors lie.
 
-The standard deviation of samples shows where a translation is uncertain, not by how much, and limits that a
-network estimates are those of its training slices. A curve fitted on data with known truth maps either to an
-error limit: the distance within which `LIMIT_SHARE` of the errors lie, of voxels of equal uncertainty and
-about equal value. Limits that hold their nominal share of the errors are calibrated, by the definition of
-Kuleshov, Fenner and Ermon ("Accurate uncertainties for deep learning using calibrated regression", ICML
-2018). Errors have heavy tails: a few voxels at the skull are wrong by 1000 HU. They rule a root mean square,
-but not a quantile. The curve is a table of bins. It is monotone; otherwise it overfits the heads of the fit.
+Limits that hold their nominal share of the errors are calibrated, by the definition of Kuleshov, Fenner and
+Ermon ("Accurate uncertainties for deep learning using calibrated regression", ICML 2018). Errors have heavy
+tails: a few voxels at the skull are wrong by 1000 HU. They rule a root mean square, but not a quantile.
 
+The standard deviation of samples shows where a translation is uncertain, not by how much. Curves are fitted
+to it on data with known truth, tables of bins. They are monotone; otherwise they overfit the heads of the fit.
 Each range of values of the translation has a curve of its own: at the edge of bone, where errors are large, a
-deviation means more than inside the brain. What bone encloses has further curves: a missed vertebra in the
-neck is an error of 500 HU, and the fluid of the neck's values in the brain has none.
+deviation means more than inside the brain. Limits that a network estimates are in proportion already, and a
+factor is fitted to them.
+
+What bone encloses has curves, or a factor, of its own: in the neck a missed vertebra is an error of 500 HU,
+which says nothing of the brain.
 """
 
 from __future__ import annotations
@@ -31,6 +32,9 @@ CURVES = 16
 
 LEAST_VOXELS = BINS * CURVES
 """Voxels that bone encloses, and others, from which on both have curves of their own."""
+
+LEAST_LIMIT = 1e-4
+"""Limits below this, of 2, count as this much; in air they may be 0."""
 
 LIMIT_SHARE = 0.9
 """Share of the errors that lie within an error limit.
@@ -62,11 +66,43 @@ def fit_calibration(
         enclosed: [N], whether bone encloses a voxel (`metrics.enclosed`); with less than `LEAST_VOXELS` on
             either side, or without it, one set of curves is fitted.
     """
-    parts = [np.arange(len(made))]
-    if enclosed is not None and min(enclosed.sum(), (~enclosed).sum()) >= LEAST_VOXELS:
-        parts = [np.flatnonzero(~enclosed), np.flatnonzero(enclosed)]
-    curves = [_fit_curves(made[part], spread[part], errors[part], share) for part in parts]
+    curves = [
+        _fit_curves(made[part], spread[part], errors[part], share) for part in _parts(len(made), enclosed)
+    ]
     return Calibration(curves=curves[0], enclosed=curves[1] if len(curves) > 1 else (), on=on, share=share)
+
+
+def fit_factors(
+    spread: Numbers, errors: Numbers, on: str, share: float = LIMIT_SHARE, enclosed: Voxels | None = None
+) -> Calibration:
+    """Fit a factor to limits that a network estimates, and another to those of voxels that bone encloses.
+
+    Such limits are of the right proportions, so their order stays, and voxels of unlike value share a factor.
+    It is the quantile of the errors in units of the limits: split conformal inference with local weights (Lei
+    et al., "Distribution-free predictive inference for regression", JASA 113, 2018).
+
+    Args:
+        spread: [N], limits on the range [-1, 1].
+        errors: [N], absolute, on the same range.
+        on, share, enclosed: as of `fit_calibration`.
+    """
+    curves = [
+        (_line(float(np.quantile(errors[part] / np.maximum(spread[part], LEAST_LIMIT), share))),)
+        for part in _parts(len(spread), enclosed)
+    ]
+    return Calibration(curves=curves[0], enclosed=curves[1] if len(curves) > 1 else (), on=on, share=share)
+
+
+def _parts(count: int, enclosed: Voxels | None) -> list[NDArray[np.intp]]:
+    """Part voxels into those outside bone and those that it encloses, if there are enough of both."""
+    if enclosed is None or min(enclosed.sum(), (~enclosed).sum()) < LEAST_VOXELS:
+        return [np.arange(count)]
+    return [np.flatnonzero(~enclosed), np.flatnonzero(enclosed)]
+
+
+def _line(factor: float) -> Curve:
+    """Make the curve of a factor, which reaches over all errors of the range [-1, 1]."""
+    return Curve(value=0.0, spread=(0.0, 2.0), error=_rounded((0.0, 2.0 * factor)))
 
 
 def _fit_curves(made: Numbers, spread: Numbers, errors: Numbers, share: float) -> tuple[Curve, ...]:

@@ -22,8 +22,8 @@ CALIBRATED = (
 )
 
 LIMITED = (
-    "{share:.0%} of the errors of voxels with the same value and uncertainty are at most this large, on"
-    " heads whose truth is known; on other heads errors can be larger"
+    "{share:.0%} of the errors of such voxels are at most as large as their limit, on heads whose truth is"
+    " known; on other heads errors can be larger"
 )
 """Meaning of an error limit; the others can be far larger, because errors have heavy tails."""
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from pydantic import ValidationError
 
-from medtranslate.metrics import calibrated, fit_calibration
+from medtranslate.metrics import calibrated, fit_calibration, fit_factors
 from medtranslate.records import Calibration, Curve
 
 
@@ -48,12 +48,31 @@ def test_what_bone_encloses_has_limits_of_its_own() -> None:
     assert (errors <= apart)[enclosed].mean() > 0.99
 
 
+def test_a_factor_keeps_the_order_of_limits_and_holds_their_share() -> None:
+    """Limits of half the size outside bone, and of twice the size within, are mended; none is 0."""
+    rng = np.random.default_rng(0)
+    spread = rng.uniform(0, 0.4, 100_000) * (rng.random(100_000) < 0.9)
+    enclosed = rng.random(100_000) < 0.3
+    true = np.maximum(spread, 1e-4) * np.where(enclosed, 0.5, 2)
+    errors = true * rng.exponential(size=100_000) / np.log(10)
+    known = fit_factors(spread, errors, "heads", 0.9, enclosed)
+    assert [len(curves) for curves in (known.curves, known.enclosed)] == [1, 1]
+    limit = calibrated(np.zeros(100_000), spread, known, enclosed)
+    seen = spread > 1e-4
+    np.testing.assert_allclose(limit[seen], true[seen], rtol=0.03)
+    # Errors are at most 2, and so large a limit is brought to its size, too.
+    largest = calibrated(np.zeros(1), np.array([2.0]), known, np.array([False]))
+    assert largest == pytest.approx(4.0, rel=0.03)
+
+
 @pytest.mark.parametrize("count", [0, 255, 3745, 4000])
 def test_too_few_voxels_within_bone_or_outside_have_no_curves_of_their_own(count: int) -> None:
     errors = np.random.default_rng(0).exponential(size=4000)
     made = spread = np.linspace(0, 1, 4000)
     known = fit_calibration(made, spread, errors, "", enclosed=np.arange(4000) < count)
     assert known == fit_calibration(made, spread, errors, "")
+    factors = fit_factors(spread, errors, "", enclosed=np.arange(4000) < count)
+    assert factors == fit_factors(spread, errors, "")
 
 
 def test_another_share_is_held_as_well() -> None:

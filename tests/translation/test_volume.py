@@ -87,7 +87,7 @@ def test_the_spread_is_the_standard_deviation_of_decoded_samples(head, model, to
     ("share", "quantity", "meaning"),
     [
         (None, "Calibrated standard deviation, 3 samples", "root mean square error"),
-        (0.9, "90% error limit, 3 samples", "90% of the errors of voxels"),
+        (0.9, "90% error limit, 3 samples", "90% of the errors of such voxels"),
     ],
 )
 def test_a_calibrated_model_gives_the_errors_of_its_curve_inside_the_head(
