@@ -1,4 +1,4 @@
-"""Maps the uncertainty of a model to errors: the curve in a model, and how it was tested."""
+"""Maps the uncertainty of a model to errors: the curves in a model, and how they were tested."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ class Calibration:
     """Curves of a model and direction; between their values of the translation, errors are interpolated.
 
     Attributes:
-        curves: by rising values.
-        enclosed: curves of what bone encloses in its slice; if there are none, `curves` hold there, too.
+        curves: by rising values; a factor is one curve, a line.
+        enclosed: those of what bone encloses in its slice; if there are none, `curves` hold there, too.
         on: data of the fit, in words.
         share: of the errors that lie within the limit; None for curves of root mean squares, which
             files without this field have.
@@ -83,7 +83,7 @@ class CalibrationTest:
     Attributes:
         voxels: number of voxels, of the pairs that were fitted and of those held out.
         before: standard deviations of the samples, or limits as the network estimates them.
-        after: error limits, by the fitted curve.
+        after: error limits, by the fitted curves.
     """
 
     voxels: tuple[int, int]
