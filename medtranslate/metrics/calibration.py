@@ -7,8 +7,8 @@ tails: a few voxels at the skull are wrong by 1000 HU. They rule a root mean squ
 The standard deviation of samples shows where a translation is uncertain, not by how much. Curves are fitted
 to it on data with known truth, tables of bins. They are monotone; otherwise they overfit the heads of the
 fit. Each range of values of the translation has a curve of its own: at the edge of bone, where errors are
-large, a deviation means more than inside the brain. Limits that a network estimates are in proportion already,
-and a factor is fitted to them.
+large, a deviation means more than inside the brain. Limits that a network estimates are in proportion
+already, and a factor is fitted to them.
 
 What bone encloses has curves, or a factor, of its own: in the neck a missed vertebra is an error of 500 HU,
 which says nothing of the brain.
