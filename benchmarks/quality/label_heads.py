@@ -164,7 +164,8 @@ def laid_into(head: LabelMap, steps: Values, seed: int) -> tuple[Lesion, ...]:
     """Draw lesions of a whole head, about voxels of slices that are about `LESIONS_MM` apart."""
     rng, laid = np.random.default_rng([seed, 1]), list[Lesion]()
     for places in islice(planes(head, steps), 0, None, max(1, round(LESIONS_MM / steps[2]))):
-        plane = Plane(places[:, 0, 0], *np.diag(steps)[:2], places.shape[1:])
+        along_x, along_y, _ = np.diag(steps)
+        plane = Plane(places[:, 0, 0], along_x, along_y, places.shape[1:])
         laid += draw_lesions(rng, head, places, plane)
     return tuple(laid)
 
