@@ -101,8 +101,9 @@ def _parts(count: int, enclosed: Voxels | None) -> list[NDArray[np.intp]]:
 
 
 def _line(factor: float) -> Curve:
-    """Make the curve of a factor, which reaches over all errors of the range [-1, 1]."""
-    return Curve(value=0.0, spread=(0.0, 2.0), error=_rounded((0.0, 2.0 * factor)))
+    """Make the curve of a factor; no error of the range [-1, 1] is larger than 2."""
+    last = min(2.0, 2.0 / factor) if factor else 2.0
+    return Curve(value=0.0, spread=_rounded((0.0, last)), error=_rounded((0.0, last * factor)))
 
 
 def _fit_curves(made: Numbers, spread: Numbers, errors: Numbers, share: float) -> tuple[Curve, ...]:

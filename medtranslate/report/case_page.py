@@ -20,10 +20,8 @@ from medtranslate.report.drawing import (
     draw_curve,
     draw_plane,
     error_colours,
-    error_limit,
     middle_cuts,
     spread_planes,
-    uncertainty_limit,
 )
 from medtranslate.report.grades import Verdict, judge, judge_cycle
 from medtranslate.report.key_planes import key_of_pair
@@ -34,6 +32,7 @@ from medtranslate.report.page import VIEWER_SCRIPTS, render
 from medtranslate.report.pictures import Pictures
 from medtranslate.report.radiographs import draw_projections
 from medtranslate.report.regions import image_digest
+from medtranslate.report.scale_ends import error_limit, uncertainty_limit
 from medtranslate.report.viewer import Grid, Image, Viewer, build_viewer, offered_windows
 from medtranslate.report.wording import Words, map_title, number
 

@@ -13,13 +13,14 @@ from medtranslate.report.case_page import MOST_WARNINGS, Gallery, across, galler
 from medtranslate.report.charts import Strips, draw_strips, outliers
 from medtranslate.report.ct_measures import case_table
 from medtranslate.report.doubts import MOST_DOUBTS, doubts_of, evaluation_doubts
-from medtranslate.report.drawing import error_colours, error_limit
+from medtranslate.report.drawing import error_colours
 from medtranslate.report.grades import judge, judge_cycle
 from medtranslate.report.limitations import chosen, method, models_limits
 from medtranslate.report.methods import methods
 from medtranslate.report.page import render
 from medtranslate.report.patients import say_count, view_patients
 from medtranslate.report.pictures import Pictures
+from medtranslate.report.scale_ends import error_limit
 from medtranslate.report.scatter import MOST_DOTS
 from medtranslate.report.wording import number
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -85,22 +85,6 @@ class Curve:
     worst: tuple[float, float]
     x_ticks: list[tuple[float, str]]
     y_ticks: list[tuple[float, str]]
-
-
-def error_limit(pictures: Pictures) -> float:
-    """Choose the end of the error maps' colour scale.
-
-    It is a round number above 99.5 % of the errors in the mask, or the whole data range if that is less.
-    """
-    errors = np.abs(pictures.prediction - pictures.reference)[pictures.mask]
-    low, high = pictures.data_range
-    return min(round_ticks(0.0, float(np.percentile(errors, 99.5)) or 1.0)[-1], high - low)
-
-
-def uncertainty_limit(maps: Iterable[Values]) -> float:
-    """Choose the end of the scale of standard deviations: a round number above 99.5 %; 0 without any."""
-    highest = max((float(np.percentile(values, 99.5)) for values in maps if values.size), default=0.0)
-    return round_ticks(0.0, highest)[-1] if highest else 0.0
 
 
 def error_colours(steps: int = 9) -> list[str]:

@@ -14,17 +14,16 @@ from medtranslate.report.drawing import (
     Cut,
     compare_plane,
     error_colours,
-    error_limit,
     middle_cuts,
     show_plane,
     size_mm,
     spread_planes,
-    uncertainty_limit,
 )
 from medtranslate.report.limitations import ranked_slices
 from medtranslate.report.pdf_figures import Scale, Shot, Strip
 from medtranslate.report.pdf_layout import section, text
 from medtranslate.report.pictures import Pictures, Shown
+from medtranslate.report.scale_ends import error_limit, uncertainty_limit
 from medtranslate.report.wording import Words, map_title, say_slice, span
 
 STRIP = 214.0

@@ -21,7 +21,6 @@ from medtranslate.report.drawing import (
     error_colours,
     middle_cuts,
     spread_planes,
-    uncertainty_limit,
 )
 from medtranslate.report.grades import Verdict
 from medtranslate.report.key_planes import key_of_translation
@@ -29,6 +28,7 @@ from medtranslate.report.limitations import chosen, provenance, what_it_lacks
 from medtranslate.report.page import VIEWER_SCRIPTS, render
 from medtranslate.report.pictures import Shown
 from medtranslate.report.regions import image_digest
+from medtranslate.report.scale_ends import uncertainty_limit
 from medtranslate.report.viewer import Grid, Image, Viewer, build_viewer, offered_windows
 from medtranslate.report.wording import about_translation, map_title, number, say_made, say_model, span
 

@@ -60,9 +60,9 @@ def test_a_factor_keeps_the_order_of_limits_and_holds_their_share() -> None:
     limit = calibrated(np.zeros(100_000), spread, known, enclosed)
     seen = spread > 1e-4
     np.testing.assert_allclose(limit[seen], true[seen], rtol=0.03)
-    # Errors are at most 2, and so large a limit is brought to its size, too.
-    largest = calibrated(np.zeros(1), np.array([2.0]), known, np.array([False]))
-    assert largest == pytest.approx(4.0, rel=0.03)
+    # No error is larger than 2, so no limit is.
+    largest = calibrated(np.zeros(2), np.full(2, 2.0), known, np.array([False, True]))
+    assert largest == pytest.approx([2.0, 1.0], rel=0.03)
 
 
 @pytest.mark.parametrize("count", [0, 255, 3745, 4000])

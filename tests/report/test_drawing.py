@@ -16,12 +16,12 @@ from medtranslate.report.drawing import (
     Cut,
     draw_curve,
     draw_plane,
-    error_limit,
     middle_cuts,
     round_ticks,
     size_mm,
     spread_planes,
 )
+from medtranslate.report.scale_ends import error_limit, uncertainty_limit
 
 
 def decode(uri: str | None) -> NDArray[np.uint8]:
@@ -75,6 +75,25 @@ def test_error_scale_ends_at_a_round_number_within_the_range() -> None:
     assert error_limit(off) == 20.0
     assert error_limit(replace(found, prediction=found.reference + 5000)) == 100.0
     assert error_limit(replace(found, prediction=found.reference)) > 0
+
+
+@pytest.mark.parametrize(
+    ("maps", "end"),
+    [
+        # Brain of 10 HU beside a skull of 1500: a lesion of 30 HU is seen, and the skull saturates.
+        ([np.r_[np.full(500, 10.0), np.full(500, 1500.0)]], 50.0),
+        # The widest of several maps rules.
+        ([np.r_[np.full(500, 10.0), np.full(500, 1500.0)], np.full(9, 70.0)], 80.0),
+        # Deviations that hardly differ are all shown, and so are those that are mostly 0.
+        ([np.linspace(20, 40, 1001)], 40.0),
+        ([np.r_[np.zeros(600), np.full(400, 30.0)]], 30.0),
+        ([np.zeros(5)], 0.0),
+        ([], 0.0),
+    ],
+)
+def test_the_scale_of_uncertainty_shows_the_brain(maps: list[np.ndarray], end: float) -> None:
+    found = uncertainty_limit(maps)
+    assert end <= found <= 1.35 * end
 
 
 def test_planes_spread_over_the_head_and_not_beyond() -> None:
