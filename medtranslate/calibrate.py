@@ -177,7 +177,7 @@ def measure(
         some = np.random.default_rng(settings.seed).choice(len(errors), VOXELS, replace=False)
     bone = made.framed.in_units(np.array([least_bone(scale)], np.float32), "ct", scale)
     shows = made.volume if to == "ct" else shown
-    within = np.stack([enclosed(plane > bone) for plane in shows.values.T]).T[mask]
+    within = enclosed((shows.values > bone).T).T[mask]
     return Measured((values[some] - lower) / step - 1, spread[some] / step, errors[some] / step, within[some])
 
 

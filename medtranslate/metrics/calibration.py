@@ -66,10 +66,9 @@ def fit_calibration(
         enclosed: [N], whether bone encloses a voxel (`metrics.enclosed`); with less than `LEAST_VOXELS` on
             either side, or without it, one set of curves is fitted.
     """
-    curves = [
-        _fit_curves(made[part], spread[part], errors[part], share) for part in _parts(len(made), enclosed)
-    ]
-    return Calibration(curves=curves[0], enclosed=curves[1] if len(curves) > 1 else (), on=on, share=share)
+    parts = _parts(len(made), enclosed)
+    rest, *own = (_fit_curves(made[part], spread[part], errors[part], share) for part in parts)
+    return Calibration(curves=rest, enclosed=own[0] if own else (), on=on, share=share)
 
 
 def fit_factors(
@@ -86,11 +85,9 @@ def fit_factors(
         errors: [N], absolute, on the same range.
         on, share, enclosed: as of `fit_calibration`.
     """
-    curves = [
-        (_line(float(np.quantile(errors[part] / np.maximum(spread[part], LEAST_LIMIT), share))),)
-        for part in _parts(len(spread), enclosed)
-    ]
-    return Calibration(curves=curves[0], enclosed=curves[1] if len(curves) > 1 else (), on=on, share=share)
+    sizes = errors / np.maximum(spread, LEAST_LIMIT)
+    rest, *own = ((_line(float(np.quantile(sizes[part], share))),) for part in _parts(len(spread), enclosed))
+    return Calibration(curves=rest, enclosed=own[0] if own else (), on=on, share=share)
 
 
 def _parts(count: int, enclosed: Voxels | None) -> list[NDArray[np.intp]]:
