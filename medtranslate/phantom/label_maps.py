@@ -22,6 +22,7 @@ from scipy import ndimage
 from medtranslate.errors import InputRefused, SettingsError
 from medtranslate.io import read_volume
 from medtranslate.io.layout import to_axial
+from medtranslate.phantom.mend import Standard, air_of, nuclei_of
 from medtranslate.phantom.tissues import LABEL, TISSUES, Floats
 from medtranslate.records.places import stem_of
 
@@ -137,10 +138,11 @@ def divide(kinds: NDArray[np.uint8], spacing: Floats) -> LabelMap:
     within = np.isin(kinds, [LABEL["csf"], *(len(TISSUES) + PARTS.index(name) for name in PARTS[2:])])
     around = ndimage.gaussian_filter(within.astype(np.float32), _AROUND_MM / spacing)
     # Bone in the sulci is an error of the map.
-    kinds = np.where(bone & (speck | (around > _SURROUNDED)), LABEL["csf"], kinds)
-    soft, skull, grey, white = (kinds == len(TISSUES) + index for index in range(len(PARTS)))
+    kinds = np.where(bone & (speck | (around > _SURROUNDED)), LABEL["csf"], kinds).astype(np.uint8)
     # Sinuses and the mouth are air, but the skin is on the outside.
     outside = ~ndimage.binary_fill_holes(kinds > 0)
+    kinds = _mended(kinds, outside, spacing)
+    soft, skull, grey, white = (kinds == len(TISSUES) + index for index in range(len(PARTS)))
     depth = np.zeros(kinds.shape, np.float32)
     for where, origin in (
         (soft, outside),
@@ -163,6 +165,20 @@ def divide(kinds: NDArray[np.uint8], spacing: Floats) -> LabelMap:
         float(high[2]),
         ((low + high) / 2).astype(np.float32),
     )
+
+
+def _mended(
+    kinds: NDArray[np.uint8], outside: NDArray[np.bool_], spacing: Floats
+) -> NDArray[np.uint8]:
+    """Fill sinuses and mastoids of bone with air, and lay nuclei into a brain that shows none."""
+    skull, grey, white = (kinds == len(TISSUES) + PARTS.index(name) for name in PARTS[1:])
+    brain, nuclei = grey | white, [LABEL[name] for name in ("deep nuclei", "pallidum")]
+    if not brain.any():
+        return kinds
+    place = Standard.of(brain | np.isin(kinds, nuclei), spacing)
+    air = air_of(skull, (kinds == 0) & ~outside, place, spacing)
+    laid = np.zeros_like(kinds) if np.isin(kinds, nuclei).any() else nuclei_of(brain, place)
+    return np.where(air, LABEL["air"], np.where(laid > 0, laid, kinds)).astype(np.uint8)
 
 
 def _away(origin: NDArray[np.bool_], spacing: Floats) -> Floats:

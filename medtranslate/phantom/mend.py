@@ -1,0 +1,136 @@
+"""What label maps of heads lack: air in sinuses and mastoids, and the nuclei of the deep brain.
+
+Most maps come from MR, in which air is as dark as bone, so their sinuses, nose and mastoids are solid bone in
+part. Few tell the nuclei from the brain around them. Iron makes these dark in T2, as blood does (Hallgren and
+Sourander, "The effect of age on the non-haemin iron in the human brain", J. Neurochemistry 3 (1958) 41).
+
+Both are found by their places in the standard head of `parts`, which is laid over a map by the box of its
+cerebrum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from medtranslate.phantom.canvas import tube
+from medtranslate.phantom.parts import DEEP, Part, Point
+from medtranslate.phantom.tissues import LABEL, Floats
+
+_LEFT, _RIGHT, _BACK, _FRONT, _TOP = -70.0, 70.0, -104.0, 72.0, 78.0
+"""Ends of the cerebrum of the standard head in mm."""
+
+
+@dataclass(frozen=True)
+class Aired:
+    """A box in which bone is air from a depth on.
+
+    Attributes:
+        low, high: its corners in mm of the standard head.
+        wall: thickness of the bone that remains, in mm.
+        share: of what is deeper, air; the rest is walls between small cells.
+    """
+
+    low: Point
+    high: Point
+    wall: float
+    share: float = 1.0
+
+
+_AIRED = (
+    Aired((-24.0, 2.0, -66.0), (24.0, 72.0, -16.0), 2.0),  # sphenoid, ethmoid, nose
+    Aired((-46.0, 20.0, -80.0), (46.0, 66.0, -44.0), 2.0),  # maxillary sinuses
+    Aired((-26.0, 56.0, -30.0), (26.0, 90.0, 12.0), 3.5),  # frontal sinuses
+    Aired((40.0, -52.0, -66.0), (76.0, -12.0, -30.0), 2.5, 0.6),  # mastoids
+    Aired((-76.0, -52.0, -66.0), (-40.0, -12.0, -30.0), 2.5, 0.6),
+)
+
+_CELL_MM = 1.3
+"""Sigma of the noise whose hills are the cells of a mastoid."""
+
+_NUCLEI = [part for part in DEEP if part.tissue in ("deep nuclei", "pallidum")]
+
+
+@dataclass(frozen=True)
+class Standard:
+    """Place of the standard head in a map.
+
+    Attributes:
+        origin: voxel of the anterior commissure, [3].
+        step: voxels of a millimetre of the standard head along each axis, [3].
+    """
+
+    origin: Floats
+    step: Floats
+
+    @classmethod
+    def of(cls, brain: NDArray[np.bool_], spacing: Floats) -> Standard:
+        """Lay the standard head over a map, a few millimetres off.
+
+        Args:
+            brain: [X, Y, Z] in RAS order, grey and white matter.
+            spacing: of the voxels in mm.
+        """
+        across, along, up = (np.flatnonzero(brain.any(axis=axes)) for axes in ((1, 2), (0, 2), (0, 1)))
+        wide = (across[-1] - across[0]) / (_RIGHT - _LEFT)
+        long = (along[-1] - along[0]) / (_FRONT - _BACK)
+        # A map may end anywhere below, so the height follows from width and length.
+        high = float(np.mean([wide, long] * spacing[:2])) / float(spacing[2])
+        origin = across[0] - _LEFT * wide, along[0] - _BACK * long, up[-1] - _TOP * high
+        return cls(np.array(origin, np.float32), np.array([wide, long, high], np.float32))
+
+    def box(self, low: Sequence[float], high: Sequence[float], shape: Sequence[int]) -> tuple[slice, ...]:
+        """Find the voxels between two corners in mm."""
+        first, last = (self.origin + np.array(corner) * self.step for corner in (low, high))
+        starts, stops = np.floor(first).astype(int).clip(0), np.ceil(last).astype(int).clip(0) + 1
+        return tuple(map(slice, np.minimum(starts, shape).tolist(), np.minimum(stops, shape).tolist()))
+
+    def points(self, box: tuple[slice, ...]) -> Floats:
+        """Compute the places of a box's voxels in mm, [3, X, Y * Z]."""
+        sides = [
+            (np.arange(side.start, side.stop) - zero) / step
+            for side, zero, step in zip(box, self.origin, self.step, strict=True)
+        ]
+        found = np.stack(np.meshgrid(*sides, indexing="ij")).astype(np.float32)
+        return found.reshape(3, found.shape[1], -1)
+
+
+def air_of(bone: NDArray[np.bool_], air: NDArray[np.bool_], place: Standard, spacing: Floats) -> NDArray[np.bool_]:
+    """Select the bone of a map that should be air.
+
+    Args:
+        bone: [X, Y, Z], skull.
+        air: [X, Y, Z], air within the head.
+    """
+    found = np.zeros(bone.shape, np.bool_)
+    depth = ndimage.distance_transform_edt(bone | air, sampling=spacing)
+    noise = np.random.default_rng(0).standard_normal(bone.shape, np.float32)
+    hills = ndimage.gaussian_filter(noise, _CELL_MM / spacing)
+    for aired in _AIRED:
+        box = place.box(aired.low, aired.high, bone.shape)
+        deep = depth[box] > aired.wall
+        if deep.any():
+            found[box] |= deep & (hills[box] >= np.quantile(hills[box][deep], 1 - aired.share))
+    return found & bone
+
+
+def nuclei_of(brain: NDArray[np.bool_], place: Standard) -> NDArray[np.uint8]:
+    """Label the nuclei in the brain of a map, [X, Y, Z]; 0 elsewhere."""
+    found = np.zeros(brain.shape, np.uint8)
+    for part in _NUCLEI:
+        for side in (1.0, -1.0) if part.both else (1.0,):
+            _lay(part, side, place, found)
+    return np.where(brain, found, 0).astype(np.uint8)
+
+
+def _lay(part: Part, side: float, place: Standard, found: NDArray[np.uint8]) -> None:
+    start, end = (np.array(point, np.float32) * np.float32([side, 1, 1]) for point in (part.start, part.end))
+    radii = np.array(part.radii, np.float32)
+    box = place.box(np.minimum(start, end) - radii, np.maximum(start, end) + radii, found.shape)
+    inside = tube(place.points(box), start, end, radii, part.taper) < 0
+    here = found[box]
+    here[inside.reshape(here.shape)] = LABEL[part.tissue]
