@@ -15,7 +15,7 @@ from medtranslate.data import frame_pairs
 from medtranslate.errors import InputRefused, SettingsError
 from medtranslate.phantom import LABEL, TISSUES, TOLD, read_label_map, slices
 from medtranslate.phantom.label_cuts import draw_cut, paint_cut
-from medtranslate.phantom.label_maps import DEPTHS, PARTS, STEP_MM, TABLES, read_table
+from medtranslate.phantom.label_maps import DEPTHS, PARTS, STEP_MM, TABLES, LabelMap, divide, read_table
 from medtranslate.training.synthetic_pairs import read_maps
 
 NAMES = {0: "air", 1: "soft tissue", 2: "skull", 3: "csf", 4: "grey matter", 5: "white matter"}
@@ -63,6 +63,62 @@ def test_loose_pieces_and_specks_of_bone_are_removed(shells):
     assert not (kind[inside] == skull).any()
 
 
+@pytest.fixture(scope="module")
+def solid() -> LabelMap:
+    """A head of 2 mm whose skull fills nose, sinuses and mastoids, as those of maps from MR do."""
+    x, y, z = (np.indices((90, 110, 110)) * 2.0 - np.array([90, 120, 132]).reshape(3, 1, 1, 1)).astype(np.float32)
+    kinds = np.zeros(x.shape, np.uint8)
+    soft, skull, _, white = (len(TISSUES) + index for index in range(len(PARTS)))
+    kinds[(x / 88) ** 2 + ((y + 10) / 108) ** 2 < 1] = soft
+    cerebrum = (x / 70) ** 2 + ((y + 16) / 88) ** 2 + (z / 78) ** 2
+    base = (z < 0) & (z > -92) & ((x / 80) ** 2 + ((y + 14) / 100) ** 2 < 1)
+    kinds[base | (cerebrum < 1.2)] = skull
+    kinds[(cerebrum < 1) & ((z > -12) | (y < -44))] = white
+    kinds[z > 80] = 0
+    return divide(kinds, np.array([2.0, 2.0, 2.0], np.float32))
+
+
+def at(head: LabelMap, *mm: float) -> int:
+    """Kind of tissue at a place of the standard head in `solid`."""
+    x, y, z = (round(zero + value / 2) for zero, value in zip((45, 60, 66), mm, strict=True))
+    return int(head.codes[x, y, z] // DEPTHS)
+
+
+def test_sinuses_that_a_map_takes_for_bone_are_air_within_a_shell_of_bone(solid):
+    skull = len(TISSUES) + PARTS.index("skull")
+    for place in [(8, 14, -40), (-8, 40, -40), (30, 44, -60)]:  # sphenoid, ethmoid, maxillary
+        assert at(solid, *place) == LABEL["air"], place
+    for place in [(0, -20, -60), (30, -24, -46), (50, 60, -20)]:  # clivus, petrous bone, cheek
+        assert at(solid, *place) == skull, place
+
+
+def test_mastoids_are_cells_of_air_between_walls_of_bone(solid):
+    kind = solid.codes // DEPTHS
+    skull = len(TISSUES) + PARTS.index("skull")
+    for side in (slice(70, 80), slice(11, 21)):  # 50 to 68 mm to each side
+        cells = kind[side, 44:53, 38:46]
+        assert 0.35 < (cells == LABEL["air"]).mean() < 0.75
+        assert (cells == skull).any()
+
+
+def test_nuclei_are_laid_into_white_matter_at_both_sides_and_into_nothing_else(solid):
+    for x in (-19, 19):
+        assert at(solid, x, -2, -1) == LABEL["pallidum"]
+        assert at(solid, x * 1.4, 2, 1) == LABEL["deep nuclei"]
+    white = len(TISSUES) + PARTS.index("white matter")
+    assert at(solid, 19, 40, -1) == at(solid, 19, -60, -1) == white
+    assert at(solid, 0, -2, 20) == white
+
+
+def test_a_map_that_knows_its_nuclei_keeps_them(solid):
+    kinds = (solid.codes // DEPTHS).astype(np.uint8)
+    nuclei = np.isin(kinds, [LABEL["pallidum"], LABEL["deep nuclei"]])
+    kinds[nuclei] = len(TISSUES) + PARTS.index("white matter")
+    kinds[45, 70, 66] = LABEL["pallidum"]
+    again = divide(kinds, solid.spacing).codes // DEPTHS
+    assert np.argwhere(again == LABEL["pallidum"]).tolist() == [[45, 70, 66]]
+
+
 def test_a_cut_has_every_layer_and_the_values_of_its_tissues(shells):
     head = read_label_map(shells)
     values = np.stack([np.array([tissue.hu for tissue in TISSUES], np.float32)] * 2)
@@ -84,6 +140,8 @@ def test_a_cut_has_every_layer_and_the_values_of_its_tissues(shells):
         "csf",
         "grey matter",
         "white matter",
+        "deep nuclei",
+        "pallidum",
     )
     assert found == {TISSUES[LABEL[name]].hu for name in expected}
 
@@ -154,7 +212,7 @@ def test_lesions_lie_in_the_brain(shells):
     marked = np.zeros((1, len(TISSUES)), np.float32)
     marked[0, [LABEL[name] for name in ("tumour", "oedema", "haemorrhage", "infarct", "calcification")]] = 1
     brain = np.zeros((1, len(TISSUES)), np.float32)
-    brain[0, [LABEL["grey matter"], LABEL["white matter"]]] = 1
+    brain[0, [LABEL[name] for name in ("grey matter", "white matter", "deep nuclei", "pallidum")]] = 1
     shown = 0
     for seed in range(30):
         rng = np.random.default_rng(seed)

@@ -12,7 +12,7 @@ from medtranslate.metrics.outline import REACH_MM
 from medtranslate.records import Plausibility
 from medtranslate.transforms import AIR, SCALP, VISIBLE, denormalise
 from medtranslate.translation.framed import Floats, Framed
-from medtranslate.translation.seams import steady
+from medtranslate.translation.seams import THIN_MM, steady, without_lone
 
 SKIN_HU = -300.0
 """Threshold between air and the fat of the skin."""
@@ -104,7 +104,7 @@ def settle(
 ) -> tuple[float, dict[str, float] | None]:
     """Clear the air of a translation [Z, Y, X] in [-1, 1], and steady its slices, in place.
 
-    Slices with empty ones between them are not smoothed.
+    Slices with empty ones between them are neither compared nor smoothed.
 
     Args:
         region: head of the source; None clears nothing.
@@ -112,12 +112,14 @@ def settle(
     Returns:
         The result of `clear`, and seams for the record; None with fewer than three slices.
     """
-    air_ml = clear(slices, region) if region else 0.0
-    if len(slices) < 3:
-        return air_ml, None
     inside, slice_mm = slices[:, *framed.box], framed.axial.spacing[2]
     if len(framed.shown) <= np.ptp(framed.shown):
         slice_mm = np.inf
+    if framed.modality == "mr" and slice_mm <= THIN_MM:
+        without_lone(inside)
+    air_ml = clear(slices, region) if region else 0.0
+    if len(slices) < 3:
+        return air_ml, None
     return air_ml, steady(inside, source_seams, slice_mm, lambda: region and clear(slices, region))
 
 

@@ -12,6 +12,9 @@ from medtranslate.transforms import VISIBLE
 LIMIT = 1.1
 """Seams of a translation over those of its source, above which it is smoothed."""
 
+THIN_MM = 1.5
+"""Slices up to this thickness share their bone: a value in one of them alone is an error of the network."""
+
 SMOOTHED_MM = 1.0
 """Largest standard deviation of the smoothing, about a pixel of the networks' slices of a head."""
 
@@ -34,6 +37,22 @@ def seams(slices: Iterable[NDArray[np.float32]]) -> float:
             count += int(np.count_nonzero(visible))
         below, middle = middle, above
     return total / count / 2 if count else 0.0
+
+
+def without_lone(slices: NDArray[np.float32]) -> None:
+    """Replace each value by the median of its own and those of the slices beside it, in place.
+
+    Edges stay where two slices agree on them, other than in a mean.
+
+    Args:
+        slices: [Z, Y, X].
+    """
+    below = slices[0].copy()
+    for number in range(1, len(slices) - 1):
+        middle, above = slices[number].copy(), slices[number + 1]
+        low, high = np.minimum(below, middle), np.maximum(below, middle)
+        np.clip(above, low, high, out=slices[number])
+        below = middle
 
 
 def steady(

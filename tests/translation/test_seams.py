@@ -1,17 +1,21 @@
 """Smoothing along the slices: only where a translation jumps more than its source, and never the air."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import ndimage
 
 from medtranslate.checkpoint import load_model
 from medtranslate.io.layout import to_axial
+from medtranslate.modality import OTHER
 from medtranslate.phantom import study
 from medtranslate.translation import seams, translate_volume
-from medtranslate.translation.air import find_outline
+from medtranslate.translation.air import find_outline, settle
 from medtranslate.translation.framed import Framed, frame
-from medtranslate.translation.seams import LIMIT, SMOOTHED_MM, steady
+from medtranslate.translation.seams import LIMIT, SMOOTHED_MM, THIN_MM, steady, without_lone
 
 
 def flicker(by: float, count: int = 24) -> np.ndarray:
@@ -64,6 +68,30 @@ def test_thick_slices_hardly_change():
     slices = flicker(0.2)
     found = steady(slices, 0.01, 5.0, nothing)
     assert found["output"] > 0.9 * found["unsmoothed"]
+
+
+@given(st.integers(3, 9), st.integers(0, 2**32 - 1))
+def test_a_value_of_one_slice_alone_gives_way_to_the_median_of_three(count, seed):
+    slices = np.random.default_rng(seed).uniform(-1, 1, (count, 2, 3)).astype(np.float32)
+    before, expected = slices.copy(), ndimage.median_filter(slices, (3, 1, 1))
+    without_lone(slices)
+    assert np.array_equal(slices[1:-1], expected[1:-1])
+    assert np.array_equal(slices[[0, -1]], before[[0, -1]])
+
+
+@pytest.mark.parametrize(
+    ("to", "slice_mm", "lone"), [("ct", THIN_MM, False), ("ct", 2.0, True), ("mr", 1.0, True)]
+)
+def test_bone_in_one_thin_slice_alone_is_taken_out_of_a_ct(small_model, to, slice_mm, lone):
+    model, given_ = load_model(str(small_model)), study(910_003, size=64, spacing=3.0)
+    source = given_.mr if to == "ct" else given_.ct
+    source = replace(source, affine=source.affine @ np.diag([1, 1, slice_mm / 3.0, 1]))
+    seen = frame(source, OTHER[to], model)
+    made = seen.blank(0.0)
+    middle = len(made) // 2
+    made[middle] = 0.8
+    settle(seen, made, None, np.inf)
+    assert (made[middle].max() == pytest.approx(0.8)) == lone
 
 
 def test_slices_of_a_micron_end_after_a_few_passes():
