@@ -66,7 +66,9 @@ def test_loose_pieces_and_specks_of_bone_are_removed(shells):
 @pytest.fixture(scope="module")
 def solid() -> LabelMap:
     """A head of 2 mm whose skull fills nose, sinuses and mastoids, as those of maps from MR do."""
-    x, y, z = (np.indices((90, 110, 110)) * 2.0 - np.array([90, 120, 132]).reshape(3, 1, 1, 1)).astype(np.float32)
+    x, y, z = (np.indices((90, 110, 110)) * 2.0 - np.array([90, 120, 132]).reshape(3, 1, 1, 1)).astype(
+        np.float32
+    )
     kinds = np.zeros(x.shape, np.uint8)
     soft, skull, _, white = (len(TISSUES) + index for index in range(len(PARTS)))
     kinds[(x / 88) ** 2 + ((y + 10) / 108) ** 2 < 1] = soft

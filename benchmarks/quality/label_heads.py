@@ -31,7 +31,7 @@ from medtranslate.phantom import LABEL, TISSUES, read_label_map, rician, signal
 from medtranslate.phantom.canvas import Plane
 from medtranslate.phantom.label_cuts import Lesion, draw_cut, draw_lesions, paint_cut
 from medtranslate.phantom.label_maps import LabelMap
-from medtranslate.phantom.tissues import CONTRASTS, column, ct_values
+from medtranslate.phantom.tissues import CONTRASTS, column, ct_values, with_iron
 
 MADE: tuple[Contrast, ...] = ("t1", "t2", "flair", "pd")
 
@@ -114,17 +114,18 @@ def label_heads(
         yield Head(f"{name} {contrast}", noisy, true, contrast, Volume(share, affine))
 
 
-def intensities(contrast: Contrast, rng: np.random.Generator | None = None) -> Values:
+def intensities(contrast: Contrast, rng: np.random.Generator | None = None, iron: float = 0.0) -> Values:
     """Compute the intensity of every tissue in a contrast, in thousandths of the fully relaxed signal.
 
     Args:
         rng: varies proton density and relaxation by 6 %; None leaves them nominal.
+        iron: of the deep nuclei, from 0 to 1 (`medtranslate.phantom.tissues.with_iron`).
     """
     pd, t1, t2 = (
         column(name) * (1 if rng is None else np.exp(0.06 * rng.standard_normal(len(TISSUES))))
         for name in ("pd", "t1", "t2")
     )
-    made: Values = 1000 * signal(CONTRASTS[contrast], pd, t1, t2)
+    made: Values = 1000 * signal(CONTRASTS[contrast], pd, t1, with_iron(t2, iron))
     return made
 
 

@@ -119,28 +119,32 @@ Paint = Callable[[Values, np.random.Generator], tuple[Values, NDArray[np.float64
 """Paints the images [channels, X, Y] of a slice from the values of tissues; returns its affine, too."""
 
 
-def cut_slices(head: LabelMap, count: int, seed: int) -> Iterator[Slice]:
-    """Cut slices from a label map, each of the head turned, stretched and bent anew."""
-    yield from _slices(lambda number: partial(_cut, head), count, seed)
+def cut_slices(head: LabelMap, count: int, seed: int, iron: float = 0.0) -> Iterator[Slice]:
+    """Cut slices from a label map, each of the head turned, stretched and bent anew.
+
+    Args:
+        iron: of the deep nuclei, from 0 to 1.
+    """
+    yield from _slices(lambda number: partial(_cut, head), count, seed, iron)
 
 
-def digital_slices(count: int, seed: int) -> Iterator[Slice]:
+def digital_slices(count: int, seed: int, iron: float = 0.0) -> Iterator[Slice]:
     """Paint slices of digital heads that no model was trained on."""
-    yield from _slices(lambda number: partial(_digital, HELD_OUT + 1000 * seed + number), count, seed)
+    yield from _slices(lambda number: partial(_digital, HELD_OUT + 1000 * seed + number), count, seed, iron)
 
 
-def _slices(paints: Callable[[int], Paint], count: int, seed: int) -> Iterator[Slice]:
+def _slices(paints: Callable[[int], Paint], count: int, seed: int, iron: float) -> Iterator[Slice]:
     for number in range(count):
         rng = np.random.default_rng([seed, number])
-        made = _slice(paints(number), rng)
+        made = _slice(paints(number), rng, iron)
         while (made.brain_share > 0.5).sum() * np.prod(made.pixel) < LEAST_BRAIN:
-            made = _slice(paints(number), rng)
+            made = _slice(paints(number), rng, iron)
         yield made
 
 
-def _slice(paints: Paint, rng: np.random.Generator) -> Slice:
+def _slice(paints: Paint, rng: np.random.Generator, iron: float) -> Slice:
     """Paint a slice, what brain contributes to it, and the shares of brain and fluid, all at once."""
-    tissues = np.stack([ct_values(rng), *(intensities(contrast, rng) for contrast in MADE)])
+    tissues = np.stack([ct_values(rng), *(intensities(contrast, rng, iron) for contrast in MADE)])
     brain, fluid = (
         np.isin(np.arange(len(TISSUES)), [LABEL[name] for name in names]).astype(np.float32)
         for names in (_BRAIN, ("csf",))

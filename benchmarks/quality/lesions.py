@@ -5,9 +5,9 @@
 The same slices are translated without a lesion and with one of each kind, from T1, T2, FLAIR and PD. MAP is a
 label map that no model was trained on (`medtranslate.phantom.read_label_map`); --digital adds heads of seeds
 that are never trained on. --count slices of each are given lesions, and four times as many are translated
-without one. The uncertainty is measured where a lesion is lost: error limits of models that estimate them,
-else the spread of samples; of all models with --spread. --samples 0 leaves it out. --sheet draws the first
-slice of each kind.
+without one; --iron 1 makes the deep nuclei dark in T2, as bleedings are. The uncertainty is measured where a
+lesion is lost: error limits of models that estimate them, else the spread of samples; of all models with
+--spread. --samples 0 leaves it out. --sheet draws the first slice of each kind.
 
 A row is a kind and contrast, its columns are of the clear lesions (6 HU from the brain around them and 25 mm2
 at least), in HU of the brain window:
@@ -97,6 +97,7 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=8, help="of the posterior, where a lesion is lost")
     parser.add_argument("--spread", action="store_true", help="take samples though a model estimates limits")
     parser.add_argument("--seed", type=int, default=31)
+    parser.add_argument("--iron", type=float, default=0.0, help="in the deep nuclei, from 0 to 1 (old age)")
     parser.add_argument("--csv", type=Path, help="write the rows")
     parser.add_argument("--sheet", type=Path, help="PNG of the first slice with each kind, for each source")
     options = parser.parse_args()
@@ -119,10 +120,10 @@ def sources(options: argparse.Namespace) -> dict[str, Iterator[Slice]]:
     """Yield the slices of each label map, and of digital heads."""
     count = (1 + PLAIN) * options.count
     found = {
-        path.name.partition(".nii")[0]: cut_slices(read_label_map(path), count, options.seed)
+        path.name.partition(".nii")[0]: cut_slices(read_label_map(path), count, options.seed, options.iron)
         for path in options.labels
     }
-    return found | ({"digital": digital_slices(count, options.seed)} if options.digital else {})
+    return found | ({"digital": digital_slices(count, options.seed, options.iron)} if options.digital else {})
 
 
 Doubt = tuple[float, tuple[float, ...]]

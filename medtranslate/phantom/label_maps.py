@@ -167,9 +167,7 @@ def divide(kinds: NDArray[np.uint8], spacing: Floats) -> LabelMap:
     )
 
 
-def _mended(
-    kinds: NDArray[np.uint8], outside: NDArray[np.bool_], spacing: Floats
-) -> NDArray[np.uint8]:
+def _mended(kinds: NDArray[np.uint8], outside: NDArray[np.bool_], spacing: Floats) -> NDArray[np.uint8]:
     """Fill sinuses and mastoids of bone with air, and lay nuclei into a brain that shows none."""
     skull, grey, white = (kinds == len(TISSUES) + PARTS.index(name) for name in PARTS[1:])
     brain, nuclei = grey | white, [LABEL[name] for name in ("deep nuclei", "pallidum")]

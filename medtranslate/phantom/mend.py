@@ -99,7 +99,9 @@ class Standard:
         return found.reshape(3, found.shape[1], -1)
 
 
-def air_of(bone: NDArray[np.bool_], air: NDArray[np.bool_], place: Standard, spacing: Floats) -> NDArray[np.bool_]:
+def air_of(
+    bone: NDArray[np.bool_], air: NDArray[np.bool_], place: Standard, spacing: Floats
+) -> NDArray[np.bool_]:
     """Select the bone of a map that should be air.
 
     Args:
