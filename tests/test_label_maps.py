@@ -66,9 +66,8 @@ def test_loose_pieces_and_specks_of_bone_are_removed(shells):
 @pytest.fixture(scope="module")
 def solid() -> LabelMap:
     """A head of 2 mm whose skull fills nose, sinuses and mastoids, as those of maps from MR do."""
-    x, y, z = (np.indices((90, 110, 110)) * 2.0 - np.array([90, 120, 132]).reshape(3, 1, 1, 1)).astype(
-        np.float32
-    )
+    middle = np.array([90, 120, 132]).reshape(3, 1, 1, 1)
+    x, y, z = (np.indices((90, 110, 110)) * 2.0 - middle).astype(np.float32)
     kinds = np.zeros(x.shape, np.uint8)
     soft, skull, _, white = (len(TISSUES) + index for index in range(len(PARTS)))
     kinds[(x / 88) ** 2 + ((y + 10) / 108) ** 2 < 1] = soft
@@ -119,6 +118,14 @@ def test_a_map_that_knows_its_nuclei_keeps_them(solid):
     kinds[45, 70, 66] = LABEL["pallidum"]
     again = divide(kinds, solid.spacing).codes // DEPTHS
     assert np.argwhere(again == LABEL["pallidum"]).tolist() == [[45, 70, 66]]
+
+
+@pytest.mark.parametrize("shown", [np.s_[:, :, 66:], np.s_[45:, :, :], np.s_[:, :, 100:], np.s_[45:46]])
+def test_a_map_of_a_part_of_a_head_is_read(solid, shown):
+    kinds = np.zeros_like(solid.codes, np.uint8)
+    kinds[shown] = (solid.codes // DEPTHS)[shown]
+    again = divide(kinds, solid.spacing).codes // DEPTHS
+    assert (again > 0).sum() > 0.999 * (kinds > 0).sum()  # pieces that were cut loose are gone
 
 
 def test_a_cut_has_every_layer_and_the_values_of_its_tissues(shells):

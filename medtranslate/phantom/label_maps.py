@@ -171,9 +171,9 @@ def _mended(kinds: NDArray[np.uint8], outside: NDArray[np.bool_], spacing: Float
     """Fill sinuses and mastoids of bone with air, and lay nuclei into a brain that shows none."""
     skull, grey, white = (kinds == len(TISSUES) + PARTS.index(name) for name in PARTS[1:])
     brain, nuclei = grey | white, [LABEL[name] for name in ("deep nuclei", "pallidum")]
-    if not brain.any():
-        return kinds
     place = Standard.of(brain | np.isin(kinds, nuclei), spacing)
+    if place is None:
+        return kinds
     air = air_of(skull, (kinds == 0) & ~outside, place, spacing)
     laid = np.zeros_like(kinds) if np.isin(kinds, nuclei).any() else nuclei_of(brain, place)
     return np.where(air, LABEL["air"], np.where(laid > 0, laid, kinds)).astype(np.uint8)

@@ -10,11 +10,10 @@ cerebrum.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
 from medtranslate.phantom.canvas import tube
@@ -23,6 +22,9 @@ from medtranslate.phantom.tissues import LABEL, Floats
 
 _LEFT, _RIGHT, _BACK, _FRONT, _TOP = -70.0, 70.0, -104.0, 72.0, 78.0
 """Ends of the cerebrum of the standard head in mm."""
+
+_LEAST_MM, _ALIKE = 60.0, 0.75
+"""Least extent of a whole brain along each axis, and the least ratio of its scales along two."""
 
 
 @dataclass(frozen=True)
@@ -68,24 +70,34 @@ class Standard:
     step: Floats
 
     @classmethod
-    def of(cls, brain: NDArray[np.bool_], spacing: Floats) -> Standard:
+    def of(cls, brain: NDArray[np.bool_], spacing: Floats) -> Standard | None:
         """Lay the standard head over a map, a few millimetres off.
 
         Args:
             brain: [X, Y, Z] in RAS order, grey and white matter.
             spacing: of the voxels in mm.
-        """
-        across, along, up = (np.flatnonzero(brain.any(axis=axes)) for axes in ((1, 2), (0, 2), (0, 1)))
-        wide = (across[-1] - across[0]) / (_RIGHT - _LEFT)
-        long = (along[-1] - along[0]) / (_FRONT - _BACK)
-        # A map may end anywhere below, so the height follows from width and length.
-        high = float(np.mean([wide, long] * spacing[:2])) / float(spacing[2])
-        origin = across[0] - _LEFT * wide, along[0] - _BACK * long, up[-1] - _TOP * high
-        return cls(np.array(origin, np.float32), np.array([wide, long, high], np.float32))
 
-    def box(self, low: Sequence[float], high: Sequence[float], shape: Sequence[int]) -> tuple[slice, ...]:
+        Returns:
+            None if the map does not show the whole width and length of a brain.
+        """
+        places = np.argwhere(brain)
+        if not len(places):
+            return None
+        low, high = places.min(axis=0), places.max(axis=0)
+        if ((high - low) * spacing).min() < _LEAST_MM:
+            return None
+        wide, long = (high - low)[:2] / (_RIGHT - _LEFT, _FRONT - _BACK)
+        scales = sorted([wide, long] * spacing[:2])
+        if scales[0] < _ALIKE * scales[1]:
+            return None
+        # A map may end anywhere below, so the height follows from width and length.
+        tall = float(np.mean(scales)) / float(spacing[2])
+        origin = low[0] - _LEFT * wide, low[1] - _BACK * long, high[2] - _TOP * tall
+        return cls(np.array(origin, np.float32), np.array([wide, long, tall], np.float32))
+
+    def box(self, low: ArrayLike, high: ArrayLike, shape: tuple[int, ...]) -> tuple[slice, ...]:
         """Find the voxels between two corners in mm."""
-        first, last = (self.origin + np.array(corner) * self.step for corner in (low, high))
+        first, last = (self.origin + np.asarray(corner) * self.step for corner in (low, high))
         starts, stops = np.floor(first).astype(int).clip(0), np.ceil(last).astype(int).clip(0) + 1
         return tuple(map(slice, np.minimum(starts, shape).tolist(), np.minimum(stops, shape).tolist()))
 
@@ -107,6 +119,8 @@ def air_of(
     Args:
         bone: [X, Y, Z], skull.
         air: [X, Y, Z], air within the head.
+        place: of the standard head.
+        spacing: of the voxels in mm.
     """
     found = np.zeros(bone.shape, np.bool_)
     depth = ndimage.distance_transform_edt(bone | air, sampling=spacing)
@@ -130,9 +144,13 @@ def nuclei_of(brain: NDArray[np.bool_], place: Standard) -> NDArray[np.uint8]:
 
 
 def _lay(part: Part, side: float, place: Standard, found: NDArray[np.uint8]) -> None:
-    start, end = (np.array(point, np.float32) * np.float32([side, 1, 1]) for point in (part.start, part.end))
-    radii = np.array(part.radii, np.float32)
+    """Label the voxels of a nucleus, whose x is multiplied by `side`."""
+    mirror = np.array([side, 1, 1], np.float32)
+    start, end, radii = (np.array(each, np.float32) for each in (part.start, part.end, part.radii))
+    start, end = start * mirror, end * mirror
     box = place.box(np.minimum(start, end) - radii, np.maximum(start, end) + radii, found.shape)
-    inside = tube(place.points(box), start, end, radii, part.taper) < 0
     here = found[box]
+    if not here.size:  # beyond the edge of the map
+        return
+    inside = tube(place.points(box), start, end, radii, part.taper) < 0
     here[inside.reshape(here.shape)] = LABEL[part.tissue]
