@@ -32,8 +32,12 @@ _APART = (0.8, 1.5)
 _SEEN_HU = 0.0
 """HU of what counts as seen there: a brain window shows no fat."""
 
-_IS_LESION = np.isin([tissue.name for tissue in TISSUES], [*LESIONS]).astype(np.float32)
-"""1 for the tissues of lesions, painted like a value of theirs; collections of fluid are CSF."""
+_IS_NUCLEUS, _IS_LESION = (
+    np.isin([tissue.name for tissue in TISSUES], names).astype(np.float32)
+    for names in (["deep nuclei", "pallidum"], [*LESIONS])
+)
+"""1 for the nuclei of the deep brain, whose iron looks like blood, and for the tissues of lesions, painted like
+a value of theirs; collections of fluid are CSF."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,8 +51,8 @@ class Slices:
         ct: HU.
         mr: arbitrary units, air near 0, the brightest tissue near 1000.
         head: True inside the head, its air included.
-        lesion: share of each pixel that lesions cover, without neighbours; in painted heads also normal
-            calcifications.
+        lesion: share of each pixel that lesions cover, or deep nuclei, which look alike; without
+            neighbours; in painted heads also normal calcifications.
         wanted: a second MR in another contrast, None by default.
         told: brightness of the tissues of `TOLD` in each MR, [count, contrasts, 7] in [-1, 1].
     """
@@ -140,7 +144,7 @@ def _painted_slice(
     if not skull_base:
         head = replace(head, parts={name: head.parts[name] for name in ("face", "deep")})
     softness, grain = rng.uniform(0.9, 2.2), rng.uniform(1.0, 5.0)
-    canvas = paint(head, plane, np.stack([ct_values(rng), *values, _IS_LESION]), softness)
+    canvas = paint(head, plane, np.stack([ct_values(rng), *values, _IS_LESION + _IS_NUCLEUS]), softness)
     *images, lesion = canvas.images
     inside = canvas.head | (canvas.labels > 0)
     return _Drawn(np.stack(images)[:, None], inside, lesion, plane, grain)
@@ -155,20 +159,20 @@ def _cut(
     lesions: bool,
 ) -> _Drawn:
     """Cut a slice and its neighbours from one of the maps; CT and MR are blurred by different widths."""
-    head, tissues = maps[int(rng.integers(len(maps)))], np.stack([ct_values(rng), *values])
+    head, tissues = maps[int(rng.integers(len(maps)))], np.stack([_IS_NUCLEUS, ct_values(rng), *values])
     seen, own = np.zeros(1, np.bool_), head.mr is not None and len(values) > 1
     while seen.mean() < _LEAST_HEAD:
         cut = draw_cut(head, rng, size, lesions=lesions)
-        images, inside, lesion = paint_cut(head, cut, tissues, rng, own=own)
+        (nuclei, *images), inside, lesion = paint_cut(head, cut, tissues, rng, own=own)
         seen = ndimage.binary_opening(images[0] > _SEEN_HU, np.ones((5, 5), np.bool_))
     apart = rng.uniform(*_APART) if neighbours else 0.0
     away = [sign * apart * step for sign in (-1, 1) for step in range(1, neighbours + 1)]
-    beside = [paint_cut(head, cut, tissues, rng, away=each, own=own)[0] for each in away]
+    beside = [paint_cut(head, cut, tissues, rng, away=each, own=own)[0][1:] for each in away]
     stack = np.stack([images, *beside], axis=1)
     for image, (sharp, soft) in zip(stack, (_CT_BLUR, *(_MR_BLUR,) * len(values)), strict=True):
         width = rng.uniform(sharp, soft) * size / 256
         ndimage.gaussian_filter(image, (0, width, width), output=image)
-    return _Drawn(stack, inside, lesion, cut.plane, rng.uniform(1.0, 5.0), head.told if own else None)
+    return _Drawn(stack, inside, lesion + nuclei, cut.plane, rng.uniform(1.0, 5.0), head.told if own else None)
 
 
 def _with_noise(drawn: _Drawn, rng: np.random.Generator, streams: Sequence[np.random.Generator]) -> Floats:
