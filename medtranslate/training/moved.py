@@ -24,8 +24,8 @@ PICTURED = 0.3
 
 NAMES = ("anchor_ct", "anchor_mr", "anchor_wanted", "anchor_lesion")
 """Images of one head: CT, MR in a contrast of the settings, MR in the contrast that the model makes, and the
-share of a pixel that lesions cover, from -1 to 1. The first two have their neighbours beside them, as further
-channels."""
+share of a pixel that lesions or deep nuclei cover, from -1 to 1. The first two have their neighbours beside
+them, as further channels."""
 
 _BONE_HU, _FLUID_HU = 91.0, (-5.0, 18.0)
 """Least HU of bone, as in a brain window, and ends of those of fluid, for `anchor_weights`."""
