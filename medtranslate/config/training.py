@@ -108,7 +108,7 @@ class AnchorWeights:
     fluid: Rare[Weight] = 1.0
     """Times that an error in fluid counts, from -5 to 18 HU."""
     lesion: Rare[Weight] = 1.0
-    """Times that an error counts in the lesions of phantoms, and in deep nuclei, which look like blood in T2."""
+    """Times that an error counts in the lesions of phantoms, and in deep nuclei, which look like blood."""
 
 
 ScoreName = Literal[

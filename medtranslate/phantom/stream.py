@@ -36,7 +36,7 @@ _IS_NUCLEUS, _IS_LESION = (
     np.isin([tissue.name for tissue in TISSUES], names).astype(np.float32)
     for names in (["deep nuclei", "pallidum"], [*LESIONS])
 )
-"""1 for the nuclei of the deep brain, whose iron looks like blood, and for the tissues of lesions, painted like
+"""1 for nuclei of the deep brain, whose iron looks like blood, and for the tissues of lesions, painted like
 a value of theirs; collections of fluid are CSF."""
 
 
@@ -172,7 +172,9 @@ def _cut(
     for image, (sharp, soft) in zip(stack, (_CT_BLUR, *(_MR_BLUR,) * len(values)), strict=True):
         width = rng.uniform(sharp, soft) * size / 256
         ndimage.gaussian_filter(image, (0, width, width), output=image)
-    return _Drawn(stack, inside, lesion + nuclei, cut.plane, rng.uniform(1.0, 5.0), head.told if own else None)
+    return _Drawn(
+        stack, inside, lesion + nuclei, cut.plane, rng.uniform(1.0, 5.0), head.told if own else None
+    )
 
 
 def _with_noise(drawn: _Drawn, rng: np.random.Generator, streams: Sequence[np.random.Generator]) -> Floats:
