@@ -23,7 +23,7 @@ from medtranslate.errors import InputRefused, SettingsError
 from medtranslate.io import read_volume
 from medtranslate.io.layout import to_axial
 from medtranslate.phantom.mend import Standard, air_of, nuclei_of
-from medtranslate.phantom.tissues import LABEL, TISSUES, Floats
+from medtranslate.phantom.tissues import LABEL, NUCLEI, TISSUES, Floats
 from medtranslate.records.places import stem_of
 
 TABLES = Path(__file__).parent / "tables"
@@ -170,7 +170,7 @@ def divide(kinds: NDArray[np.uint8], spacing: Floats) -> LabelMap:
 def _mended(kinds: NDArray[np.uint8], outside: NDArray[np.bool_], spacing: Floats) -> NDArray[np.uint8]:
     """Fill sinuses and mastoids of bone with air, and lay nuclei into a brain that shows none."""
     skull, grey, white = (kinds == len(TISSUES) + PARTS.index(name) for name in PARTS[1:])
-    brain, nuclei = grey | white, [LABEL[name] for name in ("deep nuclei", "pallidum")]
+    brain, nuclei = grey | white, [LABEL[name] for name in NUCLEI]
     place = Standard.of(brain | np.isin(kinds, nuclei), spacing)
     if place is None:
         return kinds

@@ -18,7 +18,7 @@ from scipy import ndimage
 
 from medtranslate.phantom.canvas import tube
 from medtranslate.phantom.parts import DEEP, Part, Point
-from medtranslate.phantom.tissues import LABEL, Floats
+from medtranslate.phantom.tissues import LABEL, NUCLEI, Floats
 
 _LEFT, _RIGHT, _BACK, _FRONT, _TOP = -70.0, 70.0, -104.0, 72.0, 78.0
 """Ends of the cerebrum of the standard head in mm."""
@@ -54,7 +54,7 @@ _AIRED = (
 _CELL_MM = 1.3
 """Sigma of the noise whose hills are the cells of a mastoid."""
 
-_NUCLEI = [part for part in DEEP if part.tissue in ("deep nuclei", "pallidum")]
+_NUCLEI = [part for part in DEEP if part.tissue in NUCLEI]
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from medtranslate.phantom.head import Head, draw_head, draw_waves
 from medtranslate.phantom.label_cuts import LESIONS, draw_cut, paint_cut
 from medtranslate.phantom.label_maps import LabelMap
 from medtranslate.phantom.paint import paint
-from medtranslate.phantom.tissues import TISSUES, TOLD, Floats, brightness, ct_values, mr_values
+from medtranslate.phantom.tissues import NUCLEI, TISSUES, TOLD, Floats, brightness, ct_values, mr_values
 
 _LEAST_HEAD = 0.03
 """Share of a slice that shows the head, at least; a turned plane may pass above the vertex."""
@@ -33,8 +33,7 @@ _SEEN_HU = 0.0
 """HU of what counts as seen there: a brain window shows no fat."""
 
 _IS_NUCLEUS, _IS_LESION = (
-    np.isin([tissue.name for tissue in TISSUES], names).astype(np.float32)
-    for names in (["deep nuclei", "pallidum"], [*LESIONS])
+    np.isin([tissue.name for tissue in TISSUES], names).astype(np.float32) for names in (NUCLEI, [*LESIONS])
 )
 """1 for nuclei of the deep brain, whose iron looks like blood, and for the tissues of lesions, painted like
 a value of theirs; collections of fluid are CSF."""

@@ -198,6 +198,9 @@ _IRON = {"pallidum": 0.45, "deep nuclei": 0.2}
 """Largest share by which iron shortens the T2 of nuclei, estimates of our own. Iron grows with age, and is
 densest in the pallidum (Hallgren and Sourander, J. Neurochemistry 3 (1958) 41)."""
 
+NUCLEI = tuple(_IRON)
+"""Nuclei of the deep brain."""
+
 _ENHANCED = 0.35
 """Factor of the T1 of tissues that take up contrast agent, in the middle of the range that is drawn."""
 
