@@ -26,7 +26,7 @@ _CT_BLUR, _MR_BLUR = (0.3, 1.3), (0.0, 0.9)
 """Sigmas in pixels of 256 of what a scanner adds to the partial volume. A CT kernel for the brain halves the
 contrast at some 3.5 line pairs a cm, which is a sigma of 0.53 mm; resampled pictures are softer."""
 
-_PICTURES, _PICTURE_MM, _PICTURE_BLUR = 0.5, (5.0, 8.0, 10.0), (1.2, 2.8)
+_PICTURES, _PICTURE_MM, _PICTURE_BLUR = 0.5, (5.0, 8.0, 10.0), (1.8, 2.8)
 """Share of the cuts that stand for published pictures, and thickness and blur of their CT."""
 
 _APART = (0.8, 1.5)
