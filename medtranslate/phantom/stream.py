@@ -26,8 +26,8 @@ _CT_BLUR, _MR_BLUR = (0.3, 1.3), (0.0, 0.9)
 """Sigmas in pixels of 256 of what a scanner adds to the partial volume. A CT kernel for the brain halves the
 contrast at some 3.5 line pairs a cm, which is a sigma of 0.53 mm; resampled pictures are softer."""
 
-_PICTURES, _PICTURE_MM, _PICTURE_BLUR = 0.5, (5.0, 8.0, 10.0), (1.8, 2.8)
-"""Share of the cuts that stand for published pictures, and thickness and blur of their CT."""
+_ALONE = 0.5
+"""Share of the cuts that stand for their own neighbours, as pictures do."""
 
 _APART = (0.8, 1.5)
 """From a slice to its neighbour, in thicknesses: slices may overlap, or have gaps between them."""
@@ -160,37 +160,24 @@ def _cut(
     size: int,
     lesions: bool,
 ) -> _Drawn:
-    """Cut a slice from one of the maps, with its neighbours or as a picture; CT and MR are blurred apart."""
+    """Cut a slice, and perhaps its neighbours, from a map; CT and MR are blurred by different widths."""
     head, tissues = maps[int(rng.integers(len(maps)))], np.stack([_IS_NUCLEUS, ct_values(rng), *values])
     seen, own = np.zeros(1, np.bool_), head.mr is not None and len(values) > 1
     while seen.mean() < _LEAST_HEAD:
         cut = draw_cut(head, rng, size, lesions=lesions)
         (nuclei, *images), inside, lesion = paint_cut(head, cut, tissues, rng, own=own)
         seen = ndimage.binary_opening(images[0] > _SEEN_HU, np.ones((5, 5), np.bool_))
-    picture, ct_blur = rng.random() < _PICTURES, _CT_BLUR
-    beside = (
-        []
-        if picture
-        else [
-            paint_cut(head, cut, tissues, rng, away=each, own=own)[0][1:] for each in _away(rng, neighbours)
-        ]
-    )
-    if picture:
-        ct_blur, thick = _PICTURE_BLUR, cut.of_thickness(rng.choice(_PICTURE_MM), head.spacing)
-        images[0] = paint_cut(head, thick, tissues[1:2], rng, planes=8)[0][0]
+    alone = not neighbours or rng.random() < _ALONE
+    apart = 0.0 if alone else rng.uniform(*_APART)
+    away = [sign * apart * step for sign in (-1, 1) for step in range(1, neighbours + 1) if not alone]
+    beside = [paint_cut(head, cut, tissues, rng, away=each, own=own)[0][1:] for each in away]
     stack = np.stack([images, *beside], axis=1)
-    for image, (sharp, soft) in zip(stack, (ct_blur, *(_MR_BLUR,) * len(values)), strict=True):
+    for image, (sharp, soft) in zip(stack, (_CT_BLUR, *(_MR_BLUR,) * len(values)), strict=True):
         width = rng.uniform(sharp, soft) * size / 256
         ndimage.gaussian_filter(image, (0, width, width), output=image)
     return _Drawn(
         stack, inside, lesion + nuclei, cut.plane, rng.uniform(1.0, 5.0), head.told if own else None
     )
-
-
-def _away(rng: np.random.Generator, neighbours: int) -> list[float]:
-    """Place the neighbours of a slice, in thicknesses."""
-    apart = rng.uniform(*_APART) if neighbours else 0.0
-    return [sign * apart * step for sign in (-1, 1) for step in range(1, neighbours + 1)]
 
 
 def _with_noise(drawn: _Drawn, rng: np.random.Generator, streams: Sequence[np.random.Generator]) -> Floats:

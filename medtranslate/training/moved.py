@@ -16,6 +16,7 @@ from medtranslate.transforms import (
     other_window,
     shaded_ct,
     shown_otherwise,
+    soft_ct,
     unscale_ct,
 )
 
@@ -58,6 +59,11 @@ def moved_anchor(settings: TrainSettings, still: Mapping[str, Tensor], seed: int
     if look and settings.network.told:
         moved["anchor_wanted"], told = in_other_units(moved["anchor_wanted"], told, look, varied)
     shown, largest = moved["anchor_ct"], settings.augment.ct_window
+    pictured = torch.rand(len(shown), 1, 1, 1, generator=torch.Generator().manual_seed(seed)) < PICTURED
+    pictured = pictured.to(shown.device)
+    if settings.augment.ct_blur:
+        soft = soft_ct(shown, settings.augment.ct_blur, settings.scale.ct_curve, varied)
+        shown = torch.where(pictured, soft, shown)
     if settings.augment.ct_noise:
         shown = noisy_ct(shown, settings.augment.ct_noise, settings.scale.ct_curve, varied)
     if settings.augment.ct_shading:
@@ -65,10 +71,7 @@ def moved_anchor(settings: TrainSettings, still: Mapping[str, Tensor], seed: int
     if largest > 0 and not settings.scale.ct_picture:
         shown = other_window(shown, largest, torch.Generator().manual_seed(seed))
     if settings.scale.ct_picture:
-        pictured = torch.rand(len(shown), generator=torch.Generator().manual_seed(seed)) < PICTURED
-        shown = torch.where(
-            pictured.reshape(-1, 1, 1, 1).to(shown.device), as_picture(shown, settings, varied), shown
-        )
+        shown = torch.where(pictured, as_picture(shown, settings, varied), shown)
     extras = {
         name: value
         for name, value, used in (

@@ -4,6 +4,7 @@ from .augmentation import noisy_ct as noisy_ct
 from .augmentation import other_window as other_window
 from .augmentation import shaded_ct as shaded_ct
 from .augmentation import shown_otherwise as shown_otherwise
+from .augmentation import soft_ct as soft_ct
 from .dictionary import AugmentedCopyd as AugmentedCopyd
 from .dictionary import AxialLayoutd as AxialLayoutd
 from .dictionary import FrameHeadd as FrameHeadd

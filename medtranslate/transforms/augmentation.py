@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -140,6 +142,27 @@ def in_other_units(
     tissues = brightness.to(slices.device, slices.dtype)[:, :, None, None]
     made, told = (2 * ((image + 1) / 2 * gain).clamp(0, 1) ** bend - 1 for image in (slices, tissues))
     return made, told.flatten(1)
+
+
+def soft_ct(slices: Tensor, largest: float, curve: tuple[float, ...], generator: torch.Generator) -> Tensor:
+    """Blur CT slices [B, C, S, S] in [-1, 1], as a smooth kernel and resampling do.
+
+    Args:
+        largest: sigma in pixels of 256; each slice has from none of it to all.
+        curve: of the scale; the mean is one of HU.
+    """
+    count, channels, side, _ = slices.shape
+    sigma = largest * side / 256 * torch.rand(count, 1, generator=generator).clamp(min=0.01)
+    reach = math.ceil(3 * largest * side / 256)
+    steps = torch.arange(-reach, reach + 1)
+    kernel = torch.softmax(-((steps / sigma) ** 2) / 2, dim=1).repeat_interleave(channels, 0)
+    kernel = kernel.to(slices.device, non_blocking=True)[:, None, None]
+    made = functional.pad(
+        unscale_ct(slices.clone(), curve).reshape(1, -1, side, side), (reach,) * 4, mode="replicate"
+    )
+    for across in (kernel, kernel.transpose(2, 3)):
+        made = functional.conv2d(made, across, groups=count * channels)
+    return scale_ct(made.reshape(slices.shape), curve)
 
 
 def noisy_ct(slices: Tensor, largest: float, curve: tuple[float, ...], generator: torch.Generator) -> Tensor:
