@@ -175,7 +175,7 @@ class OntoSourced(MapTransform):
         slices = seen.blank()
         slices[seen.shown, *seen.box] = seen.unframed(images)
         outline = find_outline(seen) if known.anatomy == "head" else None
-        air_ml, jumps = settle(seen, slices, outline, seen.seams())
+        air_ml, jumps = settle(seen, slices, outline, seen.seams(), known.scale)
         record = Translation(
             source=seen.source.source(),
             model=self.model.info(to),

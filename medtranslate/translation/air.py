@@ -13,6 +13,7 @@ from medtranslate.records import Plausibility
 from medtranslate.transforms import AIR, SCALP, VISIBLE, denormalise
 from medtranslate.translation.framed import Floats, Framed
 from medtranslate.translation.seams import THIN_MM, steady, without_lone
+from medtranslate.translation.softness import soften
 
 SKIN_HU = -300.0
 """Threshold between air and the fat of the skin."""
@@ -100,9 +101,9 @@ def clear(slices: Floats, region: Outline, value: float = AIR) -> float:
 
 
 def settle(
-    framed: Framed, slices: Floats, region: Outline | None, source_seams: float
+    framed: Framed, slices: Floats, region: Outline | None, source_seams: float, scale: ScaleSettings
 ) -> tuple[float, dict[str, float] | None]:
-    """Clear the air of a translation [Z, Y, X] in [-1, 1], and steady its slices, in place.
+    """Clear the air of a translation [Z, Y, X] in [-1, 1], soften pictures, and steady slices, in place.
 
     Slices with empty ones between them are neither compared nor smoothed.
 
@@ -113,6 +114,7 @@ def settle(
         The result of `clear`, and seams for the record; None with fewer than three slices.
     """
     inside, slice_mm = slices[:, *framed.box], framed.axial.spacing[2]
+    soften(framed, inside, scale)
     if len(framed.shown) <= np.ptp(framed.shown):
         slice_mm = np.inf
     if framed.modality == "mr" and slice_mm <= THIN_MM:

@@ -251,7 +251,7 @@ def _finish(
     seen, made, spread = work.seen, work.made, work.spread
     outline = work.outline.result() if work.outline else None
     scale, source = model.description.scale, seen.source
-    air_ml, jumps = settle(seen, made, outline, work.seams.result())
+    air_ml, jumps = settle(seen, made, outline, work.seams.result(), scale)
     record = Translation(
         source=source.source(),
         model=model.info(to),

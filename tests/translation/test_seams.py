@@ -90,7 +90,7 @@ def test_bone_in_one_thin_slice_alone_is_taken_out_of_a_ct(small_model, to, slic
     made = seen.blank(0.0)
     middle = len(made) // 2
     made[middle] = 0.8
-    settle(seen, made, None, np.inf)
+    settle(seen, made, None, np.inf, model.description.scale)
     assert (made[middle].max() == pytest.approx(0.8)) == lone
 
 
