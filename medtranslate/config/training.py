@@ -90,7 +90,7 @@ class AugmentSettings:
     """How differently coils and screens show the anchor's MR: shading, window, gamma and resolution; 1 for
     all that pictures of patients have."""
     ct_blur: Rare[Annotated[float, Field(ge=0, le=8)]] = 0.0
-    """Largest sigma, in pixels of 256, of the blur of the anchor's CT where it is translated as a picture."""
+    """Largest sigma, in pixels of 256, of the blur of half of the anchor's CT when it is translated."""
     ct_noise: Rare[Annotated[float, Field(ge=0, le=100)]] = 0.0
     """Largest standard deviation in HU of noise that is added to the anchor's CT when it is translated."""
     ct_shading: Rare[Annotated[float, Field(ge=0, le=100)]] = 0.0

@@ -59,11 +59,8 @@ def moved_anchor(settings: TrainSettings, still: Mapping[str, Tensor], seed: int
     if look and settings.network.told:
         moved["anchor_wanted"], told = in_other_units(moved["anchor_wanted"], told, look, varied)
     shown, largest = moved["anchor_ct"], settings.augment.ct_window
-    pictured = torch.rand(len(shown), 1, 1, 1, generator=torch.Generator().manual_seed(seed)) < PICTURED
-    pictured = pictured.to(shown.device)
     if settings.augment.ct_blur:
-        soft = soft_ct(shown, settings.augment.ct_blur, settings.scale.ct_curve, varied)
-        shown = torch.where(pictured, soft, shown)
+        shown = soft_ct(shown, settings.augment.ct_blur, settings.scale.ct_curve, varied)
     if settings.augment.ct_noise:
         shown = noisy_ct(shown, settings.augment.ct_noise, settings.scale.ct_curve, varied)
     if settings.augment.ct_shading:
@@ -71,7 +68,10 @@ def moved_anchor(settings: TrainSettings, still: Mapping[str, Tensor], seed: int
     if largest > 0 and not settings.scale.ct_picture:
         shown = other_window(shown, largest, torch.Generator().manual_seed(seed))
     if settings.scale.ct_picture:
-        shown = torch.where(pictured, as_picture(shown, settings, varied), shown)
+        pictured = torch.rand(len(shown), generator=torch.Generator().manual_seed(seed)) < PICTURED
+        shown = torch.where(
+            pictured.reshape(-1, 1, 1, 1).to(shown.device), as_picture(shown, settings, varied), shown
+        )
     extras = {
         name: value
         for name, value, used in (

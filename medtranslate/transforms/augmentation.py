@@ -19,6 +19,9 @@ _SHADING, _SURFACE, _BLACK, _BEND, _WHITE, _GAIN = 0.3, 1.5, 0.1, 0.6, 0.35, 0.7
 """Largest shading of coils (share), gain of surface coils at the frame's edge, black level, |log gamma|, log
 gain of a window that saturates bright tissue, and |log gain| of an MR that is asked for."""
 
+_NONE = 1e-3
+"""Share of the largest blur that changes nothing."""
+
 _COARSEST = 3.0
 """Largest pixel of a coarse MR, in pixels of its slice."""
 
@@ -145,14 +148,15 @@ def in_other_units(
 
 
 def soft_ct(slices: Tensor, largest: float, curve: tuple[float, ...], generator: torch.Generator) -> Tensor:
-    """Blur CT slices [B, C, S, S] in [-1, 1], as a smooth kernel and resampling do.
+    """Blur half of the CT slices [B, C, S, S] in [-1, 1], as a smooth kernel and resampling do.
 
     Args:
-        largest: sigma in pixels of 256; each slice has from none of it to all.
+        largest: sigma in pixels of 256; a blurred slice has two fifths of it, or more.
         curve: of the scale; the mean is one of HU.
     """
     count, channels, side, _ = slices.shape
-    sigma = largest * side / 256 * torch.rand(count, 1, generator=generator).clamp(min=0.01)
+    blurred, share = torch.rand(2, count, 1, generator=generator)
+    sigma = largest * side / 256 * torch.where(blurred < 0.5, 0.4 + 0.6 * share, _NONE)
     reach = math.ceil(3 * largest * side / 256)
     steps = torch.arange(-reach, reach + 1)
     kernel = torch.softmax(-((steps / sigma) ** 2) / 2, dim=1).repeat_interleave(channels, 0)
