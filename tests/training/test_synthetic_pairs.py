@@ -188,6 +188,15 @@ def test_ct_is_shown_in_another_window_and_asked_for_in_its_own(settings):
     assert torch.equal(ct[ct <= -1], other[ct <= -1])
 
 
+def test_soft_ct_is_shown_and_its_truth_stays_sharp(settings):
+    soft = replace(settings, augment=replace(settings.augment, ct_blur=8.0))
+    plain, shown = (anchor_slices(one, 8, 4) for one in (settings, soft))
+    for name in NAMES[:3]:
+        assert torch.equal(plain[name], shown[name])
+    changed = (shown["anchor_shown"] - shown["anchor_ct"]).abs().mean(dim=(1, 2, 3))
+    assert 1 <= int((changed > 1e-3).sum()) <= 7
+
+
 def test_tissues_are_as_bright_as_is_said_of_them(settings):
     """In the MR that is translated and in the one that is asked for, however they are shown."""
     network = replace(settings.network, seen=7, told=7)
