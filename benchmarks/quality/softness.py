@@ -57,8 +57,8 @@ def main() -> None:
 
 def _row(name: str, widths: Iterable[float | None]) -> None:
     found = [width for width in widths if width is not None]
-    middle = f"{np.median(found):.2f} ({np.quantile(found, 0.25):.2f} to {np.quantile(found, 0.75):.2f})"
-    print(f"| {name} | {len(found)} | {middle if found else ''} |", flush=True)
+    low, middle, high = np.quantile(found, [0.25, 0.5, 0.75]) if found else [np.nan] * 3
+    print(f"| {name} | {len(found)} | {middle:.2f} ({low:.2f} to {high:.2f}) |", flush=True)
 
 
 def rim_width(hu: Floats) -> float | None:

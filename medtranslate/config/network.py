@@ -23,6 +23,8 @@ class ScaleSettings:
     give their tissues more of it (default: none, a linear scale)."""
     ct_picture: Rare[Ends | None] = None
     """HU that are black and white in a CT picture (default: the ends of `ct_window`)."""
+    ct_picture_blur: Rare[Annotated[float, Field(ge=0, le=8)]] = 0.0
+    """Sigma, in pixels of a frame of 256, by which a translated CT is blurred as it becomes a picture."""
     mr_percentile: Rare[Annotated[float, Field(gt=50.0, le=100.0)]] = 99.5
     """Percentile of an MR volume's foreground that becomes +1 (zero becomes -1)."""
     mr_range: Rare[Ends] = (0.0, 1000.0)

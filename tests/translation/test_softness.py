@@ -14,7 +14,10 @@ from medtranslate.translation.framed import Framed, frame
 from medtranslate.translation.softness import soften
 
 HU = ScaleSettings(
-    ct_window=(-1000, 2000), ct_knots=(-150.0, -20.0, 20.0, 60.0, 100.0), ct_picture=(-20, 100)
+    ct_window=(-1000, 2000),
+    ct_knots=(-150.0, -20.0, 20.0, 60.0, 100.0),
+    ct_picture=(-20, 100),
+    ct_picture_blur=1.5,
 )
 
 
@@ -58,9 +61,8 @@ def test_bone_of_a_picture_reaches_further_and_brain_far_from_it_keeps_its_value
     [
         ("ct", False, HU),
         ("mr", True, HU),
-        ("ct", True, ScaleSettings()),
-        ("ct", True, replace(HU, ct_picture=None)),
+        ("ct", True, replace(HU, ct_picture_blur=0.0)),
     ],
 )
-def test_volumes_mr_and_windows_stay_as_they_are(model, to, picture, scale):
+def test_volumes_mr_and_models_without_a_blur_stay_as_they_are(model, to, picture, scale):
     np.testing.assert_allclose(softened(model, to, picture=picture, scale=scale), skull(), atol=1e-2)
