@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -99,8 +100,9 @@ def painted(head: LabelMap, thick: float) -> Iterator[Floats]:
     for seed in range(CUTS):
         rng = np.random.default_rng(seed)
         values = ct_values(rng)[None]
-        cut = draw_cut(head, rng, SIZE, lesions=False).of_thickness(thick, head.spacing)
-        yield paint_cut(head, cut, values, rng, planes=8)[0][0]
+        cut = draw_cut(head, rng, SIZE, lesions=False)
+        step = cut.step * np.float32(thick / np.linalg.norm(cut.step * head.spacing))
+        yield paint_cut(head, replace(cut, step=step), values, rng, planes=8)[0][0]
 
 
 if __name__ == "__main__":

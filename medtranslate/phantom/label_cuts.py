@@ -84,11 +84,6 @@ class Cut:
     plane: Plane
     lesions: tuple[Lesion, ...]
 
-    def of_thickness(self, thick: float, spacing: Floats) -> Cut:
-        """Return the same cut with another thickness in mm, for voxels of this spacing in mm."""
-        step = self.step * np.float32(thick / np.linalg.norm(self.step * spacing))
-        return replace(self, step=step)
-
 
 def draw_cut(head: LabelMap, rng: np.random.Generator, size: int, *, lesions: bool = True) -> Cut:
     """Draw a nearly axial plane of a head that is turned, stretched, bent and perhaps mirrored.

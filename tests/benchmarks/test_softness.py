@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 from scipy import ndimage
 from scipy.special import ndtri
 
@@ -32,8 +33,6 @@ def test_a_slice_that_no_skull_encloses_has_no_rim():
 
 
 def test_pictures_are_read_in_the_window_of_the_brain(tmp_path):
-    from PIL import Image
-
     for grey in (0, 255):
         Image.fromarray(np.full((32, 32), grey, np.uint8)).save(tmp_path / f"{grey}.png")
     assert [round(float(hu.mean())) for hu in read_slices(tmp_path)] == [-20, 100]
