@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
@@ -20,12 +20,16 @@ from medtranslate.evaluation.evaluate_pair import LIBRARIES, score_paths, versio
 from medtranslate.records import Cohort, Evaluation, from_json, to_json
 from medtranslate.records.places import record_of
 from medtranslate.report import Pictures, case_place, write_case
-from medtranslate.runtime import Journal, cores, in_processes, journal, progress
+from medtranslate.runtime import Journal, cores, crew, journal, progress
+from medtranslate.runtime.worker_pool import Serve
 
 Paths = Mapping[str, Path]
 """The files of a pair by role."""
+_Scored = Evaluation | str | Exception
+"""Scores of a pair, the reason of a refusal, or what ends the run."""
 WORTH_SECONDS = 10.0
 """Work for one process below which starting several is not worth it."""
+_LOST = "each process that scored it was ended from outside, for its memory perhaps; give fewer --workers"
 UNTOLD = ("overwrite", "workers", "subjects", "table")
 """Settings that change no score."""
 
@@ -40,7 +44,6 @@ def score_folders(
     Raises:
         InputRefused: not one pair could be scored.
         Interrupted: Ctrl-C; what is done is kept for the same command.
-        RunFailed: a process was ended from outside.
     """
     path, pages = journal_path(settings.out), pages_beside(settings.out)
     with journal(path) as kept:
@@ -50,12 +53,12 @@ def score_folders(
             for name, key in keys.items()
             if (known := _known(kept, key)) and case_place(pages, name).is_file()
         }
-        left = {name: (name, paths) for name, paths in pairs.items() if name not in found}
+        left = {name: paths for name, paths in pairs.items() if name not in found}
         failed: dict[str, str] = {}
         try:
             with (
                 progress(len(pairs), "pair", "evaluate", done=len(found), quiet=quiet) as bar,
-                closing(_each(partial(_attempt, settings, pages), left, settings.workers)) as results,
+                closing(_each(settings, pages, left)) as results,
             ):
                 for name, result in results:
                     if isinstance(result, Evaluation):
@@ -117,24 +120,37 @@ def forget(out: Path, cohort: Cohort) -> None:
 
 
 def _each(
-    act: Callable[[tuple[str, Paths]], Evaluation | str],
-    left: Mapping[str, tuple[str, Paths]],
-    workers: int | None,
+    settings: EvaluateSettings, pages: Path, left: Mapping[str, Paths]
 ) -> Generator[tuple[str, Evaluation | str], None, None]:
     """Results by name, as they come; by default in several processes if the first says it is worth it."""
-    waiting = dict(left)
+    waiting, workers = list(left.items()), settings.workers
     if workers is None and waiting:
-        name, pair = next(iter(waiting.items()))
         started = time.monotonic()
-        yield name, act(pair)
-        del waiting[name]
+        yield waiting[0][0], _attempt(settings, pages, waiting.pop(0))
         if len(waiting) * (time.monotonic() - started) < WORTH_SECONDS:
             workers = 1
     workers = min(workers or cores(), len(waiting))
-    if workers > 1:
-        yield from in_processes(act, waiting, workers, _prepare)
-    else:
-        yield from ((name, act(pair)) for name, pair in waiting.items())
+    if workers <= 1:
+        yield from ((pair[0], _attempt(settings, pages, pair)) for pair in waiting)
+        return
+    for (name, _), result in crew(partial(_begin, settings, pages), iter(waiting), workers):
+        if isinstance(result, Exception):
+            raise result
+        yield name, result or _LOST
+
+
+def _begin(settings: EvaluateSettings, pages: Path, number: int) -> Serve[tuple[str, Paths], _Scored]:
+    """Begin a process that scores pairs."""
+    os.environ["OMP_NUM_THREADS"] = "1"  # of torch, if a mean image needs it
+
+    def serve(pairs: Iterable[tuple[str, Paths]]) -> Iterator[_Scored]:
+        for pair in pairs:
+            try:
+                yield _attempt(settings, pages, pair)
+            except Exception as error:  # which the parent raises
+                yield error
+
+    return serve
 
 
 def _attempt(settings: EvaluateSettings, pages: Path, pair: tuple[str, Paths]) -> Evaluation | str:
@@ -146,11 +162,6 @@ def _attempt(settings: EvaluateSettings, pages: Path, pair: tuple[str, Paths]) -
         return str(reason)
     write_case(result, pictures, pages)
     return result
-
-
-def _prepare() -> None:
-    """Let torch, if a mean image needs it, use one thread in each process."""
-    os.environ["OMP_NUM_THREADS"] = "1"
 
 
 def _known(kept: Journal, key: str) -> Evaluation | None:

@@ -13,7 +13,7 @@ from medtranslate.runtime.outputs import (
     whole_output,
     whole_outputs,
 )
-from medtranslate.runtime.parallel import cores, end_if_imported, in_processes
+from medtranslate.runtime.parallel import cores, end_if_imported
 from medtranslate.runtime.pipeline import staged
 from medtranslate.runtime.progress import few, gathered, one_line, progress, warn
 from medtranslate.runtime.signals import stop_requests
@@ -29,7 +29,6 @@ __all__ = [
     "end_if_imported",
     "few",
     "gathered",
-    "in_processes",
     "is_disk_full",
     "journal",
     "one_line",

@@ -254,7 +254,7 @@ class _Process(Worker[T, R]):
             found: R | RunFailed = self.connection.recv()
         except (EOFError, OSError):
             self.process.join(_LAST_WORDS)
-            require_guard([self.process])
+            require_guard(self.process)
             raise
         return found
 

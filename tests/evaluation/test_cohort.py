@@ -6,10 +6,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from PIL import Image
 
 from medtranslate import cli
 from medtranslate.config import EvaluateSettings
-from medtranslate.errors import InputRefused, Interrupted
+from medtranslate.errors import DiskFull, InputRefused, Interrupted
 from medtranslate.evaluation import cohort as room
 from medtranslate.evaluation import evaluate
 from medtranslate.evaluation.cohort import journal_path
@@ -92,6 +93,38 @@ def interrupt_after(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
         keep(self, key, value)
 
     monkeypatch.setattr(room.Journal, "keep", stop)
+
+
+def test_a_pair_that_ends_its_processes_is_in_no_mean_and_the_others_are_scored(
+    settings: Callable[..., EvaluateSettings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crew(begin: Callable[[int], Any], pairs: Iterator[Any], workers: int) -> Iterator[tuple[Any, Any]]:
+        yield next(pairs), None
+        tasks = [*pairs]
+        yield from zip(tasks, begin(0)(iter(tasks)), strict=True)
+
+    monkeypatch.setattr(room, "crew", crew)
+    found = cohort(settings(workers=2))
+    assert len(found.items) == len(NAMES) - 1
+    assert [*found.failed] == NAMES[:1]
+    assert "fewer --workers" in found.failed[NAMES[0]]
+
+
+def test_a_full_disk_in_a_process_ends_the_evaluation(
+    settings: Callable[..., EvaluateSettings], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def full(*args: object) -> None:
+        raise DiskFull(f"{tmp_path}: no space is left")
+
+    def crew(begin: Callable[[int], Any], pairs: Iterator[Any], workers: int) -> Iterator[tuple[Any, Any]]:
+        tasks = [*pairs]
+        yield from zip(tasks, begin(0)(iter(tasks)), strict=True)
+
+    monkeypatch.setattr(room, "write_case", full)
+    monkeypatch.setattr(room, "crew", crew)
+    with pytest.raises(DiskFull, match="no space is left"):
+        cohort(settings(workers=2))
+    assert not (tmp_path / "out").exists()
 
 
 def test_an_interrupted_evaluation_goes_on_where_it_was(
