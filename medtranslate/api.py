@@ -87,6 +87,7 @@ def load(
     uncertainty: bool = False,
     samples: int = 0,
     seed: int = 0,
+    window: tuple[float, float] | None = None,
     batch: int | None = None,
     device: str = "auto",
     precision: Precision = "auto",
@@ -100,8 +101,8 @@ def load(
         contrast, like: t1, t1c, t2, flair or pd, or a file with an MR whose contrast is to be met.
         uncertainty: map it, too: the error limit that the model estimates, or else the spread of 16 samples.
         samples, seed: draws of the posterior to take its spread, 0 or at least 2, and their seed.
-        batch: slices per pass (default: as many as suit the device).
-        device, precision: auto, cpu, cuda or cuda:N; auto, float32 or bfloat16.
+        window: level and width in HU of CT pictures, read or made (default: the model's).
+        batch, device, precision: slices per pass; auto, cpu, cuda or cuda:N; auto, float32 or bfloat16.
         force: translate what the model's gate refuses, too; the record says so.
 
     Raises:
@@ -111,7 +112,7 @@ def load(
 
     chosen: dict[str, Any] = {"to": to, "model": str(model), "contrast": contrast, "like": like}
     chosen |= {"uncertainty": "." if uncertainty else None, "samples": samples or None, "seed": seed}
-    chosen |= {"batch": batch, "device": device, "precision": precision, "force": force}
+    chosen |= {"window": window, "batch": batch, "device": device, "precision": precision, "force": force}
     return open_translator(build(TranslateSettings, chosen | {"input": ".", "output": "."}))
 
 

@@ -184,6 +184,7 @@ def _job(settings: BatchSettings, item: Item) -> Job:
         select=settings.select if item.series else None,
         nan_to=settings.nan_to,
         picture_hu=settings.picture_hu,
+        window=settings.window if item.format == "png" else None,
         format=settings.format,
         regrid=settings.regrid and item.format != "dicom",
         device=settings.device,

@@ -26,7 +26,8 @@ from medtranslate.checkpoint.description import (
     read_declared,
     write_description,
 )
-from medtranslate.config import Contrast, Modality, plain
+from medtranslate.config import Contrast, Modality, ScaleSettings, plain
+from medtranslate.config.types import Ends
 from medtranslate.errors import ModelRefused, UsageError
 from medtranslate.model import Generators
 from medtranslate.networks import SliceGate, Told, VariationalGenerator
@@ -50,6 +51,7 @@ class Model:
         gate: judges what is to be translated, on the generators' device; None where the model has none.
         contrast: of the MR that it makes; None where it has no choice, or `brightness` says it.
         brightness: of the tissues of `phantom.TOLD` in that MR; None where it has no choice.
+        window: HU that are black and white in CT pictures; None for those of its scale.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class Model:
         gate: SliceGate | None = None,
         contrast: Contrast | None = None,
         brightness: NDArray[np.float32] | None = None,
+        window: Ends | None = None,
     ) -> None:
         self.description = description
         self.generators = generators
@@ -69,11 +72,18 @@ class Model:
         self.gate = gate
         self.contrast = contrast
         self.brightness = nominal_brightness(contrast) if contrast else brightness
+        self.window = window
 
     @property
     def device(self) -> torch.device:
         """Return the device of the generators."""
         return next(self.generators.parameters()).device
+
+    @property
+    def scale(self) -> ScaleSettings:
+        """Return the scale of its translations, whose pictures of CT have the window that is asked for."""
+        known = self.description.scale
+        return replace(known, ct_picture=self.window) if self.window else known
 
     def translator(self, to: Modality) -> VariationalGenerator | Told:
         """Return the generator into a modality, which is told the contrast where it has a choice."""
@@ -100,6 +110,7 @@ class Model:
             self.precision,
             self.gate,
             brightness=brightness,
+            window=self.window,
         )
 
 
@@ -169,11 +180,13 @@ def load_model(
     device: torch.device | None = None,
     precision: torch.dtype = torch.float32,
     contrast: Contrast | None = None,
+    window: Ends | None = None,
 ) -> Model:
     """Load the model of a name at hand or of a folder, on a device, to compute in a precision.
 
     Args:
         contrast: of the MR that it shall make (default: `DEFAULT_CONTRAST`, where it has a choice).
+        window: HU that are black and white in CT pictures (default: those of its scale).
 
     Raises:
         ModelRefused: there is no such model, its weights are not those that its description
@@ -211,7 +224,7 @@ def load_model(
     generators = generators.eval().requires_grad_(False).to(device)
     gate = _load_gate(folder, description, device)
     chosen = contrast or (DEFAULT_CONTRAST if description.network.told else None)
-    return Model(description, generators, means, precision, gate, chosen)
+    return Model(description, generators, means, precision, gate, chosen, window=window)
 
 
 def _load_gate(folder: Path, description: Description, device: torch.device | None) -> SliceGate | None:

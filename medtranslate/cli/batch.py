@@ -63,8 +63,8 @@ command = SettingsCommand(
     arguments=("source", "out"),
     sections={
         "Input options": (
-            *("select", "nan_to", "picture_hu", "participant_label", "session_id", "bids_filter_file"),
-            "follow_links",
+            *("select", "nan_to", "picture_hu", "window", "participant_label", "session_id"),
+            *("bids_filter_file", "follow_links"),
         ),
         "Output options": ("format", "regrid", "compress", "burn_in", "preview"),
         "Machine options": ("precision", "device", "workers", "cluster"),

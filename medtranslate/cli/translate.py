@@ -57,7 +57,7 @@ command = SettingsCommand(
     translation.json beside the output records model, input and settings; preview.png shows the result.""",
     arguments=("input", "output"),
     sections={
-        "Input options": ("series", "select", "volume", "stack", "spacing", "nan_to", "picture_hu"),
+        "Input options": ("series", "select", "volume", "stack", "spacing", "nan_to", "picture_hu", "window"),
         "Output options": ("format", "mask", "regrid", "compress", "deidentify", "burn_in", "preview"),
         "Uncertainty, scores and report": ("samples", "seed", "uncertainty", "reference", "report"),
         "Machine options": ("device", "precision", "batch"),

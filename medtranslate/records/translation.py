@@ -201,6 +201,7 @@ class Translation:
         gate: verdict of the model's input gate on the source; None if not recorded.
         plausibility: measures of implausible anatomy; None if not recorded, or if the model is not of heads.
         saturated: share of source voxels in the frame outside the model's input window.
+        window: HU that are black and white in the CT picture that was read or written; None for volumes.
         seams: mean absolute second difference along the axis, {"source": ..., "output": ...}, each relative
             to its own range, and "unsmoothed", that of an output before its slices were smoothed along the
             axis; None for pictures.
@@ -218,6 +219,7 @@ class Translation:
     gate: GateVerdict | None = None
     plausibility: Plausibility | None = None
     saturated: float | None = None
+    window: tuple[float, float] | None = None
     seams: dict[str, float] | None = None
     contrast: SeenContrast | None = None
     uncertainty: Uncertainty | None = None

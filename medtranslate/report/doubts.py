@@ -60,7 +60,11 @@ def measures(record: Translation | None) -> list[tuple[str, str]]:
         ("Black inside the skull", _percent(plausibility.black), "{} % of the brain"),
         ("Skull closed", _percent(plausibility.closed), "{} % of its ring"),
     )
-    return [(term, text.format(_few_digits(value))) for term, value, text in rows if value is not None]
+    found = [(term, text.format(_few_digits(value))) for term, value, text in rows if value is not None]
+    if record.window:
+        black, white = record.window
+        found.append(("Window of the CT picture", f"black {black:g} HU, white {white:g} HU"))
+    return found
 
 
 def _few_digits(value: float) -> str:

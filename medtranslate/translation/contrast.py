@@ -17,6 +17,7 @@ from medtranslate.phantom import named_brightness, nearest_contrast
 from medtranslate.records import SeenContrast
 from medtranslate.transforms import denormalise
 from medtranslate.translation.framed import Floats, frame
+from medtranslate.translation.picture_window import ends_of
 from medtranslate.translation.tissue_brightness import Ratios, as_bright_as, measure_ratios, with_fluid
 
 LOOKED_AT = 16
@@ -95,7 +96,7 @@ def open_model(settings: TranslateSettings | BatchSettings, device: torch.device
     Raises:
         ModelRefused, RunFailed: the model or the device is not there, or it has no choice of contrast.
         InputRefused: the MR whose contrast is to be met is refused.
-        UsageError: two contrasts are asked for, or one of a CT.
+        UsageError: two contrasts are asked for, or one of a CT; or two ways from grey values to HU.
     """
     if settings.to == "ct" and (settings.contrast or settings.like):
         given = "--contrast" if settings.contrast else "--like"
@@ -104,7 +105,8 @@ def open_model(settings: TranslateSettings | BatchSettings, device: torch.device
         raise UsageError("--contrast and --like name two contrasts; leave one out")
     device = device or choose_device(settings.device)
     precision = fast_precision(settings.precision, device)
-    model = load_model(settings.model, device, precision, settings.contrast)
+    window = ends_of(settings.window, settings.picture_hu)
+    model = load_model(settings.model, device, precision, settings.contrast, window)
     if settings.like is None:
         return model
     return told_like(model, read_volume(settings.like, modality="mr"))

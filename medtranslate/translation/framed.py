@@ -34,6 +34,7 @@ from medtranslate.transforms import (
     unscale_ct,
     windowed_curve,
 )
+from medtranslate.translation.picture_window import in_known_window
 from medtranslate.translation.seams import seams
 
 SLAB = 2**18
@@ -200,6 +201,8 @@ def frame(source: Volume, modality: Modality, model: Model) -> Framed:
     scale, network = model.description.scale, model.description.network
     level = upright(source)
     axial = to_axial(level)
+    if model.window and modality == "ct" and axial.is_picture:
+        axial = in_known_window(axial, model.window, scale)
     where = str(source.meta.path or "image")
     known = axial.meta
     curve = input_curve(axial.values, modality, scale, levels=known.levels, hu=known.hu, where=where)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from medtranslate.checkpoint import Model
 from medtranslate.config import Modality, TranslateSettings, nan_value, plain, stack_spacing
-from medtranslate.errors import InputRefused
+from medtranslate.errors import InputRefused, UsageError
 from medtranslate.io import Volume, list_others, read_volume, require_fit, write_volume
 from medtranslate.io.deidentify import FACES
 from medtranslate.io.dicom_texts import require_source
@@ -175,15 +175,8 @@ def open_translator(settings: TranslateSettings) -> Translator:
     """
     model, mapped = open_model(settings), settings.uncertainty is not None
     sampled = mapped and not model.description.network.limits
-    return Translator(
-        model,
-        settings.to,
-        samples=settings.samples or (DRAWS if sampled else 0),
-        limits=mapped,
-        seed=settings.seed,
-        batch=settings.batch,
-        force=settings.force,
-    )
+    draws = settings.samples or (DRAWS if sampled else 0)
+    return Translator(model, settings.to, draws, mapped, settings.seed, settings.batch, settings.force)
 
 
 def translate_jobs(
@@ -218,8 +211,8 @@ def read_source(job: Job) -> Volume:
     """Read the volume that a job translates.
 
     Raises:
-        InputRefused: it can't be read, is no CT in HU or MR signal by its header, or can't be written in the
-            job's format.
+        InputRefused: it can't be read, has no HU or MR signal, or can't be written in the job's format.
+        UsageError: a window of pictures is given for a volume.
     """
     settings, to, wanted = job.settings, job.settings.to, OTHER[job.settings.to]
     source = read_volume(
@@ -234,6 +227,8 @@ def read_source(job: Job) -> Volume:
         picture_hu=settings.picture_hu if wanted == "ct" else None,
         advice=f"--to {to} makes {to.upper()} of {wanted.upper()}, so give --to {wanted}",
     )
+    if settings.window and not source.is_picture:
+        raise UsageError(f"--window is for CT pictures, and {job.source} holds physical units; leave it out")
     require_signal(source.meta)
     if job.format == "dicom":
         require_source(source.meta)

@@ -250,7 +250,7 @@ def _finish(
     """
     seen, made, spread = work.seen, work.made, work.spread
     outline = work.outline.result() if work.outline else None
-    scale, source = model.description.scale, seen.source
+    scale, source, pictures = model.scale, seen.source, seen.source.is_picture
     air_ml, jumps = settle(seen, made, outline, work.seams.result(), scale)
     record = Translation(
         source=source.source(),
@@ -259,6 +259,7 @@ def _finish(
         gate=judge(work.looks, model.gate, source, OTHER[to], model.description.anatomy),
         plausibility=examine(seen, made, outline, to, scale, air_ml) if outline else None,
         saturated=seen.saturated,
+        window=scale.shown_window if pictures and source.meta.hu is None else None,
         seams=jumps,
         contrast=seen_contrast(work.contrasts, work.views, scale) if work.contrasts else None,
         precision="float32" if model.precision is torch.float32 else "bfloat16",

@@ -1,0 +1,51 @@
+"""The window of a CT picture: the HU that its black and white stand for."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import ndimage
+
+from medtranslate.config import ScaleSettings
+from medtranslate.config.types import Ends
+from medtranslate.errors import UsageError
+from medtranslate.io import Volume
+
+_END = 0.01
+"""Share of the grey levels that count as black, and as white."""
+
+_BLACK_AREA = np.ones((5, 5, 1), np.bool_)
+"""Pixels that are black together where a picture shows air: noise leaves no such area in fluid."""
+
+
+def ends_of(window: tuple[float, float] | None, picture_hu: tuple[float, float] | None) -> Ends | None:
+    """Find the HU of black and white for a window that is given as level and width.
+
+    Raises:
+        UsageError: the way from grey values to HU is given, too.
+    """
+    if window is None:
+        return None
+    if picture_hu:
+        raise UsageError("--window and --picture-hu both say which HU a CT picture shows; give one of them")
+    level, width = window
+    return level - width / 2, level + width / 2
+
+
+def in_known_window(picture: Volume, window: Ends, scale: ScaleSettings) -> Volume:
+    """Show a CT picture in the window in which a model knows pictures.
+
+    Grey values stand for HU linearly, but for the ends. White is anything above the window, and stays white.
+    Black is air where an area of it is black. Elsewhere noise was cut there, and the HU are those of black.
+
+    Args:
+        picture: [X, Y, Z], axial, of grey values from 0 to `levels`.
+        window: HU of its black and white.
+        scale: of the model.
+    """
+    levels, grey = float(picture.meta.levels or 0), picture.values
+    (black, white), (low, high) = window, scale.shown_window
+    shown = (black - low + grey * ((white - black) / levels)) * (levels / (high - low))
+    air = ndimage.binary_opening(grey <= _END * levels, _BLACK_AREA)
+    shown[air] = 0.0
+    shown[grey >= (1 - _END) * levels] = levels
+    return picture.with_values(np.clip(shown, 0.0, levels).astype(np.float32))

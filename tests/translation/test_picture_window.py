@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from PIL import Image
+
+from medtranslate import load, read
+from medtranslate.config import ScaleSettings, TranslateSettings
+from medtranslate.errors import UsageError
+from medtranslate.io import Volume, write_volume
+from medtranslate.io.volume import Meta
+from medtranslate.phantom import Study, study
+from medtranslate.records import Translation
+from medtranslate.translation import translate
+from medtranslate.translation.picture_window import in_known_window
+
+Made = Callable[..., Translation]
+Grey = NDArray[np.float64]
+SCALE = ScaleSettings(ct_window=(-1000, 2000), ct_knots=(-150, -20, 40, 100, 300), ct_picture=(-20, 100))
+
+
+@pytest.fixture(scope="module")
+def head() -> Study:
+    return study(3, size=64, spacing=4)
+
+
+@pytest.fixture
+def made(tmp_path: Path, small_model: Path) -> Made:
+    def run(source: Path, output: str, **more: object) -> Translation:
+        given = {"model": str(small_model), "device": "cpu", "to": "mr", "overwrite": True}
+        settings = TranslateSettings(input=source, output=tmp_path / output, **given | more)  # type: ignore[arg-type]
+        (record,) = translate(settings, quiet=True)
+        return record
+
+    return run
+
+
+def shown(hu: NDArray[np.float32], level: float, width: float) -> NDArray[np.uint8]:
+    """Picture of a slice in HU, as a viewer exports it."""
+    return np.rint(np.clip((hu - level) / width + 0.5, 0, 1) * 255).astype(np.uint8)
+
+
+def grey_of(path: Path) -> Grey:
+    return np.asarray(Image.open(path), dtype=float)
+
+
+def test_a_picture_in_another_window_is_shown_to_the_network_as_one_in_its_own(
+    head: Study, tmp_path: Path, small_model: Path
+) -> None:
+    plane = np.rot90(head.ct.values[..., 32])
+    for name, window in {"own": (40, 120), "other": (40, 80)}.items():
+        Image.fromarray(shown(plane, *window)).save(tmp_path / f"{name}.png")
+
+    def seen(name: str, window: tuple[float, float] | None = None) -> NDArray[np.float32]:
+        translator = load(small_model, to="mr", window=window)
+        framed = translator.frame(read(tmp_path / f"{name}.png", modality="ct"))
+        found: NDArray[np.float32] = framed.framed(np.arange(1), 64).numpy()
+        return found
+
+    own, told, untold = seen("own"), seen("other", (40, 80)), seen("other")
+    brain = np.abs(own) < 0.6
+    assert np.abs(told - own)[brain].mean() < 0.1 * np.abs(untold - own)[brain].mean()
+    assert np.abs(told - own)[~brain].mean() < 0.03  # air and bone
+
+
+@pytest.mark.parametrize("window", [(40, 80), (40, 400), (35, 30)])
+def test_a_translated_picture_has_the_window_that_is_asked_for(
+    head: Study, tmp_path: Path, made: Made, window: tuple[float, float]
+) -> None:
+    plane = np.rot90(head.mr.values[..., 32])
+    Image.fromarray(np.rint(plane / plane.max() * 255).astype(np.uint8)).save(tmp_path / "mr.png")
+    made(tmp_path / "mr.png", "own.png", to="ct")
+    record = made(tmp_path / "mr.png", "asked.png", to="ct", window=window)
+    level, width = window
+    assert record.window == (level - width / 2, level + width / 2)
+    hu = grey_of(tmp_path / "own.png") * 120 / 255 - 20
+    wanted = shown(hu.astype(np.float32), *window)
+    step = 255 / width * 120 / 255  # grey values for a step of the picture that it is compared with
+    assert np.abs(grey_of(tmp_path / "asked.png") - wanted).max() <= 0.5 * step + 1
+
+
+def test_python_has_the_window_too(head: Study, tmp_path: Path, small_model: Path) -> None:
+    plane = np.rot90(head.mr.values[..., 32])
+    Image.fromarray(np.rint(plane / plane.max() * 255).astype(np.uint8)).save(tmp_path / "mr.png")
+    narrow = load(small_model, to="ct", window=(40, 80)).translate(read(tmp_path / "mr.png", modality="mr"))
+    assert narrow.record.window == (0, 80)
+
+
+def test_a_window_is_refused_where_it_says_nothing_or_too_much(
+    head: Study, tmp_path: Path, made: Made
+) -> None:
+    write_volume(head.ct, tmp_path / "ct.nii.gz")
+    with pytest.raises(UsageError, match=r"--window is for CT pictures, and .*ct\.nii\.gz holds"):
+        made(tmp_path / "ct.nii.gz", "out.nii.gz", window=(40, 80))
+    with pytest.raises(UsageError, match="--window and --picture-hu both"):
+        made(tmp_path / "ct.nii.gz", "out.nii.gz", window=(40, 80), picture_hu=(1, -1024))
+    assert made(tmp_path / "ct.nii.gz", "out.nii.gz").window is None
+
+
+def picture(grey: NDArray[np.float32], levels: int = 255) -> Volume:
+    return Volume(grey[:, :, None], np.eye(4), Meta(levels=levels))
+
+
+@given(
+    level=st.floats(0, 80),
+    width=st.floats(20, 400),
+    levels=st.sampled_from([255, 65535]),
+    seed=st.integers(0, 9),
+)
+def test_grey_values_keep_their_hu(level: float, width: float, levels: int, seed: int) -> None:
+    black, white = level - width / 2, level + width / 2
+    grey = np.random.default_rng(seed).uniform(0.03, 0.97, (16, 16)).astype(np.float32) * levels
+    found = in_known_window(picture(grey, levels), (black, white), SCALE).values[:, :, 0]
+    hu = black + grey / levels * width
+    np.testing.assert_allclose(-20 + found / levels * 120, hu.clip(-20, 100), atol=0.05)
+
+
+def test_black_areas_are_air_and_white_is_bone_but_noise_in_fluid_is_neither() -> None:
+    grey = np.full((32, 32), 20, np.float32)
+    grey[::3, ::2] = 0  # fluid whose noise is cut off by the window
+    grey[20:] = 255
+    grey[:9] = 0
+    found = in_known_window(picture(grey), (0.0, 80.0), SCALE).values[:, :, 0]
+    assert (found[:9] == 0).all()
+    assert (found[20:] == 255).all()
+    assert found[9:20].min() == pytest.approx(20 / 120 * 255, abs=0.01)
