@@ -6,7 +6,6 @@ Translations are scored as the networks draw them: nothing clears the air around
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
@@ -23,11 +22,11 @@ from benchmarks.quality.lesion_measures import found_in, summary
 from benchmarks.quality.lesion_slices import KINDS, cut_slices
 from benchmarks.quality.lesions import Scene, plane, scene_of
 from benchmarks.quality.pair_measures import GREY, Areas, areas_of, dice, slice_measures
-from benchmarks.quality.pair_sets import PAIR_SETS, PairSet
-from benchmarks.quality.rungs import in_window, projections
+from benchmarks.quality.pair_sets import PAIR_SETS, WINDOWS, PairSet
+from benchmarks.quality.rungs import projections, showing
 from medtranslate.checkpoint import Model
 from medtranslate.config import Modality
-from medtranslate.config.types import Contrast
+from medtranslate.config.types import Contrast, Ends
 from medtranslate.io import Volume
 from medtranslate.io.layout import to_axial
 from medtranslate.metrics import Voxels, head_mask, invented, mae, outline
@@ -70,10 +69,11 @@ class WholeHead:
 
 @dataclass(frozen=True, eq=False)
 class Pictures:
-    """Pictures of one set, by modality, with the areas of their CT."""
+    """Pictures of one set, by modality, with the windows and areas of their CT."""
 
     pairs: PairSet
     contrast: Contrast
+    windows: list[Ends]
     shown: dict[Modality, list[Volume]]
     areas: list[Areas]
     patches: dict[Modality, Tensor]
@@ -114,7 +114,8 @@ def pictures_of(pairs: PairSet, data: Path) -> Pictures:
     shown = {side: [pairs.read(data, name, side) for name in names] for side in TARGETS}
     patches = {side: projections([picture.values for picture in shown[side]]) for side in TARGETS}
     areas = [areas_of(picture.values) for picture in shown["ct"]]
-    return Pictures(pairs, contrasts.pop(), shown, areas, patches)
+    windows = [WINDOWS[name[:2]] for name in names]
+    return Pictures(pairs, contrasts.pop(), windows, shown, areas, patches)
 
 
 def score(model: Model, cases: Cases) -> Iterator[Row]:
@@ -159,8 +160,8 @@ def of_pictures(model: Model, pictures: Pictures) -> Iterator[Row]:
     for to in TARGETS:
         contrast = pictures.contrast if to == "mr" else None
         made = [
-            in_window(volume.values, to, model)
-            for volume in drawn(pictures.shown[OTHER[to]], model, to, contrast)
+            drawn([source], showing(model, window), to, contrast)[0].values
+            for source, window in zip(pictures.shown[OTHER[to]], pictures.windows, strict=True)
         ]
         found = []
         for image, truth, source, areas in zip(
@@ -202,10 +203,9 @@ def drawn(
     Args:
         places: slices that are translated; the others stay empty (default: all).
     """
-    bare = copy(model)
-    bare.description = replace(model.description, anatomy="other")
-    if contrast and model.description.network.told:
-        bare = Model(bare.description, model.generators, model.means, contrast=contrast)
+    description, told = replace(model.description, anatomy="other"), model.description.network.told
+    wanted = contrast if told else None
+    bare = Model(description, model.generators, model.means, contrast=wanted, window=model.window)
     seen = [frame(source, OTHER[to], model) for source in sources]
     if places is not None:
         seen = [replace(each, shown=np.intersect1d(each.shown, places)) for each in seen]

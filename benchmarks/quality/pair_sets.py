@@ -1,7 +1,7 @@
 """Sets of paired pictures that are scored, and the cases that may choose and that report.
 
 The folder of the data holds `paired-ct-mr/{CT,MRI}` and `paired-three/{CT,MRI-T1,MRI-T2}`, 8-bit PNG of 256 x
-256 pixels in the brain window. A case is a name's first two characters.
+256 pixels. A case is a name's first two characters; each has a window of its own.
 """
 
 from __future__ import annotations
@@ -12,14 +12,20 @@ from pathlib import Path
 from typing import Literal
 
 from medtranslate.config import Modality
-from medtranslate.config.types import Contrast
+from medtranslate.config.types import Contrast, Ends
 from medtranslate.io import Volume, read_volume
 
 WINDOW = (-20.0, 100.0)
-"""HU that are black and white in the pairs' CT."""
+"""HU that are black and white in the pictures that models of pictures learn from."""
 
 PICTURE_HU = (WINDOW[1] - WINDOW[0]) / 255, WINDOW[0]
 """Slope and offset from their grey values to HU."""
+
+WINDOWS: dict[str, Ends] = {
+    **{"16": (-5, 110), "20": (-5, 60), "28": (-20, 115), "32": (0, 95), "33": (-5, 80), "41": (5, 80)},
+    **{"71": (0, 85), "73": (5, 85), "74": (0, 85), "75": (5, 80), "76": (-5, 70), "77": (-10, 75)},
+}
+"""HU that are black and white in the CT of each case, to 5 HU, by `benchmarks.quality.windows`."""
 
 FOLDERS: dict[Modality, str] = {"ct": "CT", "mr": "MRI"}
 """Of a set with one MR contrast."""

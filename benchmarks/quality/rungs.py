@@ -23,10 +23,10 @@ from benchmarks.quality.pair_measures import (
     shifted,
     slice_measures,
 )
-from benchmarks.quality.pair_sets import PICTURE_HU, WINDOW, PairSet, Whose
+from benchmarks.quality.pair_sets import WINDOWS, PairSet, Whose
 from medtranslate.checkpoint import Model
 from medtranslate.config import Modality
-from medtranslate.config.types import Contrast
+from medtranslate.config.types import Contrast, Ends
 from medtranslate.evaluation.mean_image import mean_image
 from medtranslate.io import Volume
 from medtranslate.metrics import Values, head_mask, invented
@@ -81,12 +81,14 @@ def climb(
     models: dict[str, Model],
     like: Whose | None = None,
     bent: int = 0,
+    window: Ends | None = None,
 ) -> tuple[list[Values], dict[str, Rung]]:
     """Measure models and rungs on the pictures of a set; returns the truth and the rows.
 
     Args:
         like: ask for MR as bright as another picture, and whose; by default for a named contrast.
         bent: copies of each MR, shown otherwise, the mean of whose CT is a row.
+        window: HU that are black and white in every true CT (default: those of its case).
     """
     rungs: dict[str, Rung] = defaultdict(Rung)
     true = []
@@ -96,18 +98,19 @@ def climb(
         source, truth = (pairs.read(data, name, side) for side in (OTHER[to], to))
         mr, case = (source if to == "ct" else truth), name[:2]
         ct = (truth if to == "ct" else source).values
-        apart = fitting_move(in_window(translated(mr, first, "ct").values, "ct", first), ct)
+        told = {each: showing(model, window or WINDOWS[case]) for each, model in models.items()}
+        apart = fitting_move(translated(mr, next(iter(told.values())), "ct").values, ct)
         areas, head = areas_of(ct), head_mask([truth.values, source.values], [GREY, GREY])
         true.append(truth.values)
-        told, contrast = models, pairs.contrasts.get(case)
+        contrast = pairs.contrasts.get(case)
         if to == "mr" and like and (example := pairs.another(data, name, like)):
             other = pairs.read(data, example, "mr")
-            told, contrast = {each: told_like(model, other) for each, model in models.items()}, None
+            told, contrast = {each: told_like(model, other) for each, model in told.items()}, None
         made = images(source, truth.values, to, told, contrast, means.get(case))
         for rung, image in chain(
             made,
             placed(truth.values, to, apart),
-            of_bent(source, models, bent if to == "ct" else 0),
+            of_bent(source, told, bent if to == "ct" else 0),
         ):
             mask = head | invented(image, truth.values, GREY)
             found = slice_measures(
@@ -130,11 +133,11 @@ def images(
 ) -> Iterator[tuple[str, Values]]:
     """Yield the translations of a source and their rungs by name, [X, Y, 1] in grey values."""
     for name, model in models.items():
-        made = in_window(translated(source, model, to, contrast).values, to, model)
+        made = translated(source, model, to, contrast).values
         yield name, made
         for width in WIDTHS:
             yield f"{name}, blurred {width}", blurred(made, width)
-        yield f"{name}, mean", in_window(mean_image(source, model, to).values, to, model)
+        yield f"{name}, mean", mean_image(source, model, to).values
     if mean is not None:
         model = next(iter(models.values()))
         yield "mean of contrast", mean_image(source, with_mean(model, to, mean), to).values
@@ -161,46 +164,31 @@ def of_bent(source: Volume, models: dict[str, Model], count: int) -> Iterator[tu
     shown = [source.with_values((127.5 * (copy[0, 0, :, :, None] + 1)).numpy()) for copy in copies]
     for name, model in models.items() if count else ():
         made = [translated(each, model, "ct").values for each in shown]
-        yield f"{name}, mean of bent", in_window(np.mean(made, axis=0), "ct", model)
+        yield f"{name}, mean of bent", np.mean(made, axis=0)
 
 
 def translated(source: Volume, model: Model, to: Modality, contrast: Contrast | None = None) -> Volume:
     """Translate a volume, in a contrast if the model has a choice."""
-    return translate_volume(*asked(source, model, to, contrast), to)[0]
+    return translate_volume(source, asked(model, contrast), to)[0]
 
 
 def limits(source: Volume, model: Model, to: Modality, contrast: Contrast | None = None) -> Values:
-    """Map the error limits of the translation of a picture, in grey values of the pairs' window."""
-    made = sample_volume(*asked(source, model, to, contrast), to, limits=True).uncertainty
+    """Map the error limits of the translation of a picture, in grey values."""
+    made = sample_volume(source, asked(model, contrast), to, limits=True).uncertainty
     assert made is not None
-    black, white = shown_hu(model)
-    slope = 1.0 if to == "mr" else (white - black) / 255 / PICTURE_HU[0]
-    found: Values = (made.values * slope).astype(np.float32)
-    return found
+    return made.values
 
 
-def asked(source: Volume, model: Model, to: Modality, contrast: Contrast | None) -> tuple[Volume, Model]:
-    """Tell a picture of CT its HU, and a model that has a choice the contrast."""
-    if to == "mr" and source.is_picture and shown_hu(model) != WINDOW:
-        source = source.with_meta(hu=PICTURE_HU)
-    if contrast and model.description.network.told:
-        model = Model(model.description, model.generators, model.means, contrast=contrast)
-    return source, model
+def asked(model: Model, contrast: Contrast | None) -> Model:
+    """Tell a model that has a choice the contrast."""
+    if not (contrast and model.description.network.told):
+        return model
+    return Model(model.description, model.generators, model.means, contrast=contrast, window=model.window)
 
 
-def shown_hu(model: Model) -> tuple[float, float]:
-    """Return the HU that are black and white in a model's CT pictures."""
-    return model.description.scale.shown_window
-
-
-def in_window(grey: Values, to: Modality, model: Model) -> Values:
-    """Bring the grey values of a CT picture from the model's window to the pairs' own."""
-    black, white = shown_hu(model)
-    if to == "mr" or (black, white) == WINDOW:
-        return grey
-    slope, offset = PICTURE_HU
-    made: Values = ((grey * (white - black) / 255 + black - offset) / slope).clip(*GREY).astype(np.float32)
-    return made
+def showing(model: Model, window: Ends) -> Model:
+    """Tell a model the window of the pictures of CT."""
+    return Model(model.description, model.generators, model.means, window=window)
 
 
 def means_of_contrasts(pairs: PairSet, data: Path, names: list[str], model: Model) -> dict[str, Tensor]:
@@ -225,7 +213,7 @@ def means_of_contrasts(pairs: PairSet, data: Path, names: list[str], model: Mode
 
 def with_mean(model: Model, to: Modality, mean: Tensor) -> Model:
     """Put a mean slice in place of the model's own."""
-    return Model(model.description, model.generators, {to: mean})
+    return Model(model.description, model.generators, {to: mean}, window=model.window)
 
 
 def projections(slices: Sequence[Values]) -> Tensor:

@@ -4,6 +4,7 @@
 
 DATA is the folder of `pair_sets`. `choosing` cases choose settings; `reporting` cases are looked at last.
 --like patient asks for MR as bright as another picture of the patient, --like site as one of another patient.
+Each case's CT has its own window (`pair_sets.WINDOWS`), in which translations are compared.
 --every 4 measures every fourth picture. --sheet draws pictures of each case; most pairs may not be shown.
 --heads measures whole heads (`head_volumes`). --labels FILE ... measures heads from label maps in T1, T2,
 FLAIR and PD; the models should not have seen them.
@@ -25,7 +26,7 @@ Columns are means over pictures. The CSV has intervals (95 % of a bootstrap over
 
 MAE, SSIM         masked, profile `image`, of 255 over the pair's window
 matched           MAE with the truth's histogram, which parts anatomy from contrast
-bone              Dice of 235 and more
+bone              Dice of 235 and more, from 55 to 105 HU on by the case's window
 aligned           MAE and bone after the shift and scale that fit bone best; MR is moved as its CT has to be
 fluid, truth      fluid less brain, in grey values; the areas are those of the true CT
 fluid Dice        overlap of dark parts inside the skull
@@ -56,8 +57,9 @@ from benchmarks.quality.rungs import Rung, climb, projections
 from benchmarks.quality.tables import Row, table, write
 from medtranslate.checkpoint import Model, load_model
 from medtranslate.config import Modality
-from medtranslate.config.types import Contrast
+from medtranslate.config.types import Contrast, Ends
 from medtranslate.metrics import Values
+from medtranslate.translation.picture_window import ends_of
 
 COLUMNS = (
     "mae",
@@ -89,6 +91,9 @@ def main() -> None:
     parser.add_argument(
         "--like", choices=("patient", "site"), help="meet the contrast of another picture: whose"
     )
+    parser.add_argument(
+        "--window", type=float, nargs=2, help="level and width of all pairs' CT, in place of each case's own"
+    )
     parser.add_argument("--bent", type=int, default=0, help="copies of an MR that are shown otherwise")
     parser.add_argument("--every", type=int, default=1, help="measure every n-th picture or slice")
     parser.add_argument("--csv", type=Path, help="write the rows, with intervals")
@@ -98,7 +103,8 @@ def main() -> None:
         parser.error("give --cases choosing, --cases reporting, --heads, --labels FILE, or several")
     board = Board({name: load_model(name, torch.device("cpu")) for name in options.model})
     if options.cases:
-        of_pictures(board, options.data, options.cases, options.every, options.like, options.bent)
+        window = ends_of(options.window, None)
+        of_pictures(board, options.data, options.cases, options.every, options.like, options.bent, window)
     if options.heads:
         of_heads(board, heads(options.data), options.every)
     if options.labels:
@@ -137,7 +143,15 @@ class Board:
         self.rows += [{"set": name, "row": row, **values} for row, values in found.items()]
 
 
-def of_pictures(board: Board, data: Path, use: str, every: int, like: Whose | None, bent: int) -> None:
+def of_pictures(
+    board: Board,
+    data: Path,
+    use: str,
+    every: int,
+    like: Whose | None = None,
+    bent: int = 0,
+    window: Ends | None = None,
+) -> None:
     """Measure the pairs of pictures."""
     for pairs in PAIR_SETS:
         names = pairs.names(data, use, every)
@@ -145,7 +159,7 @@ def of_pictures(board: Board, data: Path, use: str, every: int, like: Whose | No
             print(f"\n**{pairs.name}**: no pictures in {data / pairs.folder}")
             continue
         for to in TARGETS:
-            truth, rungs = climb(pairs, data, names, to, board.models, like, bent)
+            truth, rungs = climb(pairs, data, names, to, board.models, like, bent, window)
             board.add(f"{pairs.name}, {use}", to, truth, rungs, [name[:2] for name in names])
 
 

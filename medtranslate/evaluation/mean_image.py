@@ -25,7 +25,7 @@ def mean_image(source: Volume, model: Model, to: Modality) -> Volume:
     Raises:
         InputRefused: no head is found.
     """
-    means = _MeanModel(model.description, model.generators, model.means)
+    means = _MeanModel(model.description, model.generators, model.means, window=model.window)
     return translate_volume(source, means, to)[0]
 
 

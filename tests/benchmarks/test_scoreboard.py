@@ -29,10 +29,10 @@ from benchmarks.quality.pair_measures import (
     gradient_correlation,
     slice_measures,
 )
-from benchmarks.quality.pair_sets import PAIR_SETS, PairSet, Whose
-from benchmarks.quality.rungs import WIDTHS, in_window, means_of_contrasts, translated
+from benchmarks.quality.pair_sets import PAIR_SETS, WINDOWS, PairSet, Whose
+from benchmarks.quality.rungs import WIDTHS, means_of_contrasts, showing, translated
 from medtranslate.checkpoint import Model, load_model
-from medtranslate.config import Contrast, Modality, ScaleSettings
+from medtranslate.config import Contrast, Modality
 from medtranslate.evaluation.calibration_pairs import find_pairs, read_pair
 from medtranslate.metrics import Values
 from medtranslate.model import Generators
@@ -157,17 +157,15 @@ def test_matching_takes_the_contrast_out_of_the_error() -> None:
     assert found["mae matched"] < 0.2 < found["mae"]
 
 
-def test_a_model_of_other_hu_is_windowed(model: Model) -> None:
-    grey = np.float32([0, 100, 255])
-    assert in_window(grey, "ct", model) == pytest.approx(grey, abs=1e-3)
-    wide = Model(
-        replace(model.description, scale=ScaleSettings(ct_window=(-1000.0, 2000.0))),
-        model.generators,
-        model.means,
+def test_translations_are_compared_in_the_window_of_the_case(data: Path, model: Model) -> None:
+    source = PAIR_SETS[0].read(data, "16001.png", "mr")
+    wide, narrow = (
+        translated(source, showing(model, window), "ct").values.astype(float)
+        for window in ((-20.0, 100.0), (0.0, 80.0))
     )
-    # 85 is 0 HU, which is 42.5 in the brain window.
-    assert in_window(np.float32([0, 85, 255]), "ct", wide) == pytest.approx([0, 42.5, 255], abs=0.1)
-    assert in_window(grey, "mr", wide) is grey
+    assert np.ptp(wide) > 50
+    assert narrow == pytest.approx(((wide * 120 / 255 - 20) * 255 / 80).clip(0, 255), abs=0.1)
+    assert {case for pairs in PAIR_SETS for cases in pairs.cases.values() for case in cases} == set(WINDOWS)
 
 
 def test_a_model_with_a_choice_is_asked_for_the_contrast(data: Path, model: Model) -> None:

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from PIL import Image
+
+from benchmarks.quality import windows
+from benchmarks.quality.windows import BRAIN_HU, FLUID_HU, greys_of, measured, window_of
+
+Picture = NDArray[np.float32]
+
+
+def slice_of(black: float, white: float, ventricle: int, seed: int = 0, size: int = 128) -> Picture:
+    """Head with a skull, brain and two ventricles of half a width in pixels, shown as a viewer does."""
+    x, y = np.meshgrid(*(np.arange(size) - size / 2,) * 2)
+    away = np.hypot(x, y)
+    hu = np.where(away < 58, 1000.0, -1000.0)
+    hu[away < 54] = BRAIN_HU
+    for side in (-14, 14):
+        hu[(np.abs(x - side) < ventricle) & (np.abs(y) < 20)] = FLUID_HU
+    hu += np.random.default_rng(seed).normal(0, 3, hu.shape)
+    return np.rint(((hu - black) / (white - black)).clip(0, 1) * 255).astype(np.float32)
+
+
+@settings(deadline=None, max_examples=30)
+@given(level=st.floats(30, 50), width=st.floats(70, 160), seed=st.integers(0, 99))
+def test_the_window_of_a_picture_is_found(level: float, width: float, seed: int) -> None:
+    black, white = level - width / 2, level + width / 2
+    assume(black < FLUID_HU - 6)  # where noise cuts no fluid
+    found = window_of(measured(slice_of(black, white, 8, seed + at) for at in range(3)))
+    assert found == pytest.approx((black, white), abs=0.06 * width)
+
+
+def test_a_slice_without_wide_fluid_says_nothing() -> None:
+    assert greys_of(slice_of(-20, 100, 2)) is None
+    assert greys_of(np.zeros((64, 64), np.float32)) is None
+
+
+def test_thin_fluid_in_other_slices_does_not_widen_the_window() -> None:
+    wide = [slice_of(0, 80, 8, at) for at in range(4)]
+    blurred = [0.5 * each + 0.5 * slice_of(0, 80, 0, 9) for each in wide[:3]]
+    assert window_of(measured([*wide, *blurred])) == pytest.approx((0, 80), abs=6)
+
+
+def test_rows_of_two_cases_and_of_a_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for name, ends in {"16001": (0, 80), "20001": (-20, 100), "ct1": (0, 80)}.items():
+        Image.fromarray(slice_of(*ends, ventricle=8).astype(np.uint8)).save(folder / f"{name}.png")
+    Image.fromarray(slice_of(0, 80, 1).astype(np.uint8)).save(folder / "33001.png")
+    monkeypatch.setattr("sys.argv", ["windows", str(folder)])
+    windows.main()
+    rows = [line.split("|")[1:-1] for line in capsys.readouterr().out.splitlines()[2:]]
+    found = {row[0].strip().rpartition(", ")[2]: [cell.strip() for cell in row[1:]] for row in rows}
+    assert set(found) == {"16", "20", "33", folder.name}
+    assert float(found["16"][-1]) == pytest.approx(80, abs=5)
+    assert float(found["20"][-1]) == pytest.approx(120, abs=7)
+    assert found["33"][0] == "0"
