@@ -4,7 +4,9 @@
 
 A picture rarely names its window, and a viewer's own is often that of the brain, 40 of level and 80 of width.
 Brain and the middle of wide ventricles have known HU, so their grey values tell the HU of black and white.
-Fluid that is nearly black, and so cut by the window, makes it seem wider. Each row is a case, the first two characters of a name; a folder whose names begin otherwise is one row.
+Fluid that is nearly black, and so cut by the window, makes it seem wider.
+
+Each row is a case, the first two characters of a name; a folder whose names begin otherwise is one row.
 """
 
 from __future__ import annotations
