@@ -33,6 +33,7 @@ from .regions import Region as Region
 from .regions import Regions as Regions
 from .regions import read_regions as read_regions
 from .translation import NO_HEAD as NO_HEAD
+from .translation import OTHER_WINDOW as OTHER_WINDOW
 from .translation import SYNTHETIC as SYNTHETIC
 from .translation import WINDOWED as WINDOWED
 from .translation import Conversion as Conversion

@@ -122,6 +122,12 @@ SYNTHETIC = (
 )
 """Warning of a translation of a file that says so."""
 
+OTHER_WINDOW = (
+    "the CT picture seems to have another window: with black at {:g} HU and white at {:g} HU, its brain and"
+    " fluid are not those of a head; give --window LEVEL WIDTH, often 40 80"
+)
+"""Warning of an MR that is made of a CT picture."""
+
 WINDOWED = "windowed, not for dose"
 """Warning of every CT of a model whose range does not reach from air to bone."""
 

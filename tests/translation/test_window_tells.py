@@ -10,7 +10,17 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.quality import windows
-from benchmarks.quality.windows import BRAIN_HU, FLUID_HU, greys_of, measured, window_of
+from medtranslate.config import TranslateSettings
+from medtranslate.io import Meta, Volume
+from medtranslate.translation import translate
+from medtranslate.translation.window_tells import (
+    BRAIN_HU,
+    FLUID_HU,
+    greys_of,
+    greys_of_each,
+    seems_other,
+    window_of,
+)
 
 Picture = NDArray[np.float32]
 
@@ -32,7 +42,7 @@ def slice_of(black: float, white: float, ventricle: int, seed: int = 0, size: in
 def test_the_window_of_a_picture_is_found(level: float, width: float, seed: int) -> None:
     black, white = level - width / 2, level + width / 2
     assume(black < FLUID_HU - 6)  # where noise cuts no fluid
-    found = window_of(measured(slice_of(black, white, 8, seed + at) for at in range(3)))
+    found = window_of(greys_of_each(slice_of(black, white, 8, seed + at) for at in range(3)))
     assert found == pytest.approx((black, white), abs=0.06 * width)
 
 
@@ -44,7 +54,7 @@ def test_a_slice_without_wide_fluid_says_nothing() -> None:
 def test_thin_fluid_in_other_slices_does_not_widen_the_window() -> None:
     wide = [slice_of(0, 80, 8, at) for at in range(4)]
     blurred = [0.5 * each + 0.5 * slice_of(0, 80, 0, 9) for each in wide[:3]]
-    assert window_of(measured([*wide, *blurred])) == pytest.approx((0, 80), abs=6)
+    assert window_of(greys_of_each([*wide, *blurred])) == pytest.approx((0, 80), abs=6)
 
 
 def test_rows_of_two_cases_and_of_a_folder(
@@ -61,5 +71,38 @@ def test_rows_of_two_cases_and_of_a_folder(
     found = {row[0].strip().rpartition(", ")[2]: [cell.strip() for cell in row[1:]] for row in rows}
     assert set(found) == {"16", "20", "33", folder.name}
     assert float(found["16"][-1]) == pytest.approx(80, abs=5)
+    assert [found[case][1] for case in ("16", "20")] == ["1", "0"]
     assert float(found["20"][-1]) == pytest.approx(120, abs=7)
     assert found["33"][0] == "0"
+
+
+@pytest.mark.parametrize("ends", [(0, 80), (5, 85), (-5, 70)])
+def test_a_narrower_window_than_it_is_taken_for_is_noticed(ends: tuple[float, float]) -> None:
+    shown = Volume(slice_of(*ends, ventricle=8)[:, :, None], np.eye(4), Meta(levels=255))
+    assert seems_other(shown, (-20, 100))
+    assert not seems_other(shown, ends)
+    deep = Volume(shown.values * 257, np.eye(4), Meta(levels=65535))
+    assert seems_other(deep, (-20, 100))
+    large = Volume(np.kron(shown.values, np.ones((5, 5, 1), np.float32)), np.eye(4), Meta(levels=255))
+    assert seems_other(large, (-20, 100))
+    assert not seems_other(large, ends)
+
+
+def test_a_translation_warns_of_another_window(tmp_path: Path, small_model: Path) -> None:
+    Image.fromarray(slice_of(0, 80, ventricle=8).astype(np.uint8)).save(tmp_path / "ct.png")
+
+    def warnings(window: tuple[float, float] | None) -> list[str]:
+        chosen = TranslateSettings(
+            input=tmp_path / "ct.png",
+            output=tmp_path / "mr.png",
+            to="mr",
+            model=str(small_model),
+            window=window,
+            device="cpu",
+            overwrite=True,
+        )
+        (record,) = translate(chosen, quiet=True)
+        return [each for each in record.warnings if "--window LEVEL WIDTH" in each]
+
+    assert ["black at -20 HU and white at 100 HU" in each for each in warnings(None)] == [True]
+    assert warnings((40, 80)) == []
