@@ -4,7 +4,7 @@
 
 A picture rarely names its window, and a viewer's own is often that of the brain, 40 of level and 80 of width.
 Brain and the middle of wide ventricles have known HU, so their grey values tell the HU of black and white
-(`medtranslate.translation.window_tells`). *Other* are slices of which `translate` warns, if they are taken
+(`medtranslate.metrics.window_tells`). *Other* are slices of which `translate` warns, if they are taken
 for a level of 40 and a width of 120.
 
 Each row is a case, the first two characters of a name; a folder whose names begin otherwise is one row.
@@ -19,7 +19,7 @@ from pathlib import Path
 
 from benchmarks.quality.pair_sets import WINDOW
 from medtranslate.io import list_pictures, read_volume
-from medtranslate.translation.window_tells import greys_of_each, pooled, seems_other, window_of
+from medtranslate.metrics.window_tells import greys_of_each, pooled, seems_other, window_of
 
 
 def main() -> None:
@@ -31,7 +31,7 @@ def main() -> None:
         for case, paths in cases_of(list_pictures(folder)).items():
             pictures = [read_volume(path, modality="ct") for path in paths]
             found = greys_of_each(picture.values[:, :, 0] for picture in pictures)
-            other = sum(seems_other(picture, WINDOW) for picture in pictures)
+            other = sum(seems_other(picture.values, 255, WINDOW) for picture in pictures)
             cells = [f"{folder.parent.name}, {case}", len(found), other]
             if found:
                 (black, white), greys = window_of(found), pooled(found)

@@ -23,6 +23,7 @@ from medtranslate.evaluation.rules import (
     seen_range,
     warn_constant,
     warn_outside,
+    warn_window,
 )
 from medtranslate.evaluation.suspicions import say_uncovered, say_unit, warn_uncovered
 from medtranslate.geometry import Floats
@@ -161,7 +162,11 @@ def prepare(
         declared=declared_range(rules, reference.meta.levels, model),
         source_levels=levels_range(source),
         notes=notes,
-        warnings=[*_gathered(volumes, translation), *warn_uncovered(aligned.uncovered)],
+        warnings=[
+            *_gathered(volumes, translation),
+            *warn_uncovered(aligned.uncovered),
+            *warn_window(volumes["reference"], translation),
+        ],
         suspicions=say_uncovered(aligned.uncovered),
         unclipped=arrays["reference"],
         mask=np.broadcast_to(np.True_, reference.shape),

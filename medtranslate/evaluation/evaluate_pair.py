@@ -72,7 +72,8 @@ def score_paths(
         raise SettingsError(f"--model {settings.model}: made CT or MR? It is not recorded; add --modality")
     if "source" in aligned.volumes and (translation or model):
         try:
-            mean = to_axial(_mean_image(read["source"], model, to))
+            window = translation.window if translation else None
+            mean = to_axial(_mean_image(read["source"], model, to, window))
             aligned = replace(aligned, volumes={**aligned.volumes, "mean_image": mean})
         except InputRefused as reason:
             warnings.append(f"mean image not scored: {reason}")
@@ -132,7 +133,9 @@ class ModelFolder:
     description: Description
 
 
-def _mean_image(source: Volume, model: ModelFolder | None, to: Modality | None) -> Volume:
+def _mean_image(
+    source: Volume, model: ModelFolder | None, to: Modality | None, window: tuple[float, float] | None
+) -> Volume:
     """Make the mean image of a model; nothing else reads its weights.
 
     Raises:
@@ -142,7 +145,7 @@ def _mean_image(source: Volume, model: ModelFolder | None, to: Modality | None) 
         raise InputRefused("the model that made the prediction is not at hand; name it with --model")
     from medtranslate.evaluation.mean_image import mean_image  # and torch with it
 
-    return mean_image(source, _load(model.folder, model.description.sha256), to)
+    return mean_image(source, _load(model.folder, model.description.sha256), to, window)
 
 
 def _target(volumes: Mapping[str, Volume], translation: Translation | None) -> Modality | None:

@@ -11,7 +11,9 @@ from medtranslate.networks import Generated, Posterior
 from medtranslate.translation import translate_volume
 
 
-def mean_image(source: Volume, model: Model, to: Modality) -> Volume:
+def mean_image(
+    source: Volume, model: Model, to: Modality, window: tuple[float, float] | None = None
+) -> Volume:
     """Put the model's mean training slice into every slice of the source's head, on the source's grid.
 
     It knows where a head lies in its frame and nothing else. Framing, scale and layout are those of a
@@ -21,11 +23,12 @@ def mean_image(source: Volume, model: Model, to: Modality) -> Volume:
         source: in physical units.
         model: its mean slices and its scale are used, its networks are not.
         to: target modality.
+        window: HU that are black and white in CT pictures (default: the model's).
 
     Raises:
         InputRefused: no head is found.
     """
-    means = _MeanModel(model.description, model.generators, model.means, window=model.window)
+    means = _MeanModel(model.description, model.generators, model.means, window=window or model.window)
     return translate_volume(source, means, to)[0]
 
 

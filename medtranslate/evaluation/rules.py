@@ -23,6 +23,7 @@ from medtranslate.metrics import (
     onto_range,
     percentile_range,
 )
+from medtranslate.metrics.window_tells import seems_other
 from medtranslate.records import Densities, ModelInfo, Scores, Translation
 
 PILED_UP = 0.01
@@ -235,6 +236,19 @@ def warn_source(source: Volume | None, translation: Translation | None) -> list[
         f"source ({source.name}): is not the volume that was translated (SHA-256 {found[:12]}..., recorded"
         f" {recorded[:12]}...), so the scores of doing nothing are not those of this translation; give the"
         " one that was"
+    ]
+
+
+def warn_window(reference: Volume, translation: Translation | None) -> list[str]:
+    """Warn of a CT picture whose brain and fluid tell another window than that of its translation."""
+    if not (translation and translation.window and translation.model.to == "ct" and reference.meta.levels):
+        return []
+    if not seems_other(reference.values, reference.meta.levels, translation.window):
+        return []
+    black, white = translation.window
+    return [
+        "the reference seems to have another window than the prediction, whose black and white are"
+        f" {black:g} and {white:g} HU; translate with --window LEVEL WIDTH of the reference, often 40 80"
     ]
 
 

@@ -23,6 +23,7 @@ from medtranslate.device import free_memory
 from medtranslate.gate import judge, look
 from medtranslate.io import Volume
 from medtranslate.io.layout import to_axial
+from medtranslate.metrics.window_tells import seems_other
 from medtranslate.modality import OTHER
 from medtranslate.networks import Posterior
 from medtranslate.records import NO_HEAD, OTHER_WINDOW, SYNTHETIC, WINDOWED, Translation
@@ -31,7 +32,6 @@ from medtranslate.translation.air import Outline, examine, find_outline, settle
 from medtranslate.translation.contrast import LOOKED_AT, seen_contrast
 from medtranslate.translation.framed import Floats, Framed, Places, frame
 from medtranslate.translation.uncertainty import finish_map, uncertain
-from medtranslate.translation.window_tells import seems_other
 
 PIXELS = {"cpu": 2**18, "cuda": 2**22}
 """Pixels of a pass that keep a device busy. With more, a CPU becomes slower: they leave its caches."""
@@ -279,9 +279,10 @@ def warned(seen: Framed, to: Modality, model: Model) -> list[str]:
     """List what the reader says of the source, and what is wrong with any translation of it by this model."""
     meta, (lower, upper) = seen.axial.meta, model.description.scale.ct_window
     found = [*meta.warnings, *([SYNTHETIC] if meta.synthetic else [])]
-    if to == "mr" and seen.source.is_picture and meta.hu is None:
+    if to == "mr" and meta.levels and meta.hu is None:
         window = model.scale.shown_window
-        found += [OTHER_WINDOW.format(*window)] if seems_other(to_axial(seen.source), window) else []
+        shown = to_axial(seen.source).values
+        found += [OTHER_WINDOW.format(*window)] if seems_other(shown, meta.levels, window) else []
     if to == "ct" and (lower > -1000 or upper < 1000):
         found.append(f"CT values are limited to {lower:g} to {upper:g} HU: {WINDOWED}")
     return found if model.description.anatomy == "head" else [*found, NO_HEAD]

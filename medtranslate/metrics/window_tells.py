@@ -9,9 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from medtranslate.config.types import Ends
-from medtranslate.io import Volume
-
 BRAIN_HU, FLUID_HU = 33.6, 9.1
 """HU of brain and of wide fluid by `greys_of`, in 374 published slices of level 40 and width 120."""
 
@@ -35,25 +32,24 @@ class Greys:
     brain: float
     fluid: float
 
-    def in_hu(self, window: Ends) -> Greys:
+    def in_hu(self, window: tuple[float, float]) -> Greys:
         """Convert both to HU, for the HU of black and white."""
         black, white = window
         slope = (white - black) / 255
         return Greys(black + slope * self.brain, black + slope * self.fluid)
 
 
-def seems_other(picture: Volume, window: Ends) -> bool:
+def seems_other(grey: NDArray[np.float32], levels: int, window: tuple[float, float]) -> bool:
     """Return True for a CT picture whose fluid and brain cannot have the HU that its window gives.
 
     It is True of 3 of 431 published slices that have the window, and of 79 of 127 that have others
     (`benchmarks.quality.windows`).
 
     Args:
-        picture: [X, Y, Z], axial, of grey values from 0 to `levels`.
-        window: HU of its black and white.
+        grey: axial slices [X, Y, Z] of grey values from 0 to `levels`.
+        window: HU of black and white.
     """
-    levels = float(picture.meta.levels or 0)
-    measured = greys_of_each(np.moveaxis(picture.values, 2, 0) * np.float32(255 / levels))
+    measured = greys_of_each(np.moveaxis(grey, 2, 0) * np.float32(255 / levels))
     if not measured:
         return False
     found = pooled(measured).in_hu(window)
@@ -91,7 +87,7 @@ def pooled(slices: Sequence[Greys]) -> Greys:
     return Greys(brain, brain - float(np.quantile([each.brain - each.fluid for each in slices], _SHARE)))
 
 
-def window_of(slices: Sequence[Greys]) -> Ends:
+def window_of(slices: Sequence[Greys]) -> tuple[float, float]:
     """Find the HU of black and white in slices of a head.
 
     Fluid that is nearly black, and so cut by the window, makes it seem wider.

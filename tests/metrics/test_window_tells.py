@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.quality import windows
+from medtranslate import load, read
 from medtranslate.config import TranslateSettings
-from medtranslate.io import Meta, Volume
-from medtranslate.translation import translate
-from medtranslate.translation.window_tells import (
+from medtranslate.evaluation import score_pair
+from medtranslate.metrics.window_tells import (
     BRAIN_HU,
     FLUID_HU,
     greys_of,
@@ -21,6 +21,7 @@ from medtranslate.translation.window_tells import (
     seems_other,
     window_of,
 )
+from medtranslate.translation import translate
 
 Picture = NDArray[np.float32]
 
@@ -78,14 +79,11 @@ def test_rows_of_two_cases_and_of_a_folder(
 
 @pytest.mark.parametrize("ends", [(0, 80), (5, 85), (-5, 70)])
 def test_a_narrower_window_than_it_is_taken_for_is_noticed(ends: tuple[float, float]) -> None:
-    shown = Volume(slice_of(*ends, ventricle=8)[:, :, None], np.eye(4), Meta(levels=255))
-    assert seems_other(shown, (-20, 100))
-    assert not seems_other(shown, ends)
-    deep = Volume(shown.values * 257, np.eye(4), Meta(levels=65535))
-    assert seems_other(deep, (-20, 100))
-    large = Volume(np.kron(shown.values, np.ones((5, 5, 1), np.float32)), np.eye(4), Meta(levels=255))
-    assert seems_other(large, (-20, 100))
-    assert not seems_other(large, ends)
+    shown = slice_of(*ends, ventricle=8)[:, :, None]
+    large = np.kron(shown, np.ones((5, 5, 1), np.float32))
+    for grey, levels in ((shown, 255), (shown * 257, 65535), (large, 255)):
+        assert seems_other(grey, levels, (-20, 100))
+        assert not seems_other(grey, levels, ends)
 
 
 def test_a_translation_warns_of_another_window(tmp_path: Path, small_model: Path) -> None:
@@ -105,4 +103,21 @@ def test_a_translation_warns_of_another_window(tmp_path: Path, small_model: Path
         return [each for each in record.warnings if "--window LEVEL WIDTH" in each]
 
     assert ["black at -20 HU and white at 100 HU" in each for each in warnings(None)] == [True]
+    assert warnings((40, 80)) == []
+
+
+def test_scores_beside_a_reference_of_another_window_have_a_warning(
+    tmp_path: Path, small_model: Path
+) -> None:
+    mr = 230 - slice_of(-20, 100, ventricle=8)
+    Image.fromarray(np.where(mr > 200, 0, mr).astype(np.uint8)).save(tmp_path / "mr.png")
+    Image.fromarray(slice_of(0, 80, ventricle=8).astype(np.uint8)).save(tmp_path / "ct.png")
+    reference = read(tmp_path / "ct.png", modality="ct")
+
+    def warnings(window: tuple[float, float] | None) -> list[str]:
+        made = load(small_model, to="ct", window=window).translate(read(tmp_path / "mr.png", modality="mr"))
+        result = score_pair(made.volume, reference, translation=made.record)
+        return [each for each in result.warnings if "another window than the prediction" in each]
+
+    assert ["black and white are -20 and 100 HU" in each for each in warnings(None)] == [True]
     assert warnings((40, 80)) == []
