@@ -58,7 +58,7 @@ class TranslateSettings:
     picture_hu: Rare[PictureHU | None] = None
     """Slope and offset from grey values of CT pictures to HU, such as 1 -1024 for pictures of HU + 1024
     (default: black to white is the window of the model)."""
-    window: Rare[tuple[float, Annotated[float, Field(gt=0)]] | None] = None
+    window: tuple[float, Annotated[float, Field(gt=0)]] | None = None
     """Level and width in HU of CT pictures, read or written, such as 40 80 (default: those of the model)."""
     regrid: bool = False
     """Resample tilted, uneven or sheared slices onto a regular grid, which most formats need."""
