@@ -1,14 +1,12 @@
 """Shows the known faults of the shipped model: a picture and a number for each.
 
     python -m benchmarks.quality.faults DATA docs/images/brain-2d-faults.png
-    python -m benchmarks.quality.faults DATA faults.png --pairs PAIRS --cases 71 73
     python -m benchmarks.quality.faults DATA faults.png --typical SERIES --both docs/images/brain-2d.png
 
 DATA holds `nifti/t1-template.nii.gz` and `nifti/ct-template-hu.nii.gz`, population templates of T1 and CT on
 one grid. The other cases are digital heads, whose truth is known. Cases and slices are chosen to show the
 fault; FLAIR and PD are the worst of the slices that are drawn. The numbers are printed as a Markdown table.
-With --pairs, pictures in PAIRS/CT and PAIRS/MRI are measured, too, and not shown. --both draws the preview of
-a translated series beside the bleeding.
+--both draws the preview of a translated series beside the bleeding.
 
 Fluid is what in the true CT, smoothed, is 9 HU darker than the median within the skull; brain is the rest.
 """
@@ -80,8 +78,6 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("picture", type=Path, help="PNG")
     parser.add_argument("--model", default="brain-2d")
-    parser.add_argument("--pairs", type=Path)
-    parser.add_argument("--cases", nargs="*", default=[], help="of the pairs: first letters of their names")
     parser.add_argument("--typical", type=Path, help="an MR that is translated to CT")
     parser.add_argument("--both", type=Path, help="PNG of its preview and of the bleeding")
     options = parser.parse_args()
@@ -96,10 +92,6 @@ def main() -> None:
     print("| | measured | translation | truth |\n| --- | --- | --- | --- |")
     for case in cases:
         print(f"| {case.name} | {case.said} | {case.made:.1f} | {case.true:.1f} |")
-    for name in options.cases:
-        found = list(pictures(options.pairs, name, model))
-        made, true = (np.mean(values) for values in zip(*found, strict=True))
-        print(f"| {name}, {len(found)} slices | fluid less brain in HU | {made:.1f} | {true:.1f} |")
     draw(cases).savefig(options.picture, dpi=100)
     if options.typical and options.both:
         bled = next(case for case in cases if case.name.startswith("bleeding"))
@@ -188,20 +180,6 @@ def to_mr(model: Model) -> Case:
         plane_of(true, index, *scale.mr_range),
     )
     return Case("CT to MR", planes, "grey less white matter in units of 1000", *apart)
-
-
-def pictures(pairs: Path, case: str, model: Model) -> Iterator[tuple[float, float]]:
-    """Measure fluid less brain of translation and truth, for each slice of a case that shows fluid."""
-    low, high = model.description.scale.shown_window
-    for path in sorted((pairs / "CT").glob(f"{case}*")):
-        source = read_volume(pairs / "MRI" / path.name, modality="mr")
-        made = translate_volume(source, model, "ct")[0]
-        values, truth = (
-            low + volume.values[:, :, 0] * (high - low) / 255 for volume in (made, read_volume(path))
-        )
-        fluid, brain = fluid_and_brain(truth, 1.0)
-        if fluid.sum() > LEAST_MM2:
-            yield less(values, fluid, brain), less(truth, fluid, brain)
 
 
 def fluid_and_brain(truth: Plane, pixel_mm: float) -> tuple[Voxels, Voxels]:
