@@ -125,18 +125,19 @@ def _each(
     """Results by name, as they come; by default in several processes if the first says it is worth it."""
     waiting, workers = list(left.items()), settings.workers
     if workers is None and waiting:
-        started = time.monotonic()
-        yield waiting[0][0], _attempt(settings, pages, waiting.pop(0))
+        started, first = time.monotonic(), waiting.pop(0)
+        yield first[0], _attempt(settings, pages, first)
         if len(waiting) * (time.monotonic() - started) < WORTH_SECONDS:
             workers = 1
     workers = min(workers or cores(), len(waiting))
     if workers <= 1:
         yield from ((pair[0], _attempt(settings, pages, pair)) for pair in waiting)
         return
-    for (name, _), result in crew(partial(_begin, settings, pages), iter(waiting), workers):
-        if isinstance(result, Exception):
-            raise result
-        yield name, result or _LOST
+    with closing(crew(partial(_begin, settings, pages), iter(waiting), workers)) as results:
+        for (name, _), result in results:
+            if isinstance(result, Exception):
+                raise result
+            yield name, result or _LOST
 
 
 def _begin(settings: EvaluateSettings, pages: Path, number: int) -> Serve[tuple[str, Paths], _Scored]:

@@ -75,9 +75,9 @@ def greys_of(grey: NDArray[np.float32]) -> Greys | None:
         return None
     darkest = float(np.percentile(smooth[dark], 5))
     depth = ndimage.distance_transform_edt(inside & (smooth < (darkest + middle) / 2))
-    if depth.max() < _HALF_WIDTH:
-        return None
     brain = inside & (np.abs(smooth - middle) < _WITHIN)
+    if depth.max() < _HALF_WIDTH or not brain.any():
+        return None
     return Greys(float(np.median(grey[brain])), float(grey[depth >= _MIDDLE * depth.max()].mean()))
 
 

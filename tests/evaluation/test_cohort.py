@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +26,7 @@ from medtranslate.evaluation.cohort import journal_path
 from medtranslate.records import Cohort, Evaluation, read_result
 
 NAMES = [f"slice-{k}" for k in range(6)]
+Crew = Generator[tuple[Any, Any], None, None]
 
 
 def picture(seed: int) -> NDArray[np.uint8]:
@@ -98,7 +99,7 @@ def interrupt_after(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_pair_that_ends_its_processes_is_in_no_mean_and_the_others_are_scored(
     settings: Callable[..., EvaluateSettings], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def crew(begin: Callable[[int], Any], pairs: Iterator[Any], workers: int) -> Iterator[tuple[Any, Any]]:
+    def crew(begin: Callable[[int], Any], pairs: Iterator[Any], workers: int) -> Crew:
         yield next(pairs), None
         tasks = [*pairs]
         yield from zip(tasks, begin(0)(iter(tasks)), strict=True)
@@ -116,7 +117,7 @@ def test_a_full_disk_in_a_process_ends_the_evaluation(
     def full(*args: object) -> None:
         raise DiskFull(f"{tmp_path}: no space is left")
 
-    def crew(begin: Callable[[int], Any], pairs: Iterator[Any], workers: int) -> Iterator[tuple[Any, Any]]:
+    def crew(begin: Callable[[int], Any], pairs: Iterator[Any], workers: int) -> Crew:
         tasks = [*pairs]
         yield from zip(tasks, begin(0)(iter(tasks)), strict=True)
 

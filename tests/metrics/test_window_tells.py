@@ -8,6 +8,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
+from scipy import ndimage
 
 from benchmarks.quality import windows
 from medtranslate import load, read
@@ -45,6 +46,19 @@ def test_the_window_of_a_picture_is_found(level: float, width: float, seed: int)
     assume(black < FLUID_HU - 6)  # where noise cuts no fluid
     found = window_of(greys_of_each(slice_of(black, white, 8, seed + at) for at in range(3)))
     assert found == pytest.approx((black, white), abs=0.06 * width)
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    seed=st.integers(0, 999),
+    sides=st.tuples(st.integers(1, 300), st.integers(1, 300)),
+    sigma=st.sampled_from([0.0, 3.0, 20.0]),
+)
+def test_any_picture_is_measured_or_not_without_a_complaint(
+    seed: int, sides: tuple[int, int], sigma: float
+) -> None:
+    smooth = ndimage.gaussian_filter(np.random.default_rng(seed).uniform(-500, 800, sides), sigma)
+    seems_other(smooth.clip(0, 255).astype(np.float32)[:, :, None], 255, (-20, 100))
 
 
 def test_a_slice_without_wide_fluid_says_nothing() -> None:
