@@ -16,6 +16,12 @@ _END = 0.01
 _BLACK_AREA = np.ones((5, 5, 1), np.bool_)
 """Pixels that are black together where a picture shows air: noise leaves no such area in fluid."""
 
+_HAZE = 0.04
+"""Share of the grey levels up to which what adjoins air is air, because JPEG makes a haze about edges."""
+
+
+_IN_PLANE = ndimage.generate_binary_structure(2, 2)[:, :, None]
+
 
 def ends_of(window: tuple[float, float] | None, picture_hu: tuple[float, float] | None) -> Ends | None:
     """Find the HU of black and white for a window that is given as level and width.
@@ -35,7 +41,8 @@ def in_known_window(picture: Volume, window: Ends, scale: ScaleSettings) -> Volu
     """Show a CT picture in the window in which a model knows pictures.
 
     Grey values stand for HU linearly, but for the ends. White is anything above the window, and stays white.
-    Black is air where an area of it is black. Elsewhere noise was cut there, and the HU are those of black.
+    Black is air where an area is black, with what is nearly black beside it. Elsewhere noise was cut, and the
+    HU are those of black.
 
     Args:
         picture: [X, Y, Z], axial, of grey values from 0 to `levels`.
@@ -46,6 +53,6 @@ def in_known_window(picture: Volume, window: Ends, scale: ScaleSettings) -> Volu
     (black, white), (low, high) = window, scale.shown_window
     shown = (black - low + grey * ((white - black) / levels)) * (levels / (high - low))
     air = ndimage.binary_opening(grey <= _END * levels, _BLACK_AREA)
-    shown[air] = 0.0
+    shown[ndimage.binary_propagation(air, _IN_PLANE, grey <= _HAZE * levels)] = 0.0
     shown[grey >= (1 - _END) * levels] = levels
     return picture.with_values(np.clip(shown, 0.0, levels).astype(np.float32))
