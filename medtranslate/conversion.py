@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from medtranslate.config import ConvertSettings, nan_value, plain, stack_spacing
+from medtranslate.config.types import ends_of
 from medtranslate.errors import GeometryRefused, SettingsError, UsageError
 from medtranslate.io import (
     FORMATS,
@@ -192,8 +193,7 @@ def _shown(settings: ConvertSettings, name: str) -> tuple[float, float] | None:
     if len(given) > 1:
         raise SettingsError("--window and --range say the same; give one of them")
     if settings.window:
-        level, width = settings.window
-        return level - width / 2, level + width / 2
+        return ends_of(settings.window)
     if settings.range and not settings.range[0] < settings.range[1]:
         raise SettingsError(f"--range {settings.range[0]:g} {settings.range[1]:g}: give the lower end first")
     return settings.range

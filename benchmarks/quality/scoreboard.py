@@ -57,9 +57,8 @@ from benchmarks.quality.rungs import Rung, climb, projections
 from benchmarks.quality.tables import Row, table, write
 from medtranslate.checkpoint import Model, load_model
 from medtranslate.config import Modality
-from medtranslate.config.types import Contrast, Ends
+from medtranslate.config.types import Contrast, Ends, ends_of
 from medtranslate.metrics import Values
-from medtranslate.translation.picture_window import ends_of
 
 COLUMNS = (
     "mae",
@@ -103,7 +102,7 @@ def main() -> None:
         parser.error("give --cases choosing, --cases reporting, --heads, --labels FILE, or several")
     board = Board({name: load_model(name, torch.device("cpu")) for name in options.model})
     if options.cases:
-        window = ends_of(options.window, None)
+        window = ends_of(options.window) if options.window else None
         of_pictures(board, options.data, options.cases, options.every, options.like, options.bent, window)
     if options.heads:
         of_heads(board, heads(options.data), options.every)

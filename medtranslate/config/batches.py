@@ -21,6 +21,7 @@ from medtranslate.config.types import (
     Positive,
     Precision,
     Rare,
+    Window,
 )
 
 
@@ -51,7 +52,7 @@ class BatchSettings:
     picture_hu: Rare[PictureHU | None] = None
     """Slope and offset from grey values of CT pictures to HU, such as 1 -1024 for pictures of HU + 1024
     (default: black to white is the window of the model)."""
-    window: tuple[float, Annotated[float, Field(gt=0)]] | None = None
+    window: Window | None = None
     """Level and width in HU of CT pictures, read or written, such as 40 80 (default: those of the model)."""
     regrid: bool = False
     """Resample tilted or uneven DICOM slices onto a regular grid, which formats such as nifti need."""

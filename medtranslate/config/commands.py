@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from medtranslate.config.names import FormatName
@@ -24,6 +22,7 @@ from medtranslate.config.types import (
     Samples,
     Seed,
     Spacing,
+    Window,
 )
 from medtranslate.errors import SettingsError
 
@@ -58,7 +57,7 @@ class TranslateSettings:
     picture_hu: Rare[PictureHU | None] = None
     """Slope and offset from grey values of CT pictures to HU, such as 1 -1024 for pictures of HU + 1024
     (default: black to white is the window of the model)."""
-    window: tuple[float, Annotated[float, Field(gt=0)]] | None = None
+    window: Window | None = None
     """Level and width in HU of CT pictures, read or written, such as 40 80 (default: those of the model)."""
     regrid: bool = False
     """Resample tilted, uneven or sheared slices onto a regular grid, which most formats need."""
@@ -125,7 +124,7 @@ class ConvertSettings:
     (-1024 HU in CT, 0 in MR); without it such images are refused."""
     regrid: bool = False
     """Resample tilted, uneven or sheared slices onto a regular grid, which most formats need."""
-    window: tuple[float, Annotated[float, Field(gt=0)]] | None = None
+    window: Window | None = None
     """Level and width that pictures show from black to white, such as 40 80 for brain in CT."""
     range: tuple[float, float] | None = None
     """Lowest and highest value that pictures show, in place of --window."""

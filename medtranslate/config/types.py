@@ -43,6 +43,16 @@ def _ascending(ends: tuple[float, float]) -> tuple[float, float]:
 
 
 Ends = Annotated[tuple[float, float], AfterValidator(_ascending)]
+Window = tuple[float, Annotated[float, Field(gt=0)]]
+"""Level and width."""
+
+
+def ends_of(window: Window) -> Ends:
+    """Return the values that are black and white in a window."""
+    level, width = window
+    return level - width / 2, level + width / 2
+
+
 Positive = Annotated[int, Field(gt=0)]
 Width = Annotated[int, Field(gt=0, le=4096)]
 Widths = Annotated[tuple[Width, ...], Field(min_length=1, max_length=8)]

@@ -17,7 +17,7 @@ from medtranslate.phantom import named_brightness, nearest_contrast
 from medtranslate.records import SeenContrast
 from medtranslate.transforms import denormalise
 from medtranslate.translation.framed import Floats, frame
-from medtranslate.translation.picture_window import ends_of
+from medtranslate.translation.picture_window import asked_window
 from medtranslate.translation.tissue_brightness import Ratios, as_bright_as, measure_ratios, with_fluid
 
 LOOKED_AT = 16
@@ -105,7 +105,7 @@ def open_model(settings: TranslateSettings | BatchSettings, device: torch.device
         raise UsageError("--contrast and --like name two contrasts; leave one out")
     device = device or choose_device(settings.device)
     precision = fast_precision(settings.precision, device)
-    window = ends_of(settings.window, settings.picture_hu)
+    window = asked_window(settings.window, settings.picture_hu)
     model = load_model(settings.model, device, precision, settings.contrast, window)
     if settings.like is None:
         return model

@@ -6,7 +6,7 @@ import numpy as np
 from scipy import ndimage
 
 from medtranslate.config import ScaleSettings
-from medtranslate.config.types import Ends
+from medtranslate.config.types import Ends, Window, ends_of
 from medtranslate.errors import UsageError
 from medtranslate.io import Volume
 
@@ -23,8 +23,8 @@ _HAZE = 0.04
 _IN_PLANE = ndimage.generate_binary_structure(2, 2)[:, :, None]
 
 
-def ends_of(window: tuple[float, float] | None, picture_hu: tuple[float, float] | None) -> Ends | None:
-    """Find the HU of black and white for a window that is given as level and width.
+def asked_window(window: Window | None, picture_hu: tuple[float, float] | None) -> Ends | None:
+    """Find the HU of black and white that are asked for; None if no window is.
 
     Raises:
         UsageError: the way from grey values to HU is given, too.
@@ -33,8 +33,7 @@ def ends_of(window: tuple[float, float] | None, picture_hu: tuple[float, float] 
         return None
     if picture_hu:
         raise UsageError("--window and --picture-hu both say which HU a CT picture shows; give one of them")
-    level, width = window
-    return level - width / 2, level + width / 2
+    return ends_of(window)
 
 
 def in_known_window(picture: Volume, window: Ends, scale: ScaleSettings) -> Volume:

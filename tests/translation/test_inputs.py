@@ -8,12 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from medtranslate.config import TranslateSettings
 from medtranslate.errors import InputRefused
 from medtranslate.io import Volume, write_volume
 from medtranslate.phantom import study
 from medtranslate.records import Translation
-from medtranslate.translation import translate
 
 Made = Callable[..., Translation]
 
@@ -21,17 +19,6 @@ Made = Callable[..., Translation]
 @pytest.fixture(scope="module")
 def head() -> Volume:
     return study(3, size=32, spacing=8).ct
-
-
-@pytest.fixture
-def made(tmp_path: Path, small_model: Path) -> Made:
-    def run(source: Path, output: str, **more: object) -> Translation:
-        given = {"model": str(small_model), "device": "cpu", "to": "mr", "overwrite": True}
-        settings = TranslateSettings(input=source, output=tmp_path / output, **given | more)  # type: ignore[arg-type]
-        (record,) = translate(settings, quiet=True)
-        return record
-
-    return run
 
 
 def test_images_beside_a_dicom_series_are_told_of(head: Volume, tmp_path: Path, made: Made) -> None:

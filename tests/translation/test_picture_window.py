@@ -12,13 +12,12 @@ from PIL import Image
 from scipy import ndimage
 
 from medtranslate import load, read
-from medtranslate.config import ScaleSettings, TranslateSettings
+from medtranslate.config import ScaleSettings
 from medtranslate.errors import UsageError
 from medtranslate.io import Volume, write_volume
 from medtranslate.io.volume import Meta
 from medtranslate.phantom import Study, study
 from medtranslate.records import Translation
-from medtranslate.translation import translate
 from medtranslate.translation.picture_window import in_known_window
 
 Made = Callable[..., Translation]
@@ -29,17 +28,6 @@ SCALE = ScaleSettings(ct_window=(-1000, 2000), ct_knots=(-150, -20, 40, 100, 300
 @pytest.fixture(scope="module")
 def head() -> Study:
     return study(3, size=64, spacing=4)
-
-
-@pytest.fixture
-def made(tmp_path: Path, small_model: Path) -> Made:
-    def run(source: Path, output: str, **more: object) -> Translation:
-        given = {"model": str(small_model), "device": "cpu", "to": "mr", "overwrite": True}
-        settings = TranslateSettings(input=source, output=tmp_path / output, **given | more)  # type: ignore[arg-type]
-        (record,) = translate(settings, quiet=True)
-        return record
-
-    return run
 
 
 def shown(hu: NDArray[np.float32], level: float, width: float) -> NDArray[np.uint8]:
