@@ -19,8 +19,8 @@ _BLACK_AREA = np.ones((5, 5, 1), np.bool_)
 _HAZE = 0.04
 """Share of the grey levels up to which what adjoins air is air, because JPEG makes a haze about edges."""
 
-
 _IN_PLANE = ndimage.generate_binary_structure(2, 2)[:, :, None]
+"""A pixel and its eight neighbours in a slice."""
 
 
 def asked_window(window: Window | None, picture_hu: tuple[float, float] | None) -> Ends | None:
