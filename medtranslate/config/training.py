@@ -96,6 +96,8 @@ class AugmentSettings:
     ct_shading: Rare[Annotated[float, Field(ge=0, le=100)]] = 0.0
     """Largest error in HU of the anchor's CT when it is translated: of a slice, and once more of its places,
     as beam hardening and calibration cause."""
+    ct_narrow: Rare[Fraction] = 0.0
+    """Largest |log| by which the known window of half of the pictures is narrower than the scale's."""
     ct_window: Rare[Fraction] = 0.0
     """Largest |log| change of the width of the anchor's CT window, and largest change of its level as a
     share of the width; for pictures, whose window is often unknown."""

@@ -11,7 +11,14 @@ from torch.nn import functional
 
 from medtranslate.config import TrainSettings
 from medtranslate.data import BRIGHTEST, StoredSlices, brightness_each, render, scale_mr_each
-from medtranslate.transforms import other_window, picture_curve, scale_ct, scale_mr, unscale_ct
+from medtranslate.transforms import (
+    other_window,
+    picture_curve,
+    read_from_narrower,
+    scale_ct,
+    scale_mr,
+    unscale_ct,
+)
 
 
 class Drawable(Protocol):
@@ -87,6 +94,8 @@ def as_picture(ct: Tensor, settings: TrainSettings, generator: torch.Generator |
     """
     scale = settings.scale
     grey = scale_ct(unscale_ct(ct, scale.ct_curve), scale.shown_window)
+    if generator is not None and settings.augment.ct_narrow:
+        grey = read_from_narrower(grey, settings.augment.ct_narrow, generator)
     if generator is not None and settings.augment.ct_window:
         grey = other_window(grey, settings.augment.ct_window, generator)
     return scale_ct((grey + 1) / 2, picture_curve(scale, 1.0))

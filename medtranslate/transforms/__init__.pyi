@@ -2,6 +2,7 @@ from .augmentation import augment as augment
 from .augmentation import in_other_units as in_other_units
 from .augmentation import noisy_ct as noisy_ct
 from .augmentation import other_window as other_window
+from .augmentation import read_from_narrower as read_from_narrower
 from .augmentation import shaded_ct as shaded_ct
 from .augmentation import shown_otherwise as shown_otherwise
 from .augmentation import soft_ct as soft_ct

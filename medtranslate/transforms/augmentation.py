@@ -19,6 +19,10 @@ _SHADING, _SURFACE, _BLACK, _BEND, _WHITE, _GAIN = 0.3, 1.5, 0.1, 0.6, 0.35, 0.7
 """Largest shading of coils (share), gain of surface coils at the frame's edge, black level, |log gamma|, log
 gain of a window that saturates bright tissue, and |log gain| of an MR that is asked for."""
 
+_OTHER_LEVEL, _BLACK_AREA = 1 / 6, 5
+"""Largest change of the level of a picture's window, in halves of the width of the scale's (10 HU of 60), and
+pixels a side of an area that is air where it is black."""
+
 _NONE = 1e-3
 """Share of the largest blur that changes nothing."""
 
@@ -74,6 +78,26 @@ def other_window(slices: Tensor, largest: float, generator: torch.Generator) -> 
     width, level = (2 * torch.rand(2, count, 1, 1, 1, generator=generator) - 1) * largest
     bend = torch.stack([torch.exp(-width), 2 * level]).to(slices.device, non_blocking=True)
     return torch.where(slices.abs() < 1 - 1e-3, (slices * bend[0] - bend[1]).clamp(-1, 1), slices)
+
+
+def read_from_narrower(slices: Tensor, largest: float, generator: torch.Generator) -> Tensor:
+    """Show half of the windowed CT slices [B, C, S, S] in [-1, 1] as read from a picture in a narrower window.
+
+    What is black or white there has lost its HU (`translation.picture_window`): white becomes 1, black -1
+    where an area is black, and else the HU of black.
+
+    Args:
+        largest: |log| by which the window is narrower; its level differs, too.
+    """
+    width, level, whole = torch.rand(3, len(slices), 1, 1, 1, generator=generator)
+    half = torch.exp(-largest * width) + (whole < 0.5) * 2.0
+    ends = torch.stack([_OTHER_LEVEL * (2 * level - 1) - half, _OTHER_LEVEL * (2 * level - 1) + half])
+    black, white = ends.to(slices.device, non_blocking=True)
+    below = (slices <= black).to(slices.dtype)
+    kept = -functional.max_pool2d(-functional.pad(below, (2,) * 4, value=1.0), _BLACK_AREA, stride=1)
+    area = functional.max_pool2d(kept, _BLACK_AREA, stride=1, padding=_BLACK_AREA // 2) > 0
+    read = torch.where(area, -1.0, torch.maximum(slices, black))
+    return torch.where(slices >= white, 1.0, read)
 
 
 def shown_otherwise(
