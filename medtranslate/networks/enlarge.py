@@ -1,6 +1,6 @@
-"""Weights for slices of twice the pixels a side, from those of a generator that was trained on smaller ones.
+"""Weights for a larger generator from those of a smaller one, whose training so goes on.
 
-A cell of the latent spans as much of the head in both, so the body of a generator stays as it is. The first
+It may have more blocks, which change nothing yet, or slices of twice the pixels a side. There a cell of the latent spans as much of the head in both, so the body of a generator stays as it is. The first
 layer takes the mean of 2 x 2 pixels for one. The way out gets a stage that hands on what the last layer gave.
 So training may begin with small slices, which cost a fraction (Karras et al., "Progressive Growing of GANs",
 2018).
@@ -8,6 +8,7 @@ So training may begin with small slices, which cost a fraction (Karras et al., "
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from math import exp
@@ -29,20 +30,67 @@ _STAGE = 3
 
 
 def between(small: NetworkSettings, large: NetworkSettings) -> list[NetworkSettings] | None:
-    """List the networks from one to another, each of twice the side and fold; the last is the larger one.
+    """List the networks from one to another: one with all blocks, then each of twice the side and fold.
 
     Returns:
-        None if they differ in more than side and fold.
+        None if the larger one has fewer blocks, or they differ in more than blocks, side and fold.
     """
     cells = small.size * large.fold == large.size * small.fold
-    if not cells or replace(large, size=small.size, fold=small.fold) != small:
+    deep = replace(small, blocks=large.blocks)
+    if not cells or large.blocks < small.blocks or replace(large, size=small.size, fold=small.fold) != deep:
         return None
     sides = [large.size * fold // large.fold for fold in _FOLDS]
-    return [
+    return [deep] * (large.blocks > small.blocks) + [
         replace(large, size=side, fold=fold)
         for side, fold in zip(sides, _FOLDS, strict=True)
         if small.fold < fold <= large.fold
     ]
+
+
+def grown(
+    state: Mapping[str, Tensor], fresh: Mapping[str, Tensor], small: NetworkSettings, large: NetworkSettings
+) -> dict[str, Tensor]:
+    """Give a generator the weights of a smaller one; `small` and `large` are neighbours in `between`.
+
+    Args:
+        state: of the smaller generator.
+        fresh: of the larger generator as it is made.
+    """
+    if large.blocks > small.blocks:
+        return deepened(state, fresh, small, large.blocks)
+    return enlarged(state, fresh, small.fold)
+
+
+def deepened(
+    state: Mapping[str, Tensor], fresh: Mapping[str, Tensor], small: NetworkSettings, blocks: int
+) -> dict[str, Tensor]:
+    """Give a generator of more blocks the weights of one with few; added blocks hand on what they get.
+
+    Args:
+        state: of the smaller generator.
+        fresh: of the larger generator as it is made, with `blocks` in each group.
+    """
+    known = {_later(name, small, blocks - small.blocks): weight for name, weight in state.items()}
+    return {
+        name: known[name] if name in known else torch.zeros_like(value) if ".conv2." in name else value
+        for name, value in fresh.items()
+    }
+
+
+def _later(name: str, small: NetworkSettings, added: int) -> str:
+    """Name a weight as in a network with more blocks, which are the last of their group.
+
+    A sequence of layers is a convolution, a group of blocks, what is coarser, a second group, and a way out.
+    """
+    levels = len(small.channels) - 1
+
+    def moved(found: re.Match[str]) -> str:
+        layer, depth = int(found["layer"]), found.string[: found.end()].count("around")
+        coarser = levels > depth or (levels > 0 and small.attention)
+        groups = (layer > small.blocks) + (layer > 2 * small.blocks + coarser)
+        return f"{found['part']}.{layer + added * groups}"
+
+    return re.sub(r"\b(?P<part>encoder|decoder|around)\.(?P<layer>\d+)", moved, name)
 
 
 def enlarged(state: Mapping[str, Tensor], fresh: Mapping[str, Tensor], fold: int) -> dict[str, Tensor]:

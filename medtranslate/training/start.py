@@ -13,7 +13,7 @@ from medtranslate.checkpoint import Parent, as_parent, find_model, load_model
 from medtranslate.config import NetworkSettings, ScaleSettings, TrainSettings
 from medtranslate.errors import SettingsError
 from medtranslate.model import Generators
-from medtranslate.networks.enlarge import between, enlarged
+from medtranslate.networks.enlarge import between, grown
 from medtranslate.training.resume import CHECKPOINT, read_weights
 from medtranslate.training.state import State
 
@@ -45,7 +45,8 @@ class Start:
 def read_start(settings: TrainSettings) -> Start | None:
     """Read the model that the settings name to start from, if any.
 
-    A network for slices of twice the side and fold, or four times, and so on, begins with enlarged weights.
+    A network of more blocks begins with blocks that change nothing, and one for slices of twice the side and
+    fold, or four times, and so on, with enlarged weights.
 
     Raises:
         SettingsError: anatomy, network or scale differ from the model's otherwise; names them.
@@ -95,13 +96,13 @@ def start_from(state: State, start: Start) -> None:
 def _grown(
     state: Mapping[str, Tensor], network: NetworkSettings, sizes: Sequence[NetworkSettings]
 ) -> Mapping[str, Tensor]:
-    """Give both generators the weights for larger slices, one size after the other."""
+    """Give both generators the weights of a larger network, step by step."""
     for before, after in pairwise((network, *sizes)):
         fresh = Generators(after).state_dict()
         state = {
             f"{side}{name}": weight
             for side in _SIDES
-            for name, weight in enlarged(_of(state, side), _of(fresh, side), before.fold).items()
+            for name, weight in grown(_of(state, side), _of(fresh, side), before, after).items()
         }
     return state
 

@@ -81,7 +81,7 @@ def other_window(slices: Tensor, largest: float, generator: torch.Generator) -> 
 
 
 def read_from_narrower(slices: Tensor, largest: float, generator: torch.Generator) -> Tensor:
-    """Show half of the windowed CT slices [B, C, S, S] in [-1, 1] as read from a picture in a narrower window.
+    """Show half of the CT slices [B, C, S, S] in [-1, 1] as read from pictures in a narrower window.
 
     What is black or white there has lost its HU (`translation.picture_window`): white becomes 1, black -1
     where an area is black, and else the HU of black.
