@@ -1,4 +1,4 @@
-"""Weights for larger slices from those of a network for smaller ones."""
+"""Weights for a larger network from those of a smaller one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from medtranslate.config import NetworkSettings
 from medtranslate.networks import VariationalGenerator
-from medtranslate.networks.enlarge import between, enlarged
+from medtranslate.networks.enlarge import between, enlarged, grown
 
 SMALL = NetworkSettings(size=32, fold=2, channels=(32, 48), blocks=1, told=7, fine=4, neighbours=1)
 
@@ -55,6 +55,26 @@ def test_edges_of_an_enlarged_generator_change_nothing_yet():
     assert not last.bias.any()
 
 
+@pytest.mark.parametrize("channels", [(32,), (32, 48), (32, 48, 64)])
+@pytest.mark.parametrize("attention", [True, False])
+@pytest.mark.parametrize("blocks", [(1, 2), (2, 4)])
+@torch.no_grad()
+def test_added_blocks_change_nothing_yet_and_can_learn(channels, attention, blocks):
+    few, many = blocks
+    small = replace(SMALL, channels=channels, attention=attention, blocks=few, limits=True)
+    before, after = VariationalGenerator(small), VariationalGenerator(replace(small, blocks=many))
+    weights = grown(before.state_dict(), after.state_dict(), small, replace(small, blocks=many))
+    after.load_state_dict(weights)
+    slices, told = _heads(32), torch.linspace(-1, 1, 4 * 7).reshape(4, 7)
+    made, known = after(slices, told), before(slices, told)
+    torch.testing.assert_close(made.image, known.image, rtol=0, atol=0)
+    torch.testing.assert_close(made.limit, known.limit, rtol=0, atol=0)
+    with torch.enable_grad():
+        after(slices, told).image.mean().backward()
+    last = [layer for name, layer in after.named_parameters() if name.endswith("conv2.conv.weight")]
+    assert all(layer.grad is not None and layer.grad.any() for layer in last)
+
+
 @pytest.mark.parametrize(
     ("change", "sizes"),
     [
@@ -63,12 +83,16 @@ def test_edges_of_an_enlarged_generator_change_nothing_yet():
         ({"size": 128, "fold": 8}, [64, 128]),
         ({"size": 64}, None),
         ({"size": 64, "fold": 8}, None),
-        ({"size": 64, "fold": 4, "blocks": 2}, None),
+        ({"blocks": 2}, [32]),
+        ({"size": 64, "fold": 4, "blocks": 2}, [32, 64]),
+        ({"channels": (32, 64)}, None),
+        ({"channels": (32, 64), "blocks": 2}, None),
     ],
 )
-def test_a_network_grows_by_doubling_its_side_and_its_fold_alone(change, sizes):
+def test_a_network_grows_by_blocks_and_by_doubling_its_side_and_its_fold_alone(change, sizes):
     found = between(SMALL, replace(SMALL, **change))
     assert (found and [network.size for network in found]) == sizes
     if sizes:
         assert found[-1] == replace(SMALL, **change)
-        assert between(found[-1], SMALL) == []
+        assert all(network.blocks == change.get("blocks", 1) for network in found)
+        assert between(found[-1], SMALL) == ([] if "blocks" not in change else None)

@@ -64,6 +64,18 @@ def test_a_run_on_larger_slices_begins_with_enlarged_weights(settings, model):
     assert float((found - known).abs().mean()) < 0.1 * float(known.std())
 
 
+def test_a_run_of_a_deeper_network_begins_with_the_translations_of_its_parent(settings, model):
+    network = describe(model).network
+    deeper = replace(network, blocks=network.blocks + 1)
+    done = fit(replace(settings, parent=str(model), network=deeper, images=4, every=4, **STILL), quiet=True)
+    parent, child = load_model(str(model)), load_model(done["model"])
+    assert child.description.network == deeper
+    image = torch.rand(2, 1, *[network.size] * 2, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    with torch.no_grad():
+        known, found = (each.generators.to_ct(image).image for each in (parent, child))
+    assert float((found - known).abs().mean()) < 0.1 * float(known.std())
+
+
 def test_a_run_begins_with_the_weights_of_its_parent_and_names_it(settings, model):
     done = fit(replace(settings, parent=str(model), images=4, every=4, **STILL), quiet=True)
     parent, child = load_model(str(model)), load_model(done["model"])

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from medtranslate.io import Volume, write_volume
 from medtranslate.io.volume import Meta
 from medtranslate.phantom import Study, study
 from medtranslate.records import Translation
+from medtranslate.transforms import read_from_narrower
 from medtranslate.translation.picture_window import in_known_window
 
 Made = Callable[..., Translation]
@@ -94,6 +96,27 @@ def test_a_window_is_refused_where_it_says_nothing_or_too_much(
 
 def picture(grey: NDArray[np.float32], levels: int = 255) -> Volume:
     return Volume(grey[:, :, None], np.eye(4), Meta(levels=levels))
+
+
+def test_training_shows_a_narrow_picture_as_a_translation_reads_it(head: Study) -> None:
+    hu = np.kron(head.ct.values[..., 32], np.ones((4, 4), np.float32))
+    hu = hu + np.random.default_rng(0).normal(0, 4, hu.shape).astype(np.float32)
+    known = torch.from_numpy((hu + 20) / 60 - 1).clamp(-1, 1)
+    drawn = read_from_narrower(known.expand(12, 1, -1, -1), 0.6, torch.Generator().manual_seed(1))
+    narrow = [seen for seen in drawn[:, 0] if not torch.equal(seen, known)]
+    assert 2 <= len(narrow) <= 10
+    widths = []
+    for seen in narrow:
+        black, white = (60 * float(end) + 40 for end in (seen[seen > -1].min(), seen[seen < 1].max()))
+        assert white - black < 119.5
+        read_as = in_known_window(
+            picture((hu - black).clip(0, white - black) / (white - black) * 255), (black, white), SCALE
+        )
+        wanted = torch.from_numpy(read_as.values[:, :, 0] / 127.5 - 1)
+        differ = (seen - wanted).abs() > 0.04
+        assert differ.float().mean() < 0.01
+        widths.append(white - black)
+    assert min(widths) < 90
 
 
 def test_the_haze_of_a_jpeg_about_the_head_is_air(head: Study, tmp_path: Path) -> None:
