@@ -1,10 +1,10 @@
 """Weights for a larger generator from those of a smaller one, whose training so goes on.
 
-It may have more blocks, which change nothing yet, or slices of twice the pixels a side. In larger slices a cell
-of the latent spans as much of the head, so the body of a generator stays as it is. The first layer takes the
-mean of 2 x 2 pixels for one. The way out gets a stage that hands on what the last layer gave. So training may
-begin with small slices, which cost a fraction (Karras et al., "Progressive Growing of GANs", 2018), and with
-few blocks (Chen et al., "Net2Net", 2016).
+It may have more blocks, which change nothing yet, or slices of twice the pixels a side. In larger slices a
+cell of the latent spans as much of the head, so the body of a generator stays as it is. The first layer takes
+the mean of 2 x 2 pixels for one. The way out gets a stage that hands on what the last layer gave. So training
+may begin with small slices, which cost a fraction (Karras et al., "Progressive Growing of GANs", 2018), and
+with few blocks (Chen et al., "Net2Net", 2016).
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from scipy import ndimage
 from medtranslate.errors import InputRefused, SettingsError
 from medtranslate.io import read_volume
 from medtranslate.io.layout import to_axial
-from medtranslate.phantom.mend import Standard, air_of, nuclei_of
+from medtranslate.phantom.mend import Standard, air_of, filling_of, nuclei_of, wall_of
 from medtranslate.phantom.tissues import LABEL, NUCLEI, TISSUES, Floats
 from medtranslate.records.places import stem_of
 
@@ -34,6 +34,12 @@ PARTS = ("soft tissue", "skull", "grey matter", "white matter")
 
 STEP_MM = 0.25
 """Depths are kept as multiples of this, up to 255 of them."""
+
+_IN_PLANE = np.ones((3, 3, 1), np.bool_)
+"""A voxel and its eight neighbours in an axial plane."""
+
+_FACE = ("skin", "fat", "muscle", "gland", "mucosa")
+"""Soft tissues of maps that tell them apart."""
 
 _SPECK_MM3 = 1000.0
 _AROUND_MM, _SURROUNDED = 6.0, 0.75
@@ -69,7 +75,7 @@ class LabelMap:
     told: Floats | None = None
 
 
-def read_label_map(path: Path, table: Path | None = None) -> LabelMap:
+def read_label_map(path: Path, table: Path | None = None, *, face: bool = True) -> LabelMap:
     """Read a label map with its table.
 
     Args:
@@ -77,6 +83,7 @@ def read_label_map(path: Path, table: Path | None = None) -> LabelMap:
         table: YAML that names a tissue of `TISSUES`, or one of `PARTS`, for each label under `tissues`
             (default: `NAME.yaml` beside the map, else the table of that name in `TABLES`, else that
             of the tool for a map `TOOL-NAME`).
+        face: add what fills a hollow nose, and the walls of sinuses.
 
     Raises:
         InputRefused: the map is no volume of such labels.
@@ -86,7 +93,7 @@ def read_label_map(path: Path, table: Path | None = None) -> LabelMap:
     axial = to_axial(read_volume(path))
     # From LPS to RAS order.
     kinds = _kinds(axial.values[::-1, ::-1], names, path)
-    return divide(kinds, np.array(axial.spacing, np.float32))
+    return divide(kinds, np.array(axial.spacing, np.float32), face=face)
 
 
 def read_table(path: Path, table: Path | None = None) -> dict[int, str]:
@@ -127,7 +134,7 @@ def _kinds(labels: NDArray[Any], table: Mapping[int, str], path: Path) -> NDArra
     return found
 
 
-def divide(kinds: NDArray[np.uint8], spacing: Floats) -> LabelMap:
+def divide(kinds: NDArray[np.uint8], spacing: Floats, *, face: bool = True) -> LabelMap:
     """Measure the depth of each voxel in its part, after loose pieces beside the head are removed."""
     pieces, count = ndimage.label(kinds > 0)
     if count > 1:
@@ -141,7 +148,7 @@ def divide(kinds: NDArray[np.uint8], spacing: Floats) -> LabelMap:
     kinds = np.where(bone & (speck | (around > _SURROUNDED)), LABEL["csf"], kinds).astype(np.uint8)
     # Sinuses and the mouth are air, but the skin is on the outside.
     outside = ~ndimage.binary_fill_holes(kinds > 0)
-    kinds = _mended(kinds, outside, spacing)
+    kinds = _mended(kinds, outside, spacing, face)
     soft, skull, grey, white = (kinds == len(TISSUES) + index for index in range(len(PARTS)))
     depth = np.zeros(kinds.shape, np.float32)
     for where, origin in (
@@ -167,16 +174,28 @@ def divide(kinds: NDArray[np.uint8], spacing: Floats) -> LabelMap:
     )
 
 
-def _mended(kinds: NDArray[np.uint8], outside: NDArray[np.bool_], spacing: Floats) -> NDArray[np.uint8]:
-    """Fill sinuses and mastoids of bone with air, and lay nuclei into a brain that shows none."""
-    skull, grey, white = (kinds == len(TISSUES) + PARTS.index(name) for name in PARTS[1:])
+def _mended(
+    kinds: NDArray[np.uint8], outside: NDArray[np.bool_], spacing: Floats, face: bool
+) -> NDArray[np.uint8]:
+    """Add sinuses, mastoids and what fills the nose, and lay nuclei into a brain that shows none."""
+    soft, skull, grey, white = (kinds == len(TISSUES) + PARTS.index(name) for name in PARTS)
     brain, nuclei = grey | white, [LABEL[name] for name in NUCLEI]
     place = Standard.of(brain | np.isin(kinds, nuclei), spacing)
     if place is None:
         return kinds
-    air = air_of(skull, (kinds == 0) & ~outside, place, spacing)
-    laid = np.zeros_like(kinds) if np.isin(kinds, nuclei).any() else nuclei_of(brain, place)
-    return np.where(air, LABEL["air"], np.where(laid > 0, laid, kinds)).astype(np.uint8)
+    # A nose is open at its nostrils, and closed in most axial planes.
+    hollow = (kinds == 0) & (~outside | ndimage.binary_fill_holes(kinds > 0, _IN_PLANE))
+    hollow |= air_of(skull, hollow, place, spacing)
+    found = np.where(hollow, LABEL["air"], kinds)
+    if face:
+        soft |= np.isin(kinds, [LABEL[name] for name in _FACE])
+        found[wall_of(soft, hollow, place, spacing)] = LABEL["cortical bone"]
+        filling = filling_of(hollow, place, spacing)
+        found = np.where(filling > 0, filling, found)
+    if not np.isin(kinds, nuclei).any():
+        laid = nuclei_of(brain, place)
+        found = np.where(laid > 0, laid, found)
+    return found.astype(np.uint8)
 
 
 def _away(origin: NDArray[np.bool_], spacing: Floats) -> Floats:

@@ -59,12 +59,13 @@ def read_labelled_head(path: Path) -> LabelMap:
         InputRefused: one of them cannot be read, or the MR has another grid than the map.
         SettingsError: the map has no table.
     """
-    head = read_label_map(path)
     folder = path.parent / FOLDER
     found = list_volumes(folder) if folder.is_dir() else []
     beside = next((file for file in found if stem_of(file) == stem_of(path)), None)
     if beside is None:
-        return head
+        return read_label_map(path)
+    # What is added to a face would not be in its MR.
+    head = read_label_map(path, face=False)
     mr, labels = read_volume(beside), read_volume(path)
     if mr.shape != labels.shape or not np.allclose(mr.affine, labels.affine, atol=_SAME_MM):
         raise InputRefused(

@@ -1,10 +1,11 @@
-"""What label maps of heads lack: air in sinuses and mastoids, and the nuclei of the deep brain.
+"""What label maps of heads lack: sinuses, mastoids, what fills the nose, and the nuclei of the deep brain.
 
-Most maps come from MR, in which air is as dark as bone, so their sinuses, nose and mastoids are solid bone in
-part. Few tell the nuclei from the brain around them. Iron makes these dark in T2, as blood does (Hallgren and
-Sourander, "The effect of age on the non-haemin iron in the human brain", J. Neurochemistry 3 (1958) 41).
+Most maps come from MR, in which air is as dark as bone. So their sinuses, nose and mastoids are solid bone in
+part; elsewhere the nose is hollow, and sinuses have no wall. Few tell the nuclei from the brain around them.
+Iron makes these dark in T2, as blood does (Hallgren and Sourander, "The effect of age on the non-haemin iron
+in the human brain", J. Neurochemistry 3 (1958) 41).
 
-Both are found by their places in the standard head of `parts`, which is laid over a map by the box of its
+All are found by their places in the standard head of `parts`, which is laid over a map by the box of its
 cerebrum.
 """
 
@@ -53,6 +54,24 @@ _AIRED = (
 
 _CELL_MM = 1.3
 """Sigma of the noise whose hills are the cells of a mastoid."""
+
+_NOSE = (-13.0, 14.0, -70.0), (13.0, 82.0, -40.0)
+"""Corners of the nasal cavity in mm of the standard head: septum and turbinates, and slits of air."""
+
+_ETHMOID = (-17.0, 12.0, -40.0), (17.0, 68.0, -16.0)
+"""Corners of the ethmoid, which is small cells of air."""
+
+_SHEET_MM, _BENT_MM, _BEND_MM = 6.0, 1.5, 4.0
+"""From the middle of a sheet of the nose to that of the next, their largest bend, and its sigma."""
+
+_SLIT, _CORE = 0.4, 0.1
+"""Share of the nose that is air, and that is the bone within its sheets."""
+
+_THIN_MM, _WALLS, _LAMINA = 1.6, 0.35, 0.12
+"""Sigma of the noise whose zeros are walls of the ethmoid; share of it that is wall, and bone in the wall."""
+
+_WALL_MM, _WIDE_MM = 1.2, 2.5
+"""Thickness of the bone about a sinus, at least a voxel, and least radius of an air space that is one."""
 
 _NUCLEI = [part for part in DEEP if part.tissue in NUCLEI]
 
@@ -132,6 +151,57 @@ def air_of(
         if deep.any():
             found[box] |= deep & (hills[box] >= np.quantile(hills[box][deep], 1 - aired.share))
     return found & bone
+
+
+def filling_of(air: NDArray[np.bool_], place: Standard, spacing: Floats) -> NDArray[np.uint8]:
+    """Label what is no air in the nose and the ethmoid of a map, [X, Y, Z]; 0 elsewhere.
+
+    Args:
+        air: [X, Y, Z], air within the head.
+        place: of the standard head.
+        spacing: of the voxels in mm.
+    """
+    found = np.zeros(air.shape, np.uint8)
+    random = np.random.default_rng(1)
+    for (low, high), sheets in ((_NOSE, True), (_ETHMOID, False)):
+        box = place.box(low, high, air.shape)
+        here = air[box]
+        if not here.any():
+            continue
+        noise = ndimage.gaussian_filter(
+            random.standard_normal(here.shape, np.float32), (_BEND_MM if sheets else _THIN_MM) / spacing
+        )
+        noise /= noise.std() or 1.0
+        if sheets:
+            x = place.points(box)[0].reshape(here.shape) + _BENT_MM / 2 * noise
+            inner, core, filled = -np.cos(2 * np.pi / _SHEET_MM * x), _CORE, 1 - _SLIT
+        else:
+            inner, core, filled = np.abs(noise), _LAMINA, _WALLS
+        found[box][here & (inner <= np.quantile(inner[here], filled))] = LABEL["mucosa"]
+        found[box][here & (inner <= np.quantile(inner[here], core))] = LABEL["cortical bone"]
+    return found
+
+
+def wall_of(
+    soft: NDArray[np.bool_], air: NDArray[np.bool_], place: Standard, spacing: Floats
+) -> NDArray[np.bool_]:
+    """Select the soft tissue about the sinuses of a map that should be their wall of bone.
+
+    Args:
+        soft: [X, Y, Z], soft tissue outside the skull.
+        air: [X, Y, Z], air within the head.
+        place: of the standard head.
+        spacing: of the voxels in mm.
+    """
+    found = np.zeros(air.shape, np.bool_)
+    thick = max(_WALL_MM, float(spacing.max()))
+    for aired in _AIRED[:3]:
+        box = place.box(aired.low, aired.high, air.shape)
+        deep = ndimage.distance_transform_edt(air[box], sampling=spacing) > _WIDE_MM
+        if deep.any():
+            reach = ndimage.distance_transform_edt(~deep, sampling=spacing)
+            found[box] |= soft[box] & (reach <= _WIDE_MM + thick)
+    return found
 
 
 def nuclei_of(brain: NDArray[np.bool_], place: Standard) -> NDArray[np.uint8]:
