@@ -22,7 +22,7 @@ from scipy import ndimage
 from medtranslate.errors import InputRefused, SettingsError
 from medtranslate.io import read_volume
 from medtranslate.io.layout import to_axial
-from medtranslate.phantom.mend import Standard, air_of, filling_of, nuclei_of, wall_of
+from medtranslate.phantom.mend import Standard, air_of, facial_bones_of, filling_of, nuclei_of, wall_of
 from medtranslate.phantom.tissues import LABEL, NUCLEI, TISSUES, Floats
 from medtranslate.records.places import stem_of
 
@@ -189,6 +189,8 @@ def _mended(
     found = np.where(hollow, LABEL["air"], kinds)
     if face:
         soft |= np.isin(kinds, [LABEL[name] for name in _FACE])
+        bones = facial_bones_of(soft, skull, place)
+        found = np.where(bones > 0, bones, found)
         found[wall_of(soft, hollow, place, spacing)] = LABEL["cortical bone"]
         filling = filling_of(hollow, place, spacing)
         found = np.where(filling > 0, filling, found)

@@ -1,9 +1,9 @@
-"""What label maps of heads lack: sinuses, mastoids, what fills the nose, and the nuclei of the deep brain.
+"""What label maps of heads lack: sinuses, bones of the face, what fills the nose, nuclei of the deep brain.
 
 Most maps come from MR, in which air is as dark as bone. So their sinuses, nose and mastoids are solid bone in
-part; elsewhere the nose is hollow, and sinuses have no wall. Few tell the nuclei from the brain around them.
-Iron makes these dark in T2, as blood does (Hallgren and Sourander, "The effect of age on the non-haemin iron
-in the human brain", J. Neurochemistry 3 (1958) 41).
+part; elsewhere the nose is hollow, sinuses have no wall, and cheeks have no bone. Few tell the nuclei from
+the brain around them. Iron makes these dark in T2, as blood does (Hallgren and Sourander, "The effect of age
+on the non-haemin iron in the human brain", J. Neurochemistry 3 (1958) 41).
 
 All are found by their places in the standard head of `parts`, which is laid over a map by the box of its
 cerebrum.
@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
 from medtranslate.phantom.canvas import tube
-from medtranslate.phantom.parts import DEEP, Part, Point
+from medtranslate.phantom.parts import DEEP, FACE, Part, Point
 from medtranslate.phantom.tissues import LABEL, NUCLEI, Floats
 
 _LEFT, _RIGHT, _BACK, _FRONT, _TOP = -70.0, 70.0, -104.0, 72.0, 78.0
@@ -72,6 +72,17 @@ _THIN_MM, _WALLS, _LAMINA = 1.6, 0.35, 0.12
 
 _WALL_MM, _WIDE_MM = 1.2, 2.5
 """Thickness of the bone about a sinus, at least a voxel, and least radius of an air space that is one."""
+
+_BONES = ("cortical bone", "diploe", "marrow", "tooth")
+
+_FACIAL = [part for part in FACE if part.tissue in _BONES and part.start[1] >= 0]
+"""Bones of the face and teeth, without the spine."""
+
+_CHEEKS = (((40.0, 30.0, -62.0), (66.0, 62.0, -42.0)), ((-66.0, 30.0, -62.0), (-40.0, 62.0, -42.0)))
+"""Corners of the cheeks in mm of the standard head."""
+
+_BARE = 0.05
+"""Cheeks have less than this share of bone in a map that does not know the bones of the face."""
 
 _NUCLEI = [part for part in DEEP if part.tissue in NUCLEI]
 
@@ -153,6 +164,24 @@ def air_of(
     return found & bone
 
 
+def facial_bones_of(soft: NDArray[np.bool_], skull: NDArray[np.bool_], place: Standard) -> NDArray[np.uint8]:
+    """Label the bones of the face in soft tissue, [X, Y, Z], if a map does not know them; 0 elsewhere.
+
+    Args:
+        soft: [X, Y, Z], soft tissue outside the skull.
+        skull: [X, Y, Z].
+        place: of the standard head.
+    """
+    found = np.zeros(soft.shape, np.uint8)
+    boxes = [place.box(*corners, soft.shape) for corners in _CHEEKS]
+    bone, cheeks = (sum(int(part[box].sum()) for box in boxes) for part in (skull, soft | skull))
+    if bone >= _BARE * cheeks:
+        return found
+    for part in _FACIAL:
+        _lay_both(part, place, found)
+    return np.where(soft, found, 0).astype(np.uint8)
+
+
 def filling_of(air: NDArray[np.bool_], place: Standard, spacing: Floats) -> NDArray[np.uint8]:
     """Label what is no air in the nose and the ethmoid of a map, [X, Y, Z]; 0 elsewhere.
 
@@ -208,19 +237,27 @@ def nuclei_of(brain: NDArray[np.bool_], place: Standard) -> NDArray[np.uint8]:
     """Label the nuclei in the brain of a map, [X, Y, Z]; 0 elsewhere."""
     found = np.zeros(brain.shape, np.uint8)
     for part in _NUCLEI:
-        for side in (1.0, -1.0) if part.both else (1.0,):
-            _lay(part, side, place, found)
+        _lay_both(part, place, found)
     return np.where(brain, found, 0).astype(np.uint8)
 
 
+def _lay_both(part: Part, place: Standard, found: NDArray[np.uint8]) -> None:
+    for side in (1.0, -1.0) if part.both else (1.0,):
+        _lay(part, side, place, found)
+
+
 def _lay(part: Part, side: float, place: Standard, found: NDArray[np.uint8]) -> None:
-    """Label the voxels of a nucleus, whose x is multiplied by `side`."""
+    """Label the voxels of a part, whose x is multiplied by `side`, and of its wall."""
     mirror = np.array([side, 1, 1], np.float32)
     start, end, radii = (np.array(each, np.float32) for each in (part.start, part.end, part.radii))
     start, end = start * mirror, end * mirror
-    box = place.box(np.minimum(start, end) - radii, np.maximum(start, end) + radii, found.shape)
+    tissue, thick = part.wall or ("", 0.0)
+    reach = radii * max(1.0, part.taper) + np.float32(thick)
+    box = place.box(np.minimum(start, end) - reach, np.maximum(start, end) + reach, found.shape)
     here = found[box]
     if not here.size:  # beyond the edge of the map
         return
-    inside = tube(place.points(box), start, end, radii, part.taper) < 0
-    here[inside.reshape(here.shape)] = LABEL[part.tissue]
+    distance = tube(place.points(box), start, end, radii, part.taper).reshape(here.shape)
+    if part.wall:
+        here[distance < thick] = LABEL[tissue]
+    here[distance < 0] = LABEL[part.tissue]
