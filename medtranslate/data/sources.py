@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from medtranslate import phantom
-from medtranslate.config import Modality, TrainSettings, nan_value
+from medtranslate.config import Modality, ScaleSettings, TrainSettings, nan_value
 from medtranslate.data.items import Listing, list_items
 from medtranslate.data.look_alikes import group_look_alikes
 from medtranslate.data.pairs import open_pairs
@@ -23,6 +23,11 @@ from medtranslate.data.phantom_slices import PhantomSlices
 from medtranslate.data.split import held_back
 from medtranslate.data.stored import Request, StoredSlices, store
 from medtranslate.errors import SettingsError
+from medtranslate.metrics.window_tells import greys_of_each, pooled, window_of
+from medtranslate.transforms import picture_curve, unscale_ct
+
+_MEASURED, _FEWEST = 200, 8
+"""Most pictures of CT whose window is measured, and the least of them that must show wide fluid."""
 
 _MODALITIES: dict[str, Modality] = {"ct": "ct", "mr": "mr", "val_ct": "ct", "val_mr": "mr"}
 
@@ -100,6 +105,13 @@ def open_sources(settings: TrainSettings, *, quiet: bool) -> Opened:
         sources |= open_pairs(listings, settings)
     warnings = list(dict.fromkeys(note for listing in listings.values() for note in listing.notes))
     warnings += [sentence for key, source in stored.items() for sentence in _remarks(key, source)]
+    if settings.anatomy == "head":
+        warnings += [
+            sentence
+            for key, source in stored.items()
+            if _MODALITIES[key] == "ct"
+            for sentence in _other_window(key, source, settings.scale)
+        ]
     warnings += _leaks(stored)
     if settings.anatomy == "other" and settings.loss.needs_truth:
         warnings += _without_hu(stored["ct"])
@@ -161,6 +173,26 @@ def _remarks(key: str, source: StoredSlices) -> list[str]:
     if len(source.images) == 1:
         remarks.append(f"{key}: one slice, which is no set to learn from or to judge by")
     return remarks
+
+
+def _other_window(key: str, ct: StoredSlices, scale: ScaleSettings) -> list[str]:
+    """Warn of pictures whose brain and fluid tell another window than the scale's."""
+    pictured = torch.ones(len(ct.images), dtype=torch.bool)
+    pictured[ct.in_hu] = False
+    places = pictured.nonzero()[:, 0]
+    if not len(places):
+        return []
+    some = places[torch.linspace(0, len(places) - 1, min(len(places), _MEASURED)).round().long()]
+    grey = 255 * unscale_ct(ct.images[some, 0].float(), picture_curve(scale, 1.0))
+    told = greys_of_each(grey.numpy())
+    if len(told) < _FEWEST or pooled(told).possible_in(scale.shown_window):
+        return []
+    (black, white), (low, high) = window_of(told), scale.shown_window
+    option = "ct-picture" if scale.ct_picture else "ct-window"
+    return [
+        f"{key}: brain and fluid of {len(told)} pictures tell that black and white are about {black:.0f} and"
+        f" {white:.0f} HU, and not {low:g} and {high:g}; if so, train with --scale.{option} BLACK WHITE"
+    ]
 
 
 def _without_hu(ct: StoredSlices) -> list[str]:

@@ -38,6 +38,11 @@ class Greys:
         slope = (white - black) / 255
         return Greys(black + slope * self.brain, black + slope * self.fluid)
 
+    def possible_in(self, window: tuple[float, float]) -> bool:
+        """Return False if no head has such HU, so that the window is another one."""
+        hu = self.in_hu(window)
+        return hu.fluid >= _LEAST_FLUID_HU and hu.brain - hu.fluid <= _MOST_APART
+
 
 def seems_other(grey: NDArray[np.float32], levels: int, window: tuple[float, float]) -> bool:
     """Return True for a CT picture whose fluid and brain cannot have the HU that its window gives.
@@ -50,10 +55,7 @@ def seems_other(grey: NDArray[np.float32], levels: int, window: tuple[float, flo
         window: HU of black and white.
     """
     measured = greys_of_each(np.moveaxis(grey, 2, 0) * np.float32(255 / levels))
-    if not measured:
-        return False
-    found = pooled(measured).in_hu(window)
-    return found.fluid < _LEAST_FLUID_HU or found.brain - found.fluid > _MOST_APART
+    return bool(measured) and not pooled(measured).possible_in(window)
 
 
 def greys_of_each(slices: Iterable[NDArray[np.float32]]) -> list[Greys]:

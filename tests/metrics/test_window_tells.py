@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,8 @@ from scipy import ndimage
 
 from benchmarks.quality import windows
 from medtranslate import load, read
-from medtranslate.config import TranslateSettings
+from medtranslate.config import NetworkSettings, ScaleSettings, TrainSettings, TranslateSettings
+from medtranslate.data import open_sources
 from medtranslate.evaluation import score_pair
 from medtranslate.metrics.window_tells import (
     BRAIN_HU,
@@ -118,6 +120,38 @@ def test_a_translation_warns_of_another_window(tmp_path: Path, small_model: Path
 
     assert ["black at -20 HU and white at 100 HU" in each for each in warnings(None)] == [True]
     assert warnings((40, 80)) == []
+
+
+@pytest.mark.parametrize(
+    "scale", [{"ct_window": (-20, 100)}, {"ct_window": (-1000, 2000), "ct_picture": (-20, 100)}]
+)
+def test_training_on_pictures_of_another_window_has_a_warning(
+    tmp_path: Path, scale: dict[str, tuple[float, float]]
+) -> None:
+    for seed in range(9):
+        for name, ends in {"narrow": (0, 80), "own": (-20, 100)}.items():
+            (tmp_path / name).mkdir(exist_ok=True)
+            shown = slice_of(*ends, ventricle=8, seed=seed)
+            Image.fromarray(shown.astype(np.uint8)).save(tmp_path / name / f"{seed}.png")
+
+    def warnings(name: str) -> list[str]:
+        chosen = TrainSettings(
+            ct=str(tmp_path / name),
+            mr="phantom:0-9",
+            out=tmp_path / "run",
+            network=NetworkSettings(size=256),
+            scale=ScaleSettings(**scale),
+        )
+        return [each for each in open_sources(chosen, quiet=True).warnings if "brain and fluid" in each]
+
+    (told,) = warnings("narrow")
+    assert "of 9 pictures" in told
+    assert "not -20 and 100" in told
+    assert f"--scale.{list(scale)[-1].replace('_', '-')} BLACK WHITE" in told
+    black, white = (float(end) for end in re.findall(r"(-?\d+) and (\d+) HU", told)[0])
+    assert black == pytest.approx(0, abs=4)
+    assert white == pytest.approx(80, abs=6)
+    assert warnings("own") == []
 
 
 def test_scores_beside_a_reference_of_another_window_have_a_warning(
