@@ -104,14 +104,7 @@ def open_sources(settings: TrainSettings, *, quiet: bool) -> Opened:
     if settings.val_paired:
         sources |= open_pairs(listings, settings)
     warnings = list(dict.fromkeys(note for listing in listings.values() for note in listing.notes))
-    warnings += [sentence for key, source in stored.items() for sentence in _remarks(key, source)]
-    if settings.anatomy == "head":
-        warnings += [
-            sentence
-            for key, source in stored.items()
-            if _MODALITIES[key] == "ct"
-            for sentence in _other_window(key, source, settings.scale)
-        ]
+    warnings += [sentence for key, source in stored.items() for sentence in _remarks(key, source, settings)]
     warnings += _leaks(stored)
     if settings.anatomy == "other" and settings.loss.needs_truth:
         warnings += _without_hu(stored["ct"])
@@ -162,7 +155,7 @@ def _split(listings: Mapping[str, Listing], settings: TrainSettings) -> dict[str
     return parts
 
 
-def _remarks(key: str, source: StoredSlices) -> list[str]:
+def _remarks(key: str, source: StoredSlices, settings: TrainSettings) -> list[str]:
     record = source.record
     passed = [*record["failures"], *record["unsuited_series"]]
     remarks = [f"{key}: passed over: {reason}" for reason in passed]
@@ -172,6 +165,8 @@ def _remarks(key: str, source: StoredSlices) -> list[str]:
         remarks.append(f"{key}: {blank} pictures of one grey value passed over")
     if len(source.images) == 1:
         remarks.append(f"{key}: one slice, which is no set to learn from or to judge by")
+    if _MODALITIES[key] == "ct" and settings.anatomy == "head":
+        remarks += _other_window(key, source, settings.scale)
     return remarks
 
 
