@@ -133,7 +133,7 @@ def test_a_sinus_in_soft_tissue_has_a_thin_wall_of_bone_but_for_a_map_with_an_mr
 def test_a_map_without_cheek_bones_gets_those_of_the_standard_head(solid):
     kinds = (solid.codes // DEPTHS).astype(np.uint8)
     soft, skull = (len(TISSUES) + PARTS.index(name) for name in ("soft tissue", "skull"))
-    kinds[:, 64:, 22:52] = np.where(kinds[:, 64:, 22:52] == skull, soft, kinds[:, 64:, 22:52])
+    kinds[:, 59:, 22:52] = np.where(kinds[:, 59:, 22:52] == skull, soft, kinds[:, 59:, 22:52])
     faced, bare = (divide(kinds, solid.spacing, face=face) for face in (True, False))
     for x in (-50, 50):
         assert TISSUES[at(faced, x, 42, -50)].name in ("diploe", "cortical bone")  # cheek bone

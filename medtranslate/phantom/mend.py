@@ -78,10 +78,10 @@ _BONES = ("cortical bone", "diploe", "marrow", "tooth")
 _FACIAL = [part for part in FACE if part.tissue in _BONES and part.start[1] >= 0]
 """Bones of the face and teeth, without the spine."""
 
-_CHEEKS = (((40.0, 30.0, -62.0), (66.0, 62.0, -42.0)), ((-66.0, 30.0, -62.0), (-40.0, 62.0, -42.0)))
+_CHEEKS = (((44.0, 0.0, -80.0), (68.0, 62.0, -50.0)), ((-68.0, 0.0, -80.0), (-44.0, 62.0, -50.0)))
 """Corners of the cheeks in mm of the standard head."""
 
-_BARE = 0.05
+_BARE = 0.1
 """Cheeks have less than this share of bone in a map that does not know the bones of the face."""
 
 _NUCLEI = [part for part in DEEP if part.tissue in NUCLEI]
