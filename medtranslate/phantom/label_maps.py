@@ -83,7 +83,7 @@ def read_label_map(path: Path, table: Path | None = None, *, face: bool = True) 
         table: YAML that names a tissue of `TISSUES`, or one of `PARTS`, for each label under `tissues`
             (default: `NAME.yaml` beside the map, else the table of that name in `TABLES`, else that
             of the tool for a map `TOOL-NAME`).
-        face: add what fills a hollow nose, and the walls of sinuses.
+        face: add its bones, the walls of sinuses and what fills a hollow nose, where the map lacks them.
 
     Raises:
         InputRefused: the map is no volume of such labels.
@@ -177,7 +177,7 @@ def divide(kinds: NDArray[np.uint8], spacing: Floats, *, face: bool = True) -> L
 def _mended(
     kinds: NDArray[np.uint8], outside: NDArray[np.bool_], spacing: Floats, face: bool
 ) -> NDArray[np.uint8]:
-    """Add sinuses, mastoids and what fills the nose, and lay nuclei into a brain that shows none."""
+    """Add sinuses, mastoids, the inside of the face and deep nuclei, where a map lacks them."""
     soft, skull, grey, white = (kinds == len(TISSUES) + PARTS.index(name) for name in PARTS)
     brain, nuclei = grey | white, [LABEL[name] for name in NUCLEI]
     place = Standard.of(brain | np.isin(kinds, nuclei), spacing)

@@ -190,25 +190,27 @@ def filling_of(air: NDArray[np.bool_], place: Standard, spacing: Floats) -> NDAr
         place: of the standard head.
         spacing: of the voxels in mm.
     """
-    found = np.zeros(air.shape, np.uint8)
+    nose, ethmoid = (place.box(*corners, air.shape) for corners in (_NOSE, _ETHMOID))
     random = np.random.default_rng(1)
-    for (low, high), sheets in ((_NOSE, True), (_ETHMOID, False)):
-        box = place.box(low, high, air.shape)
+    bend = _smooth_noise(random, air[nose].shape, _BEND_MM / spacing)
+    across = place.points(nose)[0].reshape(bend.shape) + _BENT_MM / 2 * bend
+    sheets = -np.cos(2 * np.pi / _SHEET_MM * across)
+    walls = np.abs(_smooth_noise(random, air[ethmoid].shape, _THIN_MM / spacing))
+    found = np.zeros(air.shape, np.uint8)
+    for box, away, tissues in (
+        (nose, sheets, {"mucosa": 1 - _SLIT, "cortical bone": _CORE}),
+        (ethmoid, walls, {"mucosa": _WALLS, "cortical bone": _LAMINA}),
+    ):
         here = air[box]
-        if not here.any():
-            continue
-        noise = ndimage.gaussian_filter(
-            random.standard_normal(here.shape, np.float32), (_BEND_MM if sheets else _THIN_MM) / spacing
-        )
-        noise /= noise.std() or 1.0
-        if sheets:
-            x = place.points(box)[0].reshape(here.shape) + _BENT_MM / 2 * noise
-            inner, core, filled = -np.cos(2 * np.pi / _SHEET_MM * x), _CORE, 1 - _SLIT
-        else:
-            inner, core, filled = np.abs(noise), _LAMINA, _WALLS
-        found[box][here & (inner <= np.quantile(inner[here], filled))] = LABEL["mucosa"]
-        found[box][here & (inner <= np.quantile(inner[here], core))] = LABEL["cortical bone"]
+        for tissue, share in tissues.items() if here.any() else ():
+            found[box][here & (away <= np.quantile(away[here], share))] = LABEL[tissue]
     return found
+
+
+def _smooth_noise(random: np.random.Generator, shape: tuple[int, ...], sigma: Floats) -> Floats:
+    """Draw noise of standard deviation 1."""
+    noise: Floats = ndimage.gaussian_filter(random.standard_normal(shape, np.float32), sigma)
+    return noise / (noise.std() or 1.0) if noise.size else noise
 
 
 def wall_of(
