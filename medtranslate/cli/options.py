@@ -23,11 +23,12 @@ _DOT = "__"
 """Stands for the dot of `--loss.cycle` in a parameter's name, which must be an identifier."""
 
 
-class _Choice(click.Choice[str]):
+class _Choice(click.Choice[Any]):
     """Shows the choices in the help; the settings check the value (`mri` means `mr`)."""
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        return str(value)
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        # A choice may be a number, of which the command line has the text.
+        return {str(choice): choice for choice in self.choices}.get(str(value), str(value))
 
 
 class _List(click.ParamType[Any]):

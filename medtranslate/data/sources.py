@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from medtranslate import phantom
-from medtranslate.config import Modality, ScaleSettings, TrainSettings, nan_value
+from medtranslate.config import Modality, TrainSettings, nan_value
 from medtranslate.data.items import Listing, list_items
 from medtranslate.data.look_alikes import group_look_alikes
 from medtranslate.data.pairs import open_pairs
@@ -166,13 +166,13 @@ def _remarks(key: str, source: StoredSlices, settings: TrainSettings) -> list[st
     if len(source.images) == 1:
         remarks.append(f"{key}: one slice, which is no set to learn from or to judge by")
     if _MODALITIES[key] == "ct" and settings.anatomy == "head":
-        remarks += _other_window(key, source, settings.scale)
+        remarks += _other_window(key, source, settings)
     return remarks
 
 
-def _other_window(key: str, ct: StoredSlices, scale: ScaleSettings) -> list[str]:
+def _other_window(key: str, ct: StoredSlices, settings: TrainSettings) -> list[str]:
     """Warn of pictures whose brain and fluid tell another window than the scale's."""
-    pictured = torch.ones(len(ct.images), dtype=torch.bool)
+    scale, pictured = settings.scale, torch.ones(len(ct.images), dtype=torch.bool)
     pictured[ct.in_hu] = False
     places = pictured.nonzero()[:, 0]
     if not len(places):
@@ -184,9 +184,10 @@ def _other_window(key: str, ct: StoredSlices, scale: ScaleSettings) -> list[str]
         return []
     (black, white), (low, high) = window_of(told), scale.shown_window
     option = "ct-picture" if scale.ct_picture else "ct-window"
+    end = " BLACK WHITE, and without --from, whose model has its own" if settings.parent else " BLACK WHITE"
     return [
         f"{key}: brain and fluid of {len(told)} pictures tell that black and white are about {black:.0f} and"
-        f" {white:.0f} HU, and not {low:g} and {high:g}; if so, train with --scale.{option} BLACK WHITE"
+        f" {white:.0f} HU, and not {low:g} and {high:g}; if so, train with --scale.{option}{end}"
     ]
 
 

@@ -94,8 +94,9 @@ def read_from_narrower(slices: Tensor, largest: float, generator: torch.Generato
     ends = torch.stack([_OTHER_LEVEL * (2 * level - 1) - half, _OTHER_LEVEL * (2 * level - 1) + half])
     black, white = ends.to(slices.device, non_blocking=True)
     below = (slices <= black).to(slices.dtype)
-    kept = -functional.max_pool2d(-functional.pad(below, (2,) * 4, value=1.0), _BLACK_AREA, stride=1)
-    area = functional.max_pool2d(kept, _BLACK_AREA, stride=1, padding=_BLACK_AREA // 2) > 0
+    reach = _BLACK_AREA // 2
+    kept = -functional.max_pool2d(-functional.pad(below, (reach,) * 4, value=1.0), _BLACK_AREA, stride=1)
+    area = functional.max_pool2d(kept, _BLACK_AREA, stride=1, padding=reach) > 0
     read = torch.where(area, -1.0, torch.maximum(slices, black))
     return torch.where(slices >= white, 1.0, read)
 

@@ -55,6 +55,21 @@ def test_options_reach_the_settings(trained: list[TrainSettings]) -> None:
     assert settings.overwrite
 
 
+@pytest.mark.parametrize("fold", [1, 2, 4, 8])
+def test_a_choice_of_numbers_is_taken_from_its_text(trained: list[TrainSettings], fold: int) -> None:
+    assert cli.invoke([*TRAIN, "--network.fold", str(fold)]) == 0
+    assert trained[-1].network.fold == fold
+
+
+@pytest.mark.parametrize("fold", ["3", "eight", "-4", ""])
+def test_what_is_none_of_a_choice_of_numbers_is_refused(
+    trained: list[TrainSettings], capsys: pytest.CaptureFixture[str], fold: str
+) -> None:
+    assert cli.invoke([*TRAIN, "--network.fold", fold]) == 2
+    assert f"network.fold: input should be 1, 2, 4 or 8 (got {fold!r})" in capsys.readouterr().err
+    assert trained == []
+
+
 def test_options_that_are_not_given_leave_the_defaults(trained: list[TrainSettings]) -> None:
     assert cli.invoke(TRAIN) == 0
     assert trained == [TrainSettings(ct="a", mr="b", out=Path("c"))]

@@ -134,8 +134,9 @@ def test_training_on_pictures_of_another_window_has_a_warning(
             shown = slice_of(*ends, ventricle=8, seed=seed)
             Image.fromarray(shown.astype(np.uint8)).save(tmp_path / name / f"{seed}.png")
 
-    def warnings(name: str) -> list[str]:
+    def warnings(name: str, parent: str | None = None) -> list[str]:
         chosen = TrainSettings(
+            parent=parent,
             ct=str(tmp_path / name),
             mr="phantom:0-9",
             out=tmp_path / "run",
@@ -152,6 +153,9 @@ def test_training_on_pictures_of_another_window_has_a_warning(
     assert black == pytest.approx(0, abs=4)
     assert white == pytest.approx(80, abs=6)
     assert warnings("own") == []
+    assert "without --from" not in told
+    (told,) = warnings("narrow", parent="brain-2d")
+    assert "and without --from" in told
 
 
 def test_scores_beside_a_reference_of_another_window_have_a_warning(
