@@ -190,6 +190,8 @@ class TrainSettings:
     """Folder of label maps of heads; anchor slices are cut from them too (docs/data.md; default: none)."""
     anchor_labelled: Rare[Fraction] = 0.5
     """Share of the anchor's phantoms that are cut from label maps, where there are some."""
+    anchor_volumes: Rare[Fraction] = 0.0
+    """Share of those cuts that are shown as slices of thin volumes are: axial, coronal or sagittal."""
     smaller: Rare[tuple[Annotated[int, Field(ge=32, multiple_of=16)], ...]] = ()
     """Sides of the slices in the first nine tenths of the run, in equal parts, as 64 128, which cost a
     fraction of the work; what was learnt fits the next larger size in part (default: none)."""

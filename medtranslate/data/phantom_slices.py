@@ -80,7 +80,11 @@ def frame_pairs(
         ],
         1,
     )
-    framed = [_framed(each[:1, :1], each, "ct", network, scale) for each in images]
+    whole = [False] * len(images) if heads.whole is None else heads.whole.tolist()
+    framed = [
+        each if all_of_it else _framed(each[:1, :1], each, "ct", network, scale)
+        for each, all_of_it in zip(images, whole, strict=True)
+    ]
     ct, mr, other, lesion = torch.stack(framed).unbind(1)
     return ct, mr, other[:, :1], lesion[:, :1]
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medtranslate.phantom.canvas import Plane, field
+from medtranslate.phantom.cut_planes import View, draw_plane
 from medtranslate.phantom.head import draw_waves
 from medtranslate.phantom.label_maps import DEPTHS, KINDS, STEP_MM, LabelMap
 from medtranslate.phantom.tissues import LABEL, TISSUES, Floats
@@ -17,9 +18,6 @@ _NUMBERS = (0.25, 0.35, 0.25, 0.15)
 
 _FLUID = 0.25
 """Share of the lesions that are collections of fluid: cysts, cavities, hygromas, often beside the skull."""
-
-_THICK_MM = (1.0, 3.0, 5.0, 8.0)
-"""Thickness of slices; in thick ones, slanting bone reaches further in the window of the brain."""
 
 _THICKER_MM, _FLUID_MM, _SOME = 3.5, 8.0, 0.3
 """Most bone and most fluid that is added beneath the skull, and the share of heads with some of either. The
@@ -85,27 +83,19 @@ class Cut:
     lesions: tuple[Lesion, ...]
 
 
-def draw_cut(head: LabelMap, rng: np.random.Generator, size: int, *, lesions: bool = True) -> Cut:
-    """Draw a nearly axial plane of a head that is turned, stretched, bent and perhaps mirrored.
+def draw_cut(
+    head: LabelMap, rng: np.random.Generator, size: int, *, lesions: bool = True, view: View = "axial"
+) -> Cut:
+    """Draw a plane, nearly that of a view, of a head that is turned, stretched, bent and perhaps mirrored.
 
-    Rows run from front to back, columns from right to left, or the reverse in a mirrored head.
+    Rows run from front to back in an axial plane and from top to bottom in the others. Columns run from right to
+    left, or the reverse in a mirrored head; in a sagittal plane from front to back.
     """
-    extent = np.array(head.codes.shape, np.float32) * head.spacing
-    height = rng.uniform(head.lowest, head.highest) * head.spacing[2]
-    side = max(extent[:2]) * rng.uniform(1.0, 1.15)
-    pixel = side / size
-    mirror = 1.0 if rng.random() < 0.5 else -1.0
-    turn = _rotation(np.radians(rng.normal(0.0, [8.0, 3.0, 4.0]).clip(-20, 20)))
-    stretch = np.exp(rng.normal(0.0, [0.06, 0.06, 0.06])).clip(0.85, 1.18)
-    rows = (turn @ (np.array([0.0, -pixel, 0.0]) * stretch)).astype(np.float32)
-    columns = (turn @ (np.array([-pixel * mirror, 0.0, 0.0]) * stretch)).astype(np.float32)
-    normal = turn @ (np.array([0.0, 0.0, rng.choice(_THICK_MM)]) * stretch)
-    middle = np.array([*(head.centre[:2] * head.spacing[:2]), height], np.float32)
-    plane = Plane(
-        (middle - (size - 1) / 2 * (rows + columns)).astype(np.float32), rows, columns, (size, size)
-    )
+    plane, normal = draw_plane(rng, head, size, view)
     points = np.stack(np.meshgrid(np.arange(size), np.arange(size), indexing="ij")).astype(np.float32)
-    places = plane.origin[:, None, None] + np.einsum("ac,ahw->chw", np.stack([rows, columns]), points)
+    places = plane.origin[:, None, None] + np.einsum(
+        "ac,ahw->chw", np.stack([plane.rows, plane.columns]), points
+    )
     for axis in range(3):
         places[axis] += field(draw_waves(rng, 5, 70, 200, rng.uniform(0.0, 3.5)), plane)
         places[axis] += field(draw_waves(rng, 6, 18, 50, rng.uniform(0.0, 0.8)), plane)
@@ -124,15 +114,6 @@ def draw_cut(head: LabelMap, rng: np.random.Generator, size: int, *, lesions: bo
 def _some(rng: np.random.Generator, most: float) -> float:
     """Draw what a share of heads has and the others lack."""
     return float(rng.uniform(0.0, most)) if rng.random() < _SOME else 0.0
-
-
-def _rotation(angles: NDArray[np.float64]) -> NDArray[np.float64]:
-    (a, b, c), (x, y, z) = np.cos(angles), np.sin(angles)
-    about_x = np.array([[1, 0, 0], [0, a, -x], [0, x, a]])
-    about_y = np.array([[b, 0, y], [0, 1, 0], [-y, 0, b]])
-    about_z = np.array([[c, -z, 0], [z, c, 0], [0, 0, 1]])
-    turned: NDArray[np.float64] = about_z @ about_y @ about_x
-    return turned
 
 
 def _tissues(rng: np.random.Generator) -> NDArray[np.uint8]:

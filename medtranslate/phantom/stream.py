@@ -13,11 +13,12 @@ from scipy import ndimage
 
 from medtranslate.config import StreamContrast
 from medtranslate.phantom.canvas import Plane, field
+from medtranslate.phantom.cut_planes import VIEWS, View
 from medtranslate.phantom.head import Head, draw_head, draw_waves
 from medtranslate.phantom.label_cuts import LESIONS, draw_cut, paint_cut
 from medtranslate.phantom.label_maps import LabelMap
 from medtranslate.phantom.paint import paint
-from medtranslate.phantom.tissues import NUCLEI, TISSUES, TOLD, Floats, brightness, ct_values, mr_values
+from medtranslate.phantom.tissues import LABEL, NUCLEI, TISSUES, TOLD, Floats, brightness, ct_values, mr_values
 
 _LEAST_HEAD = 0.03
 """Share of a slice that shows the head, at least; a turned plane may pass above the vertex."""
@@ -31,6 +32,9 @@ _ALONE = 0.5
 
 _APART = (0.8, 1.5)
 """From a slice to its neighbour, in thicknesses: slices may overlap, or have gaps between them."""
+
+_ENDING, _END = 0.5, (0.5, 1.0)
+"""Share of the coronal and sagittal cuts that end above the lower edge, and where they do."""
 
 _SEEN_HU = 0.0
 """HU of what counts as seen there: a brain window shows no fat."""
@@ -57,6 +61,7 @@ class Slices:
             neighbours; in painted heads also normal calcifications.
         wanted: a second MR in another contrast, None by default.
         told: brightness of the tissues of `TOLD` in each MR, [count, contrasts, 7] in [-1, 1].
+        whole: [count], True where the slice lies in the square about the whole head.
     """
 
     ct: torch.Tensor
@@ -65,6 +70,7 @@ class Slices:
     lesion: torch.Tensor
     wanted: torch.Tensor | None = None
     told: torch.Tensor | None = None
+    whole: torch.Tensor | None = None
 
 
 def slices(  # noqa: PLR0913  # An option for each thing that a slice may have or lack.
@@ -78,6 +84,7 @@ def slices(  # noqa: PLR0913  # An option for each thing that a slice may have o
     skull_base: bool = True,
     maps: Sequence[LabelMap] = (),
     neighbours: int = 0,
+    volumes: float = 0.0,
 ) -> Slices:
     """Draw axial slices, each of a new head at a random height.
 
@@ -97,26 +104,30 @@ def slices(  # noqa: PLR0913  # An option for each thing that a slice may have o
         maps: heads to cut the slices from, one at random for each, in place of painted heads.
         neighbours: slices below, and above, to cut beside each. Painted heads have none: a slice stands for
             them.
+        volumes: share of the cuts that are shown as in thin volumes: axial, coronal or sagittal, in the square
+            about the whole head, with their neighbours.
     """
     contrasts = (contrast,) if wanted is None else (contrast, wanted)
     images = np.empty((1 + len(contrasts), count, 1 + 2 * neighbours, size, size), np.float32)
     inside = np.empty((count, 1, size, size), np.bool_)
     lesion = np.empty((count, 1, size, size), np.float32)
     told = np.empty((count, len(contrasts), len(TOLD)), np.float32)
+    whole = np.zeros(count, np.bool_)
     for index in range(count):
         rng = np.random.default_rng([seed, index, 2])
-        cut = partial(_cut, maps, neighbours) if maps else partial(_painted_slice, skull_base)
+        cut = partial(_cut, maps, neighbours, volumes) if maps else partial(_painted_slice, skull_base)
         streams = [np.random.default_rng([seed, index, 3 + which]) for which in range(len(contrasts))]
         values = [mr_values(stream, contrast) for stream, contrast in zip(streams, contrasts, strict=True)]
         drawn = cut(rng, values, size, lesions)
         images[:, index] = _with_noise(drawn, rng, streams)
         inside[index, 0], lesion[index, 0] = drawn.inside, drawn.lesion
+        whole[index] = drawn.whole
         told[index] = brightness(np.stack(values))
         if drawn.told is not None:
             told[index, -1] = drawn.told
     ct, mr, *second = map(torch.from_numpy, images)
-    heads, lesions_of, told_of = map(torch.from_numpy, (inside, lesion, told))
-    return Slices(ct, mr, heads, lesions_of, second[0] if second else None, told_of)
+    heads, lesions_of, told_of, framed = map(torch.from_numpy, (inside, lesion, told, whole))
+    return Slices(ct, mr, heads, lesions_of, second[0] if second else None, told_of, framed)
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +135,7 @@ class _Drawn:
     """CT and MRs [1 + contrasts, slices, size, size] without noise, and head and lesions in the first slice.
 
     `grain` is the noise of the CT in HU; `told` is the brightness of the tissues of `TOLD` in the last MR,
-    if it is real.
+    if it is real; `whole` is as in `Slices`.
     """
 
     images: Floats
@@ -133,6 +144,7 @@ class _Drawn:
     plane: Plane
     grain: float
     told: Floats | None = None
+    whole: bool = False
 
 
 def _painted_slice(
@@ -155,6 +167,7 @@ def _painted_slice(
 def _cut(
     maps: Sequence[LabelMap],
     neighbours: int,
+    volumes: float,
     rng: np.random.Generator,
     values: Sequence[Floats],
     size: int,
@@ -162,12 +175,14 @@ def _cut(
 ) -> _Drawn:
     """Cut a slice, and perhaps its neighbours, from a map; CT and MR are blurred by different widths."""
     head, tissues = maps[int(rng.integers(len(maps)))], np.stack([_IS_NUCLEUS, ct_values(rng), *values])
+    whole = volumes > 0 and rng.random() < volumes
+    view: View = (*VIEWS,)[rng.integers(len(VIEWS))] if whole else "axial"
     seen, own = np.zeros(1, np.bool_), head.mr is not None and len(values) > 1
     while seen.mean() < _LEAST_HEAD:
-        cut = draw_cut(head, rng, size, lesions=lesions)
+        cut = draw_cut(head, rng, size, lesions=lesions, view=view)
         (nuclei, *images), inside, lesion = paint_cut(head, cut, tissues, rng, own=own)
         seen = ndimage.binary_opening(images[0] > _SEEN_HU, np.ones((5, 5), np.bool_))
-    alone = not neighbours or rng.random() < _ALONE
+    alone = not neighbours or (not whole and rng.random() < _ALONE)
     apart = 0.0 if alone else rng.uniform(*_APART)
     away = [sign * apart * step for sign in (-1, 1) for step in range(1, neighbours + 1) if not alone]
     beside = [paint_cut(head, cut, tissues, rng, away=each, own=own)[0][1:] for each in away]
@@ -175,8 +190,12 @@ def _cut(
     for image, (sharp, soft) in zip(stack, (_CT_BLUR, *(_MR_BLUR,) * len(values)), strict=True):
         width = rng.uniform(sharp, soft) * size / 256
         ndimage.gaussian_filter(image, (0, width, width), output=image)
+    end = int(size * rng.uniform(*_END)) if view != "axial" and rng.random() < _ENDING else size
+    if seen[:end].sum() > _LEAST_HEAD * seen.size:
+        stack[:, :, end:], inside[end:], lesion[end:] = tissues[1:, LABEL["air"], None, None, None], False, 0.0
+        nuclei[end:] = 0.0
     return _Drawn(
-        stack, inside, lesion + nuclei, cut.plane, rng.uniform(1.0, 5.0), head.told if own else None
+        stack, inside, lesion + nuclei, cut.plane, rng.uniform(1.0, 5.0), head.told if own else None, whole
     )
 
 

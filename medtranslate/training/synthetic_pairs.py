@@ -210,6 +210,7 @@ def still_anchor(
         skull_base=settings.anchor_skull_base,
         maps=maps,
         neighbours=settings.network.neighbours,
+        volumes=settings.anchor_volumes,
     )
     assert heads.told is not None
     seen, told = heads.told.unbind(1)
