@@ -18,6 +18,7 @@ from medtranslate.config import (
     Contrast,
     ConvertSettings,
     PhantomContrast,
+    Planes,
     Precision,
     ProfileName,
     TrainSettings,
@@ -88,6 +89,7 @@ def load(
     samples: int = 0,
     seed: int = 0,
     window: tuple[float, float] | None = None,
+    planes: Planes | None = None,
     batch: int | None = None,
     device: str = "auto",
     precision: Precision = "auto",
@@ -96,12 +98,12 @@ def load(
     """Load a model for many images: `load(...).translate(read(...))`, or `translate(..., model=load(...))`.
 
     Args:
-        model: name of a model at hand, or the folder of one.
-        to: modality to make.
+        model, to: name of a model at hand, or the folder of one; modality to make.
         contrast, like: t1, t1c, t2, flair or pd, or a file with an MR whose contrast is to be met.
         uncertainty: map it, too: the error limit that the model estimates, or else the spread of 16 samples.
         samples, seed: draws of the posterior to take its spread, 0 or at least 2, and their seed.
         window: level and width in HU of CT pictures, read or made (default: the model's).
+        planes: 1, axial slices alone, or 3 (default: 3 for thin volumes, where the model knows them).
         batch, device, precision: slices per pass; auto, cpu, cuda or cuda:N; auto, float32 or bfloat16.
         force: translate what the model's gate refuses, too; the record says so.
 
@@ -112,8 +114,8 @@ def load(
 
     chosen: dict[str, Any] = {"to": to, "model": str(model), "contrast": contrast, "like": like}
     chosen |= {"uncertainty": "." if uncertainty else None, "samples": samples or None, "seed": seed}
-    chosen |= {"window": window, "batch": batch, "device": device, "precision": precision, "force": force}
-    return open_translator(build(TranslateSettings, chosen | {"input": ".", "output": "."}))
+    chosen |= {"window": window, "planes": planes, "batch": batch, "device": device, "precision": precision}
+    return open_translator(build(TranslateSettings, chosen | {"force": force, "input": ".", "output": "."}))
 
 
 def translate(
@@ -171,10 +173,8 @@ def write(
         made: a volume, or what `translate` gave.
         path: its suffix decides the format; a path without one is a folder, of DICOM if the source is.
         like: volume on the same grid whose header and geometry are kept (a translation has its source).
-        format: key of `io.FORMATS`, where the path does not say it.
-        overwrite: replace an existing output.
-        deidentify, burn_in: leave out the patient's identity (DICOM), and write SYNTHETIC CT or MR into a
-            corner of each slice (translations).
+        format, overwrite: key of `io.FORMATS`, where the path does not say it; replace an existing output.
+        deidentify, burn_in: of a translation: leave out the patient; write SYNTHETIC into each slice.
 
     Returns:
         The path that was written.

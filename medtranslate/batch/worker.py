@@ -185,6 +185,7 @@ def _job(settings: BatchSettings, item: Item) -> Job:
         nan_to=settings.nan_to,
         picture_hu=settings.picture_hu,
         window=settings.window if item.format == "png" else None,
+        planes=settings.planes,
         format=settings.format,
         regrid=settings.regrid and item.format != "dicom",
         device=settings.device,

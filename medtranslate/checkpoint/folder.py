@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,7 @@ class Model:
         contrast: of the MR that it makes; None where it has no choice, or `brightness` says it.
         brightness: of the tissues of `phantom.TOLD` in that MR; None where it has no choice.
         window: HU that are black and white in CT pictures; None for those of its scale.
+        planes: in which thin volumes are translated: 3, or 1 for axial slices alone.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class Model:
         self.contrast = contrast
         self.brightness = nominal_brightness(contrast) if contrast else brightness
         self.window = window
+        self.planes = description.network.planes
 
     @property
     def device(self) -> torch.device:
@@ -103,15 +106,15 @@ class Model:
 
     def told(self, brightness: NDArray[np.float32]) -> Model:
         """Return this model, told the brightness of the tissues in the MR that it makes."""
-        return Model(
-            self.description,
-            self.generators,
-            self.means,
-            self.precision,
-            self.gate,
-            brightness=brightness,
-            window=self.window,
-        )
+        told = copy(self)
+        told.contrast, told.brightness = None, brightness
+        return told
+
+    def axial(self) -> Model:
+        """Return this model, which then translates axial slices alone."""
+        axial = copy(self)
+        axial.planes = 1
+        return axial
 
 
 def save_model(

@@ -21,6 +21,8 @@ _HANDED_ON = ("network", "scale")
 def inherit(values: Mapping[str, Any]) -> dict[str, Any]:
     """Lay anatomy, network and scale of the model that `from` names below the given values of `train`.
 
+    Without label maps, from which coronal and sagittal slices are cut, a run knows axial slices alone.
+
     A run that is resumed takes them from its own settings.yaml, so that its parent need not be at hand.
 
     Raises:
@@ -35,6 +37,8 @@ def inherit(values: Mapping[str, Any]) -> dict[str, Any]:
     else:
         known = plain(describe(find_model(name)))
     below = {group: known[group] for group in _HANDED_ON if isinstance(known.get(group), Mapping)}
+    if "network" in below and values.get("anchor_labels") is None:
+        below["network"] = {**below["network"], "planes": 1}
     given = {group: values.get(group, {}) for group in below}
     merged = {
         group: {**below[group], **settings} if isinstance(settings, Mapping) else settings

@@ -67,6 +67,6 @@ command = SettingsCommand(
             *("bids_filter_file", "follow_links"),
         ),
         "Output options": ("format", "regrid", "compress", "burn_in", "preview"),
-        "Machine options": ("precision", "device", "workers", "cluster"),
+        "Machine options": ("precision", "planes", "device", "workers", "cluster"),
     },
 )

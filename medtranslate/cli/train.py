@@ -53,7 +53,7 @@ command = _Train(
         ),
         "Loss and anchor options": (
             *("loss", "anchor_share", "anchor_contrast", "anchor_rendered", "anchor_kept"),
-            *("anchor_labels", "anchor_labelled", "anchor_volumes", "anchor_lesions", "anchor_skull_base"),
+            *("anchor_labels", "anchor_labelled", "anchor_lesions", "anchor_skull_base"),
             *("anchor_weights", "phantom_contrast"),
         ),
         "Augmentation options": ("augment",),

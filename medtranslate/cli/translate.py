@@ -60,6 +60,6 @@ command = SettingsCommand(
         "Input options": ("series", "select", "volume", "stack", "spacing", "nan_to", "picture_hu", "window"),
         "Output options": ("format", "mask", "regrid", "compress", "deidentify", "burn_in", "preview"),
         "Uncertainty, scores and report": ("samples", "seed", "uncertainty", "reference", "report"),
-        "Machine options": ("device", "precision", "batch"),
+        "Machine options": ("device", "precision", "planes", "batch"),
     },
 )

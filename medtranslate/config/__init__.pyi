@@ -48,6 +48,8 @@ from .types import Modality as Modality
 from .types import ModelName as ModelName
 from .types import NanTo as NanTo
 from .types import PhantomContrast as PhantomContrast
+from .types import PlaneName as PlaneName
+from .types import Planes as Planes
 from .types import Positive as Positive
 from .types import Precision as Precision
 from .types import Spacing as Spacing

@@ -9,7 +9,17 @@ from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from medtranslate.config.names import DiscriminatorName, GeneratorName
-from medtranslate.config.types import FROZEN, Ends, Fraction, FrameName, GroupedWidths, Rare, Width, Widths
+from medtranslate.config.types import (
+    FROZEN,
+    Ends,
+    Fraction,
+    FrameName,
+    GroupedWidths,
+    Planes,
+    Rare,
+    Width,
+    Widths,
+)
 
 
 @dataclass(frozen=True, kw_only=True, config=FROZEN)
@@ -74,6 +84,9 @@ class NetworkSettings:
     neighbours: Rare[Annotated[int, Field(ge=0, le=2)]] = 0
     """Slices below, and above, that the generators see beside the one that they translate. A picture stands
     for its own."""
+    planes: Rare[Planes] = 1
+    """Planes whose slices the generators know: 1 for axial ones alone, 3 for coronal and sagittal ones, too.
+    They learn those from label maps (`anchor_labels`), and translate thin volumes from all three sides."""
     coordinates: Rare[bool] = True
     """Give the generators the position of each pixel in the frame; bone and bright CSF differ by it alone."""
     told: Rare[Annotated[int, Field(ge=0, le=7)]] = 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
@@ -190,8 +190,6 @@ class TrainSettings:
     """Folder of label maps of heads; anchor slices are cut from them too (docs/data.md; default: none)."""
     anchor_labelled: Rare[Fraction] = 0.5
     """Share of the anchor's phantoms that are cut from label maps, where there are some."""
-    anchor_volumes: Rare[Fraction] = 0.0
-    """Share of those cuts that are shown as slices of thin volumes are: axial, coronal or sagittal."""
     smaller: Rare[tuple[Annotated[int, Field(ge=32, multiple_of=16)], ...]] = ()
     """Sides of the slices in the first nine tenths of the run, in equal parts, as 64 128, which cost a
     fraction of the work; what was learnt fits the next larger size in part (default: none)."""
@@ -260,6 +258,12 @@ class TrainSettings:
         if isinstance(network, Mapping):
             network = {"frame": "slice", **network}
         return {"anchor_rendered": 1.0, **given, "network": network}
+
+    @model_validator(mode="after")
+    def _planes_are_learnt(self) -> Self:
+        if self.network.planes == 3 and self.anchor_labels is None:
+            raise ValueError("network.planes: 3 are learnt from label maps; give anchor_labels, or 1 plane")
+        return self
 
 
 _REMOVED = {"compile": False}

@@ -22,6 +22,10 @@ Modality = Annotated[Literal["ct", "mr"], BeforeValidator(_modality)]
 Device = Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")]
 Precision = Literal["auto", "float32", "bfloat16"]
 FrameName = Literal["head", "slice"]
+PlaneName = Literal["axial", "coronal", "sagittal"]
+Planes = Literal[1, 3]
+"""Axial slices alone, or coronal and sagittal ones, too."""
+
 Anatomy = Literal["head", "other"]
 PhantomContrast = Literal["t1", "t2", "flair", "random"]
 Contrast = Literal["t1", "t1c", "t2", "flair", "pd"]

@@ -184,6 +184,7 @@ class OntoSourced(MapTransform):
             plausibility=examine(seen, slices, outline, to, known.scale, air_ml) if outline else None,
             saturated=seen.saturated,
             seams=jumps,
+            planes=1,
             precision="float32",
             warnings=warned(seen, to, self.model),
         )

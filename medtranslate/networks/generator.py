@@ -85,6 +85,16 @@ class Generated:
     seen: Tensor | None = None
     limit: Tensor | None = None
 
+    def split(self, sizes: list[int]) -> list[Generated]:
+        """Divide the slices of a pass."""
+        moments = zip(self.posterior.mean.split(sizes), self.posterior.log_variance.split(sizes), strict=True)
+        posteriors = [Posterior(*each, fine=self.posterior.fine) for each in moments]
+        none = [None] * len(sizes)
+        seen, limit = (none if each is None else each.split(sizes) for each in (self.seen, self.limit))
+        return [
+            Generated(*each) for each in zip(self.image.split(sizes), posteriors, seen, limit, strict=True)
+        ]
+
 
 def coordinates(image: Tensor) -> Tensor:
     """Row and column of each pixel, [B, 2, H, W], from -1 at one edge of the frame to 1 at the other."""

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from medtranslate.config import PlaneName
 from medtranslate.phantom.canvas import Plane, field
-from medtranslate.phantom.cut_planes import View, draw_plane
+from medtranslate.phantom.cut_planes import draw_plane
 from medtranslate.phantom.head import draw_waves
 from medtranslate.phantom.label_maps import DEPTHS, KINDS, STEP_MM, LabelMap
 from medtranslate.phantom.tissues import LABEL, TISSUES, Floats
@@ -84,14 +85,17 @@ class Cut:
 
 
 def draw_cut(
-    head: LabelMap, rng: np.random.Generator, size: int, *, lesions: bool = True, view: View = "axial"
+    head: LabelMap, rng: np.random.Generator, size: int, *, lesions: bool = True, name: PlaneName = "axial"
 ) -> Cut:
-    """Draw a plane, nearly that of a view, of a head that is turned, stretched, bent and perhaps mirrored.
+    """Draw a plane of a head that is turned, stretched, bent and perhaps mirrored.
 
-    Rows run from front to back in an axial plane and from top to bottom in the others. Columns run from right to
-    left, or the reverse in a mirrored head; in a sagittal plane from front to back.
+    Rows run from front to back in an axial plane, and from top to bottom in the others. Columns run from
+    right to left, or the reverse in a mirrored head; in a sagittal plane from front to back.
+
+    Args:
+        name: of the anatomical plane that is nearest.
     """
-    plane, normal = draw_plane(rng, head, size, view)
+    plane, normal = draw_plane(rng, head, size, name)
     points = np.stack(np.meshgrid(np.arange(size), np.arange(size), indexing="ij")).astype(np.float32)
     places = plane.origin[:, None, None] + np.einsum(
         "ac,ahw->chw", np.stack([plane.rows, plane.columns]), points

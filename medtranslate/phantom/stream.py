@@ -11,14 +11,23 @@ import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from medtranslate.config import StreamContrast
+from medtranslate.config import PlaneName, StreamContrast
 from medtranslate.phantom.canvas import Plane, field
-from medtranslate.phantom.cut_planes import VIEWS, View
+from medtranslate.phantom.cut_planes import AXES
 from medtranslate.phantom.head import Head, draw_head, draw_waves
 from medtranslate.phantom.label_cuts import LESIONS, draw_cut, paint_cut
 from medtranslate.phantom.label_maps import LabelMap
 from medtranslate.phantom.paint import paint
-from medtranslate.phantom.tissues import LABEL, NUCLEI, TISSUES, TOLD, Floats, brightness, ct_values, mr_values
+from medtranslate.phantom.tissues import (
+    LABEL,
+    NUCLEI,
+    TISSUES,
+    TOLD,
+    Floats,
+    brightness,
+    ct_values,
+    mr_values,
+)
 
 _LEAST_HEAD = 0.03
 """Share of a slice that shows the head, at least; a turned plane may pass above the vertex."""
@@ -104,8 +113,8 @@ def slices(  # noqa: PLR0913  # An option for each thing that a slice may have o
         maps: heads to cut the slices from, one at random for each, in place of painted heads.
         neighbours: slices below, and above, to cut beside each. Painted heads have none: a slice stands for
             them.
-        volumes: share of the cuts that are shown as in thin volumes: axial, coronal or sagittal, in the square
-            about the whole head, with their neighbours.
+        volumes: share of the cuts that are shown as in thin volumes: axial, coronal or sagittal, in the
+            square about the whole head, with their neighbours.
     """
     contrasts = (contrast,) if wanted is None else (contrast, wanted)
     images = np.empty((1 + len(contrasts), count, 1 + 2 * neighbours, size, size), np.float32)
@@ -176,10 +185,10 @@ def _cut(
     """Cut a slice, and perhaps its neighbours, from a map; CT and MR are blurred by different widths."""
     head, tissues = maps[int(rng.integers(len(maps)))], np.stack([_IS_NUCLEUS, ct_values(rng), *values])
     whole = volumes > 0 and rng.random() < volumes
-    view: View = (*VIEWS,)[rng.integers(len(VIEWS))] if whole else "axial"
+    plane: PlaneName = (*AXES,)[rng.integers(len(AXES))] if whole else "axial"
     seen, own = np.zeros(1, np.bool_), head.mr is not None and len(values) > 1
     while seen.mean() < _LEAST_HEAD:
-        cut = draw_cut(head, rng, size, lesions=lesions, view=view)
+        cut = draw_cut(head, rng, size, lesions=lesions, name=plane)
         (nuclei, *images), inside, lesion = paint_cut(head, cut, tissues, rng, own=own)
         seen = ndimage.binary_opening(images[0] > _SEEN_HU, np.ones((5, 5), np.bool_))
     alone = not neighbours or (not whole and rng.random() < _ALONE)
@@ -190,9 +199,13 @@ def _cut(
     for image, (sharp, soft) in zip(stack, (_CT_BLUR, *(_MR_BLUR,) * len(values)), strict=True):
         width = rng.uniform(sharp, soft) * size / 256
         ndimage.gaussian_filter(image, (0, width, width), output=image)
-    end = int(size * rng.uniform(*_END)) if view != "axial" and rng.random() < _ENDING else size
+    end = int(size * rng.uniform(*_END)) if plane != "axial" and rng.random() < _ENDING else size
     if seen[:end].sum() > _LEAST_HEAD * seen.size:
-        stack[:, :, end:], inside[end:], lesion[end:] = tissues[1:, LABEL["air"], None, None, None], False, 0.0
+        stack[:, :, end:], inside[end:], lesion[end:] = (
+            tissues[1:, LABEL["air"], None, None, None],
+            False,
+            0.0,
+        )
         nuclei[end:] = 0.0
     return _Drawn(
         stack, inside, lesion + nuclei, cut.plane, rng.uniform(1.0, 5.0), head.told if own else None, whole

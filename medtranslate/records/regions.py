@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, FiniteFloat, NonNegativeInt
 from pydantic.dataclasses import dataclass
 
+from medtranslate.config import PlaneName
 from medtranslate.errors import InputRefused, Unreadable
 from medtranslate.records.json_files import from_json
 
@@ -38,7 +39,7 @@ class Region:
     """
 
     kind: Literal["rectangle", "ellipse", "freehand", "distance", "angle"]
-    plane: Literal["axial", "coronal", "sagittal"]
+    plane: PlaneName
     slices: tuple[NonNegativeInt, NonNegativeInt]
     points: Points
     name: Annotated[str, Field(max_length=100)] = ""

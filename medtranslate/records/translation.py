@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic.dataclasses import dataclass
 
-from medtranslate.config import Contrast
+from medtranslate.config import Contrast, Planes
 from medtranslate.records.frozen import FROZEN
 from medtranslate.records.uncertainty import Uncertainty
 
@@ -213,6 +213,7 @@ class Translation:
             axis; None for pictures.
         contrast: of an MR that was translated; None for a CT, and for a model that does not see it.
         uncertainty: None without samples.
+        planes: in which slices were translated: 1, axial ones alone, or 3; None if not recorded.
         precision: arithmetic of the network's convolutions.
         seconds: of network and framing, without reading and writing.
         finished: of an item of a batch.
@@ -229,11 +230,17 @@ class Translation:
     seams: dict[str, float] | None = None
     contrast: SeenContrast | None = None
     uncertainty: Uncertainty | None = None
+    planes: Planes | None = None
     precision: Literal["float32", "bfloat16"] | None = None
     settings: dict[str, Any] = field(default_factory=dict)
     seconds: float | None = None
     finished: Finished | None = None
     warnings: list[str] = field(default_factory=list)
+
+    @property
+    def way(self) -> str:
+        """How the slices were translated, in words."""
+        return "slice by slice in three planes" if self.planes == 3 else "slice by slice"
 
     @property
     def doubts(self) -> list[str]:

@@ -72,9 +72,10 @@ def _made(items: Sequence[Evaluation], own: str) -> list[str]:
         return [f"{_number(len(items), kind)} evaluated; describe here their origin, which no record says."]
     first = records[0]
     source = {"ct": "CT", "mr": "MR"}.get(first.source.modality or "", "source")
+    ways = " or ".join(dict.fromkeys(record.way for record in records))
     sentences = [
         f"{_number(len(records), source, _sizes(items))} translated to {first.model.to.upper()} with"
-        f" medtranslate {own}, slice by slice."
+        f" medtranslate {own}, {ways}."
     ]
     models = {record.model.sha256: record.model for record in records}
     sentences += [_model(model) for model in models.values()]

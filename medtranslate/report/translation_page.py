@@ -183,7 +183,8 @@ def _names(records: Sequence[Translation]) -> list[str]:
 def _subject(records: Sequence[Translation]) -> str:
     if len(records) == 1:
         return say_made(records[0])
-    return f"{len(records)} images were translated to {records[0].model.to.upper()}, slice by slice."
+    ways = " or ".join(dict.fromkeys(record.way for record in records))
+    return f"{len(records)} images were translated to {records[0].model.to.upper()}, {ways}."
 
 
 def _settings(record: Translation) -> list[tuple[str, str]]:

@@ -214,7 +214,7 @@ def say_made(record: Translation) -> str:
         return f"{kind} slice was translated to {target}."
     voxels = " × ".join(map(str, source.shape))
     size = " × ".join(f"{length:.3g}" for length in source.spacing_mm)
-    return f"{kind} of {voxels} voxels of {size} mm was translated to {target}, slice by slice."
+    return f"{kind} of {voxels} voxels of {size} mm was translated to {target}, {record.way}."
 
 
 def say_compared(result: Evaluation) -> str:

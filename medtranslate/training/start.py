@@ -63,8 +63,11 @@ def read_start(settings: TrainSettings) -> Start | None:
             f"train --from {description.name}: anatomy is {settings.anatomy}, and the model's is"
             f" {description.anatomy}; leave --anatomy out, or train without --from"
         )
-    # Limits that the parent does not estimate begin with noise.
-    known = replace(description.network, limits=description.network.limits or settings.network.limits)
+    # Limits that the parent does not estimate begin with noise, and planes have no weights of their own.
+    wanted = settings.network
+    known = replace(
+        description.network, limits=description.network.limits or wanted.limits, planes=wanted.planes
+    )
     sizes = between(known, settings.network)
     if sizes is None or (sizes and settings.network.generator != "vae"):
         _require_same("network", settings.network, known, description.name)

@@ -38,6 +38,10 @@ EXTRAS = ("anchor_seen", "anchor_told", "anchor_known")
 that is wanted, and the range where CT is true."""
 
 
+VOLUMES = 0.6
+"""Share of the cuts of label maps that are shown as in thin volumes, if the networks learn three planes."""
+
+
 class Anchors(Protocol):
     """Draws slices by `NAMES`, in [-1, 1] as framed, with `EXTRAS`.
 
@@ -210,7 +214,7 @@ def still_anchor(
         skull_base=settings.anchor_skull_base,
         maps=maps,
         neighbours=settings.network.neighbours,
-        volumes=settings.anchor_volumes,
+        volumes=VOLUMES if settings.network.planes == 3 else 0.0,
     )
     assert heads.told is not None
     seen, told = heads.told.unbind(1)

@@ -94,7 +94,8 @@ def open_model(settings: TranslateSettings | BatchSettings, device: torch.device
         device: to load it on (default: that of the settings).
 
     Raises:
-        ModelRefused, RunFailed: the model or the device is not there, or it has no choice of contrast.
+        ModelRefused, RunFailed: the model or the device is not there, it has no choice of contrast, or it
+            does not know the planes.
         InputRefused: the MR whose contrast is to be met is refused.
         UsageError: two contrasts are asked for, or one of a CT; or two ways from grey values to HU.
     """
@@ -107,6 +108,12 @@ def open_model(settings: TranslateSettings | BatchSettings, device: torch.device
     precision = fast_precision(settings.precision, device)
     window = asked_window(settings.window, settings.picture_hu)
     model = load_model(settings.model, device, precision, settings.contrast, window)
+    if (settings.planes or 1) > model.planes:
+        raise ModelRefused(
+            f"{model.description.name}: knows axial slices alone, and --planes {settings.planes} is given;"
+            " leave it out, or name a model that knows three planes"
+        )
+    model = model.axial() if settings.planes == 1 else model
     if settings.like is None:
         return model
     return told_like(model, read_volume(settings.like, modality="mr"))

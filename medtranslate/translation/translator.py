@@ -22,11 +22,13 @@ from medtranslate.translation.burn import burned_in
 from medtranslate.translation.contrast import open_model
 from medtranslate.translation.framed import Framed, frame
 from medtranslate.translation.mask import mask_of, masked, read_mask
+from medtranslate.translation.passes import slices_per_pass
 from medtranslate.translation.planning import Job, Outputs
 from medtranslate.translation.preview import preview
+from medtranslate.translation.sides import slices_of
 from medtranslate.translation.uncertainty import DRAWS
 from medtranslate.translation.uncertainty_files import check_slices, write_uncertainty
-from medtranslate.translation.volume import Translated, slices_per_pass, translate_framed
+from medtranslate.translation.volume import Translated, translate_framed
 
 
 @dataclass(frozen=True)
@@ -191,7 +193,7 @@ def translate_jobs(
 
     def run(given: tuple[Sequence[Job], list[Framed]]) -> tuple[Sequence[Job], list[Translated]]:
         group, framed = given
-        depth = sum(one.shape[0] for one in framed)  # after resampling, if any
+        depth = sum(slices_of(one, translator.model) for one in framed)
         with progress(depth, "slice", f"translating to {to}", quiet=quiet or many) as slices:
             made = translator.run(framed, advance=slices.update)
             slices.update(depth - slices.n)

@@ -10,14 +10,13 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from medtranslate.checkpoint import Model
 from medtranslate.config import Modality, ScaleSettings
 from medtranslate.io import Volume
 from medtranslate.io.layout import to_slices
 from medtranslate.metrics import LIMIT_SHARE, bone_from, calibrated, enclosed, head_mask
-from medtranslate.networks import Posterior, Told, VariationalGenerator
+from medtranslate.networks import Generated, Posterior, Told, VariationalGenerator
 from medtranslate.records import ESTIMATED, UNCALIBRATED, Uncertainty
 from medtranslate.transforms import scale_ct
 from medtranslate.translation.air import Outline, clear
@@ -29,8 +28,7 @@ DRAWS = 16
 
 def uncertain(
     generator: VariationalGenerator | Told,
-    posterior: Posterior,
-    limit: Tensor | None,
+    given: Generated,
     seen: Framed,
     places: Places,
     samples: int,
@@ -39,13 +37,13 @@ def uncertain(
     """Map the uncertainty of framed slices on the source's pixels in the frame's box, [B, *seen.box].
 
     Args:
-        limit: ln of the error limits that the network estimates, as framed; it is taken without samples.
+        given: by the generator; its limit is taken without samples.
     """
     if samples:
-        return spread_of(generator, posterior, seen, places, samples, seed)
-    assert limit is not None
+        return spread_of(generator, given.posterior, seen, places, samples, seed)
+    assert given.limit is not None
     # No error is larger than the range, from -1 to 1, and `unframed` saturates at 1.
-    return 2 * seen.unframed((limit.exp() / 2).cpu())
+    return 2 * seen.unframed((given.limit.exp() / 2).cpu())
 
 
 def spread_of(

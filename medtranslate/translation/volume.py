@@ -8,42 +8,35 @@ Memory holds the source and the output. While the network works on a batch of sl
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
+from itertools import chain, islice
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from medtranslate.checkpoint import Model
-from medtranslate.config import Modality, NetworkSettings
-from medtranslate.device import free_memory
+from medtranslate.config import Modality
 from medtranslate.gate import judge, look
 from medtranslate.io import Volume
 from medtranslate.io.layout import to_axial
 from medtranslate.metrics.window_tells import seems_other
 from medtranslate.modality import OTHER
-from medtranslate.networks import Posterior
+from medtranslate.networks import Generated
 from medtranslate.records import NO_HEAD, OTHER_WINDOW, SYNTHETIC, WINDOWED, Translation
 from medtranslate.runtime import staged
 from medtranslate.translation.air import Outline, examine, find_outline, settle
 from medtranslate.translation.contrast import LOOKED_AT, seen_contrast
 from medtranslate.translation.framed import Floats, Framed, Places, frame
+from medtranslate.translation.passes import Parts, batches, slices_per_pass
+from medtranslate.translation.sides import agree, has_sides, sides
 from medtranslate.translation.uncertainty import finish_map, uncertain
-
-PIXELS = {"cpu": 2**18, "cuda": 2**22}
-"""Pixels of a pass that keep a device busy. With more, a CPU becomes slower: they leave its caches."""
-
-Parts = list[tuple[int, Places]]
-"""Slices of a pass: index of the volume, and places of its slices."""
 
 JUDGED = 32
 """Most slices of a volume for the input gate, spread over those that are not empty."""
-
-_PIXEL_BYTES = 32
-"""Upper bound of the memory of a pass, per pixel and channel at the network's full width."""
 
 
 @dataclass(frozen=True)
@@ -133,59 +126,61 @@ def translate_framed(
     started = time.monotonic()
     network, generator = model.description.network, model.translator(to)
     device = next(generator.parameters()).device
-    batches = _batches([seen.shown for seen in volumes], batch or slices_per_pass(network, device))
+    turned = [sides(seen, model) for seen in volumes]
+    views = [*volumes, *chain(*turned)]
+    made = [view.blank() for view in views]
+    turns = batches([view.shown for view in views], batch or slices_per_pass(network, device))
 
     @torch.inference_mode()  # which torch keeps for each thread
     def show(parts: Parts) -> tuple[Parts, Tensor]:
-        seen = (volumes[index].framed(places, network.size, network.neighbours) for index, places in parts)
+        seen = (views[index].framed(places, network.size, network.neighbours) for index, places in parts)
         return parts, torch.cat([*seen])
 
     def pass_through(shown: tuple[Parts, Tensor]) -> tuple[Parts, Tensor]:
         parts, slices = shown[0], shown[1].to(device)
-        given = generator(slices)
-        sizes, posterior = [len(places) for _, places in parts], given.posterior
-        split = (each.split(sizes) for each in (slices, posterior.mean, posterior.log_variance))
-        for number, ((index, places), image, *moments) in enumerate(zip(parts, *split, strict=True)):
-            work = begun[index]
-            if given.seen is not None:
-                work.contrasts.append(given.seen.split(sizes)[number])
-                work.view(places, image, given.image.split(sizes)[number])
-            if model.gate and (asked := np.isin(places, work.judged)).any():
-                work.looks.append(look(model.gate, image[asked], moments[0][asked], OTHER[to]))
-            if work.spread is not None:
-                own = None if given.limit is None else given.limit.split(sizes)[number]
-                found = uncertain(generator, Posterior(*moments), own, work.seen, places, samples, seed)
-                work.spread[places, *work.seen.box] = found
+        sizes, given = [len(places) for _, places in parts], generator(slices)
+        for (index, places), own, image in zip(parts, given.split(sizes), slices.split(sizes), strict=True):
+            if index < len(begun):  # the others are sides
+                begun[index].measure(places, image, own)
         return parts, given.image.cpu()
 
     @torch.inference_mode()
     def put_back(passed: tuple[Parts, Tensor]) -> int:
         parts, images = passed
-        for (index, places), image in zip(
-            parts, images.split([len(places) for _, places in parts]), strict=True
-        ):
-            work = begun[index]
-            work.made[places, *work.seen.box] = work.seen.unframed(image)
+        sizes = [len(places) for _, places in parts]
+        for (index, places), image in zip(parts, images.split(sizes), strict=True):
+            made[index][places, *views[index].box] = views[index].unframed(image)
         return len(images)
 
     fast = torch.autocast(device.type, model.precision, enabled=model.precision is not torch.float32)
     with ThreadPoolExecutor(1, "beside") as beside:
-        heads = model.description.anatomy == "head"
-        mapped = samples > 0 or (limits and network.limits)
-        begun = [_begin(seen, beside, mapped=mapped, outlined=heads) for seen in volumes]
-        with torch.inference_mode(), fast, closing(staged(batches, show, pass_through, put_back)) as passes:
+        task = _Task(model, to, samples, seed, mapped=samples > 0 or (limits and network.limits))
+        begun = [_begin(task, seen, beside) for seen in volumes]
+        with torch.inference_mode(), fast, closing(staged(turns, show, pass_through, put_back)) as passes:
             for done in passes:
                 advance(done)
-    seconds = (time.monotonic() - started) / len(volumes)
-    return [_finish(work, model, to, samples, seed, seconds) for work in begun]
+    seconds, others = (time.monotonic() - started) / len(volumes), iter(made[len(volumes) :])
+    for axial, around in zip(made, turned, strict=False):
+        agree(axial, [*islice(others, len(around))])
+    return [_finish(work, axial, seconds) for work, axial in zip(begun, made, strict=False)]
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What is asked of volumes that share passes; `mapped` if their uncertainty is."""
+
+    model: Model
+    to: Modality
+    samples: int
+    seed: int
+    mapped: bool
 
 
 @dataclass(frozen=True)
 class _Progress:
-    """State of one volume during the passes.
+    """Measures of one volume, taken during the passes.
 
     Attributes:
-        made: slices [Z, Y, X] of the translation in [-1, 1]; air before they are put back.
         spread: standard deviations [Z, Y, X] of the samples, or the network's limits; None without either.
         judged: slices for the gate, and `looks` their scores.
         contrasts: brightness of the tissues in the slices, of a model that sees it.
@@ -194,8 +189,8 @@ class _Progress:
             computed beside the network.
     """
 
+    task: _Task
     seen: Framed
-    made: Floats
     spread: Floats | None
     judged: Places
     looks: list[Tensor]
@@ -205,52 +200,45 @@ class _Progress:
     seams: Future[float]
     outline: Future[Outline] | None
 
-    def view(self, places: Places, source: Tensor, made: Tensor) -> None:
-        """Keep the framed slices and their translations in which the contrast is measured."""
-        asked = torch.from_numpy(np.isin(places, self.viewed))
-        if asked.any():
-            self.views.append((source[asked, :1].cpu(), made[asked].cpu()))
+    def measure(self, places: Places, image: Tensor, given: Generated) -> None:
+        """Take the measures of framed slices, and of what the network gives for them."""
+        task = self.task
+        if given.seen is not None:
+            self.contrasts.append(given.seen)
+            if (asked := np.isin(places, self.viewed)).any():
+                self.views.append((image[asked, :1].cpu(), given.image[asked].cpu()))
+        if task.model.gate and (asked := np.isin(places, self.judged)).any():
+            mean = given.posterior.mean[asked]
+            self.looks.append(look(task.model.gate, image[asked], mean, OTHER[task.to]))
+        if self.spread is not None:
+            generator = task.model.translator(task.to)
+            found = uncertain(generator, given, self.seen, places, task.samples, task.seed)
+            self.spread[places, *self.seen.box] = found
 
 
-def _begin(seen: Framed, beside: ThreadPoolExecutor, *, mapped: bool, outlined: bool) -> _Progress:
+def _begin(task: _Task, seen: Framed, beside: ThreadPoolExecutor) -> _Progress:
     return _Progress(
+        task,
         seen,
-        made=seen.blank(),
-        spread=seen.blank(0.0) if mapped else None,
+        spread=seen.blank(0.0) if task.mapped else None,
         judged=seen.shown[:: -(-len(seen.shown) // JUDGED)],
         looks=[],
         contrasts=[],
         viewed=seen.shown[:: -(-len(seen.shown) // LOOKED_AT)],
         views=[],
         seams=beside.submit(seen.seams),
-        outline=beside.submit(find_outline, seen) if outlined else None,
+        outline=beside.submit(find_outline, seen) if task.model.description.anatomy == "head" else None,
     )
 
 
-def slices_per_pass(network: NetworkSettings, device: torch.device) -> int:
-    """Choose a number of slices that keeps the device busy, within a quarter of its free memory."""
-    pixels = network.size**2
-    room = free_memory(device) // 4 // (_PIXEL_BYTES * network.channels[0] * pixels)
-    return max(1, min(PIXELS[device.type] // pixels, room))
-
-
-def _batches(shown: Sequence[Places], batch: int) -> Iterator[Parts]:
-    """Yield the slices of several volumes, `batch` at a time."""
-    owners = np.repeat(np.arange(len(shown)), [len(places) for places in shown])
-    everything = np.concatenate(shown)
-    for start in range(0, len(owners), batch):
-        owner, places = owners[start : start + batch], everything[start : start + batch]
-        yield [(int(index), places[owner == index]) for index in np.unique(owner)]
-
-
-def _finish(
-    work: _Progress, model: Model, to: Modality, samples: int, seed: int, seconds: float
-) -> Translated:
+def _finish(work: _Progress, made: Floats, seconds: float) -> Translated:
     """Clear the air around a head, make the record, and scale to the target's units.
 
-    The memory of the slices is overwritten.
+    Args:
+        made: slices [Z, Y, X] of the translation in [-1, 1], whose memory is overwritten.
     """
-    seen, made, spread = work.seen, work.made, work.spread
+    seen, spread, task = work.seen, work.spread, work.task
+    model, to = task.model, task.to
     outline = work.outline.result() if work.outline else None
     scale, source, pictures = model.scale, seen.source, seen.source.is_picture
     air_ml, jumps = settle(seen, made, outline, work.seams.result(), scale)
@@ -264,13 +252,14 @@ def _finish(
         window=scale.shown_window if pictures and source.meta.hu is None else None,
         seams=jumps,
         contrast=seen_contrast(work.contrasts, work.views, scale) if work.contrasts else None,
+        planes=3 if has_sides(seen, model) else 1,
         precision="float32" if model.precision is torch.float32 else "bfloat16",
         seconds=round(seconds, 3),
         warnings=warned(seen, to, model),
     )
     if spread is None:
         return Translated(seen, seen.volume(made, to, scale), None, record)
-    uncertainty, described = finish_map(spread, made, seen, outline, model, to, samples, seed)
+    uncertainty, described = finish_map(spread, made, seen, outline, model, to, task.samples, task.seed)
     volume = seen.volume(made, to, scale)
     return Translated(seen, volume, uncertainty, replace(record, uncertainty=described))
 

@@ -27,7 +27,7 @@ from medtranslate.transforms import (
     normalise,
     out_of_frame,
 )
-from medtranslate.translation import as_spoken, framed_alone, sample_volume, translate_volume, volume
+from medtranslate.translation import as_spoken, framed_alone, passes, sample_volume, translate_volume
 from medtranslate.translation.air import find_outline
 from medtranslate.translation.framed import Framed, frame
 from medtranslate.translation.uncertainty import noise
@@ -260,8 +260,8 @@ def test_a_pass_holds_as_many_slices_as_fit(monkeypatch):
     cpu = torch.device("cpu")
 
     def taken(size, free):
-        monkeypatch.setattr(volume, "free_memory", lambda device: free)
-        return volume.slices_per_pass(NetworkSettings(size=size), cpu)
+        monkeypatch.setattr(passes, "free_memory", lambda device: free)
+        return passes.slices_per_pass(NetworkSettings(size=size), cpu)
 
     assert [taken(size, 2**40) for size in (128, 256, 512, 1024)] == [16, 4, 1, 1]
     assert [taken(256, free) for free in (0, 2**30, 2**31)] == [1, 2, 4]

@@ -1,0 +1,142 @@
+"""Axial, coronal and sagittal planes through label maps, as slices of thin volumes show them."""
+
+from __future__ import annotations
+
+import nibabel
+import numpy as np
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from medtranslate.checkpoint.parent import inherit
+from medtranslate.config import NetworkSettings, ScaleSettings, TrainSettings
+from medtranslate.data.phantom_slices import frame_pairs
+from medtranslate.phantom import LABEL, TISSUES, read_label_map, slices
+from medtranslate.phantom.cut_planes import AXES
+from medtranslate.phantom.label_cuts import draw_cut, paint_cut
+from medtranslate.training.synthetic_pairs import VOLUMES, still_anchor
+from medtranslate.transforms import scale_ct
+
+PARTS = {1: "white matter", 2: "cortical bone", 3: "fat", 4: "muscle"}
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    """An ellipsoid of white matter with bone above, fat in front and muscle on the right."""
+    folder = tmp_path_factory.mktemp("map")
+    x, y, z = (np.indices((60, 72, 80)) - np.array([30, 36, 40])[:, None, None, None]) * 2.5
+    inside = (x / 70) ** 2 + (y / 85) ** 2 + (z / 95) ** 2 < 1
+    labels = np.where(inside, 1, 0)
+    for label, part in ((4, x > 30), (3, y > 40), (2, z > 45)):
+        labels[inside & part] = label
+    nibabel.save(
+        nibabel.Nifti1Image(labels.astype(np.uint8), np.diag([2.5, 2.5, 2.5, 1])), folder / "m.nii.gz"
+    )
+    (folder / "m.yaml").write_text(yaml.safe_dump({"tissues": {0: "air", **PARTS}}))
+    return folder / "m.nii.gz"
+
+
+@pytest.fixture(scope="module")
+def head(path):
+    return read_label_map(path, face=False)
+
+
+def middles(images):
+    """Mean row and column of what each image shows."""
+    rows, columns = np.indices(images.shape[1:])
+    return {
+        name: ((image * rows).sum() / image.sum(), (image * columns).sum() / image.sum())
+        for name, image in zip(PARTS.values(), images, strict=True)
+        if image.sum() > 100
+    }
+
+
+@pytest.mark.parametrize("plane", [*AXES])
+def test_a_plane_shows_the_head_as_a_volume_in_axial_layout_does(head, plane):
+    each = np.stack([np.isin(np.arange(len(TISSUES)), LABEL[name]) for name in PARTS.values()]).astype(
+        np.float32
+    )
+    mirrored, seen = set(), 0
+    for seed in range(24):
+        rng = np.random.default_rng(seed)
+        cut = draw_cut(head, rng, 64, lesions=False, name=plane)
+        cut.variant[:] = 0  # no muscle is streaked
+        found = middles(paint_cut(head, cut, each, rng, planes=1)[0])
+        if "white matter" not in found:
+            continue
+        row, column = found["white matter"]
+        if plane != "axial" and "cortical bone" in found:
+            assert found["cortical bone"][0] < row - 3  # above
+            seen += 1
+        if plane == "axial" and "fat" in found:
+            assert found["fat"][0] < row - 3  # in front
+            seen += 1
+        if plane == "sagittal" and "fat" in found:
+            assert found["fat"][1] < column - 3
+        if plane != "sagittal" and "muscle" in found:
+            mirrored.add(bool(found["muscle"][1] < column))
+    assert seen > 5
+    assert mirrored == (set() if plane == "sagittal" else {True, False})
+
+
+@pytest.mark.parametrize(("plane", "axis", "sign"), [("axial", 2, 1), ("coronal", 1, -1), ("sagittal", 0, 0)])
+def test_the_next_slice_lies_above_or_behind_or_beside(head, plane, axis, sign):
+    signs = set()
+    for seed in range(12):
+        step = draw_cut(head, np.random.default_rng(seed), 32, lesions=False, name=plane).step
+        assert np.abs(step).argmax() == axis
+        signs.add(int(np.sign(step[axis])))
+    assert signs == ({sign} if sign else {-1, 1})  # a mirrored head is seen from the other side
+
+
+def test_volumes_show_all_planes_in_the_square_about_the_whole_head(head):
+    known = {"contrast": "t1", "wanted": "t2", "lesions": False, "maps": [head], "neighbours": 1}
+    made = slices(2, 24, 64, **known, volumes=1.0)
+    assert made.whole.all()
+    assert (made.ct[:, :1] != made.ct).any(dim=(1, 2, 3)).all()  # all have neighbours
+    network = NetworkSettings(size=64, channels=(32, 64), neighbours=1)
+    ct, *_ = frame_pairs(made, network, ScaleSettings())
+    np.testing.assert_array_equal(ct, scale_ct(made.ct, ScaleSettings().ct_curve))
+    some = slices(2, 24, 64, **known, volumes=0.5)
+    assert 0.2 < some.whole.float().mean() < 0.8
+    assert not slices(2, 24, 64, **known).whole.any()
+
+
+def test_some_volumes_end_above_the_neck_and_none_is_empty(head):
+    made = slices(5, 32, 64, contrast="t1", wanted="t2", lesions=False, maps=[head], volumes=1.0)
+    lowest = made.head[:, 0].float().amax(dim=2)
+    filled = made.head.float().mean(dim=(1, 2, 3))
+    assert filled.min() > 0.02
+    ends = [int(np.flatnonzero(rows)[-1]) for rows in lowest.numpy()]
+    cut_off = [made.head[index, 0, end].sum() > 15 for index, end in enumerate(ends)]
+    assert 2 < sum(cut_off) < 24
+    for index, end in enumerate(ends[:8]):
+        assert made.ct[index, 0, end + 2 :].mean() < -900
+
+
+def test_a_run_cuts_volumes_if_its_network_learns_three_planes(path, head, tmp_path):
+    def cuts(planes):
+        network = {"size": 32, "channels": (8, 8), "planes": planes}
+        settings = TrainSettings(ct="ct", mr="mr", out=tmp_path, anchor_labels=path.parent, network=network)
+        return still_anchor(settings, 24, 1, [head])["anchor_ct"]
+
+    # A slice that is framed by its own head fills the frame but for the margin.
+    shown = {planes: (cuts(planes)[:, 0] > -1).float() for planes in (1, 3)}
+    sides = {planes: [each.amax(dim=axis).mean(dim=1) for axis in (1, 2)] for planes, each in shown.items()}
+    filled = {planes: np.maximum(*map(np.asarray, each)) for planes, each in sides.items()}
+    assert filled[1].min() > 0.75
+    assert 0.2 < (filled[3] < 0.75).mean() <= VOLUMES + 0.1
+
+
+def test_three_planes_need_label_maps(tmp_path):
+    with pytest.raises(ValidationError, match=r"network\.planes: 3 are learnt from label maps"):
+        TrainSettings(ct="ct", mr="mr", out=tmp_path, network={"planes": 3})
+
+
+def test_a_run_without_label_maps_keeps_its_parents_axial_slices_alone(tmp_path, monkeypatch):
+    known = {"network": {"size": 256, "planes": 3}, "scale": {}, "anatomy": "head"}
+    monkeypatch.setattr("medtranslate.checkpoint.parent.describe", lambda folder: None)
+    monkeypatch.setattr("medtranslate.checkpoint.parent.find_model", lambda name: tmp_path)
+    monkeypatch.setattr("medtranslate.checkpoint.parent.plain", lambda description: known)
+    assert inherit({"from": "m"})["network"]["planes"] == 1
+    assert inherit({"from": "m", "anchor_labels": "maps"})["network"]["planes"] == 3

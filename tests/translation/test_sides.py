@@ -1,0 +1,161 @@
+"""Thin volumes are translated from three sides."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from medtranslate.checkpoint import load_model, save_model
+from medtranslate.config import NetworkSettings, ScaleSettings, TranslateSettings
+from medtranslate.errors import ModelRefused
+from medtranslate.io import Meta, Volume
+from medtranslate.model import Generators
+from medtranslate.networks import Generated, Posterior
+from medtranslate.phantom import study
+from medtranslate.translation import Translator, translate_volume
+from medtranslate.translation.contrast import open_model
+from medtranslate.translation.framed import frame
+from medtranslate.translation.sides import agree, sides, slices_of
+
+SMALL = NetworkSettings(
+    size=64, channels=(8, 8), latent_channels=4, neighbours=1, planes=3, discriminator_channels=(8, 8, 8)
+)
+VALUES = st.floats(-1, 1, width=32)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    torch.manual_seed(3)
+    folder = tmp_path_factory.mktemp("planes")
+    means = {"ct": torch.zeros(1, 64, 64), "mr": torch.zeros(1, 64, 64)}
+    known = {"name": "threefold", "summary": "Random.", "network": SMALL, "scale": ScaleSettings()}
+    save_model(folder, Generators(SMALL), means, **known)
+    return folder
+
+
+@pytest.fixture
+def model(folder):
+    return load_model(str(folder))
+
+
+@pytest.fixture(scope="module")
+def head():
+    """A head of half size, so that few voxels are thin."""
+    whole = study(910_001, size=56, spacing=4.4).mr
+    half = whole.affine @ np.diag([0.3, 0.3, 0.3, 1.0])
+    return Volume(whole.values, half, whole.meta)
+
+
+class HandsOn:
+    """A generator that translates each slice into itself."""
+
+    def __init__(self, model):
+        self.parameters = model.generators.to_ct.parameters
+
+    def __call__(self, slices):
+        nothing = torch.zeros(len(slices), 4, 1, 1)
+        return Generated(slices[:, :1], Posterior(nothing, nothing))
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1), (1, 2, 0)])
+def test_a_volume_comes_back_from_its_three_sides_in_its_place(head, model, order, monkeypatch):
+    """In axial, sagittal and coronal storage; a side that were turned or flipped would not agree."""
+    monkeypatch.setattr(model, "translator", lambda to: HandsOn(model))
+    stored = Volume(head.values.transpose(order), head.affine[:, [*order, 3]], head.meta)
+    threefold, record = translate_volume(stored, model, "ct")
+    axial, alone = translate_volume(stored, model.axial(), "ct")
+    assert (record.planes, alone.planes) == (3, 1)
+    error = np.abs(threefold.values - axial.values)
+    span = np.ptp(axial.values)
+    assert error.mean() < 0.01 * span  # three resamplings differ by a little
+    assert np.quantile(error, 0.99) < 0.2 * span
+    np.testing.assert_array_equal(threefold.affine, stored.affine)
+
+
+def test_a_side_shows_the_head_upright(head, model):
+    """Its vertex is above; coronal slices run from front to back, and sagittal ones from right to left."""
+    seen = frame(head, "mr", model)
+    coronal, sagittal = sides(seen, model)
+    depth, rows, columns = seen.shape
+    assert coronal.shape == (rows, depth, columns)
+    assert sagittal.shape == (columns, depth, rows)
+    for z, y, x in ((3, 20, 30), (40, 31, 12)):
+        assert coronal.slices[y, depth - 1 - z, x] == seen.slices[z, y, x]
+        assert sagittal.slices[x, depth - 1 - z, y] == seen.slices[z, y, x]
+
+
+def test_each_side_is_framed_around_the_head(model):
+    """A head that is higher than wide fills the frame of its side, too."""
+    values = np.zeros((60, 60, 60), np.float32)
+    values[25:35, 20:40, 4:56] = 500.0
+    seen = frame(Volume(values, np.diag([-1.0, -1.0, 1.0, 1.0]), Meta(modality="mr")), "mr", model)
+    assert seen.frame.height < 30
+    for side in sides(seen, model):
+        assert side.frame.height > 52
+        assert side.frame.height == side.frame.width
+
+
+@pytest.mark.parametrize(
+    ("zooms", "thin"), [((1, 1, 1), True), ((1, 1, 1.5), True), ((1, 1, 3), False), ((3, 1, 1), False)]
+)
+def test_only_thin_volumes_have_sides(head, model, zooms, thin):
+    volume = Volume(head.values, np.diag([*zooms, 1.0]), head.meta)
+    seen = frame(volume, "mr", model)
+    assert len(sides(seen, model)) == (2 if thin else 0)
+    assert slices_of(seen, model) == (sum(seen.shape) if thin else seen.shape[0])
+
+
+def test_pictures_and_models_of_axial_slices_have_no_sides(head, model):
+    seen = frame(head, "mr", model)
+    picture = replace(seen, axial=seen.axial.with_meta(levels=255))
+    assert sides(picture, model) == []
+    assert sides(seen, model.axial()) == []
+    assert len(sides(seen, model)) == 2
+
+
+def test_a_model_of_axial_slices_is_left_as_it_is(head, model):
+    thick = Volume(head.values, np.diag([1.0, 1.0, 4.0, 1.0]), head.meta)
+    both = [translate_volume(thick, each, "ct")[0].values for each in (model, model.axial())]
+    np.testing.assert_array_equal(*both)
+
+
+@given(arrays(np.float32, (3, 2, 4, 3), elements=VALUES))
+def test_the_middle_one_of_three_translations_is_kept(three):
+    axial, second, third = three
+    coronal = second.transpose(1, 0, 2)[:, ::-1]
+    sagittal = third.transpose(2, 0, 1)[:, ::-1]
+    middle = np.median(three, axis=0)
+    agree(axial, [coronal, sagittal])
+    np.testing.assert_array_equal(axial, middle)
+
+
+def test_gate_and_progress_count_the_volume_and_its_slices(head, model):
+    done = []
+    made, record = translate_volume(head, model, "ct", advance=done.append)
+    seen = frame(head, "mr", model)
+    shown = sum(len(each.shown) for each in (seen, *sides(seen, model)))
+    assert sum(done) == shown <= slices_of(seen, model)
+    assert made.shape == head.shape
+    assert record.seams is not None
+
+
+def test_uncertainty_is_that_of_the_axial_slices(head, model):
+    """So it is the same from one side and from three."""
+    made = [Translator(each, "ct", samples=2).translate(head) for each in (model, model.axial())]
+    spread = [one.uncertainty.values[one.volume.values > one.volume.values.min()] for one in made]
+    assert np.median(spread[0]) == pytest.approx(np.median(spread[1]), rel=0.05)
+
+
+def test_planes_are_asked_for(folder, tmp_path):
+    settings = TranslateSettings(input=folder, output=tmp_path / "a.nii.gz", to="ct", model=str(folder))
+    assert open_model(settings).planes == 3
+    assert open_model(replace(settings, planes=3)).planes == 3
+    assert open_model(replace(settings, planes=1)).planes == 1
+    with pytest.raises(ModelRefused, match=r"phantom: knows axial slices alone, and --planes 3 is given"):
+        open_model(replace(settings, model="phantom", planes=3))
