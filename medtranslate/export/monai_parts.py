@@ -37,6 +37,7 @@ from medtranslate.runtime import whole_outputs
 from medtranslate.transforms import from_metatensor, to_metatensor
 from medtranslate.translation.air import examine, find_outline, settle
 from medtranslate.translation.framed import Framed, frame
+from medtranslate.translation.sides import agree
 from medtranslate.translation.translator import pass_gate
 from medtranslate.translation.volume import JUDGED, warned
 
@@ -174,6 +175,7 @@ class OntoSourced(MapTransform):
         seen, known, to = step.framed, self.model.description, self.target
         slices = seen.blank()
         slices[seen.shown, *seen.box] = seen.unframed(images)
+        agree(seen, slices)
         outline = find_outline(seen) if known.anatomy == "head" else None
         air_ml, jumps = settle(seen, slices, outline, seen.seams(), known.scale)
         record = Translation(

@@ -12,7 +12,7 @@ from medtranslate.metrics.outline import REACH_MM
 from medtranslate.records import Plausibility
 from medtranslate.transforms import AIR, SCALP, VISIBLE, denormalise
 from medtranslate.translation.framed import Floats, Framed
-from medtranslate.translation.seams import THIN_MM, steady, without_lone
+from medtranslate.translation.seams import steady
 from medtranslate.translation.softness import soften
 
 SKIN_HU = -300.0
@@ -113,16 +113,12 @@ def settle(
     Returns:
         The result of `clear`, and seams for the record; None with fewer than three slices.
     """
-    inside, slice_mm = slices[:, *framed.box], framed.axial.spacing[2]
+    inside = slices[:, *framed.box]
     soften(framed, inside, scale)
-    if len(framed.shown) <= np.ptp(framed.shown):
-        slice_mm = np.inf
-    if framed.modality == "mr" and slice_mm <= THIN_MM:
-        without_lone(inside)
     air_ml = clear(slices, region) if region else 0.0
     if len(slices) < 3:
         return air_ml, None
-    return air_ml, steady(inside, source_seams, slice_mm, lambda: region and clear(slices, region))
+    return air_ml, steady(inside, source_seams, framed.slice_mm, lambda: region and clear(slices, region))
 
 
 def examine(

@@ -98,6 +98,11 @@ class Framed:
         return depth, rows, columns
 
     @property
+    def slice_mm(self) -> float:
+        """Distance from slice to slice; infinite if empty ones lie between those that show the head."""
+        return self.axial.spacing[2] if len(self.shown) > np.ptp(self.shown) else np.inf
+
+    @property
     def box(self) -> tuple[slice, slice]:
         """Rows and columns of the frame; around it is air."""
         return self.frame.inside(*self.shape[1:])

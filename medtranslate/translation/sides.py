@@ -16,7 +16,7 @@ from medtranslate.checkpoint import Model
 from medtranslate.io import Volume
 from medtranslate.io.layout import to_slices
 from medtranslate.translation.framed import Floats, Framed, find
-from medtranslate.translation.seams import THIN_MM
+from medtranslate.translation.seams import THIN_MM, without_lone
 
 _SIDES = ((1, 0, 2), (2, 0, 1))
 """Axes of axial slices [Z, Y, X] that lie through, down and across coronal slices, and sagittal ones."""
@@ -28,8 +28,9 @@ def has_sides(seen: Framed, model: Model) -> bool:
     The model has to know the planes, and the slices have to be thin: from the side, thick ones are coarse.
     """
     axial = seen.axial
-    thin = not axial.is_picture and axial.meta.slices is None and max(axial.spacing) <= THIN_MM
-    return thin and model.planes == 3
+    if axial.is_picture or axial.meta.slices is not None or model.planes == 1:
+        return False
+    return max(*axial.spacing, seen.slice_mm) <= THIN_MM
 
 
 def slices_of(seen: Framed, model: Model) -> int:
@@ -54,14 +55,19 @@ def _from(seen: Framed, order: tuple[int, int, int], model: Model) -> Framed:
     return replace(seen, axial=turned, frame=frame, head=head, shown=shown)
 
 
-def agree(made: Floats, others: Sequence[Floats]) -> None:
+def agree(seen: Framed, made: Floats, others: Sequence[Floats] = ()) -> None:
     """Replace each voxel of axial slices by the middle one of its three translations, in place.
+
+    From one side alone, a voxel of a thin CT becomes the middle one of three slices: of its own and the two
+    beside it.
 
     Args:
         made: axial slices [Z, Y, X].
-        others: slices of `sides`; if there are none, nothing changes.
+        others: slices of `sides`.
     """
     if not others:
+        if seen.modality == "mr" and seen.slice_mm <= THIN_MM:
+            without_lone(made[:, *seen.box])
         return
     first, second = (
         np.transpose(slices[:, ::-1], np.argsort(order)) for slices, order in zip(others, _SIDES, strict=True)

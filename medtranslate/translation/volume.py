@@ -160,8 +160,8 @@ def translate_framed(
             for done in passes:
                 advance(done)
     seconds, others = (time.monotonic() - started) / len(volumes), iter(made[len(volumes) :])
-    for axial, around in zip(made, turned, strict=False):
-        agree(axial, [*islice(others, len(around))])
+    for seen, axial, around in zip(volumes, made, turned, strict=False):
+        agree(seen, axial, [*islice(others, len(around))])
     return [_finish(work, axial, seconds) for work, axial in zip(begun, made, strict=False)]
 
 

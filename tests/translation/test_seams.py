@@ -13,9 +13,10 @@ from medtranslate.io.layout import to_axial
 from medtranslate.modality import OTHER
 from medtranslate.phantom import study
 from medtranslate.translation import seams, translate_volume
-from medtranslate.translation.air import find_outline, settle
+from medtranslate.translation.air import find_outline
 from medtranslate.translation.framed import Framed, frame
 from medtranslate.translation.seams import LIMIT, SMOOTHED_MM, THIN_MM, steady, without_lone
+from medtranslate.translation.sides import agree
 
 
 def flicker(by: float, count: int = 24) -> np.ndarray:
@@ -90,7 +91,7 @@ def test_bone_in_one_thin_slice_alone_is_taken_out_of_a_ct(small_model, to, slic
     made = seen.blank(0.0)
     middle = len(made) // 2
     made[middle] = 0.8
-    settle(seen, made, None, np.inf, model.description.scale)
+    agree(seen, made)
     assert (made[middle].max() == pytest.approx(0.8)) == lone
 
 

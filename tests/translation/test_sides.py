@@ -131,7 +131,7 @@ def test_the_middle_one_of_three_translations_is_kept(three):
     coronal = second.transpose(1, 0, 2)[:, ::-1]
     sagittal = third.transpose(2, 0, 1)[:, ::-1]
     middle = np.median(three, axis=0)
-    agree(axial, [coronal, sagittal])
+    agree(None, axial, [coronal, sagittal])
     np.testing.assert_array_equal(axial, middle)
 
 
