@@ -5,6 +5,7 @@ from __future__ import annotations
 import tarfile
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -167,7 +168,8 @@ def to_ct(head: Head, model: Model) -> tuple[dict[str, float], Values]:
     `closed` the share of directions with a skull, and `seams` a ratio to the source's.
     """
     source, scale = head.of("mr"), model.description.scale
-    bare = Model(replace(model.description, anatomy="other"), model.generators, model.means)
+    bare = copy(model)
+    bare.description, bare.gate = replace(model.description, anatomy="other"), None
     drawn = to_axial(translated(source, bare, "ct"))
     seen = frame(source, "mr", model)
     slices = to_slices(normalise(drawn.values, "ct", scale))

@@ -183,7 +183,8 @@ def asked(model: Model, contrast: Contrast | None) -> Model:
     """Tell a model that has a choice the contrast."""
     if not (contrast and model.description.network.told):
         return model
-    return Model(model.description, model.generators, model.means, contrast=contrast, window=model.window)
+    told = Model(model.description, model.generators, model.means, contrast=contrast, window=model.window)
+    return told.axial() if model.planes == 1 else told
 
 
 def showing(model: Model, window: Ends) -> Model:

@@ -7,7 +7,8 @@ DATA is the folder of `pair_sets`. `choosing` cases choose settings; `reporting`
 Each case's CT has its own window (`pair_sets.WINDOWS`), in which translations are compared.
 --every 4 measures every fourth picture. --sheet draws pictures of each case; most pairs may not be shown.
 --heads measures whole heads (`head_volumes`). --labels FILE ... measures heads from label maps in T1, T2,
-FLAIR and PD; the models should not have seen them.
+FLAIR and PD; the models should not have seen them. With --slice-mm 1 they are thin, and a model that knows
+three planes translates them from three sides, unless --planes 1 is given.
 
 Each set and direction with a truth has a table of models and rungs:
 
@@ -50,7 +51,7 @@ from numpy.typing import NDArray
 from benchmarks.quality import head_volumes
 from benchmarks.quality.contact_sheet import Strip, planes_of, strip_of, write_sheet
 from benchmarks.quality.head_volumes import TO_CT, TO_MR, Head, as_grey, heads, spoken, to_ct, to_mr_and_back
-from benchmarks.quality.label_heads import label_heads
+from benchmarks.quality.label_heads import SLICE_MM, label_heads
 from benchmarks.quality.pair_measures import interval
 from benchmarks.quality.pair_sets import PAIR_SETS, Whose
 from benchmarks.quality.rungs import Rung, climb, projections
@@ -94,20 +95,26 @@ def main() -> None:
         "--window", type=float, nargs=2, help="level and width of all pairs' CT, in place of each case's own"
     )
     parser.add_argument("--bent", type=int, default=0, help="copies of an MR that are shown otherwise")
+    parser.add_argument(
+        "--slice-mm", type=float, default=SLICE_MM, help="of the heads painted from label maps"
+    )
+    parser.add_argument("--planes", type=int, choices=(1, 3), help="1: axial slices alone")
     parser.add_argument("--every", type=int, default=1, help="measure every n-th picture or slice")
     parser.add_argument("--csv", type=Path, help="write the rows, with intervals")
     parser.add_argument("--sheet", type=Path, help="PNG of source, translations and truth")
     options = parser.parse_args()
     if not (options.cases or options.heads or options.labels):
         parser.error("give --cases choosing, --cases reporting, --heads, --labels FILE, or several")
-    board = Board({name: load_model(name, torch.device("cpu")) for name in options.model})
+    models = {name: load_model(name, torch.device("cpu")) for name in options.model}
+    board = Board({name: model.axial() if options.planes == 1 else model for name, model in models.items()})
     if options.cases:
         window = ends_of(options.window) if options.window else None
         of_pictures(board, options.data, options.cases, options.every, options.like, options.bent, window)
     if options.heads:
         of_heads(board, heads(options.data), options.every)
     if options.labels:
-        of_heads(board, chain.from_iterable(map(label_heads, options.labels)), options.every)
+        painted = (label_heads(path, slice_mm=options.slice_mm) for path in options.labels)
+        of_heads(board, chain.from_iterable(painted), options.every)
     if options.csv:
         write(options.csv, board.rows)
     if options.sheet:

@@ -14,7 +14,7 @@ from medtranslate.translation import translate_volume
 def mean_image(
     source: Volume, model: Model, to: Modality, window: tuple[float, float] | None = None
 ) -> Volume:
-    """Put the model's mean training slice into every slice of the source's head, on the source's grid.
+    """Put the model's mean training slice into every axial slice of the source's head, on the source's grid.
 
     It knows where a head lies in its frame and nothing else. Framing, scale and layout are those of a
     translation.
@@ -29,7 +29,7 @@ def mean_image(
         InputRefused: no head is found.
     """
     means = _MeanModel(model.description, model.generators, model.means, window=window or model.window)
-    return translate_volume(source, means, to)[0]
+    return translate_volume(source, means.axial(), to)[0]
 
 
 class _MeanSlice(nn.Module):

@@ -14,6 +14,7 @@ from hypothesis.extra.numpy import arrays
 from medtranslate.checkpoint import load_model, save_model
 from medtranslate.config import NetworkSettings, ScaleSettings, TranslateSettings
 from medtranslate.errors import ModelRefused
+from medtranslate.evaluation.mean_image import mean_image
 from medtranslate.io import Meta, Volume
 from medtranslate.model import Generators
 from medtranslate.networks import Generated, Posterior
@@ -133,6 +134,12 @@ def test_the_middle_one_of_three_translations_is_kept(three):
     middle = np.median(three, axis=0)
     agree(None, axial, [coronal, sagittal])
     np.testing.assert_array_equal(axial, middle)
+
+
+def test_the_mean_image_is_that_of_axial_slices(head, model):
+    model.means["ct"][:, 20:40, 16:30] = 0.8
+    both = [mean_image(head, each, "ct").values for each in (model, model.axial())]
+    np.testing.assert_array_equal(*both)
 
 
 def test_gate_and_progress_count_the_volume_and_its_slices(head, model):
