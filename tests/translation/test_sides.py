@@ -103,7 +103,7 @@ def test_each_side_is_framed_around_the_head(model):
 
 
 @pytest.mark.parametrize(
-    ("zooms", "thin"), [((1, 1, 1), True), ((1, 1, 1.5), True), ((1, 1, 3), False), ((3, 1, 1), False)]
+    ("zooms", "thin"), [((1, 1, 1), True), ((1, 1, 3), True), ((1, 1, 3.2), False), ((3.2, 1, 1), False)]
 )
 def test_only_thin_volumes_have_sides(head, model, zooms, thin):
     volume = Volume(head.values, np.diag([*zooms, 1.0]), head.meta)
