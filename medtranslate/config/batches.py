@@ -55,9 +55,9 @@ class BatchSettings:
     (default: black to white is the window of the model)."""
     window: Window | None = None
     """Level and width in HU of CT pictures, read or written, such as 40 80 (default: those of the model)."""
-    planes: Rare[Planes | None] = None
-    """Planes in which thin volumes are translated: 3, or 1 for axial slices alone, which takes half the time
-    (default: 3 where the model knows them)."""
+    planes: Planes | None = None
+    """Planes in which thin volumes are translated: 3, or 1 for axial slices alone, which is faster (default:
+    3 where the model knows them)."""
     regrid: bool = False
     """Resample tilted or uneven DICOM slices onto a regular grid, which formats such as nifti need."""
     compress: bool = False

@@ -18,6 +18,7 @@ from .framing import coarse_steps as coarse_steps
 from .framing import coarsen as coarsen
 from .framing import find_frame as find_frame
 from .framing import find_head as find_head
+from .framing import frame_around as frame_around
 from .framing import into_frame as into_frame
 from .framing import isolate as isolate
 from .framing import out_of_frame as out_of_frame

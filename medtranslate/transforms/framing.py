@@ -196,13 +196,25 @@ def find_frame(
     if around == "slice":
         _, height, width = coarse.shape
         head, margin = Head(np.ones_like(head.mask), coarse.steps, (0, height), (0, width)), 0.0
+    return frame_around(head, modality, margin, pixel_mm, scale, around), head
+
+
+def frame_around(
+    head: Head,
+    modality: Modality,
+    margin: float,
+    pixel_mm: tuple[float, float],
+    scale: ScaleSettings = _BRAIN,
+    around: FrameName = "head",
+) -> Frame:
+    """Lay the common frame around a head that was found; the arguments are those of `find_frame`."""
     (top, bottom), (left, right) = head.rows, head.columns
     least = float(np.interp(2 * VISIBLE - 1, np.linspace(-1, 1, len(scale.ct_curve)), scale.ct_curve))
     scalp_is_hidden = around == "head" and modality == "ct" and least > _FAT_HU
     hidden = 1 + 2 * SCALP if scalp_is_hidden else 1.0
     side = max((bottom - top) * pixel_mm[0], (right - left) * pixel_mm[1]) * hidden / (1 - 2 * margin)
     height, width = max(2, round(side / pixel_mm[0])), max(2, round(side / pixel_mm[1]))
-    return Frame((top + bottom - height) // 2, (left + right - width) // 2, height, width), head
+    return Frame((top + bottom - height) // 2, (left + right - width) // 2, height, width)
 
 
 def into_frame(slices: Tensor, frame: Frame, size: int) -> Tensor:

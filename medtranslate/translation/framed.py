@@ -203,33 +203,15 @@ def frame(source: Volume, modality: Modality, model: Model) -> Framed:
     Raises:
         InputRefused: no head is found.
     """
-    scale, level = model.description.scale, upright(source)
+    scale, network = model.description.scale, model.description.network
+    level = upright(source)
     axial = to_axial(level)
     if model.window and modality == "ct" and axial.is_picture:
         axial = in_known_window(axial, model.window, scale)
-    known, where = axial.meta, str(source.meta.path or "image")
+    where = str(source.meta.path or "image")
+    known = axial.meta
     curve = input_curve(axial.values, modality, scale, levels=known.levels, hu=known.hu, where=where)
-    found, head, shown, saturated = find(axial, curve, modality, model)
-    return Framed(source, modality, level, axial, curve, found, head, shown, saturated)
-
-
-def find(
-    volume: Volume, curve: tuple[float, ...], modality: Modality, model: Model
-) -> tuple[Frame, Head, Places, float]:
-    """Find the head in the slices of a volume, which are those along its last axis.
-
-    Args:
-        curve: values that become equal steps from -1 to +1.
-
-    Returns:
-        The frame around it, its place, the slices in which it is visible, and the share of voxels outside the
-        curve.
-
-    Raises:
-        InputRefused: no head is found.
-    """
-    known, network, scale = volume.meta, model.description.network, model.description.scale
-    slices = to_slices(volume.values)
+    slices = to_slices(axial.values)
     depth, rows, columns = slices.shape
     steps = coarse_steps(slices.shape)
     coarse, brightest, saturated = [], [], 0
@@ -241,11 +223,8 @@ def find(
         coarse.append(coarsen(unit, steps))
         brightest.append(functional.max_pool2d(unit, steps[1:], ceil_mode=True)[:, 0].numpy())
     seen = Overview(np.concatenate(coarse), steps, (depth, rows, columns))
-    shows, where = (
-        as_shown(scale, picture=known.levels is not None and known.hu is None),
-        str(known.path or "image"),
-    )
-    found, head = find_frame(seen, modality, network.margin, pixel_mm(volume), where, shows, network.frame)
+    shows = as_shown(scale, picture=known.levels is not None and known.hu is None)
+    found, head = find_frame(seen, modality, network.margin, pixel_mm(axial), where, shows, network.frame)
     near = head.mask[np.arange(depth) // steps[0]]
     shown = np.flatnonzero((near & (np.concatenate(brightest) > 2 * VISIBLE - 1)).any(axis=(1, 2)))
-    return found, head, shown, saturated / slices.size
+    return Framed(source, modality, level, axial, curve, found, head, shown, saturated / slices.size)

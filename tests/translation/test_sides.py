@@ -47,10 +47,9 @@ def model(folder):
 
 @pytest.fixture(scope="module")
 def head():
-    """A head of half size, so that few voxels are thin."""
+    """A small head, so that few voxels are thin."""
     whole = study(910_001, size=56, spacing=4.4).mr
-    half = whole.affine @ np.diag([0.3, 0.3, 0.3, 1.0])
-    return Volume(whole.values, half, whole.meta)
+    return Volume(whole.values, whole.affine @ np.diag([0.45, 0.45, 0.45, 1.0]), whole.meta)
 
 
 class HandsOn:
@@ -95,7 +94,7 @@ def test_each_side_is_framed_around_the_head(model):
     """A head that is higher than wide fills the frame of its side, too."""
     values = np.zeros((60, 60, 60), np.float32)
     values[25:35, 20:40, 4:56] = 500.0
-    seen = frame(Volume(values, np.diag([-1.0, -1.0, 1.0, 1.0]), Meta(modality="mr")), "mr", model)
+    seen = frame(Volume(values, np.diag([-2.0, -2.0, 2.0, 1.0]), Meta(modality="mr")), "mr", model)
     assert seen.frame.height < 30
     for side in sides(seen, model):
         assert side.frame.height > 52
@@ -103,13 +102,24 @@ def test_each_side_is_framed_around_the_head(model):
 
 
 @pytest.mark.parametrize(
-    ("zooms", "thin"), [((1, 1, 1), True), ((1, 1, 3), True), ((1, 1, 3.2), False), ((3.2, 1, 1), False)]
+    ("zooms", "thin"),
+    [((1.8, 1.8, 1.8), True), ((1.7, 1.7, 2), True), ((1.8, 1.8, 2.2), False), ((2.2, 2, 2), False)],
 )
 def test_only_thin_volumes_have_sides(head, model, zooms, thin):
     volume = Volume(head.values, np.diag([*zooms, 1.0]), head.meta)
     seen = frame(volume, "mr", model)
     assert len(sides(seen, model)) == (2 if thin else 0)
     assert slices_of(seen, model) == (sum(seen.shape) if thin else seen.shape[0])
+
+
+@pytest.mark.parametrize("count", [1, 2, 30])
+def test_a_slab_has_no_sides(head, model, count):
+    """Its slices are thin, and from the side there is a strip of a head."""
+    slab = head.with_values(head.values[:, :, 28 : 28 + count])
+    assert sides(frame(slab, "mr", model), model) == []
+    made, record = translate_volume(slab, model, "ct")
+    assert made.shape == slab.shape
+    assert record.planes == 1
 
 
 def test_pictures_and_models_of_axial_slices_have_no_sides(head, model):
