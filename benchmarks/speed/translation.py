@@ -39,7 +39,7 @@ from medtranslate.networks import VariationalGenerator
 from medtranslate.phantom import HELD_OUT, study
 from medtranslate.records import Derivation
 from medtranslate.translation import open_translator, translate, translate_volume
-from medtranslate.translation.volume import slices_per_pass
+from medtranslate.translation.passes import slices_per_pass
 
 TURN_SECONDS = 1.0
 """A turn lasts a pass, and more of them where these are shorter than this."""
