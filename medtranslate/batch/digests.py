@@ -20,6 +20,8 @@ from medtranslate.translation import PREVIEW
 def key_of(settings: BatchSettings, item: Item, model: Description) -> str:
     """Digest (SHA-256) all that an output depends on: the input's bytes, the model, the settings.
 
+    Settings that are None count as not given, so that a later version may have more of them.
+
     Raises:
         OSError: a file can't be read.
     """
@@ -27,7 +29,9 @@ def key_of(settings: BatchSettings, item: Item, model: Description) -> str:
         "input": digest(item.paths),
         "series": item.series,
         "model": [model.name, model.sha256],
-        "settings": {name: value for name, value in plain(settings).items() if name not in UNTOLD},
+        "settings": {
+            name: value for name, value in plain(settings).items() if name not in UNTOLD and value is not None
+        },
         **({"like": digest(visible_files(settings.like))} if settings.like else {}),
     }
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()

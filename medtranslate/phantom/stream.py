@@ -201,12 +201,9 @@ def _cut(
         ndimage.gaussian_filter(image, (0, width, width), output=image)
     end = int(size * rng.uniform(*_END)) if plane != "axial" and rng.random() < _ENDING else size
     if seen[:end].sum() > _LEAST_HEAD * seen.size:
-        stack[:, :, end:], inside[end:], lesion[end:] = (
-            tissues[1:, LABEL["air"], None, None, None],
-            False,
-            0.0,
-        )
-        nuclei[end:] = 0.0
+        stack[:, :, end:] = tissues[1:, LABEL["air"], None, None, None]
+        for shown in (inside, lesion, nuclei):
+            shown[end:] = 0
     return _Drawn(
         stack, inside, lesion + nuclei, cut.plane, rng.uniform(1.0, 5.0), head.told if own else None, whole
     )

@@ -2,7 +2,8 @@
 
     volume --axial layout--> normalise --frame--> generator --frame back--> target scale --layout back-->
 
-Memory holds the source and the output. While the network works on a batch of slices, others are framed.
+Memory holds the source and the output, and of a thin volume the translations from its other sides. While the
+network works on a batch of slices, others are framed.
 """
 
 from __future__ import annotations
