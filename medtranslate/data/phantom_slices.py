@@ -82,8 +82,8 @@ def frame_pairs(
     )
     whole = [False] * len(images) if heads.whole is None else heads.whole.tolist()
     framed = [
-        each if all_of_it else _framed(each[:1, :1], each, "ct", network, scale)
-        for each, all_of_it in zip(images, whole, strict=True)
+        each if is_whole else _framed(each[:1, :1], each, "ct", network, scale)
+        for each, is_whole in zip(images, whole, strict=True)
     ]
     ct, mr, other, lesion = torch.stack(framed).unbind(1)
     return ct, mr, other[:, :1], lesion[:, :1]

@@ -1,7 +1,7 @@
 """Thin volumes from three sides: their coronal and sagittal slices are translated, too.
 
 A network makes each slice by itself, so it errs differently from slice to slice and from side to side. Of
-three translations of a voxel, the middle one is right more often than any of them. Vertex, palate and the
+three translations of a voxel, the middle one errs less on average than each of them. Vertex, palate and the
 roofs of the orbits lie along axial slices, and other planes cut across them.
 """
 
