@@ -1,4 +1,4 @@
-"""Planes through label maps: nearly axial, coronal or sagittal, of a head that is turned and stretched."""
+"""Planes through heads: nearly axial, coronal or sagittal, turned, and stretched in label maps."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from medtranslate.config import PlaneName
 from medtranslate.phantom.canvas import Plane
+from medtranslate.phantom.head import Head
 from medtranslate.phantom.label_maps import LabelMap
 
 AXES: dict[PlaneName, tuple[int, int, int]] = {
@@ -16,19 +17,29 @@ AXES: dict[PlaneName, tuple[int, int, int]] = {
 }
 """Axes of the head (right to left, back to front, bottom to top) along rows, along columns, and across."""
 
+_THIN_MM = (1.0, 1.0, 2.0)
+"""Thickness of the slices of thin volumes."""
+
 _THICK_MM: dict[PlaneName, tuple[float, ...]] = {
     "axial": (1.0, 3.0, 5.0, 8.0),
-    "coronal": (1.0, 1.0, 2.0),
-    "sagittal": (1.0, 1.0, 2.0),
+    "coronal": _THIN_MM,
+    "sagittal": _THIN_MM,
 }
 """Thickness of slices. In thick ones, slanting bone reaches further in the window of the brain. Only thin
 volumes have coronal and sagittal slices of full resolution."""
 
 
+_WIDEST = np.array([85.0, 112.0, 90.0])
+"""From the middle of a digital head to where planes and the field of view end, in mm of the standard head."""
+
+_MIDDLE, _LOWEST = np.array([0.0, -4.0, 4.0]), (-165.0, -100.0)
+"""That middle, and where the field of view of coronal and sagittal planes ends below, in the neck or the jaw."""
+
+
 def draw_plane(
     rng: np.random.Generator, head: LabelMap, size: int, name: PlaneName = "axial"
 ) -> tuple[Plane, NDArray[np.float64]]:
-    """Draw a plane that shows the whole head from one side.
+    """Draw a plane that shows the whole head of a label map from one side.
 
     Returns:
         The plane, and the step across it through the thickness of its slice, [3] in mm of the map.
@@ -40,17 +51,52 @@ def draw_plane(
     mirror = 1.0 if rng.random() < 0.5 else -1.0
     turn = _rotation(np.radians(rng.normal(0.0, [8.0, 3.0, 4.0]).clip(-20, 20)))
     stretch = np.exp(rng.normal(0.0, [0.06, 0.06, 0.06])).clip(0.85, 1.18)
-    # As in a volume in axial layout (LPS): rows and columns run against the axes of the head.
-    steps = np.zeros((3, 3))
-    across = rng.choice(_THICK_MM[name]) * (1 if name == "axial" else -1)
-    for step, axis, length in zip(steps, along, (-pixel, -pixel, across), strict=True):
-        step[axis] = length * (mirror if axis == 0 else 1.0)
-    rows, columns, normal = (turn @ (step * stretch) for step in steps)
+    steps = _steps(name, pixel, rng.choice(_THICK_MM[name]))
+    steps[:, 0] *= mirror
     middle = head.centre * head.spacing if name == "axial" else extent / 2
     middle[along[2]] = height
-    rows, columns = rows.astype(np.float32), columns.astype(np.float32)
+    return _about(middle, (steps * stretch) @ turn.T, size)
+
+
+def draw_head_plane(
+    rng: np.random.Generator, head: Head, size: int, name: PlaneName
+) -> tuple[Plane, NDArray[np.float64]]:
+    """Draw a plane that shows a whole digital head from one side, as in a thin volume.
+
+    Returns:
+        The plane, and the step across it to the next slice, [3] in mm of the scan.
+    """
+    along, middle, half = AXES[name], _MIDDLE.copy(), _WIDEST.copy()
+    if name != "axial":
+        bottom, top = rng.uniform(*_LOWEST), middle[2] + half[2]
+        middle[2], half[2] = (bottom + top) / 2, (top - bottom) / 2
+    middle[along[2]] += rng.uniform(-1.0, 1.0) * half[along[2]]
+    pixel = 2 * float(head.scale.max()) * max(half[[*along[:2]]]) * rng.uniform(1.0, 1.15) / size
+    turn = _rotation(np.radians(rng.normal(0.0, [8.0, 3.0, 4.0]).clip(-20, 20)))
+    steps = _steps(name, pixel, rng.choice(_THIN_MM))
+    return _about(head.rotation.T @ (middle * head.scale) + head.shift, steps @ turn.T, size)
+
+
+def _steps(name: PlaneName, pixel: float, across: float) -> NDArray[np.float64]:
+    """Steps along rows, along columns and across in mm, each [3], as in a volume in axial layout (LPS).
+
+    Rows and columns run against the axes of the head.
+    """
+    steps = np.zeros((3, 3))
+    for step, axis, length in zip(
+        steps, AXES[name], (-pixel, -pixel, across if name == "axial" else -across), strict=True
+    ):
+        step[axis] = length
+    return steps
+
+
+def _about(
+    middle: NDArray[np.floating], steps: NDArray[np.float64], size: int
+) -> tuple[Plane, NDArray[np.float64]]:
+    """Lay a plane about a point, and give the step across it."""
+    rows, columns = steps[:2].astype(np.float32)
     origin = (middle - (size - 1) / 2 * (rows + columns)).astype(np.float32)
-    return Plane(origin, rows, columns, (size, size)), normal
+    return Plane(origin, rows, columns, (size, size)), steps[2]
 
 
 def _rotation(angles: NDArray[np.float64]) -> NDArray[np.float64]:

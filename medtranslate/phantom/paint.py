@@ -14,6 +14,9 @@ from medtranslate.phantom.canvas import Box, Canvas, Frame, Plane, at, blend, el
 from medtranslate.phantom.head import Head, Lesion, Placed
 from medtranslate.phantom.tissues import Floats
 
+_GROOVE_MM = 1.5
+"""Depth of the sagittal sinus in the skull."""
+
 
 def _mirrored(points: Floats) -> Floats:
     mirrored = points.copy()
@@ -202,11 +205,10 @@ def _cerebrum(
     canvas.fill("dura", falx, box)
     if head.falx_calcified:
         canvas.fill("calcification", np.maximum(falx, 1.5 - 1.2 * coarse), box)
-    canvas.fill(
-        "venous blood",
-        np.maximum(x - 1.8 + 0.022 * y - 0.6 * hull, np.maximum(-4.0 - hull, 6.0 - z + 0.3 * y)),
-        box,
-    )
+    # The sagittal sinus, widest in its groove of the skull.
+    sinus = np.maximum(x - 1.8 + 0.022 * y - 0.6 * hull, 6.0 - z + 0.3 * y)
+    groove = hull - (head.gap + 0.9 + _GROOVE_MM)
+    canvas.fill("venous blood", np.maximum(sinus, np.maximum(-4.0 - hull, groove)), box)
 
 
 def _folds(head: Head, points: Floats, folded: Floats, depth: Floats) -> tuple[Floats, Floats]:

@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from medtranslate.config import PlaneName, StreamContrast
 from medtranslate.phantom.canvas import Plane, field
-from medtranslate.phantom.cut_planes import AXES
+from medtranslate.phantom.cut_planes import AXES, draw_head_plane
 from medtranslate.phantom.head import Head, draw_head, draw_waves
 from medtranslate.phantom.label_cuts import LESIONS, draw_cut, paint_cut
 from medtranslate.phantom.label_maps import LabelMap
@@ -111,9 +111,9 @@ def slices(  # noqa: PLR0913  # An option for each thing that a slice may have o
         skull_base: False omits the base of the skull, the orbits and the sinuses; the vault
             stays closed below the brain.
         maps: heads to cut the slices from, one at random for each, in place of painted heads.
-        neighbours: slices below, and above, to cut beside each. Painted heads have none: a slice stands for
-            them.
-        volumes: share of the cuts that are shown as in thin volumes: axial, coronal or sagittal, in the
+        neighbours: slices below, and above, to draw beside each. Painted heads have them in thin volumes
+            alone; elsewhere a slice stands for them.
+        volumes: share of the slices that are shown as in thin volumes: axial, coronal or sagittal, in the
             square about the whole head, with their neighbours.
     """
     contrasts = (contrast,) if wanted is None else (contrast, wanted)
@@ -124,10 +124,10 @@ def slices(  # noqa: PLR0913  # An option for each thing that a slice may have o
     whole = np.zeros(count, np.bool_)
     for index in range(count):
         rng = np.random.default_rng([seed, index, 2])
-        cut = partial(_cut, maps, neighbours, volumes) if maps else partial(_painted_slice, skull_base)
+        cut = partial(_cut, maps) if maps else partial(_painted, skull_base)
         streams = [np.random.default_rng([seed, index, 3 + which]) for which in range(len(contrasts))]
         values = [mr_values(stream, contrast) for stream, contrast in zip(streams, contrasts, strict=True)]
-        drawn = cut(rng, values, size, lesions)
+        drawn = cut(neighbours, volumes, rng, values, size, lesions)
         images[:, index] = _with_noise(drawn, rng, streams)
         inside[index, 0], lesion[index, 0] = drawn.inside, drawn.lesion
         whole[index] = drawn.whole
@@ -156,21 +156,35 @@ class _Drawn:
     whole: bool = False
 
 
-def _painted_slice(
-    skull_base: bool, rng: np.random.Generator, values: Sequence[Floats], size: int, lesions: bool
+def _painted(
+    skull_base: bool,
+    neighbours: int,
+    volumes: float,
+    rng: np.random.Generator,
+    values: Sequence[Floats],
+    size: int,
+    lesions: bool,
 ) -> _Drawn:
-    """Paint a slice of a new head."""
+    """Paint a slice of a new head, and perhaps its neighbours."""
     head = draw_head(int(rng.integers(2**62)))
-    plane = _axial(rng, head, size)
+    whole = volumes > 0 and rng.random() < volumes
+    name: PlaneName = (*AXES,)[rng.integers(len(AXES))] if whole else "axial"
+    plane, across = draw_head_plane(rng, head, size, name) if whole else (_axial(rng, head, size), None)
     if not lesions:
         head = replace(head, lesions=())
     if not skull_base:
         head = replace(head, parts={name: head.parts[name] for name in ("face", "deep")})
     softness, grain = rng.uniform(0.9, 2.2), rng.uniform(1.0, 5.0)
-    canvas = paint(head, plane, np.stack([ct_values(rng), *values, _IS_LESION + _IS_NUCLEUS]), softness)
-    *images, lesion = canvas.images
-    inside = canvas.head | (canvas.labels > 0)
-    return _Drawn(np.stack(images)[:, None], inside, lesion, plane, grain)
+    tissues = np.stack([ct_values(rng), *values, _IS_LESION + _IS_NUCLEUS])
+    canvas = paint(head, plane, tissues, softness)
+    while whole and _seen(canvas.images[0]) < _LEAST_HEAD * size**2:
+        plane, across = draw_head_plane(rng, head, size, name)
+        canvas = paint(head, plane, tissues, softness)
+    steps = [] if across is None else [sign * step for sign in (-1, 1) for step in range(1, neighbours + 1)]
+    beside = [replace(plane, origin=(plane.origin + step * across).astype(np.float32)) for step in steps]
+    stack = np.stack([canvas.images, *(paint(head, each, tissues, softness).images for each in beside)], 1)
+    drawn = _Drawn(stack[:-1], canvas.head | (canvas.labels > 0), stack[-1, 0], plane, grain, whole=whole)
+    return drawn if name == "axial" else _ended(drawn, rng, tissues[:-1, LABEL["air"]])
 
 
 def _cut(
@@ -186,11 +200,11 @@ def _cut(
     head, tissues = maps[int(rng.integers(len(maps)))], np.stack([_IS_NUCLEUS, ct_values(rng), *values])
     whole = volumes > 0 and rng.random() < volumes
     plane: PlaneName = (*AXES,)[rng.integers(len(AXES))] if whole else "axial"
-    seen, own = np.zeros(1, np.bool_), head.mr is not None and len(values) > 1
-    while seen.mean() < _LEAST_HEAD:
+    seen, own = 0, head.mr is not None and len(values) > 1
+    while seen < _LEAST_HEAD * size**2:
         cut = draw_cut(head, rng, size, lesions=lesions, name=plane)
         (nuclei, *images), inside, lesion = paint_cut(head, cut, tissues, rng, own=own)
-        seen = ndimage.binary_opening(images[0] > _SEEN_HU, np.ones((5, 5), np.bool_))
+        seen = _seen(images[0])
     alone = not neighbours or (not whole and rng.random() < _ALONE)
     apart = 0.0 if alone else rng.uniform(*_APART)
     away = [sign * apart * step for sign in (-1, 1) for step in range(1, neighbours + 1) if not alone]
@@ -199,14 +213,30 @@ def _cut(
     for image, (sharp, soft) in zip(stack, (_CT_BLUR, *(_MR_BLUR,) * len(values)), strict=True):
         width = rng.uniform(sharp, soft) * size / 256
         ndimage.gaussian_filter(image, (0, width, width), output=image)
-    end = int(size * rng.uniform(*_END)) if plane != "axial" and rng.random() < _ENDING else size
-    if seen[:end].sum() > _LEAST_HEAD * seen.size:
-        stack[:, :, end:] = tissues[1:, LABEL["air"], None, None, None]
-        for shown in (inside, lesion, nuclei):
-            shown[end:] = 0
-    return _Drawn(
+    drawn = _Drawn(
         stack, inside, lesion + nuclei, cut.plane, rng.uniform(1.0, 5.0), head.told if own else None, whole
     )
+    return drawn if plane == "axial" else _ended(drawn, rng, tissues[1:, LABEL["air"]])
+
+
+def _ended(drawn: _Drawn, rng: np.random.Generator, air: Floats) -> _Drawn:
+    """Let some coronal or sagittal slices end above the lower edge, but none without a head.
+
+    Args:
+        air: value of air in each image.
+    """
+    size = drawn.plane.shape[0]
+    end = int(size * rng.uniform(*_END)) if rng.random() < _ENDING else size
+    if _seen(drawn.images[0, 0, :end]) > _LEAST_HEAD * size**2:
+        drawn.images[:, :, end:] = air[:, None, None, None]
+        for shown in (drawn.inside, drawn.lesion):
+            shown[end:] = 0
+    return drawn
+
+
+def _seen(ct: Floats) -> int:
+    """Count the pixels that show more than fat."""
+    return int(ndimage.binary_opening(ct > _SEEN_HU, np.ones((5, 5), np.bool_)).sum())
 
 
 def _with_noise(drawn: _Drawn, rng: np.random.Generator, streams: Sequence[np.random.Generator]) -> Floats:
