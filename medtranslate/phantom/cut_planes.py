@@ -33,7 +33,7 @@ _WIDEST = np.array([85.0, 112.0, 90.0])
 """From the middle of a digital head to where planes and the field of view end, in mm of the standard head."""
 
 _MIDDLE, _LOWEST = np.array([0.0, -4.0, 4.0]), (-165.0, -100.0)
-"""That middle, and where the field of view of coronal and sagittal planes ends below, in the neck or the jaw."""
+"""That middle, and where the field of view of coronal and sagittal planes ends, in the neck or the jaw."""
 
 
 def draw_plane(
@@ -78,9 +78,9 @@ def draw_head_plane(
 
 
 def _steps(name: PlaneName, pixel: float, across: float) -> NDArray[np.float64]:
-    """Steps along rows, along columns and across in mm, each [3], as in a volume in axial layout (LPS).
+    """List the steps along rows, along columns and across in mm, each [3].
 
-    Rows and columns run against the axes of the head.
+    As in a volume in axial layout (LPS), rows and columns run against the axes of the head.
     """
     steps = np.zeros((3, 3))
     for step, axis, length in zip(

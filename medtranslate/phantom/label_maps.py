@@ -22,6 +22,7 @@ from scipy import ndimage
 from medtranslate.errors import InputRefused, SettingsError
 from medtranslate.io import read_volume
 from medtranslate.io.layout import to_axial
+from medtranslate.phantom.ct_map import LOWEST_HU, tissues_of
 from medtranslate.phantom.mend import Standard, air_of, facial_bones_of, filling_of, nuclei_of, wall_of
 from medtranslate.phantom.tissues import LABEL, NUCLEI, TISSUES, Floats
 from medtranslate.records.places import stem_of
@@ -44,6 +45,9 @@ _FACE = ("skin", "fat", "muscle", "gland", "mucosa")
 _SPECK_MM3 = 1000.0
 _AROUND_MM, _SURROUNDED = 6.0, 0.75
 """Bone is no bone where brain and fluid are more than this share of what lies around it."""
+
+_THICK_MM, _MARGIN = 3.0, 3
+"""Longest side of the voxels of a CT, and the voxels of air that stay around its head."""
 
 DEPTHS = 256
 KINDS = len(TISSUES) + len(PARTS)
@@ -76,7 +80,7 @@ class LabelMap:
 
 
 def read_label_map(path: Path, table: Path | None = None, *, face: bool = True) -> LabelMap:
-    """Read a label map with its table.
+    """Read a label map with its table, or a CT in HU, which needs none.
 
     Args:
         path: of the map, a volume of any format.
@@ -86,14 +90,29 @@ def read_label_map(path: Path, table: Path | None = None, *, face: bool = True) 
         face: add its bones, the walls of sinuses and what fills a hollow nose, where the map lacks them.
 
     Raises:
-        InputRefused: the map is no volume of such labels.
+        InputRefused: the map is no volume of such labels, or the slices of a CT are thick.
         SettingsError: there is no table, or it names an unknown tissue.
     """
-    names = read_table(path, table)
     axial = to_axial(read_volume(path))
     # From LPS to RAS order.
-    kinds = _kinds(axial.values[::-1, ::-1], names, path)
-    return divide(kinds, np.array(axial.spacing, np.float32), face=face)
+    values, spacing = axial.values[::-1, ::-1], np.array(axial.spacing, np.float32)
+    if values.min() < LOWEST_HU:
+        return _of_ct(values, spacing, path)
+    return divide(_kinds(values, read_table(path, table), path), spacing, face=face)
+
+
+def _of_ct(hu: Floats, spacing: Floats, path: Path) -> LabelMap:
+    if spacing.max() > _THICK_MM:
+        raise InputRefused(
+            f"{path}: CT whose voxels are {spacing.max():.4g} mm long; a head is cut in all planes, which takes"
+            f" at most {_THICK_MM:g} mm, so give thinner slices"
+        )
+    kinds = tissues_of(hu, spacing, {part: len(TISSUES) + index for index, part in enumerate(PARTS)})
+    places = np.argwhere(kinds > 0)
+    if not len(places):
+        raise InputRefused(f"{path}: CT that shows no head")
+    low, high = (places.min(axis=0) - _MARGIN).clip(0), places.max(axis=0) + 1 + _MARGIN
+    return divide(kinds[tuple(map(slice, low, high))], spacing, face=False, bone=False)
 
 
 def read_table(path: Path, table: Path | None = None) -> dict[int, str]:
@@ -134,21 +153,23 @@ def _kinds(labels: NDArray[Any], table: Mapping[int, str], path: Path) -> NDArra
     return found
 
 
-def divide(kinds: NDArray[np.uint8], spacing: Floats, *, face: bool = True) -> LabelMap:
-    """Measure the depth of each voxel in its part, after loose pieces beside the head are removed."""
+def divide(kinds: NDArray[np.uint8], spacing: Floats, *, face: bool = True, bone: bool = True) -> LabelMap:
+    """Measure the depth of each voxel in its part, after loose pieces beside the head are removed.
+
+    Args:
+        kinds: [X, Y, Z] in RAS order, labels of `TISSUES` and then `PARTS`.
+        spacing: of the voxels in mm.
+        face: add what a face lacks.
+        bone: mend bone, and lay air into it, as maps of MR need it.
+    """
     pieces, count = ndimage.label(kinds > 0)
     if count > 1:
         kinds = np.where(pieces == 1 + int(np.argmax(np.bincount(pieces.ravel())[1:])), kinds, 0)
-    bone = kinds == len(TISSUES) + PARTS.index("skull")
-    bones, _ = ndimage.label(bone)
-    speck = (np.bincount(bones.ravel()) < _SPECK_MM3 / np.prod(spacing))[bones]
-    within = np.isin(kinds, [LABEL["csf"], *(len(TISSUES) + PARTS.index(name) for name in PARTS[2:])])
-    around = ndimage.gaussian_filter(within.astype(np.float32), _AROUND_MM / spacing)
-    # Bone in the sulci is an error of the map.
-    kinds = np.where(bone & (speck | (around > _SURROUNDED)), LABEL["csf"], kinds).astype(np.uint8)
+    if bone:
+        kinds = _without_specks(kinds, spacing)
     # Sinuses and the mouth are air, but the skin is on the outside.
     outside = ~ndimage.binary_fill_holes(kinds > 0)
-    kinds = _mended(kinds, outside, spacing, face)
+    kinds = _mended(kinds, outside, spacing, face=face, bone=bone)
     soft, skull, grey, white = (kinds == len(TISSUES) + index for index in range(len(PARTS)))
     depth = np.zeros(kinds.shape, np.float32)
     for where, origin in (
@@ -174,8 +195,18 @@ def divide(kinds: NDArray[np.uint8], spacing: Floats, *, face: bool = True) -> L
     )
 
 
+def _without_specks(kinds: NDArray[np.uint8], spacing: Floats) -> NDArray[np.uint8]:
+    """Make fluid of bone in the sulci, which is an error of a map, and of loose bone."""
+    bone = kinds == len(TISSUES) + PARTS.index("skull")
+    bones, _ = ndimage.label(bone)
+    speck = (np.bincount(bones.ravel()) < _SPECK_MM3 / np.prod(spacing))[bones]
+    within = np.isin(kinds, [LABEL["csf"], *(len(TISSUES) + PARTS.index(name) for name in PARTS[2:])])
+    around = ndimage.gaussian_filter(within.astype(np.float32), _AROUND_MM / spacing)
+    return np.where(bone & (speck | (around > _SURROUNDED)), LABEL["csf"], kinds).astype(np.uint8)
+
+
 def _mended(
-    kinds: NDArray[np.uint8], outside: NDArray[np.bool_], spacing: Floats, face: bool
+    kinds: NDArray[np.uint8], outside: NDArray[np.bool_], spacing: Floats, *, face: bool, bone: bool
 ) -> NDArray[np.uint8]:
     """Add sinuses, mastoids, the inside of the face and deep nuclei, where a map lacks them."""
     soft, skull, grey, white = (kinds == len(TISSUES) + PARTS.index(name) for name in PARTS)
@@ -185,7 +216,8 @@ def _mended(
         return kinds
     # A nose is open at its nostrils, and closed in most axial planes.
     hollow = (kinds == 0) & (~outside | ndimage.binary_fill_holes(kinds > 0, _IN_PLANE))
-    hollow |= air_of(skull, hollow, place, spacing)
+    if bone:
+        hollow |= air_of(skull, hollow, place, spacing)
     found = np.where(hollow, LABEL["air"], kinds)
     if face:
         soft |= np.isin(kinds, [LABEL[name] for name in _FACE])

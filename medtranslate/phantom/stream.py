@@ -48,6 +48,9 @@ _ENDING, _END = 0.5, (0.5, 1.0)
 _SEEN_HU = 0.0
 """HU of what counts as seen there: a brain window shows no fat."""
 
+_NOWHERE = np.zeros(3)
+"""The step to a neighbour that is not painted."""
+
 _IS_NUCLEUS, _IS_LESION = (
     np.isin([tissue.name for tissue in TISSUES], names).astype(np.float32) for names in (NUCLEI, [*LESIONS])
 )
@@ -169,7 +172,7 @@ def _painted(
     head = draw_head(int(rng.integers(2**62)))
     whole = volumes > 0 and rng.random() < volumes
     name: PlaneName = (*AXES,)[rng.integers(len(AXES))] if whole else "axial"
-    plane, across = draw_head_plane(rng, head, size, name) if whole else (_axial(rng, head, size), None)
+    plane, across = draw_head_plane(rng, head, size, name) if whole else (_axial(rng, head, size), _NOWHERE)
     if not lesions:
         head = replace(head, lesions=())
     if not skull_base:
@@ -180,7 +183,7 @@ def _painted(
     while whole and _seen(canvas.images[0]) < _LEAST_HEAD * size**2:
         plane, across = draw_head_plane(rng, head, size, name)
         canvas = paint(head, plane, tissues, softness)
-    steps = [] if across is None else [sign * step for sign in (-1, 1) for step in range(1, neighbours + 1)]
+    steps = [sign * step for sign in (-1, 1) for step in range(1, neighbours + 1) if whole]
     beside = [replace(plane, origin=(plane.origin + step * across).astype(np.float32)) for step in steps]
     stack = np.stack([canvas.images, *(paint(head, each, tissues, softness).images for each in beside)], 1)
     drawn = _Drawn(stack[:-1], canvas.head | (canvas.labels > 0), stack[-1, 0], plane, grain, whole=whole)
