@@ -111,6 +111,8 @@ class AnchorWeights:
     """Times that an error in bone counts, from 91 HU on."""
     fluid: Rare[Weight] = 1.0
     """Times that an error in fluid counts, from -5 to 18 HU."""
+    air: Rare[Weight] = 1.0
+    """Times that an error counts in air within the head, which looks like bone in MR."""
     lesion: Rare[Weight] = 1.0
     """Times that an error counts in the lesions of phantoms, and in deep nuclei, which look like blood."""
 

@@ -44,7 +44,7 @@ _FACE = ("skin", "fat", "muscle", "gland", "mucosa")
 
 _SPECK_MM3 = 1000.0
 _AROUND_MM, _SURROUNDED = 6.0, 0.75
-"""Bone is no bone where brain and fluid are more than this share of what lies around it."""
+"""Bone and air are neither where brain and fluid are more than this share of what lies around them."""
 
 _THICK_MM, _MARGIN = 3.0, 3
 """Longest side of the voxels of a CT, and the voxels of air that stay around its head."""
@@ -104,8 +104,8 @@ def read_label_map(path: Path, table: Path | None = None, *, face: bool = True) 
 def _of_ct(hu: Floats, spacing: Floats, path: Path) -> LabelMap:
     if spacing.max() > _THICK_MM:
         raise InputRefused(
-            f"{path}: CT whose voxels are {spacing.max():.4g} mm long; a head is cut in all planes, which takes"
-            f" at most {_THICK_MM:g} mm, so give thinner slices"
+            f"{path}: CT whose voxels are {spacing.max():.4g} mm long; a head is cut in all planes, so give"
+            f" thinner slices, of at most {_THICK_MM:g} mm"
         )
     kinds = tissues_of(hu, spacing, {part: len(TISSUES) + index for index, part in enumerate(PARTS)})
     places = np.argwhere(kinds > 0)
@@ -196,13 +196,14 @@ def divide(kinds: NDArray[np.uint8], spacing: Floats, *, face: bool = True, bone
 
 
 def _without_specks(kinds: NDArray[np.uint8], spacing: Floats) -> NDArray[np.uint8]:
-    """Make fluid of bone in the sulci, which is an error of a map, and of loose bone."""
+    """Make fluid of bone and air in the brain, which are errors of a map, and of loose bone."""
     bone = kinds == len(TISSUES) + PARTS.index("skull")
     bones, _ = ndimage.label(bone)
     speck = (np.bincount(bones.ravel()) < _SPECK_MM3 / np.prod(spacing))[bones]
     within = np.isin(kinds, [LABEL["csf"], *(len(TISSUES) + PARTS.index(name) for name in PARTS[2:])])
     around = ndimage.gaussian_filter(within.astype(np.float32), _AROUND_MM / spacing)
-    return np.where(bone & (speck | (around > _SURROUNDED)), LABEL["csf"], kinds).astype(np.uint8)
+    wrong = (bone & speck) | ((bone | (kinds == LABEL["air"])) & (around > _SURROUNDED))
+    return np.where(wrong, LABEL["csf"], kinds).astype(np.uint8)
 
 
 def _mended(

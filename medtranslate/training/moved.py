@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from medtranslate.config import AnchorWeights, Modality, TrainSettings
 from medtranslate.training.rendered import as_picture
@@ -30,6 +31,9 @@ them, as further channels."""
 
 _BONE_HU, _FLUID_HU = 91.0, (-5.0, 18.0)
 """Least HU of bone, as in a brain window, and ends of those of fluid, for `anchor_weights`."""
+
+_AIR_HU, _CELLS = -300.0, 64
+"""Highest HU of air, and cells along a slice in which the air around a head is traced."""
 
 
 def moved_anchor(settings: TrainSettings, still: Mapping[str, Tensor], seed: int) -> dict[str, Tensor]:
@@ -94,4 +98,25 @@ def _weight(ct: Tensor, lesion: Tensor, settings: TrainSettings) -> Tensor:
     tissue = torch.where(
         hu >= _BONE_HU, weights.bone, torch.where((hu > low) & (hu < high), weights.fluid, 1)
     )
+    if weights.air != 1:
+        tissue = torch.where(surrounded(hu < _AIR_HU), weights.air, tissue)
     return tissue + lesion * (weights.lesion - tissue)
+
+
+def surrounded(air: Tensor) -> Tensor:
+    """Select the air in a head: what no way joins to the upper edge or the sides of its slice.
+
+    Ways are as wide as a cell. A throat that is cut at the lower edge stays in the head.
+
+    Args:
+        air: [B, 1, S, S], True in air.
+    """
+    side = max(1, air.shape[-1] // _CELLS)
+    free = 1 - functional.max_pool2d((~air).float(), side)
+    around = functional.pad(torch.zeros_like(free), (1, 1, 1, 0), value=1.0)
+    free = functional.pad(free, (1, 1, 1, 0), value=1.0)
+    for _ in range(free.shape[-1] // 2):
+        around = functional.max_pool2d(around, 3, 1, 1) * free
+    near = functional.max_pool2d(around, 3, 1, 1)[..., 1:, 1:-1]
+    reached = functional.interpolate(near, air.shape[-2:], mode="nearest")
+    return air & (reached == 0)
