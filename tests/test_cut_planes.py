@@ -11,9 +11,10 @@ from pydantic import ValidationError
 from medtranslate.checkpoint.parent import inherit
 from medtranslate.config import NetworkSettings, ScaleSettings, TrainSettings
 from medtranslate.data.phantom_slices import frame_pairs
-from medtranslate.phantom import LABEL, TISSUES, read_label_map, slices
-from medtranslate.phantom.cut_planes import AXES
+from medtranslate.phantom import LABEL, TISSUES, draw_head, read_label_map, slices
+from medtranslate.phantom.cut_planes import AXES, draw_head_plane
 from medtranslate.phantom.label_cuts import draw_cut, paint_cut
+from medtranslate.phantom.paint import paint
 from medtranslate.training.synthetic_pairs import VOLUMES, still_anchor
 from medtranslate.transforms import scale_ct
 
@@ -140,3 +141,58 @@ def test_a_run_without_label_maps_keeps_its_parents_axial_slices_alone(tmp_path,
     monkeypatch.setattr("medtranslate.checkpoint.parent.plain", lambda description: known)
     assert inherit({"from": "m"})["network"]["planes"] == 1
     assert inherit({"from": "m", "anchor_labels": "maps"})["network"]["planes"] == 3
+
+
+def painted(plane, seed):
+    """Labels of a digital head in a plane, and the step to the next slice."""
+    head = draw_head(seed)
+    place, across = draw_head_plane(np.random.default_rng(seed), head, 96, plane)
+    return paint(head, place, np.empty((0, len(TISSUES)), np.float32)).labels, across
+
+
+def middle(labels, *names):
+    places = np.argwhere(np.isin(labels, [LABEL[name] for name in names]))
+    return places.mean(axis=0) if len(places) > 10 else None
+
+
+@pytest.mark.parametrize("plane", [*AXES])
+def test_a_digital_head_lies_as_a_label_map_does(plane):
+    seen = 0
+    for seed in range(24):
+        labels, across = painted(plane, seed)
+        assert int(np.abs(across).argmax()) == AXES[plane][2]
+        brain = middle(labels, "grey matter", "white matter")
+        eyes, jaw = middle(labels, "vitreous", "lens", "sclera"), middle(labels, "tooth")
+        if plane == "coronal" and brain is not None and jaw is not None:
+            assert jaw[0] > brain[0] + 10  # below
+            seen += 1
+        if plane == "sagittal" and brain is not None and eyes is not None:
+            assert eyes[1] < brain[1] - 10  # in front
+            assert eyes[0] > brain[0]
+            seen += 1
+        if plane == "axial" and brain is not None and eyes is not None:
+            assert eyes[0] < brain[0] - 10
+            seen += 1
+    assert seen > 2
+
+
+def test_the_sagittal_sinus_of_a_digital_head_stays_in_its_skull():
+    for seed in range(40):
+        labels, _ = painted("sagittal", seed)
+        rows, columns = np.nonzero(labels == LABEL["venous blood"])
+        for row, column in zip(rows, columns, strict=True):
+            assert (labels[:row, column] > 0).any()  # skull and scalp above
+            assert (labels[row, :column] > 0).any()
+            assert (labels[row, column:] > 0).any()
+
+
+def test_digital_heads_of_volumes_have_neighbours_and_show_a_head():
+    known = {"contrast": "t1", "wanted": "t2", "neighbours": 1}
+    made = slices(4, 24, 64, **known, volumes=1.0)
+    assert made.whole.all()
+    assert made.head.float().mean(dim=(1, 2, 3)).min() > 0.02
+    assert (made.ct[:, :1] != made.ct).any(dim=(1, 2, 3)).all()
+    # Of one slice its neighbours differ by noise alone.
+    alone = slices(4, 8, 64, contrast="t1", neighbours=1)
+    assert not alone.whole.any()
+    assert (alone.ct - alone.ct[:, :1]).abs().max() < 60

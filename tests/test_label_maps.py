@@ -55,6 +55,16 @@ def test_depths_are_those_of_the_anatomy(shells):
     np.testing.assert_allclose(mm[white], 44 - radius[white], atol=2.5)
 
 
+def test_air_in_the_brain_of_a_map_is_fluid(shells):
+    solid = read_label_map(shells)
+    kinds = (solid.codes // DEPTHS).astype(np.uint8)
+    kinds[28:31, 30:36, 36:39] = LABEL["air"]  # in white matter
+    kinds[36:40, 12:14, 36:40] = LABEL["air"]  # a sinus in the skull
+    again = divide(kinds, solid.spacing).codes // DEPTHS
+    assert (again[28:31, 30:36, 36:39] == LABEL["csf"]).all()
+    assert (again[36:40, 12:14, 36:40] == LABEL["air"]).all()
+
+
 def test_loose_pieces_and_specks_of_bone_are_removed(shells):
     kind = read_label_map(shells).codes // DEPTHS
     assert not kind[-6:, -6:, :6].any()

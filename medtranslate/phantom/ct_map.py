@@ -53,7 +53,7 @@ def tissues_of(hu: Floats, spacing: Floats, parts: dict[str, int]) -> NDArray[np
         parts: number of `skull`, `grey matter` and `white matter`, which are divided by depth later.
 
     Returns:
-        Labels of `TISSUES`, or a part's number.
+        Labels of `TISSUES`, or a part's number; all 0, which is air, if there is no brain.
     """
     head = _largest(hu > _AIR_HU, _LOOSE_MM, spacing)
     # A nose is open at its nostrils, and closed in most axial planes.
@@ -63,6 +63,8 @@ def tissues_of(hu: Floats, spacing: Floats, parts: dict[str, int]) -> NDArray[np
     lean = head & ~bone & (soft > _FAT_HU)
     brain = _largest(lean & (soft < _LEAN_HU), _NECK_MM, spacing)
     found = np.zeros(hu.shape, np.uint8)
+    if not brain.any():
+        return found
     found[head] = LABEL["fat"]
     found[lean] = LABEL["muscle"]
     wet = _mean(hu, lean & ~brain, 2.0 / spacing)

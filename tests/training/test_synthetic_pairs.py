@@ -242,6 +242,25 @@ def test_lesions_are_marked_where_heads_without_them_differ(settings):
     torch.testing.assert_close(ill["anchor_ct"][far], well["anchor_ct"][far], atol=0.05, rtol=0)
 
 
+def test_air_counts_where_the_head_surrounds_it(settings):
+    scale = ScaleSettings(ct_window=(-1000.0, 2000.0))
+    still_there = AugmentSettings(degrees=0, scale=0, shift=0)
+    weighted = replace(settings, scale=scale, anchor_weights=AnchorWeights(air=3.0), augment=still_there)
+    ct = torch.full((2, 1, 64, 64), -1.0)
+    ct[..., 12:, 12:52] = scale_ct(torch.tensor(35.0), scale.ct_curve)
+    for rows in (slice(20, 30), slice(54, 64), slice(12, 16)):  # a sinus, a throat that is cut, a dimple
+        ct[..., rows, 26:36] = -1.0
+    still = {
+        **dict.fromkeys(NAMES, ct),
+        "anchor_lesion": torch.full_like(ct, -1.0),
+        **dict.fromkeys(("anchor_seen", "anchor_told"), torch.zeros(2, len(TOLD))),
+        "anchor_known": torch.tensor([[-1.0, 1.0]]).repeat(2, 1),
+    }
+    for each in moved_anchor(weighted, still, 0)["anchor_weight"][:, 0]:
+        assert (each == 3.0).nonzero()[:, 0].unique().tolist() == [*range(20, 30), *range(54, 64)]
+        assert (each != 1.0).sum() == 200
+
+
 def test_errors_count_by_tissue_which_moves_with_its_slice(settings):
     weights = AnchorWeights(bone=2.0, fluid=3.0, lesion=10.0)
     weighted = replace(settings, anchor_weights=weights, augment=AugmentSettings(degrees=0, scale=0, shift=0))
