@@ -23,7 +23,15 @@ from medtranslate.errors import InputRefused, SettingsError
 from medtranslate.io import read_volume
 from medtranslate.io.layout import to_axial
 from medtranslate.phantom.ct_map import LOWEST_HU, tissues_of
-from medtranslate.phantom.mend import Standard, air_of, facial_bones_of, filling_of, nuclei_of, wall_of
+from medtranslate.phantom.mend import (
+    Standard,
+    air_of,
+    facial_bones_of,
+    filling_of,
+    nuclei_of,
+    orbits_of,
+    wall_of,
+)
 from medtranslate.phantom.tissues import LABEL, NUCLEI, TISSUES, Floats
 from medtranslate.records.places import stem_of
 
@@ -222,6 +230,9 @@ def _mended(
     found = np.where(hollow, LABEL["air"], kinds)
     if face:
         soft |= np.isin(kinds, [LABEL[name] for name in _FACE])
+        if not (kinds == LABEL["vitreous"]).any():
+            orbits = orbits_of(soft, place)
+            found = np.where(orbits > 0, orbits, found)
         bones = facial_bones_of(soft, skull, place)
         found = np.where(bones > 0, bones, found)
         found[wall_of(soft, hollow, place, spacing)] = LABEL["cortical bone"]

@@ -1,4 +1,4 @@
-"""What label maps of heads lack: sinuses, bones of the face, what fills the nose, nuclei of the deep brain.
+"""What label maps of heads lack: sinuses, bones of the face, what fills the nose, eyes, nuclei of the brain.
 
 Most maps come from MR, in which air is as dark as bone. So their sinuses, nose and mastoids are solid bone in
 part; elsewhere the nose is hollow, sinuses have no wall, and cheeks have no bone. Few tell the nuclei from
@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
 from medtranslate.phantom.canvas import tube
-from medtranslate.phantom.parts import DEEP, FACE, Part, Point
+from medtranslate.phantom.parts import DEEP, FACE, ORBIT, Part, Point
 from medtranslate.phantom.tissues import LABEL, NUCLEI, Floats
 
 _LEFT, _RIGHT, _BACK, _FRONT, _TOP = -70.0, 70.0, -104.0, 72.0, 78.0
@@ -233,6 +233,14 @@ def wall_of(
             reach = ndimage.distance_transform_edt(~deep, sampling=spacing)
             found[box] |= soft[box] & (reach <= _WIDE_MM + thick)
     return found
+
+
+def orbits_of(soft: NDArray[np.bool_], place: Standard) -> NDArray[np.uint8]:
+    """Label eyes, and fat and muscles about them, in the soft tissue of a map, [X, Y, Z]; 0 elsewhere."""
+    found = np.zeros(soft.shape, np.uint8)
+    for part in ORBIT:
+        _lay_both(part, place, found)
+    return np.where(soft, found, 0).astype(np.uint8)
 
 
 def nuclei_of(brain: NDArray[np.bool_], place: Standard) -> NDArray[np.uint8]:

@@ -120,6 +120,21 @@ FACE: tuple[Part, ...] = (
 )
 """Parts below and in front of the skull, painted before it."""
 
+ORBIT: tuple[Part, ...] = (
+    # fat, muscles, nerve, globe
+    Part("fat", (33, 56, -37), (15, 24, -30), (17, 14, 17), 0.4, True, THIN),
+    Part("gland", (43, 63, -28), (41, 60, -27), (5, 7, 5)),
+    Part("muscle", (20.5, 55, -37), (14, 26, -31), (2.0, 4, 4.5), 0.7),
+    Part("muscle", (45, 53, -37), (18, 26, -31), (1.9, 4, 4.5), 0.7),
+    Part("muscle", (32, 55, -24), (17, 28, -28), (4.5, 3, 2.2), 0.7),
+    Part("muscle", (32, 55, -50), (17, 28, -34), (4.5, 3, 2.2), 0.7),
+    Part("csf", (31, 46, -37), (13, 24, -30), (3.2, 3.2, 3.2)),
+    Part("optic nerve", (31.5, 46, -37), (8, 14, -25), (2.0, 2.0, 2.0)),
+    blob("vitreous", (32.5, 56.5, -37), (11.4, 11.4, 11.4), wall=("sclera", 1.3)),
+    blob("lens", (33, 65.6, -37), (4.6, 2.1, 4.6)),
+)
+"""Parts of the orbits, painted over the base of the skull."""
+
 BASE: tuple[Part, ...] = (
     # central base: clivus, petrous and mastoid bone, sphenoid wings
     Part("marrow", (0, -4, -44), (0, -22, -66), (13, 6, 6), 1.0, False, BONE),
@@ -137,17 +152,7 @@ BASE: tuple[Part, ...] = (
     # sphenoid and ethmoid sinus
     blob("air", (7.5, 13, -44), (8, 11, 9), wall=THIN, group="sinus"),
     Part("air", (7.5, 24, -36), (7.5, 58, -38), (6.5, 7, 10), 1.0, True, THIN, 8.0, "sinus"),
-    # orbit: fat, muscles, nerve, globe
-    Part("fat", (33, 56, -37), (15, 24, -30), (17, 14, 17), 0.4, True, THIN),
-    Part("gland", (43, 63, -28), (41, 60, -27), (5, 7, 5)),
-    Part("muscle", (20.5, 55, -37), (14, 26, -31), (2.0, 4, 4.5), 0.7),
-    Part("muscle", (45, 53, -37), (18, 26, -31), (1.9, 4, 4.5), 0.7),
-    Part("muscle", (32, 55, -24), (17, 28, -28), (4.5, 3, 2.2), 0.7),
-    Part("muscle", (32, 55, -50), (17, 28, -34), (4.5, 3, 2.2), 0.7),
-    Part("csf", (31, 46, -37), (13, 24, -30), (3.2, 3.2, 3.2)),
-    Part("optic nerve", (31.5, 46, -37), (8, 14, -25), (2.0, 2.0, 2.0)),
-    blob("vitreous", (32.5, 56.5, -37), (11.4, 11.4, 11.4), wall=("sclera", 1.3)),
-    blob("lens", (33, 65.6, -37), (4.6, 2.1, 4.6)),
+    *ORBIT,
     # frontal sinus
     blob("air", (9, 72, -17), (9, 4.5, 8), wall=THIN, group="sinus"),
     Part("air", (10, 72, -12), (22, 67, -8), (6, 3.2, 7), 0.7, True, THIN, 0.0, "sinus"),
