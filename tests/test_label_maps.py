@@ -131,6 +131,7 @@ def test_a_sinus_in_soft_tissue_has_a_thin_wall_of_bone_but_for_a_map_with_an_mr
     kinds[50:80, 70:95, 22:50] = tissue
     distance = np.linalg.norm(np.moveaxis(np.indices(kinds.shape), 0, -1) - (60, 82, 36), axis=-1) * 2
     kinds[distance < 8] = LABEL["air"]
+    kinds[45, 60, 90] = LABEL["vitreous"]  # a map that knows its eyes
     walled, bare = (divide(kinds, solid.spacing, face=face).codes // DEPTHS for face in (True, False))
     near, far = (distance >= 8) & (distance < 9.5), (distance > 13) & (distance < 18)
     assert (walled[near] == LABEL["cortical bone"]).mean() > 0.6
@@ -151,6 +152,27 @@ def test_a_map_without_cheek_bones_gets_those_of_the_standard_head(solid):
         assert at(faced, x, 42, -70) == soft
     # The first map knows its cheeks.
     assert at(solid, 50, 42, -70) == skull
+
+
+def test_a_map_without_eyes_gets_them_in_soft_tissue_alone(solid):
+    kinds = (solid.codes // DEPTHS).astype(np.uint8)
+    soft, skull = (len(TISSUES) + PARTS.index(name) for name in ("soft tissue", "skull"))
+    x, y, z = (np.indices(kinds.shape) - np.array([45, 60, 66]).reshape(3, 1, 1, 1)) * 2.0
+    orbit = (np.abs(np.abs(x) - 32) < 20) & (y > 20) & (np.abs(z + 37) < 20)
+    kinds[orbit] = soft
+    kinds[orbit & (y > 64)] = skull
+    seeing, bare = (divide(kinds, solid.spacing, face=face) for face in (True, False))
+    for side in (-32, 32):
+        assert at(seeing, side, 56, -37) == LABEL["vitreous"]
+        assert at(bare, side, 56, -37) == soft
+    there, before = seeing.codes // DEPTHS, bare.codes // DEPTHS
+    bone = orbit & (y > 64) & (before == skull)
+    assert bone.sum() > 1000
+    assert (there[bone] == skull).all()
+    assert (there[~orbit] == before[~orbit]).mean() > 0.99  # a hollow nose is filled
+    # A map that knows one eye keeps it, and gets no other.
+    kinds[45 + 16, 88, 66 - 18] = LABEL["vitreous"]
+    assert (divide(kinds, solid.spacing).codes // DEPTHS == LABEL["vitreous"]).sum() == 1
 
 
 def test_nuclei_are_laid_into_white_matter_at_both_sides_and_into_nothing_else(solid):
