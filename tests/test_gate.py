@@ -187,8 +187,8 @@ def test_a_model_without_a_gate_says_that_nothing_was_judged(small_model, head):
 
 def test_pictures_are_judged_one_by_one(folder, head, tmp_path):
     (tmp_path / "in").mkdir()
-    for index in range(3):
-        grey = head.mr.values[:, :, 20 + index].T[::-1, ::-1] / 4
+    for index, height in enumerate((14, 20, 26)):
+        grey = head.mr.values[:, :, height].T[::-1, ::-1] / 4
         Image.fromarray(grey.clip(0, 255).astype(np.uint8)).save(tmp_path / "in" / f"{index}.png")
     settings = TranslateSettings(
         input=tmp_path / "in", output=tmp_path / "out", to="ct", model=str(folder), overwrite=True
