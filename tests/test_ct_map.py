@@ -8,7 +8,7 @@ import pytest
 from scipy import ndimage
 
 from medtranslate.errors import InputRefused
-from medtranslate.phantom import LABEL, TISSUES, read_label_map, slices, study
+from medtranslate.phantom import LABEL, TISSUES, read_label_map, read_labelled_head, slices, study
 from medtranslate.phantom.ct_map import tissues_of
 from medtranslate.phantom.label_maps import DEPTHS, PARTS
 
@@ -104,3 +104,11 @@ def test_thick_slices_and_empty_ones_are_refused(tmp_path, values, spacing, says
     nibabel.save(nibabel.Nifti1Image(values.astype(np.int16), np.diag([*spacing, 1])), tmp_path / "c.nii.gz")
     with pytest.raises(InputRefused, match=says):
         read_label_map(tmp_path / "c.nii.gz")
+
+
+def test_an_mr_beside_a_ct_is_refused(made, tmp_path):
+    (tmp_path / "mr").mkdir()
+    for side, folder in ((made.ct, tmp_path), (made.mr, tmp_path / "mr")):
+        nibabel.save(nibabel.Nifti1Image(side.values.astype(np.int16), side.affine), folder / "p.nii.gz")
+    with pytest.raises(InputRefused, match="lies beside a CT"):
+        read_labelled_head(tmp_path / "p.nii.gz")

@@ -36,10 +36,8 @@ _CORTEX_MM = 2.5
 _SKIN_MM, _MUCOSA_MM, _EYE_MM = 1.8, 2.5, 5.0
 """Thickness of skin, and of mucosa about air; and the least radius of an eye."""
 
-_EYE_HU = (-8.0, 22.0)
-
-_LEAN_HU = 90.0
-"""Highest mean of brain."""
+_EYE_HU, _LEAN_HU = (-8.0, 22.0), 90.0
+"""Ends of the mean of an eye, and highest mean of brain."""
 
 _IN_PLANE = np.ones((3, 3, 1), np.bool_)
 
@@ -68,9 +66,8 @@ def tissues_of(hu: Floats, spacing: Floats, parts: dict[str, int]) -> NDArray[np
     found[head] = LABEL["fat"]
     found[lean] = LABEL["muscle"]
     wet = _mean(hu, lean & ~brain, 2.0 / spacing)
-    found[_opened(lean & ~brain & (wet > _EYE_HU[0]) & (wet < _EYE_HU[1]), _EYE_MM, spacing)] = LABEL[
-        "vitreous"
-    ]
+    watery = lean & ~brain & (wet > _EYE_HU[0]) & (wet < _EYE_HU[1])
+    found[_opened(watery, _EYE_MM, spacing)] = LABEL["vitreous"]
     found[head & (_depth(head | ~filled, spacing) <= _MUCOSA_MM)] = LABEL["mucosa"]
     found[head & (_depth(filled, spacing) <= _SKIN_MM)] = LABEL["skin"]
     found = np.where(brain, _brain(hu, brain, spacing, parts), found)
@@ -109,6 +106,7 @@ def _largest(where: Mask, margin: float, spacing: Floats) -> Mask:
 
 
 def _opened(where: Mask, radius: float, spacing: Floats) -> Mask:
+    """Select what balls of a radius fill."""
     core = _depth(where, spacing) > radius
     opened: Mask = where & (_depth(~core, spacing) <= radius) if core.any() else core
     return opened

@@ -95,7 +95,7 @@ def read_label_map(path: Path, table: Path | None = None, *, face: bool = True) 
         table: YAML that names a tissue of `TISSUES`, or one of `PARTS`, for each label under `tissues`
             (default: `NAME.yaml` beside the map, else the table of that name in `TABLES`, else that
             of the tool for a map `TOOL-NAME`).
-        face: add its bones, the walls of sinuses and what fills a hollow nose, where the map lacks them.
+        face: add what its face lacks: bones, eyes, the walls of sinuses, and what fills a hollow nose.
 
     Raises:
         InputRefused: the map is no volume of such labels, or the slices of a CT are thick.

@@ -17,6 +17,7 @@ from scipy import ndimage
 from medtranslate.errors import InputRefused
 from medtranslate.io import list_volumes, read_volume
 from medtranslate.io.layout import to_axial
+from medtranslate.phantom.ct_map import LOWEST_HU
 from medtranslate.phantom.label_maps import DEPTHS, PARTS, LabelMap, read_label_map
 from medtranslate.phantom.tissues import (
     LABEL,
@@ -56,7 +57,7 @@ def read_labelled_head(path: Path) -> LabelMap:
         path: of the map. Its MR has its name in the folder `FOLDER` beside it, in any format of volumes.
 
     Raises:
-        InputRefused: one of them cannot be read, or the MR has another grid than the map.
+        InputRefused: one of them cannot be read, the MR has another grid than the map, or the map is a CT.
         SettingsError: the map has no table.
     """
     folder = path.parent / FOLDER
@@ -64,14 +65,16 @@ def read_labelled_head(path: Path) -> LabelMap:
     beside = next((file for file in found if stem_of(file) == stem_of(path)), None)
     if beside is None:
         return read_label_map(path)
-    # What is added to a face would not be in its MR.
-    head = read_label_map(path, face=False)
     mr, labels = read_volume(beside), read_volume(path)
     if mr.shape != labels.shape or not np.allclose(mr.affine, labels.affine, atol=_SAME_MM):
         raise InputRefused(
             f"{beside}: its {mr.shape} voxels do not lie where the {labels.shape} of its map {path} do (shape"
             " and affine are to be equal); resample the map onto the MR"
         )
+    if labels.values.min() < LOWEST_HU:
+        raise InputRefused(f"{beside}: lies beside a CT, and no MR is learnt from there; move it elsewhere")
+    # What is added to a face would not be in its MR.
+    head = read_label_map(path, face=False)
     # From LPS to RAS order.
     return with_mr(head, to_axial(mr).values[::-1, ::-1])
 
