@@ -19,7 +19,7 @@ from medtranslate.config import PhantomContrast, PhantomSettings, StreamContrast
 from medtranslate.errors import OutputExists
 from medtranslate.io import read_volume
 from medtranslate.phantom import PROTOCOLS, TISSUES, Head, Protocol, Study, signal
-from medtranslate.phantom.stream import _axial
+from medtranslate.phantom.cut_planes import draw_axial_plane
 from medtranslate.phantom.tissues import LABEL, column, mr_values
 
 SIZE, SPACING = 96, 2.5
@@ -272,7 +272,7 @@ def test_air_in_the_head_is_in_front_which_is_up() -> None:
 
 
 def test_columns_of_a_slice_run_from_right_to_left() -> None:
-    plane = _axial(np.random.default_rng(0), phantom.draw_head(0), 64)
+    plane = draw_axial_plane(np.random.default_rng(0), phantom.draw_head(0), 64)
     assert plane.columns[0] < 0.0, "x grows to the right in RAS+"
     assert plane.rows[1] < 0.0, "y grows to the front in RAS+"
     across = plane.origin + plane.columns * 63

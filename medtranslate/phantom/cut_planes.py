@@ -58,6 +58,29 @@ def draw_plane(
     return _about(middle, (steps * stretch) @ turn.T, size)
 
 
+def draw_axial_plane(rng: np.random.Generator, head: Head, size: int) -> Plane:
+    """Draw an axial plane of a digital head: mostly brain, one in eight face and neck, lesions favoured."""
+    height = rng.uniform(-58.0, 74.0) if rng.random() < 0.87 else rng.uniform(-98.0, -58.0)
+    if head.lesions and rng.random() < 0.25:
+        lesion = head.lesions[0]
+        height = lesion.centre[2] + rng.uniform(-0.7, 0.7) * lesion.radii[2]
+    share = np.sqrt(1.0 - (max(height - 9.0, 0.0) / 85.0) ** 2)
+    centre = (
+        head.rotation.T @ (np.array([0.0, -17.0 if height > -15.0 else -7.0, height]) * head.scale)
+        + head.shift
+    )
+    side = 205.0 * share * float(head.scale[1]) * rng.uniform(1.04, 1.3)
+    step = side / size
+    middle = centre + np.array([rng.uniform(-5, 5), rng.uniform(-5, 5), 0.0])
+    origin = middle + np.array([0.5, 0.5, 0.0]) * (side - step)
+    return Plane(
+        origin.astype(np.float32),
+        np.array([0, -step, 0], np.float32),
+        np.array([-step, 0, 0], np.float32),
+        (size, size),
+    )
+
+
 def draw_head_plane(
     rng: np.random.Generator, head: Head, size: int, name: PlaneName
 ) -> tuple[Plane, NDArray[np.float64]]:

@@ -1,4 +1,4 @@
-"""A stream of slices: axial planes of random heads, painted or cut from label maps, with noise."""
+"""A stream of slices: planes of random heads, painted or cut from label maps, with noise."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from scipy import ndimage
 
 from medtranslate.config import PlaneName, StreamContrast
 from medtranslate.phantom.canvas import Plane, field
-from medtranslate.phantom.cut_planes import AXES, draw_head_plane
-from medtranslate.phantom.head import Head, draw_head, draw_waves
+from medtranslate.phantom.cut_planes import AXES, draw_axial_plane, draw_head_plane
+from medtranslate.phantom.head import draw_head, draw_waves
 from medtranslate.phantom.label_cuts import LESIONS, draw_cut, paint_cut
 from medtranslate.phantom.label_maps import LabelMap
 from medtranslate.phantom.paint import paint
@@ -60,7 +60,7 @@ a value of theirs; collections of fluid are CSF."""
 
 @dataclass(frozen=True, eq=False)
 class Slices:
-    """Axial slices of random heads, [count, 1, size, size]; rows front to back, columns right to left.
+    """Slices of random heads, [count, 1, size, size]; axial ones run front to back and right to left.
 
     Neighbours are further channels of `ct` and MR: those below a slice from the nearest on, and those above
     it likewise.
@@ -98,7 +98,7 @@ def slices(  # noqa: PLR0913  # An option for each thing that a slice may have o
     neighbours: int = 0,
     volumes: float = 0.0,
 ) -> Slices:
-    """Draw axial slices, each of a new head at a random height.
+    """Draw slices, each of a new head at a random place; axial ones, but for `volumes`.
 
     Heads, planes and CT depend on the seed alone, so calls with other contrasts show the same slices.
 
@@ -119,6 +119,7 @@ def slices(  # noqa: PLR0913  # An option for each thing that a slice may have o
         volumes: share of the slices that are shown as in thin volumes: axial, coronal or sagittal, in the
             square about the whole head, with their neighbours.
     """
+    asked = _Asked(size, neighbours, volumes, lesions)
     contrasts = (contrast,) if wanted is None else (contrast, wanted)
     images = np.empty((1 + len(contrasts), count, 1 + 2 * neighbours, size, size), np.float32)
     inside = np.empty((count, 1, size, size), np.bool_)
@@ -127,10 +128,10 @@ def slices(  # noqa: PLR0913  # An option for each thing that a slice may have o
     whole = np.zeros(count, np.bool_)
     for index in range(count):
         rng = np.random.default_rng([seed, index, 2])
-        cut = partial(_cut, maps) if maps else partial(_painted, skull_base)
+        draw = partial(_cut, maps) if maps else partial(_painted, skull_base)
         streams = [np.random.default_rng([seed, index, 3 + which]) for which in range(len(contrasts))]
         values = [mr_values(stream, contrast) for stream, contrast in zip(streams, contrasts, strict=True)]
-        drawn = cut(neighbours, volumes, rng, values, size, lesions)
+        drawn = draw(asked, rng, values)
         images[:, index] = _with_noise(drawn, rng, streams)
         inside[index, 0], lesion[index, 0] = drawn.inside, drawn.lesion
         whole[index] = drawn.whole
@@ -159,31 +160,44 @@ class _Drawn:
     whole: bool = False
 
 
-def _painted(
-    skull_base: bool,
-    neighbours: int,
-    volumes: float,
-    rng: np.random.Generator,
-    values: Sequence[Floats],
-    size: int,
-    lesions: bool,
-) -> _Drawn:
+@dataclass(frozen=True)
+class _Asked:
+    """What `slices` is asked for, whatever the heads come from."""
+
+    size: int
+    neighbours: int
+    volumes: float
+    lesions: bool
+
+    def plane(self, rng: np.random.Generator) -> tuple[bool, PlaneName]:
+        """Draw whether a slice is shown as in a thin volume, and its plane."""
+        whole = self.volumes > 0 and rng.random() < self.volumes
+        return whole, (*AXES,)[rng.integers(len(AXES))] if whole else "axial"
+
+    @property
+    def beside(self) -> list[int]:
+        """List the neighbours: the nearest below first, then those above."""
+        return [sign * step for sign in (-1, 1) for step in range(1, self.neighbours + 1)]
+
+
+def _painted(skull_base: bool, asked: _Asked, rng: np.random.Generator, values: Sequence[Floats]) -> _Drawn:
     """Paint a slice of a new head, and perhaps its neighbours."""
-    head = draw_head(int(rng.integers(2**62)))
-    whole = volumes > 0 and rng.random() < volumes
-    name: PlaneName = (*AXES,)[rng.integers(len(AXES))] if whole else "axial"
-    plane, across = draw_head_plane(rng, head, size, name) if whole else (_axial(rng, head, size), _NOWHERE)
-    if not lesions:
+    head, size = draw_head(int(rng.integers(2**62))), asked.size
+    whole, name = asked.plane(rng)
+    plane, across = (
+        draw_head_plane(rng, head, size, name) if whole else (draw_axial_plane(rng, head, size), _NOWHERE)
+    )
+    if not asked.lesions:
         head = replace(head, lesions=())
     if not skull_base:
-        head = replace(head, parts={name: head.parts[name] for name in ("face", "deep")})
+        head = replace(head, parts={group: head.parts[group] for group in ("face", "deep")})
     softness, grain = rng.uniform(0.9, 2.2), rng.uniform(1.0, 5.0)
     tissues = np.stack([ct_values(rng), *values, _IS_LESION + _IS_NUCLEUS])
     canvas = paint(head, plane, tissues, softness)
     while whole and _seen(canvas.images[0]) < _LEAST_HEAD * size**2:
         plane, across = draw_head_plane(rng, head, size, name)
         canvas = paint(head, plane, tissues, softness)
-    steps = [sign * step for sign in (-1, 1) for step in range(1, neighbours + 1) if whole]
+    steps = asked.beside if whole else []
     beside = [replace(plane, origin=(plane.origin + step * across).astype(np.float32)) for step in steps]
     stack = np.stack([canvas.images, *(paint(head, each, tissues, softness).images for each in beside)], 1)
     drawn = _Drawn(stack[:-1], canvas.head | (canvas.labels > 0), stack[-1, 0], plane, grain, whole=whole)
@@ -191,26 +205,20 @@ def _painted(
 
 
 def _cut(
-    maps: Sequence[LabelMap],
-    neighbours: int,
-    volumes: float,
-    rng: np.random.Generator,
-    values: Sequence[Floats],
-    size: int,
-    lesions: bool,
+    maps: Sequence[LabelMap], asked: _Asked, rng: np.random.Generator, values: Sequence[Floats]
 ) -> _Drawn:
     """Cut a slice, and perhaps its neighbours, from a map; CT and MR are blurred by different widths."""
     head, tissues = maps[int(rng.integers(len(maps)))], np.stack([_IS_NUCLEUS, ct_values(rng), *values])
-    whole = volumes > 0 and rng.random() < volumes
-    plane: PlaneName = (*AXES,)[rng.integers(len(AXES))] if whole else "axial"
+    whole, plane = asked.plane(rng)
+    size = asked.size
     seen, own = 0, head.mr is not None and len(values) > 1
     while seen < _LEAST_HEAD * size**2:
-        cut = draw_cut(head, rng, size, lesions=lesions, name=plane)
+        cut = draw_cut(head, rng, size, lesions=asked.lesions, name=plane)
         (nuclei, *images), inside, lesion = paint_cut(head, cut, tissues, rng, own=own)
         seen = _seen(images[0])
-    alone = not neighbours or (not whole and rng.random() < _ALONE)
+    alone = not asked.neighbours or (not whole and rng.random() < _ALONE)
     apart = 0.0 if alone else rng.uniform(*_APART)
-    away = [sign * apart * step for sign in (-1, 1) for step in range(1, neighbours + 1) if not alone]
+    away = [] if alone else [apart * step for step in asked.beside]
     beside = [paint_cut(head, cut, tissues, rng, away=each, own=own)[0][1:] for each in away]
     stack = np.stack([images, *beside], axis=1)
     for image, (sharp, soft) in zip(stack, (_CT_BLUR, *(_MR_BLUR,) * len(values)), strict=True):
@@ -254,29 +262,6 @@ def _with_noise(drawn: _Drawn, rng: np.random.Generator, streams: Sequence[np.ra
             mr * (1.0 + stream.uniform(0.0, 0.05) * texture + bias), stream, stream.uniform(2.0, 30.0)
         )
     return images
-
-
-def _axial(rng: np.random.Generator, head: Head, size: int) -> Plane:
-    """Draw a plane across the head: mostly brain, one in eight through face and neck, lesions favoured."""
-    height = rng.uniform(-58.0, 74.0) if rng.random() < 0.87 else rng.uniform(-98.0, -58.0)
-    if head.lesions and rng.random() < 0.25:
-        lesion = head.lesions[0]
-        height = lesion.centre[2] + rng.uniform(-0.7, 0.7) * lesion.radii[2]
-    share = np.sqrt(1.0 - (max(height - 9.0, 0.0) / 85.0) ** 2)
-    centre = (
-        head.rotation.T @ (np.array([0.0, -17.0 if height > -15.0 else -7.0, height]) * head.scale)
-        + head.shift
-    )
-    side = 205.0 * share * float(head.scale[1]) * rng.uniform(1.04, 1.3)
-    step = side / size
-    middle = centre + np.array([rng.uniform(-5, 5), rng.uniform(-5, 5), 0.0])
-    origin = middle + np.array([0.5, 0.5, 0.0]) * (side - step)
-    return Plane(
-        origin.astype(np.float32),
-        np.array([0, -step, 0], np.float32),
-        np.array([-step, 0, 0], np.float32),
-        (size, size),
-    )
 
 
 def ct_noise(rng: np.random.Generator, shape: tuple[int, int], spread: float) -> Floats:
