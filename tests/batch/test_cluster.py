@@ -23,6 +23,8 @@ from medtranslate.config import BatchSettings, write_yaml
 from medtranslate.errors import RunFailed, UsageError
 from medtranslate.runtime.worker_pool import LIVES
 
+from ..ports import free_port
+
 Settings = Callable[..., BatchSettings]
 Place = Callable[..., Path]
 
@@ -185,8 +187,7 @@ def test_a_token_is_taken_where_the_cluster_wants_one(
     """Of the account whose token started the head, and of one whose head has no authentication."""
     pytest.importorskip("ray", reason="ray is not installed: make test-cluster")
     place("a.nii")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        address = f"127.0.0.1:{free.getsockname()[1]}"
+    address = f"127.0.0.1:{free_port()}"
     account = {
         key: value for key, value in os.environ.items() if not key.startswith(("RAY_AUTH", "RAY_ADDR"))
     }

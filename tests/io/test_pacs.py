@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import subprocess
 import time
 import urllib.request
@@ -30,15 +29,11 @@ from medtranslate.io import Volume, read_volume, write_volume
 from medtranslate.io.dicom_files import without_comment
 from medtranslate.records import Derivation
 
+from ..ports import free_port
+
 pytestmark = pytest.mark.pacs
 
 PLUGINS = "/usr/share/orthanc/plugins/libOrthancDicomWeb.so"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Archive:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import socket
 import threading
 import time
 import warnings
@@ -30,13 +29,9 @@ from medtranslate.node.reports import write_refusal
 from medtranslate.node.run import run_node
 from medtranslate.node.worker import Made, Task, seal
 
+from ..ports import free_port
+
 TITLE, ARCHIVE = "NODE", "ARCHIVE"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def until(true: Callable[[], object], seconds: float = 600.0) -> None:

@@ -18,7 +18,8 @@ from pynetdicom.transport import ThreadedAssociationServer
 from medtranslate.node.calls import CALLING
 from medtranslate.node.commitment import INSTANCE, MODEL
 
-from .conftest import ARCHIVE, LOST_SOCKETS, TITLE, Archive, Running, free_port, send, until
+from ..ports import free_port
+from .conftest import ARCHIVE, LOST_SOCKETS, TITLE, Archive, Running, send, until
 
 pytestmark = LOST_SOCKETS
 

@@ -24,7 +24,8 @@ from pynetdicom.dsutils import encode
 
 from medtranslate.runtime import Journal
 
-from .conftest import ARCHIVE, LOST_SOCKETS, Archive, Running, called, copying_worker, free_port, send, until
+from ..ports import free_port
+from .conftest import ARCHIVE, LOST_SOCKETS, Archive, Running, called, copying_worker, send, until
 
 pytestmark = LOST_SOCKETS
 

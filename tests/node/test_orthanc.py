@@ -34,7 +34,8 @@ from medtranslate.io import Volume, write_volume
 from medtranslate.node.stow import store
 from medtranslate.phantom import HELD_OUT, study
 
-from ..io.test_pacs import Archive, archive, free_port  # noqa: F401 - a fixture among them
+from ..io.test_pacs import Archive, archive  # noqa: F401 - a fixture among them
+from ..ports import free_port
 from .conftest import until
 
 pytestmark = pytest.mark.pacs

@@ -32,7 +32,8 @@ from medtranslate.errors import Rejected, Undelivered
 from medtranslate.node.delivery import send as deliver
 from medtranslate.node.reports import write_refusal
 
-from .conftest import ARCHIVE, LOST_SOCKETS, Archive, Running, free_port, send, until
+from ..ports import free_port
+from .conftest import ARCHIVE, LOST_SOCKETS, Archive, Running, send, until
 
 pytestmark = LOST_SOCKETS
 
