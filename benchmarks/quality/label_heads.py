@@ -29,7 +29,7 @@ from medtranslate.io.volume import Meta
 from medtranslate.metrics import Values
 from medtranslate.phantom import LABEL, TISSUES, read_label_map, rician, signal
 from medtranslate.phantom.canvas import Plane
-from medtranslate.phantom.label_cuts import Lesion, draw_cut, draw_lesions, paint_cut
+from medtranslate.phantom.label_cuts import USUAL, Lesion, draw_cut, draw_lesions, paint_cut
 from medtranslate.phantom.label_maps import LabelMap
 from medtranslate.phantom.tissues import CONTRASTS, column, ct_values, with_iron
 
@@ -144,7 +144,7 @@ def painted(
             drawn,
             voxels=places / head.spacing[:, None, None],
             step=np.array([0, 0, steps[2] / head.spacing[2]], np.float32),
-            variant=np.zeros(places.shape[1:], np.int64),
+            variant=np.full(places.shape[1:], USUAL),
             added=(0.0, 0.0),
             lesions=lesions,
         )

@@ -30,6 +30,15 @@ _TABLE_MM = 1.5
 LESIONS = {"tumour": 0.15, "oedema": 0.15, "haemorrhage": 0.35, "infarct": 0.15, "calcification": 0.2}
 """Shares of the other lesions. Dense ones are more frequent than in patients, since what is rare is lost."""
 
+_FAT = (0.4, 0.7, 1.0, 1.5, 2.2)
+"""From place to place, the fat under the skin is thicker than a head's usual fat by these factors."""
+
+USUAL = _FAT.index(1.0)
+"""The variant of the tissues in most places."""
+
+_SHEETS = 0.15
+"""Half of the band of a field, of standard deviation 1, within which fat lies between muscles, at most."""
+
 _RIMMED, _RIM, _WIDER = ("haemorrhage", "tumour"), 0.6, (1.2, 1.8)
 """Lesions about which brain swells, the share of them that shows it, and the size of oedema over theirs."""
 
@@ -103,12 +112,11 @@ def draw_cut(
     for axis in range(3):
         places[axis] += field(draw_waves(rng, 5, 70, 200, rng.uniform(0.0, 3.5)), plane)
         places[axis] += field(draw_waves(rng, 6, 18, 50, rng.uniform(0.0, 0.8)), plane)
-    patchy = field(draw_waves(rng, 10, 12, 40, 1.0), plane)
     return Cut(
         places / head.spacing[:, None, None],
         (normal / head.spacing).astype(np.float32),
         _tissues(rng),
-        (patchy > rng.uniform(0.8, 2.0)).astype(np.int64),
+        _variants(rng, plane, head),
         (_some(rng, _THICKER_MM), _some(rng, _FLUID_MM)),
         plane,
         draw_lesions(rng, head, places, plane) if lesions and head.mr is None else (),
@@ -120,25 +128,38 @@ def _some(rng: np.random.Generator, most: float) -> float:
     return float(rng.uniform(0.0, most)) if rng.random() < _SOME else 0.0
 
 
+def _variants(rng: np.random.Generator, plane: Plane, head: LabelMap) -> NDArray[np.int64]:
+    """Draw which variant of `_tissues` holds at each pixel, [size, size]: the usual one beside a real MR."""
+    patchy = field(draw_waves(rng, 10, 12, 40, 1.0), plane) > rng.uniform(0.8, 2.0)
+    sheet = np.abs(field(draw_waves(rng, 8, 25, 70, 1.0), plane)) < rng.uniform(0.0, _SHEETS)
+    thick = np.rint(USUAL + field(draw_waves(rng, 4, 60, 160, 1.0), plane)).clip(0, len(_FAT) - 1)
+    variants = len(_FAT) * np.where(patchy, 1, 2 * sheet) + thick.astype(np.int64)
+    return variants if head.mr is None else np.full_like(variants, USUAL)
+
+
 def _tissues(rng: np.random.Generator) -> NDArray[np.uint8]:
     """Draw which tissue lies at which depth of each part, [variants, kinds, depths].
 
-    In the second variant, muscle is streaked with fat, and diploe is dense.
+    Variants are `_FAT` in usual places, then where fat replaces muscle and diploe is dense, and then in the
+    sheets of fat between muscles.
     """
     depth = np.arange(DEPTHS) * STEP_MM
-    found = np.empty((2, KINDS, DEPTHS), np.uint8)
+    found = np.empty((3, len(_FAT), KINDS, DEPTHS), np.uint8)
     found[:] = np.arange(KINDS)[:, None].clip(max=len(TISSUES) - 1)
     skin, fat, table = rng.uniform(0.8, 2.5), rng.uniform(1.5, 7.0), rng.uniform(0.9, 2.4)
     lost = rng.uniform(0.2, 1.8) if rng.random() < 0.5 else 0.0
     soft, skull, grey, white = range(len(TISSUES), KINDS)
-    for variant, (inner, core) in enumerate((("muscle", "diploe"), ("fat", "cortical bone"))):
-        found[variant, soft] = np.where(
-            depth < skin, LABEL["skin"], np.where(depth < skin + fat, LABEL["fat"], LABEL[inner])
+    inner, core = ("muscle", "fat", "fat"), ("diploe", "cortical bone", "diploe")
+    for place, (deep, dense) in enumerate(zip(inner, core, strict=True)):
+        under = skin + fat * np.array(_FAT)[:, None]
+        found[place, :, soft] = np.where(
+            depth < skin, LABEL["skin"], np.where(depth < under, LABEL["fat"], LABEL[deep])
         )
-        found[variant, skull] = np.where(depth <= table, LABEL["cortical bone"], LABEL[core])
-        found[variant, grey] = np.where(depth < lost, LABEL["csf"], LABEL["grey matter"])
-        found[variant, white] = np.where(depth < lost, LABEL["csf"], LABEL["white matter"])
-    return found
+        found[place, :, skull] = np.where(depth <= table, LABEL["cortical bone"], LABEL[dense])
+        found[place, :, LABEL["muscle"]] = LABEL[deep]
+    found[:, :, grey] = np.where(depth < lost, LABEL["csf"], LABEL["grey matter"])
+    found[:, :, white] = np.where(depth < lost, LABEL["csf"], LABEL["white matter"])
+    return found.reshape(-1, KINDS, DEPTHS)
 
 
 def draw_lesions(
@@ -200,7 +221,7 @@ def paint_cut(
     covered = np.zeros(cut.variant.shape, np.float32)
     pixel = np.abs(cut.voxels[:, 1:, 1:] - cut.voxels[:, :-1, :-1]).mean(axis=(1, 2))
     flat = head.codes.ravel()
-    tissues = cut.tissues.reshape(2, -1)
+    tissues = cut.tissues.reshape(len(cut.tissues), -1)
     inside = None
     for index in range(planes):
         jitter = rng.uniform(-0.5, 0.5, (3, *cut.variant.shape)) * np.maximum(pixel, 0.7)[:, None, None]

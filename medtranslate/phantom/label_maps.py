@@ -54,11 +54,15 @@ _SPECK_MM3 = 1000.0
 _AROUND_MM, _SURROUNDED = 6.0, 0.75
 """Bone and air are neither where brain and fluid are more than this share of what lies around them."""
 
+_OPEN_MM, _SKIN_MM = 5.0, 2.0
+"""Bone less deep than the second is skin, beneath air of the first as radius: in an ear there is less."""
+
 _THICK_MM, _MARGIN = 3.0, 3
 """Longest side of the voxels of a CT, and the voxels of air that stay around its head."""
 
 DEPTHS = 256
 KINDS = len(TISSUES) + len(PARTS)
+_SOFT, _SKULL = (len(TISSUES) + PARTS.index(name) for name in ("soft tissue", "skull"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,7 +178,7 @@ def divide(kinds: NDArray[np.uint8], spacing: Floats, *, face: bool = True, bone
     if count > 1:
         kinds = np.where(pieces == 1 + int(np.argmax(np.bincount(pieces.ravel())[1:])), kinds, 0)
     if bone:
-        kinds = _without_specks(kinds, spacing)
+        kinds = _with_skin(_without_specks(kinds, spacing), spacing)
     # Sinuses and the mouth are air, but the skin is on the outside.
     outside = ~ndimage.binary_fill_holes(kinds > 0)
     kinds = _mended(kinds, outside, spacing, face=face, bone=bone)
@@ -204,14 +208,25 @@ def divide(kinds: NDArray[np.uint8], spacing: Floats, *, face: bool = True, bone
 
 
 def _without_specks(kinds: NDArray[np.uint8], spacing: Floats) -> NDArray[np.uint8]:
-    """Make fluid of bone and air in the brain, which are errors of a map, and of loose bone."""
-    bone = kinds == len(TISSUES) + PARTS.index("skull")
+    """Make fluid of bone and air in the brain, which are errors of a map, and soft tissue of loose bone."""
+    bone = kinds == _SKULL
     bones, _ = ndimage.label(bone)
     speck = (np.bincount(bones.ravel()) < _SPECK_MM3 / np.prod(spacing))[bones]
     within = np.isin(kinds, [LABEL["csf"], *(len(TISSUES) + PARTS.index(name) for name in PARTS[2:])])
     around = ndimage.gaussian_filter(within.astype(np.float32), _AROUND_MM / spacing)
-    wrong = (bone & speck) | ((bone | (kinds == LABEL["air"])) & (around > _SURROUNDED))
-    return np.where(wrong, LABEL["csf"], kinds).astype(np.uint8)
+    inside = (bone | (kinds == LABEL["air"])) & (around > _SURROUNDED)
+    loose = np.where(bone & speck, np.where(around > 1 - _SURROUNDED, LABEL["csf"], _SOFT), kinds)
+    return np.where(inside, LABEL["csf"], loose).astype(np.uint8)
+
+
+def _with_skin(kinds: NDArray[np.uint8], spacing: Floats) -> NDArray[np.uint8]:
+    """Make soft tissue of bone at the surface of a head: some tools put a shell of it about the neck."""
+    if not (kinds == _SOFT).any():
+        return kinds
+    outside = ~ndimage.binary_fill_holes(kinds > 0, _IN_PLANE)
+    open_air = _away(~outside, spacing) > _OPEN_MM
+    shell = (kinds == _SKULL) & (_away(open_air, spacing) < _OPEN_MM + _SKIN_MM)
+    return np.where(shell, _SOFT, kinds).astype(np.uint8)
 
 
 def _mended(
