@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional
@@ -38,6 +38,10 @@ _COARSE = 96
 
 _RIM = 4
 """Coarse voxels around the visible head that belong to it: fat and skin, which a brain window hides."""
+
+_DARK, _FLOOR = 0.4, 0.02
+"""Share of the median brightness in the middle of an MR above which a voxel may belong to the head, if
+`VISIBLE` is more: scalp near the coils may be ten times as bright as brain. And the least range of noise."""
 
 _CROSS = ndimage.generate_binary_structure(3, 1) & np.array([False, True, False])[:, None, None]
 """The four neighbours in plane."""
@@ -91,12 +95,14 @@ class Head:
         mask: coarse grid [z, y, x], the head with its holes filled and a rim around it.
         steps: voxels of the stack per voxel of the mask.
         rows, columns: first and past-the-last of the head itself, in the stack's pixels.
+        least: share of the range above which a voxel may belong to it, at most `VISIBLE`.
     """
 
     mask: NDArray[np.bool_]
     steps: tuple[int, int, int]
     rows: tuple[int, int]
     columns: tuple[int, int]
+    least: float = VISIBLE
 
 
 def coarse_steps(shape: Sequence[int]) -> tuple[int, int, int]:
@@ -128,7 +134,8 @@ def find_head(coarse: Overview, modality: Modality) -> Head | None:
     and noise. In MR the dark skull separates scalp and brain, so gaps of its width are closed first.
     """
     steps, (_, height, width) = coarse.steps, coarse.shape
-    visible = coarse.values > 2 * VISIBLE - 1
+    least = _least(coarse.values) if modality == "mr" else VISIBLE
+    visible = coarse.values > 2 * least - 1
     if modality == "mr":
         visible = ndimage.binary_closing(np.pad(visible, ((0, 0), (3, 3), (3, 3))), _CROSS, iterations=3)[
             :, 3:-3, 3:-3
@@ -145,7 +152,28 @@ def find_head(coarse: Overview, modality: Modality) -> Head | None:
         steps=steps,
         rows=(rows.start * steps[1], min(rows.stop * steps[1], height)),
         columns=(columns.start * steps[2], min(columns.stop * steps[2], width)),
+        least=least,
     )
+
+
+def _least(values: NDArray[np.float32]) -> float:
+    """Find the share of the range above which a voxel [z, y, x] of an MR may belong to the head."""
+    shares = (values + 1) / 2
+    edges = shares[:, 0], shares[:, -1], shares[:, :, 0], shares[:, :, -1]
+    noise = _FLOOR + 2 * float(np.median(np.concatenate([edge.ravel() for edge in edges])))
+    seen = shares > noise
+    rows, columns = _middle(seen.any(axis=(0, 2))), _middle(seen.any(axis=(0, 1)))
+    middle = shares[:, rows, columns][seen[:, rows, columns]]
+    return min(VISIBLE, max(noise, _DARK * float(np.median(middle)))) if middle.size else VISIBLE
+
+
+def _middle(seen: ArrayLike) -> slice:
+    """Find the middle half of the places between the first and the last that are seen."""
+    places = np.flatnonzero(seen)
+    if not places.size:
+        return slice(0)
+    quarter = (places[-1] + 1 - places[0]) // 4
+    return slice(places[0] + quarter, places[-1] + 1 - quarter)
 
 
 def isolate(slices: Tensor, head: Head, places: Sequence[NDArray[np.intp]] = ()) -> Tensor:

@@ -78,7 +78,7 @@ def find_outline(framed: Framed) -> Outline:
     ):
         near = near.take(np.arange(0, extent, by) // coarse, axis)
     in_hu = framed.modality == "ct" and not is_picture
-    head = outline((values > (SKIN_HU if in_hu else _least(values, framed.ends))) & near, spacing)
+    head = outline((values > (SKIN_HU if in_hu else _least(values, framed))) & near, spacing)
     reach = REACH_MM
     if framed.modality == "ct" and is_picture:
         reach += SCALP * max((bottom - top) * rows_mm, (right - left) * columns_mm)
@@ -161,10 +161,14 @@ def examine(
     )
 
 
-def _least(values: Values, ends: tuple[float, float]) -> float:
-    """Return the value above which a voxel may be of the head: `FAINT` of the range above the background."""
-    lower, upper = ends
+def _least(values: Values, framed: Framed) -> float:
+    """Return the value above which a voxel may be of the head: `FAINT` of the range above the background.
+
+    It is less where the head is dark but for what lies near the coils (`Head.least`).
+    """
+    lower, upper = framed.ends
+    faint = FAINT * framed.head.least / VISIBLE
     edges = values[:, 0], values[:, -1], values[:, :, 0], values[:, :, -1]
     median = float(np.median(np.concatenate([edge.ravel() for edge in edges])))
     background = (median - lower) / (upper - lower)
-    return lower + (FAINT + min(max(background, 0.0), BACKGROUND)) * (upper - lower)
+    return lower + (faint + min(max(background, 0.0), BACKGROUND)) * (upper - lower)

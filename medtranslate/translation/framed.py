@@ -17,7 +17,6 @@ from medtranslate.io import Volume
 from medtranslate.io.layout import from_axial, onto_slices, pixel_mm, to_axial, to_slices, upright
 from medtranslate.transforms import (
     AIR,
-    VISIBLE,
     Frame,
     Head,
     Overview,
@@ -226,5 +225,5 @@ def frame(source: Volume, modality: Modality, model: Model) -> Framed:
     shows = as_shown(scale, picture=known.levels is not None and known.hu is None)
     found, head = find_frame(seen, modality, network.margin, pixel_mm(axial), where, shows, network.frame)
     near = head.mask[np.arange(depth) // steps[0]]
-    shown = np.flatnonzero((near & (np.concatenate(brightest) > 2 * VISIBLE - 1)).any(axis=(1, 2)))
+    shown = np.flatnonzero((near & (np.concatenate(brightest) > 2 * head.least - 1)).any(axis=(1, 2)))
     return Framed(source, modality, level, axial, curve, found, head, shown, saturated / slices.size)

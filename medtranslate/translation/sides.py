@@ -69,6 +69,7 @@ def _from(seen: Framed, order: tuple[int, int, int], model: Model) -> Framed:
         steps=(head.steps[through], head.steps[0], head.steps[across]),
         rows=(seen.shape[0] - past, seen.shape[0] - first),
         columns=ends[across],
+        least=head.least,
     )
     margin = known.network.margin if known.network.frame == "head" else 0.0
     frame = frame_around(place, seen.modality, margin, pixel_mm(turned), known.scale)

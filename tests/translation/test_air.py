@@ -60,6 +60,18 @@ def test_the_outline_holds_the_true_head(
     assert found.head.sum() < 1.1 * labels.sum()
 
 
+@pytest.mark.parametrize("brighter", [1.0, 5.0, 20.0])
+def test_the_outline_holds_a_brain_that_is_dark_beside_scalp_near_the_coils(head: Study, brighter: float):
+    model = load_model("head-ct", torch.device("cpu"))
+    x, y, _ = np.indices(head.mr.shape) - 47.5
+    near = np.clip((np.hypot(x / 30, y / 40) - 0.7) / 0.3, 0, 1) * (head.labels.values > 0)
+    shaded = Volume(head.mr.values * (1 + (brighter - 1) * near), head.mr.affine, head.mr.meta)
+    found = find_outline(frame(shaded, "mr", model))
+    labels = to_slices(to_axial(head.labels).values) > 0
+    assert (labels & ~found.allowed).sum() / labels.sum() < 0.01
+    assert found.head.sum() < 1.1 * labels.sum()
+
+
 def test_what_is_drawn_outside_is_measured_and_gone(head: Study, model: Model):
     seen = frame(head.mr, "mr", model)
     found = find_outline(seen)
