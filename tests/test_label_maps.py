@@ -9,12 +9,13 @@ import nibabel
 import numpy as np
 import pytest
 import yaml
+from scipy import ndimage
 
 from medtranslate.config import NetworkSettings, ScaleSettings, TrainSettings
 from medtranslate.data import frame_pairs
 from medtranslate.errors import InputRefused, SettingsError
 from medtranslate.phantom import LABEL, TISSUES, TOLD, read_label_map, slices
-from medtranslate.phantom.label_cuts import draw_cut, paint_cut
+from medtranslate.phantom.label_cuts import USUAL, draw_cut, paint_cut
 from medtranslate.phantom.label_maps import DEPTHS, PARTS, STEP_MM, TABLES, LabelMap, divide, read_table
 from medtranslate.training.synthetic_pairs import read_maps
 
@@ -71,6 +72,22 @@ def test_loose_pieces_and_specks_of_bone_are_removed(shells):
     skull = len(TISSUES) + PARTS.index("skull")
     inside = np.sqrt(((np.indices(kind.shape) - 40.0) ** 2).sum(axis=0)) < 20
     assert not (kind[inside] == skull).any()
+
+
+def test_bone_at_the_skin_is_skin_and_loose_bone_in_soft_tissue_is_soft(shells):
+    kinds = (read_label_map(shells).codes // DEPTHS).astype(np.uint8)
+    soft, skull = (len(TISSUES) + PARTS.index(name) for name in ("soft tissue", "skull"))
+    radius = np.sqrt(((np.indices(kinds.shape) - 39.5) ** 2).sum(axis=0)) * 2.0
+    below = np.arange(kinds.shape[2]) < 20
+    shell = ndimage.binary_dilation(kinds == 0) & (kinds == soft) & below
+    kinds[shell] = skull
+    kinds[39:42, 39:42, 8:10] = skull  # loose, 4 mm below the skin of the neck
+    kinds[40, 39, 71:] = 0  # a hole as narrow as an ear's goes to the skull
+    again = divide(kinds, np.full(3, 2.0, np.float32), face=False).codes // DEPTHS
+    assert shell.sum() > 1000
+    assert (again[shell] == soft).all()
+    assert (again[39:42, 39:42, 8:10] == soft).all()
+    assert (again[(kinds == skull) & (radius < 60)] == soft).mean() < 0.01  # walls between cells of air
 
 
 @pytest.fixture(scope="module")
@@ -226,6 +243,24 @@ def test_a_cut_has_every_layer_and_the_values_of_its_tissues(shells):
         "pallidum",
     )
     assert found == {TISSUES[LABEL[name]].hu for name in expected}
+
+
+def test_fat_lies_in_sheets_between_muscles_and_is_thicker_in_places(shells):
+    head, kinds = read_label_map(shells), np.arange(len(TISSUES), dtype=np.float32)[None]
+    sheets, less = [], []
+    for seed in range(24):
+        cut = draw_cut(head, np.random.default_rng(seed), 192, lesions=False)
+        usual = replace(cut, variant=np.full_like(cut.variant, USUAL))
+        (here,), (plain,) = (
+            paint_cut(head, each, kinds, np.random.default_rng(seed), planes=1)[0] for each in (cut, usual)
+        )
+        fat, muscle = LABEL["fat"], LABEL["muscle"]
+        more = (here == fat) & (plain == muscle)
+        sheets.append((more & ~ndimage.binary_opening(more, np.ones((5, 5)))).sum() / (plain == muscle).sum())
+        less.append(((here == muscle) & (plain == fat)).sum() / (plain == fat).sum())
+        assert ((here == LABEL["skin"]) == (plain == LABEL["skin"])).all()
+    assert np.median(sheets) > 0.04
+    assert np.median(less) > 0.02
 
 
 def test_bone_and_fluid_are_added_beneath_the_skull_as_thick_as_is_said_and_nowhere_else(shells):

@@ -211,6 +211,19 @@ def test_fat_is_bright_in_some_t2_as_echo_trains_show_it() -> None:
     assert t2.max() > 0.6
 
 
+def test_muscle_of_t1_is_as_dark_as_in_pictures_of_patients_in_some() -> None:
+    values = np.stack([mr_values(np.random.default_rng(seed), "physics") for seed in range(400)])
+    muscle, fat, csf, grey, white = (
+        values[:, LABEL[name]] for name in ("muscle", "fat", "csf", "grey matter", "white matter")
+    )
+    t1 = (fat > white) & (white > 1.05 * grey) & (csf < grey)
+    share = (2 * muscle / (grey + white))[t1]
+    assert t1.sum() > 80
+    assert share.min() < 0.4
+    assert 0.45 < np.median(share) < 0.55  # 0.46 in pictures, 0.6 to 0.7 by the equations alone
+    assert share.max() > 0.6
+
+
 def test_a_dense_bleeding_is_dark_in_t2_and_bright_in_some_t1() -> None:
     values = np.stack([mr_values(np.random.default_rng(seed), "physics") for seed in range(400)])
     blood, fat, csf, grey, white = (

@@ -168,7 +168,7 @@ def mr_values(rng: np.random.Generator, contrast: StreamContrast) -> Floats:
         t2[_BLED] *= rng.uniform(0.7, 1.3)
         t2 = with_iron(t2, rng.random())
     values = signal(protocol, column("pd") * jitter[1], t1, t2)
-    if contrast == "physics":
+    if contrast == "physics" and (protocol.ti is None or protocol.te > _TRAIN_MS):  # the others are 3D
         values[_SATURATED] *= rng.uniform(_LEAST_SATURATED, 1.0)
     values *= 1000.0 / values.max()
     return values
