@@ -10,15 +10,17 @@ from medtranslate.phantom.tissues import (
     LABEL,
     PROTOCOLS,
     TISSUES,
-    TOLD,
     Protocol,
     Tissue,
-    brightness,
     mr_values,
+    signal,
+)
+from medtranslate.phantom.told import (
+    TOLD,
+    brightness,
     named_brightness,
     nearest_contrast,
     nominal_brightness,
-    signal,
 )
 
 __all__ = [

@@ -19,15 +19,8 @@ from medtranslate.io import list_volumes, read_volume
 from medtranslate.io.layout import to_axial
 from medtranslate.phantom.ct_map import LOWEST_HU
 from medtranslate.phantom.label_maps import DEPTHS, PARTS, LabelMap, read_label_map
-from medtranslate.phantom.tissues import (
-    LABEL,
-    TISSUES,
-    TOLD,
-    Floats,
-    brightness,
-    nearest_contrast,
-    nominal_brightness,
-)
+from medtranslate.phantom.tissues import LABEL, TISSUES, Floats
+from medtranslate.phantom.told import TOLD, brightness, nearest_contrast, nominal_brightness
 from medtranslate.records.places import stem_of
 
 FOLDER = "mr"

@@ -18,16 +18,8 @@ from medtranslate.phantom.head import draw_head, draw_waves
 from medtranslate.phantom.label_cuts import LESIONS, draw_cut, paint_cut
 from medtranslate.phantom.label_maps import LabelMap
 from medtranslate.phantom.paint import paint
-from medtranslate.phantom.tissues import (
-    LABEL,
-    NUCLEI,
-    TISSUES,
-    TOLD,
-    Floats,
-    brightness,
-    ct_values,
-    mr_values,
-)
+from medtranslate.phantom.tissues import LABEL, NUCLEI, TISSUES, Floats, ct_values, mr_values
+from medtranslate.phantom.told import TOLD, brightness
 
 _LEAST_HEAD = 0.03
 """Share of a slice that shows the head, at least; a turned plane may pass above the vertex."""

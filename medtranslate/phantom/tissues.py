@@ -6,7 +6,6 @@ spin echo and inversion recovery (Bernstein, King, Zhou, Handbook of MRI Pulse S
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -159,7 +158,7 @@ def mr_values(rng: np.random.Generator, contrast: StreamContrast) -> Floats:
     jitter = np.exp(0.06 * rng.standard_normal((3, len(TISSUES)))).astype(np.float32)
     t1 = column("t1") * jitter[0]
     if contrast == "physics" and protocol.te < 20 and rng.random() < 0.35:
-        t1[_ENHANCING] *= rng.uniform(0.2, 0.5)
+        t1[ENHANCING] *= rng.uniform(0.2, 0.5)
     t2 = column("t2") * jitter[2]
     if contrast == "physics" and protocol.te > _TRAIN_MS:
         t2[_FATTY] *= rng.uniform(1.0, 3.0)
@@ -170,6 +169,9 @@ def mr_values(rng: np.random.Generator, contrast: StreamContrast) -> Floats:
     values = signal(protocol, column("pd") * jitter[1], t1, t2)
     if contrast == "physics" and (protocol.ti is None or protocol.te > _TRAIN_MS):  # the others are 3D
         values[_SATURATED] *= rng.uniform(_LEAST_SATURATED, 1.0)
+    if contrast == "physics":
+        share = max(0.0, rng.uniform(-_YELLOW, _YELLOW))
+        values[_MARROW] += share * (values[LABEL["fat"]] - values[_MARROW])
     values *= 1000.0 / values.max()
     return values
 
@@ -187,14 +189,20 @@ def with_iron(t2: Floats, amount: float) -> Floats:
     return t2 * shorter
 
 
-_ENHANCING = [LABEL[name] for name in ("venous blood", "dura", "mucosa", "tumour")]
+ENHANCING = [LABEL[name] for name in ("venous blood", "dura", "mucosa", "tumour")]
+"""Tissues that take up contrast agent."""
+
 _FATTY, _TRAIN_MS = [LABEL[name] for name in ("fat", "diploe", "marrow")], 60.0
 """Fat decays more slowly in echo trains, by which long echo times are measured (Henkelman et al., "Why fat is
 bright in RARE and fast spin-echo imaging", JMRI 2 (1992) 533); the factor of up to three is an estimate."""
 _SATURATED, _LEAST_SATURATED = [LABEL["muscle"], LABEL["skin"]], 0.5
 """Pulses for other slices saturate what is bound to proteins, most of all in muscle (Dixon et al.,
 "Incidental magnetization transfer contrast in standard multislice imaging", MRI 8 (1990) 417). The factor is
-relative to brain: in pictures of T1 (`_PICTURED`) muscle has 0.46 of its signal, else 0.6 to 0.7."""
+relative to brain: in pictures of T1 (`told`) muscle has 0.46 of its signal, else 0.6 to 0.7."""
+_MARROW, _YELLOW = [LABEL["diploe"], LABEL["marrow"]], 0.8
+"""In T1 the marrow of the skull is as bright as fat from the age of 8 to 12 on (Simonson, Kao, "Normal
+childhood developmental patterns in skull bone marrow by MR imaging", Pediatric Radiology 22 (1992) 556); thin
+bone about it darkens its pixels. The factor is the largest part of the way from its signal to that of fat."""
 _BLED = LABEL["haemorrhage"]
 """A bleeding that is dense in CT is dark in T2 for some two weeks. In T1 it is as grey matter at first, and
 bright from the third day on, when methaemoglobin forms (Bradley, Radiology 189 (1993) 15). The relaxation
@@ -207,9 +215,6 @@ densest in the pallidum (Hallgren and Sourander, J. Neurochemistry 3 (1958) 41).
 NUCLEI = tuple(_IRON)
 """Nuclei of the deep brain."""
 
-_ENHANCED = 0.35
-"""Factor of the T1 of tissues that take up contrast agent, in the middle of the range that is drawn."""
-
 _BETWEEN = {
     "deep nuclei": 0.7,
     "pallidum": 0.4,
@@ -218,64 +223,6 @@ _BETWEEN = {
     "optic nerve": 0.2,
 }
 """Position of a tissue between white (0) and grey matter (1)."""
-
-
-TOLD = ("fat", "muscle", "diploe", "csf", "grey matter", "white matter", "venous blood")
-"""Tissues whose brightness tells one contrast of MR from another; the last takes up contrast agent."""
-
-
-_PICTURED: dict[Contrast, tuple[float, float, float, float, float]] = {
-    "t1": (0.66, 0.17, 0.28, 0.15, 0.37),
-    "t1c": (0.66, 0.17, 0.28, 0.15, 0.37),
-    "flair": (0.51, 0.16, 0.15, 0.05, 0.45),
-}
-"""Fat, muscle, diploe, fluid, and the mean of grey and white matter in pictures, from black (0) to white (1):
-medians over 63 T1 (after contrast agent) and 24 FLAIR of the published training pictures, measured by
-`benchmarks.quality.contrasts`. Brain is darker there than the sequence says, because scalp is near the coils.
-Scalp and diploe of FLAIR are those of the sequence, and so is all of T2, which are nearer to the scoreboard's
-choosing cases."""
-
-
-def nominal_brightness(contrast: Contrast) -> Floats:
-    """Give the brightness of the tissues of `TOLD` in a contrast, without the variation between heads.
-
-    As pictures show it, where they were measured; the ratios of grey and white matter and of blood are those
-    of the sequence.
-    """
-    t1 = column("t1")
-    if contrast == "t1c":
-        t1[_ENHANCING] *= _ENHANCED
-    values = signal(CONTRASTS[contrast], column("pd"), t1, column("t2"))
-    told = brightness(values * (1000.0 / values.max()))
-    if contrast in _PICTURED:
-        *others, brain = _PICTURED[contrast]
-        told[4:] = (told[4:] + 1) * brain / (told[4:6] + 1).mean() * 2 - 1
-        told[:4] = 2 * np.array(others, np.float32) - 1
-    return told
-
-
-def named_brightness(told: Floats) -> dict[str, float]:
-    """Name the tissues of `TOLD` beside their brightness, for records."""
-    return {name: round(float(value), 3) for name, value in zip(TOLD, told, strict=True)}
-
-
-def nearest_contrast(told: Floats, among: Iterable[Contrast] = CONTRASTS) -> Contrast:
-    """Name the contrast in which the tissues of `TOLD` are most nearly as bright, but for a common gain.
-
-    The gain depends on the window; so the cosine of the two brightnesses, from black, decides.
-    """
-
-    def likeness(name: Contrast) -> float:
-        nominal = nominal_brightness(name) + 1
-        return float(nominal @ (told + 1)) / max(1e-6, float(np.linalg.norm(nominal)))
-
-    return max(among, key=likeness)
-
-
-def brightness(values: Floats) -> Floats:
-    """Give the brightness in [-1, 1] of the tissues of `TOLD`, whose intensities are 0 to 1000."""
-    told: Floats = (values[..., [LABEL[name] for name in TOLD]] / 500.0 - 1.0).astype(np.float32)
-    return told
 
 
 def _draw_protocol(rng: np.random.Generator) -> Protocol:
