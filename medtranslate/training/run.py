@@ -15,6 +15,7 @@ from lightning_fabric import Fabric
 from torch import Tensor
 from tqdm import tqdm
 
+from medtranslate.checkpoint import describe
 from medtranslate.config import TrainSettings
 from medtranslate.data import Source
 from medtranslate.errors import Diverged, Interrupted
@@ -24,7 +25,7 @@ from medtranslate.training.distributed import any_process
 from medtranslate.training.journal import Journal
 from medtranslate.training.keep import keep_models
 from medtranslate.training.resume import keep_checkpoint
-from medtranslate.training.run_folder import keep_model
+from medtranslate.training.run_folder import MODEL, keep_model
 from medtranslate.training.state import State
 from medtranslate.training.validation import validate
 
@@ -101,9 +102,11 @@ class Run:
         if not kept:
             self.require_finite_weights()
             keep_checkpoint(self.settings, self.state, self.fabric)
+        last = self.settings.out / MODEL
+        seen = f", its model after {describe(last).training['images']}" if last.is_dir() else ""
         raise Interrupted(
             f"{self.settings.out}: interrupted after {self.state.images} of {self.settings.images} images,"
-            " and kept; give the same command with --resume to go on"
+            f" and kept{seen}; give the same command with --resume to go on"
         )
 
     def require_finite(self, values: Mapping[str, float], images: int) -> None:

@@ -23,6 +23,9 @@ from medtranslate.training.state import State
 LOCK = ".train.lock"
 """File that the process of a run holds; a run that was killed holds it no more, though it is still there."""
 
+MODEL = "model"
+"""Folder of the model of the last validation."""
+
 
 def hold(settings: TrainSettings, held: ExitStack) -> None:
     """Take the lock of the run that lies in the folder, if one does, until `held` is closed.
@@ -74,7 +77,7 @@ def begin(settings: TrainSettings, state: State, data: Mapping[str, Any], held: 
         held.enter_context(locked(out / LOCK))
 
 
-def keep_model(settings: TrainSettings, state: State, place: str = "model", kept: str = "") -> None:
+def keep_model(settings: TrainSettings, state: State, place: str = MODEL, kept: str = "") -> None:
     """Put a model folder in place of the one that may be there.
 
     Args:

@@ -157,14 +157,18 @@ def test_a_second_signal_ends_at_once_with_nothing_half_written(settings, stop_a
     assert not list(settings.out.glob(".medtranslate-*"))
 
 
-def test_an_interrupted_command_says_how_to_go_on(settings, stop_after, capsys):
+@pytest.mark.parametrize(("images", "model"), [(4, ""), (12, ", its model after 8")])
+def test_an_interrupted_command_says_what_is_kept_and_how_to_go_on(
+    settings, stop_after, capsys, images, model
+):
     job = settings.out.parent / "job.yaml"
     job.write_text(yaml.safe_dump({"command": "train", **plain(settings)}))
-    stop_after(4, signal.SIGTERM)
+    stop_after(images, signal.SIGTERM)
     assert cli.invoke(["run", str(job), "--quiet"]) == 130
     printed = capsys.readouterr()
     (line,) = [line for line in printed.err.splitlines() if line.startswith("error:")]
-    assert line.endswith("give the same command with --resume to go on")
+    how = "give the same command with --resume to go on"
+    assert line.endswith(f"interrupted after {images} of 16 images, and kept{model}; {how}")
 
 
 def test_settings_that_change_what_is_learnt_are_refused_or_recorded(settings, capsys):
