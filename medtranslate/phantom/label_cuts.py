@@ -36,8 +36,9 @@ _FAT = (0.4, 0.7, 1.0, 1.5, 2.2)
 USUAL = _FAT.index(1.0)
 """The variant of the tissues in most places."""
 
-_SHEETS = 0.15
-"""Half of the band of a field, of standard deviation 1, within which fat lies between muscles, at most."""
+_SHEETS, _PARTED = 0.15, 0.6
+"""Half of the band of a field, of standard deviation 1, within which fat lies between muscles, at most, and the
+share of heads with such sheets. Without the others, a network takes muscle without sheets for brain."""
 
 _RIMMED, _RIM, _WIDER = ("haemorrhage", "tumour"), 0.6, (1.2, 1.8)
 """Lesions about which brain swells, the share of them that shows it, and the size of oedema over theirs."""
@@ -131,7 +132,8 @@ def _some(rng: np.random.Generator, most: float) -> float:
 def _variants(rng: np.random.Generator, plane: Plane, head: LabelMap) -> NDArray[np.int64]:
     """Draw which variant of `_tissues` holds at each pixel, [size, size]: the usual one beside a real MR."""
     patchy = field(draw_waves(rng, 10, 12, 40, 1.0), plane) > rng.uniform(0.8, 2.0)
-    sheet = np.abs(field(draw_waves(rng, 8, 25, 70, 1.0), plane)) < rng.uniform(0.0, _SHEETS)
+    width = rng.uniform(0.0, _SHEETS) if rng.random() < _PARTED else 0.0
+    sheet = np.abs(field(draw_waves(rng, 8, 25, 70, 1.0), plane)) < width
     thick = np.rint(USUAL + field(draw_waves(rng, 4, 60, 160, 1.0), plane)).clip(0, len(_FAT) - 1)
     variants = len(_FAT) * np.where(patchy, 1, 2 * sheet) + thick.astype(np.int64)
     return variants if head.mr is None else np.full_like(variants, USUAL)
