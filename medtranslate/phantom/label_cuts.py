@@ -37,8 +37,8 @@ USUAL = _FAT.index(1.0)
 """The variant of the tissues in most places."""
 
 _SHEETS, _PARTED = 0.15, 0.6
-"""Half of the band of a field, of standard deviation 1, within which fat lies between muscles, at most, and the
-share of heads with such sheets. Without the others, a network takes muscle without sheets for brain."""
+"""Half of the band of a field, of standard deviation 1, within which fat lies between muscles, at most, and
+the share of heads with such sheets. Without the others, a network takes muscle without sheets for brain."""
 
 _RIMMED, _RIM, _WIDER = ("haemorrhage", "tumour"), 0.6, (1.2, 1.8)
 """Lesions about which brain swells, the share of them that shows it, and the size of oedema over theirs."""
