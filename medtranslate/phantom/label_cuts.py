@@ -38,7 +38,7 @@ USUAL = _FAT.index(1.0)
 
 _SHEETS, _PARTED = 0.15, 0.6
 """Half of the band of a field, of standard deviation 1, within which fat lies between muscles, at most, and
-the share of heads with such sheets. Without the others, a network takes muscle without sheets for brain."""
+the share of heads with such sheets; coarse or blurred MR of the others would not show them."""
 
 _RIMMED, _RIM, _WIDER = ("haemorrhage", "tumour"), 0.6, (1.2, 1.8)
 """Lesions about which brain swells, the share of them that shows it, and the size of oedema over theirs."""

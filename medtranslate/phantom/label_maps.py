@@ -208,7 +208,10 @@ def divide(kinds: NDArray[np.uint8], spacing: Floats, *, face: bool = True, bone
 
 
 def _without_specks(kinds: NDArray[np.uint8], spacing: Floats) -> NDArray[np.uint8]:
-    """Make fluid of bone and air in the brain, which are errors of a map, and soft tissue of loose bone."""
+    """Make fluid of bone and air in the brain, which are errors of a map, and of loose bone beside it.
+
+    Loose bone elsewhere becomes soft tissue.
+    """
     bone = kinds == _SKULL
     bones, _ = ndimage.label(bone)
     speck = (np.bincount(bones.ravel()) < _SPECK_MM3 / np.prod(spacing))[bones]

@@ -12,7 +12,6 @@ from medtranslate.phantom.tissues import CONTRASTS, ENHANCING, LABEL, Floats, co
 TOLD = ("fat", "muscle", "diploe", "csf", "grey matter", "white matter", "venous blood")
 """Tissues whose brightness tells one contrast of MR from another; the last takes up contrast agent."""
 
-
 _ENHANCED = 0.35
 """Factor of the T1 of tissues that take up contrast agent, in the middle of the range that is drawn."""
 
