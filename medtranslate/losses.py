@@ -35,14 +35,14 @@ class Anchor:
     the ends of the range in which the CT is the truth, [B, 2]; beyond, a windowed picture does not tell it.
     `brightness` is that of the tissues in the source MR, and `seen` its estimate, both [B, seen]. `weight` is
     what an error of each pixel counts; without it, they count alike. `limit_ct` and `limit_mr` are ln of the
-    error limits of the translations.
+    error limits of the translations. A translation that was not made is None.
     """
 
     ct: Tensor
     mr: Tensor
     mr_wanted: Tensor
-    fake_ct: Tensor
-    fake_mr: Tensor
+    fake_ct: Tensor | None
+    fake_mr: Tensor | None
     known: Tensor | None = None
     brightness: Tensor | None = None
     seen: Tensor | None = None
@@ -180,7 +180,9 @@ def limit(passes: Passes) -> Tensor:
     known, terms = passes.anchor, []
     if known is None:
         return torch.zeros(())
-    for (made, truth), found in zip(_anchor_pairs(known), (known.limit_ct, known.limit_mr), strict=True):
+    made_and_limits = (known.fake_ct, known.limit_ct), (known.fake_mr, known.limit_mr)
+    limits = [found for made, found in made_and_limits if made is not None]
+    for (made, truth), found in zip(_anchor_pairs(known), limits, strict=True):
         if found is not None:
             above = ((made.detach() - truth).abs() + _LEAST_ERROR).log() - found
             lost = torch.maximum(LIMIT_SHARE * above, (LIMIT_SHARE - 1) * above)
@@ -201,11 +203,16 @@ def _anchor_pairs(known: Anchor | None) -> list[tuple[Tensor, Tensor]]:
     """Pair translations with their truth; CT is compared where the truth is known."""
     if known is None:
         return []
-    made, truth = known.fake_ct, known.ct
-    if known.known is not None:
-        lower, upper = known.known[:, :, None, None, None].unbind(1)
-        made, truth = (torch.clamp(image, lower, upper) for image in (made, truth))
-    return [(made, truth), (known.fake_mr, known.mr_wanted)]
+    pairs = list[tuple[Tensor, Tensor]]()
+    if known.fake_ct is not None:
+        made, truth = known.fake_ct, known.ct
+        if known.known is not None:
+            lower, upper = known.known[:, :, None, None, None].unbind(1)
+            made, truth = (torch.clamp(image, lower, upper) for image in (made, truth))
+        pairs.append((made, truth))
+    if known.fake_mr is not None:
+        pairs.append((known.fake_mr, known.mr_wanted))
+    return pairs
 
 
 LOSSES: Mapping[str, Callable[[Passes], Tensor]] = plugins.load(

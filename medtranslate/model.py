@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from medtranslate.config import NetworkSettings
+from medtranslate.config import Modality, NetworkSettings
 from medtranslate.losses import Anchor, Passes, least_squares
-from medtranslate.networks import DISCRIMINATORS, GENERATORS, Posterior, beside_itself
+from medtranslate.networks import DISCRIMINATORS, GENERATORS, Generated, Posterior, beside_itself
 
 
 @dataclass
@@ -54,12 +54,14 @@ class PassSettings:
 
     Attributes:
         shown: ends of what unpaired CT shows, in [-1, 1]; and CT is judged and comes back; None for all.
+        only: the one modality that slices are translated to, where none are unpaired CT; None for both.
     """
 
     cycle: bool
     identity: bool
     noise: float
     shown: tuple[float, float] | None = None
+    only: Modality | None = None
 
 
 class Generators(nn.Module):
@@ -72,35 +74,25 @@ class Generators(nn.Module):
         self.told, self.shown = settings.told > 0, settings.shown
 
     def forward(self, batch: Batch, passes: PassSettings) -> Passes:
-        # What can go through a generator together does: one call, the same arithmetic.
-        into_ct = self.to_ct(self._beside(batch.mr, batch.mr_otherwise, batch.anchor_mr), draw=True)
-        anchor_ct = batch.anchor_ct if batch.anchor_shown is None else batch.anchor_shown
         unpaired, otherwise = _count(batch.mr), _count(batch.mr_otherwise)
-        # A CT becomes an MR in the contrast of the MR beside it, among which it is judged.
-        own = into_ct.seen[:unpaired].detach() if self.told and batch.ct is not None else None
-        into_mr = self.to_mr(
-            self._beside(batch.ct, anchor_ct), *self._told(own, batch.anchor_told), draw=True
-        )
-        posteriors: dict[str, Posterior] = {"mr": into_ct.posterior, "ct": into_mr.posterior}
-        fake_ct = into_ct.image[:unpaired] if unpaired else None
-        agreed_ct = into_ct.image[unpaired : unpaired + otherwise] if otherwise else None
-        known = unpaired + otherwise
-        anchor = None
-        if batch.anchor_ct is not None and batch.anchor_mr is not None and batch.anchor_wanted is not None:
-            anchor = Anchor(
-                ct=batch.anchor_ct,
-                mr=batch.anchor_mr,
-                mr_wanted=batch.anchor_wanted,
-                fake_ct=into_ct.image[known:],
-                fake_mr=into_mr.image[_count(batch.ct) :],
-                known=batch.anchor_known,
-                brightness=batch.anchor_seen,
-                seen=None if into_ct.seen is None else into_ct.seen[known:],
-                weight=batch.anchor_weight,
-                limit_ct=None if into_ct.limit is None else into_ct.limit[known:],
-                limit_mr=None if into_mr.limit is None else into_mr.limit[_count(batch.ct) :],
-            )
-        if batch.ct is None or batch.mr is None or fake_ct is None:
+        into_ct = into_mr = own = None
+        # What can go through a generator together does: one call, the same arithmetic.
+        if passes.only != "mr":
+            into_ct = self.to_ct(self._beside(batch.mr, batch.mr_otherwise, batch.anchor_mr), draw=True)
+            # A CT becomes an MR in the contrast of the MR beside it, among which it is judged.
+            own = into_ct.seen[:unpaired].detach() if self.told and batch.ct is not None else None
+        if passes.only != "ct":
+            shown = batch.anchor_ct if batch.anchor_shown is None else batch.anchor_shown
+            told = self._told(own, batch.anchor_told)
+            into_mr = self.to_mr(self._beside(batch.ct, shown), *told, draw=True)
+        anchor = _anchor(batch, _after(into_ct, unpaired + otherwise), _after(into_mr, _count(batch.ct)))
+        made = {"mr": into_ct, "ct": into_mr}
+        posteriors: dict[str, Posterior] = {
+            name: into.posterior for name, into in made.items() if into is not None
+        }
+        fake_ct = into_ct.image[:unpaired] if into_ct is not None and unpaired else None
+        agreed_ct = into_ct.image[unpaired:][:otherwise] if into_ct is not None and otherwise else None
+        if batch.ct is None or batch.mr is None or fake_ct is None or into_mr is None:
             return Passes(fake_ct=fake_ct, agreed_ct=agreed_ct, posteriors=posteriors, anchor=anchor)
         fake_mr = into_mr.image[:unpaired]
         cycled_ct = cycled_mr = identity_ct = identity_mr = None
@@ -199,6 +191,33 @@ class ImagePool:
             else:
                 images.append(image)
         return torch.stack(images)
+
+
+def _after(made: Generated | None, count: int) -> Generated | None:
+    """Leave out the first slices of a pass."""
+    if made is None:
+        return None
+    seen, limit = (None if part is None else part[count:] for part in (made.seen, made.limit))
+    return replace(made, image=made.image[count:], seen=seen, limit=limit)
+
+
+def _anchor(batch: Batch, into_ct: Generated | None, into_mr: Generated | None) -> Anchor | None:
+    """Put the anchor beside its translations."""
+    if batch.anchor_ct is None or batch.anchor_mr is None or batch.anchor_wanted is None:
+        return None
+    return Anchor(
+        ct=batch.anchor_ct,
+        mr=batch.anchor_mr,
+        mr_wanted=batch.anchor_wanted,
+        fake_ct=None if into_ct is None else into_ct.image,
+        fake_mr=None if into_mr is None else into_mr.image,
+        known=batch.anchor_known,
+        brightness=batch.anchor_seen,
+        seen=None if into_ct is None else into_ct.seen,
+        weight=batch.anchor_weight,
+        limit_ct=None if into_ct is None else into_ct.limit,
+        limit_mr=None if into_mr is None else into_mr.limit,
+    )
 
 
 def _joined(*parts: Tensor | None) -> Tensor:

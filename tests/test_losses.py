@@ -106,6 +106,26 @@ def test_a_term_without_its_passes_is_zero(name):
     assert (LOSSES[name](made) > 0) == (name in alone)
 
 
+@pytest.mark.parametrize("only", ["ct", "mr"])
+def test_one_translation_alone_has_the_terms_that_it_has_beside_the_other(only, monkeypatch):
+    monkeypatch.setattr(Posterior, "draw", lambda posterior: posterior.mean)
+    torch.manual_seed(0)
+    generators = Generators(SMALL)
+    names = ("anchor_ct", "anchor_mr", "anchor_wanted")
+    batch = Batch(**{name: torch.rand(2, 1, 32, 32) * 2 - 1 for name in names}, anchor_seen=torch.zeros(2, 7))
+    both, alone = (
+        generators(batch, PassSettings(cycle=False, identity=False, noise=0.0, only=which))
+        for which in (None, only)
+    )
+    other = {"ct": "fake_mr", "mr": "fake_ct"}[only]
+    assert getattr(alone.anchor, other) is None
+    assert list(alone.posteriors) == [{"ct": "mr", "mr": "ct"}[only]]
+    for name in ("anchor", "edges"):
+        without = LOSSES[name](replace(both, anchor=replace(both.anchor, **{other: None})))
+        assert LOSSES[name](alone) > 0
+        torch.testing.assert_close(LOSSES[name](alone), without)
+
+
 def test_every_slice_of_a_step_comes_back_in_its_own_place(monkeypatch):
     """With all of the unpaired slices, with MR alone, and with none."""
     monkeypatch.setattr(Posterior, "draw", lambda posterior: posterior.mean)

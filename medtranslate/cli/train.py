@@ -49,7 +49,7 @@ command = _Train(
         "Model options": ("from", "anatomy", "name", "notes", "gate", "network", "scale"),
         "Schedule options": (
             *("images", "batch", "learning_rate", "discriminator_rate", "decay", "ema", "pool"),
-            *("cycle_noise", "unpaired", "every", "keep_every", "keep_best"),
+            *("cycle_noise", "unpaired", "only", "every", "keep_every", "keep_best"),
         ),
         "Loss and anchor options": (
             *("loss", "anchor_share", "anchor_contrast", "anchor_rendered", "anchor_kept"),

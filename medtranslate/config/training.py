@@ -18,6 +18,7 @@ from medtranslate.config.types import (
     Anatomy,
     Device,
     Fraction,
+    Modality,
     ModelName,
     NanTo,
     PictureHU,
@@ -199,6 +200,8 @@ class TrainSettings:
     """Contrast of the translated phantom MR, and of MR slices that come from `phantom:`."""
     unpaired: Rare[bool] = True
     """Train on the unpaired images; without them only the anchor trains."""
+    only: Rare[Modality | None] = None
+    """Train the translation to this modality alone (ct or mr), by the anchor; the other stays as it is."""
     seed: Seed = 0
     """Seed of everything random."""
     device: Device = "auto"

@@ -182,6 +182,11 @@ def _require_sense(settings: TrainSettings) -> None:
         raise SettingsError(
             "train: without unpaired images and without the anchor there is nothing to learn from"
         )
+    if settings.unpaired and settings.only:
+        raise SettingsError(
+            f"train: only is {settings.only}, but unpaired images teach both translations at once; give"
+            " --no-unpaired too, or leave --only out"
+        )
     if settings.unpaired and settings.augment.copy_each and settings.batch % 2:
         raise SettingsError(
             f"train: batch is {settings.batch}, but holds each slice as it is and augmented; make it even,"

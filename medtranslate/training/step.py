@@ -17,6 +17,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from medtranslate.config import ScaleSettings, TrainSettings
 from medtranslate.losses import LOSSES, Passes, weights
+from medtranslate.modality import OTHER
 from medtranslate.model import Batch, PassSettings
 from medtranslate.training.batches import Seeds
 from medtranslate.training.cuda_graph import Captured
@@ -53,6 +54,9 @@ class Sides:
 
 def sides(fabric: Fabric, state: State, settings: TrainSettings) -> Sides:
     """Wrap the players for the processes that train them."""
+    if settings.only:
+        # DDP would wait for the gradients of what no pass goes through.
+        getattr(state.model.generators, f"to_{OTHER[settings.only]}").requires_grad_(False)
     generators, generator_optimiser = fabric.setup(state.model.generators, state.optimisers["generators"])
     discriminators, discriminator_optimiser = fabric.setup(
         state.model.discriminators, state.optimisers["discriminators"]
@@ -60,7 +64,7 @@ def sides(fabric: Fabric, state: State, settings: TrainSettings) -> Sides:
     discriminators.mark_forward_method("loss")
     loss = settings.loss
     shown = _picture_ends(settings.scale)
-    asked = PassSettings(loss.cycle > 0, loss.identity > 0, settings.cycle_noise, shown)
+    asked = PassSettings(loss.cycle > 0, loss.identity > 0, settings.cycle_noise, shown, settings.only)
 
     def derive(*given: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor]:
         *parts, weight = given

@@ -60,6 +60,18 @@ def test_the_anchor_alone_and_the_plain_method_alone_train(settings, tmp_path, r
         fit(replace(settings, unpaired=False, loss=plain, out=tmp_path / "none"), quiet=True)
 
 
+@pytest.mark.parametrize(("only", "other"), [("ct", "mr"), ("mr", "ct")])
+def test_one_translation_alone_trains_and_the_other_stays_bit_for_bit(settings, tmp_path, only, other):
+    first = fit(replace(settings, unpaired=False, out=tmp_path / "first", images=4), quiet=True)["model"]
+    alone = replace(settings, unpaired=False, only=only, parent=str(first), images=8, out=tmp_path / "alone")
+    before, after = weights(first), weights(fit(alone, quiet=True)["model"])
+    changed = {key for key in before if not torch.equal(before[key], after[key])}
+    assert {f"to_{only}" in key for key in changed} == {True}
+    assert len(changed) > 10
+    with pytest.raises(SettingsError, match="give --no-unpaired too"):
+        fit(replace(alone, unpaired=True, out=tmp_path / "both"), quiet=True)
+
+
 def test_unpaired_images_train_a_model_that_is_told_the_contrast_it_sees(settings, tmp_path):
     network = replace(settings.network, told=7, seen=7)
     hu = ScaleSettings(ct_window=(-1000, 2000), ct_knots=(-20, 100), ct_picture=(-20, 100))
