@@ -58,7 +58,7 @@ def test_a_plane_shows_the_head_as_a_volume_in_axial_layout_does(head, plane):
         np.float32
     )
     mirrored, seen = set(), 0
-    for seed in range(24):
+    for seed in range(60):
         rng = np.random.default_rng(seed)
         cut = draw_cut(head, rng, 64, lesions=False, name=plane)
         cut.variant[:] = 0  # no muscle is streaked
@@ -88,6 +88,18 @@ def test_the_next_slice_lies_above_or_behind_or_beside(head, plane, axis, sign):
         assert np.abs(step).argmax() == axis
         signs.add(int(np.sign(step[axis])))
     assert signs == ({sign} if sign else {-1, 1})  # a mirrored head is seen from the other side
+
+
+def test_more_axial_planes_lie_in_the_vertex_and_about_the_skull_base_than_by_chance(head):
+    heights = [
+        float(draw_cut(head, np.random.default_rng(seed), 16, lesions=False).voxels[2].mean())
+        for seed in range(400)
+    ]
+    below_mm = (head.highest - np.array(heights)) * head.spacing[2]
+    whole_mm = (head.highest - head.lowest) * head.spacing[2]
+    assert np.mean(below_mm < 45) > 0.65 * 45 / whole_mm + 0.07  # 0.65: share of the planes in no band
+    assert np.mean(below_mm > 115) > 0.65 * (whole_mm - 115) / whole_mm + 0.1
+    assert np.mean((below_mm > 45) & (below_mm < 115)) > 0.2
 
 
 def test_volumes_show_all_planes_in_the_square_about_the_whole_head(head):

@@ -224,6 +224,29 @@ def test_muscle_of_t1_is_as_dark_as_in_pictures_of_patients_in_some() -> None:
     assert share.max() > 0.6
 
 
+def test_marrow_of_thick_slices_is_as_bright_as_fat_in_some_heads_and_not_in_volumes() -> None:
+    values = np.stack([mr_values(np.random.default_rng(seed), "physics") for seed in range(400)])
+    marrow, fat, csf, grey, white = (
+        values[:, LABEL[name]] for name in ("diploe", "fat", "csf", "grey matter", "white matter")
+    )
+    t1 = (fat > white) & (white > 1.05 * grey) & (csf < grey)
+    share = (marrow / fat)[t1]
+    assert t1.sum() > 80
+    assert share.min() < 0.5
+    assert np.mean(share > 0.75) > 0.1
+
+
+def test_skin_is_brighter_than_the_middle_of_the_head_near_coils_and_nothing_else_changes() -> None:
+    inside = np.hypot(*(np.indices((128, 128)) - 63.5)) < 50
+    gains = np.stack([phantom.surface_gain(np.random.default_rng(seed), inside) for seed in range(60)])
+    skin, middle = gains[:, 64, 15], gains[:, 64, 64]
+    assert (gains >= 1).all()
+    assert middle.max() < 1.05
+    assert 0.3 < np.mean(skin == 1) < 0.7
+    assert 2.5 < skin.max() < 4.0
+    assert (np.diff(gains[:, 64, 14:64], axis=1) <= 1e-5).all()
+
+
 def test_a_dense_bleeding_is_dark_in_t2_and_bright_in_some_t1() -> None:
     values = np.stack([mr_values(np.random.default_rng(seed), "physics") for seed in range(400)])
     blood, fat, csf, grey, white = (

@@ -19,7 +19,7 @@ from scipy import ndimage
 from torch import Tensor
 
 from medtranslate.config import StreamContrast
-from medtranslate.phantom import LABEL, brightness, mr_values, rician
+from medtranslate.phantom import LABEL, brightness, mr_values, rician, surface_gain
 from medtranslate.transforms import SCALP, VISIBLE
 
 Floats = NDArray[np.float32]
@@ -48,6 +48,9 @@ _HIDDEN = 17.0
 
 _ENCLOSED_FAT = 0.4
 """Chance that an enclosed part of what is hidden is fat (orbit) and not air (sinus, mastoid)."""
+
+_TABLE_MM = (1.0, 3.0)
+"""Cortical bone of either table; what is deeper may be marrow."""
 
 _GAP = 0.05
 """Widest gap that is closed to find the head's outline, as a share of the frame."""
@@ -78,9 +81,10 @@ def render(
     for values in ct[:, 0].numpy():
         parts = _find_parts(values, window, rng)
         values = mr_values(rng, contrast)
-        first = _image(parts, values, rng, rng.uniform(2.0, 30.0), rng.uniform(0.0, 0.15))
+        coils = surface_gain(rng, parts.head)
+        first = _image(parts, values, rng, (rng.uniform(2.0, 30.0), rng.uniform(0.0, 0.15)), coils)
         intensities = mr_values(rng, wanted)
-        made.append((first, _image(parts, intensities, rng, 8.0, 0.04)))
+        made.append((first, _image(parts, intensities, rng, (8.0, 0.04))))
         told.append(np.stack([brightness(values), brightness(intensities)]))
     both = [torch.from_numpy(np.stack(images))[:, None] for images in zip(*made, strict=True)]
     return both[0], both[1], torch.from_numpy(np.stack(told))
@@ -123,7 +127,7 @@ def _find_parts(values: Floats, window: tuple[float, float], rng: np.random.Gene
     fat = head & ~shown & hides & _joins(head & ~shown, ~outline | (depth <= 1.5), rng)
     air = ~(shown | fat)
     near = [ndimage.gaussian_filter(part.astype(np.float32), 1.0) for part in (fat, air)]
-    thick = ndimage.distance_transform_edt(bone > 0.5) - 3.0 * millimetre - 0.5
+    thick = ndimage.distance_transform_edt(bone > 0.5) - rng.uniform(*_TABLE_MM) * millimetre - 0.5
     return _Parts(
         soft=_without_noise(hu, shown & (bone < 0.2), rng.uniform(0.5, 1.6) * side / 128),
         bone=bone,
@@ -163,8 +167,20 @@ def _without_noise(hu: Floats, soft: NDArray[np.bool_], width: float) -> Floats:
     return smooth
 
 
-def _image(parts: _Parts, values: Floats, rng: np.random.Generator, noise: float, shading: float) -> Floats:
-    """One MR, given the intensity of each tissue."""
+def _image(
+    parts: _Parts,
+    values: Floats,
+    rng: np.random.Generator,
+    spoilt: tuple[float, float],
+    gain: Floats | float = 1.0,
+) -> Floats:
+    """One MR, given the intensity of each tissue.
+
+    Args:
+        spoilt: noise and shading.
+        gain: of the coils, [S, S].
+    """
+    noise, shading = spoilt
     of = {name: values[label] for name, label in LABEL.items()}
     image = np.interp(parts.soft, list(_KNOTS.values()), [of[name] for name in _KNOTS])
     image += parts.hidden * (parts.fat * of["fat"] - image)
@@ -172,4 +188,4 @@ def _image(parts: _Parts, values: Floats, rng: np.random.Generator, noise: float
     image += parts.skin * (of["skin"] - image)
     image = ndimage.gaussian_filter(np.where(parts.head, image, 0), parts.blur)
     coil = ndimage.zoom(rng.standard_normal((4, 4)), len(image) / 4, order=3)
-    return rician((image * (1 + shading * coil)).astype(np.float32), rng, noise)
+    return rician((image * gain * (1 + shading * coil)).astype(np.float32), rng, noise)

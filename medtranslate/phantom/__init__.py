@@ -3,7 +3,8 @@
 from medtranslate.phantom.head import Head, Lesion, draw_head
 from medtranslate.phantom.label_maps import LabelMap, read_label_map
 from medtranslate.phantom.label_mr import read_labelled_head
-from medtranslate.phantom.stream import Slices, rician, slices
+from medtranslate.phantom.scanner import rician, surface_gain
+from medtranslate.phantom.stream import Slices, slices
 from medtranslate.phantom.study import HELD_OUT, LesionFound, Study, study, volume, write_study
 from medtranslate.phantom.tissues import (
     CONTRASTS,
@@ -50,6 +51,7 @@ __all__ = [
     "signal",
     "slices",
     "study",
+    "surface_gain",
     "volume",
     "write_study",
 ]

@@ -29,6 +29,11 @@ _THICK_MM: dict[PlaneName, tuple[float, ...]] = {
 volumes have coronal and sagittal slices of full resolution."""
 
 
+_BANDS_MM = ((0.15, 0.0, 45.0), (0.2, 115.0, 170.0))
+"""Shares of the axial planes of label maps that lie in a band alone, and its ends below the highest plane:
+the vertex, and the skull base with the nape. Series of patients have more of both than maps that are drawn
+from evenly, and few maps have a neck."""
+
 _WIDEST = np.array([85.0, 112.0, 90.0])
 """From the middle of a digital head to where planes and the field of view end, in mm of the standard head."""
 
@@ -46,6 +51,8 @@ def draw_plane(
     """
     extent, along = np.array(head.codes.shape, np.float32) * head.spacing, AXES[name]
     low, high = (head.lowest, head.highest) if name == "axial" else (0, head.codes.shape[along[2]])
+    if name == "axial":
+        low, high = _band(rng, low, high, float(head.spacing[2]))
     height = rng.uniform(low, high) * head.spacing[along[2]]
     pixel = max(extent[[*along[:2]]]) * rng.uniform(1.0, 1.15) / size
     mirror = 1.0 if rng.random() < 0.5 else -1.0
@@ -98,6 +105,21 @@ def draw_head_plane(
     turn = _rotation(np.radians(rng.normal(0.0, [8.0, 3.0, 4.0]).clip(-20, 20)))
     steps = _steps(name, pixel, rng.choice(_THIN_MM))
     return _about(head.rotation.T @ (middle * head.scale) + head.shift, steps @ turn.T, size)
+
+
+def _band(rng: np.random.Generator, low: float, high: float, step: float) -> tuple[float, float]:
+    """Narrow the range of the axial planes to one of `_BANDS_MM`, or to none of them.
+
+    Args:
+        low, high: of the whole range.
+        step: from plane to plane, in mm.
+    """
+    drawn = rng.random()
+    for share, above, below in _BANDS_MM:
+        if drawn < share:
+            return max(low, high - below / step), max(low, high - above / step)
+        drawn -= share
+    return low, high
 
 
 def _steps(name: PlaneName, pixel: float, across: float) -> NDArray[np.float64]:

@@ -148,7 +148,7 @@ def _tissues(rng: np.random.Generator) -> NDArray[np.uint8]:
     depth = np.arange(DEPTHS) * STEP_MM
     found = np.empty((3, len(_FAT), KINDS, DEPTHS), np.uint8)
     found[:] = np.arange(KINDS)[:, None].clip(max=len(TISSUES) - 1)
-    skin, fat, table = rng.uniform(0.8, 2.5), rng.uniform(1.5, 7.0), rng.uniform(0.9, 2.4)
+    skin, fat, table = rng.uniform(0.8, 2.5), rng.uniform(1.5, 7.0), rng.uniform(0.6, 2.2)
     lost = rng.uniform(0.2, 1.8) if rng.random() < 0.5 else 0.0
     soft, skull, grey, white = range(len(TISSUES), KINDS)
     inner, core = ("muscle", "fat", "fat"), ("diploe", "cortical bone", "diploe")

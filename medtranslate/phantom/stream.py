@@ -18,6 +18,7 @@ from medtranslate.phantom.head import draw_head, draw_waves
 from medtranslate.phantom.label_cuts import LESIONS, draw_cut, paint_cut
 from medtranslate.phantom.label_maps import LabelMap
 from medtranslate.phantom.paint import paint
+from medtranslate.phantom.scanner import ct_noise, rician, surface_gain
 from medtranslate.phantom.tissues import LABEL, NUCLEI, TISSUES, Floats, ct_values, mr_values
 from medtranslate.phantom.told import TOLD, brightness
 
@@ -216,6 +217,7 @@ def _cut(
     for image, (sharp, soft) in zip(stack, (_CT_BLUR, *(_MR_BLUR,) * len(values)), strict=True):
         width = rng.uniform(sharp, soft) * size / 256
         ndimage.gaussian_filter(image, (0, width, width), output=image)
+    stack[1] *= surface_gain(rng, inside)
     drawn = _Drawn(
         stack, inside, lesion + nuclei, cut.plane, rng.uniform(1.0, 5.0), head.told if own else None, whole
     )
@@ -254,23 +256,3 @@ def _with_noise(drawn: _Drawn, rng: np.random.Generator, streams: Sequence[np.ra
             mr * (1.0 + stream.uniform(0.0, 0.05) * texture + bias), stream, stream.uniform(2.0, 30.0)
         )
     return images
-
-
-def ct_noise(rng: np.random.Generator, shape: tuple[int, int], spread: float) -> Floats:
-    """Draw the noise of a reconstruction, in which neighbours are correlated."""
-    white = rng.standard_normal(shape, np.float32)
-    smooth = 0.5 * white
-    smooth[1:] += 0.25 * white[:-1]
-    smooth[:-1] += 0.25 * white[1:]
-    grain = 0.5 * smooth
-    grain[:, 1:] += 0.25 * smooth[:, :-1]
-    grain[:, :-1] += 0.25 * smooth[:, 1:]
-    grain *= np.float32(spread / 0.375)
-    return grain
-
-
-def rician(image: Floats, rng: np.random.Generator, level: float) -> Floats:
-    """Compute the magnitude of a complex image with normal noise (Gudbjartsson, Patz, MRM 34 (1995) 910)."""
-    noise = rng.standard_normal((2, *image.shape), np.float32) * np.float32(level)
-    magnitude: Floats = np.sqrt((image + noise[0]) ** 2 + noise[1] ** 2)
-    return magnitude

@@ -14,7 +14,7 @@ from medtranslate.io import Meta, Volume, write_volume
 from medtranslate.phantom.canvas import Plane, field
 from medtranslate.phantom.head import Head, draw_head, draw_waves
 from medtranslate.phantom.paint import lesion_at, paint
-from medtranslate.phantom.stream import ct_noise, rician
+from medtranslate.phantom.scanner import ct_noise, rician
 from medtranslate.phantom.tissues import TISSUES, Floats, ct_values, mr_values
 from medtranslate.runtime import check_free, whole_output
 

@@ -169,6 +169,8 @@ def mr_values(rng: np.random.Generator, contrast: StreamContrast) -> Floats:
     values = signal(protocol, column("pd") * jitter[1], t1, t2)
     if contrast == "physics" and (protocol.ti is None or protocol.te > _TRAIN_MS):  # the others are 3D
         values[_SATURATED] *= rng.uniform(_LEAST_SATURATED, 1.0)
+        if rng.random() < _YELLOW:
+            values[_MARROW] += rng.random() * (values[LABEL["fat"]] - values[_MARROW])
     values *= 1000.0 / values.max()
     return values
 
@@ -196,6 +198,10 @@ _SATURATED, _LEAST_SATURATED = [LABEL["muscle"], LABEL["skin"]], 0.5
 """Pulses for other slices saturate what is bound to proteins, most of all in muscle (Dixon et al.,
 "Incidental magnetization transfer contrast in standard multislice imaging", MRI 8 (1990) 417). The factor is
 relative to brain: in pictures of T1 (`told`) muscle has 0.46 of its signal, else 0.6 to 0.7."""
+_MARROW, _YELLOW = [LABEL["diploe"], LABEL["marrow"]], 0.75
+"""Share of heads whose marrow is brighter, up to fat: in T1 it is so from the age of 8 to 12 on (Simonson,
+Kao, "Normal childhood developmental patterns in skull bone marrow by MR imaging", Pediatric Radiology 22
+(1992) 556). In thick slices of the vertex no dark bone then parts brain from scalp."""
 _BLED = LABEL["haemorrhage"]
 """A bleeding that is dense in CT is dark in T2 for some two weeks. In T1 it is as grey matter at first, and
 bright from the third day on, when methaemoglobin forms (Bradley, Radiology 189 (1993) 15). The relaxation
