@@ -40,6 +40,9 @@ _SHEETS, _PARTED = 0.15, 0.6
 """Half of the band of a field, of standard deviation 1, within which fat lies between muscles, at most, and
 the share of heads with such sheets; coarse or blurred MR of the others would not show them."""
 
+_EVEN = 0.4
+"""Share of heads without patches of fat in muscle: an even nape is not to be taken for brain in a skull."""
+
 _RIMMED, _RIM, _WIDER = ("haemorrhage", "tumour"), 0.6, (1.2, 1.8)
 """Lesions about which brain swells, the share of them that shows it, and the size of oedema over theirs."""
 
@@ -131,7 +134,8 @@ def _some(rng: np.random.Generator, most: float) -> float:
 
 def _variants(rng: np.random.Generator, plane: Plane, head: LabelMap) -> NDArray[np.int64]:
     """Draw which variant of `_tissues` holds at each pixel, [size, size]: the usual one beside a real MR."""
-    patchy = field(draw_waves(rng, 10, 12, 40, 1.0), plane) > rng.uniform(0.8, 2.0)
+    even = rng.random() < _EVEN
+    patchy = field(draw_waves(rng, 10, 12, 40, 1.0), plane) > (np.inf if even else rng.uniform(0.8, 2.0))
     width = rng.uniform(0.0, _SHEETS) if rng.random() < _PARTED else 0.0
     sheet = np.abs(field(draw_waves(rng, 8, 25, 70, 1.0), plane)) < width
     thick = np.rint(USUAL + field(draw_waves(rng, 4, 60, 160, 1.0), plane)).clip(0, len(_FAT) - 1)
