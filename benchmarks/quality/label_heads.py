@@ -29,7 +29,14 @@ from medtranslate.io.volume import Meta
 from medtranslate.metrics import Values
 from medtranslate.phantom import LABEL, TISSUES, read_label_map, rician, signal
 from medtranslate.phantom.canvas import Plane
-from medtranslate.phantom.label_cuts import USUAL, Lesion, draw_cut, draw_lesions, paint_cut
+from medtranslate.phantom.label_cuts import (
+    USUAL,
+    Lesion,
+    draw_cut,
+    draw_lesions,
+    draw_variants,
+    paint_cut,
+)
 from medtranslate.phantom.label_maps import LabelMap
 from medtranslate.phantom.tissues import CONTRASTS, column, ct_values, with_iron
 
@@ -41,6 +48,9 @@ NOISE = {"ct": 4.0, "mr": 15.0}
 
 LESIONS_MM = 18.0
 """From one slice about which lesions lie to the next."""
+
+MARROW = 0.5
+"""How far the marrow of uneven heads is brighter, on the way from its signal to that of fat."""
 
 PROPORTION = 0.05
 """Standard deviation of the length of each axis of a varied head."""
@@ -56,6 +66,7 @@ def main() -> None:
     parser.add_argument("--slice-mm", type=float, default=6.0)
     parser.add_argument("--seed", type=int, default=0, help="of the first head")
     parser.add_argument("--lesions", action="store_true", help="lay lesions into the brains")
+    parser.add_argument("--uneven", action="store_true", help="fat and marrow as in adults")
     parser.add_argument("--noiseless", choices=("ct", "mr"), help="what is painted without noise")
     options = parser.parse_args()
     options.write.mkdir(parents=True)
@@ -64,7 +75,8 @@ def main() -> None:
         for seed in range(options.seed, options.seed + options.heads):
             subject = f"{path.name.partition('.nii')[0]}-{seed}"
             ill, noise = options.lesions, {**NOISE, options.noiseless: 0.0}
-            for head in label_heads(path, seed, options.slice_mm, vary=True, lesions=ill, noise=noise):
+            kind = {"vary": True, "lesions": ill, "uneven": options.uneven}
+            for head in label_heads(path, seed, options.slice_mm, **kind, noise=noise):
                 ct, mr = f"{subject}-ct.nii.gz", f"{subject}-{head.contrast}.nii.gz"
                 if not (options.write / ct).exists():
                     write_volume(head.of("ct"), options.write / ct)
@@ -85,6 +97,7 @@ def label_heads(
     *,
     vary: bool = False,
     lesions: bool = False,
+    uneven: bool = False,
     noise: Mapping[str, float] = NOISE,
 ) -> Iterator[Head]:
     """Yield a head in each contrast, with the same CT.
@@ -95,17 +108,22 @@ def label_heads(
         slice_mm: thickness of the slices.
         vary: draw proportions and the values of tissues, too; otherwise they are nominal.
         lesions: lay lesions into the brain, up to three every `LESIONS_MM`.
+        uneven: fat has another thickness from place to place and lies between muscles, and marrow is bright,
+            as in adults; otherwise muscle is of one piece in a ring of fat.
         noise: standard deviations, as `NOISE`.
     """
     rng = np.random.default_rng(seed)
     hu = ct_values(rng) if vary else column("hu")
     fluid = np.isin(np.arange(len(TISSUES)), LABEL["csf"]).astype(np.float32)
     values = np.stack([hu, fluid, *(intensities(contrast, rng if vary else None) for contrast in MADE)])
+    if uneven:
+        marrow = [LABEL["diploe"], LABEL["marrow"]]
+        values[2:, marrow] += MARROW * (values[2:, [LABEL["fat"]]] - values[2:, marrow])
     stretch = np.exp(rng.normal(0.0, PROPORTION, 3)) if vary else np.ones(3)
     steps = (np.array([PIXEL_MM, PIXEL_MM, slice_mm]) / stretch).astype(np.float32)
     label_map = read_label_map(path)
     laid = laid_into(label_map, steps, seed) if lesions else ()
-    ct, share, *contrasts = painted(label_map, values, rng, steps, laid)
+    ct, share, *contrasts = painted(label_map, values, rng, steps, laid, seed if uneven else None)
     ct += rng.normal(0.0, noise["ct"], ct.shape).astype(np.float32)
     affine, name = np.diag([PIXEL_MM, PIXEL_MM, slice_mm, 1.0]), path.name.partition(".nii")[0]
     true = Volume(ct, affine, Meta(modality="ct"))
@@ -130,21 +148,31 @@ def intensities(contrast: Contrast, rng: np.random.Generator | None = None, iron
 
 
 def painted(
-    head: LabelMap, values: Values, rng: np.random.Generator, steps: Values, lesions: tuple[Lesion, ...] = ()
+    head: LabelMap,
+    values: Values,
+    rng: np.random.Generator,
+    steps: Values,
+    lesions: tuple[Lesion, ...] = (),
+    uneven: int | None = None,
 ) -> Values:
     """Paint axial slices of a whole map, neither turned, bent nor added to: [images, X, Y, Z] in RAS order.
 
     Args:
         values: of each tissue in each image, [images, tissues].
         steps: lengths of a voxel in the map, [3] in mm.
+        uneven: seed of where fat is thicker and lies between muscles; None for nowhere.
     """
     drawn, slices = draw_cut(head, rng, 32, lesions=False), []
     for places in planes(head, steps):
+        variant = np.full(places.shape[1:], USUAL)
+        if uneven is not None:  # anew with the same seed: the fields go on from slice to slice
+            plane = plane_of(places, steps)
+            variant = draw_variants(np.random.default_rng([uneven, 2]), plane, head)
         cut = replace(
             drawn,
             voxels=places / head.spacing[:, None, None],
             step=np.array([0, 0, steps[2] / head.spacing[2]], np.float32),
-            variant=np.full(places.shape[1:], USUAL),
+            variant=variant,
             added=(0.0, 0.0),
             lesions=lesions,
         )
@@ -165,10 +193,14 @@ def laid_into(head: LabelMap, steps: Values, seed: int) -> tuple[Lesion, ...]:
     """Draw lesions of a whole head, about voxels of slices that are about `LESIONS_MM` apart."""
     rng, laid = np.random.default_rng([seed, 1]), list[Lesion]()
     for places in islice(planes(head, steps), 0, None, max(1, round(LESIONS_MM / steps[2]))):
-        along_x, along_y, _ = np.diag(steps)
-        plane = Plane(places[:, 0, 0], along_x, along_y, places.shape[1:])
-        laid += draw_lesions(rng, head, places, plane)
+        laid += draw_lesions(rng, head, places, plane_of(places, steps))
     return tuple(laid)
+
+
+def plane_of(places: Values, steps: Values) -> Plane:
+    """Give the plane of a slice's voxels [3, X, Y] in mm."""
+    along_x, along_y, _ = np.diag(steps)
+    return Plane(places[:, 0, 0], along_x, along_y, places.shape[1:])
 
 
 if __name__ == "__main__":

@@ -7,8 +7,9 @@ DATA is the folder of `pair_sets`. `choosing` cases choose settings; `reporting`
 Each case's CT has its own window (`pair_sets.WINDOWS`), in which translations are compared.
 --every 4 measures every fourth picture. --sheet draws pictures of each case; most pairs may not be shown.
 --heads measures whole heads (`head_volumes`). --labels FILE ... measures heads from label maps in T1, T2,
-FLAIR and PD; the models should not have seen them. With --slice-mm 1 they are thin, and a model that knows
-three planes translates them from three sides, unless --planes 1 is given.
+FLAIR and PD; the models should not have seen them. --uneven paints fat and marrow as in adults. With
+--slice-mm 1 they are thin, and a model that knows three planes translates them from three sides, unless
+--planes 1 is given.
 
 Each set and direction with a truth has a table of models and rungs:
 
@@ -98,6 +99,9 @@ def main() -> None:
     parser.add_argument(
         "--slice-mm", type=float, default=SLICE_MM, help="of the heads painted from label maps"
     )
+    parser.add_argument(
+        "--uneven", action="store_true", help="with --labels: fat and marrow as in adults (`label_heads`)"
+    )
     parser.add_argument("--planes", type=int, choices=(1, 3), help="1: axial slices alone")
     parser.add_argument("--every", type=int, default=1, help="measure every n-th picture or slice")
     parser.add_argument("--csv", type=Path, help="write the rows, with intervals")
@@ -113,7 +117,8 @@ def main() -> None:
     if options.heads:
         of_heads(board, heads(options.data), options.every)
     if options.labels:
-        painted = (label_heads(path, slice_mm=options.slice_mm) for path in options.labels)
+        kind = {"slice_mm": options.slice_mm, "uneven": options.uneven}
+        painted = (label_heads(path, **kind) for path in options.labels)
         of_heads(board, chain.from_iterable(painted), options.every)
     if options.csv:
         write(options.csv, board.rows)

@@ -120,7 +120,7 @@ def draw_cut(
         places / head.spacing[:, None, None],
         (normal / head.spacing).astype(np.float32),
         _tissues(rng),
-        _variants(rng, plane, head),
+        draw_variants(rng, plane, head),
         (_some(rng, _THICKER_MM), _some(rng, _FLUID_MM)),
         plane,
         draw_lesions(rng, head, places, plane) if lesions and head.mr is None else (),
@@ -132,7 +132,7 @@ def _some(rng: np.random.Generator, most: float) -> float:
     return float(rng.uniform(0.0, most)) if rng.random() < _SOME else 0.0
 
 
-def _variants(rng: np.random.Generator, plane: Plane, head: LabelMap) -> NDArray[np.int64]:
+def draw_variants(rng: np.random.Generator, plane: Plane, head: LabelMap) -> NDArray[np.int64]:
     """Draw which variant of `_tissues` holds at each pixel, [size, size]: the usual one beside a real MR."""
     even = rng.random() < _EVEN
     patchy = field(draw_waves(rng, 10, 12, 40, 1.0), plane) > (np.inf if even else rng.uniform(0.8, 2.0))

@@ -8,9 +8,9 @@ from scipy import ndimage
 
 from medtranslate.phantom.tissues import Floats
 
-_NEAR, _REACH = 3.0, (1 / 32, 1 / 8)
-"""Most that the skin is brighter than the middle of the head, and how deep that reaches, as shares of a
-slice: as in MR of patients, in which scalp at the vertex is up to four times as bright as brain."""
+_NEAR, _SHADED, _REACH = 1.5, 0.3, (1 / 32, 1 / 8)
+"""Most that the skin is brighter than without coils, the share of the slices in which it is so, and how deep
+that reaches, as shares of a slice's side. With more, muscle in a ring of fat looks like brain in a skull."""
 
 
 def ct_noise(rng: np.random.Generator, shape: tuple[int, int], spread: float) -> Floats:
@@ -34,12 +34,12 @@ def rician(image: Floats, rng: np.random.Generator, level: float) -> Floats:
 
 
 def surface_gain(rng: np.random.Generator, inside: NDArray[np.bool_]) -> Floats:
-    """Draw how much brighter an MR is near its coils, [size, size]: half of them are so towards the skin.
+    """Draw how much brighter an MR is near its coils, [size, size]: some are so towards the skin.
 
     Args:
         inside: True in the head.
     """
-    most, depth = rng.uniform(0.0, _NEAR) * (rng.random() < 0.5), rng.uniform(*_REACH) * len(inside)
+    most, depth = rng.uniform(0.0, _NEAR) * (rng.random() < _SHADED), rng.uniform(*_REACH) * len(inside)
     shallow = 1.0 - ndimage.gaussian_filter(inside.astype(np.float32), depth, mode="constant")
     gain: Floats = 1.0 + np.float32(2.0 * most) * shallow.clip(max=0.5)
     return gain

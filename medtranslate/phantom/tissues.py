@@ -198,7 +198,7 @@ _SATURATED, _LEAST_SATURATED = [LABEL["muscle"], LABEL["skin"]], 0.5
 """Pulses for other slices saturate what is bound to proteins, most of all in muscle (Dixon et al.,
 "Incidental magnetization transfer contrast in standard multislice imaging", MRI 8 (1990) 417). The factor is
 relative to brain: in pictures of T1 (`told`) muscle has 0.46 of its signal, else 0.6 to 0.7."""
-_MARROW, _YELLOW = [LABEL["diploe"], LABEL["marrow"]], 0.75
+_MARROW, _YELLOW = [LABEL["diploe"], LABEL["marrow"]], 0.6
 """Share of heads whose marrow is brighter, up to fat: in T1 it is so from the age of 8 to 12 on (Simonson,
 Kao, "Normal childhood developmental patterns in skull bone marrow by MR imaging", Pediatric Radiology 22
 (1992) 556). In thick slices of the vertex no dark bone then parts brain from scalp."""
