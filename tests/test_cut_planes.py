@@ -90,9 +90,9 @@ def test_the_next_slice_lies_above_or_behind_or_beside(head, plane, axis, sign):
     assert signs == ({sign} if sign else {-1, 1})  # a mirrored head is seen from the other side
 
 
-def test_more_axial_planes_lie_in_the_vertex_and_about_the_skull_base_than_by_chance(head):
+def test_axial_planes_of_series_lie_more_often_in_the_vertex_and_about_the_skull_base(head):
     heights = [
-        float(draw_cut(head, np.random.default_rng(seed), 16, lesions=False).voxels[2].mean())
+        float(draw_cut(head, np.random.default_rng(seed), 16, lesions=False, of_series=True).voxels[2].mean())
         for seed in range(400)
     ]
     below_mm = (head.highest - np.array(heights)) * head.spacing[2]

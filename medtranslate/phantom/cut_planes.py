@@ -31,7 +31,7 @@ volumes have coronal and sagittal slices of full resolution."""
 
 _BANDS_MM = ((0.15, 0.0, 45.0), (0.2, 115.0, 170.0))
 """Shares of the axial planes of label maps that lie in a band alone, and its ends below the highest plane:
-the vertex, and the skull base with the nape. Series of patients have more of both than maps that are drawn
+the vertex, and the skull base with the nape. Series of thick slices have more of both than maps that are drawn
 from evenly, and few maps have a neck."""
 
 _WIDEST = np.array([85.0, 112.0, 90.0])
@@ -42,16 +42,24 @@ _MIDDLE, _LOWEST = np.array([0.0, -4.0, 4.0]), (-165.0, -100.0)
 
 
 def draw_plane(
-    rng: np.random.Generator, head: LabelMap, size: int, name: PlaneName = "axial"
+    rng: np.random.Generator,
+    head: LabelMap,
+    size: int,
+    name: PlaneName = "axial",
+    *,
+    of_series: bool = False,
 ) -> tuple[Plane, NDArray[np.float64]]:
     """Draw a plane that shows the whole head of a label map from one side.
+
+    Args:
+        of_series: axial planes lie as often in `_BANDS_MM` as those of series of thick slices.
 
     Returns:
         The plane, and the step across it through the thickness of its slice, [3] in mm of the map.
     """
     extent, along = np.array(head.codes.shape, np.float32) * head.spacing, AXES[name]
     low, high = (head.lowest, head.highest) if name == "axial" else (0, head.codes.shape[along[2]])
-    if name == "axial":
+    if name == "axial" and of_series:
         low, high = _band(rng, low, high, float(head.spacing[2]))
     height = rng.uniform(low, high) * head.spacing[along[2]]
     pixel = max(extent[[*along[:2]]]) * rng.uniform(1.0, 1.15) / size

@@ -98,7 +98,13 @@ class Cut:
 
 
 def draw_cut(
-    head: LabelMap, rng: np.random.Generator, size: int, *, lesions: bool = True, name: PlaneName = "axial"
+    head: LabelMap,
+    rng: np.random.Generator,
+    size: int,
+    *,
+    lesions: bool = True,
+    name: PlaneName = "axial",
+    of_series: bool = False,
 ) -> Cut:
     """Draw a plane of a head that is turned, stretched, bent and perhaps mirrored.
 
@@ -107,8 +113,9 @@ def draw_cut(
 
     Args:
         name: of the anatomical plane that is nearest.
+        of_series: axial cuts lie where slices of thick series do, and not evenly through the head.
     """
-    plane, normal = draw_plane(rng, head, size, name)
+    plane, normal = draw_plane(rng, head, size, name, of_series=of_series)
     points = np.stack(np.meshgrid(np.arange(size), np.arange(size), indexing="ij")).astype(np.float32)
     places = plane.origin[:, None, None] + np.einsum(
         "ac,ahw->chw", np.stack([plane.rows, plane.columns]), points

@@ -206,7 +206,7 @@ def _cut(
     size = asked.size
     seen, own = 0, head.mr is not None and len(values) > 1
     while seen < _LEAST_HEAD * size**2:
-        cut = draw_cut(head, rng, size, lesions=asked.lesions, name=plane)
+        cut = draw_cut(head, rng, size, lesions=asked.lesions, name=plane, of_series=not whole)
         (nuclei, *images), inside, lesion = paint_cut(head, cut, tissues, rng, own=own)
         seen = _seen(images[0])
     alone = not asked.neighbours or (not whole and rng.random() < _ALONE)
