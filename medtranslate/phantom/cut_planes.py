@@ -31,8 +31,8 @@ volumes have coronal and sagittal slices of full resolution."""
 
 _BANDS_MM = ((0.15, 0.0, 45.0), (0.2, 115.0, 170.0))
 """Shares of the axial planes of label maps that lie in a band alone, and its ends below the highest plane:
-the vertex, and the skull base with the nape. Series of thick slices have more of both than maps that are drawn
-from evenly, and few maps have a neck."""
+the vertex, and the skull base with the nape. Series of thick slices have more of both than maps drawn from
+evenly, and few maps have a neck."""
 
 _WIDEST = np.array([85.0, 112.0, 90.0])
 """From the middle of a digital head to where planes and the field of view end, in mm of the standard head."""
