@@ -254,6 +254,24 @@ def balls(ball: Path) -> list[Head]:
     return list(label_heads(ball))
 
 
+def test_an_uneven_head_has_brighter_marrow_and_other_fat_from_place_to_place(
+    ball: Path, balls: list[Head]
+) -> None:
+    plain, uneven = balls[0], next(label_heads(ball, uneven=True))
+    ct, other = (head.of("ct").values for head in (plain, uneven))
+    radius = np.sqrt(
+        sum((along - along.mean()) ** 2 for along in np.indices(ct.shape) * [[[[1]]], [[[1]]], [[[3]]]])
+    )
+    scalp, brain = (radius > 43) & (radius < 45), radius < 30
+    changed = np.abs(ct - other) > 60  # fat for muscle, or the reverse
+    assert changed[scalp].sum() > 200
+    assert changed[scalp].mean() < 0.5
+    assert not changed[brain].any()
+    marrow = (np.abs(ct - 520) < 60) & (np.abs(other - 520) < 60)
+    mr, bright = (np.median(head.of("mr").values[marrow]) for head in (plain, uneven))
+    assert bright > 1.2 * mr
+
+
 def test_pairs_of_a_label_map_can_calibrate(
     ball: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
