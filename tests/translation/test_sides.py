@@ -103,7 +103,7 @@ def test_each_side_is_framed_around_the_head(model):
 
 @pytest.mark.parametrize(
     ("zooms", "thin"),
-    [((1.8, 1.8, 1.8), True), ((1.7, 1.7, 2), True), ((1.8, 1.8, 2.2), False), ((2.2, 2, 2), False)],
+    [((1.8, 1.8, 1.8), True), ((1.7, 1.7, 3), True), ((1.8, 1.8, 3.2), False), ((3.2, 2, 2), False)],
 )
 def test_only_thin_volumes_have_sides(head, model, zooms, thin):
     volume = Volume(head.values, np.diag([*zooms, 1.0]), head.meta)
