@@ -21,7 +21,7 @@ from medtranslate.translation.seams import THIN_MM, without_lone
 
 SIDES_MM = 3.0
 """Longest side of the voxels of a volume that is translated from three sides. In slices of 4 mm of a label
-map that was left out, bone from 300 HU has a lower Dice so, from T1 and PD; the error is smaller up to 5 mm."""
+map that was left out, bone from 300 HU has a lower Dice so, from T1 and PD, though errors are smaller."""
 
 HIGH_MM = 80.0
 """Least height of the part of a head that is seen from the side, about half of a head's width."""
