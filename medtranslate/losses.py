@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from medtranslate import plugins
-from medtranslate.config import LossSettings
+from medtranslate.config import LossSettings, Modality
 from medtranslate.metrics import LIMIT_SHARE
 from medtranslate.networks import Posterior
 
@@ -150,8 +150,10 @@ def anchor(passes: Passes) -> Tensor:
     """Compute the L1 distance to the known truth of the anchor, both directions, by the weights of pixels."""
     known = passes.anchor
     if known is None or known.weight is None:
-        return _l1(*_anchor_pairs(known))
-    return _total([(known.weight * (made - truth).abs()).mean() for made, truth in _anchor_pairs(known)])
+        return _l1(*_anchor_pairs(known).values())
+    return _total(
+        [(known.weight * (made - truth).abs()).mean() for made, truth in _anchor_pairs(known).values()]
+    )
 
 
 def edges(passes: Passes) -> Tensor:
@@ -160,7 +162,7 @@ def edges(passes: Passes) -> Tensor:
     The gradient difference loss of Mathieu, Couprie and LeCun, "Deep multi-scale video prediction beyond mean
     square error" (2016), with signed differences.
     """
-    pairs = _anchor_pairs(passes.anchor)
+    pairs = _anchor_pairs(passes.anchor).values()
     return _l1(*((image.diff(dim=axis), truth.diff(dim=axis)) for image, truth in pairs for axis in (2, 3)))
 
 
@@ -180,10 +182,9 @@ def limit(passes: Passes) -> Tensor:
     known, terms = passes.anchor, []
     if known is None:
         return torch.zeros(())
-    made_and_limits = (known.fake_ct, known.limit_ct), (known.fake_mr, known.limit_mr)
-    limits = [found for made, found in made_and_limits if made is not None]
-    for (made, truth), found in zip(_anchor_pairs(known), limits, strict=True):
-        if found is not None:
+    limits: dict[Modality, Tensor | None] = {"ct": known.limit_ct, "mr": known.limit_mr}
+    for to, (made, truth) in _anchor_pairs(known).items():
+        if (found := limits[to]) is not None:
             above = ((made.detach() - truth).abs() + _LEAST_ERROR).log() - found
             lost = torch.maximum(LIMIT_SHARE * above, (LIMIT_SHARE - 1) * above)
             terms.append((lost if known.weight is None else known.weight * lost).mean())
@@ -199,19 +200,19 @@ def agreement(passes: Passes) -> Tensor:
     return _l1((passes.fake_ct, passes.agreed_ct))
 
 
-def _anchor_pairs(known: Anchor | None) -> list[tuple[Tensor, Tensor]]:
-    """Pair translations with their truth; CT is compared where the truth is known."""
+def _anchor_pairs(known: Anchor | None) -> dict[Modality, tuple[Tensor, Tensor]]:
+    """Pair the translations that were made with their truth; CT is compared where the truth is known."""
+    pairs: dict[Modality, tuple[Tensor, Tensor]] = {}
     if known is None:
-        return []
-    pairs = list[tuple[Tensor, Tensor]]()
+        return pairs
     if known.fake_ct is not None:
         made, truth = known.fake_ct, known.ct
         if known.known is not None:
             lower, upper = known.known[:, :, None, None, None].unbind(1)
             made, truth = (torch.clamp(image, lower, upper) for image in (made, truth))
-        pairs.append((made, truth))
+        pairs["ct"] = made, truth
     if known.fake_mr is not None:
-        pairs.append((known.fake_mr, known.mr_wanted))
+        pairs["mr"] = known.fake_mr, known.mr_wanted
     return pairs
 
 

@@ -195,10 +195,7 @@ class ImagePool:
 
 def _after(made: Generated | None, count: int) -> Generated | None:
     """Leave out the first slices of a pass."""
-    if made is None:
-        return None
-    seen, limit = (None if part is None else part[count:] for part in (made.seen, made.limit))
-    return replace(made, image=made.image[count:], seen=seen, limit=limit)
+    return None if made is None else made.split([count, len(made.image) - count])[1]
 
 
 def _anchor(batch: Batch, into_ct: Generated | None, into_mr: Generated | None) -> Anchor | None:

@@ -75,8 +75,10 @@ def main() -> None:
         for seed in range(options.seed, options.seed + options.heads):
             subject = f"{path.name.partition('.nii')[0]}-{seed}"
             ill, noise = options.lesions, {**NOISE, options.noiseless: 0.0}
-            kind = {"vary": True, "lesions": ill, "uneven": options.uneven}
-            for head in label_heads(path, seed, options.slice_mm, **kind, noise=noise):
+            painted_heads = label_heads(
+                path, seed, options.slice_mm, vary=True, lesions=ill, uneven=options.uneven, noise=noise
+            )
+            for head in painted_heads:
                 ct, mr = f"{subject}-ct.nii.gz", f"{subject}-{head.contrast}.nii.gz"
                 if not (options.write / ct).exists():
                     write_volume(head.of("ct"), options.write / ct)

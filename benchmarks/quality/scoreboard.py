@@ -117,8 +117,8 @@ def main() -> None:
     if options.heads:
         of_heads(board, heads(options.data), options.every)
     if options.labels:
-        kind = {"slice_mm": options.slice_mm, "uneven": options.uneven}
-        painted = (label_heads(path, **kind) for path in options.labels)
+        slice_mm, uneven = options.slice_mm, options.uneven
+        painted = (label_heads(path, slice_mm=slice_mm, uneven=uneven) for path in options.labels)
         of_heads(board, chain.from_iterable(painted), options.every)
     if options.csv:
         write(options.csv, board.rows)

@@ -82,9 +82,9 @@ def render(
         parts = _find_parts(values, window, rng)
         values = mr_values(rng, contrast)
         coils = surface_gain(rng, parts.head)
-        first = _image(parts, values, rng, (rng.uniform(2.0, 30.0), rng.uniform(0.0, 0.15)), coils)
+        first = _image(parts, values, rng, rng.uniform(2.0, 30.0), rng.uniform(0.0, 0.15), coils)
         intensities = mr_values(rng, wanted)
-        made.append((first, _image(parts, intensities, rng, (8.0, 0.04))))
+        made.append((first, _image(parts, intensities, rng, 8.0, 0.04)))
         told.append(np.stack([brightness(values), brightness(intensities)]))
     both = [torch.from_numpy(np.stack(images))[:, None] for images in zip(*made, strict=True)]
     return both[0], both[1], torch.from_numpy(np.stack(told))
@@ -171,16 +171,11 @@ def _image(
     parts: _Parts,
     values: Floats,
     rng: np.random.Generator,
-    spoilt: tuple[float, float],
+    noise: float,
+    shading: float,
     gain: Floats | float = 1.0,
 ) -> Floats:
-    """One MR, given the intensity of each tissue.
-
-    Args:
-        spoilt: noise and shading.
-        gain: of the coils, [S, S].
-    """
-    noise, shading = spoilt
+    """One MR, given the intensity of each tissue, and the gain of the coils, [S, S]."""
     of = {name: values[label] for name, label in LABEL.items()}
     image = np.interp(parts.soft, list(_KNOTS.values()), [of[name] for name in _KNOTS])
     image += parts.hidden * (parts.fat * of["fat"] - image)
