@@ -6,12 +6,15 @@ import nibabel
 import numpy as np
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from medtranslate import phantom
 from medtranslate.checkpoint.parent import inherit
 from medtranslate.config import NetworkSettings, ScaleSettings, TrainSettings
 from medtranslate.data.phantom_slices import frame_pairs
-from medtranslate.phantom import LABEL, TISSUES, draw_head, read_label_map, slices
+from medtranslate.phantom import LABEL, TISSUES, draw_head, read_label_map, scanner, slices
 from medtranslate.phantom.cut_planes import AXES, draw_head_plane
 from medtranslate.phantom.label_cuts import draw_cut, paint_cut
 from medtranslate.phantom.paint import paint
@@ -208,3 +211,32 @@ def test_digital_heads_of_volumes_have_neighbours_and_show_a_head():
     alone = slices(4, 8, 64, contrast="t1", neighbours=1)
     assert not alone.whole.any()
     assert (alone.ct - alone.ct[:, :1]).abs().max() < 60
+
+
+@given(seed=st.integers(0, 10_000), size=st.integers(24, 256), row_mm=st.floats(0.5, 3.0))
+def test_rows_of_a_thick_volume_are_means_of_its_slices_in_their_place(seed, size, row_mm):
+    rows = phantom.thick_rows(np.random.default_rng(seed), size, row_mm)
+    if rows is None:
+        return
+    assert rows.shape == (size, size)
+    assert rows.min() >= 0
+    np.testing.assert_allclose(rows.sum(axis=1), 1, atol=1e-5)
+    places, edge = np.arange(size), int(7.0 / row_mm) + 1
+    moved = np.abs(rows @ places - places)
+    assert moved.max() <= 7.0 / row_mm
+    assert moved[edge : size - edge].max(initial=0) < 0.15
+
+
+def test_half_of_the_slices_from_the_side_are_of_thick_volumes_and_axial_ones_are_not(path, monkeypatch):
+    """In those, CT and MR change alike, and from row to row less than from column to column."""
+    shown = {"contrast": "t2", "maps": [read_label_map(path)], "neighbours": 1, "volumes": 1.0}
+    some = slices(7, 24, 128, **shown)
+    monkeypatch.setattr(scanner, "_COARSE", 0.0)
+    thin = slices(7, 24, 128, **shown)
+    coarse = (some.ct != thin.ct).flatten(1).any(1)
+    assert 0.15 < coarse.float().mean() < 0.55  # a third of all are axial
+    assert (coarse == (some.mr != thin.mr).flatten(1).any(1)).all()
+    steepness = [some.ct[coarse].diff(dim=axis).abs().mean() for axis in (2, 3)]
+    before = [thin.ct[coarse].diff(dim=axis).abs().mean() for axis in (2, 3)]
+    assert steepness[0] / before[0] < 0.95 * steepness[1] / before[1]
+    assert (some.head != thin.head).float().mean() < 0.03

@@ -86,7 +86,7 @@ class NetworkSettings:
     for its own."""
     planes: Rare[Planes] = 1
     """Planes whose slices the generators know: 1 for axial ones alone, 3 for coronal and sagittal ones, too.
-    They learn those from label maps (`anchor_labels`), and translate thin volumes from all three sides."""
+    They learn those from label maps (`anchor_labels`), and translate volumes from all three sides."""
     coordinates: Rare[bool] = True
     """Give the generators the position of each pixel in the frame; bone and bright CSF differ by it alone."""
     told: Rare[Annotated[int, Field(ge=0, le=7)]] = 0

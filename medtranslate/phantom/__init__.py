@@ -3,7 +3,7 @@
 from medtranslate.phantom.head import Head, Lesion, draw_head
 from medtranslate.phantom.label_maps import LabelMap, read_label_map
 from medtranslate.phantom.label_mr import read_labelled_head
-from medtranslate.phantom.scanner import rician, surface_gain
+from medtranslate.phantom.scanner import rician, surface_gain, thick_rows
 from medtranslate.phantom.stream import Slices, slices
 from medtranslate.phantom.study import HELD_OUT, LesionFound, Study, study, volume, write_study
 from medtranslate.phantom.tissues import (
@@ -52,6 +52,7 @@ __all__ = [
     "slices",
     "study",
     "surface_gain",
+    "thick_rows",
     "volume",
     "write_study",
 ]

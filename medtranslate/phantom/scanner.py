@@ -1,4 +1,4 @@
-"""What scanners add to painted slices: noise, and the brightness near coils."""
+"""What scanners make of painted slices: noise, the brightness near coils, and thick slices from the side."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from medtranslate.phantom.tissues import Floats
 _NEAR, _SHADED, _REACH = 1.5, 0.3, (1 / 32, 1 / 8)
 """Most that the skin is brighter than without coils, the share of the slices in which it is so, and how deep
 that reaches, as shares of a slice's side. With more, muscle in a ring of fat looks like brain in a skull."""
+
+_COARSE, _COARSE_MM = 0.5, (2.5, 7.0)
+"""Share of the coronal and sagittal cuts that show a volume of thick axial slices, and their thickness."""
 
 
 def ct_noise(rng: np.random.Generator, shape: tuple[int, int], spread: float) -> Floats:
@@ -43,3 +46,30 @@ def surface_gain(rng: np.random.Generator, inside: NDArray[np.bool_]) -> Floats:
     shallow = 1.0 - ndimage.gaussian_filter(inside.astype(np.float32), depth, mode="constant")
     gain: Floats = 1.0 + np.float32(2.0 * most) * shallow.clip(max=0.5)
     return gain
+
+
+def thick_rows(rng: np.random.Generator, size: int, row_mm: float) -> Floats | None:
+    """Draw what the rows of a slice become that is seen in a volume of thick axial slices.
+
+    An axial slice is the mean of the rows that it holds, and a row is interpolated between the two slices
+    next to it, as when the volume is resampled.
+
+    Args:
+        size: rows of the slice.
+        row_mm: from row to row.
+
+    Returns:
+        Shares of the rows in each one, [size, size], or None in a thin volume.
+    """
+    if rng.random() >= _COARSE:
+        return None
+    thick = max(1.0, rng.uniform(*_COARSE_MM) / row_mm)
+    starts = (np.arange(-1, size / thick + 1) + rng.random()) * thick
+    rows = np.arange(size)
+    held = np.minimum(starts[:, None] + thick, rows + 1) - np.maximum(starts[:, None], rows)
+    near = 1.0 - np.abs(rows[:, None] - (starts + (thick - 1) / 2)) / thick
+    mean, between = held.clip(0.0), near.clip(0.0)
+    seen = mean.sum(1) > thick / 2
+    mean, between = mean[seen], between[:, seen]
+    mixed: Floats = (between / between.sum(1, keepdims=True)) @ (mean / mean.sum(1, keepdims=True))
+    return mixed.astype(np.float32)

@@ -18,7 +18,7 @@ from medtranslate.phantom.head import draw_head, draw_waves
 from medtranslate.phantom.label_cuts import LESIONS, draw_cut, paint_cut
 from medtranslate.phantom.label_maps import LabelMap
 from medtranslate.phantom.paint import paint
-from medtranslate.phantom.scanner import ct_noise, rician, surface_gain
+from medtranslate.phantom.scanner import ct_noise, rician, surface_gain, thick_rows
 from medtranslate.phantom.tissues import LABEL, NUCLEI, TISSUES, Floats, ct_values, mr_values
 from medtranslate.phantom.told import TOLD, brightness
 
@@ -127,6 +127,9 @@ def slices(  # noqa: PLR0913  # An option for each thing that a slice may have o
         drawn = draw(asked, rng, values)
         images[:, index] = _with_noise(drawn, rng, streams)
         inside[index, 0], lesion[index, 0] = drawn.inside, drawn.lesion
+        if drawn.rows is not None:
+            images[:, index], lesion[index] = drawn.rows @ images[:, index], drawn.rows @ lesion[index]
+            inside[index] = drawn.rows @ inside[index].astype(np.float32) > 0.5
         whole[index] = drawn.whole
         told[index] = brightness(np.stack(values))
         if drawn.told is not None:
@@ -141,7 +144,7 @@ class _Drawn:
     """CT and MRs [1 + contrasts, slices, size, size] without noise, and head and lesions in the first slice.
 
     `grain` is the noise of the CT in HU; `told` is the brightness of the tissues of `TOLD` in the last MR,
-    if it is real; `whole` is as in `Slices`.
+    if it is real; `whole` is as in `Slices`; `rows` mixes the rows (`scanner.thick_rows`), after the noise.
     """
 
     images: Floats
@@ -151,6 +154,7 @@ class _Drawn:
     grain: float
     told: Floats | None = None
     whole: bool = False
+    rows: Floats | None = None
 
 
 @dataclass(frozen=True)
@@ -227,6 +231,8 @@ def _cut(
 def _ended(drawn: _Drawn, rng: np.random.Generator, air: Floats) -> _Drawn:
     """Let some coronal or sagittal slices end above the lower edge, but none without a head.
 
+    Their rows are those of a thin volume or of a thick one.
+
     Args:
         air: value of air in each image.
     """
@@ -236,7 +242,7 @@ def _ended(drawn: _Drawn, rng: np.random.Generator, air: Floats) -> _Drawn:
         drawn.images[:, :, end:] = air[:, None, None, None]
         for shown in (drawn.inside, drawn.lesion):
             shown[end:] = 0
-    return drawn
+    return replace(drawn, rows=thick_rows(rng, size, float(np.linalg.norm(drawn.plane.rows))))
 
 
 def _seen(ct: Floats) -> int:
