@@ -155,9 +155,9 @@ def measure(
 
     Errors are those on the scale of the model's output: CT inside its window, MR by its percentile. A model
     that can meet the contrast of an MR is asked for that of the true one; else the error would be that of
-    another contrast.
+    another contrast. Limits and samples are those of axial slices, and so is the translation.
     """
-    network = model.description.network
+    network, model = model.description.network, model.axial()
     if to == "mr" and network.told and network.seen:
         model = told_like(model, volumes["mr"])
     source, truth = volumes[OTHER[to]], as_spoken(volumes[to], to, model)

@@ -26,6 +26,7 @@ from medtranslate.evaluation.calibration_pairs import choose_held_out, find_pair
 from medtranslate.io import Volume, read_volume, write_volume
 from medtranslate.model import Generators
 from medtranslate.records import Calibration, CalibrationReport, CalibrationTest
+from medtranslate.translation import translate_volume
 
 COUNT = 5
 Settle = Callable[..., CalibrateSettings]
@@ -266,3 +267,17 @@ def test_an_mr_is_asked_for_in_the_contrast_of_the_true_one(small_model: Path, t
         first, second = (measure({"ct": ct, "mr": each}, model, "mr", settings) for each in (mr, other))
         assert first.made.shape == second.made.shape
         assert np.array_equal(first.made, second.made) != told
+
+
+def test_limits_are_calibrated_on_the_errors_of_axial_slices(tmp_path: Path) -> None:
+    """From three sides errors are smaller, and pictures have one side alone."""
+    random_model(tmp_path / "model", planes=3, neighbours=1, limits=True)
+    model = load_model(str(tmp_path / "model"))
+    volumes: dict[Modality, Volume] = {}
+    for side in ("ct", "mr"):
+        values = np.repeat(head(1, side).values[..., :1], 24, axis=2)
+        volumes[side] = Volume(values, np.diag([4.0, 4.0, 4.0, 1.0]))
+    settings = CalibrateSettings(model=str(tmp_path / "model"), pairs=tmp_path, to="ct", force=True)
+    assert translate_volume(volumes["mr"], model, "ct")[1].planes == 3
+    both = [measure(volumes, each, "ct", settings) for each in (model, model.axial())]
+    np.testing.assert_array_equal(both[0].errors, both[1].errors)
