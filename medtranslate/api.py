@@ -103,7 +103,7 @@ def load(
         uncertainty: map it, too: the error limit that the model estimates, or else the spread of 16 samples.
         samples, seed: draws of the posterior to take its spread, 0 or at least 2, and their seed.
         window: level and width in HU of CT pictures, read or made (default: the model's).
-        planes: 1, axial slices alone, or 3 (default: 3 for thin volumes, where the model knows them).
+        planes: 1, axial slices alone, or 3 (default: 3 for volumes, where the model knows them).
         batch, device, precision: slices per pass; auto, cpu, cuda or cuda:N; auto, float32 or bfloat16.
         force: translate what the model's gate refuses, too; the record says so.
 

@@ -53,7 +53,7 @@ class Model:
         contrast: of the MR that it makes; None where it has no choice, or `brightness` says it.
         brightness: of the tissues of `phantom.TOLD` in that MR; None where it has no choice.
         window: HU that are black and white in CT pictures; None for those of its scale.
-        planes: in which thin volumes are translated: 3, or 1 for axial slices alone.
+        planes: in which volumes are translated: 3, or 1 for axial slices alone.
     """
 
     def __init__(

@@ -56,7 +56,7 @@ class BatchSettings:
     window: Window | None = None
     """Level and width in HU of CT pictures, read or written, such as 40 80 (default: those of the model)."""
     planes: Planes | None = None
-    """Planes in which thin volumes are translated: 3, or 1 for axial slices alone, which is faster (default:
+    """Planes in which volumes are translated: 3, or 1 for axial slices alone, which is faster (default:
     3 where the model knows them)."""
     regrid: bool = False
     """Resample tilted or uneven DICOM slices onto a regular grid, which formats such as nifti need."""

@@ -61,7 +61,7 @@ class TranslateSettings:
     window: Window | None = None
     """Level and width in HU of CT pictures, read or written, such as 40 80 (default: those of the model)."""
     planes: Planes | None = None
-    """Planes in which thin volumes are translated: 3, or 1 for axial slices alone, which is faster (default:
+    """Planes in which volumes are translated: 3, or 1 for axial slices alone, which is faster (default:
     3 where the model knows them)."""
     regrid: bool = False
     """Resample tilted, uneven or sheared slices onto a regular grid, which most formats need."""

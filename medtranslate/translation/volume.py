@@ -2,7 +2,7 @@
 
     volume --axial layout--> normalise --frame--> generator --frame back--> target scale --layout back-->
 
-Memory holds the source and the output, and of a thin volume the translations from its other sides. While the
+Memory holds the source and the output, and the translations from its other sides. While the
 network works on a batch of slices, others are framed.
 """
 
@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
-from itertools import chain, islice
+from itertools import chain
 
 import numpy as np
 import torch
@@ -33,7 +33,7 @@ from medtranslate.translation.air import Outline, examine, find_outline, settle
 from medtranslate.translation.contrast import LOOKED_AT, seen_contrast
 from medtranslate.translation.framed import Floats, Framed, Places, frame
 from medtranslate.translation.passes import Parts, batches, slices_per_pass
-from medtranslate.translation.sides import agree, has_sides, sides
+from medtranslate.translation.sides import agree, dense_of, has_sides, sides
 from medtranslate.translation.uncertainty import finish_map, uncertain
 
 JUDGED = 32
@@ -161,8 +161,9 @@ def translate_framed(
             for done in passes:
                 advance(done)
     seconds, others = (time.monotonic() - started) / len(volumes), iter(made[len(volumes) :])
+    dense = dense_of(to, model)
     for seen, axial, around in zip(volumes, made, turned, strict=False):
-        agree(seen, axial, [*islice(others, len(around))])
+        agree(seen, axial, [*zip(around, others, strict=False)], dense)
     return [_finish(work, axial, seconds) for work, axial in zip(begun, made, strict=False)]
 
 

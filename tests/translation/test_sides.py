@@ -1,8 +1,9 @@
-"""Thin volumes are translated from three sides."""
+"""Volumes are translated from three sides."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,10 +20,11 @@ from medtranslate.io import Meta, Volume
 from medtranslate.model import Generators
 from medtranslate.networks import Generated, Posterior
 from medtranslate.phantom import study
+from medtranslate.transforms import unscale_ct
 from medtranslate.translation import Translator, translate_volume
 from medtranslate.translation.contrast import open_model
 from medtranslate.translation.framed import frame
-from medtranslate.translation.sides import agree, sides, slices_of
+from medtranslate.translation.sides import agree, dense_of, sides, slices_of
 
 SMALL = NetworkSettings(
     size=64, channels=(8, 8), latent_channels=4, neighbours=1, planes=3, discriminator_channels=(8, 8, 8)
@@ -102,14 +104,28 @@ def test_each_side_is_framed_around_the_head(model):
 
 
 @pytest.mark.parametrize(
-    ("zooms", "thin"),
-    [((1.8, 1.8, 1.8), True), ((1.7, 1.7, 3), True), ((1.8, 1.8, 3.2), False), ((3.2, 2, 2), False)],
+    ("zooms", "found"),
+    [((1.8, 1.8, 1.8), True), ((1.7, 1.7, 6.5), True), ((1.8, 1.8, 6.8), False), ((6.8, 2, 2), False)],
 )
-def test_only_thin_volumes_have_sides(head, model, zooms, thin):
+def test_volumes_have_sides_but_for_the_thickest(head, model, zooms, found):
     volume = Volume(head.values, np.diag([*zooms, 1.0]), head.meta)
     seen = frame(volume, "mr", model)
-    assert len(sides(seen, model)) == (2 if thin else 0)
-    assert slices_of(seen, model) == (sum(seen.shape) if thin else seen.shape[0])
+    assert len(sides(seen, model)) == (2 if found else 0)
+
+
+def test_finer_pixels_do_not_cost_more_slices_from_the_side(head, model, monkeypatch):
+    """Of pixels of half a millimetre every second slice is translated, and stands for the next one, too."""
+    monkeypatch.setattr(model, "translator", lambda to: HandsOn(model))
+    quarters = head.values.repeat(4, axis=0).repeat(4, axis=1)
+    fine = Volume(quarters, head.affine @ np.diag([0.25, 0.25, 1.0, 1.0]), head.meta)
+    seen = frame(fine, "mr", model)
+    for side in sides(seen, model):
+        assert set(np.diff(side.shown)) == {2}
+    assert slices_of(seen, model) < 0.6 * sum(seen.shape)
+    threefold, axial = (translate_volume(fine, each, "ct")[0].values for each in (model, model.axial()))
+    error = np.abs(threefold - axial)
+    assert error.mean() < 0.01 * np.ptp(axial)
+    assert np.quantile(error, 0.99) < 0.2 * np.ptp(axial)
 
 
 @pytest.mark.parametrize("count", [1, 2, 30])
@@ -131,19 +147,31 @@ def test_pictures_and_models_of_axial_slices_have_no_sides(head, model):
 
 
 def test_a_model_of_axial_slices_is_left_as_it_is(head, model):
-    thick = Volume(head.values, np.diag([1.0, 1.0, 4.0, 1.0]), head.meta)
+    thick = Volume(head.values, np.diag([1.0, 1.0, 7.0, 1.0]), head.meta)
     both = [translate_volume(thick, each, "ct")[0].values for each in (model, model.axial())]
     np.testing.assert_array_equal(*both)
 
 
-@given(arrays(np.float32, (3, 2, 4, 3), elements=VALUES))
-def test_the_middle_one_of_three_translations_is_kept(three):
+@given(arrays(np.float32, (3, 2, 4, 3), elements=VALUES), st.sampled_from([0.25, np.inf]))
+def test_the_middle_one_of_three_translations_is_kept_and_the_densest_one_in_bone(three, dense):
     axial, second, third = three
     coronal = second.transpose(1, 0, 2)[:, ::-1]
     sagittal = third.transpose(2, 0, 1)[:, ::-1]
     middle = np.median(three, axis=0)
-    agree(None, axial, [coronal, sagittal])
-    np.testing.assert_array_equal(axial, middle)
+    expected = np.where(middle < dense, middle, np.max(three, axis=0))
+    around = [(SimpleNamespace(shown=np.arange(len(side))), side) for side in (coronal, sagittal)]
+    agree(None, axial, around, dense)
+    np.testing.assert_array_equal(axial, expected)
+
+
+@pytest.mark.parametrize(("to", "dense"), [("ct", 100.0), ("mr", None)])
+def test_bone_is_that_of_ct_alone(model, to, dense):
+    found = dense_of(to, model)
+    if dense is None:
+        assert found == np.inf
+    else:
+        hu = unscale_ct(np.array([found], np.float32), model.description.scale.ct_curve)
+        assert hu[0] == pytest.approx(dense, abs=0.1)
 
 
 def test_the_mean_image_is_that_of_axial_slices(head, model):
