@@ -245,6 +245,8 @@ def test_skin_is_brighter_than_the_middle_of_the_head_near_coils_and_nothing_els
     assert 0.5 < np.mean(skin == 1) < 0.9
     assert 1.5 < skin.max() < 2.5
     assert (np.diff(gains[:, 64, 14:64], axis=1) <= 1e-5).all()
+    brighter = [phantom.surface_gain(np.random.default_rng(seed), inside, picture=True) for seed in range(60)]
+    assert max(gain[64, 15] for gain in brighter) > 1.3 * skin.max()
 
 
 def test_a_dense_bleeding_is_dark_in_t2_and_bright_in_some_t1() -> None:

@@ -8,9 +8,12 @@ from scipy import ndimage
 
 from medtranslate.phantom.tissues import Floats
 
-_NEAR, _SHADED, _REACH = 1.5, 0.3, (1 / 32, 1 / 8)
-"""Most that the skin is brighter than without coils, the share of the slices in which it is so, and how deep
-that reaches, as shares of a slice's side. With more, muscle in a ring of fat looks like brain in a skull."""
+_NEAR, _SHADED = {True: 3.0, False: 1.5}, {True: 0.5, False: 0.3}
+"""Most that the skin is brighter than without coils, and the share of the slices in which it is so, in
+pictures (True) and volumes. With more, muscle in a ring of fat looks like brain in a skull."""
+
+_REACH = 1 / 32, 1 / 8
+"""How deep that reaches, as shares of a slice's side."""
 
 _COARSE, _COARSE_MM = 0.5, (2.5, 7.0)
 """Share of the coronal and sagittal cuts that show a volume of thick axial slices, and their thickness."""
@@ -36,13 +39,15 @@ def rician(image: Floats, rng: np.random.Generator, level: float) -> Floats:
     return magnitude
 
 
-def surface_gain(rng: np.random.Generator, inside: NDArray[np.bool_]) -> Floats:
+def surface_gain(rng: np.random.Generator, inside: NDArray[np.bool_], *, picture: bool = False) -> Floats:
     """Draw how much brighter an MR is near its coils, [size, size]: some are so towards the skin.
 
     Args:
         inside: True in the head.
+        picture: of a slice that is shown by itself.
     """
-    most, depth = rng.uniform(0.0, _NEAR) * (rng.random() < _SHADED), rng.uniform(*_REACH) * len(inside)
+    most, depth = rng.uniform(0.0, _NEAR[picture]), rng.uniform(*_REACH) * len(inside)
+    most *= rng.random() < _SHADED[picture]
     shallow = 1.0 - ndimage.gaussian_filter(inside.astype(np.float32), depth, mode="constant")
     gain: Floats = 1.0 + np.float32(2.0 * most) * shallow.clip(max=0.5)
     return gain

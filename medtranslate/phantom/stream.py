@@ -221,7 +221,7 @@ def _cut(
     for image, (sharp, soft) in zip(stack, (_CT_BLUR, *(_MR_BLUR,) * len(values)), strict=True):
         width = rng.uniform(sharp, soft) * size / 256
         ndimage.gaussian_filter(image, (0, width, width), output=image)
-    stack[1] *= surface_gain(rng, inside)
+    stack[1] *= surface_gain(rng, inside, picture=not whole)
     drawn = _Drawn(
         stack, inside, lesion + nuclei, cut.plane, rng.uniform(1.0, 5.0), head.told if own else None, whole
     )

@@ -38,8 +38,8 @@ EXTRAS = ("anchor_seen", "anchor_told", "anchor_known")
 that is wanted, and the range where CT is true."""
 
 
-VOLUMES = 0.75
-"""Share of the cuts of label maps that are shown as in thin volumes, if the networks learn three planes."""
+VOLUMES = 0.6
+"""Share of the cuts of label maps that are shown as in volumes, if the networks learn three planes."""
 
 
 class Anchors(Protocol):
