@@ -152,16 +152,19 @@ def test_a_model_of_axial_slices_is_left_as_it_is(head, model):
     np.testing.assert_array_equal(*both)
 
 
-@given(arrays(np.float32, (3, 2, 4, 3), elements=VALUES), st.sampled_from([0.25, np.inf]))
-def test_the_middle_one_of_three_translations_is_kept_and_the_densest_one_in_bone(three, dense):
+@pytest.mark.parametrize(("slice_mm", "share"), [(2.0, 0.5), (3.0, 1.0)])
+@given(three=arrays(np.float32, (3, 2, 4, 3), elements=VALUES), dense=st.sampled_from([0.25, np.inf]))
+def test_the_middle_one_of_three_translations_is_kept_and_denser_ones_in_bone(slice_mm, share, three, dense):
+    """In bone the densest one is kept, and the mean of the two densest ones in thin slices."""
     axial, second, third = three
     coronal = second.transpose(1, 0, 2)[:, ::-1]
     sagittal = third.transpose(2, 0, 1)[:, ::-1]
     middle = np.median(three, axis=0)
-    expected = np.where(middle < dense, middle, np.max(three, axis=0))
+    denser = middle + share * (np.max(three, axis=0) - middle)
+    expected = np.where(middle < dense, middle, denser)
     around = [(SimpleNamespace(shown=np.arange(len(side))), side) for side in (coronal, sagittal)]
-    agree(None, axial, around, dense)
-    np.testing.assert_array_equal(axial, expected)
+    agree(SimpleNamespace(slice_mm=slice_mm), axial, around, dense)
+    np.testing.assert_allclose(axial, expected, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize(("to", "dense"), [("ct", 100.0), ("mr", None)])
