@@ -2,8 +2,8 @@
 
     volume --axial layout--> normalise --frame--> generator --frame back--> target scale --layout back-->
 
-Memory holds the source and the output, and the translations from its other sides. While the
-network works on a batch of slices, others are framed.
+Memory holds the source and the output, and the translations from its other sides. While the network works
+on a batch of slices, others are framed.
 """
 
 from __future__ import annotations
@@ -163,7 +163,7 @@ def translate_framed(
     seconds, others = (time.monotonic() - started) / len(volumes), iter(made[len(volumes) :])
     dense = dense_of(to, model)
     for seen, axial, around in zip(volumes, made, turned, strict=False):
-        agree(seen, axial, [*zip(around, others, strict=False)], dense)
+        agree(seen, axial, [(side, next(others)) for side in around], dense)
     return [_finish(work, axial, seconds) for work, axial in zip(begun, made, strict=False)]
 
 

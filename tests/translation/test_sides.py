@@ -25,6 +25,7 @@ from medtranslate.translation import Translator, translate_volume
 from medtranslate.translation.contrast import open_model
 from medtranslate.translation.framed import frame
 from medtranslate.translation.sides import agree, dense_of, sides, slices_of
+from medtranslate.translation.volume import translate_framed
 
 SMALL = NetworkSettings(
     size=64, channels=(8, 8), latent_channels=4, neighbours=1, planes=3, discriminator_channels=(8, 8, 8)
@@ -191,6 +192,17 @@ def test_gate_and_progress_count_the_volume_and_its_slices(head, model):
     assert sum(done) == shown <= slices_of(seen, model)
     assert made.shape == head.shape
     assert record.seams is not None
+
+
+def test_volumes_that_share_passes_keep_their_own_sides(head, model):
+    """Among them one without sides, which stands between the others."""
+    slab, other = head.with_values(head.values[:, :, :30]), head.with_values(head.values[::-1])
+    volumes = [frame(volume, "mr", model) for volume in (head, slab, other)]
+    together = translate_framed(volumes, model, "ct", 8)
+    assert [made.record.planes for made in together] == [3, 1, 3]
+    for seen, made in zip(volumes, together, strict=True):
+        (alone,) = translate_framed([seen], model, "ct", 8)
+        np.testing.assert_allclose(made.volume.values, alone.volume.values, atol=0.5)
 
 
 def test_uncertainty_is_that_of_the_axial_slices(head, model):
