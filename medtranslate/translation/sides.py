@@ -1,9 +1,11 @@
 """Volumes from three sides: their coronal and sagittal slices are translated, too.
 
 A network makes each slice by itself, so it errs differently from slice to slice and from side to side. Of
-three translations of a voxel, the middle one errs less on average than each of them. Vertex, palate and the
-roofs of the orbits lie along axial slices, and other planes cut across them. Bone is thin, and a network
-that is unsure of its place makes it too faint: where two sides of CT show bone, the denser ones are nearer.
+three translations of a voxel, the middle one errs less on average than each of them, and in MR their mean
+errs least. Vertex, palate and the roofs of the orbits lie along axial slices, and other planes cut across
+them. A network that is unsure of the place of thin bone makes it too faint: where two sides of CT show bone,
+the denser ones are nearer. And it seldom makes air that is not there: where one side shows air, and no two
+show bone, it is air.
 """
 
 from __future__ import annotations
@@ -25,15 +27,15 @@ SIDES_MM = 6.5
 """Longest side of the voxels of a volume that is translated from three sides. In slices of 8 mm of a label
 map that was left out, bone has a lower Dice so, from T1 and FLAIR, though errors are smaller."""
 
-FINE_MM = 2.0
-"""Longest distance of slices whose bone is the mean of the two densest translations. Bone is less faint
-there, and errors are smaller so than by the densest one alone, which thicker slices have."""
-
 STEP_MM = 1.0
 """Least distance of the slices of a side, about a pixel of the networks; finer ones show nothing new."""
 
 DENSE_HU = 100.0
 """Value from which on a voxel of CT that two sides share is bone, above fresh blood (at most 80 HU)."""
+
+AIR_HU = -700.0
+"""Value below which a voxel of CT is air if one side alone shows it. With -500 more air is found, from FLAIR
+above all, and twice as much soft tissue becomes air."""
 
 HIGH_MM = 80.0
 """Least height of the part of a head that is seen from the side, about half of a head's width."""
@@ -91,18 +93,21 @@ def _from(seen: Framed, order: tuple[int, int, int], model: Model) -> Framed:
 
 
 def agree(
-    seen: Framed, made: Floats, around: Sequence[tuple[Framed, Floats]] = (), dense: float = np.inf
+    seen: Framed,
+    made: Floats,
+    around: Sequence[tuple[Framed, Floats]] = (),
+    ends: tuple[float, float] | None = None,
 ) -> None:
-    """Replace each voxel of axial slices by the middle one of its three translations, in place.
+    """Replace each voxel of axial slices by what its three translations agree on, in place.
 
-    Where that is at least `dense`, it is the largest one, or the mean of both in slices of up to `FINE_MM`.
-    From one side alone, a voxel of a thin CT becomes the middle one of three slices: of its own and the two
-    beside it.
+    In MR that is their mean. In CT it is the middle one; where that is bone, the mean of the two densest
+    ones, and elsewhere the least dense one if that is air. From one side alone, a voxel of a thin CT becomes
+    the middle one of three slices: of its own and the two beside it.
 
     Args:
         made: axial slices [Z, Y, X].
         around: sides of `seen`, and their slices as the network made them.
-        dense: bone of a CT in the units of the slices (`DENSE_HU`); infinite for MR.
+        ends: of CT, where air ends and bone begins, in the units of the slices (`air_and_bone`).
     """
     if not around:
         if seen.modality == "mr" and seen.slice_mm <= THIN_MM:
@@ -112,18 +117,23 @@ def agree(
         np.transpose(_filled(side, slices)[:, ::-1], np.argsort(order))
         for (side, slices), order in zip(around, _SIDES, strict=True)
     )
-    share = np.float32(0.5 if seen.slice_mm <= FINE_MM else 1.0)
-    for plane, one, other in zip(made, first, second, strict=True):
-        lower, upper = np.minimum(one, other), np.maximum(one, other)
-        middle = plane.clip(lower, upper)
-        plane[...] = middle + share * (middle >= dense) * (np.maximum(plane, upper) - middle)
+    for three in zip(made, first, second, strict=True):
+        three[0][...] = _of_ct(*three, *ends) if ends else sum(three) / 3
 
 
-def dense_of(to: Modality, model: Model) -> float:
-    """Find bone of a translation in [-1, 1]; in MR no value is bone's own, and it is infinite."""
+def _of_ct(one: Floats, two: Floats, three: Floats, air: float, bone: float) -> Floats:
+    lower, upper = np.minimum(two, three), np.maximum(two, three)
+    middle, least = one.clip(lower, upper), np.minimum(one, lower)
+    densest = (middle + np.maximum(one, upper)) / 2
+    return np.where(middle >= bone, densest, np.where(least < air, least, middle))
+
+
+def air_and_bone(to: Modality, model: Model) -> tuple[float, float] | None:
+    """Find where air ends and bone begins in a translation in [-1, 1]; None for MR, which has no HU."""
     if to == "mr":
-        return np.inf
-    return float(scale_ct(np.array([DENSE_HU]), model.description.scale.ct_curve)[0])
+        return None
+    air, bone = scale_ct(np.array([AIR_HU, DENSE_HU]), model.description.scale.ct_curve)
+    return float(air), float(bone)
 
 
 def _filled(side: Framed, slices: Floats) -> Floats:

@@ -33,7 +33,7 @@ from medtranslate.translation.air import Outline, examine, find_outline, settle
 from medtranslate.translation.contrast import LOOKED_AT, seen_contrast
 from medtranslate.translation.framed import Floats, Framed, Places, frame
 from medtranslate.translation.passes import Parts, batches, slices_per_pass
-from medtranslate.translation.sides import agree, dense_of, has_sides, sides
+from medtranslate.translation.sides import agree, air_and_bone, has_sides, sides
 from medtranslate.translation.uncertainty import finish_map, uncertain
 
 JUDGED = 32
@@ -161,9 +161,9 @@ def translate_framed(
             for done in passes:
                 advance(done)
     seconds, others = (time.monotonic() - started) / len(volumes), iter(made[len(volumes) :])
-    dense = dense_of(to, model)
+    ends = air_and_bone(to, model)
     for seen, axial, around in zip(volumes, made, turned, strict=False):
-        agree(seen, axial, [(side, next(others)) for side in around], dense)
+        agree(seen, axial, [(side, next(others)) for side in around], ends)
     return [_finish(work, axial, seconds) for work, axial in zip(begun, made, strict=False)]
 
 

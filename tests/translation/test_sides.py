@@ -24,7 +24,7 @@ from medtranslate.transforms import unscale_ct
 from medtranslate.translation import Translator, translate_volume
 from medtranslate.translation.contrast import open_model
 from medtranslate.translation.framed import frame
-from medtranslate.translation.sides import agree, dense_of, sides, slices_of
+from medtranslate.translation.sides import agree, air_and_bone, sides, slices_of
 from medtranslate.translation.volume import translate_framed
 
 SMALL = NetworkSettings(
@@ -153,29 +153,48 @@ def test_a_model_of_axial_slices_is_left_as_it_is(head, model):
     np.testing.assert_array_equal(*both)
 
 
-@pytest.mark.parametrize(("slice_mm", "share"), [(2.0, 0.5), (3.0, 1.0)])
-@given(three=arrays(np.float32, (3, 2, 4, 3), elements=VALUES), dense=st.sampled_from([0.25, np.inf]))
-def test_the_middle_one_of_three_translations_is_kept_and_denser_ones_in_bone(slice_mm, share, three, dense):
-    """In bone the densest one is kept, and the mean of the two densest ones in thin slices."""
-    axial, second, third = three
-    coronal = second.transpose(1, 0, 2)[:, ::-1]
-    sagittal = third.transpose(2, 0, 1)[:, ::-1]
-    middle = np.median(three, axis=0)
-    denser = middle + share * (np.max(three, axis=0) - middle)
-    expected = np.where(middle < dense, middle, denser)
-    around = [(SimpleNamespace(shown=np.arange(len(side))), side) for side in (coronal, sagittal)]
-    agree(SimpleNamespace(slice_mm=slice_mm), axial, around, dense)
-    np.testing.assert_allclose(axial, expected, rtol=0, atol=1e-6)
+def agreed(three, ends):
+    """Agree on three translations [3, Z, Y, X]."""
+    axial, second, third = three.copy()
+    turned = second.transpose(1, 0, 2)[:, ::-1], third.transpose(2, 0, 1)[:, ::-1]
+    around = [(SimpleNamespace(shown=np.arange(len(side))), side) for side in turned]
+    agree(SimpleNamespace(slice_mm=3.0), axial, around, ends)
+    return axial
 
 
-@pytest.mark.parametrize(("to", "dense"), [("ct", 100.0), ("mr", None)])
-def test_bone_is_that_of_ct_alone(model, to, dense):
-    found = dense_of(to, model)
-    if dense is None:
-        assert found == np.inf
-    else:
-        hu = unscale_ct(np.array([found], np.float32), model.description.scale.ct_curve)
-        assert hu[0] == pytest.approx(dense, abs=0.1)
+@given(three=arrays(np.float32, (3, 2, 4, 3), elements=VALUES))
+def test_three_translations_agree_on_bone_that_two_show_and_air_that_one_does(three):
+    least, middle, most = np.sort(three, axis=0)
+    air, bone = -0.5, 0.25
+    expected = np.where(least < air, least, middle)
+    expected = np.where(middle >= bone, (middle + most) / 2, expected)
+    np.testing.assert_allclose(agreed(three, (air, bone)), expected, rtol=0, atol=1e-6)
+
+
+@given(three=arrays(np.float32, (3, 2, 4, 3), elements=VALUES))
+def test_three_translations_to_mr_agree_on_their_mean(three):
+    np.testing.assert_allclose(agreed(three, None), three.mean(axis=0), rtol=0, atol=1e-6)
+
+
+def spanning(model, scale):
+    """Give a model another scale of values."""
+    return SimpleNamespace(description=replace(model.description, scale=scale))
+
+
+def test_air_and_bone_are_those_of_ct_in_hu(model):
+    scale = ScaleSettings(ct_window=(-1000.0, 2000.0), ct_knots=(-100.0, 100.0))
+    found = air_and_bone("ct", spanning(model, scale))
+    hu = unscale_ct(np.array(found, np.float32), scale.ct_curve)
+    assert hu == pytest.approx([-700.0, 100.0], abs=0.5)
+    assert air_and_bone("mr", model) is None
+
+
+def test_a_ct_whose_window_has_no_air_keeps_the_middle_one(model):
+    """Black stands for all that is darker than the window, fluid among it."""
+    air, _ = air_and_bone("ct", spanning(model, ScaleSettings(ct_window=(-20.0, 100.0))))
+    three = np.zeros((3, 2, 4, 3), np.float32)
+    three[2] = -1
+    assert not agreed(three, (air, np.inf)).any()
 
 
 def test_the_mean_image_is_that_of_axial_slices(head, model):
