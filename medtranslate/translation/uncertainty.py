@@ -87,21 +87,26 @@ def least_bone(scale: ScaleSettings) -> float:
 
 def finish_map(
     spread: Floats,
+    axial: Floats,
     made: Floats,
     seen: Framed,
     outline: Outline | None,
     model: Model,
     to: Modality,
-    samples: int,
-    seed: int,
+    draws: tuple[int, int],
 ) -> tuple[Volume, Uncertainty]:
     """Bring deviations or limits to the target's units, calibrated if the model is, and zero in air.
 
+    They are of the axial slices. A translation from three sides may be off by as much as it differs from
+    these, too, so a limit grows by that difference, and a deviation, two of which are a limit, by half of it.
+
     Args:
-        spread: slices [Z, Y, X] on the range of `made`; overwritten.
-        made: the translation, in [-1, 1].
-        samples: that were drawn; 0 for limits of the network.
+        spread: slices [Z, Y, X] on the range of `axial`; overwritten.
+        axial: slices as the network made them, in [-1, 1].
+        made: the translation, in [-1, 1]; `axial` itself if it is from above alone.
+        draws: samples that were drawn, 0 for limits of the network, and their seed.
     """
+    (samples, seed), share = draws, 0.5 if draws[0] else 1.0
     unit, scale, known = seen.unit(), model.description.scale, model.description.curves(samples).get(to)
     if outline:
         clear(spread, outline, 0.0)
@@ -110,13 +115,18 @@ def finish_map(
     lower, upper = seen.output_ends(to, scale)
     step = (upper - lower) / 2
     bone = least_bone(scale)
-    for deviation, plane, inside, ct in zip(spread, made, head, made if to == "ct" else unit, strict=True):
+    cts = axial if to == "ct" else unit
+    for deviation, plane, kept, inside, ct in zip(spread, axial, made, head, cts, strict=True):
         deviation *= seen.gain(plane, to, scale)
+        values = seen.in_units(plane[inside], to, scale)
         if known:
-            values = (seen.in_units(plane[inside], to, scale) - lower) / step - 1
             within = enclosed(ct > bone)[inside]
-            deviation[inside] = step * calibrated(values, deviation[inside] / step, known, within)
+            deviation[inside] = step * calibrated(
+                (values - lower) / step - 1, deviation[inside] / step, known, within
+            )
             deviation[~inside] = 0.0
+        if axial is not made:
+            deviation[inside] += share * np.abs(seen.in_units(kept[inside], to, scale) - values)
     uncertainty = Uncertainty(
         samples=samples,
         seed=seed,

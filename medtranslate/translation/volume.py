@@ -161,10 +161,8 @@ def translate_framed(
             for done in passes:
                 advance(done)
     seconds, others = (time.monotonic() - started) / len(volumes), iter(made[len(volumes) :])
-    ends = air_and_bone(to, model)
-    for seen, axial, around in zip(volumes, made, turned, strict=False):
-        agree(seen, axial, [(side, next(others)) for side in around], ends)
-    return [_finish(work, axial, seconds) for work, axial in zip(begun, made, strict=False)]
+    around = [[(side, next(others)) for side in found] for found in turned]
+    return [_finish(*each, seconds) for each in zip(begun, made, around, strict=False)]
 
 
 @dataclass(frozen=True)
@@ -233,14 +231,19 @@ def _begin(task: _Task, seen: Framed, beside: ThreadPoolExecutor) -> _Progress:
     )
 
 
-def _finish(work: _Progress, made: Floats, seconds: float) -> Translated:
-    """Clear the air around a head, make the record, and scale to the target's units.
+def _finish(
+    work: _Progress, made: Floats, around: Sequence[tuple[Framed, Floats]], seconds: float
+) -> Translated:
+    """Let sides agree, clear the air around a head, make the record, and scale to the target's units.
 
     Args:
-        made: slices [Z, Y, X] of the translation in [-1, 1], whose memory is overwritten.
+        made: axial slices [Z, Y, X] as the network made them, in [-1, 1], whose memory is overwritten.
+        around: sides of the volume with their slices.
     """
     seen, spread, task = work.seen, work.spread, work.task
     model, to = task.model, task.to
+    axial = made if spread is None or not around else made.copy()
+    agree(seen, made, around, air_and_bone(to, model))
     outline = work.outline.result() if work.outline else None
     scale, source, pictures = model.scale, seen.source, seen.source.is_picture
     air_ml, jumps = settle(seen, made, outline, work.seams.result(), scale)
@@ -261,7 +264,8 @@ def _finish(work: _Progress, made: Floats, seconds: float) -> Translated:
     )
     if spread is None:
         return Translated(seen, seen.volume(made, to, scale), None, record)
-    uncertainty, described = finish_map(spread, made, seen, outline, model, to, task.samples, task.seed)
+    draws = task.samples, task.seed
+    uncertainty, described = finish_map(spread, axial, made, seen, outline, model, to, draws)
     volume = seen.volume(made, to, scale)
     return Translated(seen, volume, uncertainty, replace(record, uncertainty=described))
 

@@ -21,7 +21,7 @@ from medtranslate.model import Generators
 from medtranslate.networks import Generated, Posterior
 from medtranslate.phantom import study
 from medtranslate.transforms import unscale_ct
-from medtranslate.translation import Translator, translate_volume
+from medtranslate.translation import sample_volume, translate_volume
 from medtranslate.translation.contrast import open_model
 from medtranslate.translation.framed import frame
 from medtranslate.translation.sides import agree, air_and_bone, sides, slices_of
@@ -224,11 +224,24 @@ def test_volumes_that_share_passes_keep_their_own_sides(head, model):
         np.testing.assert_allclose(made.volume.values, alone.volume.values, atol=0.5)
 
 
-def test_uncertainty_is_that_of_the_axial_slices(head, model):
-    """So it is the same from one side and from three."""
-    made = [Translator(each, "ct", samples=2).translate(head) for each in (model, model.axial())]
-    spread = [one.uncertainty.values[one.volume.values > one.volume.values.min()] for one in made]
-    assert np.median(spread[0]) == pytest.approx(np.median(spread[1]), rel=0.05)
+@pytest.mark.parametrize(("samples", "share"), [(0, 1.0), (2, 0.5)])
+def test_uncertainty_is_that_of_the_axial_slices_and_grows_where_the_sides_differ(
+    head, tmp_path, samples, share
+):
+    """A limit by the whole difference; a deviation, two of which are a limit, by half of it."""
+    network = replace(SMALL, limits=True)
+    means = {"ct": torch.zeros(1, 64, 64), "mr": torch.zeros(1, 64, 64)}
+    known = {"name": "limited", "summary": "Random.", "network": network, "scale": ScaleSettings()}
+    save_model(tmp_path, Generators(network), means, **known)
+    model = load_model(str(tmp_path))
+    three, alone = (
+        sample_volume(head, each, "ct", samples=samples, limits=True) for each in (model, model.axial())
+    )
+    apart = np.abs(three.volume.values - alone.volume.values)
+    both = (three.uncertainty.values > 0) & (alone.uncertainty.values > 0)
+    expected = alone.uncertainty.values + share * apart
+    assert np.median(apart[both]) > 0.1
+    np.testing.assert_allclose(three.uncertainty.values[both], expected[both], rtol=1e-4, atol=0.005)
 
 
 def test_planes_are_asked_for(folder, tmp_path):
