@@ -153,22 +153,24 @@ def test_a_model_of_axial_slices_is_left_as_it_is(head, model):
     np.testing.assert_array_equal(*both)
 
 
-def agreed(three, ends):
+def agreed(three, ends, slice_mm=3.0):
     """Agree on three translations [3, Z, Y, X]."""
     axial, second, third = three.copy()
     turned = second.transpose(1, 0, 2)[:, ::-1], third.transpose(2, 0, 1)[:, ::-1]
     around = [(SimpleNamespace(shown=np.arange(len(side))), side) for side in turned]
-    agree(SimpleNamespace(slice_mm=3.0), axial, around, ends)
+    agree(SimpleNamespace(slice_mm=slice_mm), axial, around, ends)
     return axial
 
 
+@pytest.mark.parametrize(("slice_mm", "share"), [(2.0, 0.5), (3.0, 1.0)])
 @given(three=arrays(np.float32, (3, 2, 4, 3), elements=VALUES))
-def test_three_translations_agree_on_bone_that_two_show_and_air_that_one_does(three):
+def test_three_translations_agree_on_bone_that_two_show_and_air_that_one_does(slice_mm, share, three):
+    """In bone the densest one is kept, and the mean of the two densest ones in thin slices."""
     least, middle, most = np.sort(three, axis=0)
     air, bone = -0.5, 0.25
     expected = np.where(least < air, least, middle)
-    expected = np.where(middle >= bone, (middle + most) / 2, expected)
-    np.testing.assert_allclose(agreed(three, (air, bone)), expected, rtol=0, atol=1e-6)
+    expected = np.where(middle >= bone, middle + share * (most - middle), expected)
+    np.testing.assert_allclose(agreed(three, (air, bone), slice_mm), expected, rtol=0, atol=1e-6)
 
 
 @given(three=arrays(np.float32, (3, 2, 4, 3), elements=VALUES))
