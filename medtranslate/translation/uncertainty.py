@@ -106,8 +106,10 @@ def finish_map(
         made: the translation, in [-1, 1]; `axial` itself if it is from above alone.
         draws: samples that were drawn, 0 for limits of the network, and their seed.
     """
-    (samples, seed), share = draws, 0.5 if draws[0] else 1.0
+    samples, seed = draws
     unit, scale, known = seen.unit(), model.description.scale, model.description.curves(samples).get(to)
+    share = known.share if known else None if samples else LIMIT_SHARE
+    apart = 1.0 if share else 0.5
     if outline:
         clear(spread, outline, 0.0)
         clear(unit, outline)
@@ -126,14 +128,14 @@ def finish_map(
             )
             deviation[~inside] = 0.0
         if axial is not made:
-            deviation[inside] += share * np.abs(seen.in_units(kept[inside], to, scale) - values)
+            deviation[inside] += apart * np.abs(seen.in_units(kept[inside], to, scale) - values)
     uncertainty = Uncertainty(
         samples=samples,
         seed=seed,
         unit="grey levels" if seen.source.is_picture else model.info(to).unit,
         mean_std=float(spread[head].mean()) if head.any() else None,
         calibrated_on=known.on if known else None,
-        share=known.share if known else None if samples else LIMIT_SHARE,
+        share=share,
         meaning=known.meaning if known else UNCALIBRATED if samples else ESTIMATED,
     )
     return seen.on_source(spread), uncertainty
