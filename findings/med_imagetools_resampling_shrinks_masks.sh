@@ -24,27 +24,19 @@ from pathlib import Path
 
 import numpy as np
 import SimpleITK
-from valid_dicom import save, series, settle, structures
+from valid_dicom import regions, series, settle
 
 PIXEL, heights = 0.7421875, [3 * index for index in range(20)]
-regions = {"Tumour": (-12.3, 20, range(6, 13)), "Lens": (4.4, 8, range(8, 11)), "Nerve": (13.1, 4, range(4, 14))}
-angles = np.linspace(0, 2 * np.pi, 120, endpoint=False)  # regions: x of the centre, diameter in mm, slices
+# x of the centre and diameter in mm, and slices
+places = {"Tumour": (-12.3, 20, range(6, 13)), "Lens": (4.4, 8, range(8, 11)), "Nerve": (13.1, 4, range(4, 14))}
+angles = np.linspace(0, 2 * np.pi, 120, endpoint=False)
 tissue = np.full((64, 64), 40, "<i2")
 ct = series("in/ct", [(-24, -24, z) for z in heights], [tissue] * len(heights), spacing=(PIXEL, PIXEL))
-sequences = "StructureSetROISequence", "ROIContourSequence", "RTROIObservationsSequence"
-parts = {keyword: [] for keyword in sequences}
-for number, (name, (x, size, slices)) in enumerate(regions.items(), 1):
+outlines = {}
+for name, (x, size, slices) in places.items():
     circle = np.c_[x + size / 2 * np.cos(angles), size / 2 * np.sin(angles)]
-    made = structures("in/rs.dcm", ct, [np.c_[circle, np.full(len(circle), heights[k])] for k in slices])
-    for keyword in sequences:
-        (part,) = made[keyword].value
-        part["ROINumber" if "ROINumber" in part else "ReferencedROINumber"].value = number
-        parts[keyword].append(part)
-    parts["StructureSetROISequence"][-1].ROIName = name
-    parts["RTROIObservationsSequence"][-1].ObservationNumber = number
-for keyword in sequences:
-    setattr(made, keyword, parts[keyword])
-save(made, "in/rs.dcm")
+    outlines[name] = [np.c_[circle, np.full(len(circle), heights[k])] for k in slices]
+regions("in/rs.dcm", ct, outlines)
 
 
 def volume(mask):
@@ -60,7 +52,7 @@ for spacing in ("0,0,0", "1,1,1", "2,2,2"):
     said += done.stdout + done.stderr
     (image,) = Path("out", spacing).rglob("CT.nii.gz")
     grid = SimpleITK.ReadImage(image)
-    for name in regions:
+    for name in places:
         original, mask = (
             SimpleITK.ReadImage(next(Path("out", given).rglob(f"*{name}*.nii.gz"))) for given in ("0,0,0", spacing)
         )

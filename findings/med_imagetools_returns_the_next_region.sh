@@ -21,25 +21,14 @@ import SimpleITK
 from imgtools.coretypes import RTStructureSet, Scan
 from imgtools.coretypes.masktypes.roi_matching import ROIMatcher
 from rt_utils import RTStructBuilder
-from valid_dicom import save, series, settle, structures
+from valid_dicom import regions, series, settle
 
 heights = [3 * index for index in range(10)]
 places = {"Tumour": -15, "Cord": 0, "Lens": 15}  # x of their centres, in mm
 square = np.array([(-5.3, -5.3), (5.3, -5.3), (5.3, 5.3), (-5.3, 5.3)])
 ct = series("ct", [(-30, -30, z) for z in heights], [np.zeros((60, 60), "<i2")] * len(heights))
-sequences = "StructureSetROISequence", "ROIContourSequence", "RTROIObservationsSequence"
-parts = {keyword: [] for keyword in sequences}
-for number, (name, x) in enumerate(places.items(), 1):
-    made = structures("rs/rs.dcm", ct, [np.c_[square + [x, 0], np.full(4, z)] for z in heights[2:5]])
-    for keyword in sequences:
-        (part,) = made[keyword].value
-        part["ROINumber" if "ROINumber" in part else "ReferencedROINumber"].value = number
-        parts[keyword].append(part)
-    parts["StructureSetROISequence"][-1].ROIName = name
-    parts["RTROIObservationsSequence"][-1].ObservationNumber = number
-for keyword in sequences:
-    setattr(made, keyword, parts[keyword])
-save(made, "rs/rs.dcm")
+squares = {name: [np.c_[square + [x, 0], np.full(4, z)] for z in heights[2:5]] for name, x in places.items()}
+regions("rs/rs.dcm", ct, squares)
 
 
 def centre(voxels):

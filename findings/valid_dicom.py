@@ -7,7 +7,7 @@ dciodvfy of dicom3tools 20260927 has no error in them.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -215,6 +215,13 @@ def enhanced(  # noqa: PLR0913
 
 def structures(path: Path | str, images: Sequence[Dataset], contours: Sequence[np.ndarray]) -> Dataset:
     """Write a structure set of one region, `a`; each contour is `[points, 3]` and lies in one slice."""
+    return regions(path, images, {"a": contours})
+
+
+def regions(
+    path: Path | str, images: Sequence[Dataset], outlines: Mapping[str, Sequence[np.ndarray]]
+) -> Dataset:
+    """Write a structure set of several regions, numbered from 1 on, and their contours as in `structures`."""
     first = images[0]
     made = instance(RTStructureSetStorage, "RTSTRUCT", first.StudyInstanceUID, first.FrameOfReferenceUID)
     made.StructureSetLabel, made.StructureSetDate, made.StructureSetTime = "S", "20200102", "101112"
@@ -228,20 +235,22 @@ def structures(path: Path | str, images: Sequence[Dataset], contours: Sequence[n
     orientation = np.array(first.ImageOrientationPatient, float)
     normal = np.cross(orientation[:3], orientation[3:])
     heights = [float(np.array(image.ImagePositionPatient, float) @ normal) for image in images]
-    drawn = []
-    for contour in contours:
-        nearest = int(np.argmin(np.abs(np.array(heights) - contour[0] @ normal)))
-        one = item(ContourGeometricType="CLOSED_PLANAR", NumberOfContourPoints=len(contour))
-        one.ContourImageSequence, one.ContourData = [to_images[nearest]], numbers(contour.ravel())
-        drawn.append(one)
-    region = item(ROINumber=1, ROIName="a", ROIGenerationAlgorithm="MANUAL")
-    region.ReferencedFrameOfReferenceUID = first.FrameOfReferenceUID
-    made.StructureSetROISequence = [region]
-    drawing = item(ReferencedROINumber=1, ROIDisplayColor=[255, 0, 0], ContourSequence=drawn)
-    made.ROIContourSequence = [drawing]
-    observation = item(ObservationNumber=1, ReferencedROINumber=1)
-    observation.RTROIInterpretedType, observation.ROIInterpreter = "ORGAN", ""
-    made.RTROIObservationsSequence = [observation]
+    made.StructureSetROISequence, made.ROIContourSequence, made.RTROIObservationsSequence = [], [], []
+    for number, (name, contours) in enumerate(outlines.items(), 1):
+        drawn = []
+        for contour in contours:
+            nearest = int(np.argmin(np.abs(np.array(heights) - contour[0] @ normal)))
+            one = item(ContourGeometricType="CLOSED_PLANAR", NumberOfContourPoints=len(contour))
+            one.ContourImageSequence, one.ContourData = [to_images[nearest]], numbers(contour.ravel())
+            drawn.append(one)
+        region = item(ROINumber=number, ROIName=name, ROIGenerationAlgorithm="MANUAL")
+        region.ReferencedFrameOfReferenceUID = first.FrameOfReferenceUID
+        made.StructureSetROISequence.append(region)
+        drawing = item(ReferencedROINumber=number, ROIDisplayColor=[255, 0, 0], ContourSequence=drawn)
+        made.ROIContourSequence.append(drawing)
+        observation = item(ObservationNumber=number, ReferencedROINumber=number)
+        observation.RTROIInterpretedType, observation.ROIInterpreter = "ORGAN", ""
+        made.RTROIObservationsSequence.append(observation)
     save(made, path)
     return made
 

@@ -127,8 +127,7 @@ def finish_map(
                 (values - lower) / step - 1, deviation[inside] / step, known, within
             )
             deviation[~inside] = 0.0
-        if axial is not made:
-            deviation[inside] += apart * np.abs(seen.in_units(kept[inside], to, scale) - values)
+        deviation[inside] += apart * np.abs(seen.in_units(kept[inside], to, scale) - values)
     uncertainty = Uncertainty(
         samples=samples,
         seed=seed,
