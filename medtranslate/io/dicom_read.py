@@ -46,7 +46,7 @@ def read(
         GeometryRefused: a slice is missing, or two lie at one place.
         Unreadable: damaged, truncated, too large, or compressed in a way that no decoder is there for.
     """
-    headers, stack = read_headers(path, series, select)
+    headers, stack, notes = read_headers(path, series, select)
     first, checked = headers[0], check_values(headers)
     modality = MODALITIES[first.Modality]
     values = np.empty((len(headers), int(first.Rows), int(first.Columns)), np.float32)
@@ -68,7 +68,7 @@ def read(
         no_source=why_no_source(headers) or None,
         slices=stack.slices,
         synthetic=first.get("SyntheticData") == "YES" and "DERIVED" in (first.get("ImageType") or ()),
-        warnings=(*_notes(headers, stack), *checked.notes, *_blank(values, padded, modality)),
+        warnings=(*notes, *_notes(headers, stack), *checked.notes, *_blank(values, padded, modality)),
     )
     return Volume(values.T, stack.affine, meta)
 

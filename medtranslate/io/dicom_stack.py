@@ -9,15 +9,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from pydicom.dataset import FileDataset
 from pydicom.tag import Tag
 
 from medtranslate.errors import GeometryRefused, InputRefused, SeriesRefused
-from medtranslate.geometry import COSINE, Floats, Stack, slice_normal, stack_slices
+from medtranslate.geometry import COSINE, Floats, Stack, stack_slices
 from medtranslate.io import dicom_acquisitions
 from medtranslate.io.bounds import check_size
+from medtranslate.io.dicom_beside import normal_of, without_others
 from medtranslate.io.dicom_files import raw_of, refusing_damage, without_comment
 from medtranslate.io.dicom_folders import check_numbers, require_one_series
 from medtranslate.io.dicom_identity import difference, persons_of
@@ -43,10 +45,18 @@ _MOST_PARTS = 24
 """Most parts of a series that a message lists; a series with more is a film or a diffusion series."""
 
 
+class Ordered(NamedTuple):
+    """Headers of slices along their normal, their geometry, and what the user has to know of them."""
+
+    planes: list[FileDataset]
+    stack: Stack
+    notes: list[str]
+
+
 @without_comment()
 def read_headers(
     path: Path, series: str | None = None, select: str | None = None, tags: Sequence[str] = ()
-) -> tuple[list[FileDataset], Stack]:
+) -> Ordered:
     """Headers of the slices of one clean series along their normal, with `tags` beside what reading needs.
 
     A frame of an enhanced image has a header of its own, as if it were a file (`planes_of`).
@@ -67,17 +77,17 @@ def read_headers(
     return order_planes(_choose(found.series, path, series), select)
 
 
-def read_again(meta: Meta, tags: Sequence[str] = ()) -> tuple[list[FileDataset], Stack]:
+def read_again(meta: Meta, tags: Sequence[str] = ()) -> Ordered:
     """Read the headers of a volume's series again; raises as `read_headers`."""
     assert meta.path is not None
     return read_headers(meta.path, meta.series, meta.select, tags)
 
 
 @without_comment()
-def order_planes(
-    headers: Sequence[FileDataset], select: str | None = None
-) -> tuple[list[FileDataset], Stack]:
+def order_planes(headers: Sequence[FileDataset], select: str | None = None) -> Ordered:
     """Order the planes of a series' images along their normal, if they are one clean stack.
+
+    An image or two of other planes, which show where many slices lie, are left out.
 
     Args:
         select: one of several acquisitions in the series (`dicom_acquisitions.select`).
@@ -93,16 +103,17 @@ def order_planes(
         with refusing_damage(name_of(planes[0])):
             kept = dicom_acquisitions.select(planes, select, name_of(planes[0]))
         planes = [planes[index] for index in kept]
+    _check_identity(planes)
+    planes, notes = without_others(planes)
     for plane in planes:
         with refusing_damage(name_of(plane)):
             check_plane(plane)
-    _check_identity(planes)
     _check_acquisitions(planes)
     require_one_series(planes)
     stack = _stack(planes)
     planes = [planes[index] for index in stack.order]
     check_numbers(planes)
-    return planes, stack
+    return Ordered(planes, stack, notes)
 
 
 @without_comment()
@@ -112,7 +123,7 @@ def list_parts(headers: Sequence[FileDataset]) -> list[str]:
     Raises:
         InputRefused: its planes cannot be placed.
     """
-    parts = list(_parts(_planes(headers)))
+    parts = list(_parts(without_others(_planes(headers))[0]))
     return parts if 1 < len(parts) <= _MOST_PARTS else []
 
 
@@ -185,8 +196,7 @@ def _tell_apart(planes: Sequence[FileDataset]) -> dict[str, list[str]]:
 
 def _heights(planes: Sequence[FileDataset]) -> Floats:
     """Places of planes along the normal of the first, in mm."""
-    normal = slice_normal(numbers_of(planes[0], "ImageOrientationPatient", 6), name_of(planes[0]))
-    return np.array([numbers_of(plane, "ImagePositionPatient", 3) for plane in planes]) @ normal
+    return np.array([numbers_of(plane, "ImagePositionPatient", 3) for plane in planes]) @ normal_of(planes[0])
 
 
 def _stack(planes: Sequence[FileDataset]) -> Stack:

@@ -28,6 +28,8 @@ CT_UNITS = {
     "PCT": "per cent",
 }
 """RescaleType that is no HU (PS3.3 C.11.1.1.2). US, unspecified, is none of them."""
+_HU = ("hounsfield", "houndsfield")
+"""How RescaleType begins, in any case, that spells HU out; the second is GE's."""
 CT_MAPS = {
     "EFF_ATOMIC_NUM": "effective atomic number",
     "ELECTRON_DENSITY": "electron density",
@@ -102,7 +104,7 @@ def check_values(planes: Sequence[FileDataset]) -> Checked:
     for plane in planes:
         with refusing_damage(name_of(plane)):
             values.append(Values(*_scale(plane), _padding(plane)))
-            units[text_of(plane, "RescaleType").strip() or "HU"] = None
+            units[_unit_of(plane)] = None
             maps |= dict.fromkeys(_maps(plane))
     first, notes = planes[0], []
     measures = next(iter(maps), None)
@@ -147,6 +149,12 @@ def is_padding(
     if stored is not pixels:
         found |= (stored >= low) & (stored <= high)
     return found
+
+
+def _unit_of(plane: FileDataset) -> str:
+    """Read RescaleType; HU where it is missing or spelt out."""
+    unit = text_of(plane, "RescaleType").strip()
+    return "HU" if unit.casefold().startswith(_HU) else unit or "HU"
 
 
 def _scale(plane: FileDataset) -> tuple[float, float]:

@@ -122,7 +122,7 @@ def write_deidentified(like: Volume, path: Path) -> None:
     Raises:
         InputRefused: a file is gone or damaged.
     """
-    headers, _ = read_again(like.meta)
+    headers = read_again(like.meta).planes
     for index, (file, frames) in enumerate(Counter(map(file_of, headers)).items(), start=1):
         with refusing_damage(file):
             image = read_dicom(file, None, pixels=True, limit=MAX_BYTES)
@@ -141,7 +141,7 @@ def sources_of(like: Volume, *, deidentify: bool) -> tuple[Sequence[Dataset], St
     Raises:
         InputRefused: a file is gone or changed, or an identifier is no UID.
     """
-    headers, stack = read_again(like.meta, SOURCE_TAGS)
+    headers, stack, _ = read_again(like.meta, SOURCE_TAGS)
     check_uids(headers)
     with_bytes(headers[0])
     return [deidentified(header) for header in headers] if deidentify else headers, stack

@@ -100,16 +100,16 @@ def _acquisition(item: Item, headers: Sequence[FileDataset]) -> Item:
         text = "".join(c for c in text_of(first, "SeriesDescription") if c.isprintable())
         modality = text_of(first, "Modality").lower() or None
         item = replace(item, modality=modality, description=text[:_DESCRIPTION])
-        planes, stack = order_planes(headers, item.select or None)
+        planes, stack, notes = order_planes(headers, item.select or None)
         item = replace(
             item,
             count=len(planes),
-            size=(int(first.Columns), int(first.Rows), len(planes)),
+            size=(int(planes[0].Columns), int(planes[0].Rows), len(planes)),
             spacing_mm=_three(spacing(stack.affine)),
             geometry="regular" if stack.slices is None else str(stack.slices),
         )
         checked = check_values(planes)
-        return replace(item, coding=" and ".join(checked.codings), warnings=tuple(checked.notes))
+        return replace(item, coding=" and ".join(checked.codings), warnings=(*notes, *checked.notes))
     except InputRefused as refusal:
         return replace(item, refused=str(refusal))
 

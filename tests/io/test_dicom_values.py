@@ -445,3 +445,9 @@ def test_direction_cosines_that_are_further_off_are_refused(series: Path) -> Non
     change(series, ImageOrientationPatient=[0.9, 0.5, 0, -0.5, 0.9, 0])
     with pytest.raises(InputRefused, match="is not two orthogonal unit vectors"):
         agree(series)
+
+
+@pytest.mark.parametrize("unit", ["Houndsfield Unit", "HOUNSFIELD", "Hounsfield Units "])
+def test_a_unit_that_is_spelt_out_is_hu(series: Path, unit: str) -> None:
+    change(series, RescaleType=unit)
+    assert agree(series).meta.warnings == ()
