@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -34,11 +34,19 @@ volumes. If each is left out in turn, it names 56 of 63 T1 and 40 of 41 FLAIR ri
 _SURE = 0.8
 """Likelihood from which a contrast is named alone."""
 
+_FLUID_OF_T2 = 1.4
+"""Least brightness of fluid over brain, as a model sees them, in T2. Of 227 pictures of a published training
+set, judged by eye, 51 of 53 T2 have more, and 5 of 174 others."""
+
 _FLUID_OF_PD = 0.55, 1.25
 """Least and greatest brightness of fluid over brain in PD; T2 has more, and T1 and FLAIR have less.
 
 Between the 0.34 of T1, the 0.77 of PD and the 2.1 of T2 (`phantom.nominal_brightness`).
 """
+
+_RIM_OF_PD, _DARK_OF_PD = 1.0, 0.5
+"""Least brightness of the brain's rim over its middle, and of the darkest fluid over brain, in PD: of those
+pictures 94 % of the T1 have a darker rim, and all FLAIR darker fluid."""
 
 _T1: tuple[Contrast, ...] = ("t1", "t1c")
 
@@ -73,8 +81,12 @@ def name_contrast(brightness: Floats, ratios: Ratios | None) -> SeenContrast:
     if ratios is None:
         second: dict[Contrast, Contrast] = {"t1": "flair", "t1c": "flair", "flair": t1}
         return SeenContrast(nearest=nearest, second=second.get(nearest), brightness=named)
-    if nearest in ("t2", "pd") and ratios.fluid > _FLUID_OF_PD[0]:
-        return SeenContrast(nearest="pd" if ratios.fluid < _FLUID_OF_PD[1] else "t2", brightness=named)
+    near, (least, most) = nearest in ("t2", "pd"), _FLUID_OF_PD
+    if _fluid_over_brain(named) >= _FLUID_OF_T2 or (near and ratios.fluid >= most):
+        return SeenContrast(nearest="t2", brightness=named)
+    near |= ratios.rim > _RIM_OF_PD and ratios.dark_fluid > _DARK_OF_PD
+    if near and least < ratios.fluid < most:
+        return SeenContrast(nearest="pd", brightness=named)
     odds = _OF_RIM * np.log(max(ratios.rim, 1e-3)) + _OF_FLUID * min(ratios.dark_fluid, 1.2) + _SHIFT
     flair = float(1 / (1 + np.exp(-odds)))
     order: tuple[Contrast, Contrast] = ("flair", t1) if flair > 0.5 else (t1, "flair")
@@ -85,6 +97,12 @@ def name_contrast(brightness: Floats, ratios: Ratios | None) -> SeenContrast:
         likelihood=round(likelihood, 2),
         brightness=named,
     )
+
+
+def _fluid_over_brain(brightness: Mapping[str, float]) -> float:
+    """Divide the brightness of fluid by that of brain, where black is 0."""
+    share = {tissue: value + 1 for tissue, value in brightness.items()}
+    return 2 * share["csf"] / max(share["grey matter"] + share["white matter"], 1e-3)
 
 
 def open_model(settings: TranslateSettings | BatchSettings, device: torch.device | None = None) -> Model:

@@ -226,6 +226,22 @@ def test_a_contrast_is_named_by_the_voxels_of_the_tissues(seen, head, names):
     assert (again.nearest, again.second, again.likelihood) == (*names, found.likelihood)
 
 
+def test_a_t2_with_bright_fat_is_none_of_the_others():
+    """The T2 of a healthy head, whose tissues were nearest to those of FLAIR."""
+    mr, ct = disc(rim=0.30, core=0.25, fluid=0.62, fat=0.76)
+    seen = 2 * np.array([0.76, 0.08, 0.41, 0.62, 0.28, 0.20, 0.38], np.float32) - 1
+    assert nearest_contrast(seen) not in ("t2", "pd")
+    assert name_contrast(seen, measure_ratios(mr, ct)).words == "T2"
+
+
+def test_a_pd_that_looks_like_flair_has_no_dark_fluid():
+    brightness = nominal_brightness("flair")
+    mr, ct = disc(rim=0.55, core=0.53, fluid=0.48)
+    assert name_contrast(brightness, measure_ratios(mr, ct)).words == "PD"
+    mr, ct = disc(rim=0.55, core=0.53, fluid=0.10)
+    assert name_contrast(brightness, measure_ratios(mr, ct)).words == "FLAIR"
+
+
 def test_t1_and_flair_stay_undecided_where_the_ct_shows_no_fluid():
     mr, ct = disc(rim=0.35, core=0.42, fluid=0.15)
     ct[(ct > 0) & (ct < 10)] = 28.0
