@@ -97,7 +97,9 @@ def slice_measures(
         found["bone aligned"] = dice(moved >= BONE, truth >= BONE)
         found["mae aligned"] = mae(moved, truth, mask)
         if areas.shows_fluid:
-            found["fluid dice"] = dice(fluid_in(made, areas.inside, areas.pixel_mm), areas.fluid)
+            ours = fluid_in(made, areas.inside, areas.pixel_mm)
+            found["fluid dice"] = dice(ours, areas.fluid)
+            found["shared fluid"] = fluid_apart(made, truth, ours & areas.fluid, areas.pixel_mm)
     return {name: float(value) for name, value in found.items() if value is not None}
 
 
@@ -105,6 +107,14 @@ def fluid_less_brain(values: Values, areas: Areas) -> float:
     """Subtract the mean of brain from that of fluid in the smoothed picture."""
     values = blurred(values, SMOOTH / areas.pixel_mm)
     return float(values[areas.fluid].mean() - values[areas.brain].mean())
+
+
+def fluid_apart(made: Values, truth: Values, shared: Voxels, pixel_mm: float) -> float | None:
+    """Subtract true fluid from made fluid where both are fluid, in smoothed pictures; None for too little."""
+    if float(shared.sum()) * pixel_mm**2 < LEAST_FLUID:
+        return None
+    sigma = SMOOTH / pixel_mm
+    return float((blurred(made, sigma) - blurred(truth, sigma))[shared].mean())
 
 
 def dice(ours: Voxels, theirs: Voxels) -> float | None:

@@ -32,6 +32,7 @@ bone              Dice of 235 and more, from 55 to 105 HU on by the case's windo
 aligned           MAE and bone after the shift and scale that fit bone best; MR is moved as its CT has to be
 fluid, truth      fluid less brain, in grey values; the areas are those of the true CT
 fluid Dice        overlap of dark parts inside the skull
+shared fluid      made less true fluid where both are fluid: how wrong it is, wherever it lies
 gradient          correlation of gradients
 held              share of errors within the error limit, of a model that estimates and calibrates one
 SWD               sliced Wasserstein distance of 7 x 7 patches, in thousandths of [-1, 1]
@@ -72,6 +73,7 @@ COLUMNS = (
     "fluid",
     "true fluid",
     "fluid dice",
+    "shared fluid",
     "gradient",
     "swd",
     "held",

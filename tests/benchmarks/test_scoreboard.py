@@ -27,6 +27,7 @@ from benchmarks.quality.pair_measures import (
     fitting_move,
     fluid_less_brain,
     gradient_correlation,
+    shifted,
     slice_measures,
 )
 from benchmarks.quality.pair_sets import PAIR_SETS, WINDOWS, PairSet, Whose
@@ -115,6 +116,20 @@ def test_fluid_has_the_sign_of_the_picture_and_not_of_the_truth() -> None:
     right, wrong = (slice_measures(made, truth, mask, areas, ct=True) for made in (truth, head(fluid=160)))
     assert (right["fluid dice"], wrong["fluid dice"]) == (1, 0)
     assert right["true fluid"] == wrong["true fluid"]
+    assert right["shared fluid"] == 0
+    assert "shared fluid" not in wrong
+
+
+def test_fluid_that_lies_elsewhere_is_compared_where_both_have_it() -> None:
+    truth = head()
+    areas, mask = areas_of(truth), np.ones_like(truth, bool)
+    elsewhere, paler = (
+        slice_measures(made, truth, mask, areas, ct=True)
+        for made in (shifted(truth, 6), head(fluid=VENTRICLE + 12))
+    )
+    assert elsewhere["fluid"] > elsewhere["true fluid"] + 5
+    assert elsewhere["shared fluid"] == pytest.approx(0, abs=5)
+    assert paler["shared fluid"] == pytest.approx(12, abs=3)
 
 
 @pytest.mark.parametrize(
@@ -215,9 +230,9 @@ def test_rows_of_made_pairs(
     own, bent = (rows["atlas, choosing", "ct", f"{small_model}{of}", "16"] for of in ("", ", mean of bent"))
     assert own["mae"] != bent["mae"]
     assert ("atlas, choosing", "mr", f"{small_model}, mean of bent", "16") not in rows
-    shifted = rows["atlas, choosing", "ct", "shifted", "all"]
-    assert float(shifted["bone"]) > 0.5 > float(rows["atlas, choosing", "ct", "copied", "all"]["bone"])
-    assert float(shifted["fluid"]) < 0 < float(rows["atlas, choosing", "ct", "copied", "all"]["fluid"])
+    apart = rows["atlas, choosing", "ct", "shifted", "all"]
+    assert float(apart["bone"]) > 0.5 > float(rows["atlas, choosing", "ct", "copied", "all"]["bone"])
+    assert float(apart["fluid"]) < 0 < float(rows["atlas, choosing", "ct", "copied", "all"]["fluid"])
     assert ("T1, choosing", "mr", "mean of contrast", "71") not in rows  # there is no other patient
     with Image.open(sheet) as picture:
         assert picture.size == (3 * 3 * 96, 8 * (96 + 14))
@@ -382,9 +397,9 @@ def test_a_whole_head_is_measured_with_its_planes(balls: list[Head], model: Mode
     assert planes_of(grey, head.of("mr").spacing).shape == (96, 3 * 96)
     truth, rungs = climb(head, "ct", {"small": model}, every=8)
     assert len(truth) == 4
-    shifted, made = (rungs[name].means() for name in ("shifted", "small"))
-    assert shifted["bone"] > 0.5 > made["bone"]
-    assert shifted["mae"] < made["mae"]
+    apart, made = (rungs[name].means() for name in ("shifted", "small"))
+    assert apart["bone"] > 0.5 > made["bone"]
+    assert apart["mae"] < made["mae"]
 
 
 def test_another_picture_is_of_the_patient_or_of_the_site_and_never_the_same(tmp_path: Path) -> None:
