@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.tag import BaseTag, Tag
-from pydicom.uid import UID
+from pydicom.uid import UID, RawDataStorage
 
 from medtranslate.errors import GeometryRefused, InputRefused, SeriesRefused, Unreadable
 from medtranslate.io.bounds import check_size
@@ -108,8 +108,13 @@ def find_series(path: Path, tags: Sequence[str] = ()) -> Findings:
 
 
 def _image_header(file: File, tags: Sequence[str]) -> FileDataset | None:
-    """Read the header of an image; None for other DICOM files."""
+    """Read the header of an image; None for other DICOM files.
+
+    Raw data beside the images of a series may have Rows and Columns, too, and has no pixels.
+    """
     header = read_dicom(file, [*HEADER_TAGS, *tags])
+    if text_of(header, "SOPClassUID") == RawDataStorage:
+        return None
     if "Rows" in header and "Columns" in header:
         return header
     with refusing_damage(file):
@@ -177,11 +182,13 @@ def text_of(header: FileDataset, keyword: str) -> str:
 def check_image(header: FileDataset) -> None:
     """Refuse what is not an image of CT or MR planes, each with a place of its own."""
     name, modality = name_of(header), header.get("Modality")
-    colour = str(header.get("PhotometricInterpretation", "unknown"))
+    colour = str(header.get("PhotometricInterpretation"))
     frames = int(header.get("NumberOfFrames") or 1)
     check_size((frames, int(header.Rows), int(header.Columns)), name)
     if modality not in MODALITIES:
         raise SeriesRefused(f"{name}: Modality is {modality or 'missing'}; give a CT or MR series")
+    if not header.get("PhotometricInterpretation"):
+        raise SeriesRefused(f"{name}: lacks PhotometricInterpretation; export the series again")
     if header.get("SamplesPerPixel", 1) != 1 or not colour.startswith("MONOCHROME"):
         raise SeriesRefused(f"{name}: colour image ({colour}); give the grey series")
     if not header.get("SeriesInstanceUID"):

@@ -171,10 +171,11 @@ def _check_acquisitions(planes: Sequence[FileDataset]) -> None:
     if not (told := _tell_apart(planes)):
         return
     labels = next(iter(told.values()))
-    other = next(plane for plane, label in zip(planes, labels, strict=True) if label != labels[0])
+    other, count = next(label for label in labels if label != labels[0]), len(set(labels))
+    listed = " (`medtranslate info` lists them)" if count <= _MOST_PARTS else ""
     raise SeriesRefused(
-        f"{name_of(planes[0])} and {name_of(other)} are of {len(set(labels))} acquisitions in one series,"
-        f" which {dicom_acquisitions.describe(told, planes)} (`medtranslate info` lists them)"
+        f"{name_of(planes[0])} and {name_of(planes[labels.index(other)])} are of {count} acquisitions in one"
+        f" series, which {dicom_acquisitions.describe(told, planes)}{listed}"
     )
 
 

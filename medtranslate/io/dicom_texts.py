@@ -94,10 +94,15 @@ def take_over(header: Dataset, source: Dataset, keywords: Sequence[str]) -> None
 
 
 def copy(header: Dataset, source: Dataset, keyword: str) -> None:
-    """Copy an attribute, by its bytes where the source has them."""
+    """Copy an attribute, by its bytes where the source has them.
+
+    Devices pad texts with NUL, which only UIDs may have; what archives file by stays as it is.
+    """
     element = element_of(source, keyword)
     if isinstance(element, RawDataElement):
         value = element.value or b""
+        if keyword not in FILED_BY and dictionary_VR(keyword) != "UI":
+            value = value.rstrip(b"\0")
         padded = value + b" " * (len(value) % 2)
         element = RawDataElement(Tag(keyword), dictionary_VR(keyword), len(padded), padded, 0, False, True)
     if element is not None:

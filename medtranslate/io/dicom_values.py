@@ -45,7 +45,8 @@ MR_MAPS = {
     **dict.fromkeys(("I", "IMAGINARY"), "imaginary part"),
     "VELOCITY": "velocity",
     **dict.fromkeys(("ADC", "EADC", "FA", "TENSOR"), "diffusion map"),
-    **dict.fromkeys(("CBF", "CBV", "MTT", "TTP", "TMAX", "RELCBF", "RELCBV", "RELMTT"), "perfusion map"),
+    **dict.fromkeys(("CBF", "CBV", "MTT", "TTP", "TMAX"), "perfusion map"),
+    **dict.fromkeys(("RELCBF", "RELCBV", "RELMTT", "RCBF", "RCBV", "RMTT"), "perfusion map"),
     **dict.fromkeys(("MODULUS SUBTRACT", "SUBTRACTION", "STD DEVIATION"), "computed contrast"),
 }
 """ImageType from value 3 on (PS3.3 C.8.3.1.1.1 and C.8.13.3.1.1, makers' names), blanks for underscores;

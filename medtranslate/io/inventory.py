@@ -20,7 +20,7 @@ from pydicom.dataset import FileDataset
 from medtranslate.errors import InputRefused, Unreadable
 from medtranslate.geometry import Floats, spacing
 from medtranslate.io import FORMATS, detect_format, is_preview
-from medtranslate.io.dicom_files import File
+from medtranslate.io.dicom_files import File, is_archive
 from medtranslate.io.dicom_series import find_series, text_of
 from medtranslate.io.dicom_stack import list_parts, order_planes
 from medtranslate.io.dicom_values import check_values
@@ -118,6 +118,10 @@ def _others(path: Path, files: Iterable[File], volume: int | None) -> Iterator[I
     """Volumes one by one, pictures folder by folder; what neither is nor is named like one is passed over."""
     pictures: dict[Path, list[Path]] = defaultdict(list)
     for file in (file for file in files if isinstance(file, Path)):
+        if is_archive(file):
+            refused = f"{file}: an archive inside a folder is not looked into; name it by itself"
+            yield Item(name=_name_in(path, file), format="archive", refused=refused)
+            continue
         try:
             format = detect_format(file)
         except Unreadable as refusal:

@@ -254,6 +254,12 @@ def test_of_many_acquisitions_some_are_named_and_none_is_mixed_up(
         read_volume(tmp_path, select="acquisition=7")
     assert np.array_equal(slices_of(read_volume(tmp_path, select="acquisition=12345678")), pixels[8])
     assert len(list_items(tmp_path)) == 9
+    for number in range(9, 25):
+        put_slices(tmp_path, HEIGHTS, AcquisitionNumber=12345670 + number)
+    with pytest.raises(SeriesRefused, match=r"of 25 .*acquisition=12345672$"):  # `info` does not list so many
+        read_volume(tmp_path)
+    (item,) = list_items(tmp_path)
+    assert "of 25 acquisitions" in item.refused
 
 
 def test_a_selection_of_what_is_no_dicom_is_refused(

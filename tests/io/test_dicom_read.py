@@ -16,7 +16,14 @@ from nibabel.orientations import io_orientation, ornt_transform
 from numpy.typing import NDArray
 from pydicom import Dataset, dcmread, dcmwrite
 from pydicom.sequence import Sequence
-from pydicom.uid import ExplicitVRBigEndian, JPEG2000Lossless, JPEGLSLossless, RLELossless, generate_uid
+from pydicom.uid import (
+    ExplicitVRBigEndian,
+    JPEG2000Lossless,
+    JPEGLSLossless,
+    RawDataStorage,
+    RLELossless,
+    generate_uid,
+)
 
 from medtranslate.errors import GeometryRefused, InputRefused, SeriesRefused, Unreadable
 from medtranslate.geometry import swap_lps_ras
@@ -172,6 +179,7 @@ BAD_SLICES = {
     "a localizer": ({"ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]}, "localizer"),
     "a mosaic": ({"ImageType": ["ORIGINAL", "PRIMARY", "M", "MOSAIC"]}, "mosaic"),
     "colour": ({"SamplesPerPixel": 3, "PhotometricInterpretation": "RGB"}, "colour image"),
+    "no interpretation": ({"PhotometricInterpretation": None}, "lacks PhotometricInterpretation"),
     "several frames": ({"NumberOfFrames": 2}, r"2 frames without a position each"),
     "a modality LUT": ({"ModalityLUTSequence": Sequence([Dataset()])}, "non-linear modality LUT"),
     "a slope of zero": ({"RescaleSlope": 0}, "RescaleSlope is 0"),
@@ -230,6 +238,16 @@ def test_what_is_no_image_is_passed_over(series: Path) -> None:
     shutil.copy(PYDICOM_FILES / "reportsi.dcm", series)
     (series / "notes.txt").write_text("hello")
     (series / ".IM0001.dcm").write_bytes(b"half a copy")
+    assert np.array_equal(read_volume(series).values, expected.values)
+
+
+def test_raw_data_beside_the_images_of_a_series_is_no_image(series: Path) -> None:
+    """A Philips scanner exports it with Rows, Columns and the UID of the series, and without pixels."""
+    expected = read_volume(series)
+    raw = dcmread(series / "IM0001.dcm")
+    raw.SOPClassUID = raw.file_meta.MediaStorageSOPClassUID = RawDataStorage
+    del raw.PixelData, raw.PhotometricInterpretation
+    raw.save_as(series / "raw.dcm")
     assert np.array_equal(read_volume(series).values, expected.values)
 
 

@@ -305,6 +305,7 @@ MR_MAPS = {
     "ImageType says VELOCITY MAP": {"ImageType": ["ORIGINAL", "PRIMARY", "VELOCITY MAP", "P", "PCA"]},
     "ImageType says ADC": {"ImageType": ["DERIVED", "PRIMARY", "DIFFUSION", "ADC", "ND"]},
     "ImageType says FA": {"ImageType": ["DERIVED", "PRIMARY", "DIFFUSION", "FA", "ND"]},
+    "ImageType says RCBF": {"ImageType": ["DERIVED", "PRIMARY", "ASL", "RCBF"]},
     "ImageType says T2 STAR MAP": {"ImageType": ["DERIVED", "PRIMARY", "T2_STAR MAP"]},
     "ComplexImageComponent says IMAGINARY": {"ComplexImageComponent": "IMAGINARY"},
 }

@@ -109,6 +109,16 @@ def save_nifti(kind: Any, path: Path, unit: str = "mm", shape: tuple[int, ...] =
     image.to_filename(path)
 
 
+def test_an_archive_beside_images_is_no_damaged_picture(series: Path) -> None:
+    with zipfile.ZipFile(series / "export.zip", "w") as archive:
+        archive.write(series / "IM0001.dcm", "IM0001.dcm")
+    images, item = list_items(series)
+    assert images.refused == ""
+    assert (item.name, item.format) == ("export.zip", "archive")
+    assert "name it by itself" in item.refused
+    assert read_volume(series).shape[2] == 5
+
+
 def test_volumes_are_listed_as_their_readers_read_them(
     tmp_path: Path, make_volume: Callable[..., Volume]
 ) -> None:
