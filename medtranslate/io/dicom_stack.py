@@ -20,6 +20,7 @@ from medtranslate.geometry import COSINE, Floats, Stack, stack_slices
 from medtranslate.io import dicom_acquisitions
 from medtranslate.io.bounds import check_size
 from medtranslate.io.dicom_beside import normal_of, without_others
+from medtranslate.io.dicom_copies import without_copies
 from medtranslate.io.dicom_files import raw_of, refusing_damage, without_comment
 from medtranslate.io.dicom_folders import check_numbers, require_one_series
 from medtranslate.io.dicom_identity import difference, persons_of
@@ -87,7 +88,8 @@ def read_again(meta: Meta, tags: Sequence[str] = ()) -> Ordered:
 def order_planes(headers: Sequence[FileDataset], select: str | None = None) -> Ordered:
     """Order the planes of a series' images along their normal, if they are one clean stack.
 
-    An image or two of other planes, which show where many slices lie, are left out.
+    Copies of an image are left out, and so are an image or two of other planes, which show where many slices
+    lie.
 
     Args:
         select: one of several acquisitions in the series (`dicom_acquisitions.select`).
@@ -104,6 +106,7 @@ def order_planes(headers: Sequence[FileDataset], select: str | None = None) -> O
             kept = dicom_acquisitions.select(planes, select, name_of(planes[0]))
         planes = [planes[index] for index in kept]
     _check_identity(planes)
+    planes, copies = without_copies(planes)
     planes, notes = without_others(planes)
     for plane in planes:
         with refusing_damage(name_of(plane)):
@@ -113,7 +116,7 @@ def order_planes(headers: Sequence[FileDataset], select: str | None = None) -> O
     stack = _stack(planes)
     planes = [planes[index] for index in stack.order]
     check_numbers(planes)
-    return Ordered(planes, stack, notes)
+    return Ordered(planes, stack, [*copies, *notes])
 
 
 @without_comment()
