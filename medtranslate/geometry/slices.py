@@ -184,9 +184,14 @@ def _check_gaps(heights: Floats, thick: Floats, names: Sequence[str]) -> None:
     gaps = np.diff(heights)
     closest = int(gaps.argmin())
     if gaps[closest] < POSITION_MM:
+        more = int((gaps < POSITION_MM).sum()) - 1
+        mixed = (
+            f", and so do {more} other pairs: they differ in what no header tells apart, such as time or"
+            " direction; export one of each"
+        )
         raise GeometryRefused(
             f"{names[closest]} and {names[closest + 1]} lie at the same position"
-            f" ({gaps[closest]:.4f} mm apart); keep one of them"
+            f" ({gaps[closest]:.4f} mm apart){mixed if more else '; keep one of them'}"
         )
     # If two stacks alternate, half of the gaps are small and the rest large.
     usual = float(np.quantile(gaps, 0.9, method="lower"))

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.tag import BaseTag, Tag
-from pydicom.uid import UID, RawDataStorage
+from pydicom.uid import UID, RawDataStorage, SecondaryCaptureImageStorage
 
 from medtranslate.errors import GeometryRefused, InputRefused, SeriesRefused, Unreadable
 from medtranslate.io.bounds import check_size
@@ -202,7 +202,9 @@ def check_plane(plane: FileDataset) -> None:
     name, kind = name_of(plane), np.atleast_1d(plane.get("ImageType", [])).tolist()
     if "LOCALIZER" in kind:
         raise SeriesRefused(f"{name}: localizer, not part of a volume; take it out of the folder")
-    if "MOSAIC" in kind:
+    if text_of(plane, "SOPClassUID") == SecondaryCaptureImageStorage:
+        raise SeriesRefused(f"{name}: screen capture, not part of a volume; take it out of the folder")
+    if {"MOSAIC", "VFRAME"} & {*kind}:  # as Siemens and as United Imaging say it
         raise SeriesRefused(f"{name}: mosaic of several slices; export single slices")
     if plane.get("ModalityLUTSequence"):
         raise SeriesRefused(f"{name}: non-linear modality LUT: not supported; export a linear rescale")

@@ -22,6 +22,7 @@ from pydicom.uid import (
     JPEGLSLossless,
     RawDataStorage,
     RLELossless,
+    SecondaryCaptureImageStorage,
     generate_uid,
 )
 
@@ -178,6 +179,11 @@ BAD_SLICES = {
     "no instance UID": ({"SeriesInstanceUID": ""}, "holds 2 series|lacks SeriesInstanceUID"),
     "a localizer": ({"ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]}, "localizer"),
     "a mosaic": ({"ImageType": ["ORIGINAL", "PRIMARY", "M", "MOSAIC"]}, "mosaic"),
+    "another mosaic": ({"ImageType": ["ORIGINAL", "PRIMARY", "M", "VFRAME"]}, "mosaic"),
+    "a screen capture": (
+        {"SOPClassUID": SecondaryCaptureImageStorage, "PixelSpacing": None},
+        "screen capture",
+    ),
     "colour": ({"SamplesPerPixel": 3, "PhotometricInterpretation": "RGB"}, "colour image"),
     "no interpretation": ({"PhotometricInterpretation": None}, "lacks PhotometricInterpretation"),
     "several frames": ({"NumberOfFrames": 2}, r"2 frames without a position each"),
