@@ -84,8 +84,8 @@ for name, planes, along_y, along_z, middle in (
     dose = instance(RTDoseStorage, "RTDOSE", images[0].StudyInstanceUID, images[0].FrameOfReferenceUID)
     del dose.BodyPartExamined
     dose.PatientPosition = "HFS"
-    gray = middle + along_z * planes[:, None, None] + np.clip(along_y * places, -30, 30)[None, :, None]
-    fill(dose, (100 * np.broadcast_to(gray, (len(planes), len(places), len(places)))).round().astype("<u2"))
+    level = middle + along_z * planes[:, None, None] + np.clip(along_y * places, -30, 30)[None, :, None]
+    fill(dose, (100 * np.broadcast_to(level, (len(planes), len(places), len(places)))).round().astype("<u2"))
     dose.NumberOfFrames, dose.FrameIncrementPointer = len(planes), 0x3004000C
     dose.GridFrameOffsetVector, dose.PixelSpacing, dose.SliceThickness = numbers(planes - planes[0]), ["3", "3"], ""
     dose.ImageOrientationPatient, dose.ImagePositionPatient = numbers(AXIAL), numbers([-60, -60, planes[0]])
@@ -96,7 +96,7 @@ for name, planes, along_y, along_z, middle in (
     read = readDicomDose("rd.dcm")
     (fresh,) = readDicomStruct("rs.dcm").contours
     inside = np.hypot(places[:, None], places) <= 12
-    true = np.broadcast_to(gray, (len(planes), len(places), len(places)))[abs(planes) < 16][:, inside].mean()
+    true = np.broadcast_to(level, (len(planes), len(places), len(places)))[abs(planes) < 16][:, inside].mean()
     doses[name] = [float(read.origin[2]), planes.min(), round(float(DVH(fresh, read).Dmean), 1), round(true, 1)]
     print("{}: lowest plane at {:g} mm, where it is at {:g}; mean {:g} Gy, where it is {:g}".format(name, *doses[name]))
 print("logged:", sorted(said))
