@@ -22,7 +22,7 @@ MOST, TIMES = 2, 5
 """Most images that are left out of a series, and least slices of one plane for each."""
 
 STEEP = 0.7
-"""Cosine between normals from which downward planes are others, 45 degrees."""
+"""Cosine between normals below which planes are others: that of 45 degrees."""
 
 _ORIENTATION = Tag("ImageOrientationPatient")
 

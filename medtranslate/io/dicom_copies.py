@@ -12,11 +12,12 @@ from medtranslate.errors import GeometryRefused
 from medtranslate.io.dicom_pixels import check_pixels, stored_values, used_bits
 from medtranslate.io.dicom_series import name_of, numbers_of, text_of
 
+_SCALE = ("RescaleSlope", "RescaleIntercept", "RescaleType")
 _PLACE = (("ImagePositionPatient", 3), ("ImageOrientationPatient", 6), ("PixelSpacing", 2))
 
 
 def without_copies(planes: Sequence[FileDataset]) -> tuple[list[FileDataset], list[str]]:
-    """Leave out files that hold an image of another file: the same UID, place and pixels.
+    """Leave out files that hold an image of another file: the same UID, place, pixels and scale of values.
 
     Pixels are decoded where a UID occurs twice, and nowhere else. Images that share a UID and differ stay,
     and are refused as two slices at one place, or of two acquisitions.
@@ -43,6 +44,8 @@ def without_copies(planes: Sequence[FileDataset]) -> tuple[list[FileDataset], li
 
 
 def _are_one(known: FileDataset, plane: FileDataset) -> bool:
+    if any(text_of(known, keyword) != text_of(plane, keyword) for keyword in _SCALE):
+        return False
     try:
         places = [[numbers_of(each, keyword, count) for keyword, count in _PLACE] for each in (known, plane)]
     except GeometryRefused:  # which is told when the planes are stacked

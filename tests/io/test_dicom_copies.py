@@ -60,7 +60,7 @@ def test_a_derived_series_has_one_image_for_a_slice_and_its_copy(
     assert len(list((tmp_path / "mr").glob("*.dcm"))) == 5
 
 
-@pytest.mark.parametrize("what", ["pixels", "place"])
+@pytest.mark.parametrize("what", ["pixels", "place", "scale"])
 def test_images_that_share_a_uid_and_differ_are_refused(
     series: Path, edit: Callable[..., None], what: str
 ) -> None:
@@ -68,6 +68,8 @@ def test_images_that_share_a_uid_and_differ_are_refused(
     image = dcmread(path)
     if what == "pixels":
         edit(path, PixelData=bytes(len(image.PixelData)))
+    elif what == "scale":
+        edit(path, RescaleIntercept=-1024)
     else:
         x, y, z = image.ImagePositionPatient
         edit(path, ImagePositionPatient=[x, y, float(z) + 0.05])
