@@ -21,6 +21,9 @@ from medtranslate.io.series_terms import plain_description
 from medtranslate.io.volume import Meta, Volume
 from medtranslate.modality import PADDING, Modality
 
+LEAST_PART = 0.25
+"""Least share of the images of a series that `--select` takes without a word: echoes and phases are few."""
+
 
 @without_comment()
 def read(
@@ -46,7 +49,9 @@ def read(
         GeometryRefused: a slice is missing, or two lie at one place.
         Unreadable: damaged, truncated, too large, or compressed in a way that no decoder is there for.
     """
-    headers, stack, notes = read_headers(path, series, select)
+    headers, stack, notes, images = read_headers(path, series, select)
+    if select and len(headers) < LEAST_PART * images:
+        notes = [f"--select {select} takes {len(headers)} of {images} images", *notes]
     first, checked = headers[0], check_values(headers)
     modality = MODALITIES[first.Modality]
     values = np.empty((len(headers), int(first.Rows), int(first.Columns)), np.float32)

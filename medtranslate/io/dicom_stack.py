@@ -47,11 +47,16 @@ _MOST_PARTS = 24
 
 
 class Ordered(NamedTuple):
-    """Headers of slices along their normal, their geometry, and what the user has to know of them."""
+    """Headers of slices along their normal, their geometry, and what the user has to know of them.
+
+    Attributes:
+        images: of the series that they were taken of.
+    """
 
     planes: list[FileDataset]
     stack: Stack
     notes: list[str]
+    images: int
 
 
 @without_comment()
@@ -101,6 +106,7 @@ def order_planes(headers: Sequence[FileDataset], select: str | None = None) -> O
         Unreadable: too large, or damaged.
     """
     planes = _planes(headers)
+    count = len(planes)
     if select is not None:
         with refusing_damage(name_of(planes[0])):
             kept = dicom_acquisitions.select(planes, select, name_of(planes[0]))
@@ -116,7 +122,7 @@ def order_planes(headers: Sequence[FileDataset], select: str | None = None) -> O
     stack = _stack(planes)
     planes = [planes[index] for index in stack.order]
     check_numbers(planes)
-    return Ordered(planes, stack, [*copies, *notes])
+    return Ordered(planes, stack, [*copies, *notes], count)
 
 
 @without_comment()

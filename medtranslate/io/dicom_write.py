@@ -141,7 +141,7 @@ def sources_of(like: Volume, *, deidentify: bool) -> tuple[Sequence[Dataset], St
     Raises:
         InputRefused: a file is gone or changed, or an identifier is no UID.
     """
-    headers, stack, _ = read_again(like.meta, SOURCE_TAGS)
+    headers, stack, *_ = read_again(like.meta, SOURCE_TAGS)
     check_uids(headers)
     with_bytes(headers[0])
     return [deidentified(header) for header in headers] if deidentify else headers, stack

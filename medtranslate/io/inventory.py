@@ -100,7 +100,7 @@ def _acquisition(item: Item, headers: Sequence[FileDataset]) -> Item:
         text = "".join(c for c in text_of(first, "SeriesDescription") if c.isprintable())
         modality = text_of(first, "Modality").lower() or None
         item = replace(item, modality=modality, description=text[:_DESCRIPTION])
-        planes, stack, notes = order_planes(headers, item.select or None)
+        planes, stack, notes, _ = order_planes(headers, item.select or None)
         item = replace(
             item,
             count=len(planes),

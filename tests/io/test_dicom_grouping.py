@@ -252,7 +252,9 @@ def test_of_many_acquisitions_some_are_named_and_none_is_mixed_up(
         read_volume(tmp_path)
     with pytest.raises(SeriesRefused, match=r"acquisition=12345675, 3 more$"):
         read_volume(tmp_path, select="acquisition=7")
-    assert np.array_equal(slices_of(read_volume(tmp_path, select="acquisition=12345678")), pixels[8])
+    found = read_volume(tmp_path, select="acquisition=12345678")
+    assert np.array_equal(slices_of(found), pixels[8])
+    assert "--select acquisition=12345678 takes 5 of 45 images" in found.meta.warnings
     assert len(list_items(tmp_path)) == 9
     for number in range(9, 25):
         put_slices(tmp_path, HEIGHTS, AcquisitionNumber=12345670 + number)
