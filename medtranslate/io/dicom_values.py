@@ -29,7 +29,7 @@ CT_UNITS = {
 }
 """RescaleType that is no HU (PS3.3 C.11.1.1.2). US, unspecified, is none of them."""
 _HU = ("hounsfield", "houndsfield")
-"""How RescaleType begins, in any case, that spells HU out; the second is GE's."""
+"""How RescaleType begins, in any case, that spells HU out; a series of a GE Revolution EVO has the second."""
 CT_MAPS = {
     "EFF_ATOMIC_NUM": "effective atomic number",
     "ELECTRON_DENSITY": "electron density",
